@@ -1,0 +1,495 @@
+package config
+
+import (
+	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// Library is what the reader asks about clips.
+type Library interface {
+	// Clip finds a clip by ID.
+	Clip(id playlist.ClipID) (playlist.Clip, bool)
+
+	// Series is the clips of a series by issue; none where there is no such.
+	Series(name string) []playlist.Clip
+
+	// Glob takes the files that a pattern matches into the library and is
+	// their clips by file name. Errors of single files are joined and come
+	// with the clips of the others. A pattern without a match is no error.
+	Glob(pattern string) ([]playlist.Clip, error)
+}
+
+// Clock is what a [Library] may be besides: then slots whose days are all over
+// are warned of.
+type Clock interface {
+	Now() time.Time
+}
+
+// Mixers is what a [Library] may be besides, where a person reads the answer:
+// then a level_db that asks for a level in hardware of a card that cannot be
+// told one is refused.
+type Mixers interface {
+	// NoScale names the control that should take the level of a device and has
+	// no scale in dB; empty where there is none or it has one.
+	NoScale(device string) string
+}
+
+// Config is a whole config: the programme, and the settings of the parts that
+// are not about what airs when.
+type Config struct {
+	playlist.Programme
+
+	Inbox     string // folder from which new sound is taken; empty: none
+	Ingest    Ingest
+	Amplifier Amplifier
+	Store     Store
+	Alert     Alert
+	Mic       Mic
+	Cache     Cache
+}
+
+// Ingest says how sound and text become clips.
+type Ingest struct {
+	FFmpeg  string        // program; empty: looked for on PATH
+	FFprobe string        // program; empty: looked for on PATH
+	Timeout time.Duration // the most that one run of a program may take, 1 s to 1 h
+
+	// Speech is the program, with its arguments, that reads text on its
+	// standard input and writes sound to its standard output; {pace} stands
+	// for Pace. Empty: espeak-ng.
+	Speech []string
+	Pace   int               // words a minute, 80 to 450
+	Words  map[string]string // words as written, and as they are to be spoken
+}
+
+// Amplifier is the relay that switches the power amplifier.
+type Amplifier struct {
+	Relay  string        // "gpio:LINE", "serial:PORT" or "command:PROGRAM", each as devices reads it; empty: none
+	WarmUp time.Duration // on this much before the first frame, 0 to 30 s
+	Hold   time.Duration // off this much after the last frame, 0 to 10 min
+}
+
+// Alert says where emergency messages come from and whom to believe; how they
+// sound are the programme's [playlist.AlertRules].
+type Alert struct {
+	Drop    string            // folder from which messages are taken; empty: none
+	Anchors []string          // PEM files of certificates whose signatures on CAP messages hold
+	EBD     []string          // files of certificates of EBD senders, 143 bytes each
+	EBDCA   []string          // files of the keys one of which must have signed those; none: they are believed as they are
+	Generic map[string]string // clip files by event code, "default" for all others
+}
+
+// Mic is the emergency microphone.
+type Mic struct {
+	Capture []string // program and arguments; S16LE mono at 48 kHz on its standard output; empty: no microphone
+	Trigger string   // "gpio:LINE" that is high while it is to be heard; empty: only the verb
+}
+
+// Cache says which neighbours have clips, and whether this controller is one.
+type Cache struct {
+	Peers []string // "http://HOST:PORT", asked for clips before the county
+	Serve string   // "HOST:PORT" or ":PORT" on which its own are handed out; empty: nowhere
+}
+
+// Store says what is kept, and for how long.
+type Store struct {
+	Backups int // daily backups kept, 1 to 90
+	Days    int // days that as-run rows are kept, once a county that waits for them has them; 0: for ever
+}
+
+// Defaults of keys that a config may leave out.
+const (
+	DefaultZone     = "Asia/Shanghai"
+	DefaultLanguage = string(say.Chinese)
+	DefaultDevice   = "auto"
+	DefaultTimeout  = 15 * time.Minute
+	DefaultPace     = 160
+	DefaultWarmUp   = 2 * time.Second
+	DefaultHold     = 5 * time.Second
+	DefaultBackups  = 7
+)
+
+// Read reads a whole config. It reports every problem it finds, in the order
+// of the file; where one of them is a [Fault] the config is nil. Relative
+// paths in the text are relative to the folder of file, which itself is not
+// opened.
+func Read(file string, text []byte, lib Library) (*Config, []Problem) {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	r := &reader{file: file, lib: lib, src: newSource(text), files: []string{file}}
+	if len(text) > MaxSize {
+		r.fault(0, "", say.M("config.too_large", MaxSize>>20), say.M("config.too_large_remedy"))
+		return nil, r.problems
+	}
+	if i := bytes.IndexByte(text, 0); i >= 0 {
+		r.fault(place(i), "", say.M("config.nul"), say.M("config.nul_remedy"))
+		return nil, r.problems
+	}
+	if i := badUTF8(text); i >= 0 {
+		r.fault(place(i), "", say.M("config.utf8"), say.M("config.utf8_remedy"))
+		return nil, r.problems
+	}
+	r.root = r.parse()
+	r.config(r.root)
+	r.finish()
+	if Refused(r.problems) {
+		return nil, r.problems
+	}
+	return &r.out, r.problems
+}
+
+// finish adds what the TOML library alone finds wrong, and puts all problems
+// into the order of the text.
+func (r *reader) finish() {
+	if l := r.lack; l != nil && !slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Line == r.src.line(r.lackAt) }) {
+		r.fault(r.lackAt, "", l.What, l.Remedy)
+	}
+	slices.SortStableFunc(r.problems, func(a, b Problem) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+}
+
+func badUTF8(text []byte) int {
+	if utf8.Valid(text) {
+		return -1
+	}
+	for i := 0; i < len(text); {
+		c, n := utf8.DecodeRune(text[i:])
+		if c == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// reader is one reading of one text.
+type reader struct {
+	file     string
+	lib      Library
+	src      source
+	out      Config
+	problems []Problem
+	lack     *Problem // what the TOML library alone finds wrong
+	lackAt   place
+
+	root      *table
+	outputs   []string // names of outputs, in order
+	playlists []string // names of playlists that stand in the file, good or bad
+	lengths   map[playlist.ClipID]time.Duration
+	used      map[string]bool // playlists that a slot names
+	listed    []*section      // their tables
+
+	watched  []watched // folders from which files are taken
+	files    []string  // that the config lives by, itself first
+	patterns []string  // of clips, as written
+}
+
+func (r *reader) fault(at place, key string, what, remedy say.Message) {
+	r.problem(Fault, at, key, what, remedy)
+}
+
+func (r *reader) problem(s Severity, at place, key string, what, remedy say.Message) {
+	line, column := r.src.position(at)
+	r.problems = append(r.problems, Problem{File: r.file, Line: line, Column: column, Key: key, Severity: s, What: what, Remedy: remedy})
+}
+
+// path makes a path of the file one that is good from anywhere the file is.
+func (r *reader) path(p string) string {
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(filepath.Dir(r.file), p)
+}
+
+var meta = strings.NewReplacer(`\`, `\\`, "[", `\[`, "*", `\*`, "?", `\?`)
+
+// pattern is path for a pattern: the folder of the file is meant as it is
+// spelt, whatever its name holds.
+func (r *reader) pattern(p string) string {
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(meta.Replace(filepath.Dir(r.file)), p)
+}
+
+var (
+	singles = []string{"site", "ingest", "amplifier", "store", "alert", "microphone", "county"}
+	lists   = []string{"output", "quiet", "daypart", "playlist", "slot", "local_hours"}
+)
+
+func (r *reader) config(root *table) {
+	for _, e := range root.entries {
+		if !slices.Contains(singles, e.key) && !slices.Contains(lists, e.key) {
+			r.unknown(e)
+		}
+	}
+	site := r.one(root, "site")
+	if site == nil {
+		if !root.misses("site") {
+			r.fault(0, "site", say.M("config.no_site"), say.M("config.no_site_remedy"))
+		}
+		site = &section{r: r, path: "site", t: nil}
+	}
+	r.site(site)
+	r.ingest(r.one(root, "ingest"))
+	r.amplifier(r.one(root, "amplifier"))
+	r.store(r.one(root, "store"))
+	r.alert(r.one(root, "alert"))
+	r.microphone(r.one(root, "microphone"))
+	r.county(r.one(root, "county"), r.many(root, "local_hours"))
+
+	outputs := r.many(root, "output")
+	r.readOutputs(outputs)
+	switch e := root.find("output"); {
+	case e == nil && root.misses("output"):
+	case e == nil:
+		r.fault(0, "output", say.M("config.no_output"), say.M("config.no_output_remedy"))
+	case e.val.kind == unstable.Array && len(e.val.list) == 0:
+		r.fault(e.at, "output", say.M("config.no_output"), say.M("config.no_output_remedy"))
+	}
+	r.quiet(r.many(root, "quiet"))
+	r.dayparts(r.many(root, "daypart"))
+	r.readPlaylists(r.many(root, "playlist"))
+	r.slots(r.many(root, "slot"))
+	r.unusedPlaylists()
+	r.folders()
+}
+
+func (r *reader) unknown(e *entry) {
+	known := slices.Concat(singles, lists)
+	what := say.M("config.unknown_table", shown(e.key))
+	if e.val.kind != unstable.Table && e.val.kind != unstable.ArrayTable {
+		what = say.M("config.loose_key", shown(e.key))
+	}
+	remedy := say.M("config.known_tables_remedy", all(known))
+	if n := near(e.key, known); n != "" {
+		remedy = say.M("config.near_remedy", brackets(n))
+	} else if home := homes[e.key]; home != "" {
+		remedy = say.M("config.home_remedy", brackets(home))
+	}
+	r.fault(e.at, shown(e.key), what, remedy)
+}
+
+// homes are the tables of keys that often stand before the first header.
+var homes = map[string]string{
+	"area": "site", "timezone": "site", "language": "site", "data_dir": "site", "clock": "site", "inbox": "site", "ceiling_db": "site",
+	"device": "output", "residents": "output", "cron": "slot", "clips": "playlist", "series": "playlist", "speech": "ingest",
+}
+
+func brackets(name string) string {
+	if slices.Contains(lists, name) {
+		return "[[" + name + "]]"
+	}
+	return "[" + name + "]"
+}
+
+// one is a table that stands once, nil where it does not stand.
+func (r *reader) one(root *table, name string) *section {
+	e := root.find(name)
+	if e == nil {
+		return nil
+	}
+	e.seen = true
+	switch {
+	case e.val.keys != nil:
+		return &section{r: r, path: name, t: e.val.keys}
+	case e.val.kind == unstable.ArrayTable:
+		r.fault(e.at, name, say.M("config.only_once", name), say.M("config.brackets_remedy", brackets(name)))
+		return &section{r: r, path: name, t: e.val.list[0].keys}
+	}
+	r.fault(e.at, name, say.M("config.wrong_type", kindWord(unstable.Table), kindWord(e.val.kind)), say.M("config.brackets_remedy", brackets(name)))
+	return &section{r: r, path: name, t: nil}
+}
+
+// many is the tables that stand any number of times.
+func (r *reader) many(root *table, name string) []*section {
+	e := root.find(name)
+	if e == nil {
+		return nil
+	}
+	e.seen = true
+	var tables []*value
+	switch {
+	case e.val.kind == unstable.ArrayTable, e.val.kind == unstable.Array:
+		tables = e.val.list
+	case e.val.keys != nil:
+		r.fault(e.at, name, say.M("config.many", name), say.M("config.brackets_remedy", brackets(name)))
+		tables = []*value{e.val}
+	default:
+		r.fault(e.at, name, say.M("config.wrong_type", kindWord(unstable.ArrayTable), kindWord(e.val.kind)), say.M("config.brackets_remedy", brackets(name)))
+	}
+	var out []*section
+	for i, v := range tables {
+		path := name + "[" + itoa(i+1) + "]"
+		if v.keys == nil {
+			r.fault(v.at, path, say.M("config.wrong_type", kindWord(unstable.Table), kindWord(v.kind)), say.M("config.brackets_remedy", brackets(name)))
+			continue
+		}
+		out = append(out, &section{r: r, path: path, t: v.keys})
+	}
+	return out
+}
+
+func (r *reader) site(s *section) {
+	out := &r.out.Site
+	out.Zone, _ = time.LoadLocation(DefaultZone)
+	if out.Zone == nil {
+		out.Zone = time.FixedZone(DefaultZone, 8*60*60)
+	}
+	out.Language, out.Clock = DefaultLanguage, playlist.ClockNTP
+	if s.t == nil {
+		return
+	}
+	if s.need("name", `name = "大坝村"`) {
+		out.Name = s.text("name", "大坝村")
+	}
+	if s.need("area", `area = "341523100201"`) {
+		out.Area = s.area()
+	}
+	if v := s.want("timezone", unstable.String, say.M("config.quote_remedy", "timezone", DefaultZone)); v != nil {
+		zone, err := time.LoadLocation(v.text)
+		if err != nil || v.text == "" || v.text == "Local" {
+			s.r.fault(v.at, s.at("timezone"), say.M("config.zone", shown(v.text)), say.M("config.zone_remedy", DefaultZone))
+		} else {
+			out.Zone = zone
+		}
+	}
+	out.Language = s.choice("language", DefaultLanguage, string(say.Chinese), string(say.English))
+	if s.need("data_dir", `data_dir = "/var/lib/dalaba"`) {
+		if dir := s.text("data_dir", "/var/lib/dalaba"); dir != "" {
+			out.DataDir = r.path(dir)
+			if !CanBeFolder(out.DataDir) {
+				s.fault("data_dir", say.M("config.data_dir", shown(out.DataDir)), say.M("config.data_dir_remedy"))
+			}
+		}
+	}
+	out.Clock = s.clockSource()
+	if dir := s.text("inbox", "inbox"); dir != "" {
+		r.out.Inbox = r.path(dir)
+		r.watched = append(r.watched, watched{s.at("inbox"), s.place("inbox"), r.out.Inbox})
+	}
+	out.CeilingDB = s.level("ceiling_db", 0, -60, 0)
+	s.rest()
+}
+
+// The first two digits of the codes in force.
+var provinces = strings.Fields("11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82")
+
+func (s *section) area() playlist.Area {
+	example := "341523100201"
+	v := s.want("area", unstable.String, say.M("config.quote_remedy", "area", example))
+	if v == nil {
+		return ""
+	}
+	switch a, err := playlist.ParseArea(v.text); {
+	case len(v.text) != 12 || strings.Trim(v.text, "0123456789") != "":
+		s.r.fault(v.at, s.at("area"), say.M("config.area_digits", shown(v.text)), say.M("config.area_remedy", example))
+	case !slices.Contains(provinces, v.text[:2]):
+		s.r.fault(v.at, s.at("area"), say.M("config.area_province", v.text, v.text[:2]), say.M("config.area_remedy", example))
+	case err != nil:
+		s.r.fault(v.at, s.at("area"), say.M("config.area_gap", v.text), say.M("config.area_gap_remedy"))
+	default:
+		return a
+	}
+	return ""
+}
+
+func (r *reader) ingest(s *section) {
+	out := &r.out.Ingest
+	*out = Ingest{Timeout: DefaultTimeout, Pace: DefaultPace}
+	if s == nil || s.t == nil {
+		return
+	}
+	out.FFmpeg, out.FFprobe = s.program("ffmpeg"), s.program("ffprobe")
+	if s.has("speech") {
+		list, _ := s.words("speech", "espeak-ng")
+		for _, v := range list {
+			out.Speech = append(out.Speech, v.text)
+		}
+		if len(list) > 0 && strings.TrimSpace(list[0].text) == "" {
+			s.fault("speech", say.M("config.speech"), say.M("config.speech_remedy"))
+		}
+	} else {
+		s.asks = append(s.asks, "speech")
+	}
+	out.Pace = s.whole("pace", DefaultPace, 80, 450)
+	out.Words = s.pairs("words")
+	out.Timeout = s.span("timeout", DefaultTimeout, time.Second, time.Hour)
+	s.rest()
+}
+
+// program is a program's name as it stands, or its path.
+func (s *section) program(key string) string {
+	p := s.text(key, "/usr/bin/"+key)
+	if strings.ContainsRune(p, filepath.Separator) {
+		return s.r.path(p)
+	}
+	return p
+}
+
+// pairs is a table of texts by text.
+func (s *section) pairs(key string) map[string]string {
+	v := s.get(key)
+	if v == nil {
+		return nil
+	}
+	remedy := say.M("config.words_remedy")
+	if v.keys == nil {
+		s.fault(key, say.M("config.wrong_type", kindWord(unstable.Table), kindWord(v.kind)), remedy)
+		return nil
+	}
+	out := map[string]string{}
+	for _, e := range v.keys.entries {
+		at := s.at(key) + "." + shown(e.key)
+		switch {
+		case e.val.kind != unstable.String:
+			s.r.fault(e.val.at, at, say.M("config.wrong_type", kindWord(unstable.String), kindWord(e.val.kind)), remedy)
+		case strings.TrimSpace(e.key) == "" || strings.TrimSpace(e.val.text) == "":
+			s.r.fault(e.val.at, at, say.M("config.empty"), remedy)
+		default:
+			out[e.key] = e.val.text
+		}
+	}
+	return out
+}
+
+func (r *reader) amplifier(s *section) {
+	out := &r.out.Amplifier
+	*out = Amplifier{WarmUp: DefaultWarmUp, Hold: DefaultHold}
+	if s == nil || s.t == nil {
+		return
+	}
+	if s.need("relay", `relay = "gpio:GPIO17"`) {
+		out.Relay = s.text("relay", "gpio:GPIO17")
+		scheme, name, _ := strings.Cut(out.Relay, ":")
+		if out.Relay != "" && (!slices.Contains([]string{"gpio", "serial", "command"}, scheme) || strings.TrimSpace(name) == "") {
+			s.fault("relay", say.M("config.relay", shown(out.Relay)), say.M("config.relay_remedy"))
+		}
+	}
+	out.WarmUp = s.span("warm_up", DefaultWarmUp, 0, 30*time.Second)
+	out.Hold = s.span("hold", DefaultHold, 0, 10*time.Minute)
+	s.rest()
+}
+
+func (r *reader) store(s *section) {
+	out := &r.out.Store
+	*out = Store{Backups: DefaultBackups}
+	if s == nil || s.t == nil {
+		return
+	}
+	out.Backups = s.whole("backups", DefaultBackups, 1, 90)
+	out.Days = s.whole("days", 0, 0, 36500)
+	s.rest()
+}

@@ -1,0 +1,48 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"unicode/utf8"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+var dataDirLine = regexp.MustCompile(`(?m)^[ \t]*data_dir[ \t]*=[ \t]*["']([^"'\\\r\n]+)["']`)
+
+// CanBeFolder reports whether a path is a folder, or nothing yet.
+func CanBeFolder(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return !errors.Is(err, syscall.ENOTDIR) // below a file
+	}
+	return info.IsDir()
+}
+
+// DataDir is the data_dir of a config that may be faulty elsewhere, resolved
+// as [Read] does; empty where it cannot be made out. A reader's [Library] is
+// in that folder, so it is needed before the config is read.
+func DataDir(file string, text []byte) string {
+	var c struct {
+		Site struct {
+			DataDir string `toml:"data_dir"`
+		} `toml:"site"`
+	}
+	if err := toml.Unmarshal(text, &c); err != nil {
+		// A slip on another line must not cost the last good config, which
+		// lies in that folder.
+		if m := dataDirLine.FindSubmatch(text); m != nil {
+			c.Site.DataDir = string(m[1])
+		}
+	}
+	if c.Site.DataDir == "" || !utf8.ValidString(c.Site.DataDir) {
+		return ""
+	}
+	if filepath.IsAbs(c.Site.DataDir) {
+		return filepath.Clean(c.Site.DataDir)
+	}
+	return filepath.Join(filepath.Dir(file), c.Site.DataDir)
+}

@@ -1,0 +1,328 @@
+package config
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// names keeps the names of one kind apart.
+type names map[string]place
+
+// name reads a name that goes into IDs and command lines: letters, digits,
+// Chinese, - and _. Empty where it is absent or bad.
+func (s *section) name(taken names, example string) string {
+	if !s.need("name", `name = "`+example+`"`) {
+		return ""
+	}
+	n := s.text("name", example)
+	if n == "" {
+		return ""
+	}
+	at := s.place("name")
+	for _, c := range n {
+		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '-' && c != '_' {
+			s.r.fault(at, s.at("name"), say.M("config.name_letter", shown(string(c))), say.M("config.name_letter_remedy"))
+			return ""
+		}
+	}
+	if len([]rune(n)) > 40 {
+		s.r.fault(at, s.at("name"), say.M("config.long", 40), say.M("config.long_remedy"))
+		return ""
+	}
+	if first, twice := taken[n]; twice {
+		s.r.fault(at, s.at("name"), say.M("config.name_twice", n, s.r.src.line(first)), say.M("config.name_twice_remedy"))
+		return n
+	}
+	taken[n] = at
+	return n
+}
+
+func (r *reader) readOutputs(list []*section) {
+	taken, devices := names{}, names{}
+	for _, s := range list {
+		var o playlist.Output
+		o.Name = s.name(taken, "村口")
+		if o.Name != "" {
+			r.outputs = append(r.outputs, o.Name)
+		}
+		o.Device = s.device()
+		if same := sameDevice(o.Device); same != "" {
+			if first, twice := devices[same]; twice {
+				s.fault("device", say.M("config.device_twice", shown(o.Device), r.src.line(first)), say.M("config.device_twice_remedy"))
+			} else {
+				devices[same] = s.place("device")
+			}
+		}
+		o.Area = r.out.Site.Area
+		if s.has("area") {
+			o.Area = s.area()
+		} else {
+			s.asks = append(s.asks, "area")
+		}
+		o.Residents = s.whole("residents", 0, 0, 1_000_000)
+		o.LevelDB = s.level("level_db", 0, -60, 0)
+		if m, ok := r.lib.(Mixers); ok && o.LevelDB != 0 {
+			if control := m.NoScale(o.Device); control != "" {
+				s.fault("level_db", say.M("config.no_scale", shown(o.Device), control), say.M("config.no_scale_remedy"))
+			}
+		}
+		o.ExtraDelay = s.span("extra_delay", 0, 0, 2*time.Second)
+		o.CloseIdle = s.choice("idle", "silence", "silence", "close") == "close"
+		s.rest()
+		r.out.Outputs = append(r.out.Outputs, o)
+	}
+}
+
+// Sound cards by their ALSA names; with a colon, what follows is ALSA's.
+var cards = []string{"hw", "plughw", "default", "sysdefault", "plug", "dmix"}
+
+// Names that an asound.conf may give; written with alsa: so that a slip of
+// the pen is not taken for one.
+var pcm = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// device is "auto", "null:", "wav:" and a path, or the name of an ALSA PCM.
+func (s *section) device() string {
+	v := s.want("device", unstable.String, say.M("config.quote_remedy", "device", DefaultDevice))
+	if v == nil {
+		return DefaultDevice
+	}
+	d := s.plain("device", v, DefaultDevice)
+	if d == "" {
+		return ""
+	}
+	scheme, rest, colon := strings.Cut(d, ":")
+	switch {
+	case d == "auto", d == "null:", d == "default", d == "sysdefault":
+		return d
+	case scheme == "wav" && colon:
+		if strings.TrimSpace(rest) == "" {
+			s.r.fault(v.at, s.at("device"), say.M("config.wav"), say.M("config.wav_remedy"))
+			return ""
+		}
+		s.r.files = append(s.r.files, s.r.path(rest))
+		return "wav:" + s.r.path(rest)
+	case slices.Contains(cards, scheme) && rest != "":
+		return d
+	case scheme == "alsa" && pcm.MatchString(rest):
+		return rest
+	}
+	s.r.fault(v.at, s.at("device"), say.M("config.device", shown(d)), say.M("config.device_remedy"))
+	return ""
+}
+
+// sameDevice is what two names of one device have in common; empty for those
+// that any number of outputs may share.
+func sameDevice(d string) string {
+	if d == "null:" {
+		return ""
+	}
+	return strings.TrimPrefix(d, "plug")
+}
+
+const maxSpans = 200 // quiet or daypart tables
+
+// daily reads from, to and days. ok is false where one of them was reported.
+func (s *section) daily() (span playlist.Span, ok bool) {
+	before := len(s.r.problems)
+	var fromOK, toOK bool
+	if s.need("from", `from = "22:00"`) {
+		span.From, fromOK = s.clock("from")
+	}
+	if s.need("to", `to = "06:30"`) {
+		span.To, toOK = s.clock("to")
+	}
+	switch {
+	case fromOK && span.From == 24*60:
+		s.fault("from", say.M("config.from_midnight"), say.M("config.from_midnight_remedy"))
+	case fromOK && toOK && span.From == span.To:
+		s.fault("to", say.M("config.span_empty"), say.M("config.span_empty_remedy"))
+	}
+	span.Days = s.days("days")
+	return span, fromOK && toOK && len(s.r.problems) == before
+}
+
+// overlap reports that a span shares minutes with an earlier one.
+func (s *section) overlap(span playlist.Span, earlier []playlist.Span, where []place, what, remedy string) bool {
+	for i, e := range earlier {
+		if span.Overlaps(e) {
+			s.r.fault(s.t.at, s.path, say.M(what, s.r.src.line(where[i])), say.M(remedy))
+			return true
+		}
+	}
+	return false
+}
+
+func (r *reader) quiet(list []*section) {
+	var spans []playlist.Span
+	var where []place
+	for i, s := range list {
+		if i == maxSpans {
+			r.fault(s.t.at, s.path, say.M("config.too_many", maxSpans), say.M("config.too_many_remedy"))
+			return
+		}
+		span, ok := s.daily()
+		s.rest()
+		if !ok || s.overlap(span, spans, where, "config.quiet_overlap", "config.quiet_overlap_remedy") {
+			continue
+		}
+		spans, where = append(spans, span), append(where, s.t.at)
+		r.out.Quiet = append(r.out.Quiet, playlist.Quiet{Span: span})
+	}
+}
+
+func (r *reader) dayparts(list []*section) {
+	var spans []playlist.Span
+	var where []place
+	for i, s := range list {
+		if i == maxSpans {
+			r.fault(s.t.at, s.path, say.M("config.too_many", maxSpans), say.M("config.too_many_remedy"))
+			return
+		}
+		span, ok := s.daily()
+		d := playlist.Daypart{Span: span}
+		if s.need("level_db", "level_db = -6") {
+			d.LevelDB = s.level("level_db", 0, -60, 12)
+		}
+		s.rest()
+		if !ok || s.overlap(span, spans, where, "config.daypart_overlap", "config.daypart_overlap_remedy") {
+			continue
+		}
+		spans, where = append(spans, span), append(where, s.t.at)
+		r.out.Dayparts = append(r.out.Dayparts, d)
+	}
+}
+
+func (r *reader) readPlaylists(list []*section) {
+	taken := names{}
+	for _, s := range list {
+		var p playlist.Playlist
+		p.Name = s.name(taken, "健康微课堂")
+		if p.Name != "" {
+			r.playlists = append(r.playlists, p.Name)
+			r.listed = append(r.listed, s)
+		}
+		if p.Title = s.text("title", "健康微课堂"); p.Title == "" {
+			p.Title = p.Name
+		}
+		p.Order = playlist.Order(s.choice("order", string(playlist.Sequence), string(playlist.Sequence), string(playlist.Shuffle)))
+		switch {
+		case s.has("clips") && s.has("series"):
+			s.get("clips")
+			s.get("series")
+			s.fault("series", say.M("config.clips_and_series"), say.M("config.clips_and_series_remedy"))
+		case s.has("series"):
+			p.Clips = s.series()
+		case s.has("clips"):
+			p.Clips = s.clips()
+		case s.t.misses("clips") || s.t.misses("series"):
+		default:
+			s.asks = append(s.asks, "clips", "series")
+			s.r.fault(s.t.at, s.path, say.M("config.no_clips"), say.M("config.no_clips_remedy"))
+		}
+		s.asks = append(s.asks, "clips", "series")
+		slices.Sort(s.asks)
+		s.asks = slices.Compact(s.asks)
+		s.rest()
+		r.out.Playlists = append(r.out.Playlists, p)
+	}
+}
+
+func (s *section) series() []playlist.ClipID {
+	n := s.text("series", "健康微课堂")
+	if n == "" {
+		return nil
+	}
+	clips := s.r.lib.Series(n)
+	if len(clips) == 0 {
+		s.fault("series", say.M("config.series_empty", shown(n)), say.M("config.series_empty_remedy"))
+	}
+	var ids []playlist.ClipID
+	for _, c := range clips {
+		if !slices.Contains(ids, c.ID) {
+			ids = append(ids, c.ID)
+			s.r.measure(c)
+		}
+	}
+	return ids
+}
+
+func (r *reader) measure(c playlist.Clip) {
+	if r.lengths == nil {
+		r.lengths = map[playlist.ClipID]time.Duration{}
+	}
+	r.lengths[c.ID] = c.Length()
+}
+
+// clips is each clip once: a cursor names a clip and so could not tell two
+// places of one clip apart.
+func (s *section) clips() []playlist.ClipID {
+	list, _ := s.words("clips", "clips/*.mp3")
+	var ids []playlist.ClipID
+	in, written := map[playlist.ClipID]bool{}, names{}
+	for _, v := range list {
+		text := strings.TrimSpace(v.text)
+		if text == "" {
+			s.r.fault(v.at, s.at("clips"), say.M("config.empty"), say.M("config.empty_remedy", "clips/*.mp3"))
+			continue
+		}
+		if first, twice := written[text]; twice {
+			s.r.fault(v.at, s.at("clips"), say.M("config.clip_twice", shown(text), s.r.src.line(first)), say.M("config.clip_twice_remedy"))
+			continue
+		}
+		written[text] = v.at
+		if info, err := os.Stat(s.r.path(text)); err == nil && info.IsDir() {
+			all := strings.TrimRight(text, "/") + "/*.mp3"
+			s.r.fault(v.at, s.at("clips"), say.M("config.clips_folder", shown(text)), say.M("config.clips_folder_remedy", shown(all)))
+			continue
+		}
+		var found []playlist.Clip
+		if id, err := playlist.ParseClipID(text); err == nil {
+			c, ok := s.r.lib.Clip(id)
+			if !ok {
+				s.r.fault(v.at, s.at("clips"), say.M("config.clip_missing", id.Short()), say.M("config.clip_missing_remedy"))
+				continue
+			}
+			found = []playlist.Clip{c}
+		} else {
+			var err error
+			s.r.patterns = append(s.r.patterns, text)
+			found, err = s.r.lib.Glob(s.r.pattern(text))
+			switch {
+			case err != nil:
+				for _, e := range apart(err) {
+					s.r.fault(v.at, s.at("clips"), say.M("config.clip_bad", shown(text), e), say.M("config.clip_bad_remedy"))
+				}
+			case len(found) == 0:
+				s.r.fault(v.at, s.at("clips"), say.M("config.glob_empty", shown(text)), say.M("config.glob_empty_remedy", s.r.path(text)))
+			}
+		}
+		for _, c := range found {
+			if !in[c.ID] {
+				in[c.ID] = true
+				ids = append(ids, c.ID)
+				s.r.measure(c)
+			}
+		}
+	}
+	return ids
+}
+
+// apart takes joined errors apart.
+func apart(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
+}

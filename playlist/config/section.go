@@ -1,0 +1,375 @@
+package config
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// section reads one table key by key and remembers what it has read.
+type section struct {
+	r    *reader
+	path string
+	t    *table
+	asks []string // every key that was asked for: what the table may hold
+}
+
+func (s *section) at(key string) string { return s.path + "." + key }
+
+// fault puts a problem at the key's value, or at the table where the key is
+// not there.
+func (s *section) fault(key string, what, remedy say.Message) {
+	s.r.fault(s.place(key), s.at(key), what, remedy)
+}
+
+func (s *section) place(key string) place {
+	if e := s.t.find(key); e != nil {
+		return e.val.at
+	}
+	return s.t.at
+}
+
+func (s *section) get(key string) *value {
+	s.asks = append(s.asks, key)
+	e := s.t.find(key)
+	if e == nil {
+		return nil
+	}
+	e.seen = true
+	return e.val
+}
+
+func (s *section) has(key string) bool { return s.t.find(key) != nil }
+
+// want is the key's value if it is of the kind; another kind is reported.
+func (s *section) want(key string, kind unstable.Kind, remedy say.Message) *value {
+	v := s.get(key)
+	if v == nil || v.kind == kind {
+		return v
+	}
+	s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(kind), kindWord(v.kind)), remedy)
+	return nil
+}
+
+func kindWord(k unstable.Kind) say.Message {
+	switch k {
+	case unstable.String:
+		return say.M("config.kind_string")
+	case unstable.Integer:
+		return say.M("config.kind_integer")
+	case unstable.Float:
+		return say.M("config.kind_decimal")
+	case unstable.Bool:
+		return say.M("config.kind_bool")
+	case unstable.Array:
+		return say.M("config.kind_list")
+	case unstable.LocalDate:
+		return say.M("config.kind_date")
+	case unstable.LocalTime:
+		return say.M("config.kind_time")
+	case unstable.LocalDateTime, unstable.DateTime:
+		return say.M("config.kind_instant")
+	case unstable.ArrayTable:
+		return say.M("config.kind_tables")
+	}
+	return say.M("config.kind_table")
+}
+
+// need reports a key that must be there and is not.
+func (s *section) need(key, example string) bool {
+	if s.has(key) {
+		return true
+	}
+	s.asks = append(s.asks, key)
+	if s.t.misses(key) {
+		return false // it may be there: its line could not be read
+	}
+	s.r.fault(s.t.at, s.at(key), say.M("config.missing"), say.M("config.missing_remedy", example))
+	return false
+}
+
+const maxText = 200 // characters in a name or title
+
+// text is a string without control characters; empty where it is absent or
+// bad. A string that is there must not be blank.
+func (s *section) text(key, example string) string {
+	v := s.want(key, unstable.String, say.M("config.quote_remedy", key, example))
+	if v == nil {
+		return ""
+	}
+	return s.plain(key, v, example)
+}
+
+func (s *section) plain(key string, v *value, example string) string {
+	t := strings.TrimSpace(v.text)
+	switch {
+	case t == "":
+		s.r.fault(v.at, s.at(key), say.M("config.empty"), say.M("config.empty_remedy", example))
+		return ""
+	case strings.ContainsFunc(t, unicode.IsControl):
+		s.r.fault(v.at, s.at(key), say.M("config.control"), say.M("config.control_remedy"))
+		return ""
+	case len([]rune(t)) > maxText:
+		s.r.fault(v.at, s.at(key), say.M("config.long", maxText), say.M("config.long_remedy"))
+		return ""
+	}
+	return t
+}
+
+// word is a text or one of the choices.
+func (s *section) choice(key, preset string, choices ...string) string {
+	v := s.want(key, unstable.String, say.M("config.choice_remedy", all(quoted(choices))))
+	if v == nil {
+		return preset
+	}
+	for _, c := range choices {
+		if v.text == c {
+			return c
+		}
+	}
+	s.r.fault(v.at, s.at(key), say.M("config.choice", shown(v.text)), say.M("config.choice_remedy", all(quoted(choices))))
+	return preset
+}
+
+func quoted(words []string) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = `"` + w + `"`
+	}
+	return out
+}
+
+// whole is an integer from lo to hi.
+func (s *section) whole(key string, preset, lo, hi int) int {
+	v := s.want(key, unstable.Integer, say.M("config.whole_remedy", lo, hi))
+	if v == nil {
+		return preset
+	}
+	n, err := strconv.ParseInt(strings.ReplaceAll(v.text, "_", ""), 0, 64)
+	if err != nil || n < int64(lo) || n > int64(hi) {
+		s.r.fault(v.at, s.at(key), say.M("config.whole_range", shown(v.text), lo, hi), say.M("config.whole_remedy", lo, hi))
+		return preset
+	}
+	return int(n)
+}
+
+// level is a gain in dB from lo to hi.
+func (s *section) level(key string, preset, lo, hi float64) float64 {
+	v := s.get(key)
+	if v == nil {
+		return preset
+	}
+	remedy := say.M("config.level_remedy", lo, hi)
+	if v.kind != unstable.Integer && v.kind != unstable.Float {
+		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", say.M("config.kind_number"), kindWord(v.kind)), remedy)
+		return preset
+	}
+	f, err := strconv.ParseFloat(strings.ReplaceAll(v.text, "_", ""), 64)
+	if err != nil || math.IsNaN(f) || f < lo || f > hi {
+		s.r.fault(v.at, s.at(key), say.M("config.level_range", shown(v.text), lo, hi), remedy)
+		return preset
+	}
+	return f
+}
+
+func (s *section) yes(key string, preset bool) bool {
+	v := s.want(key, unstable.Bool, say.M("config.bool_remedy", key))
+	if v == nil {
+		return preset
+	}
+	return v.text == "true"
+}
+
+// span is a length of time such as "2m", from lo to hi.
+func (s *section) span(key string, preset, lo, hi time.Duration) time.Duration {
+	remedy := say.M("config.span_remedy", brief(lo), brief(hi))
+	v := s.want(key, unstable.String, remedy)
+	if v == nil {
+		return preset
+	}
+	d, err := time.ParseDuration(strings.TrimSpace(v.text))
+	switch {
+	case err != nil:
+		s.r.fault(v.at, s.at(key), say.M("config.span", shown(v.text)), remedy)
+	case d < lo || d > hi:
+		s.r.fault(v.at, s.at(key), say.M("config.span_range", shown(v.text), brief(lo), brief(hi)), remedy)
+	default:
+		return d
+	}
+	return preset
+}
+
+// brief writes a duration as people write it in the file: 1h, not 1h0m0s.
+func brief(d time.Duration) string {
+	t := d.String()
+	t = strings.TrimSuffix(t, "0s")
+	if t == "" {
+		return "0s"
+	}
+	if strings.HasSuffix(t, "h0m") {
+		t = strings.TrimSuffix(t, "0m")
+	}
+	if strings.HasSuffix(t, "h") || strings.HasSuffix(t, "m") {
+		return t
+	}
+	return d.String()
+}
+
+// words is a list of strings; ok is false where one was reported.
+func (s *section) words(key, example string) (list []*value, ok bool) {
+	remedy := say.M("config.list_remedy", key, example)
+	v := s.want(key, unstable.Array, remedy)
+	if v == nil {
+		return nil, false
+	}
+	ok = true
+	for _, w := range v.list {
+		if w.kind != unstable.String {
+			s.r.fault(w.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.String), kindWord(w.kind)), remedy)
+			ok = false
+			continue
+		}
+		list = append(list, w)
+	}
+	if len(v.list) == 0 {
+		s.r.fault(v.at, s.at(key), say.M("config.empty_list"), say.M("config.empty_list_remedy", key, example))
+		ok = false
+	}
+	return list, ok
+}
+
+// clockSource is what makes the site's clock good: a word, or a path or
+// program behind "file:" or "command:".
+func (s *section) clockSource() playlist.ClockSource {
+	v := s.want("clock", unstable.String, say.M("config.clock_source_remedy"))
+	if v == nil {
+		return playlist.ClockNTP
+	}
+	switch c := playlist.ClockSource(v.text); {
+	case c == playlist.ClockNTP || c == playlist.ClockBattery:
+		return c
+	case c.File() != "":
+		return playlist.ClockSource(playlist.ClockFile + s.r.path(c.File()))
+	case c.Command() != "":
+		return c
+	}
+	s.r.fault(v.at, s.at("clock"), say.M("config.choice", shown(v.text)), say.M("config.clock_source_remedy"))
+	return playlist.ClockNTP
+}
+
+// clock is a time of day, quoted or as a TOML time.
+func (s *section) clock(key string) (t playlist.TimeOfDay, ok bool) {
+	v := s.get(key)
+	if v == nil {
+		return 0, false
+	}
+	text := v.text
+	switch v.kind {
+	case unstable.String:
+	case unstable.LocalTime:
+		text = strings.TrimSuffix(text, ":00")
+		if len(v.text) == len("15:04") {
+			text = v.text
+		}
+	default:
+		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.LocalTime), kindWord(v.kind)), say.M("config.clock_remedy", key))
+		return 0, false
+	}
+	t, err := playlist.ParseTimeOfDay(text)
+	if err != nil {
+		s.r.fault(v.at, s.at(key), say.M("config.clock", shown(v.text)), say.M("config.clock_remedy", key))
+		return 0, false
+	}
+	return t, true
+}
+
+// day is one calendar day, quoted or as a TOML date.
+func (s *section) day(key string, v *value) playlist.Date {
+	switch v.kind {
+	case unstable.String, unstable.LocalDate:
+	default:
+		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.LocalDate), kindWord(v.kind)), say.M("config.date_remedy"))
+		return ""
+	}
+	d, err := playlist.ParseDate(v.text)
+	if err != nil {
+		s.r.fault(v.at, s.at(key), say.M("config.date", shown(v.text)), say.M("config.date_remedy"))
+		return ""
+	}
+	return d
+}
+
+func (s *section) date(key string) playlist.Date {
+	v := s.get(key)
+	if v == nil {
+		return ""
+	}
+	return s.day(key, v)
+}
+
+func (s *section) dates(key string) []playlist.Date {
+	v := s.want(key, unstable.Array, say.M("config.dates_remedy", key))
+	if v == nil {
+		return nil
+	}
+	var days []playlist.Date
+	for _, w := range v.list {
+		if d := s.day(key, w); d != "" {
+			days = append(days, d)
+		}
+	}
+	return days
+}
+
+var dayNames = map[string]time.Weekday{}
+
+func init() {
+	for i, names := range [...]string{
+		"sun sunday 周日 周天 星期日 星期天", "mon monday 周一 星期一", "tue tuesday 周二 星期二", "wed wednesday 周三 星期三",
+		"thu thursday 周四 星期四", "fri friday 周五 星期五", "sat saturday 周六 星期六",
+	} {
+		for _, n := range strings.Fields(names) {
+			dayNames[n] = time.Weekday(i)
+		}
+	}
+}
+
+// days is a set of weekdays; every day where the key is absent or bad.
+func (s *section) days(key string) playlist.Weekdays {
+	if !s.has(key) {
+		s.asks = append(s.asks, key)
+		return 0
+	}
+	list, _ := s.words(key, "mon")
+	var set playlist.Weekdays
+	for _, v := range list {
+		d, known := dayNames[strings.ToLower(strings.TrimSpace(v.text))]
+		if !known {
+			s.r.fault(v.at, s.at(key), say.M("config.weekday", shown(v.text)), say.M("config.weekday_remedy"))
+			continue
+		}
+		set |= 1 << d
+	}
+	return set
+}
+
+// rest reports the keys that nothing asked for.
+func (s *section) rest() {
+	for _, e := range s.t.entries {
+		if e.seen {
+			continue
+		}
+		remedy := say.M("config.known_remedy", all(s.asks))
+		if n := near(e.key, s.asks); n != "" {
+			remedy = say.M("config.near_remedy", n)
+		}
+		s.r.fault(e.at, s.at(shown(e.key)), say.M("config.unknown_key", shown(e.key)), remedy)
+	}
+}

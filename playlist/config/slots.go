@@ -1,0 +1,267 @@
+package config
+
+import (
+	"slices"
+	"time"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+func (r *reader) slots(list []*section) {
+	taken := names{}
+	r.used = map[string]bool{}
+	for _, s := range list {
+		var t playlist.Slot
+		before := len(r.problems)
+		t.Name = s.name(taken, "早间健康")
+		if s.need("playlist", `playlist = "健康微课堂"`) {
+			t.Playlist = s.playlist()
+		}
+		if s.need("cron", `cron = "30 7 * * *"`) {
+			t.Cron = s.cron()
+		}
+		t.Outputs = s.outputs()
+		t.Count = s.whole("count", 1, 1, playlist.MaxCount)
+		t.From, t.To = s.date("from"), s.date("to")
+		if t.From != "" && t.To != "" && t.From > t.To {
+			s.fault("to", say.M("config.dates_backwards", string(t.From), string(t.To)), say.M("config.dates_backwards_remedy"))
+		}
+		t.Except = s.dates("except")
+		t.Days = s.days("days")
+		t.Priority = s.whole("priority", playlist.DefaultPriority, playlist.MinPriority, playlist.MaxPriority)
+		t.Window = s.span("window", playlist.DefaultWindow, playlist.MinWindow, playlist.MaxWindow)
+		t.Missed = playlist.MissedPolicy(s.choice("missed", string(playlist.MissedSkip),
+			string(playlist.MissedSkip), string(playlist.MissedLate), string(playlist.MissedMakeGood)))
+		until, untilOK := s.clock("until")
+		t.Until = until
+		t.After = playlist.AfterPolicy(s.choice("after", string(playlist.AfterRejoin),
+			string(playlist.AfterRejoin), string(playlist.AfterRestart), string(playlist.AfterDrop)))
+		t.IntoQuiet = playlist.QuietPolicy(s.choice("into_quiet", string(playlist.QuietCut),
+			string(playlist.QuietCut), string(playlist.QuietShift), string(playlist.QuietSuppress)))
+		t.LevelDB = s.level("level_db", 0, playlist.MinSlotLevel, playlist.MaxSlotLevel)
+		t.Chime = s.yes("chime", false)
+		if untilOK && until == 0 {
+			s.fault("until", say.M("config.until_zero"), say.M("config.until_zero_remedy"))
+		}
+		if s.has("until") && t.Missed == playlist.MissedSkip && s.t.whole() && len(r.problems) == before {
+			s.fault("until", say.M("config.until_skip"), say.M("config.until_skip_remedy"))
+		}
+		s.rest()
+		if len(r.problems) == before && s.t.whole() {
+			r.firing(s, t)
+			r.doubts(s, t)
+		}
+		r.out.Slots = append(r.out.Slots, t)
+	}
+}
+
+// unsure reports whether tables of that kind, or what tells them apart, may
+// have been lost to slips of the TOML.
+func (r *reader) unsure(kind string) bool {
+	e := r.root.find(kind)
+	if e == nil || r.root.torn {
+		return r.root.misses(kind)
+	}
+	key := "name"
+	if kind == "slot" {
+		key = "playlist"
+	}
+	return slices.ContainsFunc(e.val.list, func(v *value) bool { return v.keys != nil && v.keys.misses(key) })
+}
+
+func (s *section) playlist() string {
+	v := s.want("playlist", unstable.String, say.M("config.quote_remedy", "playlist", "健康微课堂"))
+	if v == nil {
+		return ""
+	}
+	name := s.plain("playlist", v, "健康微课堂")
+	if name == "" {
+		return ""
+	}
+	s.r.used[name] = true
+	if !slices.Contains(s.r.playlists, name) && !s.r.unsure("playlist") {
+		remedy := say.M("config.playlist_remedy", shown(name))
+		if n := near(name, s.r.playlists); n != "" {
+			s.r.used[n] = true
+			remedy = say.M("config.near_remedy", n)
+		}
+		s.r.fault(v.at, s.at("playlist"), say.M("config.playlist", shown(name)), remedy)
+	}
+	return name
+}
+
+func (s *section) outputs() []string {
+	if !s.has("outputs") {
+		s.asks = append(s.asks, "outputs")
+		return slices.Clone(s.r.outputs)
+	}
+	list, _ := s.words("outputs", "村口")
+	var out []string
+	for _, v := range list {
+		switch {
+		case !slices.Contains(s.r.outputs, v.text) && s.r.unsure("output"):
+		case !slices.Contains(s.r.outputs, v.text):
+			remedy := say.M("config.output_remedy", shown(v.text))
+			if n := near(v.text, s.r.outputs); n != "" {
+				remedy = say.M("config.near_remedy", n)
+			}
+			s.r.fault(v.at, s.at("outputs"), say.M("config.output", shown(v.text)), remedy)
+		case slices.Contains(out, v.text):
+			s.r.fault(v.at, s.at("outputs"), say.M("config.output_twice", v.text), say.M("config.output_twice_remedy"))
+		default:
+			out = append(out, v.text)
+		}
+	}
+	return out
+}
+
+func (s *section) cron() playlist.Cron {
+	v := s.want("cron", unstable.String, say.M("config.quote_remedy", "cron", "30 7 * * *"))
+	if v == nil {
+		return playlist.Cron{}
+	}
+	if what, remedy, bad := explainCron(v.text); bad {
+		s.r.fault(v.at, s.at("cron"), what, remedy)
+		return playlist.Cron{}
+	}
+	c, err := playlist.ParseCron(v.text)
+	if err != nil {
+		s.r.fault(v.at, s.at("cron"), say.M("config.cron", shown(v.text)), say.M("config.cron_remedy"))
+		return playlist.Cron{}
+	}
+	return c
+}
+
+// firing looks at when the slot falls due. Knowing no present, it looks from
+// the slot's first day on, or from the start of 2024 (a leap year).
+func (r *reader) firing(s *section, t playlist.Slot) {
+	zone := r.out.Site.Zone
+	start := time.Date(2024, 1, 1, 0, 0, 0, 0, zone)
+	if t.From != "" {
+		start, _ = time.ParseInLocation(time.DateOnly, string(t.From), zone)
+	} else if t.To != "" {
+		last, _ := time.ParseInLocation(time.DateOnly, string(t.To), zone)
+		start = last.AddDate(-1, 0, 0)
+	}
+	start = start.Add(-time.Nanosecond)
+	if _, ok := t.Cron.Next(start); !ok {
+		s.fault("cron", say.M("config.cron_never", shown(t.Cron.String())), say.M("config.cron_never_remedy"))
+		return
+	}
+	due, ok := t.Next(start, zone)
+	if !ok {
+		s.fault("cron", say.M("config.slot_never"), say.M("config.slot_never_remedy"))
+		return
+	}
+	if t.Until > 0 && !r.beforeUntil(t, start) {
+		s.fault("until", say.M("config.until_early", t.Until.String()), say.M("config.until_early_remedy"))
+	}
+	for range 100 {
+		until, quiet := r.quietUntil(due)
+		if !quiet {
+			return
+		}
+		if due, ok = t.Next(until.Add(-time.Nanosecond), zone); !ok {
+			break
+		}
+	}
+	r.problem(Warning, s.place("cron"), s.at("cron"), say.M("config.slot_quiet"), say.M("config.slot_quiet_remedy"))
+}
+
+// doubts warns of a slot that will hardly do what was meant.
+func (r *reader) doubts(s *section, t playlist.Slot) {
+	if what, remedy, wide := wideStep(t.Cron.String()); wide {
+		r.problem(Warning, s.place("cron"), s.at("cron"), what, remedy)
+	}
+	if c, ok := r.lib.(Clock); ok && t.To != "" && string(t.To) < c.Now().In(r.out.Site.Zone).Format(time.DateOnly) {
+		r.problem(Warning, s.place("to"), s.at("to"), say.M("config.to_past", string(t.To)), say.M("config.to_past_remedy"))
+	}
+	long, gap := time.Duration(t.Count)*r.usual(t.Playlist), r.gap(t)
+	if gap > 0 && long > gap+gap/10 {
+		r.problem(Warning, s.place("cron"), s.at("cron"), say.M("config.crowded", long.Round(time.Second).String(), brief(gap)), say.M("config.crowded_remedy"))
+	}
+}
+
+// usual is how long the clips of a playlist are on average; 0 where that is
+// not known.
+func (r *reader) usual(name string) time.Duration {
+	var sum time.Duration
+	for _, p := range r.out.Playlists {
+		if p.Name != name {
+			continue
+		}
+		for _, id := range p.Clips {
+			sum += r.lengths[id]
+		}
+		if len(p.Clips) > 0 {
+			return sum / time.Duration(len(p.Clips))
+		}
+	}
+	return 0
+}
+
+// gap is the shortest time between the slot's first few airings; 0 where
+// there is but one.
+func (r *reader) gap(t playlist.Slot) (least time.Duration) {
+	at, ok := t.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, r.out.Site.Zone), r.out.Site.Zone)
+	for range 4 {
+		next, more := t.Next(at, r.out.Site.Zone)
+		if !ok || !more {
+			break
+		}
+		if d := next.Sub(at); least == 0 || d < least {
+			least = d
+		}
+		at = next
+	}
+	return least
+}
+
+// beforeUntil reports whether some airing falls due before the slot's Until.
+func (r *reader) beforeUntil(t playlist.Slot, at time.Time) bool {
+	for range 60 {
+		due, ok := t.Next(at, r.out.Site.Zone)
+		if !ok {
+			return false
+		}
+		if due.Before(t.Until.On(due, r.out.Site.Zone)) {
+			return true
+		}
+		// The rest of this day comes no earlier.
+		y, m, d := due.In(r.out.Site.Zone).Date()
+		at = time.Date(y, m, d+1, 0, 0, 0, 0, r.out.Site.Zone).Add(-time.Nanosecond)
+	}
+	return false
+}
+
+// quietUntil is when the quiet hours in which the instant lies end, at most
+// eight days on.
+func (r *reader) quietUntil(at time.Time) (end time.Time, quiet bool) {
+	if !r.out.QuietAt(at) {
+		return at, false
+	}
+	end = at.Truncate(time.Minute)
+	for range 8 * 24 * 60 {
+		end = end.Add(time.Minute)
+		if !r.out.QuietAt(end) {
+			break
+		}
+	}
+	return end, true
+}
+
+// unusedPlaylists warns of playlists that no slot names.
+func (r *reader) unusedPlaylists() {
+	if r.unsure("slot") {
+		return
+	}
+	for i, name := range r.playlists {
+		if !r.used[name] {
+			s := r.listed[i]
+			r.problem(Warning, s.place("name"), s.at("name"), say.M("config.playlist_unused", name), say.M("config.playlist_unused_remedy"))
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package playlist
+
+import "time"
+
+const (
+	// Lead is how long before its due instant an airing is taken in hand: time
+	// to open, hash and begin to decode its first clip.
+	Lead = 3 * time.Second
+
+	// Horizon is how far back what fell due while the controller was off is
+	// recorded airing by airing. Of what lies beyond nothing is known.
+	Horizon = 31 * 24 * time.Hour
+
+	// backStep is how far the clock may seem to go back before it counts as set.
+	backStep = 2 * time.Second
+)
+
+// Reading is what the clocks say at one moment.
+type Reading struct {
+	Wall  time.Time
+	Since time.Duration // since the desk was opened, by a clock that cannot step
+	Trust ClockState
+}
+
+// Due is an airing that must be taken in hand, and why it would be missed if
+// its time has passed already.
+type Due struct {
+	Airing
+	Why Reason
+}
+
+// Desk asks the timetable again and again and takes every due airing in hand
+// once, whatever the clock does: held while nobody trusts it, set forward or
+// back, or off for a while. What it hands out twice, because a clock went
+// back, the as-run log knows; see [Programme.Stand]. One goroutine uses it.
+type Desk struct {
+	Ahead time.Duration // airings are taken in hand this much earlier than Lead says
+
+	timetable *Timetable
+	before    *Programme    // see Resume
+	last      time.Time     // asked up to here; zero: not yet
+	now       time.Time     // when it was last asked with a trusted clock
+	since     time.Duration // the same, by the clock that cannot step
+	asked     bool          // with a trusted clock, once at least
+	held      bool
+}
+
+// NewDesk opens the desk. All that fell due up to the watermark is accounted
+// for; a zero watermark is a controller's first day.
+func NewDesk(p *Programme, watermark time.Time) *Desk {
+	return &Desk{timetable: p.Timetable(), last: watermark}
+}
+
+// Resume tells which programme was in force before the desk was opened: what
+// fell due while nobody asked fell due by that one. It must be called before
+// the first Ask; without it the programme was the same.
+func (d *Desk) Resume(before *Programme) { d.before = before }
+
+// fell is what fell due in (from, to] while nobody asked. Slots that have
+// gone since keep their airings, which will be missed; those that are still
+// there go by their present rules.
+func (d *Desk) fell(from, to time.Time) []Airing {
+	airings := d.before.Timetable().Due(from, to)
+	for i, a := range airings {
+		if now, ok := d.timetable.programme.Slot(a.Slot.Name); ok {
+			airings[i].Slot = now
+		} else {
+			airings[i].Slot.Window, airings[i].Slot.Missed = -Horizon, MissedSkip
+		}
+	}
+	return airings
+}
+
+// Change puts another programme in force. What falls due by it within Lead is
+// asked again: the old one did not know of it.
+func (d *Desk) Change(p *Programme) {
+	d.timetable = p.Timetable()
+	if !d.now.IsZero() && d.now.Before(d.last) {
+		d.last = d.now
+	}
+}
+
+// Note is what an [Desk.Ask] noticed.
+type Note string
+
+const (
+	NoteNone    Note = ""
+	NoteHeld    Note = "clock untrusted, routine airings held"
+	NoteTrusted Note = "clock trusted, routine airings go on"
+	NoteBack    Note = "clock set back"
+	NoteHorizon Note = "off for too long to record each airing"
+)
+
+// Ask hands out what fell due since it was last asked, and what will within
+// Lead.
+func (d *Desk) Ask(r Reading) (due []Due, note Note) {
+	if r.Trust != ClockTrusted {
+		if !d.held {
+			d.held, note = true, NoteHeld
+		}
+		return nil, note
+	}
+	// With a monotonic reading left in them, two readings could not be seen to
+	// have a step between them.
+	r.Wall = r.Wall.Round(0)
+	d.now = r.Wall
+	opened, why := r.Wall.Add(-r.Since), ReasonClockStep
+	if d.held {
+		d.held, note, why = false, NoteTrusted, ReasonClock
+	}
+	if d.last.IsZero() {
+		d.last = opened
+	}
+	ahead := r.Wall.Add(Lead + d.Ahead)
+	switch {
+	case ahead.Before(d.last.Add(-backStep)):
+		// By the clock as it is now, that is how far it was asked before.
+		d.last, note = r.Wall.Add(d.since-r.Since), NoteBack
+	case r.Wall.Sub(d.last) > Horizon:
+		d.last, note = r.Wall.Add(-Horizon), NoteHorizon
+	}
+	d.since = r.Since
+	var airings []Airing
+	if from := d.last; d.before != nil {
+		if from.Before(opened) {
+			airings, from = d.fell(from, opened), opened
+		}
+		d.before = nil
+		airings = append(airings, d.timetable.Due(from, ahead)...)
+	} else {
+		airings = d.timetable.Due(from, ahead)
+	}
+	for _, a := range airings {
+		if !d.asked && a.Due.Before(opened) {
+			due = append(due, Due{a, ReasonOff})
+		} else {
+			due = append(due, Due{a, why})
+		}
+	}
+	d.asked = true
+	if ahead.After(d.last) {
+		d.last = ahead
+	}
+	return due, note
+}
+
+// Watermark is the instant up to which all that fell due is accounted for,
+// given the due instants of what is still in hand; zero where nothing is.
+func (d *Desk) Watermark(now time.Time, inHand func(func(time.Time) bool)) time.Time {
+	at := d.last
+	if at.IsZero() {
+		return at
+	}
+	if now.Before(at) {
+		at = now
+	}
+	for due := range inHand {
+		if before := due.Add(-time.Millisecond); before.Before(at) {
+			at = before
+		}
+	}
+	return at
+}
+
+// Standing is what must be done about an airing on one output.
+type Standing struct {
+	Perform  bool
+	MakeGood bool      // it is owed: it takes what no slot wants
+	First    int       // the item to begin with; those before are settled
+	Deadline time.Time // it must have started by then
+	Until    time.Time // quiet hours begin; zero: not within a day
+
+	// Where it is not performed, the items from First on, if any are left of
+	// the slot's Count, are recorded so.
+	Outcome Outcome
+	Reason  Reason
+}
+
+// Stand weighs an airing on one output: its rows there, by item and part, the
+// hour, and why it would be missed. It is performed at most once, save that a
+// slot which makes good owes once what power or device broke off.
+func (p *Programme) Stand(d Due, rows []Row, now time.Time) Standing {
+	s := Standing{First: 1, Deadline: d.Due.Add(d.Slot.Window)}
+	last := d.Slot.Deadline(d.Due, p.Site.Zone)
+	if end, ok := p.shifted(d.Airing); ok && end.Add(d.Slot.Window).After(last) {
+		last = end.Add(d.Slot.Window)
+	}
+	if len(rows) > 0 {
+		owed, makeGood := d.owed(rows, now)
+		if owed == 0 {
+			s.First = len(byItem(rows)) + 1
+			s.Outcome, s.Reason = Missed, brokenOff(rows)
+			return s
+		}
+		s.First, s.MakeGood = owed, makeGood
+	}
+	switch {
+	case p.QuietAt(d.Due):
+		s.Outcome, s.Reason = Suppressed, ReasonQuiet
+		return s
+	case FromCounty(d.Slot.Name) && p.ProtectedAt(d.Due):
+		s.Outcome, s.Reason = Suppressed, ReasonLocalHours
+		return s
+	case now.After(last):
+		s.Outcome, s.Reason = Missed, d.Why
+		return s
+	case now.After(s.Deadline):
+		if p.QuietAt(now) && d.Slot.IntoQuiet != QuietShift {
+			s.Outcome, s.Reason = Suppressed, ReasonQuiet
+			return s
+		}
+		s.MakeGood = s.MakeGood || d.Slot.Missed == MissedMakeGood
+		s.Deadline = last
+	}
+	if s.MakeGood || d.Slot.Missed == MissedLate {
+		s.Deadline = last
+	}
+	s.Perform = true
+	start := d.Due
+	if now.After(start) {
+		start = now
+	}
+	s.Until, _ = p.QuietFrom(start, start.Add(24*time.Hour))
+	return s
+}
+
+// shifted is the end of the quiet hours that an airing would run into, where
+// its slot then airs it behind them.
+func (p *Programme) shifted(a Airing) (time.Time, bool) {
+	const longest = 3 * time.Hour // no airing is thought to sound for longer
+	if a.Slot.IntoQuiet != QuietShift || p.QuietAt(a.Due) {
+		return time.Time{}, false
+	}
+	start, ok := p.QuietFrom(a.Due, a.Due.Add(longest))
+	if !ok {
+		return time.Time{}, false
+	}
+	return p.QuietUntil(start), true
+}
+
+// byItem is the last part of each item: it stands for the item.
+func byItem(rows []Row) map[int]Row {
+	items := map[int]Row{}
+	for _, r := range rows {
+		items[r.Item] = r
+	}
+	return items
+}
+
+// owed is the first item that must still air; 0 where none must.
+func (d Due) owed(rows []Row, now time.Time) (item int, makeGood bool) {
+	items := byItem(rows)
+	for n := 1; n <= len(items); n++ {
+		r := items[n]
+		switch {
+		case r.Part == 0 && r.Ended.After(now.Add(time.Minute)):
+			// Called missed by a clock that has since gone back.
+			return n, false
+		case r.Part > 0 && r.Frames == 0 && r.Reason == ReasonStopped && !now.After(d.Due.Add(d.Slot.Window)):
+			// The daemon was stopped between claim and start, and saw to it
+			// that nothing sounded.
+			return n, false
+		case d.Slot.Missed != MissedMakeGood || r.Outcome == Complete || r.Outcome == "":
+		case r.Reason == ReasonPowerLost || r.Reason == ReasonDevice || r.Reason == ReasonStopped:
+			if brokenParts(rows, n) <= 1 {
+				return n, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// brokenParts is how many parts of an item power or device broke off; those
+// that a higher rank interrupted do not count.
+func brokenParts(rows []Row, item int) (n int) {
+	for _, r := range rows {
+		switch r.Reason {
+		case ReasonPowerLost, ReasonDevice, ReasonStopped:
+			if r.Item == item && r.Part > 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// brokenOff is why the items behind the last row never came.
+func brokenOff(rows []Row) Reason {
+	switch r := rows[len(rows)-1].Reason; r {
+	case ReasonNone, ReasonLate, ReasonMakeGood:
+		return ReasonPowerLost
+	default:
+		return r
+	}
+}

@@ -1,0 +1,269 @@
+package playlist_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+func TestExplain(t *testing.T) {
+	zone := shanghai(t)
+	instant := func(s string) time.Time { return at(t, zone, "2026-11-23 "+s) } // a Monday
+	sounded := func(from, to string, o playlist.Outcome, why playlist.Reason, first, frames int64) func(*playlist.Row) {
+		return func(r *playlist.Row) {
+			r.Started, r.Ended, r.Outcome, r.Reason = instant(from).UTC(), instant(to).UTC(), o, why
+			r.FromFrame, r.Frames, r.OfFrames, r.Rank = first*playlist.Rate, frames*playlist.Rate, 60*playlist.Rate, 105
+		}
+	}
+	still := func(r *playlist.Row) { r.Outcome, r.Ended = "", time.Time{} }
+	higher := func(r *playlist.Row) { r.Slot, r.Airing, r.Rank = "急", "急@x", 109 }
+
+	for _, c := range []struct {
+		name    string
+		rows    []playlist.Row
+		change  func(*playlist.Programme)
+		at, now string // now is 12:00 where empty
+		zh, en  []string
+	}{
+		{
+			name: "a clip sounded, whole",
+			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", playlist.Complete, "", 0, 60))},
+			at:   "07:30:30",
+			zh:   []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:31:00 播完。"},
+			en:   []string{`东: slot "早", due at 07:30:00, began at 07:30:00 with 健康微课堂, issue 1, "第1课". It ended at 07:31:00, complete.`},
+		},
+		{
+			name: "late, and asked by the minute in which it was due",
+			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", playlist.Complete, playlist.ReasonLate, 0, 60))},
+			at:   "07:30",
+			zh:   []string{"东：时段“早”应于 07:30:00 播出，07:31:10 开始播《健康微课堂》第1期《第1课》。07:32:10 播完（晚于预定时刻开始）。"},
+			en:   []string{`东: slot "早", due at 07:30:00, began at 07:31:10 with 健康微课堂, issue 1, "第1课". It ended at 07:32:10, complete (started late).`},
+		},
+		{
+			name: "taken from the output, and rejoined",
+			rows: []playlist.Row{
+				aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", playlist.Preempted, playlist.ReasonPreempted, 0, 20)),
+				aired(t, "07:30", "东", 1, 2, sounded("07:31:20", "07:32:00", playlist.Complete, "", 20, 40)),
+				aired(t, "07:30:20", "东", 1, 1, sounded("07:30:20", "07:31:20", playlist.Complete, "", 0, 60), higher),
+			},
+			at: "07:30:10",
+			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:30:20 播到 20.0 秒（全长 60.0 秒）时，被级别更高的时段“急”抢播。07:31:20 从 20.0 秒处续播。07:32:00 播完。"},
+			en: []string{`东: slot "早", due at 07:30:00, began at 07:30:00 with 健康微课堂, issue 1, "第1课". At 07:30:20, after 20.0 of 60.0 s, slot "急" of higher rank took the output. It went on at 07:31:20 from 20.0 s. It ended at 07:32:00, complete.`},
+		},
+		{
+			name: "power was lost, and it was made good from the start",
+			rows: []playlist.Row{
+				aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", playlist.Partial, playlist.ReasonPowerLost, 0, 20)),
+				aired(t, "07:30", "东", 1, 2, sounded("08:10:00", "08:11:00", playlist.Complete, playlist.ReasonMakeGood, 0, 60)),
+			},
+			at: "08:10",
+			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:30:20 停在 20.0 秒（全长 60.0 秒）：断电或程序中断。08:10:00 从头重播。08:11:00 播完（补播）。"},
+			en: []string{`东: slot "早", due at 07:30:00, began at 07:30:00 with 健康微课堂, issue 1, "第1课". It stopped at 07:30:20 after 20.0 of 60.0 s: power was lost, or the daemon broke off. It began again at 08:10:00. It ended at 08:11:00, complete (a make-good).`},
+		},
+		{
+			name: "it sounds now, by a clock that nobody trusts",
+			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still,
+				func(r *playlist.Row) { r.Clock = playlist.ClockUntrusted })},
+			at: "07:30:20", now: "07:30:25",
+			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。现在还在播。当时时钟不可信，以上时刻可能不准。"},
+			en: []string{`东: slot "早", due at 07:30:00, began at 07:30:00 with 健康微课堂, issue 1, "第1课". It is still on the air. The clock was not trusted then; these times may be wrong.`},
+		},
+		{
+			name: "it sounds at this very second",
+			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still)},
+			at:   "07:30:20", now: "07:30:20",
+			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。现在还在播。"},
+		},
+		{
+			name: "due and silent on one output, heard on the other",
+			rows: []playlist.Row{
+				aired(t, "07:30", "东", 1, 0), aired(t, "07:30", "东", 2, 0),
+				aired(t, "07:30", "西", 1, 1, sounded("07:30:00", "07:31:00", playlist.Complete, "", 0, 60)),
+			},
+			change: func(p *playlist.Programme) { p.Slots[0].Outputs = []string{"东", "西"} },
+			at:     "07:30",
+			zh: []string{
+				"东：时段“早”应于 07:30:00 播出，没有出声：输出被别的播出占用。",
+				"西：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:31:00 播完。",
+			},
+		},
+		{
+			name: "suppressed by quiet hours",
+			rows: []playlist.Row{aired(t, "07:30", "东", 1, 0, func(r *playlist.Row) {
+				r.Outcome, r.Reason = playlist.Suppressed, playlist.ReasonQuiet
+			})},
+			at: "07:30",
+			zh: []string{"东：时段“早”应于 07:30:00 播出，没有出声：免打扰时段。"},
+			en: []string{`东: slot "早", due at 07:30:00, did not sound: quiet hours.`},
+		},
+		{
+			name: "due, and no record",
+			at:   "07:30",
+			zh:   []string{"东：时段“早”07:30:00 到点，但没有记录，播没播无法确定：可能当时终端没有运行、至今没有补记，可能记录随数据损坏丢失，也可能当时的配置里还没有这个时段。“dalaba log”可查终端何时启动和停止。"},
+		},
+		{
+			name: "due a moment ago",
+			at:   "07:30", now: "07:31",
+			zh: []string{"东：时段“早”07:30:00 到点，还没有记录；07:32:00 之前仍可能开播。"},
+			en: []string{`东: slot "早" fell due at 07:30:00 and has no record yet; it may still start before 07:32:00.`},
+		},
+		{
+			name: "it will air",
+			at:   "07:30", now: "06:00",
+			zh: []string{"东：时段“早”将于 07:30:00 播出节目单“健康课”，共 1 条；“dalaba plan”列出具体内容。"},
+			en: []string{`东: slot "早" will air at 07:30:00 from playlist "健康课", clips: 1; "dalaba plan" names them.`},
+		},
+		{
+			name:   "it will fall due in quiet hours",
+			change: func(p *playlist.Programme) { p.Quiet[0].From = 7 * 60; p.Quiet[0].To = 8 * 60 },
+			at:     "07:30", now: "06:00",
+			zh: []string{"东：时段“早”07:30:00 到点时处于免打扰时段，不会播出。"},
+		},
+		{
+			name:   "it fell due in quiet hours and no record says more",
+			change: func(p *playlist.Programme) { p.Quiet[0].From = 7 * 60; p.Quiet[0].To = 8 * 60 },
+			at:     "07:30",
+			zh:     []string{"东：时段“早”07:30:00 到点时处于免打扰时段，按规定不播；但没有记录可以证实。"},
+		},
+		{
+			name:   "the output is gone from the config",
+			change: func(p *playlist.Programme) { p.Slots[0].Outputs = []string{"北"} },
+			at:     "07:30",
+			zh:     []string{"北：时段“早”07:30:00 到点，但配置里已没有这路输出；用“dalaba check”检查配置。"},
+		},
+		{
+			name:   "the slot begins later",
+			change: func(p *playlist.Programme) { p.Slots[0].From = "2026-12-01" },
+			at:     "07:30",
+			zh:     []string{"时段“早”的时刻对得上，但要到 2026-12-01 才开始生效。"},
+			en:     []string{`Slot "早" names this time, but only from 2026-12-01 on.`},
+		},
+		{
+			name:   "the slot has ended",
+			change: func(p *playlist.Programme) { p.Slots[0].To = "2026-11-01" },
+			at:     "07:30",
+			zh:     []string{"时段“早”的时刻对得上，但在 2026-11-01 之后已停播。"},
+		},
+		{
+			name:   "the day is excepted",
+			change: func(p *playlist.Programme) { p.Slots[0].Except = []playlist.Date{"2026-11-23"} },
+			at:     "07:30",
+			zh:     []string{"时段“早”的时刻对得上，但 2026-11-23 在 except 里，当天不播。"},
+		},
+		{
+			name:   "not on this day of the week",
+			change: func(p *playlist.Programme) { p.Slots[0].Days = 1 << time.Tuesday },
+			at:     "07:30",
+			zh:     []string{"时段“早”的时刻对得上，但它在星期一不播。"},
+			en:     []string{`Slot "早" names this time, but not on a Monday.`},
+		},
+		{
+			name: "nothing was due",
+			at:   "09:00",
+			zh:   []string{"那时没有安排播出，也没有播出记录。上一次是 07:30:00 的时段“早”。下一次是 2026-11-24 07:30:00 的时段“早”。"},
+			en:   []string{`Nothing was due then, and nothing is recorded. The one before is at 07:30:00, slot "早". The next is at 2026-11-24 07:30:00, slot "早".`},
+		},
+		{
+			name: "nothing is due, in quiet hours",
+			at:   "22:15",
+			zh:   []string{"那时没有安排播出。那时处于免打扰时段。上一次是 07:30:00 的时段“早”。下一次是 2026-11-24 07:30:00 的时段“早”。"},
+		},
+		{
+			name:   "nothing ever",
+			change: func(p *playlist.Programme) { p.Slots = nil },
+			at:     "09:00",
+			zh:     []string{"那时没有安排播出，也没有播出记录。之后五年内也没有安排；用“dalaba check”检查配置里的时段。"},
+		},
+		{
+			name: "a second before it began",
+			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", playlist.Complete, "", 0, 60))},
+			at:   "07:29:59",
+			zh:   []string{"那时没有安排播出，也没有播出记录。上一次是 2026-11-22 07:30:00 的时段“早”。下一次是 07:30:00 的时段“早”。"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := &playlist.Programme{
+				Site: playlist.Site{Zone: zone}, Outputs: []playlist.Output{{Name: "东"}, {Name: "西"}},
+				Quiet:     []playlist.Quiet{{Span: playlist.Span{From: 22 * 60, To: 6 * 60}}},
+				Playlists: []playlist.Playlist{{Name: "lessons", Title: "健康课", Clips: lessons(3)}},
+				Slots:     []playlist.Slot{slotOf(t, "早", "30 7 * * *", "东")},
+			}
+			if c.change != nil {
+				c.change(p)
+			}
+			now := c.now
+			if now == "" {
+				now = "12:00"
+			}
+			said := playlist.Explain(p, c.rows, instant(c.at), instant(now), true)
+			for lang, want := range map[say.Lang][]string{say.Chinese: c.zh, say.English: c.en} {
+				var got []string
+				for _, m := range said {
+					got = append(got, m.In(lang))
+				}
+				if want != nil && strings.Join(got, "\n") != strings.Join(want, "\n") {
+					t.Errorf("said\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+				}
+			}
+		})
+	}
+}
+
+func TestEveryOutcomeAndReasonHasWords(t *testing.T) {
+	for _, o := range []playlist.Outcome{
+		playlist.Complete, playlist.Partial, playlist.Preempted, playlist.Missed, playlist.Failed, playlist.Suppressed,
+	} {
+		if !say.Has("outcome." + string(o)) {
+			t.Errorf("outcome %s has no words", o)
+		}
+	}
+	for _, r := range []playlist.Reason{
+		playlist.ReasonLate, playlist.ReasonMakeGood, playlist.ReasonPowerLost, playlist.ReasonStopped, playlist.ReasonOff,
+		playlist.ReasonClock, playlist.ReasonClockStep, playlist.ReasonBusy, playlist.ReasonPreempted, playlist.ReasonQuiet,
+		playlist.ReasonClip, playlist.ReasonDecode, playlist.ReasonDevice, playlist.ReasonNoOutput, playlist.ReasonSuperseded,
+		playlist.ReasonInterrupted, playlist.ReasonStore,
+	} {
+		if !say.Has("reason." + string(r)) {
+			t.Errorf("reason %s has no words", r)
+		}
+	}
+}
+
+func TestExplainKnowsThatTheDaemonIsOff(t *testing.T) {
+	zone := shanghai(t)
+	p := &playlist.Programme{
+		Site:      playlist.Site{Zone: zone},
+		Outputs:   []playlist.Output{{Name: "east"}},
+		Playlists: []playlist.Playlist{{Name: "lessons"}},
+		Slots:     []playlist.Slot{slotOf(t, "s", "30 7 * * *", "east")},
+	}
+	due := at(t, zone, "2026-11-23 07:30")
+	open := playlist.Row{
+		Airing: playlist.NewAiringID("s", due), Output: "east", Item: 1, Part: 1, Slot: "s", Due: due,
+		Started: due, Frames: 6 * playlist.Rate, OfFrames: 30 * playlist.Rate, Clock: playlist.ClockTrusted,
+	}
+	for _, c := range []struct {
+		name  string
+		rows  []playlist.Row
+		alive bool
+		want  string
+	}{
+		{"a row left open", []playlist.Row{open}, false, "6.0"},
+		{"a row that is open", []playlist.Row{open}, true, "现在还在播"},
+		{"no row, and nobody to start it", nil, false, "终端没有运行"},
+		{"no row yet", nil, true, "仍可能开播"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			said := ""
+			for _, m := range playlist.Explain(p, c.rows, due, due.Add(10*time.Second), c.alive) {
+				said += m.In(say.Chinese)
+			}
+			if !strings.Contains(said, c.want) {
+				t.Errorf("said %q, want %q in it", said, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,152 @@
+package playlist
+
+import (
+	"fmt"
+	"time"
+)
+
+// TimeOfDay is minutes after local midnight, 0 to 1440 (24:00, as an end).
+type TimeOfDay int
+
+// ParseTimeOfDay reads "HH:MM", 00:00 to 24:00.
+func ParseTimeOfDay(s string) (TimeOfDay, error) {
+	var h, m int
+	if len(s) != 5 || s[2] != ':' {
+		return 0, fmt.Errorf("%w: %q is no time of day: HH:MM wanted", ErrInvalid, s)
+	}
+	for i, c := range s {
+		if i != 2 && (c < '0' || c > '9') {
+			return 0, fmt.Errorf("%w: %q is no time of day: HH:MM wanted", ErrInvalid, s)
+		}
+	}
+	h = int(s[0]-'0')*10 + int(s[1]-'0')
+	m = int(s[3]-'0')*10 + int(s[4]-'0')
+	if m > 59 || h > 24 || h == 24 && m > 0 {
+		return 0, fmt.Errorf("%w: %q is no time of day: 00:00 to 24:00 wanted", ErrInvalid, s)
+	}
+	return TimeOfDay(h*60 + m), nil
+}
+
+func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", int(t)/60, int(t)%60) }
+
+// On is the instant of t on the local day of at. Where a daylight-saving
+// change skips it, the first instant after the gap.
+func (t TimeOfDay) On(at time.Time, zone *time.Location) time.Time {
+	y, m, d := at.In(zone).Date()
+	on := time.Date(y, m, d, int(t)/60, int(t)%60, 0, 0, zone)
+	// In a gap Go answers an hour early or late, as it happens.
+	wanted := time.Date(y, m, d, int(t)/60, int(t)%60, 0, 0, time.UTC)
+	_, offset := on.Zone()
+	switch start, end := on.ZoneBounds(); wanted.Compare(on.UTC().Add(time.Duration(offset) * time.Second)) {
+	case 1:
+		return end
+	case -1:
+		return start
+	}
+	return on
+}
+
+func minuteOf(local time.Time) TimeOfDay { return TimeOfDay(local.Hour()*60 + local.Minute()) }
+
+// Weekdays is a set of days, bit 0 Sunday. Zero means every day.
+type Weekdays uint8
+
+// Has reports whether d is in the set.
+func (w Weekdays) Has(d time.Weekday) bool { return w == 0 || w&(1<<d) != 0 }
+
+// Span is a daily stretch of local time from From up to but not including To;
+// where To is not after From it runs over midnight and belongs to the day on
+// which it began.
+type Span struct {
+	From, To TimeOfDay
+	Days     Weekdays
+}
+
+// Holds reports whether the local instant falls in the span.
+func (s Span) Holds(local time.Time) bool {
+	m := minuteOf(local)
+	if s.From < s.To {
+		return s.Days.Has(local.Weekday()) && m >= s.From && m < s.To
+	}
+	yesterday := (local.Weekday() + 6) % 7
+	return m >= s.From && s.Days.Has(local.Weekday()) || m < s.To && s.Days.Has(yesterday)
+}
+
+// Overlaps reports whether some minute of some weekday lies in both spans.
+func (s Span) Overlaps(t Span) bool {
+	week := time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC) // a Sunday
+	edges := func(a, b Span) bool {
+		for d := range 7 {
+			if at := a.From.On(week.AddDate(0, 0, d), time.UTC); a.Holds(at) && b.Holds(at) {
+				return true
+			}
+		}
+		return false
+	}
+	return edges(s, t) || edges(t, s)
+}
+
+// Quiet is a stretch in which nothing routine sounds (免打扰).
+type Quiet struct{ Span }
+
+// Daypart is a stretch with a level of its own (时段).
+type Daypart struct {
+	Span
+	LevelDB float64
+}
+
+// QuietAt reports whether the instant lies in quiet hours.
+func (p *Programme) QuietAt(at time.Time) bool {
+	local := at.In(p.Site.Zone)
+	for _, q := range p.Quiet {
+		if q.Holds(local) {
+			return true
+		}
+	}
+	return false
+}
+
+// QuietFrom is the first instant in [at, until) that lies in quiet hours; ok
+// is false where there is none.
+func (p *Programme) QuietFrom(at, until time.Time) (start time.Time, ok bool) {
+	if len(p.Quiet) == 0 || !at.Before(until) {
+		return time.Time{}, false
+	}
+	if p.QuietAt(at) {
+		return at, true
+	}
+	// Spans change on whole minutes only, daylight saving included.
+	for t := at.Truncate(time.Minute).Add(time.Minute); t.Before(until); t = t.Add(time.Minute) {
+		if p.QuietAt(t) {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// QuietUntil is the first instant from at on that lies in no quiet hours, as
+// far as a week ahead.
+func (p *Programme) QuietUntil(at time.Time) time.Time {
+	if !p.QuietAt(at) {
+		return at
+	}
+	end := at.Add(7 * 24 * time.Hour)
+	for t := at.Truncate(time.Minute).Add(time.Minute); t.Before(end); t = t.Add(time.Minute) {
+		if !p.QuietAt(t) {
+			return t
+		}
+	}
+	return end
+}
+
+// LevelAt is the level of the daypart that holds the instant, 0 dB outside
+// all of them. The first listed wins.
+func (p *Programme) LevelAt(at time.Time) float64 {
+	local := at.In(p.Site.Zone)
+	for _, d := range p.Dayparts {
+		if d.Holds(local) {
+			return d.LevelDB
+		}
+	}
+	return 0
+}

@@ -1,0 +1,48 @@
+package playlist
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrClaimed says that somebody claimed this part before, perhaps before a
+// power cut: it must not air again.
+var ErrClaimed = errors.New("already claimed")
+
+// ErrStale says that the clip chosen is not the one that must air: another
+// output of the airing, or another slot of the playlist, has moved the cursor
+// meanwhile. Choose again.
+var ErrStale = errors.New("the cursor has moved")
+
+// ErrNoClip says that a clip is not known or its file is not there: another
+// may air in its stead.
+var ErrNoClip = errors.New("clip not here")
+
+// Claim asks for the right to sound one part of an airing.
+type Claim struct {
+	Row Row // Outcome empty; Clip chosen
+
+	// Where the clip was taken from its playlist's cursor: the place before
+	// and after. Both nil where an earlier part or another output chose it.
+	Before, After *Cursor
+}
+
+// RowKey names a row of the as-run log.
+type RowKey struct {
+	Airing AiringID
+	Output string
+	Item   int
+	Part   int
+}
+
+// Key is what names the row.
+func (r Row) Key() RowKey { return RowKey{r.Airing, r.Output, r.Item, r.Part} }
+
+// End is how a claimed part ended.
+type End struct {
+	Started, Ended time.Time // Started is zero where nothing sounded
+	Frames         int64
+	AtFrame        int64
+	Outcome        Outcome
+	Reason         Reason
+}

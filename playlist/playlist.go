@@ -1,0 +1,106 @@
+package playlist
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Order says how a playlist moves on from one clip to the next.
+type Order string
+
+const (
+	Sequence Order = "sequence" // as listed, remembering its place across restarts
+	Shuffle  Order = "shuffle"  // every clip once a round, each round in another order, none twice running
+)
+
+// Playlist is an ordered list of clips.
+type Playlist struct {
+	Name  string   `json:"name"`
+	Title string   `json:"title,omitempty"`
+	Clips []ClipID `json:"clips"`
+	Order Order    `json:"order"`
+}
+
+// Cursor is a playlist's place: the clip taken last, in which round. The zero
+// Cursor stands before the first clip. It names a clip, not a position, so
+// that a playlist may grow or shrink under it and no lesson is skipped.
+type Cursor struct {
+	Round int    `json:"round"` // only ever grows, not always by one
+	Index int    `json:"index"` // where Last stood, should it leave the list
+	Last  ClipID `json:"last"`
+}
+
+// Next is the clip after c and the cursor once it is taken. ok is false for a
+// playlist without clips.
+func (p Playlist) Next(c Cursor) (id ClipID, after Cursor, ok bool) {
+	if len(p.Clips) == 0 {
+		return "", c, false
+	}
+	if c.Last == "" && c.Round == 0 {
+		return p.at(0, 0)
+	}
+	order := p.round(c.Round)
+	i := slices.Index(order, c.Last)
+	switch {
+	case i >= 0:
+		i++
+	case p.Order == Shuffle:
+		// The order is by hash, so the lost clip's neighbours are known.
+		mark := p.mark(c.Round, c.Last)
+		i = slices.IndexFunc(order, func(id ClipID) bool { return p.mark(c.Round, id) > mark })
+		if i < 0 {
+			i = len(order)
+		}
+	default:
+		i = c.Index // what followed the lost clip has moved into its place
+	}
+	if i >= len(order) {
+		return p.at(p.roundAfter(c), 0)
+	}
+	return p.at(c.Round, i)
+}
+
+// roundAfter passes over shuffled rounds that would begin with the clip that
+// has just been heard.
+func (p Playlist) roundAfter(c Cursor) int {
+	next := c.Round + 1
+	if p.Order != Shuffle || len(p.Clips) < 2 {
+		return next
+	}
+	for range 100 { // two clips agree so often by chance once in 2^100
+		if p.round(next)[0] != c.Last {
+			break
+		}
+		next++
+	}
+	return next
+}
+
+func (p Playlist) at(round, i int) (ClipID, Cursor, bool) {
+	id := p.round(round)[i]
+	return id, Cursor{Round: round, Index: i, Last: id}, true
+}
+
+// round is the order of one round. Shuffling sorts by a hash of round and
+// clip: the same on every restart, and a clip that joins or leaves disturbs
+// no other.
+func (p Playlist) round(n int) []ClipID {
+	if p.Order != Shuffle {
+		return p.Clips
+	}
+	marks := make(map[ClipID]string, len(p.Clips))
+	for _, id := range p.Clips {
+		marks[id] = p.mark(n, id)
+	}
+	order := slices.Clone(p.Clips)
+	slices.SortFunc(order, func(a, b ClipID) int { return strings.Compare(marks[a], marks[b]) })
+	return order
+}
+
+func (p Playlist) mark(round int, id ClipID) string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", p.Name, round, id))
+	return hex.EncodeToString(h[:])
+}

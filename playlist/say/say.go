@@ -1,0 +1,147 @@
+// Package say holds every sentence dalaba speaks to people, in Chinese and in
+// English, and puts them together.
+//
+// The sentences live in words/*.toml, both languages side by side; a key is
+// the file's name, a dot and the table's name. Where an argument is itself a
+// [Message] it is put into the same language.
+package say
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Lang is a language that dalaba speaks.
+type Lang string
+
+const (
+	Chinese Lang = "zh-CN"
+	English Lang = "en"
+)
+
+// Choose takes the first of the wishes that names a language at all: "zh",
+// "zh_CN.UTF-8" and "zh-Hans" are Chinese, "en_US" is English. Empty wishes,
+// "C" and "POSIX" are none. Where nothing is wished for it is Chinese.
+func Choose(wishes ...string) Lang {
+	for _, w := range wishes {
+		tag, _, _ := strings.Cut(strings.ToLower(w), ".")
+		tag, _, _ = strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
+		switch tag {
+		case "", "c", "posix":
+		case "zh", "cmn":
+			return Chinese
+		default:
+			return English
+		}
+	}
+	return Chinese
+}
+
+// Message is a sentence whose language is not yet chosen. As an error it
+// reads in English.
+type Message struct {
+	Key  string
+	Args []any
+}
+
+// M makes a message. Args fill the sentence's verbs as in fmt.Sprintf.
+func M(key string, args ...any) Message { return Message{Key: key, Args: args} }
+
+// In puts the message into a language. A key that no file knows reads as the
+// key and its arguments, so that a fault of ours still says something.
+func (m Message) In(l Lang) string {
+	args := make([]any, len(m.Args))
+	for i, a := range m.Args {
+		switch a := a.(type) {
+		case Message:
+			args[i] = a.In(l)
+		case error:
+			args[i] = In(l, a)
+		default:
+			args[i] = a
+		}
+	}
+	entry, ok := words()[m.Key]
+	if !ok {
+		return strings.TrimSpace(m.Key + " " + fmt.Sprintln(args...))
+	}
+	text := entry.En
+	if l == Chinese {
+		text = entry.Zh
+	}
+	if len(args) == 0 {
+		return text
+	}
+	return fmt.Sprintf(text, args...)
+}
+
+func (m Message) Error() string { return m.In(English) }
+
+// Has reports whether a sentence stands under the key.
+func Has(key string) bool {
+	_, ok := words()[key]
+	return ok
+}
+
+// In puts an error into a language, as far as it is made of messages; joined
+// errors read one a line.
+func In(l Lang, err error) string {
+	if err == nil {
+		return ""
+	}
+	if m, ok := err.(Message); ok {
+		return m.In(l)
+	}
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		lines := make([]string, 0, 2)
+		for _, e := range j.Unwrap() {
+			lines = append(lines, In(l, e))
+		}
+		return strings.Join(lines, "\n")
+	}
+	var m Message
+	if errors.As(err, &m) {
+		return strings.Replace(err.Error(), m.Error(), m.In(l), 1)
+	}
+	return err.Error()
+}
+
+// Entry is one sentence in both languages, with the same verbs in both.
+type Entry struct {
+	Zh string `toml:"zh"`
+	En string `toml:"en"`
+}
+
+// Words is the whole catalogue by key.
+func Words() map[string]Entry { return words() }
+
+//go:embed words/*.toml
+var files embed.FS
+
+var words = sync.OnceValue(func() map[string]Entry {
+	all := map[string]Entry{}
+	names, err := files.ReadDir("words")
+	if err != nil {
+		panic(err)
+	}
+	for _, f := range names {
+		text, err := files.ReadFile(path.Join("words", f.Name()))
+		if err != nil {
+			panic(err)
+		}
+		var entries map[string]Entry
+		if err := toml.Unmarshal(text, &entries); err != nil {
+			panic(fmt.Errorf("words/%s: %w", f.Name(), err))
+		}
+		for k, e := range entries {
+			all[strings.TrimSuffix(f.Name(), ".toml")+"."+k] = e
+		}
+	}
+	return all
+})

@@ -1,0 +1,179 @@
+package playlist
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// DefaultWindow is how late an airing may start where its slot says nothing.
+const DefaultWindow = 2 * time.Minute
+
+// MissedPolicy says what becomes of an airing that could not start within its
+// window.
+type MissedPolicy string
+
+const (
+	MissedSkip     MissedPolicy = "skip"      // record it, no more
+	MissedLate     MissedPolicy = "late"      // start it late, as long as it is before Until
+	MissedMakeGood MissedPolicy = "make-good" // air it once at the next free moment before Until
+)
+
+// AfterPolicy says what becomes of an airing that a higher rank interrupted.
+type AfterPolicy string
+
+const (
+	AfterRejoin  AfterPolicy = "rejoin"  // go on where it stopped
+	AfterRestart AfterPolicy = "restart" // begin the clip again
+	AfterDrop    AfterPolicy = "drop"    // let it be
+)
+
+// QuietPolicy says what becomes of a clip that would run into quiet hours.
+type QuietPolicy string
+
+const (
+	QuietCut      QuietPolicy = "cut"      // fade it out where they begin
+	QuietShift    QuietPolicy = "shift"    // air it when they are over
+	QuietSuppress QuietPolicy = "suppress" // do not begin it
+)
+
+// Date is a calendar day without a zone, as YYYY-MM-DD. The empty Date is none.
+type Date string
+
+// ParseDate reads YYYY-MM-DD and refuses days that no calendar has.
+func ParseDate(s string) (Date, error) {
+	if _, err := time.Parse(time.DateOnly, s); err != nil {
+		return "", ErrInvalid
+	}
+	return Date(s), nil
+}
+
+// Slot is when a playlist airs, and how.
+type Slot struct {
+	Name      string        `json:"name"`
+	Playlist  string        `json:"playlist"`
+	Cron      Cron          `json:"cron"`
+	Outputs   []string      `json:"outputs,omitempty"` // names, at least one; a county's slot has none and means all in its scope
+	Count     int           `json:"count"`             // clips an airing, at least 1
+	From      Date          `json:"from,omitempty"`    // first and last day, both included; empty: no bound
+	To        Date          `json:"to,omitempty"`
+	Except    []Date        `json:"except,omitempty"`
+	Days      Weekdays      `json:"days,omitempty"`
+	Priority  int           `json:"priority"` // MinPriority to MaxPriority, higher wins
+	Window    time.Duration `json:"window"`   // in JSON as nanoseconds
+	Missed    MissedPolicy  `json:"missed"`
+	Until     TimeOfDay     `json:"until,omitempty"` // end of MissedLate and MissedMakeGood, on the day due; 0: the day's end
+	After     AfterPolicy   `json:"after"`
+	IntoQuiet QuietPolicy   `json:"into_quiet"`
+	Since     time.Time     `json:"since,omitzero"` // in force since then: nothing fell due by it before; zero: always
+	Above     bool          `json:"-"`              // it outranks every slot that is not, whatever the priorities
+	LevelDB   float64       `json:"level_db"`
+	Chime     bool          `json:"chime,omitempty"` // a station tone before the first clip
+}
+
+// The bounds of a slot, wherever it was written.
+const (
+	MaxCount     = 500 // clips an airing
+	MinWindow    = time.Second
+	MaxWindow    = time.Hour
+	MinSlotLevel = -60 // dB
+	MaxSlotLevel = 12
+)
+
+// Check reports what is wrong with a slot that no config reader has seen.
+func (s Slot) Check() error {
+	bad := func(what string, args ...any) error {
+		return fmt.Errorf("%w: slot %q: %s", ErrInvalid, s.Name, fmt.Sprintf(what, args...))
+	}
+	switch {
+	case s.Name == "":
+		return bad("it has no name")
+	case s.Cron.schedule == nil:
+		return bad("it has no cron spec")
+	case s.Count < 1 || s.Count > MaxCount:
+		return bad("count %d: 1 to %d", s.Count, MaxCount)
+	case s.Priority < MinPriority || s.Priority > MaxPriority:
+		return bad("priority %d: %d to %d", s.Priority, MinPriority, MaxPriority)
+	case s.Window < MinWindow || s.Window > MaxWindow:
+		return bad("window %v: %v to %v", s.Window, MinWindow, MaxWindow)
+	case s.Missed != MissedSkip && s.Missed != MissedLate && s.Missed != MissedMakeGood:
+		return bad("missed %q", s.Missed)
+	case s.After != AfterRejoin && s.After != AfterRestart && s.After != AfterDrop:
+		return bad("after %q", s.After)
+	case s.IntoQuiet != QuietCut && s.IntoQuiet != QuietShift && s.IntoQuiet != QuietSuppress:
+		return bad("into_quiet %q", s.IntoQuiet)
+	case s.Until < 0 || s.Until > 24*60:
+		return bad("until %d minutes", s.Until)
+	case !(s.LevelDB >= MinSlotLevel && s.LevelDB <= MaxSlotLevel): // NaN too
+		return bad("level_db %v: %d to %d", s.LevelDB, MinSlotLevel, MaxSlotLevel)
+	}
+	for _, d := range append([]Date{s.From, s.To}, s.Except...) {
+		if _, err := ParseDate(string(d)); d != "" && err != nil {
+			return bad("%q is no date", d)
+		}
+	}
+	return nil
+}
+
+// Rank is the slot's place on the ladder.
+func (s Slot) Rank() Rank {
+	r := RankScheduled + Rank(s.Priority)
+	if s.Above {
+		r += MaxPriority
+	}
+	return r
+}
+
+// Next is the first instant strictly after at when the slot falls due; ok is
+// false where there is none within five years.
+func (s Slot) Next(at time.Time, zone *time.Location) (due time.Time, ok bool) {
+	if at.Before(s.Since) {
+		at = s.Since
+	}
+	if s.From != "" {
+		if first, err := time.ParseInLocation(time.DateOnly, string(s.From), zone); err == nil && at.Before(first) {
+			at = first.Add(-time.Nanosecond)
+		}
+	}
+	// Days and exceptions may leave nothing of what cron names.
+	for limit := at.AddDate(5, 0, 0); at.Before(limit); {
+		due, ok = s.Cron.Next(at.In(zone))
+		if !ok {
+			return time.Time{}, false
+		}
+		if s.To == "" && s.Days == 0 && len(s.Except) == 0 {
+			return due.UTC(), true // most slots: no calendar needed
+		}
+		day := Date(due.In(zone).Format(time.DateOnly))
+		if s.To != "" && day > s.To {
+			return time.Time{}, false
+		}
+		if s.Days.Has(due.In(zone).Weekday()) && !slices.Contains(s.Except, day) {
+			return due.UTC(), true
+		}
+		// Not this day: go on from its last instant.
+		y, m, d := due.In(zone).Date()
+		at = time.Date(y, m, d+1, 0, 0, 0, 0, zone).Add(-time.Nanosecond)
+		if at.Before(due) {
+			at = due
+		}
+	}
+	return time.Time{}, false
+}
+
+// Deadline is the last instant at which an airing due then may still start,
+// and whether starting after the window is a make-good.
+func (s Slot) Deadline(due time.Time, zone *time.Location) time.Time {
+	end := due.Add(s.Window)
+	if s.Missed == MissedSkip {
+		return end
+	}
+	until := s.Until
+	if until == 0 {
+		until = 24 * 60
+	}
+	if t := until.On(due, zone); t.After(end) {
+		return t
+	}
+	return end
+}
