@@ -1,0 +1,272 @@
+package player
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"dalaba/playlist"
+)
+
+// forgetAfter is how long an alert that is over is remembered, so that a late
+// copy of it is known for what it is.
+const forgetAfter = 31 * 24 * time.Hour
+
+// AlertKeeper is what survives of alerts. Each call is one transaction,
+// durable when it returns. data.Store is one.
+type AlertKeeper interface {
+	// SaveAlerts keeps alerts as they now stand, and what was retired with
+	// them. raw is the first one's message; nil leaves what is kept of it.
+	SaveAlerts(ctx context.Context, c playlist.Change, raw []byte) error
+
+	// Alerts is all that was kept.
+	Alerts(ctx context.Context) ([]playlist.AlertRecord, []playlist.Retired, error)
+
+	// ForgetAlerts deletes what can no longer come again.
+	ForgetAlerts(ctx context.Context, ids []playlist.AlertID) error
+}
+
+// AlertSound is something fit to air that an alert can be sounded with.
+type AlertSound struct {
+	Clip playlist.Clip
+	Path string
+}
+
+// AlertSounds finds what an alert is sounded with. It is asked from many
+// goroutines, again for each pass.
+type AlertSounds interface {
+	// Sound is the alert as [playlist.UsedClip], which answers an error until
+	// the clip is here; as [playlist.UsedSpeech], which may take its time; as
+	// [playlist.UsedGeneric]; or the words that a drill begins with, as
+	// [playlist.UsedPreamble].
+	Sound(ctx context.Context, r playlist.AlertRecord, as playlist.Used) (AlertSound, error)
+}
+
+// ErrNotStored says that an alert is in force, but would be forgotten if the
+// power failed now: it must not be acknowledged.
+var ErrNotStored = errors.New("alert not stored")
+
+// Alarm keeps the book of alerts and sounds them on a player's channels: each
+// pass begins with the attention tone, at once, whatever else was sounding,
+// and goes on with the best there is to be heard by then.
+type Alarm struct {
+	p      *Player
+	keep   AlertKeeper
+	sounds AlertSounds
+	do     chan func()
+	gone   chan struct{} // closed when Run is about to return
+
+	// The rest belongs to Run's goroutine.
+	life   context.Context // of what sounds
+	book   *playlist.AlertBook
+	on     map[playlist.AlertID]*sounding
+	forgot time.Time
+	work   sync.WaitGroup
+}
+
+// sounding is an alert on its outputs.
+type sounding struct {
+	record  chan playlist.AlertRecord // holds the latest
+	stop    context.CancelCauseFunc
+	outputs []playlist.Output
+	left    int // outputs on which it still sounds
+}
+
+// NewAlarm makes the alarm of a player. Both must be run.
+func NewAlarm(p *Player, keep AlertKeeper, sounds AlertSounds) *Alarm {
+	return &Alarm{
+		p: p, keep: keep, sounds: sounds, do: make(chan func()), gone: make(chan struct{}),
+		book: playlist.NewAlertBook(nil, nil), on: map[playlist.AlertID]*sounding{},
+	}
+}
+
+// Causes for which an alert falls silent.
+var (
+	errRetired = errors.New("alert retired")
+	errStopped = errors.New("the daemon stops")
+)
+
+// Run sounds what was in force when it last ran and what is received, until
+// ctx ends.
+func (a *Alarm) Run(ctx context.Context) error {
+	records, retired, err := a.keep.Alerts(ctx)
+	if err != nil {
+		// What was received before is lost; what comes must sound all the same.
+		a.p.Log.Error("alerts cannot be read", "err", err)
+	}
+	a.book = playlist.NewAlertBook(records, retired)
+	defer a.work.Wait()
+	defer close(a.gone)
+	life, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(errStopped)
+	a.life = life
+	for _, r := range a.book.InForce() {
+		a.begin(r, true)
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case f := <-a.do:
+			f()
+		case <-tick.C:
+			a.tidy(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// errGone says that the alarm is not running any more.
+var errGone = errors.New("the alarm has ended")
+
+// ask has f run on the alarm's goroutine and waits for it.
+func (a *Alarm) ask(ctx context.Context, f func()) error {
+	ran := make(chan struct{})
+	select {
+	case a.do <- func() { defer close(ran); f() }:
+		<-ran
+		return nil
+	case <-a.gone:
+		return errGone
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Receive takes a message in. Only where the error is nil may it be
+// acknowledged; with ErrNotStored it is in force all the same. The record is
+// the message's as it now stands; known says that it had come before.
+func (a *Alarm) Receive(ctx context.Context, r playlist.AlertRecord, raw []byte) (rec playlist.AlertRecord, known bool, err error) {
+	var c playlist.Change
+	err = a.ask(ctx, func() {
+		r.Received, r.Clock = a.p.Wall().UTC(), a.p.Trust()
+		r.Boot, r.MonoMS = a.p.Boot, a.p.Uptime().Milliseconds()
+		c = a.book.Receive(r, a.p.Programme())
+		if len(c.Records) > 0 {
+			// The sound goes first: a disk may take its time.
+			a.enact(c)
+		}
+		rec, _ = a.book.Record(r.ID)
+	})
+	if err != nil {
+		return rec, false, err
+	}
+	return rec, c.Known, a.save(ctx, c, raw)
+}
+
+// InForce tells which alerts of a scope its county has in force: others that
+// came with its envelopes fall silent.
+func (a *Alarm) InForce(ctx context.Context, scope playlist.Scope, ids []playlist.AlertID) error {
+	var c playlist.Change
+	err := a.ask(ctx, func() {
+		c = a.book.Withdraw(scope, ids, a.p.Wall().UTC())
+		a.enact(c)
+	})
+	if err != nil {
+		return err
+	}
+	return a.save(ctx, c, nil)
+}
+
+// Records are all alerts that are remembered, the latest received first.
+func (a *Alarm) Records(ctx context.Context) (all []playlist.AlertRecord, err error) {
+	err = a.ask(ctx, func() { all = a.book.Records() })
+	return all, err
+}
+
+func (a *Alarm) save(ctx context.Context, c playlist.Change, raw []byte) error {
+	if len(c.Records) == 0 && len(c.Retired) == 0 {
+		return nil
+	}
+	if err := a.keep.SaveAlerts(context.WithoutCancel(ctx), c, raw); err != nil {
+		a.p.Log.Error("alert not kept", "alert", c.Records[0].ID, "err", err)
+		return fmt.Errorf("%w: %w", ErrNotStored, err)
+	}
+	return nil
+}
+
+// enact starts and ends sounds as the book now has it.
+func (a *Alarm) enact(c playlist.Change) {
+	for i, r := range c.Records {
+		s, on := a.on[r.ID]
+		switch {
+		case r.State.Over() && on:
+			s.stop(errRetired)
+		case !r.State.Over() && on:
+			<-s.record
+			s.record <- r
+		case !r.State.Over():
+			a.begin(r, false)
+		}
+		if i == 0 && !c.Known || r.State.Over() {
+			a.p.Log.Warn("alert received", "alert", r.ID, "kind", r.Kind, "class", r.Class, "level", r.Level, "state", r.State, "reason", r.Reason)
+		}
+	}
+}
+
+// begin sounds an alert on each output that it concerns. again says that it
+// may have sounded before the daemon was last stopped.
+func (a *Alarm) begin(r playlist.AlertRecord, again bool) {
+	ctx, stop := context.WithCancelCause(a.life)
+	s := &sounding{record: make(chan playlist.AlertRecord, 1), stop: stop, outputs: a.p.Programme().Concerned(r.Alert)}
+	s.record <- r
+	s.left = len(s.outputs)
+	a.on[r.ID] = s
+	if s.left == 0 { // it was concerned once: the site has changed
+		a.settle(r.ID, playlist.AlertFailed)
+		return
+	}
+	choice := newChoice(ctx, a, s)
+	for _, o := range s.outputs {
+		n := &siren{a: a, s: s, out: o, choice: choice, again: again, log: a.p.Log.With("alert", r.ID, "output", o.Name)}
+		a.work.Go(func() {
+			n.sound(ctx)
+			if !errors.Is(context.Cause(ctx), errStopped) { // else it is still in force
+				_ = a.ask(context.Background(), func() { a.silent(r.ID, s) })
+			}
+		})
+	}
+}
+
+// started notes that an alert is heard.
+func (a *Alarm) started(ctx context.Context, id playlist.AlertID) {
+	_ = a.ask(ctx, func() { a.settle(id, playlist.AlertAiring) })
+}
+
+// silent notes that an alert has ended on one of its outputs.
+func (a *Alarm) silent(id playlist.AlertID, s *sounding) {
+	if s.left--; s.left > 0 {
+		return
+	}
+	delete(a.on, id)
+	s.stop(nil)
+	rows, err := a.p.Ledger.Rows(context.Background(), playlist.AlertAiringID(id))
+	if err != nil {
+		a.p.Log.Error("alert's rows cannot be read", "alert", id, "err", err)
+	}
+	a.settle(id, playlist.AlertOutcome(rows, s.outputs))
+}
+
+func (a *Alarm) settle(id playlist.AlertID, state playlist.AlertState) {
+	r, changed := a.book.Settle(id, state, a.p.Wall().UTC())
+	if !changed {
+		return
+	}
+	a.p.Log.Info("alert", "alert", id, "state", state)
+	_ = a.save(context.Background(), playlist.Change{Records: []playlist.AlertRecord{r}}, nil) // told there
+}
+
+// tidy forgets, now and then, what is long over.
+func (a *Alarm) tidy(ctx context.Context) {
+	if a.p.Trust() != playlist.ClockTrusted || time.Since(a.forgot) < time.Hour {
+		return
+	}
+	a.forgot = time.Now()
+	gone := a.book.Forget(a.p.Wall().Add(-forgetAfter), a.p.Programme().Alerts.Filled())
+	if err := a.keep.ForgetAlerts(ctx, gone); err != nil && ctx.Err() == nil {
+		a.p.Log.Error("alerts not forgotten", "err", err)
+	}
+}

@@ -1,0 +1,615 @@
+package player_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dalaba/player"
+	"dalaba/playlist"
+)
+
+// siren is a stage with an alarm beside its player.
+type siren struct {
+	*stage
+	alarm *player.Alarm
+	here  [3]atomic.Bool // the alert's clip, its text spoken, a clip for its kind: clips 1, 2 and 3
+	words atomic.Bool    // the words before a drill: clip 3
+	keep  player.AlertKeeper
+}
+
+func (s *siren) Sound(_ context.Context, _ playlist.AlertRecord, as playlist.Used) (player.AlertSound, error) {
+	i := map[playlist.Used]int{playlist.UsedClip: 0, playlist.UsedSpeech: 1, playlist.UsedGeneric: 2, playlist.UsedPreamble: 2}[as]
+	if as == playlist.UsedPreamble && !s.words.Load() || as != playlist.UsedPreamble && !s.here[i].Load() {
+		return player.AlertSound{}, errors.New("not here")
+	}
+	_, path, err := s.store.Clip(context.Background(), s.clips[i].ID)
+	return player.AlertSound{Clip: s.clips[i], Path: path}, err
+}
+
+func newSiren(t *testing.T, outputs ...string) *siren {
+	s := &siren{stage: newStage(t, outputs...)}
+	s.programme.Alerts = playlist.AlertRules{Passes: 1, Unsigned: []playlist.AlertSource{playlist.AlertByHand}}
+	return s
+}
+
+func (s *siren) start() {
+	s.t.Helper()
+	s.stage.start()
+	if s.keep == nil {
+		s.keep = s.store
+	}
+	s.alarm = player.NewAlarm(s.player, s.keep, s)
+	ctx, cancel := context.WithCancel(s.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.alarm.Run(ctx) }()
+	stop := s.stop
+	s.stop = func() {
+		if cancel != nil {
+			cancel()
+			cancel = nil
+			if err := <-ended; err != nil {
+				s.t.Errorf("alarm: %v", err)
+			}
+		}
+		stop()
+	}
+}
+
+func alert(id playlist.AlertID, change ...func(*playlist.AlertRecord)) playlist.AlertRecord {
+	r := playlist.AlertRecord{Source: playlist.AlertByHand, Alert: playlist.Alert{
+		ID: id, Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed, Event: "flood",
+		Areas: []playlist.Area{"320924000000"}, Texts: []playlist.AlertText{{Language: "zh-CN", Title: "汛情", Text: "请转移"}},
+	}}
+	for _, f := range change {
+		f(&r)
+	}
+	return r
+}
+
+// withClip says that the alert's clip is to come.
+func withClip(r *playlist.AlertRecord) { r.Audio = []playlist.AlertAudio{{Name: "a.mp3"}} }
+
+func level(l playlist.AlertLevel) func(*playlist.AlertRecord) {
+	return func(r *playlist.AlertRecord) { r.Level = l }
+}
+
+func (s *siren) receive(r playlist.AlertRecord) playlist.AlertRecord {
+	s.t.Helper()
+	got, _, err := s.alarm.Receive(s.t.Context(), r, []byte("raw"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return got
+}
+
+func (s *siren) state(id playlist.AlertID) playlist.AlertState {
+	s.t.Helper()
+	all, err := s.alarm.Records(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, r := range all {
+		if r.ID == id {
+			return r.State
+		}
+	}
+	return ""
+}
+
+// parts is what became of an alert on the outputs, one word a row.
+func (s *siren) parts(id playlist.AlertID) string {
+	s.t.Helper()
+	var words []string
+	for _, r := range s.rows() {
+		if r.Alert == id {
+			w := r.Output + "/" + string(r.Used) + ":" + string(r.Outcome)
+			if r.Reason != "" {
+				w += ":" + string(r.Reason)
+			}
+			words = append(words, w)
+		}
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}
+
+// heardSo holds every row of an alert against the recording: clips sample by
+// sample, the tone by its three notes.
+func (s *siren) heardSo() {
+	s.t.Helper()
+	for _, r := range s.rows() {
+		if r.Alert == "" || r.Frames == 0 {
+			continue
+		}
+		got := readWAV(s.t, s.wav(r.Output))[r.AtFrame : r.AtFrame+r.Frames]
+		if r.Used == playlist.UsedTone {
+			for i, hz := range []float64{650, 820, 1040} {
+				from := i * playlist.Rate * 3 / 10
+				if p := power(got[from:from+playlist.Rate/4], hz); p < 0.05 {
+					s.t.Errorf("%s item %d: note of %.0f Hz has power %.3f", r.Airing, r.Item, hz, p)
+				}
+			}
+			continue
+		}
+		_, path, err := s.store.Clip(s.t.Context(), r.Clip)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		want := decoded(s.t, path)[:r.Frames]
+		differ := 0
+		for i := range want {
+			if want[i] != got[i] {
+				differ++
+			}
+		}
+		if r.Outcome == playlist.Complete && differ > 0 || differ > 2000 {
+			s.t.Errorf("%s %s: %d of %d frames differ from the recording", r.Airing, r.Used, differ, r.Frames)
+		}
+	}
+}
+
+// power is a sine's part of the frames' power, by Goertzel's algorithm: 0.5
+// for a full-scale sine of that frequency.
+func power(frames []int16, hz float64) float64 {
+	w := 2 * math.Cos(2*math.Pi*hz/playlist.Rate)
+	var a, b float64
+	for _, f := range frames {
+		a, b = float64(f)/32768+w*a-b, a
+	}
+	n := float64(len(frames))
+	return 2 * (a*a + b*b - w*a*b) / (n * n)
+}
+
+func TestAnAlertCutsInWithTheToneAndTheLessonRejoins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.slot("lesson", "1 0 * * *")
+		s.here[0].Store(true)
+		s.start()
+		defer s.close()
+		time.Sleep(62 * time.Second)
+		began := s.now()
+		s.receive(alert("A", withClip))
+		if got := s.state("A"); got != playlist.AlertWaiting && got != playlist.AlertAiring {
+			t.Errorf("state %s", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := s.state("A"); got != playlist.AlertDone {
+			t.Errorf("state %s", got)
+		}
+		s.stop()
+		if got := s.parts("A"); got != "east/clip:complete east/tone:complete" {
+			t.Error(got)
+		}
+		var tone, clip, before, after playlist.Row
+		for _, r := range s.rows() {
+			switch {
+			case r.Used == playlist.UsedTone:
+				tone = r
+			case r.Used == playlist.UsedClip:
+				clip = r
+			case r.Part == 1:
+				before = r
+			default:
+				after = r
+			}
+		}
+		if late := tone.Started.Sub(began); late < 0 || late > 20*time.Millisecond {
+			t.Errorf("the tone sounds %v after the order", late)
+		}
+		if before.Outcome != playlist.Preempted || after.Outcome != playlist.Complete || after.FromFrame != before.Frames {
+			t.Errorf("lesson: %+v then %+v", before, after)
+		}
+		if gap := clip.Started.Sub(tone.Ended); gap < 200*time.Millisecond || gap > 300*time.Millisecond {
+			t.Errorf("%v between tone and clip", gap)
+		}
+		if length := tone.Ended.Sub(tone.Started); length < 4*time.Second || length > 6*time.Second {
+			t.Errorf("the tone lasts %v", length)
+		}
+		s.heardSo()
+	})
+}
+
+func TestTheToneSoundsUntilThereIsSomethingToHear(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		here    []int         // from the start
+		clip    time.Duration // the alert's clip comes after; 0: never
+		expects bool          // the alert says that it has a clip
+		used    playlist.Used
+		tone    [2]time.Duration
+		state   playlist.AlertState
+	}{
+		{"the clip comes while it sounds", []int{1}, 9 * time.Second, true, playlist.UsedClip, [2]time.Duration{9 * time.Second, 12 * time.Second}, playlist.AlertDone},
+		{"the clip never comes, the text is spoken", []int{1, 2}, 0, true, playlist.UsedSpeech, [2]time.Duration{19 * time.Second, 21 * time.Second}, playlist.AlertDone},
+		{"no clip is to come, the text is spoken at once", []int{1}, 0, false, playlist.UsedSpeech, [2]time.Duration{4 * time.Second, 6 * time.Second}, playlist.AlertDone},
+		{"nobody can speak, a clip for the event", []int{2}, 0, true, playlist.UsedGeneric, [2]time.Duration{19 * time.Second, 21 * time.Second}, playlist.AlertDone},
+		{"there is nothing but the tone", nil, 0, true, playlist.UsedTone, [2]time.Duration{19 * time.Second, 21 * time.Second}, playlist.AlertPartial},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSiren(t, "east")
+				for _, i := range c.here {
+					s.here[i].Store(true)
+				}
+				s.start()
+				defer s.close()
+				time.Sleep(time.Second)
+				a := alert("A", func(r *playlist.AlertRecord) {
+					if c.expects {
+						withClip(r)
+					}
+					r.NotAfter = s.now().Add(90 * time.Second)
+				})
+				s.receive(a)
+				if c.clip > 0 {
+					time.Sleep(c.clip)
+					s.here[0].Store(true)
+				}
+				time.Sleep(2 * time.Minute)
+				if got := s.state("A"); got != c.state {
+					t.Errorf("state %s, want %s", got, c.state)
+				}
+				s.stop()
+				var used []playlist.Used
+				for _, r := range s.rows() {
+					if length := r.Ended.Sub(r.Started); r.Used == playlist.UsedTone && (length < c.tone[0] || length > c.tone[1]) {
+						t.Errorf("the tone lasts %v", length)
+					}
+					used = append(used, r.Used)
+				}
+				if !slices.Contains(used, c.used) || c.used != playlist.UsedTone && len(used) != 2 || c.used == playlist.UsedTone && len(used) < 3 {
+					t.Errorf("heard %v", used)
+				}
+				s.heardSo()
+			})
+		})
+	}
+}
+
+func TestACancelStopsTheSoundAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.programme.Alerts.Passes = 5
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("A", withClip))
+		time.Sleep(6 * time.Second)
+		at := s.now()
+		s.receive(alert("C", func(r *playlist.AlertRecord) { r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"A"} }))
+		time.Sleep(10 * time.Second)
+		if a, c := s.state("A"), s.state("C"); a != playlist.AlertCancelled || c != playlist.AlertLogged {
+			t.Errorf("states %s, %s", a, c)
+		}
+		s.stop()
+		if got := s.parts("A"); got != "east/clip:partial:cancelled east/tone:complete" {
+			t.Error(got)
+		}
+		for _, r := range s.rows() {
+			if late := r.Ended.Sub(at); late > 50*time.Millisecond {
+				t.Errorf("%s sounds on for %v", r.Used, late)
+			}
+		}
+		s.heardSo()
+	})
+}
+
+func TestTheHigherAlertCutsInAndTheEqualOneQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("orange", withClip, level(playlist.AlertOrange)))
+		time.Sleep(8 * time.Second)
+		s.receive(alert("red", withClip))
+		s.receive(alert("red2", withClip))
+		time.Sleep(5 * time.Minute)
+		s.stop()
+		if got := s.parts("red") + " " + s.parts("red2"); got != "east/clip:complete east/tone:complete east/clip:complete east/tone:complete" {
+			t.Error(got)
+		}
+		if got := s.parts("orange"); got != "east/clip:complete east/clip:preempted:preempted east/tone:complete east/tone:complete" {
+			t.Error(got)
+		}
+		rows := s.rows()
+		slices.SortFunc(rows, func(a, b playlist.Row) int { return a.Started.Compare(b.Started) })
+		order := ""
+		for i, r := range rows {
+			if i > 0 && rows[i-1].Ended.After(r.Started.Add(time.Millisecond)) {
+				t.Errorf("%s and %s overlap", rows[i-1].Alert, r.Alert)
+			}
+			order += string(r.Alert) + " "
+		}
+		if order != "orange orange red red red2 red2 orange orange " {
+			t.Error(order)
+		}
+		s.heardSo()
+	})
+}
+
+func TestAnUpdateTakesThePlaceOfWhatItNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("A", withClip))
+		time.Sleep(7 * time.Second)
+		s.receive(alert("B", withClip, level(playlist.AlertBlue), func(r *playlist.AlertRecord) {
+			r.Kind, r.Refs = playlist.AlertUpdate, []playlist.AlertID{"A"}
+		}))
+		time.Sleep(2 * time.Minute)
+		if a, b := s.state("A"), s.state("B"); a != playlist.AlertCancelled || b != playlist.AlertDone {
+			t.Errorf("states %s, %s", a, b)
+		}
+		s.stop()
+		for _, r := range s.rows() {
+			if r.Alert == "B" && r.Rank != playlist.RankEmergency1 {
+				t.Errorf("rank %d is not inherited", r.Rank)
+			}
+		}
+	})
+}
+
+func TestARestartGoesOnWithWhatIsOwed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.programme.Alerts.Passes = 3
+		s.start()
+		time.Sleep(time.Second)
+		s.receive(alert("A", withClip))
+		s.receive(alert("short", withClip, level(playlist.AlertBlue), func(r *playlist.AlertRecord) { r.NotAfter = s.now().Add(3 * time.Minute) }))
+		s.receive(alert("gone", withClip, level(playlist.AlertBlue)))
+		s.receive(alert("C", func(r *playlist.AlertRecord) {
+			r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"gone", "not yet come"}
+		}))
+		time.Sleep(20 * time.Second) // the first pass is over, the second under way
+		s.stop()
+		if _, err := s.store.CloseOpen(t.Context(), s.now(), playlist.ReasonPowerLost); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute) // off; "short" has expired meanwhile
+		s.open()
+		s.keep = s.store
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		if r := s.receive(alert("not yet come", withClip)); r.State != playlist.AlertCancelled {
+			t.Errorf("a cancel that came first is forgotten: %s", r.State)
+		}
+		time.Sleep(4 * time.Minute)
+		for id, want := range map[playlist.AlertID]playlist.AlertState{
+			"A": playlist.AlertDone, "short": playlist.AlertFailed, "gone": playlist.AlertCancelled,
+		} {
+			if got := s.state(id); got != want {
+				t.Errorf("%s is %s, want %s", id, got, want)
+			}
+		}
+		whole := 0
+		for _, r := range s.rows() {
+			if r.Alert == "A" && r.Used == playlist.UsedClip && r.Outcome == playlist.Complete {
+				whole++
+			}
+			if r.Alert == "short" || r.Alert == "gone" {
+				t.Errorf("%s sounded: %+v", r.Alert, r)
+			}
+		}
+		if whole != 3 {
+			t.Errorf("%d whole passes, 3 wanted", whole)
+		}
+		s.stop()
+	})
+}
+
+func TestEmergenciesIgnoreQuietHoursAndCeilingsAndDrillsDoNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.words.Store(true)
+		s.programme.Quiet = []playlist.Quiet{{Span: playlist.Span{From: 0, To: 5}}} // to 00:05
+		s.programme.Site.CeilingDB = -20
+		s.programme.Alerts.Drills = true
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("drill", withClip, func(r *playlist.AlertRecord) { r.Class = playlist.AlertDrillActual }))
+		s.receive(alert("A", withClip))
+		time.Sleep(8 * time.Minute)
+		s.stop()
+		if got := s.parts("drill"); got != "east/clip:complete east/preamble:complete east/tone:complete" {
+			t.Error(got)
+		}
+		quietEnds := time.Date(2000, 1, 1, 0, 5, 0, 0, time.UTC)
+		for _, r := range s.rows() {
+			if want := map[playlist.AlertID]float64{"A": 0, "drill": -20}[r.Alert]; r.LevelDB != want {
+				t.Errorf("%s %s at %v dB, want %v", r.Alert, r.Used, r.LevelDB, want)
+			}
+			if r.Alert == "drill" && r.Started.Before(quietEnds) || r.Alert == "A" && !r.Started.Before(quietEnds) {
+				t.Errorf("%s %s at %v", r.Alert, r.Used, r.Started)
+			}
+		}
+	})
+}
+
+func TestADrillWithoutItsWordIsNotHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.programme.Alerts.Drills = true
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("drill", withClip, func(r *playlist.AlertRecord) {
+			r.Class, r.NotAfter = playlist.AlertDrillSimulated, s.now().Add(20*time.Second)
+		}))
+		time.Sleep(time.Minute)
+		s.stop()
+		if got := s.parts("drill"); strings.Contains(got, "clip") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestAnUntrustedClockHoldsNoAlert(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.options.Trust = func() playlist.ClockState { return playlist.ClockUntrusted }
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("A", withClip, func(r *playlist.AlertRecord) { r.NotAfter = s.now().Add(-24 * time.Hour) }))
+		time.Sleep(2 * time.Minute)
+		s.stop()
+		if got := s.parts("A"); got != "east/clip:complete east/tone:complete" {
+			t.Error(got)
+		}
+		for _, r := range s.rows() {
+			if r.Clock != playlist.ClockUntrusted {
+				t.Errorf("row says %s", r.Clock)
+			}
+		}
+	})
+}
+
+func TestWhatNobodyCanHearWithAnUnknownClockEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.programme.Alerts.Life = 5 * time.Minute
+		s.options.Trust = func() playlist.ClockState { return playlist.ClockUntrusted }
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("A", withClip)) // and there is nothing but the tone
+		time.Sleep(6 * time.Minute)
+		if got := s.state("A"); got != playlist.AlertPartial {
+			t.Errorf("state %s", got)
+		}
+		s.stop()
+	})
+}
+
+func TestWhatItsCountyWithdrawsFallsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("A", withClip, func(r *playlist.AlertRecord) { r.Source, r.Scope = playlist.AlertByLink, "group:x" }))
+		time.Sleep(6 * time.Second)
+		if err := s.alarm.InForce(t.Context(), "group:x", nil); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Second)
+		if got := s.state("A"); got != playlist.AlertCancelled {
+			t.Errorf("state %s", got)
+		}
+		s.stop()
+		if got := s.parts("A"); got != "east/clip:partial:cancelled east/tone:complete" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestOnlyTheOutputsConcernedSound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east", "west", "far")
+		s.here[0].Store(true)
+		for i, area := range []playlist.Area{"320924100201", "320924100202", "320925100201"} {
+			s.programme.Outputs[i].Area = area
+		}
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("one", withClip, func(r *playlist.AlertRecord) { r.Areas = []playlist.Area{"320924100201"} }))
+		s.receive(alert("none", withClip, func(r *playlist.AlertRecord) { r.Areas = []playlist.Area{"110000000000"} }))
+		time.Sleep(2 * time.Minute)
+		s.receive(alert("town", withClip, func(r *playlist.AlertRecord) { r.Areas = []playlist.Area{"320924100000"} }))
+		time.Sleep(2 * time.Minute)
+		s.stop()
+		if got := s.parts("one") + "|" + s.parts("none") + "|" + s.parts("town"); got !=
+			"east/clip:complete east/tone:complete||east/clip:complete east/tone:complete west/clip:complete west/tone:complete" {
+			t.Error(got)
+		}
+	})
+}
+
+// broken keeps nothing.
+type broken struct{}
+
+var errBroken = errors.New("the disk is full")
+
+func (broken) SaveAlerts(context.Context, playlist.Change, []byte) error { return errBroken }
+func (broken) Alerts(context.Context) ([]playlist.AlertRecord, []playlist.Retired, error) {
+	return nil, nil, errBroken
+}
+func (broken) ForgetAlerts(context.Context, []playlist.AlertID) error { return errBroken }
+
+// deaf is a ledger that writes nothing.
+type deaf struct{ player.Ledger }
+
+func (deaf) Claim(context.Context, playlist.Claim) error                     { return errBroken }
+func (deaf) End(context.Context, playlist.RowKey, playlist.End) error        { return errBroken }
+func (deaf) Rows(context.Context, playlist.AiringID) ([]playlist.Row, error) { return nil, errBroken }
+func (deaf) Checkpoint(context.Context, playlist.RowKey, time.Time, int64, int64) error {
+	return errBroken
+}
+
+func TestAnAlertSoundsThoughNothingCanBeKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.keep = broken{}
+		s.ledger = deaf{s.store}
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		if _, _, err := s.alarm.Receive(t.Context(), alert("A", withClip), nil); !errors.Is(err, player.ErrNotStored) {
+			t.Errorf("acknowledged: %v", err)
+		}
+		time.Sleep(time.Minute)
+		s.stop()
+		got := readWAV(t, s.wav("east"))
+		want := decoded(t, s.path(0))
+		if at := find(got, want); at < 4*playlist.Rate {
+			t.Errorf("the clip is heard at frame %d", at)
+		}
+	})
+}
+
+func (s *siren) path(clip int) string {
+	_, path, err := s.store.Clip(context.Background(), s.clips[clip].ID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// find is where a sound stands in another, sample by sample; -1: nowhere.
+func find(in, sound []int16) int {
+	from := slices.IndexFunc(sound, func(v int16) bool { return v > 1000 })
+	probe := sound[from : from+playlist.Rate]
+	for i := 0; i+len(probe) <= len(in); i++ {
+		if in[i] == probe[0] && slices.Equal(in[i:i+len(probe)], probe) {
+			return i - from
+		}
+	}
+	return -1
+}

@@ -1,0 +1,139 @@
+package player
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"dalaba/playlist"
+)
+
+const (
+	liveBlock = playlist.Rate / 50     // frames read at a time
+	liveDelay = 3 * playlist.Rate / 10 // frames of silence first: as much may the capture be late
+	liveAhead = 100                    // blocks that an output may be behind before it loses some
+)
+
+// Speak puts what is said into a microphone on every output, above all else,
+// until in ends or ctx does: S16LE mono frames at [playlist.Rate], as they
+// come. tell, which may be nil, is told now and then how many frames came. It
+// answers how many came in all.
+func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func(frames int64)) (int64, error) {
+	now := a.p.Wall().UTC()
+	r := playlist.AlertRecord{Rank: playlist.RankMicrophone, Received: now, Alert: playlist.Alert{
+		ID: playlist.AlertID("mic," + now.Format("20060102T150405.000000Z")), Event: title,
+	}}
+	var (
+		ears []*ear
+		work sync.WaitGroup
+	)
+	live, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	for _, o := range a.p.Programme().Outputs {
+		e := &ear{blocks: make(chan []int16, liveAhead), quiet: liveDelay}
+		ears = append(ears, e)
+		s := &sounding{record: make(chan playlist.AlertRecord, 1)}
+		s.record <- r
+		n := &siren{a: a, s: s, out: o, rules: a.p.Programme().Alerts.Filled(), began: time.Now(), log: a.p.Log.With("alert", r.ID, "output", o.Name)}
+		work.Go(func() { n.live(live, e) })
+	}
+	stopped := context.AfterFunc(ctx, func() { stop(errStopped) })
+	defer stopped()
+	frames, err := relay(ctx, in, ears, tell)
+	for _, e := range ears {
+		close(e.blocks)
+	}
+	work.Wait()
+	return frames, err
+}
+
+// relay hands what comes in to every ear.
+func relay(ctx context.Context, in io.Reader, ears []*ear, tell func(int64)) (frames int64, err error) {
+	raw := make([]byte, 2*liveBlock)
+	told := time.Now()
+	for ctx.Err() == nil {
+		n, err := io.ReadFull(in, raw)
+		block := make([]int16, n/2)
+		for i := range block {
+			block[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
+		}
+		frames += int64(len(block))
+		for _, e := range ears {
+			select {
+			case e.blocks <- block:
+			default: // its device is away
+			}
+		}
+		if tell != nil && time.Since(told) > watchEvery {
+			told = time.Now()
+			tell(frames)
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return frames, nil
+		case err != nil:
+			return frames, err
+		}
+	}
+	return frames, nil
+}
+
+// live sounds an ear on the siren's output.
+func (n *siren) live(ctx context.Context, e *ear) {
+	defer e.drain()
+	if !n.await(ctx) {
+		return
+	}
+	power := n.a.p.power(ctx, n.a.p.Wall())
+	defer power.release()
+	defer func() { n.turn.End() }()
+	level := min(0, n.rules.LevelDB+n.ch.Level())
+	sound := NewSound(e, level, nil)
+	row := n.row(1, 1, playlist.UsedMic)
+	row.LevelDB = level
+	part := n.claim(row, n.turn.Play(Cue{Sound: sound}))
+	n.hear(ctx, part)
+	e.drain()
+	sound.Close()
+}
+
+// ear is one output's share of what is said, as a beep.Streamer.
+type ear struct {
+	blocks chan []int16
+	quiet  int // frames of silence still to come
+	cur    []int16
+}
+
+func (e *ear) Stream(samples [][2]float64) (int, bool) {
+	if e.quiet > 0 {
+		n := min(e.quiet, len(samples))
+		clear(samples[:n])
+		e.quiet -= n
+		return n, true
+	}
+	for len(e.cur) == 0 {
+		b, ok := <-e.blocks
+		if !ok {
+			return 0, false
+		}
+		e.cur = b
+	}
+	n := min(len(e.cur), len(samples))
+	for i, v := range e.cur[:n] {
+		f := float64(v) / (1 << 15)
+		samples[i] = [2]float64{f, f}
+	}
+	e.cur = e.cur[n:]
+	return n, true
+}
+
+func (e *ear) Err() error { return nil }
+
+// drain lets what is said go by, until nobody speaks any more.
+func (e *ear) drain() {
+	for range e.blocks {
+	}
+}

@@ -1,0 +1,90 @@
+package player_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dalaba/devices"
+	"dalaba/player"
+	"dalaba/playlist"
+)
+
+// slow keeps a disk that takes its time.
+type slow struct {
+	player.Ledger
+	letGo <-chan struct{}
+}
+
+func (d slow) SetWatermark(ctx context.Context, at time.Time) error {
+	<-d.letGo
+	return d.Ledger.SetWatermark(ctx, at)
+}
+
+// frozen is a device whose driver, once held, never comes back.
+type frozen struct {
+	player.Device
+	held, letGo <-chan struct{}
+}
+
+func (d frozen) Write(b []int16) error {
+	select {
+	case <-d.held:
+		<-d.letGo
+	default:
+	}
+	return d.Device.Write(b)
+}
+
+func TestThePlayerAnswersWhateverDiskAndCardsDoAndNotWhereItIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, "east", "gone", "hung", "resting")
+		s.programme.Outputs[3].CloseIdle = true
+		held, letGo := make(chan struct{}), make(chan struct{})
+		s.device = func(ctx context.Context, o playlist.Output) (player.Device, error) {
+			switch o.Name {
+			case "gone":
+				return nil, errUnplugged
+			case "hung":
+				<-letGo
+				return nil, errUnplugged
+			}
+			d, err := devices.Open(ctx, o, devices.Options{})
+			return frozen{d, held, letGo}, err
+		}
+		s.ledger = slow{s.store, letGo}
+		s.slot("each", "* * * * *")
+		s.start()
+		if s.player.Ready() {
+			t.Error("ready before the schedule was asked")
+		}
+		fresh := func() bool { return time.Since(s.player.Answered()) < 5*time.Second }
+		// Longer than the watermark rests.
+		for range 15 * 60 {
+			time.Sleep(time.Second)
+			if !fresh() {
+				t.Fatalf("no sign of life since %v", s.player.Answered())
+			}
+		}
+		if !s.player.Ready() {
+			t.Error("never ready")
+		}
+		close(held)
+		for range 20 {
+			time.Sleep(time.Second)
+			s.player.Answered()
+		}
+		if fresh() {
+			t.Error("an output is stuck and the player is said to live")
+		}
+		close(letGo)
+		time.Sleep(2 * time.Second)
+		s.player.Answered()
+		time.Sleep(time.Second)
+		if !fresh() {
+			t.Error("the output goes on and the player is not said to live")
+		}
+		s.close()
+	})
+}

@@ -1,0 +1,352 @@
+package player
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dalaba/playlist"
+)
+
+const watermarkEvery = 10 * time.Minute
+
+// Options are what a player stands on. Ledger, Open and Log are needed.
+type Options struct {
+	Ledger Ledger
+	Open   OpenDevice
+	Log    *slog.Logger
+	Boot   string                     // the machine's boot ID, for the rows
+	Uptime func() time.Duration       // since that boot; nil: zero
+	Wall   func() time.Time           // the wall clock; nil: time.Now
+	Trust  func() playlist.ClockState // asked each second; nil: trusted
+	Watch  func(Moment)               // called from many goroutines, must be quick; nil: nobody
+	Unfit  func(playlist.ClipID)      // told of a clip whose file will not air, must be quick; nil: nobody
+	Before *playlist.Programme        // in force until the daemon stopped, where it was another
+	Amp    Amplifier                  // switched on ahead of sound; nil: none
+	WarmUp time.Duration              // how long before its sound an amplifier must be on
+}
+
+// Amplifier is the power amplifier behind the outputs. devices.Amplifier is
+// one.
+type Amplifier interface {
+	// On keeps it on until the matching Off and returns once it is warm: at
+	// by, where that lies far enough ahead. Where ctx ends first it answers
+	// its error and wants no Off.
+	On(ctx context.Context, by time.Time) error
+	Off()
+}
+
+// Player airs a programme.
+type Player struct {
+	Options
+	orders chan order
+	began  time.Time    // monotonic
+	asked  atomic.Int64 // when the schedule was last asked, as a duration since began
+
+	mu       sync.Mutex
+	channels map[string]*Channel
+	inHand   map[hand]time.Time // due instants of what is being performed
+
+	live atomic.Pointer[playlist.Programme] // in force, for other goroutines than Run's
+
+	// The rest belongs to Run's goroutine.
+	programme *playlist.Programme
+	desk      *playlist.Desk // nil until the watermark is known
+	marked    time.Time      // when the watermark was last set, monotonic
+	marking   sync.Mutex     // held while it is written
+	batches   int            // of airings recorded together, so far
+	runs      map[string]context.CancelFunc
+	work      sync.WaitGroup
+}
+
+type hand struct {
+	airing playlist.AiringID
+	output string
+}
+
+type order struct {
+	programme *playlist.Programme
+	done      chan struct{}
+}
+
+// New makes a player of the programme.
+func New(p *playlist.Programme, o Options) *Player {
+	wall := o.Wall
+	if wall == nil {
+		wall = time.Now
+	}
+	// Without the monotonic reading: a clock that was set must be seen to be.
+	o.Wall = func() time.Time { return wall().Round(0) }
+	if o.Trust == nil {
+		o.Trust = func() playlist.ClockState { return playlist.ClockTrusted }
+	}
+	if o.Uptime == nil {
+		o.Uptime = func() time.Duration { return 0 }
+	}
+	if o.Unfit == nil {
+		o.Unfit = func(playlist.ClipID) {}
+	}
+	if o.Watch == nil {
+		o.Watch = func(Moment) {}
+	}
+	made := &Player{
+		Options: o, programme: p, orders: make(chan order),
+		began:    time.Now(),
+		channels: map[string]*Channel{}, inHand: map[hand]time.Time{}, runs: map[string]context.CancelFunc{},
+	}
+	made.live.Store(p)
+	return made
+}
+
+// Programme is the one in force.
+func (p *Player) Programme() *playlist.Programme { return p.live.Load() }
+
+// Run airs until ctx ends, then fades out, closes the rows of what was
+// sounding and returns.
+func (p *Player) Run(ctx context.Context) error {
+	// Rows are closed after ctx has ended.
+	ledger := context.WithoutCancel(ctx)
+	defer p.mark(ledger)
+	defer p.work.Wait()
+	p.arrange(ctx)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if err := p.ask(ctx); err != nil && ctx.Err() == nil {
+			p.Log.Error("schedule not asked", "err", err)
+		}
+		select {
+		case <-tick.C:
+			p.arrange(ctx)
+			// A slow disk does not hold up the schedule.
+			if time.Since(p.marked) > watermarkEvery && p.marking.TryLock() {
+				at := p.accounted()
+				p.work.Go(func() {
+					defer p.marking.Unlock()
+					p.keepMark(ledger, at)
+				})
+			}
+		case o := <-p.orders:
+			p.mark(ledger) // up to now the old programme ruled
+			p.programme = o.programme
+			p.live.Store(o.programme)
+			if p.desk != nil {
+				p.desk.Change(o.programme)
+			}
+			p.arrange(ctx)
+			close(o.done)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Reload puts another programme in force. What is airing goes on to its end;
+// an output whose device changed moves once it is idle.
+func (p *Player) Reload(ctx context.Context, programme *playlist.Programme) error {
+	o := order{programme, make(chan struct{})}
+	select {
+	case p.orders <- o:
+		<-o.done
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Ready reports whether the schedule has been asked at all.
+func (p *Player) Ready() bool { return p.asked.Load() > 0 }
+
+// Answered is when the player was last seen to live, with its monotonic
+// reading: since then the schedule has been asked, which happens each second,
+// and every output's goroutine has answered to an earlier call of this, be its
+// device here or not. It waits for no disk and no device.
+func (p *Player) Answered() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	oldest := time.Duration(p.asked.Load())
+	for _, c := range p.channels {
+		oldest = min(oldest, c.answered(p.began))
+	}
+	return p.began.Add(oldest)
+}
+
+// Channel is the channel of an output in force.
+func (p *Player) Channel(output string) (*Channel, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, ok := p.channels[output]
+	return c, ok
+}
+
+// join gets in line for an output: on the channel in force, which a reload may
+// have put in place of the one known.
+func (p *Player) join(output string, known *Channel, rank playlist.Rank) (*Channel, *Turn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.channels[output]; c != nil {
+		known = c
+	}
+	return known, known.Join(rank)
+}
+
+// arrange starts and ends channels as the programme's outputs want it. One
+// that is in use is left alone until it is idle, unless its device is away:
+// who waits for that in vain goes on with the new one.
+func (p *Player) arrange(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted, leaving := map[string]playlist.Output{}, map[string]*Channel{}
+	for _, o := range p.programme.Outputs {
+		wanted[o.Name] = o
+	}
+	for name, c := range p.channels {
+		o, ok := wanted[name]
+		if same := ok && o.Device == c.out.Device && o.LevelDB == c.out.LevelDB && o.ExtraDelay == c.out.ExtraDelay && o.CloseIdle == c.out.CloseIdle; same || !c.Idle() && c.Up() {
+			continue
+		}
+		p.runs[name]()
+		leaving[name] = c
+		delete(p.channels, name)
+	}
+	for name, o := range wanted {
+		if p.channels[name] != nil {
+			continue
+		}
+		// Not under ctx: the performers still read what became of their takes.
+		run, stop := context.WithCancel(ctx)
+		c := NewChannel(o, p.openAfter(leaving[name]), p.Wall, p.Log)
+		p.channels[name], p.runs[name] = c, stop
+		p.work.Go(func() {
+			if err := c.Run(run); err != nil {
+				p.Log.Error("channel ended", "output", name, "err", err)
+			}
+		})
+	}
+}
+
+// openAfter opens devices once the channel that had the output before has let
+// go of its own.
+func (p *Player) openAfter(old *Channel) OpenDevice {
+	if old == nil {
+		return p.Open
+	}
+	return func(ctx context.Context, o playlist.Output) (Device, error) {
+		select {
+		case <-old.gone:
+			return p.Open(ctx, o)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// ask takes in hand what fell due since it was last asked.
+func (p *Player) ask(ctx context.Context) error {
+	if p.desk == nil {
+		mark, err := p.Ledger.Watermark(ctx)
+		if err != nil {
+			return fmt.Errorf("watermark: %w", err)
+		}
+		p.desk = playlist.NewDesk(p.programme, mark)
+		p.desk.Ahead = p.WarmUp
+		if p.Before != nil {
+			p.desk.Resume(p.Before)
+		}
+	}
+	if p.asked.Load() == 0 {
+		p.Log.Info("ready")
+	}
+	p.asked.Store(max(1, int64(time.Since(p.began))))
+	due, note := p.desk.Ask(playlist.Reading{Wall: p.Wall(), Since: time.Since(p.began), Trust: p.Trust()})
+	if note != playlist.NoteNone {
+		p.Log.Warn(string(note))
+	}
+	var gone []playlist.Due
+	for _, d := range due {
+		if !p.programme.Stand(d, nil, p.Wall()).Perform {
+			gone = append(gone, d)
+			continue
+		}
+		for _, name := range d.Slot.Outputs {
+			p.take(ctx, d, name)
+		}
+	}
+	p.settle(ctx, gone)
+	return nil
+}
+
+func (p *Player) performance(programme *playlist.Programme, d playlist.Due, output string) *performance {
+	out, _ := programme.Output(output)
+	f := &performance{p: p, programme: programme, due: d, out: out}
+	f.out.Name = output
+	f.log = p.Log.With("airing", d.ID, "slot", d.Slot.Name, "output", output)
+	return f
+}
+
+// take hands one airing on one output to a performer, once.
+func (p *Player) take(ctx context.Context, d playlist.Due, output string) {
+	h := hand{d.ID, output}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.inHand[h]; ok {
+		return
+	}
+	p.inHand[h] = d.Due
+	programme := p.live.Load()
+	f := p.performance(programme, d, output)
+	if _, known := programme.Output(output); known {
+		f.ch = p.channels[output]
+	}
+	if f.ch != nil {
+		// In line at once, in order of due instant and rank: whoever starts
+		// first knows who else is about to.
+		f.turn = f.ch.Join(f.rank())
+	}
+	p.work.Go(func() {
+		if err := f.account(ctx); err != nil && !errors.Is(err, errSetBack) {
+			// It stays in hand: the watermark stays behind it, and the next
+			// start asks again.
+			if ctx.Err() == nil {
+				f.log.Error("airing not accounted for", "err", err)
+			}
+			return
+		}
+		p.mu.Lock()
+		delete(p.inHand, h)
+		p.mu.Unlock()
+	})
+}
+
+// mark notes how far everything is accounted for.
+func (p *Player) mark(ctx context.Context) {
+	p.marking.Lock()
+	defer p.marking.Unlock()
+	p.keepMark(ctx, p.accounted())
+}
+
+// accounted is how far everything is: up to now, or up to the first airing that
+// is still in hand; zero where nothing can be said.
+func (p *Player) accounted() time.Time {
+	if p.desk == nil || p.Trust() != playlist.ClockTrusted {
+		return time.Time{} // of what an untrusted clock shows nothing is accounted for
+	}
+	p.marked = time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.desk.Watermark(p.Wall(), maps.Values(p.inHand))
+}
+
+func (p *Player) keepMark(ctx context.Context, at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	if err := p.Ledger.SetWatermark(ctx, at); err != nil {
+		p.Log.Error("watermark not kept", "err", err)
+	}
+}

@@ -1,0 +1,467 @@
+package player
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"dalaba/playlist"
+)
+
+const (
+	sirenLook = 50 * time.Millisecond // how often an alert looks whether it may go on
+	sirenLead = playlist.Rate / 4     // frames of silence between the tone and what follows
+	sirenHold = 15 * time.Second      // up to which an alert keeps the output between two passes
+)
+
+// siren is an alert on one output: pass after pass of tone and sound.
+type siren struct {
+	a      *Alarm
+	s      *sounding
+	out    playlist.Output
+	choice *choice
+	again  bool // it may have sounded before the daemon was last stopped
+	log    *slog.Logger
+	ch     *Channel
+	turn   *Turn
+	rules  playlist.AlertRules
+	began  time.Time
+	lead   int64 // frames of silence before the next tone
+}
+
+// latest is the alert as it now stands.
+func (n *siren) latest() playlist.AlertRecord {
+	r := <-n.s.record
+	n.s.record <- r
+	return r
+}
+
+// sound airs the passes that are still owed; it returns when they have been
+// heard, the alert's time is over, or ctx ends.
+func (n *siren) sound(ctx context.Context) {
+	n.rules, n.began = n.a.p.Programme().Alerts.Filled(), time.Now()
+	if !n.await(ctx) {
+		return
+	}
+	power := n.a.p.power(ctx, n.a.p.Wall())
+	defer power.release()
+	defer func() { n.turn.End() }()
+	item, heard := 0, 0
+	if n.again {
+		item, heard = n.done(ctx)
+	}
+	for passes := n.passes(); heard < passes && !n.over(ctx); {
+		whole := n.pass(ctx, item+1)
+		if ctx.Err() != nil {
+			return
+		}
+		item++
+		gap := time.Second // a higher rank or a lost device cut it off: once more
+		if whole {
+			heard++
+			gap = n.gap()
+		}
+		if heard < passes && !n.rest(ctx, gap) {
+			return
+		}
+	}
+}
+
+func (n *siren) passes() int {
+	if p := n.latest().Passes; p > 0 {
+		return p
+	}
+	return n.rules.Passes
+}
+
+func (n *siren) gap() time.Duration {
+	if g := n.latest().Gap; g > 0 {
+		return g
+	}
+	return n.rules.Gap
+}
+
+// await waits for the output's channel, which a player just started has not
+// made yet, and gets in line.
+func (n *siren) await(ctx context.Context) bool {
+	for {
+		if ch, ok := n.a.p.Channel(n.out.Name); ok {
+			n.ch, n.turn = n.a.p.join(n.out.Name, ch, n.latest().Standing())
+			return true
+		}
+		if n.over(ctx) || pause(ctx, sirenLook) != nil {
+			return false
+		}
+	}
+}
+
+// done is how far the alert came before: the last pass begun, and how many
+// were heard whole.
+func (n *siren) done(ctx context.Context) (item, whole int) {
+	rows, err := n.a.p.Ledger.Rows(ctx, n.latest().AiringID())
+	if err != nil {
+		n.log.Error("alert's rows cannot be read", "err", err)
+	}
+	for _, r := range rows {
+		if r.Output != n.out.Name {
+			continue
+		}
+		item = max(item, r.Item)
+		if r.Used != playlist.UsedTone && r.Used != playlist.UsedPreamble && r.Outcome == playlist.Complete {
+			whole++
+		}
+	}
+	return item, whole
+}
+
+// over reports whether the alert's time is over, as far as anybody knows the
+// time.
+func (n *siren) over(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	r := n.latest()
+	if n.a.p.Trust() != playlist.ClockTrusted || r.Clock != playlist.ClockTrusted && r.NotAfter.IsZero() {
+		return time.Since(n.began) > n.rules.Life // what time it is, or was when it came, nobody knows
+	}
+	return n.a.p.Wall().After(r.Expires(n.rules))
+}
+
+// rest lets time pass between two passes. A short one is silent; in a longer
+// one the output is free for others.
+func (n *siren) rest(ctx context.Context, d time.Duration) bool {
+	n.lead = 0
+	if d <= sirenHold {
+		n.lead = playlist.FramesIn(d)
+		return true
+	}
+	n.turn.End()
+	if pause(ctx, d) != nil {
+		return false
+	}
+	n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().Standing())
+	return true
+}
+
+// clear waits until the output is open and nobody is before the alert in its
+// line, and, for what is no emergency, until no quiet hours forbid it.
+func (n *siren) clear(ctx context.Context) bool {
+	for !n.over(ctx) {
+		_, behind := n.turn.Behind()
+		quiet := !n.latest().Standing().Emergency() && n.a.p.Programme().QuietAt(n.a.p.Wall())
+		if n.turn.Ended() { // a reload has put another channel in place
+			n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().Standing())
+			continue
+		}
+		if !behind && !quiet && n.ch.Up() {
+			return true
+		}
+		if pause(ctx, sirenLook) != nil {
+			return false
+		}
+	}
+	return false
+}
+
+// level is the software gain in dB. Ceilings bind what is no emergency.
+func (n *siren) level() float64 {
+	level := min(0, n.rules.LevelDB+n.ch.Level())
+	if !n.latest().Standing().Emergency() {
+		level = min(level, n.a.p.Programme().Site.CeilingDB)
+	}
+	return level
+}
+
+// pass is one round of tone and sound. It answers whether the whole of what
+// the alert has to say was heard.
+func (n *siren) pass(ctx context.Context, item int) bool {
+	if !n.clear(ctx) {
+		return false
+	}
+	began := time.Now()
+	level := n.level()
+	tone := newAttention(n.rules.ToneMin, n.rules.ToneMax)
+	sound := NewSound(tone, level, nil)
+	defer sound.Close()
+	if sound.Ready(ctx) != nil {
+		return false
+	}
+	// At once; the record follows while it sounds. A crash in between costs a
+	// line of the log, a disk that is slow would cost seconds of warning.
+	first := n.turn.Play(Cue{Sound: sound, Lead: n.lead})
+	row := n.row(item, 1, playlist.UsedTone)
+	row.OfFrames, row.LevelDB = tone.least, level
+	parts := []*sirenPart{n.claim(row, first)}
+	n.a.started(ctx, row.Alert)
+
+	used, found, ok := n.choice.take(ctx, began, n.rules)
+	if ok && n.latest().Class.Drill() {
+		parts, ok = n.add(ctx, parts, playlist.UsedPreamble, n.choice.preamble)
+	}
+	if ok {
+		parts, ok = n.add(ctx, parts, used, func(context.Context) (AlertSound, error) { return found, nil })
+	}
+	tone.enough()
+	whole := ok
+	for _, part := range parts {
+		if h := n.hear(ctx, part); part.row.Used != playlist.UsedTone {
+			whole = whole && h == playlist.Complete
+		}
+	}
+	return whole
+}
+
+// sirenPart is one sound of a pass on its way.
+type sirenPart struct {
+	row     playlist.Row
+	take    *Take
+	sound   *Sound
+	claimed chan error
+}
+
+// add queues another sound behind those of the pass.
+func (n *siren) add(ctx context.Context, parts []*sirenPart, used playlist.Used, get func(context.Context) (AlertSound, error)) ([]*sirenPart, bool) {
+	found, err := get(ctx)
+	if err != nil {
+		n.log.Error("alert has no sound", "used", used, "err", err)
+		return parts, false
+	}
+	level := n.level()
+	frames, err := Verify(found.Clip.ID, found.Path)
+	var sound *Sound
+	if err == nil {
+		sound, err = OpenSound(found.Path, level)
+	}
+	if err == nil {
+		if err = sound.Ready(ctx); err != nil {
+			sound.Close()
+		}
+	}
+	if err != nil {
+		n.log.Error("alert's sound will not air", "used", used, "clip", found.Clip.ID, "err", err)
+		return parts, false
+	}
+	row := n.row(parts[0].row.Item, len(parts)+1, used)
+	row.Clip, row.OfFrames, row.LevelDB = found.Clip.ID, frames, level
+	if found.Clip.Title != "" {
+		row.Title = found.Clip.Title
+	}
+	take := n.turn.Play(Cue{Sound: sound, Lead: sirenLead})
+	part := n.claim(row, take)
+	part.sound = sound
+	return append(parts, part), true
+}
+
+// claim opens the part's row while it already sounds.
+func (n *siren) claim(row playlist.Row, take *Take) *sirenPart {
+	part := &sirenPart{row: row, take: take, claimed: make(chan error, 1)}
+	go func() { part.claimed <- n.a.p.Ledger.Claim(context.Background(), playlist.Claim{Row: row}) }()
+	return part
+}
+
+func (n *siren) row(item, part int, used playlist.Used) playlist.Row {
+	r := n.latest()
+	p := n.a.p
+	row := playlist.Row{
+		Airing: r.AiringID(), Output: n.out.Name, Item: item, Part: part,
+		Alert: r.ID, Used: used, Title: Headline(r.Alert), Rank: r.Standing(), Due: r.Received, Cued: p.Wall().UTC(),
+		Residents: n.out.Residents, Area: n.out.Area,
+		Clock: p.Trust(), Boot: p.Boot, MonoMS: p.Uptime().Milliseconds(),
+	}
+	return row
+}
+
+// Headline is the alert in a few words.
+func Headline(a playlist.Alert) string {
+	if t, ok := a.Text("zh-CN"); ok && t.Title != "" {
+		return t.Title
+	}
+	if a.Event != "" {
+		return a.Event
+	}
+	return string(a.ID)
+}
+
+// hear waits for a part to end and closes its row.
+func (n *siren) hear(ctx context.Context, part *sirenPart) playlist.Outcome {
+	p := n.a.p
+	ledger := context.WithoutCancel(ctx)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var (
+		kept     time.Time
+		told     bool
+		recorded = true
+	)
+	stop := ctx.Done()
+	for over := false; !over; {
+		select {
+		case <-part.take.Done():
+			over = true
+		case <-stop:
+			n.turn.End() // it fades out at once
+			stop = nil
+		case <-tick.C:
+			row := part.row
+			row.Frames, row.AtFrame, row.Started = part.take.Progress()
+			if row.Started.IsZero() {
+				continue
+			}
+			if !told {
+				told = true
+				n.log.Warn("alert on air", "used", row.Used, "clip", row.Clip, "pass", row.Item)
+				p.Watch(Moment{MomentStarted, row})
+			}
+			p.Watch(Moment{MomentProgress, row})
+			if time.Since(kept) >= checkpointEvery {
+				kept = time.Now()
+				if err := p.Ledger.Checkpoint(ledger, row.Key(), row.Started, row.AtFrame, row.Frames); err != nil {
+					n.log.Error("checkpoint not kept", "err", err)
+				}
+			}
+		}
+	}
+	if part.sound != nil {
+		part.sound.Close()
+	}
+	if err := <-part.claimed; err != nil {
+		recorded = false
+		n.log.Error("alert's row not opened", "used", part.row.Used, "err", err)
+	}
+	h := part.take.Heard()
+	row := part.row
+	row.Started, row.Ended, row.Frames, row.AtFrame = h.Started, h.Ended, h.Frames, h.AtFrame
+	row.Outcome, row.Reason = n.judge(ctx, row, h)
+	if row.Ended.IsZero() {
+		row.Ended = p.Wall().UTC()
+	}
+	if recorded {
+		end := playlist.End{Started: row.Started, Ended: row.Ended, Frames: row.Frames, AtFrame: row.AtFrame, Outcome: row.Outcome, Reason: row.Reason}
+		if err := p.Ledger.End(ledger, row.Key(), end); err != nil {
+			n.log.Error("alert's row not closed", "used", row.Used, "err", err)
+		}
+	}
+	p.Watch(Moment{MomentEnded, row})
+	return row.Outcome
+}
+
+// judge says what became of a part.
+func (n *siren) judge(ctx context.Context, row playlist.Row, h Heard) (playlist.Outcome, playlist.Reason) {
+	outcome := row.Judge()
+	if outcome == playlist.Complete {
+		return outcome, playlist.ReasonNone
+	}
+	if h.Frames == 0 {
+		outcome = playlist.Missed
+	}
+	switch h.Cut {
+	case CutNone, CutStopped:
+		if row.Used == playlist.UsedMic && h.Frames > 0 {
+			return playlist.Complete, playlist.ReasonNone // it is as long as somebody speaks
+		}
+	case CutPreempt, CutExpired:
+		return playlist.Preempted, playlist.ReasonPreempted
+	case CutDevice:
+		return outcome, playlist.ReasonDevice
+	case CutDecode:
+		return outcome, playlist.ReasonDecode
+	}
+	if errors.Is(context.Cause(ctx), errRetired) {
+		return outcome, playlist.ReasonCancelled
+	}
+	return outcome, playlist.ReasonStopped
+}
+
+// choice settles, for all outputs of an alert, what is heard after the tone.
+type choice struct {
+	a *Alarm
+	s *sounding
+
+	spoken  chan struct{} // closed once speech is made or cannot be; nil: not begun
+	speech  AlertSound
+	noWords error
+	first   sync.Once
+	words   AlertSound
+	silent  error
+}
+
+func newChoice(ctx context.Context, a *Alarm, s *sounding) *choice {
+	c := &choice{a: a, s: s}
+	r := <-s.record
+	s.record <- r
+	if _, ok := r.Text(""); ok {
+		c.spoken = make(chan struct{})
+		// Made at once, so that it is ready should the clip not come.
+		a.work.Go(func() {
+			defer close(c.spoken)
+			if _, err := a.sounds.Sound(ctx, r, playlist.UsedClip); err == nil {
+				c.noWords = errNotNeeded
+				return
+			}
+			c.speech, c.noWords = a.sounds.Sound(ctx, r, playlist.UsedSpeech)
+			if c.noWords != nil && ctx.Err() == nil {
+				a.p.Log.Error("alert cannot be spoken", "alert", r.ID, "err", c.noWords)
+			}
+		})
+	}
+	return c
+}
+
+var errNotNeeded = errors.New("the clip was there")
+
+// preamble is the words before a drill.
+func (c *choice) preamble(ctx context.Context) (AlertSound, error) {
+	c.first.Do(func() {
+		r := <-c.s.record
+		c.s.record <- r
+		c.words, c.silent = c.a.sounds.Sound(ctx, r, playlist.UsedPreamble)
+	})
+	return c.words, c.silent
+}
+
+// take waits, while the tone sounds, for the best there is: the alert's clip;
+// its text spoken, at once where no clip is to come and else when the tone
+// has sounded its longest; a clip for its kind of event. ok is false where
+// there is none of them.
+func (c *choice) take(ctx context.Context, began time.Time, rules playlist.AlertRules) (playlist.Used, AlertSound, bool) {
+	for {
+		r := <-c.s.record
+		c.s.record <- r
+		if found, err := c.a.sounds.Sound(ctx, r, playlist.UsedClip); err == nil {
+			return playlist.UsedClip, found, true
+		}
+		late := time.Since(began) >= rules.ToneMax
+		spoken, said := c.said()
+		if expected := r.Clip != nil || len(r.Audio) > 0; !expected || late {
+			if said && spoken {
+				return playlist.UsedSpeech, c.speech, true
+			}
+			if said || late {
+				if found, err := c.a.sounds.Sound(ctx, r, playlist.UsedGeneric); err == nil {
+					return playlist.UsedGeneric, found, true
+				}
+				if late {
+					return playlist.UsedTone, AlertSound{}, false
+				}
+			}
+		}
+		if pause(ctx, sirenLook) != nil {
+			return playlist.UsedTone, AlertSound{}, false
+		}
+	}
+}
+
+// said reports whether speaking is over, and whether it gave a sound.
+func (c *choice) said() (ok, over bool) {
+	if c.spoken == nil {
+		return false, true
+	}
+	select {
+	case <-c.spoken:
+		return c.noWords == nil, true
+	default:
+		return false, false
+	}
+}

@@ -1,0 +1,218 @@
+package player
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"dalaba/playlist"
+)
+
+// Cut says what ended a take before its sound was over.
+type Cut string
+
+const (
+	CutNone    Cut = ""        // nothing did
+	CutPreempt Cut = "preempt" // a higher rank took the output
+	CutUntil   Cut = "until"   // its last instant came
+	CutExpired Cut = "expired" // its deadline passed before it could start
+	CutStopped Cut = "stopped" // the turn or the channel was ended
+	CutDecode  Cut = "decode"  // the sound broke off: Err says how
+	CutDevice  Cut = "device"  // the device did not come back
+)
+
+// Heard is what became of a take.
+type Heard struct {
+	Started, Ended time.Time // of its first and last frame; zero where none left the device
+	AtFrame        int64     // the device's count of frames at its first frame
+	Frames         int64     // frames of the sound that left the device
+	Cut            Cut
+	By             playlist.Rank // of what held the output, for CutPreempt and CutExpired
+	Err            error
+}
+
+// Cue is a sound and when it may sound.
+type Cue struct {
+	Sound    *Sound
+	At       time.Time // first frame leaves the loudspeaker then; zero: at once, cutting a lower rank off
+	Deadline time.Time // where it has not started by then, it will not; zero: none
+	Until    time.Time // it is faded out to end then; zero: never
+	Lead     int64     // frames of silence first, where it follows another on the same turn
+	Resumed  bool      // it goes on in the middle of a sound: fade in
+	First    bool      // before what its turn has queued, not behind
+}
+
+// Turn is a place in the line for an output.
+type Turn struct {
+	c     *Channel
+	rank  playlist.Rank
+	queue []*Take
+	ended bool
+}
+
+// Take is one sound's time on the output.
+type Take struct {
+	Cue
+	turn       *Turn
+	fading     int64         // frames of fade-in still to come
+	anchor     time.Time     // when its first frame left; what follows is held to it
+	drift      time.Duration // smoothed: how late the sound is
+	chasing    bool
+	slips      []slip
+	start, end int64 // in the channel's count; end is -1 until known
+	begun      bool
+	heard      Heard
+	done       chan struct{}
+	progress   atomic.Int64
+	startedAt  atomic.Int64 // Unix nanoseconds; 0 before
+}
+
+// Join gets in line behind equal ranks. End the turn.
+func (c *Channel) Join(rank playlist.Rank) *Turn {
+	t := &Turn{c: c, rank: rank}
+	c.busy.Add(1)
+	// Not waited for: whoever gets in line must not hang on a device.
+	if !c.post(func() { c.turns = append(c.turns, t) }) {
+		c.busy.Add(-1)
+	}
+	return t
+}
+
+// Play queues a cue on the turn. The cue's sound stays the caller's to close,
+// once the take is done.
+func (t *Turn) Play(cue Cue) *Take {
+	k := &Take{Cue: cue, turn: t, end: -1, done: make(chan struct{})}
+	if cue.Resumed {
+		k.fading = fadeIn
+	}
+	ok := t.c.post(func() {
+		if t.ended {
+			k.finish(Heard{Cut: CutStopped})
+			return
+		}
+		if k.First {
+			t.queue = append([]*Take{k}, t.queue...)
+		} else {
+			t.queue = append(t.queue, k)
+		}
+		t.c.urge(k)
+	})
+	if !ok {
+		k.finish(Heard{Cut: CutStopped})
+	}
+	return k
+}
+
+// Ended reports whether the turn has left the line.
+func (t *Turn) Ended() (ended bool) {
+	if !t.c.ask(func() { ended = t.ended }) {
+		return true
+	}
+	return ended
+}
+
+// Behind is the highest rank in line that must sound before the turn, and
+// whether there is one: a higher rank, or an equal one that joined earlier.
+func (t *Turn) Behind() (rank playlist.Rank, ok bool) {
+	t.c.ask(func() {
+		mine := slices.Index(t.c.turns, t)
+		for i, u := range t.c.turns {
+			if u != t && (u.rank > t.rank || u.rank == t.rank && i < mine) {
+				rank, ok = max(rank, u.rank), true
+			}
+		}
+	})
+	return rank, ok
+}
+
+// End leaves the line. What still sounds is faded out at once.
+func (t *Turn) End() {
+	c := t.c
+	c.ask(func() { // waited for: its sounds may be closed then
+		if t.ended {
+			return
+		}
+		t.ended = true
+		if i := slices.Index(c.turns, t); i >= 0 {
+			c.turns = slices.Delete(c.turns, i, i+1)
+			c.busy.Add(-1)
+		}
+		if c.cur != nil && c.cur.turn == t || slices.ContainsFunc(c.inflight, func(k *Take) bool { return k.turn == t }) {
+			c.cutOff(func(k *Take) bool { return k.turn == t }, Heard{Cut: CutStopped})
+		}
+		for _, k := range t.queue {
+			k.finish(Heard{Cut: CutStopped})
+		}
+		t.queue = nil
+	})
+}
+
+// head is the take that a turn would sound, if any.
+func (t *Turn) head() *Take {
+	if len(t.queue) == 0 {
+		return nil
+	}
+	return t.queue[0]
+}
+
+// Done is closed when the take is over and Heard holds.
+func (k *Take) Done() <-chan struct{} { return k.done }
+
+// Heard is what became of the take; it holds once Done is closed.
+func (k *Take) Heard() Heard { return k.heard }
+
+// Progress is how many frames of the sound have left the device, of which
+// device count was its first frame, and when that left; zero before it does.
+func (k *Take) Progress() (frames, atFrame int64, started time.Time) {
+	ns := k.startedAt.Load()
+	if ns == 0 {
+		return 0, 0, time.Time{}
+	}
+	return k.progress.Load(), k.start, time.Unix(0, ns).UTC() // start was settled before startedAt was
+}
+
+func (k *Take) finish(h Heard) {
+	select {
+	case <-k.done:
+	default:
+		k.heard = h
+		close(k.done)
+	}
+}
+
+// drop takes k out of its turn's queue.
+func (k *Take) drop() {
+	if i := slices.Index(k.turn.queue, k); i >= 0 {
+		k.turn.queue = slices.Delete(k.turn.queue, i, i+1)
+	}
+}
+
+// until is how many frames of the sound the output's frames up to end hold.
+func (k *Take) until(end int64) int64 {
+	n := max(0, end-k.start)
+	for _, s := range k.slips {
+		if s.at < end {
+			n += s.by
+		}
+	}
+	return n
+}
+
+// reckon is what of the take was heard, had it ended at that frame.
+func (k *Take) reckon(c *Channel, end int64) Heard {
+	h := k.heard
+	h.Frames = k.until(end)
+	if h.Frames == 0 {
+		return Heard{Cut: h.Cut, By: h.By, Err: h.Err}
+	}
+	if h.Started.IsZero() {
+		h.Started = c.stamp(k.start)
+	}
+	h.AtFrame = k.start
+	h.Ended = h.Started.Add(playlist.Length(end - k.start))
+	if wall := c.stamp(end); k.end >= 0 && wall.After(h.Ended) {
+		h.Ended = wall // the device was away for a while
+	}
+	k.progress.Store(h.Frames)
+	return h
+}
