@@ -1,0 +1,8 @@
+//go:build cgo && !noalsa
+
+package devices
+
+var (
+	First   = first
+	MixerOf = mixerOf
+)

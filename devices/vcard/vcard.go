@@ -1,0 +1,215 @@
+// Package vcard makes sound cards that are not there, for tests and
+// benchmarks: libasound opens them like any other, they consume frames at the
+// pace of their own clock, tell what they consumed and when, and can be
+// unplugged, stalled or held busy.
+//
+// It needs gcc and libasound's headers, no hardware and no rights.
+package vcard
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+//go:embed plugin/vcard.c
+var source []byte
+
+// Build compiles the plugin into a folder and answers the library's path.
+// One library serves any number of cards and processes. The compiler is $CC,
+// which may bring arguments, or gcc.
+func Build(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	c, lib := filepath.Join(dir, "vcard.c"), filepath.Join(dir, "libvcard.so")
+	if err := os.WriteFile(c, source, 0o644); err != nil {
+		return "", err
+	}
+	cc := strings.Fields(cmp.Or(os.Getenv("CC"), "gcc"))
+	args := append(cc[1:], "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-DPIC", "-o", lib, c, "-lasound", "-lm")
+	if said, err := exec.Command(cc[0], args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", cc[0], err, said)
+	}
+	return lib, nil
+}
+
+// Spec is a card wished for.
+type Spec struct {
+	Name     string // of the ALSA PCM, and of the mixer
+	PPM      int    // how much faster than the machine's clock it runs
+	Channels int    // 0: 2
+	Mixer    bool   // whether it has one: a volume in steps of 0.5 dB and a switch, muted at first
+	MinDB    int    // the mixer's range; both zero: -50 to 0
+	MaxDB    int
+	NoScale  bool   // the mixer does not tell dB
+	Control  string // what the mixer calls its volume and switch; empty: Master
+}
+
+// Card is a card that is not there.
+type Card struct {
+	Spec
+	dir string
+}
+
+// Make writes dir/asound.conf with the cards wished for. A process in whose
+// environment ALSA_CONFIG_PATH names that file finds them and no others, by
+// name or as plug:NAME, which takes any rate and format.
+func Make(lib, dir string, specs ...Spec) (config string, cards []*Card, err error) {
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", nil, err
+	}
+	var conf bytes.Buffer
+	fmt.Fprintf(&conf, "pcm_type.vcard { lib %q }\nctl_type.vcard { lib %q }\n", lib, lib)
+	conf.WriteString("pcm.plug { @args [ SLAVE ] @args.SLAVE { type string } type plug slave.pcm $SLAVE }\n")
+	for _, s := range specs {
+		if s.Channels == 0 {
+			s.Channels = 2
+		}
+		if s.MinDB == 0 && s.MaxDB == 0 {
+			s.MinDB = -50
+		}
+		c := &Card{s, filepath.Join(dir, s.Name)}
+		if err := os.MkdirAll(c.dir, 0o755); err != nil {
+			return "", nil, err
+		}
+		fmt.Fprintf(&conf, "pcm.%s { type vcard dir %q ppm %d channels %d hint { show on description %q } }\n",
+			s.Name, c.dir, s.PPM, s.Channels, "a card that is not there")
+		if s.Mixer {
+			scale := 1
+			if s.NoScale {
+				scale = 0
+			}
+			fmt.Fprintf(&conf, "ctl.%s { type vcard dir %q control %q min %d max %d scale %d }\n",
+				s.Name, c.dir, cmp.Or(s.Control, "Master"), 100*s.MinDB, 100*s.MaxDB, scale)
+		}
+		cards = append(cards, c)
+	}
+	config = filepath.Join(dir, "asound.conf")
+	return config, cards, os.WriteFile(config, conf.Bytes(), 0o644)
+}
+
+// Heard is what the card has consumed, its first channel. Where another
+// channel says something else it is an error.
+func (c *Card) Heard() ([]int16, error) {
+	b, err := os.ReadFile(filepath.Join(c.dir, "heard"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	frames := make([]int16, 0, len(b)/2/c.Channels)
+	for ; len(b) >= 2*c.Channels; b = b[2*c.Channels:] {
+		first := binary.NativeEndian.Uint16(b)
+		for i := 1; i < c.Channels; i++ {
+			if binary.NativeEndian.Uint16(b[2*i:]) != first {
+				return nil, fmt.Errorf("frame %d differs between channels", len(frames))
+			}
+		}
+		frames = append(frames, int16(first))
+	}
+	return frames, nil
+}
+
+// Run is frames that the card consumed one after another.
+type Run struct {
+	At     time.Time // when the first of them began to sound
+	Frames int64
+}
+
+// Log tells when the card consumed what it heard. It is written as the card
+// is asked, so that it may lag while nobody asks; the instants are exact.
+func (c *Card) Log() ([]Run, error) {
+	b, err := os.ReadFile(filepath.Join(c.dir, "log"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var mono unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono); err != nil {
+		return nil, err
+	}
+	zero := time.Now().Add(-time.Duration(mono.Nano()))
+	var runs []Run
+	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
+		var at, n int64
+		if _, err := fmt.Sscan(s.Text(), &at, &n); err != nil {
+			return nil, err
+		}
+		runs = append(runs, Run{zero.Add(time.Duration(at)), n})
+	}
+	return runs, nil
+}
+
+// When tells at which instant the nth frame heard began to sound, and whether
+// it did.
+func (c *Card) When(n int64) (time.Time, bool, error) {
+	runs, err := c.Log()
+	for _, r := range runs {
+		if n < r.Frames {
+			ns := float64(n) * 1e9 / 48000 / (1 + float64(c.PPM)/1e6)
+			return r.At.Add(time.Duration(ns)), true, nil
+		}
+		n -= r.Frames
+	}
+	return time.Time{}, false, err
+}
+
+// Unplug makes the card vanish until it is plugged in again.
+func (c *Card) Unplug() error { return c.tell("unplugged") }
+
+// Stall makes the card run on without consuming anything.
+func (c *Card) Stall() error { return c.tell("stalled") }
+
+// Occupy makes the card answer that it is busy to whoever opens it next.
+func (c *Card) Occupy() error { return c.tell("busy") }
+
+// Hang makes the card keep whoever opens it next waiting.
+func (c *Card) Hang() error { return c.tell("hangs") }
+
+// Fail makes every call answer EIO.
+func (c *Card) Fail() error { return c.tell("fails") }
+
+// Suspend sends the card to sleep, as the machine's would.
+func (c *Card) Suspend() error { return c.tell("asleep") }
+
+// Plug undoes what the card was told.
+func (c *Card) Plug() error { return c.tell("") }
+
+func (c *Card) tell(word string) error {
+	tmp := filepath.Join(c.dir, "control.new")
+	if err := os.WriteFile(tmp, []byte(word), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, filepath.Join(c.dir, "control"))
+}
+
+// Level is where the card's mixer stands.
+func (c *Card) Level() (db float64, on bool, err error) {
+	b, err := os.ReadFile(filepath.Join(c.dir, "mixer"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return float64(c.MinDB), false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	var hundredths, sw int
+	_, err = fmt.Sscan(string(b), &hundredths, &sw)
+	return float64(hundredths) / 100, sw == 1, err
+}
