@@ -1,0 +1,111 @@
+package data
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"dalaba/playlist"
+)
+
+// SaveAlerts keeps alerts as they now stand, and what was retired with them.
+// raw is the message of the first of them; nil leaves what is kept of it.
+func (s *Store) SaveAlerts(ctx context.Context, c playlist.Change, raw []byte) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		for i, r := range c.Records {
+			text, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			var bytes any
+			if i == 0 && raw != nil {
+				bytes = raw
+			}
+			_, err = tx.ExecContext(ctx, `INSERT INTO alert (id, record, raw, received, state) VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT DO UPDATE SET record = excluded.record, raw = coalesce(excluded.raw, raw), state = excluded.state`,
+				r.ID, string(text), bytes, r.Received.UnixMicro(), r.State)
+			if err != nil {
+				return err
+			}
+		}
+		for _, r := range c.Retired {
+			_, err := tx.ExecContext(ctx, `INSERT INTO retired (id, retired_by, reason, at) VALUES (?, ?, ?, ?)
+				ON CONFLICT DO NOTHING`, r.ID, r.By, r.Reason, r.At.UnixMicro())
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Alerts is all that is kept of alerts, the latest received first, and of what
+// was retired.
+func (s *Store) Alerts(ctx context.Context) (records []playlist.AlertRecord, retired []playlist.Retired, err error) {
+	rows, err := s.db().Reader().QueryContext(ctx, "SELECT record FROM alert ORDER BY received DESC, id")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var (
+			text []byte
+			r    playlist.AlertRecord
+		)
+		if err := rows.Scan(&text); err != nil {
+			return nil, nil, err
+		}
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, nil, fmt.Errorf("alert: %w", err)
+		}
+		records = append(records, r)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, nil, err
+	}
+	gone, err := s.db().Reader().QueryContext(ctx, "SELECT id, retired_by, reason, at FROM retired ORDER BY at, id")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = gone.Close() }()
+	for gone.Next() {
+		var (
+			r  playlist.Retired
+			at sql.NullInt64
+		)
+		if err := gone.Scan(&r.ID, &r.By, &r.Reason, &at); err != nil {
+			return nil, nil, err
+		}
+		r.At = instant(at)
+		retired = append(retired, r)
+	}
+	return records, retired, gone.Err()
+}
+
+// AlertRaw is an alert's message as it came; nil where only its meaning did.
+func (s *Store) AlertRaw(ctx context.Context, id playlist.AlertID) (raw []byte, err error) {
+	err = s.db().Reader().QueryRowContext(ctx, "SELECT raw FROM alert WHERE id = ?", id).Scan(&raw)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: alert %s", ErrNotFound, id)
+	}
+	return raw, err
+}
+
+// ForgetAlerts deletes alerts that can no longer come again.
+func (s *Store) ForgetAlerts(ctx context.Context, ids []playlist.AlertID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		for _, id := range ids {
+			for _, table := range []string{"alert", "retired"} {
+				if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE id = ?", id); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}

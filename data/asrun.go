@@ -1,0 +1,215 @@
+package data
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"iter"
+	"strings"
+	"time"
+
+	"dalaba/playlist"
+)
+
+// Query picks rows of the as-run log. The zero Query picks all.
+type Query struct {
+	Since, Until time.Time // due in [Since, Until); zero: no bound
+	Output       string    // empty: any
+	Slot         string
+	Clip         playlist.ClipID
+	After        int64 // closed rows of the present epoch whose receipt has a higher number
+	Limit        int   // 0: no limit
+}
+
+// AsRun goes through the as-run log in due order, rows that are still open
+// included, reading from the disk as it goes. After an error it ends.
+func (s *Store) AsRun(ctx context.Context, q Query) iter.Seq2[playlist.Row, error] {
+	var (
+		where []string
+		args  []any
+	)
+	and := func(condition string, arg any) { where, args = append(where, condition), append(args, arg) }
+	if !q.Since.IsZero() {
+		and("a.due >= ?", q.Since.UnixMicro())
+	}
+	if !q.Until.IsZero() {
+		and("a.due < ?", q.Until.UnixMicro())
+	}
+	if q.Output != "" {
+		and("a.output = ?", q.Output)
+	}
+	if q.Slot != "" {
+		and("a.slot = ?", q.Slot)
+	}
+	if q.Clip != "" {
+		and("a.billing IN (SELECT id FROM billing WHERE clip = ?)", q.Clip)
+	}
+	if q.After > 0 {
+		and(`a.id IN (SELECT asrun FROM receipt WHERE epoch = (SELECT epoch FROM store) AND seq > ?)`, q.After)
+	}
+	tail := "ORDER BY a.due, a.id"
+	if len(where) > 0 {
+		tail = "WHERE " + strings.Join(where, " AND ") + " " + tail
+	}
+	if q.Limit > 0 {
+		tail += " LIMIT ?"
+		args = append(args, q.Limit)
+	}
+	return func(yield func(playlist.Row, error) bool) {
+		goOn := true
+		err := eachRow(ctx, s.db().Reader(), tail, args, func(r playlist.Row, _ time.Time) bool {
+			goOn = yield(r, nil)
+			return goOn
+		})
+		if err != nil && goOn {
+			yield(playlist.Row{}, err)
+		}
+	}
+}
+
+// Rows of one airing, all outputs, by output, item and part.
+func (s *Store) Rows(ctx context.Context, id playlist.AiringID) ([]playlist.Row, error) {
+	return s.rows(ctx, "WHERE a.airing = ? ORDER BY a.output, a.item, a.part", id)
+}
+
+// OpenRows are the rows claimed and not yet ended: what airs now, or what a
+// crash left open. The one claimed first comes first.
+func (s *Store) OpenRows(ctx context.Context) ([]playlist.Row, error) {
+	return s.rows(ctx, "WHERE a.outcome = '' ORDER BY a.id")
+}
+
+func (s *Store) rows(ctx context.Context, tail string, args ...any) ([]playlist.Row, error) {
+	var all []playlist.Row
+	err := eachRow(ctx, s.db().Reader(), tail, args, func(r playlist.Row, _ time.Time) bool {
+		all = append(all, r)
+		return true
+	})
+	return all, err
+}
+
+// eachRow hands out rows, and when their frames were last noted, until f
+// answers false.
+func eachRow(ctx context.Context, q querier, tail string, args []any, f func(playlist.Row, time.Time) bool) error {
+	rows, err := q.QueryContext(ctx, `SELECT a.airing, a.output, a.item, a.part, a.slot, a.playlist,
+		coalesce(b.clip, ''), coalesce(b.title, ''), coalesce(b.series, ''), coalesce(b.issue, 0), a.rank,
+		a.due, a.cued, a.started, a.ended, a.from_frame, a.frames, a.of_frames, a.at_frame, a.level_db,
+		a.residents, a.area, a.outcome, a.reason, a.clock, a.boot, a.mono_ms, a.alert, a.used, a.seq, a.noted, t.began
+		FROM asrun a LEFT JOIN billing b ON b.id = a.billing
+		LEFT JOIN boot t ON a.clock = 'untrusted' AND t.boot = a.boot `+tail, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var (
+			r                                       playlist.Row
+			due, cued, started, ended, noted, began sql.NullInt64
+		)
+		err := rows.Scan(&r.Airing, &r.Output, &r.Item, &r.Part, &r.Slot, &r.Playlist,
+			&r.Clip, &r.Title, &r.Series, &r.Issue, &r.Rank,
+			&due, &cued, &started, &ended, &r.FromFrame, &r.Frames, &r.OfFrames, &r.AtFrame, &r.LevelDB,
+			&r.Residents, &r.Area, &r.Outcome, &r.Reason, &r.Clock, &r.Boot, &r.MonoMS, &r.Alert, &r.Used, &r.Seq, &noted, &began)
+		if err != nil {
+			return err
+		}
+		r.Due, r.Cued, r.Started, r.Ended = instant(due), instant(cued), instant(started), instant(ended)
+		if began.Valid {
+			repair(&r, instant(began))
+		}
+		if !f(r, instant(noted)) {
+			return nil
+		}
+	}
+	return rows.Err()
+}
+
+// Receipt is a row of the as-run log on its way to the county. Epoch and Seq
+// name it; within an epoch the numbers count from 1 without a gap.
+type Receipt struct {
+	Epoch    string
+	Seq      int64
+	Row      playlist.Row
+	Corrects Mark // the receipt that it puts right; zero: none
+}
+
+// Unsent is how many receipts the county has not acknowledged, and when the
+// oldest of them was made.
+func (s *Store) Unsent(ctx context.Context) (n int, oldest time.Time, err error) {
+	var us sql.NullInt64
+	err = s.db().Reader().QueryRowContext(ctx, "SELECT count(*) FROM receipt WHERE sent IS NULL").Scan(&n)
+	if err != nil || n == 0 {
+		return n, time.Time{}, err
+	}
+	err = s.db().Reader().QueryRowContext(ctx,
+		"SELECT made FROM receipt WHERE sent IS NULL ORDER BY epoch, seq LIMIT 1").Scan(&us)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, time.Time{}, nil
+	}
+	return n, instant(us), err
+}
+
+// Acknowledge notes that the county has every receipt of the epoch up to and
+// including seq. Where that is more than were ever made here, the store has
+// lost some: it begins a new epoch, so that no number is used twice, and
+// notes the loss.
+func (s *Store) Acknowledge(ctx context.Context, epoch string, seq int64) error {
+	var lost int64
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		lost = 0
+		_, err := tx.ExecContext(ctx, `UPDATE receipt SET sent = ? WHERE sent IS NULL AND seq <= ?
+			AND epoch = (SELECT id FROM epoch WHERE name = ?)`, micros(s.now()), seq, epoch)
+		if err != nil {
+			return err
+		}
+		var made int64
+		err = tx.QueryRowContext(ctx, `SELECT s.seq FROM store s JOIN epoch e ON e.id = s.epoch
+			WHERE e.name = ?`, epoch).Scan(&made)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil || made >= seq {
+			return err
+		}
+		lost = seq - made
+		if err := newEpoch(ctx, tx, s.now()); err != nil {
+			return err
+		}
+		return noteLoss(ctx, tx, Loss{At: s.now(), Why: "the county holds receipts that are no longer here"})
+	})
+	if err == nil && lost > 0 {
+		s.log.Error("store lost receipts the county holds", "receipts", lost)
+	}
+	return err
+}
+
+// Prune deletes closed rows of the as-run log that fell due longer than keep
+// before now, which must be right. With sentOnly, a county is to have them:
+// rows stay until it has acknowledged all their receipts. It answers how many.
+//
+// A row that an untrusted clock wrote is as old as that boot tells, or else as
+// the next row whose instant can be believed; without one, it stays.
+func (s *Store) Prune(ctx context.Context, now time.Time, keep time.Duration, sentOnly bool) (int64, error) {
+	var total int64
+	for {
+		var n int64
+		// In bites, so that an airing never waits long for the one writer.
+		err := s.write(ctx, func(tx *sql.Tx) error {
+			res, err := tx.ExecContext(ctx, `DELETE FROM asrun WHERE id IN (
+				SELECT a.id FROM asrun a LEFT JOIN boot t ON t.boot = a.boot WHERE due < ?1 AND outcome != ''
+				AND CASE WHEN clock != 'untrusted' THEN due ELSE coalesce(began + mono_ms * 1000,
+					(SELECT b.due FROM asrun b WHERE b.id > a.id AND b.clock != 'untrusted' ORDER BY b.id LIMIT 1)) END < ?1
+				AND EXISTS (SELECT 1 FROM receipt WHERE asrun = a.id)
+				AND NOT (?2 AND EXISTS (SELECT 1 FROM receipt WHERE asrun = a.id AND sent IS NULL))
+				ORDER BY due LIMIT 2000)`, now.Add(-keep).UnixMicro(), sentOnly)
+			if err != nil {
+				return err
+			}
+			n, err = res.RowsAffected()
+			return err
+		})
+		total += n
+		if err != nil || n == 0 {
+			return total, err
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package data
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"dalaba/data/sqlite"
+)
+
+// Loss is one time that something recorded was lost.
+type Loss struct {
+	At     time.Time `json:"at"` // when it was found
+	Why    string    `json:"why"`
+	Aside  string    `json:"aside,omitempty"`  // where the damaged file lies now; empty: there was none
+	Backup string    `json:"backup,omitempty"` // what was restored; empty: nothing
+	Newest time.Time `json:"newest,omitzero"`  // due instant of the newest row that was kept
+}
+
+// Losses are all that the store remembers, the oldest first.
+func (s *Store) Losses(ctx context.Context) ([]Loss, error) {
+	rows, err := s.db().Reader().QueryContext(ctx, "SELECT at, why, aside, backup, newest FROM loss ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Loss
+	for rows.Next() {
+		var (
+			l          Loss
+			at, newest sql.NullInt64
+		)
+		if err := rows.Scan(&at, &l.Why, &l.Aside, &l.Backup, &newest); err != nil {
+			return nil, err
+		}
+		l.At, l.Newest = instant(at), instant(newest)
+		all = append(all, l)
+	}
+	return all, rows.Err()
+}
+
+func noteLoss(ctx context.Context, tx *sql.Tx, l Loss) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO loss (at, why, aside, backup, newest) VALUES (?, ?, ?, ?, ?)",
+		l.At.UnixMicro(), l.Why, l.Aside, l.Backup, micros(l.Newest))
+	return err
+}
+
+// backups are the copies of the database in a store's folder.
+func backups(dir string) sqlite.Backups {
+	return sqlite.Backups{Dir: backupDir(dir), Name: "dalaba"}
+}
+
+// repair sets a damaged database aside and restores the newest good backup.
+func (s *Store) repair(ctx context.Context, why error) (*sqlite.DB, *Loss, error) {
+	if s.o.Lock == nil {
+		// Nobody may have the file open while another takes its name.
+		held, err := Lock(s.dir)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", sqlite.ErrDamaged, errors.Join(why, err))
+		}
+		defer func() { _ = held.Release() }()
+		// Another may have repaired it just now.
+		if db, err := s.openDB(ctx); err == nil {
+			return db, nil, nil
+		}
+	}
+	loss := &Loss{At: s.now().UTC(), Why: why.Error()}
+	var err error
+	if loss.Aside, err = sqlite.SetAside(file(s.dir), s.now()); err != nil {
+		return nil, nil, err
+	}
+	open := func() (*sqlite.DB, error) {
+		return sqlite.Open(ctx, file(s.dir), migrations(), sqlite.Options{Damaged: s.foundDamage})
+	}
+	db, from, err := backups(s.dir).Restore(ctx, file(s.dir), open, func(b sqlite.Backup, err error) {
+		s.raw.Error("backup is no good", "path", b.Path, "err", err)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if loss.Backup = from.Path; db == nil {
+		db, err = open()
+	}
+	return db, loss, err
+}
+
+// BackupDue checks every page and makes a backup where the last is more than
+// 24 hours old, or bears a time that has not come yet; the last keep of them
+// stay. It answers the path of the new one, empty where none was due. A store
+// in memory makes none.
+func (s *Store) BackupDue(ctx context.Context, now time.Time, keep int) (string, error) {
+	if s.away() {
+		return "", nil
+	}
+	path, err := backups(s.dir).Due(ctx, s.db(), now, keep)
+	if errors.Is(err, sqlite.ErrDamaged) {
+		s.foundDamage(err)
+	}
+	if err != nil || path == "" {
+		return path, err
+	}
+	return path, s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE store SET checked = ?", micros(now))
+		return err
+	})
+}

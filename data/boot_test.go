@@ -1,0 +1,57 @@
+package data_test
+
+import (
+	"testing"
+	"time"
+
+	"dalaba/data"
+	"dalaba/playlist"
+)
+
+func TestRowsOfAnUntrustedClockAreReadRightOnceItIsKnown(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	defer s.Close()
+	ctx := t.Context()
+	lost := time.Date(1970, 1, 1, 0, 10, 0, 0, time.UTC) // ten minutes after a boot without a battery
+	row := playlist.Row{
+		Airing: "alert-1", Output: "east", Item: 1, Part: 1, Slot: "alert", Due: lost, Cued: lost,
+		Clip: playlist.ClipID("0000000000000000000000000000000000000000000000000000000000000001"), OfFrames: 1000,
+		Clock: playlist.ClockUntrusted, Boot: "b1", MonoMS: 600_000,
+	}
+	if err := s.Claim(ctx, playlist.Claim{Row: row}); err != nil {
+		t.Fatal(err)
+	}
+	end := playlist.End{Started: lost.Add(time.Second), Ended: lost.Add(3 * time.Second), Frames: 1000, Outcome: playlist.Complete}
+	if err := s.End(ctx, row.Key(), end); err != nil {
+		t.Fatal(err)
+	}
+	other := row
+	other.Airing, other.Boot = "alert-2", "b2"
+	if err := s.Claim(ctx, playlist.Claim{Row: other}); err != nil {
+		t.Fatal(err)
+	}
+
+	booted := time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)
+	for _, began := range []time.Time{booted, booted.Add(time.Hour)} { // the first word stands
+		if err := s.NoteBoot(ctx, "b1", began); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[playlist.AiringID]struct {
+		clock   playlist.ClockState
+		started time.Time
+	}{
+		"alert-1": {playlist.ClockRepaired, booted.Add(10*time.Minute + time.Second)},
+		"alert-2": {playlist.ClockUntrusted, time.Time{}},
+	}
+	for r, err := range s.AsRun(ctx, data.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := want[r.Airing]
+		if r.Clock != w.clock || !r.Started.Equal(w.started) {
+			t.Errorf("%s: started %v by a clock %s, want %v, %s", r.Airing, r.Started, r.Clock, w.started, w.clock)
+		}
+	}
+}

@@ -1,0 +1,332 @@
+package data
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"dalaba/data/sqlite"
+	"dalaba/playlist"
+)
+
+var (
+	// ErrNoFile says that a clip is known but its file is not there, because
+	// it was given up for its room or lost.
+	ErrNoFile = errors.New("the clip's file is not there")
+
+	// ErrWrongHash says that bytes are not those the clip's ID stands for.
+	ErrWrongHash = errors.New("the bytes are not those of the clip")
+)
+
+// ClipPath is where the file of a clip lies, or would.
+func (s *Store) ClipPath(id playlist.ClipID) string {
+	return filepath.Join(s.clips, string(id)+".mp3")
+}
+
+// AddClip keeps a clip and its file. Bytes that do not hash to the clip's ID
+// are [ErrWrongHash] and nothing is kept. Adding a clip again gives it what
+// title, series and so on are said now, and its file back where that is
+// missing or has changed.
+func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
+	if !playlist.IsClipID(string(c.ID)) || strings.ToLower(string(c.ID)) != string(c.ID) {
+		return fmt.Errorf("%w: %q is no clip ID", playlist.ErrInvalid, c.ID)
+	}
+	size, err := s.keepClip(c.ID, src)
+	if err != nil {
+		return err
+	}
+	tags := []byte("[]")
+	if len(c.Tags) > 0 {
+		if tags, err = json.Marshal(c.Tags); err != nil {
+			return err
+		}
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO clip
+			(id, title, series, issue, language, text, tags, frames, size, present, added)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+			ON CONFLICT DO UPDATE SET title = excluded.title, series = excluded.series, issue = excluded.issue,
+			language = excluded.language, text = excluded.text, tags = excluded.tags, frames = excluded.frames,
+			size = excluded.size, present = 1`,
+			c.ID, c.Title, c.Series, c.Issue, c.Language, c.Text, string(tags), c.Frames, size, micros(s.now()))
+		return err
+	})
+}
+
+// keepClip puts a clip's bytes under their name and answers how many.
+func (s *Store) keepClip(id playlist.ClipID, src io.Reader) (int64, error) {
+	f, err := os.CreateTemp(s.clips, "."+id.Short()+"-*.tmp")
+	if err != nil {
+		return 0, sqlite.Classify(err)
+	}
+	hash := sha256.New()
+	n, err := io.Copy(io.MultiWriter(f, hash), src)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	err = errors.Join(err, f.Close())
+	if got := hex.EncodeToString(hash.Sum(nil)); err == nil && got != string(id) {
+		err = fmt.Errorf("%w: %s wanted, %s found", ErrWrongHash, id.Short(), playlist.ClipID(got).Short())
+	}
+	if err == nil && s.verify(id) == nil {
+		return n, os.Remove(f.Name()) // it is there already
+	}
+	if err == nil {
+		err = sqlite.Keep(f.Name(), s.ClipPath(id))
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return n, sqlite.Classify(err)
+}
+
+const clipColumns = "SELECT id, title, series, issue, language, text, tags, frames, size, present FROM clip "
+
+// Clip finds a clip and the path of its file. A clip never added is
+// [ErrNotFound]; where only the file is missing the clip comes with
+// [ErrNoFile]. Both are [playlist.ErrNoClip].
+func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error) {
+	c, _, err := scanClip(s.db().Reader().QueryRowContext(ctx, clipColumns+"WHERE id = ?", id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return playlist.Clip{}, "", fmt.Errorf("%w: %w: %s", ErrNotFound, playlist.ErrNoClip, id.Short())
+	}
+	if err != nil {
+		return playlist.Clip{}, "", err
+	}
+	if _, err := os.Stat(s.ClipPath(id)); err != nil {
+		return c, "", fmt.Errorf("%w: %w: %s", ErrNoFile, playlist.ErrNoClip, id.Short())
+	}
+	return c, s.ClipPath(id), nil
+}
+
+// Clips are the clips whose files are there, of one series or, where series
+// is empty, of all; by series, issue and title.
+func (s *Store) Clips(ctx context.Context, series string) ([]playlist.Clip, error) {
+	rows, err := s.db().Reader().QueryContext(ctx, clipColumns+`WHERE present AND (?1 = '' OR series = ?1)
+		ORDER BY series, issue, title, id`, series)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []playlist.Clip
+	for rows.Next() {
+		c, _, err := scanClip(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, rows.Err()
+}
+
+func scanClip(row interface{ Scan(...any) error }) (c playlist.Clip, present bool, err error) {
+	var tags []byte
+	err = row.Scan(&c.ID, &c.Title, &c.Series, &c.Issue, &c.Language, &c.Text, &tags, &c.Frames, &c.Size, &present)
+	if err != nil {
+		return c, present, err
+	}
+	err = json.Unmarshal(tags, &c.Tags)
+	if len(c.Tags) == 0 {
+		c.Tags = nil
+	}
+	return c, present, err
+}
+
+// SetFigures keeps, as JSON, what ingest measured and changed.
+func (s *Store) SetFigures(ctx context.Context, id playlist.ClipID, figures json.RawMessage) error {
+	if !json.Valid(figures) {
+		return fmt.Errorf("figures of clip %s: not JSON", id.Short())
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "UPDATE clip SET figures = ? WHERE id = ?", string(figures), id)
+		return oneClip(res, err, id)
+	})
+}
+
+// Figures are what [Store.SetFigures] kept; nil where nothing was.
+func (s *Store) Figures(ctx context.Context, id playlist.ClipID) (json.RawMessage, error) {
+	var text sql.NullString
+	err := s.db().Reader().QueryRowContext(ctx, "SELECT figures FROM clip WHERE id = ?", id).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: clip %s", ErrNotFound, id.Short())
+	}
+	if err != nil || !text.Valid {
+		return nil, err
+	}
+	return json.RawMessage(text.String), nil
+}
+
+func oneClip(res sql.Result, err error, id playlist.ClipID) error {
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return fmt.Errorf("%w: clip %s", ErrNotFound, id.Short())
+}
+
+// Source is a file that was handed in to become a clip.
+type Source struct {
+	Path   string // absolute
+	Size   int64
+	MTime  time.Time
+	SHA256 string // lower-case hex; may be empty when only asking
+	Recipe string // names the ingest settings: another recipe makes another clip
+}
+
+// SourceKnown finds the clip that a source became, by path, size and time of
+// change, or by its hash where that is given. ok is false where it is not
+// known or the clip's file is no longer there.
+func (s *Store) SourceKnown(ctx context.Context, src Source) (id playlist.ClipID, ok bool, err error) {
+	err = s.db().Reader().QueryRowContext(ctx, `SELECT clip FROM source JOIN clip ON clip.id = source.clip
+		WHERE recipe = ?1 AND present AND (path = ?2 AND source.size = ?3 AND mtime = ?4 OR ?5 != '' AND sha256 = ?5)
+		ORDER BY path = ?2 DESC LIMIT 1`,
+		src.Recipe, src.Path, src.Size, src.MTime.UnixNano(), src.SHA256).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	if _, err := os.Stat(s.ClipPath(id)); err != nil {
+		return "", false, nil
+	}
+	return id, true, nil
+}
+
+// NoteSource keeps which clip a source became.
+func (s *Store) NoteSource(ctx context.Context, src Source, id playlist.ClipID) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO source (path, size, mtime, sha256, recipe, clip)
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET size = excluded.size, mtime = excluded.mtime,
+			sha256 = excluded.sha256, recipe = excluded.recipe, clip = excluded.clip`,
+			src.Path, src.Size, src.MTime.UnixNano(), src.SHA256, src.Recipe, id)
+		return err
+	})
+}
+
+// VerifyClip reads a clip's file and answers [ErrNoFile] or [ErrWrongHash]
+// where it may not air.
+func (s *Store) VerifyClip(_ context.Context, id playlist.ClipID) error { return s.verify(id) }
+
+func (s *Store) verify(id playlist.ClipID) error {
+	f, err := os.Open(s.ClipPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: clip %s", ErrNoFile, id.Short())
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != string(id) {
+		return fmt.Errorf("%w: %s wanted, %s found", ErrWrongHash, id.Short(), playlist.ClipID(got).Short())
+	}
+	return nil
+}
+
+// RemoveClipFile gives up a clip's file; what is known about the clip stays.
+func (s *Store) RemoveClipFile(ctx context.Context, id playlist.ClipID) error {
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "UPDATE clip SET present = 0 WHERE id = ?", id)
+		return oneClip(res, err, id)
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(s.ClipPath(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return sqlite.SyncDir(s.clips)
+}
+
+// Orphans are the files among the clips that no clip owns: left behind by a
+// power cut, or laid there by hand. Files younger than an hour are not told,
+// for their clip may be on its way.
+func (s *Store) Orphans(ctx context.Context) ([]string, error) {
+	entries, err := os.ReadDir(s.clips)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, e := range entries {
+		fi, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if age := s.now().Sub(fi.ModTime()); age >= 0 && age < time.Hour {
+			continue
+		}
+		id, isClip := strings.CutSuffix(e.Name(), ".mp3")
+		var known bool
+		if isClip {
+			err := s.db().Reader().QueryRowContext(ctx,
+				"SELECT EXISTS (SELECT 1 FROM clip WHERE id = ? AND present)", id).Scan(&known)
+			if err != nil {
+				return nil, err
+			}
+		}
+		if !known {
+			all = append(all, filepath.Join(s.clips, e.Name()))
+		}
+	}
+	return all, nil
+}
+
+// Shed gives up clip files until at least need bytes are freed, those that
+// nobody heard for longest first, never one that keep holds on to. It answers
+// how many bytes it freed, which may be fewer.
+func (s *Store) Shed(ctx context.Context, need int64, keep func(playlist.ClipID) bool) (freed int64, err error) {
+	type clip struct {
+		id   playlist.ClipID
+		size int64
+	}
+	var all []clip
+	rows, err := s.db().Reader().QueryContext(ctx, `SELECT c.id, c.size FROM clip c WHERE c.present
+		ORDER BY max(c.added, coalesce((SELECT max(b.last) FROM billing b WHERE b.clip = c.id), 0)), c.id`)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var c clip
+		if err := rows.Scan(&c.id, &c.size); err != nil {
+			return 0, err
+		}
+		all = append(all, c)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return 0, err
+	}
+	for _, c := range all {
+		if freed >= need {
+			break
+		}
+		if keep(c.id) {
+			continue
+		}
+		if err := s.RemoveClipFile(ctx, c.id); err != nil {
+			return freed, err
+		}
+		s.log.Warn("clip given up for its room", "clip", c.id, "bytes", c.size)
+		freed += c.size
+	}
+	return freed, nil
+}

@@ -1,0 +1,246 @@
+package data_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"dalaba/data"
+	"dalaba/playlist"
+)
+
+func idOf(content string) playlist.ClipID {
+	h := sha256.Sum256([]byte(content))
+	return playlist.ClipID(hex.EncodeToString(h[:]))
+}
+
+func addClip(t *testing.T, s *data.Store, content, title string, issue int) playlist.Clip {
+	t.Helper()
+	c := playlist.Clip{
+		ID: idOf(content), Title: title, Series: "健康微课堂", Issue: issue, Language: "zh-CN",
+		Text: "发热了怎么办", Tags: []string{"fever", "home"}, Frames: 48000, Size: int64(len(content)),
+	}
+	must(t, s.AddClip(t.Context(), c, strings.NewReader(content)))
+	return c
+}
+
+func TestAClipIsKept(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	s := open(t, dir)
+	want := addClip(t, s, "sound", "发热", 1)
+	got, path, err := s.Clip(ctx, want.ID)
+	if err != nil || !reflect.DeepEqual(got, want) || path != filepath.Join(dir, "clips", string(want.ID)+".mp3") {
+		t.Fatalf("%+v, %q, %v", got, path, err)
+	}
+	if b, err := os.ReadFile(path); string(b) != "sound" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	must(t, s.VerifyClip(ctx, want.ID))
+	if left, _ := filepath.Glob(filepath.Join(dir, "clips", ".*")); len(left) > 0 {
+		t.Error("left behind:", left)
+	}
+	if _, _, err := s.Clip(ctx, clipID("f")); !errors.Is(err, data.ErrNotFound) {
+		t.Error(err)
+	}
+	// Added again it takes the new title.
+	renamed := addClip(t, s, "sound", "发热怎么办", 1)
+	if got, _, err := s.Clip(ctx, want.ID); got.Title != renamed.Title || err != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if all, err := s.Clips(ctx, ""); len(all) != 1 || err != nil {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+func TestBytesThatAreNotTheClipsAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	c := playlist.Clip{ID: idOf("sound"), Title: "x"}
+	if err := s.AddClip(t.Context(), c, strings.NewReader("noise")); !errors.Is(err, data.ErrWrongHash) {
+		t.Error(err)
+	}
+	for _, id := range []playlist.ClipID{"", "../../etc/passwd", playlist.ClipID(strings.ToUpper(string(c.ID)))} {
+		if err := s.AddClip(t.Context(), playlist.Clip{ID: id}, strings.NewReader("sound")); !errors.Is(err, playlist.ErrInvalid) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, "clips")); len(left) > 0 {
+		t.Error("left behind:", left)
+	}
+	if all, _ := s.Clips(t.Context(), ""); len(all) > 0 {
+		t.Error(all)
+	}
+}
+
+func TestAClipFileComesBack(t *testing.T) {
+	tests := []struct {
+		name string
+		harm func(t *testing.T, path string)
+		want error
+	}{
+		{"when it is gone", func(t *testing.T, path string) { must(t, os.Remove(path)) }, data.ErrNoFile},
+		{"when a bit of it has flipped", func(t *testing.T, path string) {
+			must(t, os.WriteFile(path, []byte("soune"), 0o600))
+		}, data.ErrWrongHash},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			c := addClip(t, s, "sound", "发热", 1)
+			tt.harm(t, s.ClipPath(c.ID))
+			if err := s.VerifyClip(t.Context(), c.ID); !errors.Is(err, tt.want) {
+				t.Error(err)
+			}
+			addClip(t, s, "sound", "发热", 1)
+			must(t, s.VerifyClip(t.Context(), c.ID))
+		})
+	}
+}
+
+func TestClipsComeBySeriesIssueAndTitle(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	for _, c := range []struct {
+		title string
+		issue int
+	}{{"c", 10}, {"b", 2}, {"a", 2}, {"d", 1}} {
+		addClip(t, s, c.title, c.title, c.issue)
+	}
+	c := playlist.Clip{ID: idOf("other"), Title: "x", Series: "农时"}
+	must(t, s.AddClip(ctx, c, strings.NewReader("other")))
+	all, err := s.Clips(ctx, "健康微课堂")
+	must(t, err)
+	var got string
+	for _, c := range all {
+		got += c.Title
+	}
+	if got != "dabc" {
+		t.Error(got)
+	}
+	if all, err := s.Clips(ctx, ""); len(all) != 5 || err != nil {
+		t.Error(len(all), err)
+	}
+}
+
+func TestASourceHandedInAgainIsKnown(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	c := addClip(t, s, "sound", "发热", 1)
+	src := data.Source{Path: "/in/a.wav", Size: 9, MTime: due, SHA256: string(clipID("9")), Recipe: "air 1"}
+	must(t, s.NoteSource(ctx, src, c.ID))
+	other := func(f func(*data.Source)) data.Source {
+		o := src
+		f(&o)
+		return o
+	}
+	tests := []struct {
+		name string
+		ask  data.Source
+		want bool
+	}{
+		{"the same file untouched", other(func(s *data.Source) { s.SHA256 = "" }), true},
+		{"touched, its hash not given", other(func(s *data.Source) { s.SHA256, s.MTime = "", due.Add(1) }), false},
+		{"touched, its hash the same", other(func(s *data.Source) { s.MTime = due.Add(1) }), true},
+		{"a copy elsewhere", other(func(s *data.Source) { s.Path = "/in/b.wav" }), true},
+		{"by other settings", other(func(s *data.Source) { s.Recipe = "air 2" }), false},
+		{"of another size", other(func(s *data.Source) { s.Size, s.SHA256 = 10, "" }), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			id, ok, err := s.SourceKnown(ctx, tt.ask)
+			if ok != tt.want || err != nil || ok && id != c.ID {
+				t.Errorf("%s, %v, %v", id, ok, err)
+			}
+		})
+	}
+	must(t, os.Remove(s.ClipPath(c.ID)))
+	if _, ok, err := s.SourceKnown(ctx, src); ok || err != nil {
+		t.Error("known though the clip is gone", err)
+	}
+}
+
+func TestFigures(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	c := addClip(t, s, "sound", "发热", 1)
+	if f, err := s.Figures(ctx, c.ID); f != nil || err != nil {
+		t.Errorf("%s, %v", f, err)
+	}
+	want := json.RawMessage(`{"lufs":-16.1}`)
+	must(t, s.SetFigures(ctx, c.ID, want))
+	if f, err := s.Figures(ctx, c.ID); string(f) != string(want) || err != nil {
+		t.Errorf("%s, %v", f, err)
+	}
+	if err := s.SetFigures(ctx, c.ID, json.RawMessage("{")); err == nil {
+		t.Error("kept what is not JSON")
+	}
+	if err := s.SetFigures(ctx, clipID("f"), want); !errors.Is(err, data.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+func TestSheddingTakesTheLeastHeardAndKeepsWhatIsNeeded(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	var ids []playlist.ClipID
+	for i := range 4 {
+		ids = append(ids, addClip(t, s, fmt.Sprint("sound", i), "x", i).ID)
+	}
+	// Clip 0 aired lately, clip 1 must be kept.
+	r := row("square", 1, 0, ids[0])
+	r.Due, r.Outcome = due.AddDate(0, 0, 30), playlist.Complete
+	must(t, s.Record(ctx, r))
+	keep := func(id playlist.ClipID) bool { return id == ids[1] }
+	freed, err := s.Shed(ctx, 12, keep)
+	if freed != 12 || err != nil {
+		t.Errorf("freed %d, %v", freed, err)
+	}
+	for i, want := range []error{nil, nil, data.ErrNoFile, data.ErrNoFile} {
+		c, _, err := s.Clip(ctx, ids[i])
+		if !errors.Is(err, want) || c.Title != "x" {
+			t.Errorf("clip %d: %+v, %v", i, c, err)
+		}
+	}
+	freed, err = s.Shed(ctx, 1000, keep)
+	if freed != 6 || err != nil {
+		t.Errorf("freed %d, %v", freed, err)
+	}
+	for row, err := range s.AsRun(ctx, data.Query{}) {
+		if row.Title != "发热" || err != nil {
+			t.Errorf("the log forgot the title: %+v, %v", row, err)
+		}
+	}
+	if all, _ := s.Clips(ctx, ""); len(all) != 1 {
+		t.Error(all)
+	}
+}
+
+func TestOrphans(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	now := time.Now().Add(time.Minute)
+	o := options()
+	o.Now = func() time.Time { return now }
+	s, err := data.Open(ctx, dir, o)
+	must(t, err)
+	defer func() { _ = s.Close() }()
+	addClip(t, s, "sound", "发热", 1)
+	half := filepath.Join(dir, "clips", ".abc-1.tmp")
+	must(t, os.WriteFile(half, nil, 0o600))
+	if all, err := s.Orphans(ctx); len(all) > 0 || err != nil {
+		t.Errorf("%v, %v", all, err)
+	}
+	now = now.Add(2 * time.Hour)
+	stray := filepath.Join(dir, "clips", "holiday.mp3")
+	must(t, os.WriteFile(stray, nil, 0o600))
+	if all, err := s.Orphans(ctx); len(all) != 2 || all[0] != half || all[1] != stray || err != nil {
+		t.Errorf("%v, %v", all, err)
+	}
+	must(t, s.Tend(ctx))
+	if all, err := s.Orphans(ctx); len(all) != 1 || all[0] != stray || err != nil {
+		t.Errorf("after tending: %v, %v", all, err)
+	}
+}

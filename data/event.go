@@ -1,0 +1,335 @@
+package data
+
+import (
+	"context"
+	"database/sql"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	eventsKept   = 50000
+	eventsQueued = 1024
+	eventsWait   = 2 * time.Second // from a line of every day to when it is written
+	eventsApart  = time.Second     // a warning is written at once, but a storm of them no oftener
+)
+
+// Event is one line of the device log.
+type Event struct {
+	ID      int64          `json:"id"`
+	At      time.Time      `json:"at"`
+	Boot    string         `json:"boot"`
+	Mono    time.Duration  `json:"mono"` // since that boot
+	Level   slog.Level     `json:"level"`
+	Message string         `json:"message"`
+	Attrs   map[string]any `json:"attrs,omitempty"` // groups joined by dots
+}
+
+// Events are the device log after the event afterID, the oldest first; with
+// afterID 0 the last limit of them. A limit of 0 is none.
+func (s *Store) Events(ctx context.Context, afterID int64, limit int) ([]Event, error) {
+	tail := "WHERE id > ? ORDER BY id"
+	if afterID <= 0 {
+		tail += " DESC"
+	}
+	if limit <= 0 {
+		limit = -1
+	}
+	all, err := s.readEvents(ctx, tail+" LIMIT ?", afterID, limit)
+	if afterID <= 0 {
+		slices.Reverse(all)
+	}
+	return all, err
+}
+
+func (s *Store) readEvents(ctx context.Context, tail string, args ...any) ([]Event, error) {
+	rows, err := s.db().Reader().QueryContext(ctx, "SELECT id, at, boot, mono_ms, level, message, attrs FROM event "+tail, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Event
+	for rows.Next() {
+		var (
+			e          Event
+			at, monoMS int64
+			attrs      []byte
+		)
+		if err := rows.Scan(&e.ID, &at, &e.Boot, &monoMS, &e.Level, &e.Message, &attrs); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(attrs, &e.Attrs); err != nil {
+			return nil, err
+		}
+		e.At, e.Mono = time.UnixMicro(at).UTC(), time.Duration(monoMS)*time.Millisecond
+		all = append(all, e)
+	}
+	return all, rows.Err()
+}
+
+// LogHandler is a handler that keeps records of level Info and above in the
+// device log and hands every record on to next, which may be nil. It never
+// waits for the disk: Warn and above are written at once by another
+// goroutine, the rest within 2 s; should a slow disk leave more than 1,024
+// waiting, more are dropped and their number is kept. The last 50,000 stay.
+func (s *Store) LogHandler(next slog.Handler) slog.Handler {
+	if next == nil {
+		next = slog.DiscardHandler
+	}
+	return handler{s.events, next, "", nil}
+}
+
+type handler struct {
+	to     *events
+	next   slog.Handler
+	prefix string
+	attrs  map[string]any
+}
+
+func (h handler) Enabled(ctx context.Context, l slog.Level) bool {
+	return h.to != nil && l >= slog.LevelInfo || h.next.Enabled(ctx, l)
+}
+
+func (h handler) Handle(ctx context.Context, r slog.Record) error {
+	if h.to != nil && r.Level >= slog.LevelInfo {
+		e := Event{At: r.Time, Level: r.Level, Message: r.Message, Attrs: make(map[string]any, len(h.attrs)+r.NumAttrs())}
+		for k, v := range h.attrs {
+			e.Attrs[k] = v
+		}
+		r.Attrs(func(a slog.Attr) bool {
+			flatten(e.Attrs, h.prefix, a)
+			return true
+		})
+		h.to.add(e)
+	}
+	if h.next.Enabled(ctx, r.Level) {
+		return h.next.Handle(ctx, r)
+	}
+	return nil
+}
+
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	more := make(map[string]any, len(h.attrs)+len(attrs))
+	for k, v := range h.attrs {
+		more[k] = v
+	}
+	for _, a := range attrs {
+		flatten(more, h.prefix, a)
+	}
+	return handler{h.to, h.next.WithAttrs(attrs), h.prefix, more}
+}
+
+func (h handler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	return handler{h.to, h.next.WithGroup(name), h.prefix + name + ".", h.attrs}
+}
+
+// flatten puts an attribute into m as something JSON can hold.
+func flatten(m map[string]any, prefix string, a slog.Attr) {
+	v := a.Value.Resolve()
+	switch v.Kind() {
+	case slog.KindGroup:
+		if a.Key != "" {
+			prefix += a.Key + "."
+		}
+		for _, g := range v.Group() {
+			flatten(m, prefix, g)
+		}
+		return
+	case slog.KindDuration:
+		m[prefix+a.Key] = v.Duration().String()
+		return
+	case slog.KindTime:
+		m[prefix+a.Key] = v.Time().Format(time.RFC3339Nano)
+		return
+	case slog.KindFloat64:
+		m[prefix+a.Key] = v.Float64()
+		if _, err := json.Marshal(v.Float64()); err != nil { // infinite, or no number
+			m[prefix+a.Key] = v.String()
+		}
+		return
+	case slog.KindAny:
+		switch x := v.Any().(type) {
+		case nil:
+			m[prefix+a.Key] = nil
+		case error:
+			m[prefix+a.Key] = x.Error()
+		case encoding.TextMarshaler:
+			m[prefix+a.Key] = v.String()
+		default:
+			// Now, not when it is written: it may have changed by then.
+			b, err := json.Marshal(x)
+			if err != nil {
+				m[prefix+a.Key] = fmt.Sprint(x)
+				return
+			}
+			m[prefix+a.Key] = json.RawMessage(b)
+		}
+		return
+	}
+	if a.Key != "" {
+		m[prefix+a.Key] = v.Any()
+	}
+}
+
+// events is the queue of the device log and the goroutine that empties it.
+type events struct {
+	s       *Store
+	queue   chan Event
+	quit    chan struct{}
+	stopped sync.Once
+	dropped atomic.Int64
+}
+
+func (s *Store) startEvents() {
+	e := &events{s: s, queue: make(chan Event, eventsQueued), quit: make(chan struct{})}
+	s.events = e
+	s.log = slog.New(s.LogHandler(s.raw.Handler()))
+	s.wait.Go(e.run)
+}
+
+func (s *Store) stopEvents() {
+	if s.events != nil {
+		s.events.stopped.Do(func() { close(s.events.quit) })
+	}
+}
+
+func (q *events) add(e Event) {
+	e.Boot, e.Mono = q.s.o.Boot, q.s.o.Mono()
+	if e.At.IsZero() {
+		e.At = q.s.now()
+	}
+	select {
+	case q.queue <- e:
+	default:
+		q.dropped.Add(1)
+	}
+}
+
+func (q *events) run() {
+	var (
+		batch   []Event
+		written time.Time
+		until   time.Time        // the batch is to be written by then
+		due     <-chan time.Time // when it is
+	)
+	flush := func() {
+		q.write(batch)
+		batch, written, due = batch[:0], time.Now(), nil
+	}
+	for {
+		select {
+		case e := <-q.queue:
+			batch = append(batch, e)
+			at := time.Now().Add(eventsWait)
+			if e.Level >= slog.LevelWarn {
+				at = written.Add(eventsApart)
+			}
+			switch {
+			case !at.After(time.Now()) || len(batch) >= eventsQueued/4:
+				flush()
+			case due == nil || at.Before(until):
+				until, due = at, time.After(time.Until(at))
+			}
+		case <-due:
+			flush()
+		case <-q.quit:
+			for {
+				select {
+				case e := <-q.queue:
+					batch = append(batch, e)
+					continue
+				default:
+				}
+				flush()
+				return
+			}
+		}
+	}
+}
+
+// write keeps a batch. The device log is no reason to give up the ballast.
+func (q *events) write(batch []Event) {
+	if n := q.dropped.Swap(0); n > 0 {
+		batch = append(batch, Event{At: q.s.now(), Boot: q.s.o.Boot, Mono: q.s.o.Mono(), Level: slog.LevelWarn,
+			Message: "log records dropped", Attrs: map[string]any{"records": n}})
+	}
+	if len(batch) == 0 {
+		return
+	}
+	ctx := context.Background()
+	err := q.s.db().Write(ctx, func(tx *sql.Tx) error {
+		insert, err := tx.PrepareContext(ctx,
+			"INSERT INTO event (at, boot, mono_ms, level, message, attrs) VALUES (?, ?, ?, ?, ?, ?)")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = insert.Close() }()
+		var last int64
+		for _, e := range batch {
+			attrs, err := json.Marshal(e.Attrs)
+			if err != nil {
+				attrs = []byte("{}")
+			}
+			res, err := insert.ExecContext(ctx, e.At.UnixMicro(), e.Boot, e.Mono.Milliseconds(), int(e.Level),
+				e.Message, string(attrs))
+			if err == nil {
+				last, err = res.LastInsertId()
+			}
+			if err != nil {
+				return err
+			}
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM event WHERE id <= ?", last-eventsKept)
+		return err
+	})
+	if err != nil {
+		q.dropped.Add(int64(len(batch)))
+		q.s.raw.Warn("device log could not be written", "records", len(batch), "err", err)
+	}
+}
+
+// State is a small fact by name; ok is false where it was never set.
+func (s *Store) State(ctx context.Context, key string) (value string, ok bool, err error) {
+	err = s.db().Reader().QueryRowContext(ctx, "SELECT value FROM state WHERE key = ?", key).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, nil
+	}
+	return value, err == nil, err
+}
+
+// States are the small facts whose names begin so.
+func (s *Store) States(ctx context.Context, prefix string) (map[string]string, error) {
+	rows, err := s.db().Reader().QueryContext(ctx, "SELECT key, value FROM state WHERE substr(key, 1, length(?1)) = ?1", prefix)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	all := map[string]string{}
+	for rows.Next() {
+		var k, v string
+		if err := rows.Scan(&k, &v); err != nil {
+			return nil, err
+		}
+		all[k] = v
+	}
+	return all, rows.Err()
+}
+
+// SetState keeps a small fact under a name.
+func (s *Store) SetState(ctx context.Context, key, value string) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO state (key, value) VALUES (?, ?)
+			ON CONFLICT DO UPDATE SET value = excluded.value`, key, value)
+		return err
+	})
+}

@@ -1,0 +1,63 @@
+package data
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Health is what status tells of the store.
+type Health struct {
+	Volatile   bool      `json:"volatile,omitempty"` // the disk cannot be written: what is recorded is only in memory
+	Schema     int       `json:"schema"`             // number of the last migration
+	Size       int64     `json:"size"`               // of the database, in bytes
+	Free       int64     `json:"free"`               // bytes left on the disk
+	Ballast    bool      `json:"ballast"`
+	Epoch      string    `json:"epoch"`
+	Seq        int64     `json:"seq"` // the last receipt made in this epoch
+	Watermark  time.Time `json:"watermark,omitzero"`
+	Floor      time.Time `json:"floor,omitzero"`
+	Checked    time.Time `json:"checked,omitzero"` // when every page was last found in order
+	LastBackup time.Time `json:"last_backup,omitzero"`
+	Backups    int       `json:"backups"`
+	Losses     []Loss    `json:"losses,omitempty"`
+}
+
+// Health looks at the store.
+func (s *Store) Health(ctx context.Context) (Health, error) {
+	var (
+		h                         Health
+		watermark, floor, checked sql.NullInt64
+		err                       error
+	)
+	err = s.db().Reader().QueryRowContext(ctx, `SELECT e.name, s.seq, s.watermark, s.floor, s.checked
+		FROM store s JOIN epoch e ON e.id = s.epoch`).Scan(&h.Epoch, &h.Seq, &watermark, &floor, &checked)
+	if err != nil {
+		return h, err
+	}
+	h.Watermark, h.Floor, h.Checked = instant(watermark), instant(floor), instant(checked)
+	if h.Schema, err = s.db().Version(ctx); err != nil {
+		return h, err
+	}
+	if h.Size, err = s.db().Size(); err != nil {
+		return h, err
+	}
+	if h.Free, err = free(s.dir); err != nil {
+		return h, err
+	}
+	h.Volatile = s.away()
+	h.Ballast = hasBallast(s.dir)
+	all, err := backups(s.dir).All()
+	if err != nil {
+		return h, err
+	}
+	if h.Backups = len(all); h.Backups > 0 {
+		h.LastBackup = all[len(all)-1].At
+	}
+	h.Losses, err = s.Losses(ctx)
+	return h, err
+}
+
+// Check reads every page of the database and answers [ErrDamaged] where they
+// contradict one another. It puts nothing right.
+func (s *Store) Check(ctx context.Context) error { return s.db().Check(ctx) }

@@ -1,0 +1,229 @@
+package data
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"dalaba/playlist"
+)
+
+// Document is what the county has signed, by kind and scope, as its envelope
+// came. This store believes whoever hands it one: it was verified before.
+type Document struct {
+	Kind    string
+	Scope   playlist.Scope // of trust empty
+	Version int64
+	Digest  string
+	Raw     []byte
+}
+
+// Documents are all that are kept.
+func (s *Store) Documents(ctx context.Context) ([]Document, error) {
+	rows, err := s.db().Reader().QueryContext(ctx, "SELECT kind, scope, version, digest, raw FROM document ORDER BY kind, scope")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Document
+	for rows.Next() {
+		var d Document
+		if err := rows.Scan(&d.Kind, &d.Scope, &d.Version, &d.Digest, &d.Raw); err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, rows.Err()
+}
+
+// KeepDocument puts a document in the place of the one of its kind and scope,
+// and forgets others, in one transaction.
+func (s *Store) KeepDocument(ctx context.Context, d Document, forget []Document) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		for _, f := range forget {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM document WHERE kind = ? AND scope = ?", f.Kind, f.Scope); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO document (kind, scope, version, digest, raw, kept) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET version = excluded.version, digest = excluded.digest, raw = excluded.raw, kept = excluded.kept`,
+			d.Kind, d.Scope, d.Version, d.Digest, d.Raw, micros(s.now()))
+		return err
+	})
+}
+
+// Mark is how far the county has the receipts of an epoch: all up to Seq.
+type Mark struct {
+	Epoch string
+	Seq   int64
+}
+
+// marksKept is how many epochs [Store.Marks] tells of.
+const marksKept = 16
+
+// Marks are, for each epoch of which receipts are still here, the highest
+// number up to which all are acknowledged; the newest epochs first.
+func (s *Store) Marks(ctx context.Context) ([]Mark, error) {
+	rows, err := s.db().Reader().QueryContext(ctx, `SELECT e.name,
+		coalesce((SELECT min(seq) - 1 FROM receipt WHERE epoch = e.id AND sent IS NULL),
+			(SELECT max(seq) FROM receipt WHERE epoch = e.id), 0)
+		FROM epoch e WHERE EXISTS (SELECT 1 FROM receipt WHERE epoch = e.id) ORDER BY e.id DESC LIMIT ?`, marksKept)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Mark
+	for rows.Next() {
+		var m Mark
+		if err := rows.Scan(&m.Epoch, &m.Seq); err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, rows.Err()
+}
+
+// SetMark notes that the county has the receipts of the epoch up to m.Seq and,
+// as far as they are still here, lacks those after it: a county restored from
+// a backup takes its mark back, and what it could not keep is to be tried
+// again. A mark beyond what was ever made here is a
+// loss; see [Store.Acknowledge].
+func (s *Store) SetMark(ctx context.Context, m Mark) error {
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE receipt SET sent = NULL, refused = NULL WHERE sent IS NOT NULL AND seq > ?
+			AND epoch = (SELECT id FROM epoch WHERE name = ?)`, m.Seq, m.Epoch)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.Acknowledge(ctx, m.Epoch, m.Seq)
+}
+
+// SetAside notes why the county cannot keep a receipt. The mark passes it by
+// [Store.SetMark]; its row stays in the as-run log as others do.
+func (s *Store) SetAside(ctx context.Context, receipt Mark, why string) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE receipt SET refused = ? WHERE seq = ?
+			AND epoch = (SELECT id FROM epoch WHERE name = ?)`, why, receipt.Seq, receipt.Epoch)
+		return err
+	})
+}
+
+// Aside is how many receipts the county could not keep, and why not the
+// latest of them.
+func (s *Store) Aside(ctx context.Context) (n int, why string, err error) {
+	err = s.db().Reader().QueryRowContext(ctx, `SELECT count(*), coalesce((SELECT refused FROM receipt WHERE refused IS NOT NULL
+		ORDER BY epoch DESC, seq DESC LIMIT 1), '') FROM receipt WHERE refused IS NOT NULL`).Scan(&n, &why)
+	return n, why, err
+}
+
+// Batch is the oldest receipts after a mark that are not acknowledged, all of
+// the oldest epoch that has any, at most limit, their numbers following one
+// another. Where the one before them is no longer here, Gone is its number;
+// else it is the number before the first receipt of that epoch that is still
+// here.
+func (s *Store) Batch(ctx context.Context, after Mark, limit int) (b Batch, err error) {
+	// Without an epoch of that name the answer is 0: from the start.
+	const from = `coalesce((SELECT id FROM epoch WHERE name = ?1), 0)`
+	rows, err := s.db().Reader().QueryContext(ctx, `WITH next AS (
+			SELECT epoch, seq, asrun, corrects_epoch, corrects_seq FROM receipt
+			WHERE sent IS NULL AND (epoch > `+from+` OR epoch = `+from+` AND seq > ?2) ORDER BY epoch, seq LIMIT ?3)
+		SELECT e.name, n.seq, n.asrun, coalesce(c.name, ''), coalesce(n.corrects_seq, 0),
+			CASE WHEN EXISTS (SELECT 1 FROM receipt WHERE epoch = n.epoch AND seq = n.seq - 1)
+				THEN (SELECT min(seq) - 1 FROM receipt WHERE epoch = n.epoch) ELSE n.seq - 1 END
+		FROM next n JOIN epoch e ON e.id = n.epoch LEFT JOIN epoch c ON c.id = n.corrects_epoch
+		WHERE n.epoch = (SELECT min(epoch) FROM next) ORDER BY n.seq`, after.Epoch, after.Seq, limit)
+	if err != nil {
+		return b, err
+	}
+	defer func() { _ = rows.Close() }()
+	var ids []int64
+	for rows.Next() {
+		var (
+			r        Receipt
+			id, gone int64
+		)
+		if err := rows.Scan(&b.Epoch, &r.Seq, &id, &r.Corrects.Epoch, &r.Corrects.Seq, &gone); err != nil {
+			return b, err
+		}
+		if n := len(b.Receipts); n == 0 {
+			b.Gone = gone
+		} else if r.Seq != b.Receipts[n-1].Seq+1 {
+			break
+		}
+		r.Epoch = b.Epoch
+		b.Receipts, ids = append(b.Receipts, r), append(ids, id)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return b, err
+	}
+	for i, id := range ids {
+		row, err := s.rows(ctx, "WHERE a.id = ?", id)
+		if err != nil {
+			return b, err
+		}
+		if len(row) != 1 {
+			return b, fmt.Errorf("receipt %d of epoch %s has no row", b.Receipts[i].Seq, b.Epoch)
+		}
+		b.Receipts[i].Row = row[0]
+		b.Receipts[i].Row.Seq = b.Receipts[i].Seq
+	}
+	return b, nil
+}
+
+// Batch is receipts on their way to the county.
+type Batch struct {
+	Epoch    string
+	Gone     int64
+	Receipts []Receipt
+}
+
+// stateEventsSent is the store's fact of the last event that the county has.
+const stateEventsSent = "events_sent"
+
+// UnsentEvents are the oldest events of at least that level that the county
+// does not have, at most limit. What came before the first of them and was
+// less is passed over.
+func (s *Store) UnsentEvents(ctx context.Context, least, limit int) ([]Event, error) {
+	text, _, err := s.State(ctx, stateEventsSent)
+	if err != nil {
+		return nil, err
+	}
+	sent, _ := strconv.ParseInt(text, 10, 64) // 0: none
+	return s.readEvents(ctx, "WHERE id > ? AND level >= ? ORDER BY id LIMIT ?", sent, least, limit)
+}
+
+// EventsSent notes that the county has the events up to that one.
+func (s *Store) EventsSent(ctx context.Context, id int64) error {
+	return s.SetState(ctx, stateEventsSent, strconv.FormatInt(id, 10))
+}
+
+// HasClip reports whether the clip is known, its file is here and its bytes
+// are right.
+func (s *Store) HasClip(ctx context.Context, id playlist.ClipID) (bool, error) {
+	_, _, err := s.Clip(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoFile):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return s.verify(id) == nil, nil
+}
+
+// PutClip keeps a clip that was fetched. What is known of it already is not
+// told anew: a manifest says less than the site may.
+func (s *Store) PutClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
+	known, _, err := s.Clip(ctx, c.ID)
+	switch {
+	case err == nil || errors.Is(err, ErrNoFile):
+		c = known
+	case !errors.Is(err, ErrNotFound):
+		return err
+	}
+	return s.AddClip(ctx, c, src)
+}

@@ -1,0 +1,152 @@
+package data_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"dalaba/data"
+	"dalaba/playlist"
+)
+
+func TestADocumentTakesThePlaceOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	doc := func(kind string, scope playlist.Scope, version int64) data.Document {
+		return data.Document{Kind: kind, Scope: scope, Version: version, Digest: "d", Raw: []byte(kind)}
+	}
+	must(t, s.KeepDocument(t.Context(), doc("trust", "", 1), nil))
+	must(t, s.KeepDocument(t.Context(), doc("manifest", "group:a", 3), nil))
+	must(t, s.KeepDocument(t.Context(), doc("manifest", "group:b", 1), nil))
+	must(t, s.KeepDocument(t.Context(), doc("trust", "", 2), []data.Document{doc("manifest", "group:b", 1)}))
+	must(t, s.Close())
+	s = open(t, dir)
+	all, err := s.Documents(t.Context())
+	if err != nil || len(all) != 2 || all[0].Kind != "manifest" || all[0].Version != 3 || all[1].Version != 2 || string(all[1].Raw) != "trust" {
+		t.Errorf("%+v %v", all, err)
+	}
+}
+
+func TestAMarkMayGoBack(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	for i := range 6 {
+		record(t, s, i+1)
+	}
+	b, err := s.Batch(ctx, data.Mark{}, 10)
+	if err != nil || len(b.Receipts) != 6 {
+		t.Fatalf("%+v %v", b, err)
+	}
+	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 5}))
+	if m, err := s.Marks(ctx); err != nil || len(m) != 1 || m[0] != (data.Mark{Epoch: b.Epoch, Seq: 5}) {
+		t.Errorf("%+v %v", m, err)
+	}
+	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 2})) // the county was restored from a backup
+	again, err := s.Batch(ctx, data.Mark{}, 10)
+	if err != nil || len(again.Receipts) != 4 || again.Receipts[0].Seq != 3 {
+		t.Errorf("%+v %v", again, err)
+	}
+	// Those after a batch that is on its way.
+	if next, _ := s.Batch(ctx, data.Mark{Epoch: b.Epoch, Seq: 4}, 10); len(next.Receipts) != 2 || next.Receipts[0].Seq != 5 {
+		t.Errorf("%+v", next)
+	}
+	if none, err := s.Batch(ctx, data.Mark{Epoch: b.Epoch, Seq: 6}, 10); err != nil || len(none.Receipts) != 0 {
+		t.Errorf("%+v %v", none, err)
+	}
+}
+
+func TestAReceiptSetAsideIsCountedUntilTheCountyIsToTryItAgain(t *testing.T) {
+	dir := t.TempDir()
+	s, ctx := open(t, dir), t.Context()
+	for i := range 6 {
+		record(t, s, i+1)
+	}
+	b, _ := s.Batch(ctx, data.Mark{}, 10)
+	must(t, s.SetAside(ctx, data.Mark{Epoch: b.Epoch, Seq: 2}, "no name for a clip"))
+	must(t, s.SetAside(ctx, data.Mark{Epoch: b.Epoch, Seq: 4}, "less than none"))
+	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 6}))
+	must(t, s.Close())
+	s = open(t, dir)
+	if n, why, err := s.Aside(ctx); err != nil || n != 2 || why != "less than none" {
+		t.Errorf("%d aside, the last for %q, %v", n, why, err)
+	}
+	if n, _, err := s.Unsent(ctx); err != nil || n != 0 {
+		t.Errorf("%d unsent, %v", n, err)
+	}
+	rows := 0
+	for _, err := range s.AsRun(ctx, data.Query{}) {
+		must(t, err)
+		rows++
+	}
+	if rows != 6 {
+		t.Errorf("%d rows left", rows)
+	}
+	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 3}))
+	if again, err := s.Batch(ctx, data.Mark{}, 10); err != nil || len(again.Receipts) != 3 || again.Receipts[0].Seq != 4 {
+		t.Errorf("%+v %v", again, err)
+	}
+	if n, why, err := s.Aside(ctx); err != nil || n != 1 || why != "no name for a clip" {
+		t.Errorf("after the mark went back %d aside, the last for %q, %v", n, why, err)
+	}
+}
+
+func TestARepairedRowIsToldAgain(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	r := row("square", 1, 0, "")
+	r.Outcome, r.Clock, r.Boot, r.MonoMS = playlist.Failed, playlist.ClockUntrusted, "boot 1", 5000
+	must(t, s.Record(ctx, r))
+	b, _ := s.Batch(ctx, data.Mark{}, 10)
+	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 1}))
+	must(t, s.NoteBoot(ctx, "boot 1", due.Add(time.Hour)))
+	must(t, s.NoteBoot(ctx, "boot 1", due.Add(2*time.Hour))) // the first word stands
+	b, err := s.Batch(ctx, data.Mark{}, 10)
+	if err != nil || len(b.Receipts) != 1 {
+		t.Fatalf("%+v %v", b, err)
+	}
+	got := b.Receipts[0]
+	if got.Seq != 2 || got.Row.Seq != 2 || got.Corrects != (data.Mark{Epoch: b.Epoch, Seq: 1}) || got.Row.Clock != playlist.ClockRepaired {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestEventsForTheCounty(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	log := slog.New(s.LogHandler(nil))
+	for i, m := range []string{"started", "underrun", "reload", "output lost"} {
+		if i%2 == 0 {
+			log.Info(m)
+		} else {
+			log.Warn(m)
+		}
+	}
+	var got []data.Event
+	for end := time.Now().Add(10 * time.Second); len(got) < 2 && time.Now().Before(end); {
+		var err error
+		if got, err = s.UnsentEvents(ctx, int(slog.LevelWarn), 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(got) != 2 || got[0].Message != "underrun" {
+		t.Fatalf("%+v", got)
+	}
+	must(t, s.EventsSent(ctx, got[0].ID))
+	if rest, err := s.UnsentEvents(ctx, int(slog.LevelWarn), 10); err != nil || len(rest) != 1 || rest[0].Message != "output lost" {
+		t.Errorf("%+v %v", rest, err)
+	}
+}
+
+func TestAClipThatIsFetchedKeepsWhatIsKnownOfIt(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	c := addClip(t, s, "sound", "our title", 3)
+	must(t, s.RemoveClipFile(ctx, c.ID))
+	if ok, err := s.HasClip(ctx, c.ID); ok || err != nil {
+		t.Errorf("%v %v", ok, err)
+	}
+	must(t, s.PutClip(ctx, playlist.Clip{ID: c.ID, Title: "theirs", Frames: 1}, strings.NewReader("sound")))
+	if got, _, err := s.Clip(ctx, c.ID); err != nil || got.Title != "our title" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if ok, err := s.HasClip(ctx, c.ID); !ok || err != nil {
+		t.Errorf("%v %v", ok, err)
+	}
+}

@@ -1,0 +1,350 @@
+package data_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dalaba/data"
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+func TestAStoreInMemory(t *testing.T) {
+	tests := []struct {
+		name string
+		harm func(t *testing.T, dir string)
+		rows int
+	}{
+		{"copies the database", func(*testing.T, string) {}, 41},
+		{"copies the backup where the database is no good", func(t *testing.T, dir string) {
+			scribble(t, filepath.Join(dir, "dalaba.db"), 0, 64)
+		}, 40},
+		{"begins empty where there is nothing", func(t *testing.T, dir string) {
+			must(t, os.RemoveAll(filepath.Join(dir, "backup")))
+			must(t, os.Remove(filepath.Join(dir, "dalaba.db")))
+		}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			epoch := backedUp(t, dir)
+			tt.harm(t, dir)
+			before := listing(t, dir)
+			s, err := data.OpenVolatile(t.Context(), dir, options())
+			must(t, err)
+			claim(t, s, row("square", 100, 1, clipID("a")), at(0, ""), at(0, clipID("a")))
+			end(t, s, row("square", 100, 1, clipID("a")).Key(), heard(48000))
+			h := health(t, s)
+			if n := rowCount(t, s); n != tt.rows+1 || !h.Volatile || h.Epoch == epoch || h.Seq != 1 || s.Dir() != dir {
+				t.Errorf("%d rows, %+v", n, h)
+			}
+			if after := listing(t, dir); after != before {
+				t.Errorf("the folder changed from\n%s to\n%s", before, after)
+			}
+			// The next daemon has it all on the disk.
+			must(t, s.Close())
+			held, err := data.Lock(dir)
+			must(t, err)
+			o := options()
+			o.Lock = held
+			s, err = data.Open(t.Context(), dir, o)
+			must(t, err)
+			if n, now := rowCount(t, s), health(t, s); n != tt.rows+1 || now.Volatile {
+				t.Errorf("%d rows in the end, %+v", n, now)
+			}
+			for _, r := range unsent(t, s) {
+				if r.Row.Item == 100 && (r.Epoch != h.Epoch || r.Seq != 1) {
+					t.Errorf("receipt %s %d", r.Epoch, r.Seq)
+				}
+			}
+			must(t, s.Close())
+			must(t, held.Release())
+		})
+	}
+}
+
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, glob := range []string{"dalaba.db", "dalaba.db.*", "backup/*"} {
+		paths, err := filepath.Glob(filepath.Join(dir, glob))
+		must(t, err)
+		for _, p := range paths {
+			b, err := os.ReadFile(p)
+			must(t, err)
+			all.WriteString(filepath.Base(p) + " " + string(idOf(string(b))) + "\n")
+		}
+	}
+	return all.String()
+}
+
+// sent is a receipt on its way.
+type sent struct {
+	Epoch string
+	Seq   int64
+	Row   playlist.Row
+}
+
+// unsent are all receipts that the county does not have.
+func unsent(t *testing.T, s *data.Store) (all []sent) {
+	t.Helper()
+	for at := (data.Mark{}); ; {
+		b, err := s.Batch(t.Context(), at, 100)
+		must(t, err)
+		if len(b.Receipts) == 0 {
+			return all
+		}
+		for _, r := range b.Receipts {
+			all = append(all, sent{b.Epoch, r.Seq, r.Row})
+			at = data.Mark{Epoch: b.Epoch, Seq: r.Seq}
+		}
+	}
+}
+
+// spared opens the store in dir as a daemon does, until done.
+func spared(t *testing.T, dir string) (s *data.Store, done func()) {
+	t.Helper()
+	held, err := data.Lock(dir)
+	must(t, err)
+	o := options()
+	o.Lock, o.Spare = held, true
+	s, err = data.Open(t.Context(), dir, o)
+	must(t, err)
+	return s, func() {
+		must(t, s.Close())
+		must(t, held.Release())
+	}
+}
+
+// between is what happens to a store while its disk fails: what was open is
+// closed, a lesson more airs, one is given back, and facts change.
+func between(t *testing.T, s *data.Store) {
+	t.Helper()
+	ctx := t.Context()
+	end(t, s, row("square", 1, 1, clipID("a")).Key(), heard(48000))
+	claim(t, s, row("square", 2, 1, clipID("b")), at(1, clipID("a")), at(2, clipID("b")))
+	end(t, s, row("square", 2, 1, clipID("b")).Key(), heard(48000))
+	claim(t, s, row("square", 3, 1, clipID("c")), at(2, clipID("b")), at(3, clipID("c")))
+	record(t, s, 4)
+	must(t, s.SetState(ctx, "clock", "trusted"))
+	must(t, s.SetWatermark(ctx, due.Add(time.Hour)))
+	if !health(t, s).Volatile {
+		t.Error("the disk was written")
+	}
+	// Whoever looks from outside sees it.
+	look, err := data.OpenReadOnly(ctx, s.Dir())
+	must(t, err)
+	if n, h := rowCount(t, look), health(t, look); n != 4 || !h.Volatile {
+		t.Errorf("looking shows %d rows, %+v", n, h)
+	}
+	must(t, look.Close())
+	// Sent meanwhile: the county knows it by its number in that epoch.
+	out := unsent(t, s)
+	must(t, s.Acknowledge(ctx, out[0].Epoch, out[0].Seq))
+}
+
+// afterwards holds what became of it: all of it is there, once.
+func afterwards(t *testing.T, s *data.Store, epoch string) {
+	t.Helper()
+	ctx := t.Context()
+	h := health(t, s)
+	if n := rowCount(t, s); n != 4 || h.Volatile || h.Epoch != epoch {
+		t.Errorf("%d rows, %+v", n, h)
+	}
+	open, err := s.OpenRows(ctx)
+	must(t, err)
+	if len(open) != 1 || open[0].Item != 3 {
+		t.Errorf("open: %+v", open)
+	}
+	if at, err := s.Watermark(ctx); err != nil || !at.Equal(due.Add(time.Hour)) {
+		t.Error(at, err)
+	}
+	if v, _, err := s.State(ctx, "clock"); err != nil || v != "trusted" {
+		t.Error(v, err)
+	}
+	if c, err := s.Cursor(ctx, "health"); err != nil || c != *at(3, clipID("c")) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	out := unsent(t, s)
+	seen := map[int]bool{}
+	for i, r := range out {
+		if seen[r.Row.Item] || r.Epoch == epoch || r.Seq != int64(i+2) || r.Row.Seq != r.Seq {
+			t.Errorf("receipt %s %d of item %d", r.Epoch, r.Seq, r.Row.Item)
+		}
+		seen[r.Row.Item] = true
+	}
+	if n, _, err := s.Unsent(ctx); err != nil || n != 2 || len(out) != 2 {
+		t.Errorf("%d receipts, %v", n, err)
+	}
+	// A clip that did not sound is given back to the place it came from.
+	end(t, s, row("square", 3, 1, clipID("c")).Key(), playlist.End{Ended: due, Outcome: playlist.Missed, Reason: playlist.ReasonStopped})
+	if c, err := s.Cursor(ctx, "health"); err != nil || c != *at(2, clipID("b")) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if h := health(t, s); h.Seq != 1 {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestADiskThatFillsWhileTheStoreIsOpen(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
+		t.Skip("no right to mount a disk:", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	s, done := spared(t, dir)
+	epoch := health(t, s).Epoch
+	claim(t, s, row("square", 1, 1, clipID("a")), at(0, ""), at(1, clipID("a")))
+	fill := func() {
+		f, err := os.OpenFile(filepath.Join(dir, "junk"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		must(t, err)
+		for err == nil {
+			_, err = f.Write(make([]byte, 4096))
+		}
+		must(t, f.Close())
+	}
+	// The room that the log and the ballast give back goes too.
+	for i := 0; !health(t, s).Volatile; i++ {
+		if i == 200 {
+			t.Fatal("it never went over to memory")
+		}
+		fill()
+		must(t, s.SetState(t.Context(), fmt.Sprint("fill", i), strings.Repeat("x", 100_000)))
+	}
+	between(t, s)
+	must(t, os.Remove(filepath.Join(dir, "junk")))
+	done()
+	s, done = spared(t, dir)
+	afterwards(t, s, epoch)
+	done()
+	if _, err := os.Stat(filepath.Join(dir, "dalaba.db")); err != nil {
+		t.Error(err)
+	}
+}
+
+// failingDisk mounts a disk that turns read-only when told, as one does on an
+// error, with files open on it.
+func failingDisk(t *testing.T, dir string) (fail, mend func()) {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "disk")
+	must(t, os.WriteFile(image, nil, 0o600))
+	must(t, os.Truncate(image, 64<<20))
+	if said, err := osexec.Command("mkfs.ext4", "-q", image).CombinedOutput(); err != nil {
+		t.Skipf("no disk can be made: %v %s", err, said)
+	}
+	mount := func() error {
+		said, err := osexec.Command("mount", "-o", "loop,errors=remount-ro", image, dir).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, said)
+		}
+		return err
+	}
+	if err := mount(); err != nil {
+		t.Skip("no right to mount a disk:", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	fail = func() {
+		said, err := osexec.Command("findmnt", "-no", "SOURCE", dir).Output()
+		must(t, err)
+		trigger := filepath.Join("/sys/fs/ext4", filepath.Base(strings.TrimSpace(string(said))), "trigger_fs_error")
+		if err := os.WriteFile(trigger, []byte("1"), 0); err != nil {
+			t.Skip("the disk cannot be made to fail:", err)
+		}
+	}
+	mend = func() {
+		must(t, unix.Unmount(dir, 0))
+		_ = osexec.Command("e2fsck", "-fy", image).Run() // it tells of what it mended by its exit code
+		must(t, mount())
+	}
+	return fail, mend
+}
+
+func TestADiskThatTurnsReadOnlyWhileTheStoreIsOpen(t *testing.T) {
+	dir := t.TempDir()
+	fail, mend := failingDisk(t, dir)
+	s, done := spared(t, dir)
+	epoch := health(t, s).Epoch
+	claim(t, s, row("square", 1, 1, clipID("a")), at(0, ""), at(1, clipID("a")))
+	fail()
+	between(t, s)
+	done() // in vain
+	// A daemon that starts now knows what aired.
+	o := options()
+	s, err := data.OpenVolatile(t.Context(), dir, o)
+	must(t, err)
+	if err := s.Claim(t.Context(), playlist.Claim{Row: row("square", 2, 1, clipID("b"))}); !errors.Is(err, playlist.ErrClaimed) {
+		t.Errorf("claimed again: %v", err)
+	}
+	must(t, s.Close())
+	mend()
+	s, done = spared(t, dir)
+	afterwards(t, s, epoch)
+	done()
+}
+
+func TestAReadOnlyDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=32m"); err != nil {
+		t.Skip("no right to mount a disk:", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	s, ctx := open(t, dir), t.Context()
+	c := addClip(t, s, "sound", "发热", 1)
+	record(t, s, 1)
+	must(t, s.Close())
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	_, err := data.Open(ctx, dir, options())
+	if !errors.Is(err, data.ErrReadOnly) || !strings.Contains(say.In(say.Chinese, err), "只读") {
+		t.Errorf("open: %v", err)
+	}
+	held, err := data.Lock(dir)
+	must(t, err)
+	if _, err := data.Lock(dir); !errors.Is(err, data.ErrLocked) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+		t.Errorf("a second lock: %v", err)
+	}
+	if pid, ok := data.Running(dir); !ok || pid != os.Getpid() {
+		t.Errorf("running: %d, %v", pid, ok)
+	}
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, ""))
+	if _, err := data.Lock(dir); !errors.Is(err, data.ErrLocked) {
+		t.Errorf("a second lock with the disk mended: %v", err)
+	}
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	must(t, held.Release())
+	if pid, ok := data.Running(dir); ok {
+		t.Errorf("%d still runs", pid)
+	}
+	look, err := data.OpenReadOnly(ctx, dir)
+	must(t, err)
+	if n := rowCount(t, look); n != 1 {
+		t.Errorf("looking shows %d rows", n)
+	}
+	must(t, look.Close())
+	s, err = data.OpenVolatile(ctx, dir, options())
+	must(t, err)
+	if _, path, err := s.Clip(ctx, c.ID); err != nil || path != filepath.Join(dir, "clips", string(c.ID)+".mp3") {
+		t.Errorf("%q, %v", path, err)
+	}
+	record(t, s, 2)
+	if n := rowCount(t, s); n != 2 {
+		t.Errorf("%d rows", n)
+	}
+	must(t, s.Close())
+}

@@ -1,0 +1,570 @@
+// Package sqlite opens the SQLite databases of the controller and the county
+// so that they outlive power cuts: write-ahead log, full synchronisation, one
+// writer, strict migrations, a check for damage, backups that are whole.
+//
+// A [DB] has one writing connection and a pool that can only read. Pragmas
+// stand in the DSN, so that each connection has them.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+var (
+	// ErrNewer says that a later program made the database: its schema is not
+	// known here and nothing has been changed.
+	ErrNewer = errors.New("the database has a newer schema")
+
+	// ErrOlder says that a database opened for reading still waits for its
+	// migrations.
+	ErrOlder = errors.New("the database has an older schema")
+
+	// ErrDamaged says that the file is no database, or that some of its pages
+	// contradict one another.
+	ErrDamaged = errors.New("the database is damaged")
+
+	// ErrFull says that the disk, the quota or the file size limit left no
+	// room for a write. Nothing of the transaction was kept.
+	ErrFull = errors.New("no room left on the disk")
+
+	// ErrReadOnly says that the disk, or the file, may not be written.
+	ErrReadOnly = errors.New("the database cannot be written")
+
+	// ErrDisk says that the disk answered with an error.
+	ErrDisk = errors.New("the disk fails")
+)
+
+// Options of [Open]. The zero value checks everything.
+type Options struct {
+	// CheckUpTo is the size in bytes up to which Open checks every page. A
+	// larger database is only probed at both ends of each table, and [DB.Check]
+	// left to the caller. 0: every page, whatever the size.
+	CheckUpTo int64
+
+	// Readers is how many connections may read at once; 0: 4.
+	Readers int
+
+	// Damaged is told of each reader that finds damage, from its goroutine.
+	Damaged func(error)
+}
+
+// DB is one open database.
+type DB struct {
+	path    string
+	w, r    *sql.DB
+	looking string // how to look at it once more
+	checked bool
+}
+
+// Open opens the database at path, making it where it is absent, checks it
+// and brings it forward by the migrations it has not seen. The migrations are
+// files at the root of the file system, named 0001_what.sql, 0002_what.sql
+// and so on; each runs once, in one transaction together with its number.
+//
+// Errors are [ErrNewer], [ErrDamaged], [ErrFull] or what the system said.
+func Open(ctx context.Context, path string, migrations fs.FS, o Options) (*DB, error) {
+	steps, err := load(migrations)
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{path: path, looking: "mode=ro&_busy_timeout=5000"}
+	d.w = sql.OpenDB(writer(dsn(path,
+		"mode=rwc&_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_foreign_keys=on&_txlock=immediate")))
+	d.w.SetMaxOpenConns(1)
+	if err := d.prepare(ctx, steps, o); err != nil {
+		return nil, errors.Join(Classify(err), d.w.Close())
+	}
+	d.r = sql.OpenDB(reader{dsn(path, "mode=ro&_query_only=on&_busy_timeout=5000&_foreign_keys=on"), o.Damaged})
+	readers := o.Readers
+	if readers == 0 {
+		readers = 4
+	}
+	d.r.SetMaxOpenConns(readers)
+	d.r.SetMaxIdleConns(readers)
+	return d, nil
+}
+
+// prepare checks the file and migrates it.
+func (d *DB) prepare(ctx context.Context, steps []step, o Options) error {
+	v, err := version(ctx, d.w)
+	if err != nil {
+		return err
+	}
+	if v > len(steps) {
+		return fmt.Errorf("%w: it is at %d, this program knows up to %d", ErrNewer, v, len(steps))
+	}
+	size, err := d.Size()
+	if err != nil {
+		return err
+	}
+	if o.CheckUpTo == 0 || size <= o.CheckUpTo {
+		err = d.Check(ctx)
+		d.checked = true
+	} else {
+		err = d.probe(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	for n := v + 1; n <= len(steps); n++ {
+		if err := d.step(ctx, n, steps[n-1]); err != nil {
+			return fmt.Errorf("migration %s: %w", steps[n-1].name, err)
+		}
+	}
+	return nil
+}
+
+// step runs one migration, unless another process has meanwhile.
+func (d *DB) step(ctx context.Context, n int, s step) error {
+	tx, err := d.w.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	var v int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
+		return err
+	}
+	if v >= n {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, s.text); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", n)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// OpenReadOnly opens an existing database to look at, whether or not another
+// process writes it meanwhile, and changes nothing of what it holds. Reads
+// see what was committed when they began. Errors are [fs.ErrNotExist],
+// [ErrNewer], [ErrOlder], [ErrDamaged] or what the system said.
+func OpenReadOnly(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
+	steps, err := load(migrations)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	d, err := openReader(ctx, path, "")
+	if err != nil && !errors.Is(Classify(err), ErrDamaged) {
+		// Where no write-ahead log lies there and none can be made, because the
+		// disk is read-only or full, nobody else writes either.
+		if fi, werr := os.Stat(path + "-wal"); errors.Is(werr, fs.ErrNotExist) || werr == nil && fi.Size() == 0 {
+			d, err = openReader(ctx, path, "&immutable=1")
+		}
+	}
+	if err != nil {
+		return nil, Classify(err)
+	}
+	v, err := version(ctx, d.r)
+	switch {
+	case err != nil:
+		err = Classify(err)
+	case v > len(steps):
+		err = fmt.Errorf("%w: it is at %d, this program knows up to %d", ErrNewer, v, len(steps))
+	case v < len(steps):
+		err = fmt.Errorf("%w: it is at %d, this program needs %d", ErrOlder, v, len(steps))
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.r.Close())
+	}
+	return d, nil
+}
+
+func openReader(ctx context.Context, path, more string) (*DB, error) {
+	looking := "mode=ro&_busy_timeout=5000" + more
+	r := sql.OpenDB(reader{dsn(path, looking+"&_query_only=on"), nil})
+	r.SetMaxOpenConns(2)
+	if _, err := version(ctx, r); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return &DB{path: path, r: r, looking: looking}, nil
+}
+
+// writer makes writing connections to a DSN.
+type writer string
+
+// Connect sets what the DSN has no word for.
+func (w writer) Connect(context.Context) (driver.Conn, error) {
+	d := sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
+		// The log stays near 1 MiB instead of 4: on a disk that fills up, it
+		// is the log that takes the last of the room.
+		_, err := c.Exec("PRAGMA wal_autocheckpoint = 256", nil)
+		return err
+	}}
+	return d.Open(string(w))
+}
+
+func (w writer) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
+
+// reader makes reading connections to a DSN. Their errors are marked as
+// [Classify] does, and whoever looks for damage is told of it.
+type reader struct {
+	dsn     string
+	damaged func(error)
+}
+
+func (r reader) Connect(context.Context) (driver.Conn, error) {
+	c, err := (&sqlite3.SQLiteDriver{}).Open(r.dsn)
+	if err != nil {
+		return nil, r.mark(err)
+	}
+	return readingConn{c.(*sqlite3.SQLiteConn), r}, nil
+}
+
+func (r reader) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
+
+func (r reader) mark(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	err = Classify(err)
+	if errors.Is(err, ErrDamaged) && r.damaged != nil {
+		r.damaged(err)
+	}
+	return err
+}
+
+type readingConn struct {
+	*sqlite3.SQLiteConn
+	r reader
+}
+
+func (c readingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.SQLiteConn.QueryContext(ctx, query, args)
+	if err != nil {
+		return nil, c.r.mark(err)
+	}
+	return readRows{rows, c.r}, nil
+}
+
+type readRows struct {
+	driver.Rows
+	r reader
+}
+
+func (r readRows) Next(into []driver.Value) error { return r.r.mark(r.Rows.Next(into)) }
+
+func dsn(path, params string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + params
+}
+
+// Close checkpoints and closes.
+func (d *DB) Close() error {
+	err := d.r.Close()
+	if d.w != nil {
+		err = errors.Join(err, d.w.Close())
+	}
+	return err
+}
+
+// Path is the file that was opened.
+func (d *DB) Path() string { return d.path }
+
+// Checked reports whether [Open] checked every page.
+func (d *DB) Checked() bool { return d.checked }
+
+// Reader is the pool of connections that can only read.
+func (d *DB) Reader() *sql.DB { return d.r }
+
+// Write runs f in a transaction that holds the write lock from its start and
+// is on the disk when Write returns nil. Where f or the commit answers with
+// an error nothing is kept. f is called once.
+func (d *DB) Write(ctx context.Context, f func(*sql.Tx) error) error {
+	if d.w == nil {
+		return fmt.Errorf("%w: %s was opened to look at", ErrReadOnly, filepath.Base(d.path))
+	}
+	tx, err := d.w.BeginTx(ctx, nil)
+	if err != nil {
+		return Classify(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if err := f(tx); err != nil {
+		return Classify(err)
+	}
+	return Classify(tx.Commit())
+}
+
+// Join runs f in a transaction as [DB.Write] does, with another database of
+// the same schema beside this one: its tables are called other.asrun and so
+// on. f cannot write there.
+func (d *DB) Join(ctx context.Context, path string, f func(*sql.Tx) error) (err error) {
+	if d.w == nil {
+		return fmt.Errorf("%w: %s was opened to look at", ErrReadOnly, filepath.Base(d.path))
+	}
+	conn, err := d.w.Conn(ctx)
+	if err != nil {
+		return Classify(err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, "ATTACH DATABASE ? AS other", dsn(path, "mode=ro")); err != nil {
+		return Classify(err)
+	}
+	defer func() {
+		_, detached := conn.ExecContext(context.WithoutCancel(ctx), "DETACH DATABASE other")
+		err = errors.Join(err, Classify(detached))
+	}()
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return Classify(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if err := f(tx); err != nil {
+		return Classify(err)
+	}
+	return Classify(tx.Commit())
+}
+
+// Checkpoint moves what it can from the write-ahead log into the database
+// without waiting for those who read. The log is then written from its start
+// again instead of growing.
+func (d *DB) Checkpoint(ctx context.Context) error {
+	if d.w == nil {
+		return nil
+	}
+	return Classify(drain(ctx, d.w, "PRAGMA wal_checkpoint(PASSIVE)"))
+}
+
+// Version is the number of the last migration run.
+func (d *DB) Version(ctx context.Context) (int, error) { return version(ctx, d.r) }
+
+func version(ctx context.Context, db *sql.DB) (v int, err error) {
+	err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v)
+	return v, err
+}
+
+// Size is the size of the database file in bytes, without its write-ahead log.
+func (d *DB) Size() (int64, error) {
+	fi, err := os.Stat(d.path)
+	if err != nil {
+		return 0, err
+	}
+	return fi.Size(), nil
+}
+
+// Check reads every page and answers [ErrDamaged] where they contradict one
+// another. It takes some 1.6 s a gigabyte on a PC with the file in memory, and
+// as long as reading it takes elsewhere.
+func (d *DB) Check(ctx context.Context) error {
+	db := d.r
+	if db == nil {
+		db = d.w
+	}
+	return check(ctx, db)
+}
+
+func check(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "PRAGMA quick_check(5)")
+	if err != nil {
+		return Classify(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var found []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return Classify(err)
+		}
+		if line != "ok" {
+			found = append(found, line)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return Classify(err)
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("%w: %s", ErrDamaged, strings.Join(found, "; "))
+	}
+	return nil
+}
+
+// CheckFile checks a database that nobody has open, such as a backup, without
+// changing it or leaving anything beside it.
+func CheckFile(ctx context.Context, path string) error {
+	if fi, err := os.Stat(path); err != nil {
+		return err
+	} else if fi.Size() == 0 {
+		return fmt.Errorf("%w: it is empty", ErrDamaged)
+	}
+	db, err := sql.Open("sqlite3", dsn(path, "mode=ro&immutable=1&_query_only=on"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(check(ctx, db), db.Close())
+}
+
+// probe reads the first and the last row of every table: damage there, in the
+// schema or in the upper pages of a table shows at once.
+func (d *DB) probe(ctx context.Context) error {
+	var tables []string
+	rows, err := d.w.QueryContext(ctx, `SELECT name FROM pragma_table_list
+		WHERE schema = 'main' AND type = 'table' AND NOT wr`)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var t string
+		if err := rows.Scan(&t); err != nil {
+			return err
+		}
+		tables = append(tables, t)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		quoted := `"` + strings.ReplaceAll(t, `"`, `""`) + `"`
+		for _, way := range []string{"ASC", "DESC"} {
+			if err := drain(ctx, d.w, "SELECT * FROM "+quoted+" ORDER BY rowid "+way+" LIMIT 1"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func drain(ctx context.Context, db *sql.DB, query string) error {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}
+
+// Backup writes a whole copy of the database as it stands to path, while
+// others read and write. The copy appears under its name only when it is on
+// the disk; it is one file, without a write-ahead log.
+func (d *DB) Backup(ctx context.Context, path string) error {
+	tmp := path + ".tmp"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// Neither pool fits: the readers may not write anywhere, not even a copy,
+	// and the writer must stay free for airings.
+	db, err := sql.Open("sqlite3", dsn(d.path, d.looking))
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", tmp)
+	if err = errors.Join(Classify(err), db.Close()); err == nil {
+		err = CheckFile(ctx, tmp)
+	}
+	if err == nil {
+		err = Keep(tmp, path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp)
+	}
+	return err
+}
+
+// Keep gives the finished file tmp its name, so that after a power cut either
+// all of it is there or none.
+func Keep(tmp, path string) error {
+	if err := syncFile(tmp); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir makes names made, changed or removed in a directory durable.
+func SyncDir(dir string) error { return syncFile(dir) }
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// Classify marks what SQLite or the system said with [ErrDamaged], [ErrFull],
+// [ErrReadOnly] or [ErrDisk] where it means that.
+func Classify(err error) error {
+	if err == nil || errors.Is(err, ErrDamaged) || errors.Is(err, ErrFull) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrDisk) {
+		return err
+	}
+	var e sqlite3.Error
+	if errors.As(err, &e) {
+		switch e.Code {
+		case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		case sqlite3.ErrFull:
+			return fmt.Errorf("%w: %w", ErrFull, err)
+		case sqlite3.ErrReadonly:
+			return fmt.Errorf("%w: %w", ErrReadOnly, err)
+		}
+		if e.SystemErrno == syscall.EROFS {
+			return fmt.Errorf("%w: %w", ErrReadOnly, err)
+		}
+		if noRoom(e.SystemErrno) {
+			return fmt.Errorf("%w: %w", ErrFull, err)
+		}
+		if e.Code == sqlite3.ErrIoErr || e.Code == sqlite3.ErrCantOpen {
+			return fmt.Errorf("%w: %w", ErrDisk, err)
+		}
+	}
+	switch {
+	case noRoom(err):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	case errors.Is(err, syscall.EIO):
+		return fmt.Errorf("%w: %w", ErrDisk, err)
+	}
+	return err
+}
+
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// step is one migration.
+type step struct{ name, text string }
+
+// load reads the migrations and insists that they count 1, 2, 3 without a gap.
+func load(f fs.FS) ([]step, error) {
+	names, err := fs.Glob(f, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	steps := make([]step, 0, len(names))
+	for i, name := range names {
+		number, _, ok := strings.Cut(name, "_")
+		if n, err := strconv.Atoi(number); !ok || err != nil || n != i+1 {
+			return nil, fmt.Errorf("migration %s: %04d_<what>.sql should come here", name, i+1)
+		}
+		text, err := fs.ReadFile(f, name)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, step{name, string(text)})
+	}
+	return steps, nil
+}

@@ -1,0 +1,455 @@
+package data
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dalaba/data/sqlite"
+	"dalaba/playlist/say"
+)
+
+var (
+	// ErrNotFound says that no row or clip goes by that name.
+	ErrNotFound = errors.New("not found")
+
+	// ErrNewer says that a later dalaba made the store; nothing was changed.
+	ErrNewer = sqlite.ErrNewer
+
+	// ErrDamaged says that the database is damaged and could not be put right
+	// now, because another program holds the store.
+	ErrDamaged = sqlite.ErrDamaged
+
+	// ErrFull says that the disk is full and no ballast was left. What was
+	// stored before can be read.
+	ErrFull = sqlite.ErrFull
+
+	// ErrReadOnly says that the disk may not be written, or that the store was
+	// opened to look at. See [OpenVolatile].
+	ErrReadOnly = sqlite.ErrReadOnly
+
+	// ErrNoStore says that there is nothing to look at yet.
+	ErrNoStore = errors.New("no store")
+)
+
+// fault is an error that a person reads and a caller decides on.
+type fault struct {
+	is  error
+	msg say.Message
+}
+
+func (f fault) Error() string        { return f.msg.Error() }
+func (f fault) Unwrap() error        { return f.msg }
+func (f fault) Is(target error) bool { return errors.Is(f.is, target) }
+
+//go:embed migrations/controller/*.sql
+var migrationFiles embed.FS
+
+func migrations() fs.FS {
+	f, err := fs.Sub(migrationFiles, "migrations/controller")
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// fullCheckUpTo is the size up to which [Open] checks every page before it
+// answers: some 110,000 as-run rows, years of a usual controller's. A million
+// rows with their receipts are 284 MiB; quick_check took 0.44 s of them on a
+// PC that held them in memory, and as long as the disk needs elsewhere, 15 s
+// from a memory card. Without it such a store opens in 2 ms.
+const fullCheckUpTo = 32 << 20
+
+// Options of [Open]. Log must be given; all else has a default.
+type Options struct {
+	Log  *slog.Logger
+	Boot string           // boot ID of the machine, kept with each event
+	Now  func() time.Time // default time.Now
+
+	// Mono is the time since the machine booted, suspension included. Default
+	// CLOCK_BOOTTIME.
+	Mono func() time.Duration
+
+	// Lock is what [Lock] gave, where the caller holds the store.
+	Lock *Held
+
+	// Spare has the store go on in memory where its disk fails while it is
+	// open, and bring home what was recorded meanwhile once the disk can be
+	// written again; see [OpenVolatile]. It is for the daemon, which must hold
+	// the lock.
+	Spare bool
+
+	// OnDamage is called at most once, from another goroutine, when damage is
+	// found while the store is open. The next Open puts it right, so the
+	// caller should end soon and be started again. It must not call Close.
+	OnDamage func(error)
+}
+
+func (o Options) filled() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Mono == nil {
+		o.Mono = sinceBoot
+	}
+	return o
+}
+
+// Store is a controller's memory.
+type Store struct {
+	dir   string
+	clips string
+	cur   atomic.Pointer[sqlite.DB] // where everything is read and written now
+	log   *slog.Logger              // into the device log as well
+	raw   *slog.Logger              // not into the device log
+	now   func() time.Time
+	o     Options
+
+	events *events
+
+	turn  sync.RWMutex // held to write; wholly, to go over to another database
+	home  *sqlite.DB   // the one on the disk, while cur is another; nil where it does not open
+	spare string       // the folder of the one in memory; empty: cur is on the disk
+	looks bool         // it was opened to look at
+
+	stop    context.CancelFunc
+	wait    sync.WaitGroup
+	gone    sync.WaitGroup // databases left and not closed yet
+	damaged sync.Once
+}
+
+func (s *Store) db() *sqlite.DB { return s.cur.Load() }
+
+func file(dir string) string       { return filepath.Join(dir, "dalaba.db") }
+func clipDir(dir string) string    { return filepath.Join(dir, "clips") }
+func backupDir(dir string) string  { return filepath.Join(dir, "backup") }
+func suspectFile(d string) string  { return filepath.Join(d, "dalaba.db.suspect") }
+func ballastFile(d string) string  { return filepath.Join(d, "ballast") }
+func lockFileName(d string) string { return filepath.Join(d, "dalaba.lock") }
+
+// Open opens the store in dir, making both where they are absent, and brings
+// an older one forward.
+//
+// A database that is damaged, or missing while there are backups of it, is
+// set aside as dalaba.db.damaged-<time>; the newest backup without a fault
+// takes its place, or else an empty store. What that lost is logged as an
+// error and kept: see [Store.Losses]. A store made anew or restored begins a
+// new epoch of receipts. Repair needs the lock: where another program holds
+// it and o.Lock is nil, the answer is [ErrDamaged].
+//
+// Every page of a database of up to 32 MiB is checked before Open answers; of
+// a larger one only both ends of each table, and the rest in the background.
+//
+// Other errors are [ErrNewer] and [ErrFull], or what the system said.
+func Open(ctx context.Context, dir string, o Options) (*Store, error) {
+	o = o.filled()
+	for _, d := range []string{dir, clipDir(dir), backupDir(dir)} {
+		err := os.MkdirAll(d, 0o755)
+		if err == nil {
+			err = unix.Access(d, unix.W_OK) // SQLite would not say why it cannot
+		}
+		if err != nil {
+			return nil, explain(dir, sqlite.Classify(err))
+		}
+	}
+	s := &Store{dir: dir, clips: clipDir(dir), now: o.Now, o: o, raw: o.Log}
+	var loss *Loss
+	db, err := s.openDB(ctx)
+	if errors.Is(err, sqlite.ErrFull) && os.Remove(ballastFile(dir)) == nil {
+		s.raw.Error("disk full: ballast given up", "path", ballastFile(dir))
+		db, err = s.openDB(ctx)
+	}
+	if errors.Is(err, sqlite.ErrDamaged) || errors.Is(err, errVanished) {
+		db, loss, err = s.repair(ctx, err)
+	}
+	if err != nil {
+		return nil, explain(dir, err)
+	}
+	s.cur.Store(db)
+	if db.Checked() {
+		s.clear(dir)
+	}
+	if err := s.begin(ctx, db, loss); err != nil {
+		return nil, explain(dir, errors.Join(err, db.Close()))
+	}
+	s.startEvents()
+	if o.Lock != nil {
+		s.adopt(ctx)
+	}
+	if loss != nil {
+		s.log.Error("store was damaged or missing",
+			"why", loss.Why, "aside", loss.Aside, "backup", loss.Backup, "newest_row", loss.Newest)
+	}
+	s.makeBallast()
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	if !db.Checked() {
+		s.wait.Go(func() { s.check(background) })
+	}
+	if o.Spare {
+		s.wait.Go(func() { s.watch(background) })
+	}
+	return s, nil
+}
+
+// OpenReadOnly opens the store in dir to look at, whether or not the daemon
+// runs, and changes nothing. Where a daemon goes on in memory, that is what is
+// seen. Methods that write answer with an error. Errors
+// are [ErrNoStore], [ErrNewer], [ErrDamaged] or what the system said.
+func OpenReadOnly(ctx context.Context, dir string) (*Store, error) {
+	quiet := slog.New(slog.DiscardHandler)
+	s := &Store{dir: dir, clips: clipDir(dir), log: quiet, raw: quiet, now: time.Now, looks: true, stop: func() {}}
+	if spare, ok := spareOf(dir); ok {
+		if _, running := Running(dir); running {
+			if db, err := sqlite.OpenReadOnly(ctx, file(spare), migrations()); err == nil {
+				s.cur.Store(db)
+				s.spare = spare
+				return s, nil
+			}
+		}
+	}
+	db, err := sqlite.OpenReadOnly(ctx, file(dir), migrations())
+	if err != nil {
+		return nil, explain(dir, err)
+	}
+	s.cur.Store(db)
+	return s, nil
+}
+
+// explain puts what a person can do something about into words.
+func explain(dir string, err error) error {
+	switch {
+	case errors.Is(err, sqlite.ErrNewer):
+		return fault{ErrNewer, say.M("store.newer", dir)}
+	case errors.Is(err, sqlite.ErrOlder):
+		return fault{sqlite.ErrOlder, say.M("store.older", dir)}
+	case errors.Is(err, sqlite.ErrDamaged):
+		return fault{errors.Join(ErrDamaged, err), say.M("store.damaged", dir, err)}
+	case errors.Is(err, sqlite.ErrFull):
+		return fault{errors.Join(ErrFull, err), say.M("store.full", dir)}
+	case errors.Is(err, sqlite.ErrReadOnly):
+		return fault{errors.Join(ErrReadOnly, err), say.M("store.read_only", dir)}
+	case errors.Is(err, fs.ErrPermission):
+		return fault{err, say.M("store.permission", dir)}
+	case errors.Is(err, fs.ErrNotExist):
+		return fault{errors.Join(ErrNoStore, err), say.M("store.none", dir)}
+	}
+	return err
+}
+
+// errVanished says that there are backups but no database.
+var errVanished = errors.New("the database is missing though there are backups of it")
+
+func (s *Store) openDB(ctx context.Context) (*sqlite.DB, error) {
+	if fi, err := os.Stat(file(s.dir)); errors.Is(err, fs.ErrNotExist) || err == nil && fi.Size() == 0 {
+		if all, err := backups(s.dir).All(); err != nil || len(all) > 0 {
+			return nil, errors.Join(errVanished, err)
+		}
+	}
+	o := sqlite.Options{CheckUpTo: fullCheckUpTo, Damaged: s.foundDamage}
+	if _, err := os.Stat(suspectFile(s.dir)); err == nil {
+		o.CheckUpTo = 0
+	}
+	return sqlite.Open(ctx, file(s.dir), migrations(), o)
+}
+
+// begin writes the one row that every store has, or a new epoch after a loss.
+func (s *Store) begin(ctx context.Context, db *sqlite.DB, loss *Loss) error {
+	return db.Write(ctx, func(tx *sql.Tx) error {
+		var rows int
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM store").Scan(&rows); err != nil {
+			return err
+		}
+		if rows == 0 || loss != nil {
+			if err := newEpoch(ctx, tx, s.now()); err != nil {
+				return err
+			}
+		}
+		if db.Checked() {
+			if _, err := tx.ExecContext(ctx, "UPDATE store SET checked = ?", micros(s.now())); err != nil {
+				return err
+			}
+		}
+		if loss == nil {
+			return nil
+		}
+		var newest sql.NullInt64
+		if err := tx.QueryRowContext(ctx, "SELECT max(due) FROM asrun").Scan(&newest); err != nil {
+			return err
+		}
+		loss.Newest = instant(newest)
+		return noteLoss(ctx, tx, *loss)
+	})
+}
+
+func newEpoch(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	name := make([]byte, 8)
+	_, _ = rand.Read(name) // it never fails
+	var id int64
+	err := tx.QueryRowContext(ctx, "INSERT INTO epoch (name, made) VALUES (?, ?) RETURNING id",
+		hex.EncodeToString(name), micros(now)).Scan(&id)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO store (one, epoch) VALUES (1, ?)
+		ON CONFLICT DO UPDATE SET epoch = excluded.epoch, seq = 0`, id)
+	return err
+}
+
+// write runs f in a transaction. Where the disk cannot be written and the
+// store has a spare, that is where f runs.
+func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
+	s.turn.RLock()
+	db, spare := s.db(), s.spare != ""
+	err := s.writeTo(ctx, db, spare, f)
+	s.turn.RUnlock()
+	if s.o.Spare && !spare && failing(err) && s.leave(ctx, db, err) {
+		s.turn.RLock()
+		err = s.db().Write(ctx, f)
+		s.turn.RUnlock()
+	}
+	if errors.Is(err, sqlite.ErrDamaged) {
+		s.foundDamage(err)
+	}
+	return err
+}
+
+// writeTo runs f. Where the disk is full it has the log give back its room
+// and runs f again, and once more without the ballast.
+func (s *Store) writeTo(ctx context.Context, db *sqlite.DB, spare bool, f func(*sql.Tx) error) error {
+	err := db.Write(ctx, f)
+	if spare {
+		return err
+	}
+	if errors.Is(err, sqlite.ErrFull) && db.Checkpoint(ctx) == nil {
+		err = db.Write(ctx, f)
+	}
+	if errors.Is(err, sqlite.ErrFull) && os.Remove(ballastFile(s.dir)) == nil {
+		s.log.Error("disk full: ballast given up", "path", ballastFile(s.dir))
+		if err = db.Checkpoint(ctx); err == nil {
+			err = db.Write(ctx, f)
+		}
+	}
+	return err
+}
+
+// failing says that it is the disk that answers so, not the database.
+func failing(err error) bool {
+	return errors.Is(err, sqlite.ErrFull) || errors.Is(err, sqlite.ErrReadOnly) || errors.Is(err, sqlite.ErrDisk)
+}
+
+// foundDamage leaves word for the next Open and tells the owner.
+func (s *Store) foundDamage(err error) {
+	if s.looks {
+		return
+	}
+	s.damaged.Do(func() {
+		s.raw.Error("store is damaged", "err", err)
+		if werr := KeepFile(suspectFile(s.dir), []byte(err.Error()+"\n"), 0o644); werr != nil {
+			s.raw.Error("store damage could not be marked", "err", werr)
+		}
+		if s.o.OnDamage != nil {
+			s.wait.Go(func() { s.o.OnDamage(err) })
+		}
+	})
+}
+
+// clear takes the mark of a suspect database away, now that every page has been
+// read, or another taken its place. A power cut does not bring it back.
+func (s *Store) clear(dir string) {
+	err := os.Remove(suspectFile(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		err = sqlite.SyncDir(dir)
+	}
+	if err != nil {
+		s.raw.Warn("store damage mark not removed", "err", err) // the next start checks again
+	}
+}
+
+// KeepFile writes a file, in the place of one that is there, so that a power
+// cut at any moment leaves all of the old one or all of the new, and once it
+// returns the new.
+func KeepFile(path string, text []byte, mode fs.FileMode) error {
+	tmp := path + ".tmp"
+	err := os.Remove(tmp) // what a cut left, whatever its mode
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = os.WriteFile(tmp, text, mode)
+	}
+	if err == nil {
+		err = sqlite.Keep(tmp, path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp)
+	}
+	return sqlite.Classify(err)
+}
+
+// check reads every page and notes when.
+func (s *Store) check(ctx context.Context) {
+	err := s.db().Check(ctx)
+	switch {
+	case errors.Is(err, sqlite.ErrDamaged):
+		s.foundDamage(err)
+	case err != nil:
+		if ctx.Err() == nil {
+			s.log.Warn("store could not be checked", "err", err)
+		}
+	default:
+		err := s.db().Write(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, "UPDATE store SET checked = ?", micros(s.now()))
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("store check could not be noted", "err", err)
+		}
+	}
+}
+
+// Close writes what the device log still holds, waits for all that Open
+// started, and closes the database. What a store in memory could not bring
+// home is left there for the next one, as long as the machine is not switched
+// off.
+func (s *Store) Close() error {
+	s.stop()
+	s.stopEvents()
+	s.wait.Wait()
+	if s.spare != "" && !s.looks {
+		ctx, cancel := context.WithTimeout(context.Background(), closing)
+		defer cancel()
+		if err := s.comeBack(ctx); err != nil {
+			s.raw.Error("store cannot be written: what was recorded is only in memory", "path", s.spare, "err", err)
+		}
+	}
+	s.gone.Wait()
+	err := s.db().Close()
+	if s.home != nil {
+		err = errors.Join(err, s.home.Close())
+	}
+	return err
+}
+
+// Dir is the folder the store was opened in.
+func (s *Store) Dir() string { return filepath.Dir(s.clips) }
+
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,118 @@
+package data_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"dalaba/data"
+	"dalaba/playlist"
+)
+
+// A year of 30 airings a day on one store, kept for 60 days: what the daemon
+// takes of memory, goroutines, files and disk after a hundred days it takes
+// after a year.
+func TestAYearTakesNoMoreThanAHundredDays(t *testing.T) {
+	t.Run("with a county that acknowledges each day", func(t *testing.T) { aYear(t, true) })
+	t.Run("without a county", func(t *testing.T) { aYear(t, false) })
+}
+
+func aYear(t *testing.T, county bool) {
+	dir := t.TempDir()
+	if shm, err := os.MkdirTemp("/dev/shm", "dalaba-test-"); err == nil {
+		t.Cleanup(func() { os.RemoveAll(shm) })
+		dir = shm // 11,000 airings sync the disk some 40,000 times
+	}
+	now := time.Date(2026, 1, 1, 6, 0, 0, 0, time.UTC)
+	s, err := data.Open(t.Context(), dir, data.Options{Log: slog.New(slog.DiscardHandler), Boot: "b", Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	log := slog.New(s.LogHandler(slog.NewTextHandler(io.Discard, nil)))
+	ctx := t.Context()
+	measure := func() (heap uint64, goroutines, files int, disk int64) {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"dalaba.db", "dalaba.db-wal"} {
+			if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				disk += info.Size()
+			}
+		}
+		return m.HeapAlloc, runtime.NumGoroutine(), len(fds), disk
+	}
+	var heap0 uint64
+	var goroutines0, files0 int
+	var disk0 int64
+	for day := range 365 {
+		for n := range 30 {
+			due := now.Add(time.Duration(n) * 20 * time.Minute)
+			r := playlist.Row{
+				Airing: playlist.NewAiringID("slot", due), Output: "east", Item: 1, Part: 1, Slot: "slot", Playlist: "p",
+				Clip: playlist.ClipID(fmt.Sprintf("%064x", n)), Due: due, Cued: due, OfFrames: 1000, Clock: playlist.ClockTrusted, Boot: "b",
+			}
+			before, err := s.Cursor(ctx, "p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := playlist.Cursor{Round: day, Index: n, Last: r.Clip}
+			if err := s.Claim(ctx, playlist.Claim{Row: r, Before: &before, After: &after}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Checkpoint(ctx, r.Key(), due, 0, 500); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.End(ctx, r.Key(), playlist.End{Started: due, Ended: due.Add(time.Minute), Frames: 1000, Outcome: playlist.Complete}); err != nil {
+				t.Fatal(err)
+			}
+			log.Info("clip ended", "airing", r.Airing)
+		}
+		now = now.AddDate(0, 0, 1)
+		if county {
+			h, err := s.Health(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Acknowledge(ctx, h.Epoch, h.Seq); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Prune(ctx, now, 60*24*time.Hour, county); err != nil {
+			t.Fatal(err)
+		}
+		if day%30 == 0 {
+			if _, err := s.BackupDue(ctx, now, 7); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Tend(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if day == 100 {
+			heap0, goroutines0, files0, disk0 = measure()
+		}
+	}
+	heap, goroutines, files, disk := measure()
+	t.Logf("after 100 days and a year: heap %d and %d KiB, goroutines %d and %d, files %d and %d, disk %d and %d KiB",
+		heap0>>10, heap>>10, goroutines0, goroutines, files0, files, disk0>>10, disk>>10)
+	if heap > heap0+heap0/2+1<<20 || goroutines > goroutines0+2 || files > files0+2 {
+		t.Error("a year takes more than a hundred days")
+	}
+	if rows := rowCount(t, s); rows > 61*30 {
+		t.Errorf("%d rows are kept", rows)
+	}
+	// The device log keeps its 50,000 lines, of which a year here makes 11,000.
+	if disk > disk0+disk0/2+4<<20 {
+		t.Errorf("the database grew from %d to %d KiB", disk0>>10, disk>>10)
+	}
+}
