@@ -1,0 +1,195 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// source is how a child names the file it was given open: no name of a
+// stranger's making ever reaches a command line.
+const source = "file:/proc/self/fd/3"
+
+// formats are the containers ffmpeg may open: those that hold sound, and none
+// that name other files or addresses (concat, hls, dash, image2, lavfi, sdp)
+// or that are told by nothing but a guess.
+const formats = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,loas,matroska,mov,mp3," +
+	"mpc,mpc8,mpeg,mpegts,oga,ogg,opus,rm,tta,voc,w64,wav,wv"
+
+// input are the arguments that open the source, safely.
+func input() []string {
+	return []string{"-protocol_whitelist", "file", "-format_whitelist", formats, "-i", source}
+}
+
+// child is a running program that answers on its standard output.
+type child struct {
+	cmd  *exec.Cmd
+	out  io.ReadCloser
+	tail *tail
+	name string
+}
+
+// command prepares a program: no shell, no terminal, its own process group
+// that dies with the context, the source as file 3.
+func (g *Ingester) command(ctx context.Context, src *os.File, name string, args ...string) (*exec.Cmd, *tail) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "AV_LOG_FORCE_NOCOLOR=1"}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	if src != nil {
+		cmd.ExtraFiles = []*os.File{src}
+	}
+	errs := &tail{}
+	cmd.Stderr = errs
+	return cmd, errs
+}
+
+// start runs a prepared program under limits.
+func (g *Ingester) start(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	l := g.Limits.filled()
+	for what, most := range map[int]uint64{
+		unix.RLIMIT_AS:     uint64(l.Memory),
+		unix.RLIMIT_CPU:    l.cpu(),
+		unix.RLIMIT_FSIZE:  64 << 20, // they answer through pipes; but a speech program's sound library makes shared memory, which counts
+		unix.RLIMIT_CORE:   0,
+		unix.RLIMIT_NOFILE: 64,
+	} {
+		err := unix.Prlimit(cmd.Process.Pid, what, &unix.Rlimit{Cur: most, Max: most}, nil)
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return errors.Join(fmt.Errorf("limit %s: %w", cmd.Path, err), cmd.Cancel(), ignoreKilled(cmd.Wait()))
+		}
+	}
+	return nil
+}
+
+// cpu is the processor time a child may use, in seconds: what all the cores
+// give within the wall time. The kernel takes 0 for "none at all", and a child
+// killed by it would look like a file that cannot be read.
+func (l Limits) cpu() uint64 {
+	return uint64(math.Ceil(l.Wall.Seconds())) * uint64(runtime.NumCPU())
+}
+
+func ignoreKilled(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil
+	}
+	return err
+}
+
+// open starts a program whose output is read from the child.
+func (g *Ingester) open(ctx context.Context, src *os.File, name string, args ...string) (*child, error) {
+	cmd, errs := g.command(ctx, src, name, args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := g.start(cmd); err != nil {
+		return nil, err
+	}
+	return &child{cmd: cmd, out: out, tail: errs, name: name}, nil
+}
+
+func (c *child) Read(p []byte) (int, error) { return c.out.Read(p) }
+
+// stop ends the child, whatever it is doing, and waits for it.
+func (c *child) stop() {
+	if c.cmd.ProcessState != nil {
+		return
+	}
+	_ = c.cmd.Cancel() // gone already is as good
+	_ = c.cmd.Wait()   // killed is what was asked
+}
+
+// wait lets the child end by itself, once its output has been read.
+func (c *child) wait() error {
+	if err := c.cmd.Wait(); err != nil {
+		return &childError{err: err, stderr: c.tail.String()}
+	}
+	return nil
+}
+
+// childError is a child that ended badly, with its last words.
+type childError struct {
+	err    error
+	stderr string
+}
+
+func (e *childError) Unwrap() error { return e.err }
+
+func (e *childError) Error() string {
+	if e.stderr == "" {
+		return e.err.Error()
+	}
+	return e.err.Error() + ": " + e.stderr
+}
+
+// tail keeps the end of what is written to it and counts the lines.
+type tail struct {
+	buf   []byte
+	lines int
+}
+
+const tailSize = 2000
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.lines += bytes.Count(p, []byte("\n"))
+	t.buf = append(t.buf, p...)
+	if over := len(t.buf) - tailSize; over > 0 {
+		t.buf = append(t.buf[:0], t.buf[over:]...)
+	}
+	return len(p), nil
+}
+
+// String is the last line that says something, fit for a message: ffmpeg ends
+// with the file's name and a word or two, and tells more in the line before.
+func (t *tail) String() string {
+	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(t.buf), "?")), "\n")
+	last := strings.TrimPrefix(lines[len(lines)-1], source+": ")
+	if n := len(lines); n > 1 && strings.HasPrefix(lines[n-1], source) {
+		last = origin.ReplaceAllString(lines[n-2], "")
+	}
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, last))
+}
+
+// origin is the part of ffmpeg that speaks, such as "[mp3 @ 0x55dc] ".
+var origin = regexp.MustCompile(`^\[[^]]*\] `)
+
+// capped lets only so many bytes through.
+type capped struct {
+	w    io.Writer
+	left int64
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if int64(len(p)) > c.left {
+		return 0, errTooMuch
+	}
+	n, err := c.w.Write(p)
+	c.left -= int64(n)
+	return n, err
+}
+
+var errTooMuch = errors.New("more output than allowed")

@@ -1,0 +1,210 @@
+package ingest_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dalaba/ingest"
+	"dalaba/playlist/say"
+)
+
+// tree is every file under dir, sorted, relative.
+func tree(t *testing.T, dir string) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			rel, relErr := filepath.Rel(dir, path)
+			out, err = append(out, rel), relErr
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// watch runs an inbox in a bubble whose Take goes by the files' contents.
+func watch(t *testing.T, dir string, during func(taken func() []string)) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &ingest.Ingester{}
+		var mu sync.Mutex
+		var taken []string
+		failed := false
+		b := &ingest.Inbox{
+			Dir: dir, Collect: g.Collect, Language: say.Chinese, Log: slog.New(slog.DiscardHandler),
+			Take: func(_ context.Context, i ingest.Item) (ingest.Outcome, error) {
+				text, err := os.ReadFile(i.Path)
+				switch {
+				case err != nil:
+					return ingest.Outcome{}, err
+				case strings.HasPrefix(string(text), "bad"), strings.Contains(i.Path, "link"):
+					_, err := g.Take(t.Context(), ingest.Item{Path: "/no/such/file"}, nil, nil)
+					return ingest.Outcome{}, err
+				case strings.HasPrefix(string(text), "later") && !failed:
+					failed = true
+					return ingest.Outcome{}, errors.New("disk full")
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				taken = append(taken, filepath.Base(i.Path)+i.Listed.Title)
+				return ingest.Outcome{}, nil
+			},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- b.Run(ctx) }()
+		during(func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(taken)
+		})
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// pause lets the bubble's time pass, and what was to happen in it happen.
+func pause(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func put(t *testing.T, dir, name, text string) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, []byte(text))
+	// The bubble's clock is not the disk's.
+	if err := os.Chtimes(path, time.Time{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheInboxSortsWhatArrives(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "inbox")
+	watch(t, dir, func(taken func() []string) {
+		pause(time.Second)
+		put(t, dir, "a.mp3", "good")
+		put(t, dir, "a.toml", "title = \"x\"")
+		put(t, dir, "sub/b.wav", "bad")
+		put(t, dir, "half.mp3.part", "good")
+		put(t, dir, ".hidden.mp3", "good")
+		put(t, dir, "cover.jpg", "good")
+		put(t, dir, "later.mp3", "later")
+		if err := os.Symlink("/etc/passwd", filepath.Join(dir, "link.mp3")); err != nil {
+			t.Fatal(err)
+		}
+		pause(3 * time.Second)
+		if len(taken()) > 0 {
+			t.Errorf("taken before they came to rest: %v", taken())
+		}
+		pause(5 * time.Second)
+		if !slices.Equal(taken(), []string{"a.mp3"}) {
+			t.Errorf("taken %v", taken())
+		}
+		// The same name again, while its namesake lies in taken/.
+		put(t, dir, "a.mp3", "good too")
+		pause(2 * time.Minute)
+		if !slices.Equal(taken(), []string{"a.mp3", "a.mp3", "later.mp3"}) {
+			t.Errorf("taken %v", taken())
+		}
+	})
+	want := []string{".hidden.mp3", "cover.jpg", "half.mp3.part", "refused/link.mp3", "refused/link.mp3.txt", "refused/sub/b.wav", "refused/sub/b.wav.txt",
+		"taken/a (2).mp3", "taken/a.mp3", "taken/a.toml", "taken/later.mp3"}
+	if got := tree(t, dir); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	why := string(read(t, filepath.Join(dir, "refused/sub/b.wav.txt")))
+	if !strings.Contains(why, "b.wav") || !strings.Contains(why, "找不到这个文件") {
+		t.Errorf("says %q", why)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "sub")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an empty folder stays behind: %v", err)
+	}
+}
+
+func TestAGrowingFileIsLeftToGrow(t *testing.T) {
+	dir := t.TempDir()
+	watch(t, dir, func(taken func() []string) {
+		for n := range 20 {
+			put(t, dir, "long.mp3", strings.Repeat("x", n))
+			pause(2 * time.Second)
+		}
+		if len(taken()) > 0 {
+			t.Errorf("taken while it grew: %v", taken())
+		}
+		pause(10 * time.Second)
+		if len(taken()) != 1 {
+			t.Errorf("taken %v", taken())
+		}
+	})
+}
+
+func TestAStoreIsNeverTakenForAnInbox(t *testing.T) {
+	for _, c := range []struct{ name, inbox string }{
+		{"the store itself", "data"},
+		{"a folder of the store", "data/clips"},
+		{"a link into the store", "link"},
+		{"a folder around the store", "."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			top := t.TempDir()
+			for _, f := range []string{"data/dalaba.db", "data/dalaba.lock", "data/clips/one.mp3"} {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(top, f)), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				write(t, filepath.Join(top, f), []byte("x"))
+			}
+			if err := os.Symlink("data/clips", filepath.Join(top, "link")); err != nil {
+				t.Fatal(err)
+			}
+			before := tree(t, top)
+			watch(t, filepath.Join(top, c.inbox), func(taken func() []string) {
+				pause(2 * time.Minute)
+				if len(taken()) > 0 {
+					t.Errorf("taken %v", taken())
+				}
+			})
+			if got := tree(t, top); !slices.Equal(got, before) {
+				t.Errorf("left %q of %q", got, before)
+			}
+		})
+	}
+}
+
+func TestAListInTheInboxNamesItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	watch(t, dir, func(taken func() []string) {
+		put(t, dir, "l.m3u8", "#EXTM3U\n#EXTINF:1, 二\nb.mp3\n#EXTINF:1, 一\na.mp3\n/etc/passwd\n")
+		put(t, dir, "a.mp3", "good")
+		put(t, dir, "b.mp3", "good")
+		put(t, dir, "c.mp3", "good")
+		pause(20 * time.Second)
+		if want := []string{"b.mp3二", "a.mp3一", "c.mp3"}; !slices.Equal(taken(), want) {
+			t.Errorf("taken %v, want %v", taken(), want)
+		}
+	})
+	want := []string{"refused/l.m3u8", "refused/l.m3u8.txt", "taken/a.mp3", "taken/b.mp3", "taken/c.mp3"}
+	if got := tree(t, dir); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if why := string(read(t, filepath.Join(dir, "refused/l.m3u8.txt"))); !strings.Contains(why, "/etc/passwd: 列表里的这一项指向列表文件夹之外") {
+		t.Errorf("says %q", why)
+	}
+}

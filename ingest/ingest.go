@@ -1,0 +1,424 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"time"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// What every clip is levelled to: integrated loudness and the most its true
+// peak may reach, as decoded on the pole.
+const (
+	TargetLUFS  = -16.0
+	CeilingDBTP = -1.5
+)
+
+// Recipe names what ingest makes of a source. A source taken by another
+// recipe is taken anew.
+const Recipe = "air 1: 48 kHz mono 64 kbit/s, -16 LUFS, -1.5 dBTP, 200 ms"
+
+const (
+	kbps       = 64
+	keepFrames = playlist.Rate / 5 // silence kept at either end
+	mpegFrame  = 1152
+)
+
+// ErrRefused marks what was handed in and cannot become a clip. Such errors
+// hold a [say.Message] with the reason and what to do.
+var ErrRefused = errors.New("refused")
+
+// ErrNoProgram marks a refusal that installing a program would mend.
+var ErrNoProgram = errors.New("program missing")
+
+// refusal is an ErrRefused that reads as its message.
+type refusal struct {
+	say.Message
+	cause error
+}
+
+func (r refusal) Unwrap() error { return r.Message }
+func (r refusal) Is(target error) bool {
+	return target == ErrRefused || r.cause != nil && errors.Is(r.cause, target)
+}
+
+func refuse(key string, args ...any) error { return refusal{Message: say.M(key, args...)} }
+
+// Samples is a clip being decoded: mono S16 frames at [playlist.Rate], io.EOF
+// at the end. player.Decoder is one.
+type Samples interface {
+	Read(frames []int16) (int, error)
+}
+
+// Limits bound what one source may cost. Zero values take the defaults.
+type Limits struct {
+	Length time.Duration // of the sound; default 3 h
+	Short  time.Duration // less than this after trimming is no clip; default 500 ms
+	Bytes  int64         // of the source; default 4 GiB
+	Wall   time.Duration // of one program's run; default 15 min
+	Memory int64         // of each child, address space in bytes; default 2 GiB
+}
+
+func (l Limits) filled() Limits {
+	def := func(v, d int64) int64 {
+		if v == 0 {
+			return d
+		}
+		return v
+	}
+	return Limits{
+		Length: time.Duration(def(int64(l.Length), int64(3*time.Hour))),
+		Short:  time.Duration(def(int64(l.Short), int64(500*time.Millisecond))),
+		Bytes:  def(l.Bytes, 4<<30),
+		Wall:   time.Duration(def(int64(l.Wall), int64(15*time.Minute))),
+		Memory: def(l.Memory, 2<<30),
+	}
+}
+
+// Ingester makes clips. Door and Decode must be set.
+type Ingester struct {
+	// FFmpeg and FFprobe are the programs; empty, they are looked for on PATH.
+	// Where there are none, only files that fit the air profile already are
+	// taken.
+	FFmpeg, FFprobe string
+
+	// Speech speaks text.
+	Speech Speech
+
+	// Door is the player's check of a clip: its ID, Frames and Size where it
+	// is fit to air, else an error that holds a say.Message.
+	Door func(io.Reader) (playlist.Clip, error)
+
+	// Decode is the player's decoder.
+	Decode func(io.Reader) (Samples, error)
+
+	Limits Limits
+
+	// TempDir is where clips are made; empty, the system's. Nothing is left
+	// there but the Result's file.
+	TempDir string
+}
+
+// Progress is told how far the work has come, in percent, never backwards. It
+// may be nil.
+type Progress func(percent float64)
+
+// Result is a clip that is proven to air right.
+type Result struct {
+	Clip    playlist.Clip
+	Path    string // of the clip's file, which the caller moves or removes
+	Figures Figures
+}
+
+// Figures are what ingest measured and changed. Loudness is in LUFS, peaks
+// are true peaks in dBTP.
+type Figures struct {
+	Format      string  `json:"format"` // container and codec, as ffprobe names them
+	SourceRate  int     `json:"source_rate,omitempty"`
+	Channels    int     `json:"channels,omitempty"`
+	Seconds     float64 `json:"seconds"`       // of the source
+	TrimmedHead float64 `json:"trimmed_head"`  // seconds of silence taken away
+	TrimmedTail float64 `json:"trimmed_tail"`  //
+	LUFSBefore  Decibel `json:"lufs_before"`   //
+	PeakBefore  Decibel `json:"peak_before"`   //
+	GainDB      float64 `json:"gain_db"`       //
+	LimitedDB   float64 `json:"limited_db"`    // most that the limiter took off, as a negative number
+	LUFS        Decibel `json:"lufs"`          // of the clip as the player decodes it
+	Peak        Decibel `json:"peak"`          //
+	SNR         Decibel `json:"snr_db"`        // the player's decoder against ffmpeg's
+	Correlation float64 `json:"correlation"`   // of clip and source, 80 Hz to 4 kHz; 1 where Kept
+	Worst       float64 `json:"worst"`         // the same of the worst ten seconds that sound
+	Lag         int64   `json:"lag_frames"`    // by which the clip comes after the source
+	Kbps        int     `json:"kbps"`          //
+	Faults      int     `json:"faults"`        // errors ffmpeg reported in the source
+	Kept        bool    `json:"kept"`          // the clip is the source, byte for byte
+	Unproven    bool    `json:"unproven"`      // no ffmpeg here to compare with
+	Spent       Spent   `json:"spent_seconds"` //
+
+	Changes []say.Message `json:"changes,omitempty"` // for people
+}
+
+// Decibel is a level that JSON can hold even where it is infinite: as null.
+type Decibel float64
+
+// MarshalJSON writes null for what is not finite.
+func (d Decibel) MarshalJSON() ([]byte, error) {
+	if math.IsInf(float64(d), 0) || math.IsNaN(float64(d)) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(math.Round(float64(d)*100) / 100)
+}
+
+// UnmarshalJSON reads null as minus infinity.
+func (d *Decibel) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*d = Decibel(math.Inf(-1))
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(d))
+}
+
+// Spent is where the time went, in seconds.
+type Spent struct {
+	Probe   float64 `json:"probe"`   // opening, hashing, ffprobe
+	Measure float64 `json:"measure"` // first pass: decode, loudness, silence
+	Encode  float64 `json:"encode"`  // second pass: decode, gain, limiter, encode
+	Prove   float64 `json:"prove"`   // decode twice, compare
+	Speak   float64 `json:"speak,omitempty"`
+}
+
+// Total is all of it.
+func (s Spent) Total() float64 { return s.Probe + s.Measure + s.Encode + s.Prove + s.Speak }
+
+// since moves the clock on and says what has passed.
+func since(t *time.Time) float64 {
+	now := time.Now()
+	d := now.Sub(*t).Seconds()
+	*t = now
+	return d
+}
+
+// File makes a clip of the sound in a regular file. What it cannot take is an
+// ErrRefused; other errors are this machine's. The result's clip bears the
+// metadata of meta, and what meta leaves open is taken from the sidecar, the
+// tags and the file's name.
+func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Progress) (Result, error) {
+	src, err := g.openSource(path)
+	if err != nil {
+		return Result{}, err
+	}
+	defer src.Close()
+	return g.item(ctx, Item{Path: path, Meta: meta}, src, progress)
+}
+
+// sound makes a clip of an open source.
+func (g *Ingester) sound(ctx context.Context, src *os.File, meta Meta, fig Figures, progress Progress) (res Result, err error) {
+	p := steady(progress)
+	p(0)
+	ffmpeg, probe, err := g.programs()
+	if err != nil {
+		return g.asItIs(src, meta, fig)
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.Limits.filled().Wall)
+	defer cancel()
+	defer func() {
+		// Children killed with the context fail in many ways; this is why.
+		switch {
+		case err == nil || ctx.Err() == nil:
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			err = refuse("ingest.slow", g.Limits.filled().Wall)
+		default:
+			err = ctx.Err()
+		}
+	}()
+
+	t := time.Now()
+	s, err := g.probe(ctx, probe, src)
+	if err != nil {
+		return Result{}, err
+	}
+	s.ffmpeg = ffmpeg
+	fig.Format, fig.SourceRate, fig.Channels = s.format, s.rate, s.channels
+	fig.Spent.Probe += since(&t)
+
+	if err := g.measure(ctx, s, func(part float64) { p(30 * part) }); err != nil {
+		return Result{}, err
+	}
+	fig.Spent.Measure += since(&t)
+	fig.Seconds = float64(s.frames) / playlist.Rate
+	fig.LUFSBefore, fig.PeakBefore, fig.Faults = Decibel(s.lufs), Decibel(s.peak), s.faults
+
+	file, settle, err := g.clipFile()
+	if err != nil {
+		return Result{}, err
+	}
+	defer settle(&res, &err)
+
+	clip, kept, err := g.keep(src, s, file)
+	if err != nil {
+		return Result{}, err
+	}
+	if kept {
+		proof, err := g.prove(ctx, s, file, false, func(part float64) { p(30 + 70*part) })
+		fig.Spent.Prove = since(&t)
+		if err == nil {
+			proof.correlation, proof.worst = 1, 1
+			fig.record(proof)
+			fig.Kept = true
+			fig.Kbps = int(math.Round(float64(clip.Size) * 8 / 1000 * playlist.Rate / float64(clip.Frames)))
+			fig.Changes = append(fig.Changes, say.M("ingest.unchanged"))
+			p(100)
+			return Result{Clip: meta.on(clip), Path: file.Name(), Figures: fig}, nil
+		}
+		if !errors.Is(err, ErrRefused) {
+			return Result{}, err
+		}
+		// It kept the profile's letter and still would not air right: make it anew.
+	}
+
+	// A peak grows when coded, by how much only the decoder knows; where it
+	// grew too far, once more with that much room.
+	target, ceiling := TargetLUFS, CeilingDBTP-1.9
+	gain, err := s.rehearse(target, ceiling)
+	if err != nil {
+		return Result{}, err
+	}
+	fig.Spent.Measure += since(&t)
+	for try := 0; ; try++ {
+		base, span := 30.0, 70.0
+		if try > 0 {
+			base, span = 90, 10
+		}
+		limited, err := g.encode(ctx, s, gain, ceiling, file, func(part float64) { p(base + span*0.45*part) })
+		fig.Spent.Encode += since(&t)
+		if err != nil {
+			return Result{}, err
+		}
+		if clip, err = g.admit(file); err != nil {
+			return Result{}, err
+		}
+		proof, err := g.prove(ctx, s, file, true, func(part float64) { p(base + span*(0.45+0.55*part)) })
+		fig.Spent.Prove += since(&t)
+		if err != nil {
+			return Result{}, err
+		}
+		fig.record(proof)
+		fig.GainDB, fig.LimitedDB = gain, limited
+		over, off := proof.peak-CeilingDBTP, TargetLUFS-proof.lufs
+		if over <= 0 && math.Abs(off) <= 0.5 {
+			break
+		}
+		if try == 3 {
+			if over <= 0 && math.Abs(off) <= 1 {
+				break
+			}
+			return Result{}, refuse("ingest.level", proof.lufs, proof.peak)
+		}
+		if over > 0 {
+			ceiling -= over + 0.3
+		}
+		target += off
+		if gain, err = s.rehearse(target, ceiling); err != nil {
+			return Result{}, err
+		}
+	}
+	if err := proofErr(fig); err != nil {
+		return Result{}, err
+	}
+	want := s.to - s.from
+	if clip.Frames < want || clip.Frames > want+4*mpegFrame {
+		return Result{}, refuse("ingest.length", playlist.Length(want), clip.Length())
+	}
+	fig.Kbps = kbps
+	fig.TrimmedHead = float64(s.from) / playlist.Rate
+	fig.TrimmedTail = float64(s.frames-s.to) / playlist.Rate
+	fig.Changes = append(fig.Changes, s.changes(fig)...)
+	p(100)
+	return Result{Clip: meta.on(clip), Path: file.Name(), Figures: fig}, nil
+}
+
+func (f *Figures) record(p proof) {
+	f.LUFS, f.Peak, f.SNR = Decibel(p.lufs), Decibel(p.peak), Decibel(p.snr)
+	f.Correlation, f.Worst, f.Lag = p.correlation, p.worst, p.lag
+}
+
+// steady keeps progress from going backwards, or missing.
+func steady(p Progress) Progress {
+	last := -1.0
+	return func(percent float64) {
+		if p != nil && percent > last {
+			last = percent
+			p(min(percent, 100))
+		}
+	}
+}
+
+// programs finds ffmpeg and ffprobe.
+func (g *Ingester) programs() (ffmpeg, probe string, err error) {
+	find := func(name, fallback string) string {
+		if name == "" {
+			name = fallback
+		}
+		path, lookErr := exec.LookPath(name)
+		if lookErr != nil {
+			err = errors.Join(err, refusal{say.M("ingest.no_program", name), ErrNoProgram})
+		}
+		return path
+	}
+	return find(g.FFmpeg, "ffmpeg"), find(g.FFprobe, "ffprobe"), err
+}
+
+// Ready is nil where ffmpeg and ffprobe are there, else an ErrNoProgram that
+// says what to install.
+func (g *Ingester) Ready() error {
+	_, _, err := g.programs()
+	return err
+}
+
+// clipFile makes the file that is to become the clip. settle closes it and,
+// where the work has failed, takes it away again.
+func (g *Ingester) clipFile() (file *os.File, settle func(*Result, *error), err error) {
+	file, err = os.CreateTemp(g.TempDir, "dalaba-clip-*.mp3")
+	if err != nil {
+		return nil, nil, err
+	}
+	return file, func(res *Result, err *error) {
+		*err = errors.Join(*err, file.Close())
+		if *err != nil {
+			*err = errors.Join(*err, os.Remove(file.Name()))
+			*res = Result{}
+		}
+	}, nil
+}
+
+// asItIs takes a file that keeps the air profile without ffmpeg's help.
+func (g *Ingester) asItIs(src *os.File, meta Meta, fig Figures) (res Result, err error) {
+	file, settle, err := g.clipFile()
+	if err != nil {
+		return Result{}, err
+	}
+	defer settle(&res, &err)
+	t := time.Now()
+	clip, err := g.copyFit(src, file)
+	if err != nil {
+		var why say.Message
+		if errors.As(err, &why) {
+			return Result{}, refusal{say.M("ingest.convert", why, recommend(src.Name())), ErrNoProgram}
+		}
+		return Result{}, err
+	}
+	air, err := g.Decode(io.NewSectionReader(file, 0, clip.Size))
+	if err != nil {
+		return Result{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	meter := NewLoudness()
+	n, err := pump(air, func(frames []float32) { meter.Add(frames) })
+	if err != nil {
+		return Result{}, refuse("ingest.decode", err)
+	}
+	switch {
+	case n != clip.Frames:
+		return Result{}, refuse("ingest.length", clip.Length(), playlist.Length(n))
+	case math.IsInf(meter.LUFS(), -1):
+		return Result{}, refuse("ingest.silent")
+	}
+	fig.Spent.Prove = since(&t)
+	fig.Format, fig.SourceRate, fig.Channels = "mp3", playlist.Rate, 1
+	fig.Seconds = clip.Length().Seconds()
+	fig.LUFSBefore, fig.PeakBefore = Decibel(meter.LUFS()), Decibel(meter.Peak())
+	fig.LUFS, fig.Peak, fig.Unproven = fig.LUFSBefore, fig.PeakBefore, true
+	fig.Kept, fig.Correlation, fig.Worst = true, 1, 1
+	fig.Changes = append(fig.Changes, say.M("ingest.unchanged"))
+	if math.Abs(meter.LUFS()-TargetLUFS) > 1 || meter.Peak() > CeilingDBTP {
+		fig.Changes = append(fig.Changes, say.M("ingest.unlevelled", meter.LUFS(), meter.Peak()))
+	}
+	return Result{Clip: meta.on(clip), Path: file.Name(), Figures: fig}, nil
+}

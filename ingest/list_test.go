@@ -1,0 +1,171 @@
+package ingest_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/unicode"
+
+	"dalaba/ingest"
+	"dalaba/playlist/say"
+)
+
+// stick makes a folder with a few files, none of them sound: collecting looks
+// at names only.
+func stick(t *testing.T) string {
+	dir := t.TempDir()
+	for _, f := range []string{"a.mp3", "二.mp3", "with space.mp3", "100%.mp3", "sub/c.mp3", "sub/c.toml", "sub/c.txt", "cover.jpg", ".hidden.mp3", "words.txt", "lesson.toml"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(f)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, f), []byte("x"))
+	}
+	for link, to := range map[string]string{"out.mp3": "/etc/passwd", "in.mp3": "a.mp3", "up": "/etc"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestListsAreReadByTheirRules(t *testing.T) {
+	gbk := func(s string) string {
+		out, err := simplifiedchinese.GBK.NewEncoder().String(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	utf16 := func(s string) string {
+		out, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	xspf := func(tracks string) string {
+		return `<?xml version="1.0" encoding="UTF-8"?><playlist version="1" xmlns="http://xspf.org/ns/0/"><trackList>` + tracks + `</trackList></playlist>`
+	}
+	for _, c := range []struct {
+		name, file, text string
+		want             string // of items: path=title, and refused: name!key, in order
+	}{
+		{"plain paths", "l.m3u", "a.mp3\nsub/c.mp3\n", "a.mp3= sub/c.mp3="},
+		{"Windows lines and slashes", "l.m3u", "a.mp3\r\nsub\\c.mp3\r\n", "a.mp3= sub/c.mp3="},
+		{"extended, with titles", "l.m3u8", "#EXTM3U\n#PLAYLIST:x\n#EXTINF:123,第一课 洗手\na.mp3\n\n# note\n二.mp3\n", "a.mp3=第一课_洗手 二.mp3="},
+		{"a byte order mark", "l.m3u8", "\ufeff#EXTM3U\n二.mp3\n", "二.mp3="},
+		{"GBK from Windows", "l.m3u", gbk("#EXTM3U\n#EXTINF:1,健康\n二.mp3\n"), "二.mp3=健康"},
+		{"GBK where UTF-8 is promised", "l.m3u8", gbk("二.mp3\n"), "l.m3u8!ingest.list_broken"},
+		{"file URIs", "l.m3u", "file://DIR/with%20space.mp3\nfile://localhostDIR/%E4%BA%8C.mp3\n", "with_space.mp3= 二.mp3="},
+		{"a percent sign in a plain path", "l.m3u", "100%.mp3\n", "100%.mp3="},
+		{"an absolute path inside", "l.m3u", "DIR/a.mp3\n", "a.mp3="},
+		{"an absolute path elsewhere", "l.m3u", "/etc/passwd\na.mp3\n", "a.mp3= /etc/passwd!ingest.list_outside"},
+		{"up and out", "l.m3u", "../../../../../../etc/passwd\nsub/../a.mp3\n", "a.mp3= ../../../../../../etc/passwd!ingest.list_outside"},
+		{"a drive letter", "l.m3u", "C:\\Windows\\a.mp3\n", "C:/Windows/a.mp3!ingest.list_outside"},
+		{"addresses", "l.m3u", "http://example.org/a.mp3\nrtsp://x/y\nconcat:a.mp3\n", "http://example.org/a.mp3!ingest.list_remote rtsp://x/y!ingest.list_remote concat:a.mp3!ingest.list_remote"},
+		{"a file URI on another host", "l.m3u", "file://server/share/a.mp3\n", "file://server/share/a.mp3!ingest.list_remote"},
+		{"a link out", "l.m3u", "out.mp3\nup/passwd\n", "out.mp3!ingest.list_outside up/passwd!ingest.list_outside"},
+		{"a link within", "l.m3u", "in.mp3\n", "a.mp3="},
+		{"a file that is not there", "l.m3u", "none.mp3\n", "none.mp3!ingest.missing"},
+		{"nothing", "l.m3u", "#EXTM3U\n", "l.m3u!ingest.list_empty"},
+		{"binary", "l.m3u", "\x00\x01\x02", "l.m3u!ingest.list_broken"},
+		{"XSPF", "l.xspf", xspf("<track><location>a.mp3</location><title>洗手</title><album>健康微课堂</album><trackNum>3</trackNum></track><track><location>with%20space.mp3</location><location>b.mp3</location></track><track><title>wanted</title></track>"),
+			"a.mp3=洗手/健康微课堂/3 with_space.mp3="},
+		{"XSPF with a number beyond all issues", "l.xspf", xspf("<track><location>a.mp3</location><title>洗手</title><album>集</album><trackNum>100000</trackNum></track>"), "a.mp3=洗手/集/0"},
+		{"XSPF with bases", "l.xspf", `<playlist version="1" xmlns="http://xspf.org/ns/0/" xml:base="sub/"><trackList xml:base="../">` +
+			`<track><location>a.mp3</location></track><track xml:base="sub/"><location>c.mp3</location><title>里</title></track><track><location xml:base="sub/x">c.mp3</location></track></trackList></playlist>`,
+			"a.mp3= sub/c.mp3=里 sub/c.mp3="},
+		{"XSPF with bases that lead out", "l.xspf", `<playlist version="1" xmlns="http://xspf.org/ns/0/" xml:base="file:///etc/"><trackList>` +
+			`<track><location>passwd</location></track><track xml:base="http://example.org/"><location>a.mp3</location></track><track xml:base="DIR/"><location>a.mp3</location></track><track xml:base="%zz"><location>a.mp3</location></track></trackList></playlist>`,
+			"a.mp3= passwd!ingest.list_outside a.mp3!ingest.list_remote a.mp3!ingest.list_place"},
+		{"XSPF with several places", "l.xspf", xspf("<track><location>http://x/a.mp3</location><location>none.mp3</location><location>%E4%BA%8C.mp3</location><location>a.mp3</location></track>" +
+			"<track><location>none.mp3</location><location>http://x/a.mp3</location></track><track><location>none.mp3</location><location>../../x.mp3</location></track><track><location></location></track>"),
+			"二.mp3= none.mp3!ingest.missing none.mp3!ingest.list_outside !ingest.list_place"},
+		{"XSPF in GBK", "l.xspf", gbk(strings.Replace(xspf("<track><location>a.mp3</location><title>洗手</title></track>"), "UTF-8", "GB2312", 1)), "a.mp3=洗手"},
+		{"XSPF in UTF-16", "l.xspf", utf16(strings.Replace(xspf("<track><location>二.mp3</location><title>洗手</title></track>"), "UTF-8", "UTF-16", 1)), "二.mp3=洗手"},
+		{"XSPF in Latin-1", "l.xspf", strings.Replace(xspf("<track><location>a.mp3</location><title>caf\xe9</title></track>"), "UTF-8", "ISO-8859-1", 1), "a.mp3=café"},
+		{"XSPF in an encoding nobody knows", "l.xspf", strings.Replace(xspf("<track><location>a.mp3</location></track>"), "UTF-8", "KLINGON", 1), "l.xspf!ingest.list_broken"},
+		{"XSPF that is not in the encoding it declares", "l.xspf", xspf("<track><location>a.mp3</location><title>\xce\xd2</title></track>"), "l.xspf!ingest.list_broken"},
+		{"percent-encoded paths", "l.m3u8", "with%20space.mp3\n%E4%BA%8C.mp3\nsub%2Fc.mp3\n", "with_space.mp3= 二.mp3= sub/c.mp3="},
+		{"percent-encoded paths that lead out or nowhere", "l.m3u", "%2e%2e/%2e%2e/etc/passwd\n%2Fetc%2Fpasswd\nno%20ne.mp3\na%00.mp3\n",
+			"%2e%2e/%2e%2e/etc/passwd!ingest.list_outside %2Fetc%2Fpasswd!ingest.list_outside no%20ne.mp3!ingest.missing a%00.mp3!ingest.missing"},
+		{"UTF-16 from Windows", "l.m3u", utf16("#EXTM3U\r\n#EXTINF:1,洗手\r\n二.mp3\r\n"), "二.mp3=洗手"},
+		{"XSPF that points out", "l.xspf", xspf("<track><location>file:///etc/passwd</location></track><track><location>http://x/a.mp3</location></track><track><location>../x.mp3</location></track>"),
+			"file:///etc/passwd!ingest.list_outside http://x/a.mp3!ingest.list_remote ../x.mp3!ingest.list_outside"},
+		{"XSPF with an entity from outside", "l.xspf", `<!DOCTYPE p [<!ENTITY e SYSTEM "file:///etc/passwd">]>` + xspf("<track><location>&e;</location></track>"), "l.xspf!ingest.list_broken"},
+		{"XML that is no XSPF", "l.xspf", "<html></html>", "l.xspf!ingest.list_broken"},
+		{"an empty XSPF", "l.xspf", "", "l.xspf!ingest.empty"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := stick(t)
+			file := filepath.Join(dir, c.file)
+			write(t, file, []byte(strings.ReplaceAll(c.text, "DIR", dir)))
+			if got := collected(ingester(t), dir, file); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// collected writes down what was found, relative to dir.
+func collected(g *ingest.Ingester, dir string, args ...string) string {
+	items, refusals := g.Collect(args)
+	var out []string
+	short := func(s string) string { return strings.ReplaceAll(strings.TrimPrefix(s, dir+"/"), " ", "_") }
+	for _, i := range items {
+		said := short(i.Listed.Title)
+		if i.Listed.Series != "" {
+			said += "/" + i.Listed.Series + "/" + string(rune('0'+i.Listed.Issue))
+		}
+		out = append(out, short(i.Path)+"="+said)
+	}
+	for _, r := range refusals {
+		key := keyOf(r.Err)
+		if !say.Has(key) {
+			key = "no words for " + r.Err.Error()
+		}
+		out = append(out, short(r.Name)+"!"+key)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestFoldersAreWalkedWithSense(t *testing.T) {
+	dir := stick(t)
+	got := collected(ingester(t), dir, dir, filepath.Join(dir, "a.mp3"), "/no/such/file")
+	want := "100%.mp3= a.mp3= lesson.toml= sub/c.mp3= with_space.mp3= words.txt= 二.mp3= a.mp3= " +
+		"in.mp3!ingest.link out.mp3!ingest.link up!ingest.link /no/such/file!ingest.missing"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func FuzzLists(f *testing.F) {
+	f.Add("l.m3u", "#EXTINF:1,x\n../a.mp3\nfile:///etc/passwd\n%2e%2e/a\n")
+	f.Add("l.m3u8", "\ufeffa.mp3")
+	f.Add("l.m3u", "\xff\xfea\x00.\x00m\x00p\x003\x00")
+	f.Add("l.xspf", `<playlist xmlns="http://xspf.org/ns/0/" xml:base="%2e%2e/"><trackList xml:base="file:///"><track><location>a.mp3</location><location xml:base="..">a.mp3</location></track></trackList></playlist>`)
+	f.Add("l.xspf", `<?xml version="1.0" encoding="utf-16"?><playlist/>`)
+	f.Add("l.xspf", `<playlist xmlns="http://xspf.org/ns/0/"><trackList><track><location>%2e%2e/a.mp3</location></track></trackList></playlist>`)
+	f.Fuzz(func(t *testing.T, name, text string) {
+		if name != "l.m3u" && name != "l.m3u8" && name != "l.xspf" {
+			return
+		}
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "a.mp3"), []byte("x"))
+		write(t, filepath.Join(dir, name), []byte(text))
+		items, refusals := (&ingest.Ingester{}).Collect([]string{filepath.Join(dir, name)})
+		for _, i := range items {
+			if !strings.HasPrefix(i.Path, dir+"/") {
+				t.Errorf("%q let out %s", text, i.Path)
+			}
+		}
+		for _, r := range refusals {
+			if !say.Has(keyOf(r.Err)) {
+				t.Errorf("speechless: %v", r.Err)
+			}
+		}
+	})
+}

@@ -1,0 +1,460 @@
+package ingest
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// openSource opens what was handed in, provided it is a regular file under
+// its own name: no link, no pipe, no device.
+func (g *Ingester) openSource(path string) (*os.File, error) {
+	// Without O_NONBLOCK the mere opening of a pipe could wait for ever.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, syscall.ELOOP):
+		return nil, refuse("ingest.link")
+	case errors.Is(err, os.ErrNotExist):
+		return nil, refuse("ingest.missing")
+	case errors.Is(err, os.ErrPermission):
+		return nil, refuse("ingest.forbidden")
+	case errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENODEV):
+		return nil, refuse("ingest.special")
+	case err != nil:
+		return nil, err
+	}
+	info, err := f.Stat()
+	most := g.Limits.filled().Bytes
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = refuse("ingest.folder")
+	case !info.Mode().IsRegular():
+		err = refuse("ingest.special")
+	case info.Size() == 0:
+		err = refuse("ingest.empty")
+	case info.Size() > most:
+		err = refuse("ingest.big", info.Size()>>20, most>>20)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// sound is a source that ffmpeg can read, and what is known of it.
+type sound struct {
+	src      *os.File
+	ffmpeg   string
+	format   string // container and codec
+	stream   int
+	rate     int
+	channels int
+	declared float64 // seconds that the container promises; 0: none to rely on
+
+	mix        mix
+	frames     int64 // at playlist.Rate
+	from, to   int64 // what is left of them once trimmed
+	lufs, peak float64
+	faults     int
+	excerpt    excerpt
+}
+
+// mix is how two channels become one.
+type mix int
+
+const (
+	mixBoth mix = iota
+	mixLeft
+	mixRight
+)
+
+// probe asks ffprobe what a file holds.
+func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*sound, error) {
+	args := append([]string{"-hide_banner", "-v", "error", "-probesize", "32M", "-analyzeduration", "20M"}, input()...)
+	args = append(args, "-of", "json", "-show_entries",
+		"format=format_name,duration:stream=index,codec_type,codec_name,sample_rate,channels,duration:stream_disposition=default")
+	cmd, errs := g.command(ctx, src, probe, args...)
+	var out strings.Builder
+	cmd.Stdout = &capped{&out, 4 << 20}
+	if err := g.start(cmd); err != nil {
+		return nil, err
+	}
+	if err := cmd.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if strings.Contains(string(errs.buf), "not on whitelist") {
+			return nil, refuse("ingest.no_media")
+		}
+		return nil, refuse("ingest.not_sound", errs.String())
+	}
+	var found struct {
+		Format struct {
+			Name     string `json:"format_name"`
+			Duration string `json:"duration"`
+		} `json:"format"`
+		Streams []struct {
+			Index       int    `json:"index"`
+			Type        string `json:"codec_type"`
+			Codec       string `json:"codec_name"`
+			Rate        string `json:"sample_rate"`
+			Channels    int    `json:"channels"`
+			Duration    string `json:"duration"`
+			Disposition struct {
+				Default int `json:"default"`
+			} `json:"disposition"`
+		} `json:"streams"`
+	}
+	if err := json.Unmarshal([]byte(out.String()), &found); err != nil {
+		return nil, fmt.Errorf("ffprobe: %w", err)
+	}
+	best, alone := -1, true
+	for i, s := range found.Streams {
+		alone = alone && s.Type == "audio"
+		if s.Type == "audio" && s.Channels > 0 && (best < 0 || s.Disposition.Default > found.Streams[best].Disposition.Default) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil, refuse("ingest.no_audio")
+	}
+	a := found.Streams[best]
+	s := &sound{src: src, format: found.Format.Name + "/" + a.Codec, stream: a.Index, channels: a.Channels}
+	s.rate, _ = strconv.Atoi(a.Rate) // only for people
+	// Bare streams promise a length they only guess at, and a film's is not
+	// that of its sound.
+	seconds, err := strconv.ParseFloat(a.Duration, 64)
+	if err != nil && alone {
+		seconds, err = strconv.ParseFloat(found.Format.Duration, 64)
+	}
+	container, _, _ := strings.Cut(found.Format.Name, ",")
+	if err == nil && slices.Contains([]string{"wav", "mov", "ogg", "flac", "matroska", "aiff", "caf", "w64", "asf"}, container) {
+		s.declared = seconds
+	}
+	if container == "wav" && s.declared > 0 {
+		if part := wavPart(src); part < 0.95 {
+			return nil, refuse("ingest.incomplete", round(s.declared), round(s.declared/part))
+		}
+	}
+	if most := g.Limits.filled().Length; err == nil && s.declared > most.Seconds() {
+		return nil, refuse("ingest.long", round(s.declared), most)
+	}
+	return s, nil
+}
+
+// wavPart is how much of the sound that a WAV file promises is there, 1 for
+// all: ffmpeg takes half a file for a whole one.
+func wavPart(src *os.File) float64 {
+	info, err := src.Stat()
+	if err != nil {
+		return 1
+	}
+	var head [8]byte
+	for at := int64(12); ; {
+		if _, err := src.ReadAt(head[:], at); err != nil {
+			return 1
+		}
+		size := int64(binary.LittleEndian.Uint32(head[4:]))
+		at += 8
+		if string(head[:4]) == "data" {
+			if size == 0 || size >= 0x7fff0000 {
+				return 1 // written without knowing the end
+			}
+			return float64(info.Size()-at) / float64(size)
+		}
+		at += size + size&1
+	}
+}
+
+func round(seconds float64) time.Duration {
+	return time.Duration(math.Round(seconds)) * time.Second
+}
+
+// decode starts ffmpeg on the source: 48 kHz, 32-bit floats, one channel of a
+// mono source, else two.
+func (g *Ingester) decode(ctx context.Context, s *sound) (*child, error) {
+	args := append([]string{"-nostdin", "-hide_banner", "-v", "error", "-threads", "1"}, input()...)
+	args = append(args, "-map", "0:"+strconv.Itoa(s.stream), "-map_metadata", "-1",
+		"-ac", strconv.Itoa(min(s.channels, 2)), "-ar", strconv.Itoa(playlist.Rate), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
+	return g.open(ctx, s.src, s.ffmpeg, args...)
+}
+
+// measure is the first pass: it listens to the whole source once.
+func (g *Ingester) measure(ctx context.Context, s *sound, progress Progress) error {
+	for {
+		heard, err := g.listen(ctx, s, progress)
+		if err != nil {
+			return err
+		}
+		// Two channels of which one is upside down cancel each other: then one
+		// of them is the recording.
+		if s.channels > 1 && s.mix == mixBoth && heard.both < 0.05*max(heard.left, heard.right) {
+			s.mix = mixLeft
+			if heard.right > heard.left {
+				s.mix = mixRight
+			}
+			continue
+		}
+		l := g.Limits.filled()
+		switch {
+		case s.frames == 0:
+			return refuse("ingest.no_audio")
+		case s.frames < playlist.FramesIn(l.Short):
+			return refuse("ingest.short", playlist.Length(s.frames).Round(time.Millisecond), l.Short)
+		case s.lufs < -60 || s.peak < -60:
+			return refuse("ingest.silent")
+		case s.declared > 0 && float64(s.frames)/playlist.Rate < 0.95*s.declared-1:
+			return refuse("ingest.incomplete", playlist.Length(s.frames).Round(time.Second), round(s.declared))
+		case s.faults > 20+int(s.frames/playlist.Rate):
+			return refuse("ingest.corrupt", s.faults)
+		}
+		s.trim(heard.energy)
+		if s.to-s.from < playlist.FramesIn(l.Short) {
+			return refuse("ingest.short", playlist.Length(s.to-s.from).Round(time.Millisecond), l.Short)
+		}
+		return nil
+	}
+}
+
+// heard is what listening to a whole source gathers.
+type heard struct {
+	left, right, both float64
+	energy            []float32 // mean square of each silenceBlock
+}
+
+const silenceBlock = playlist.Rate / 100
+
+func (g *Ingester) listen(ctx context.Context, s *sound, progress Progress) (heard, error) {
+	var h heard
+	meter := NewLoudness()
+	most := playlist.FramesIn(g.Limits.filled().Length)
+	s.frames, s.faults, s.excerpt = 0, 0, excerpt{}
+	var sum float64
+	n := 0
+	c, err := g.decode(ctx, s)
+	if err != nil {
+		return h, err
+	}
+	defer c.stop()
+	in := s.mono(c)
+	for {
+		frames, _, err := in.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return h, err
+		}
+		s.frames += int64(len(frames))
+		if s.frames > most {
+			return h, refuse("ingest.long", playlist.Length(s.frames).Round(time.Second), g.Limits.filled().Length)
+		}
+		meter.Add(frames)
+		s.excerpt.add(frames)
+		for _, x := range frames {
+			sum += float64(x) * float64(x)
+			if n++; n == silenceBlock {
+				h.energy = append(h.energy, float32(sum/silenceBlock))
+				h.both += sum
+				sum, n = 0, 0
+			}
+		}
+		if s.declared > 0 {
+			progress(float64(s.frames) / playlist.Rate / s.declared)
+		}
+	}
+	h.left, h.right = in.left, in.right
+	h.both += sum
+	if err := c.wait(); err != nil {
+		if ctx.Err() != nil {
+			return h, ctx.Err()
+		}
+		return h, refuse("ingest.not_sound", c.tail.String())
+	}
+	s.faults = c.tail.lines
+	s.lufs, s.peak = meter.LUFS(), meter.Peak()
+	return h, nil
+}
+
+// monoReader reads a decoded source, mixed to one channel.
+type monoReader struct {
+	s           *sound
+	r           io.Reader
+	raw         []byte
+	frames      []float32
+	at          int64
+	left, right float64 // the channels' energies so far
+}
+
+func (s *sound) mono(r io.Reader) *monoReader {
+	const n = 8192
+	return &monoReader{s: s, r: r, raw: make([]byte, 4*min(s.channels, 2)*n), frames: make([]float32, n)}
+}
+
+// next is the frames that come next and where they stand in the source; it
+// answers io.EOF after the last. They are good until it is called again.
+func (m *monoReader) next() (frames []float32, at int64, err error) {
+	n, err := io.ReadFull(m.r, m.raw)
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return nil, m.at, err
+	}
+	if m.s.channels == 1 {
+		n /= 4
+		for i := range n {
+			m.frames[i] = sample(m.raw[4*i:])
+		}
+	} else {
+		n /= 8
+		for i := range n {
+			l, r := sample(m.raw[8*i:]), sample(m.raw[8*i+4:])
+			m.left += float64(l) * float64(l)
+			m.right += float64(r) * float64(r)
+			switch m.s.mix {
+			case mixLeft:
+				m.frames[i] = l
+			case mixRight:
+				m.frames[i] = r
+			default:
+				m.frames[i] = (l + r) / 2
+			}
+		}
+	}
+	at = m.at
+	m.at += int64(n)
+	return m.frames[:n], at, nil
+}
+
+// trimmed is next with only what trimming left.
+func (m *monoReader) trimmed() (frames []float32, at int64, err error) {
+	frames, at, err = m.next()
+	n := int64(len(frames))
+	from := min(max(m.s.from-at, 0), n)
+	to := min(max(m.s.to-at, from), n)
+	return frames[from:to], at + from, err
+}
+
+// sample reads a float; what is no number, or beyond all measure, as files
+// of floats may hold, is silence.
+func sample(b []byte) float32 {
+	_ = b[3]
+	x := math.Float32frombits(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24)
+	if x > -64 && x < 64 {
+		return x
+	}
+	return 0
+}
+
+// trim finds where the sound begins and ends and leaves keepFrames around it.
+// Silence is what lies 40 dB below the whole's loudness.
+func (s *sound) trim(energy []float32) {
+	quiet := float32(math.Pow(10, max(s.lufs-40, -75)/10))
+	loud := func(e float32) bool { return e > quiet }
+	first := slices.IndexFunc(energy, loud)
+	if first < 0 {
+		s.from, s.to = 0, s.frames
+		return
+	}
+	last := len(energy) - 1
+	for !loud(energy[last]) {
+		last--
+	}
+	s.from = max(0, int64(first)*silenceBlock-keepFrames)
+	s.to = min(s.frames, int64(last+1)*silenceBlock+keepFrames)
+}
+
+// changes tells people what was done.
+func (s *sound) changes(f Figures) []say.Message {
+	out := []say.Message{say.M("ingest.encoded", f.Format, kbps), say.M("ingest.levelled", f.GainDB)}
+	if f.LimitedDB < -0.5 {
+		out = append(out, say.M("ingest.limited", -f.LimitedDB))
+	}
+	if f.TrimmedHead > 0.05 || f.TrimmedTail > 0.05 {
+		out = append(out, say.M("ingest.trimmed", f.TrimmedHead, f.TrimmedTail))
+	}
+	if s.channels > 1 && s.mix == mixBoth {
+		out = append(out, say.M("ingest.mixed", s.channels))
+	}
+	if s.mix != mixBoth {
+		out = append(out, say.M("ingest.antiphase"))
+	}
+	if f.Faults > 0 {
+		out = append(out, say.M("ingest.faulty", f.Faults))
+	}
+	if s.lufs < -40 {
+		out = append(out, say.M("ingest.faint", s.lufs))
+	}
+	return out
+}
+
+// copyFit copies a source that the door lets in.
+func (g *Ingester) copyFit(src *os.File, to *os.File) (playlist.Clip, error) {
+	if err := rewind(to); err != nil {
+		return playlist.Clip{}, err
+	}
+	info, err := src.Stat()
+	if err != nil {
+		return playlist.Clip{}, err
+	}
+	return g.Door(io.TeeReader(io.NewSectionReader(src, 0, info.Size()), to))
+}
+
+// keep takes the source as it is where that airs right; kept is false where
+// it must be made anew.
+func (g *Ingester) keep(src *os.File, s *sound, to *os.File) (clip playlist.Clip, kept bool, err error) {
+	if math.Abs(s.lufs-TargetLUFS) > 1 || s.peak > CeilingDBTP || s.frames-(s.to-s.from) > playlist.Rate/2 {
+		return clip, false, nil
+	}
+	clip, err = g.copyFit(src, to)
+	if err != nil {
+		var why say.Message
+		if errors.As(err, &why) {
+			return clip, false, nil
+		}
+		return clip, false, err
+	}
+	return clip, true, nil
+}
+
+// admit leads a finished clip through the door.
+func (g *Ingester) admit(file *os.File) (playlist.Clip, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return playlist.Clip{}, err
+	}
+	return g.Door(io.NewSectionReader(file, 0, info.Size()))
+}
+
+func rewind(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.Seek(0, io.SeekStart)
+	return err
+}
+
+// recommend is the command that turns a file into an air clip where ffmpeg is
+// installed, fit to be pasted into a shell.
+func recommend(name string) string {
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+	in := name
+	if !strings.HasPrefix(in, "/") {
+		in = "./" + in
+	}
+	out := strings.TrimSuffix(in, ".mp3") + ".air.mp3"
+	return "ffmpeg -i file:" + quote(in) + " -map 0:a:0 -map_metadata -1 -af loudnorm=I=-16:TP=-1.5 -ac 1 -ar 48000 -c:a libmp3lame -b:a 64k" +
+		" -write_xing 0 -id3v2_version 0 file:" + quote(out)
+}

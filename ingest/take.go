@@ -1,0 +1,215 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"dalaba/playlist"
+)
+
+// Source is a file as it was handed in.
+type Source struct {
+	Path   string // absolute
+	Size   int64
+	MTime  time.Time
+	SHA256 string // lower-case hex; empty when only asking
+	Recipe string // names the settings it was made with
+}
+
+// Shelf is where clips are kept. data.Store is one, but for its Source.
+type Shelf interface {
+	// Clip finds a clip and the path of its file; an error where there is none.
+	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
+
+	// AddClip keeps a clip and its bytes; adding it again changes what is said
+	// of it.
+	AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error
+
+	// SetFigures keeps a clip's Figures, as JSON.
+	SetFigures(ctx context.Context, id playlist.ClipID, figures json.RawMessage) error
+
+	// SourceKnown finds the clip that a source became by the same recipe, by
+	// path, size and time of change, or by hash where that is given.
+	SourceKnown(ctx context.Context, src Source) (id playlist.ClipID, ok bool, err error)
+
+	// NoteSource keeps which clip a source became.
+	NoteSource(ctx context.Context, src Source, id playlist.ClipID) error
+}
+
+// Outcome is what became of an item that was taken.
+type Outcome struct {
+	Clip    playlist.Clip
+	Figures Figures // zero where Known
+	Known   bool    // it had been taken before; no work was done
+	Changed bool    // known, but now goes by another title, series, issue, language or tags
+}
+
+// Take makes a clip of an item and puts it on the shelf. What was taken
+// before is recognised by its source and costs nothing; only what the
+// operator says of it anew is changed. What cannot be taken is an ErrRefused.
+func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Progress) (Outcome, error) {
+	src, err := g.openSource(item.Path)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer src.Close()
+	info, err := src.Stat()
+	if err != nil {
+		return Outcome{}, err
+	}
+	path, err := filepath.Abs(item.Path)
+	if err != nil {
+		return Outcome{}, err
+	}
+	from := Source{Path: path, Size: info.Size(), MTime: info.ModTime(), Recipe: Recipe}
+	if item.isText() {
+		from.Recipe = g.Speech.Recipe()
+	}
+	known, ok, err := shelf.SourceKnown(ctx, from)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !ok {
+		hash := sha256.New()
+		if _, err := io.Copy(hash, io.NewSectionReader(src, 0, info.Size())); err != nil {
+			return Outcome{}, err
+		}
+		from.SHA256 = hex.EncodeToString(hash.Sum(nil))
+		if known, ok, err = shelf.SourceKnown(ctx, from); err != nil {
+			return Outcome{}, err
+		}
+		if ok {
+			if err := shelf.NoteSource(ctx, from, known); err != nil {
+				return Outcome{}, err
+			}
+		}
+	}
+	if ok {
+		if out, err := g.known(ctx, item, known, shelf); err == nil || errors.Is(err, ErrRefused) {
+			return out, err
+		}
+	}
+
+	res, err := g.item(ctx, item, src, progress)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer os.Remove(res.Path)
+	out := Outcome{Clip: res.Clip, Figures: res.Figures}
+	if _, _, err := shelf.Clip(ctx, res.Clip.ID); err == nil {
+		if out, err = g.known(ctx, item, res.Clip.ID, shelf); err != nil {
+			return Outcome{}, err
+		}
+	} else {
+		if err := add(ctx, shelf, res.Clip, res.Path); err != nil {
+			return Outcome{}, err
+		}
+		figures, err := json.Marshal(res.Figures)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if err := shelf.SetFigures(ctx, res.Clip.ID, figures); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return out, shelf.NoteSource(ctx, from, res.Clip.ID)
+}
+
+func add(ctx context.Context, shelf Shelf, c playlist.Clip, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return shelf.AddClip(ctx, c, f)
+}
+
+// known gives a clip that is on the shelf what the operator says of it now.
+func (g *Ingester) known(ctx context.Context, item Item, id playlist.ClipID, shelf Shelf) (Outcome, error) {
+	clip, path, err := shelf.Clip(ctx, id)
+	if err != nil {
+		return Outcome{}, err
+	}
+	said := item.Meta
+	if !strings.EqualFold(filepath.Ext(item.Path), ".toml") {
+		beside, err := g.sidecar(item.Path)
+		if err != nil {
+			return Outcome{}, err
+		}
+		said = said.Or(beside)
+	}
+	renewed := said.Or(metaOf(clip)).on(clip)
+	out := Outcome{Clip: renewed, Known: true}
+	before, err := json.Marshal(clip)
+	if err != nil {
+		return Outcome{}, err
+	}
+	after, err := json.Marshal(renewed)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if out.Changed = string(before) != string(after); out.Changed {
+		err = add(ctx, shelf, renewed, path)
+	}
+	return out, err
+}
+
+// item makes the clip of an open item.
+func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress Progress) (Result, error) {
+	if item.isText() {
+		meta, err := g.textOf(item)
+		if err != nil {
+			return Result{}, err
+		}
+		return g.Text(ctx, meta.Text, meta, progress)
+	}
+	t := time.Now()
+	meta, err := g.fileMeta(item, src)
+	if err != nil {
+		return Result{}, err
+	}
+	var fig Figures
+	fig.Spent.Probe = since(&t)
+	return g.sound(ctx, src, meta, fig, progress)
+}
+
+// textOf reads a text to be spoken: a plain file, whose name is the title
+// where no sidecar says better, or a TOML file with title, series, issue and
+// text.
+func (g *Ingester) textOf(item Item) (Meta, error) {
+	raw, err := g.readSmall(item.Path)
+	if err != nil {
+		return Meta{}, err
+	}
+	name := filepath.Base(item.Path)
+	name = strings.TrimSuffix(name, filepath.Ext(name))
+	meta := item.Meta.Or(item.Listed)
+	if strings.EqualFold(filepath.Ext(item.Path), ".toml") {
+		in, err := readMeta(filepath.Base(item.Path), raw)
+		if err != nil {
+			return Meta{}, err
+		}
+		if strings.TrimSpace(in.Text) == "" {
+			return Meta{}, refuse("ingest.sidecar_alone")
+		}
+		return meta.Or(in).Or(Meta{Title: name}), nil
+	}
+	text := decodeText(raw, "")
+	if strings.TrimSpace(text) == "" || strings.IndexByte(text, 0) >= 0 {
+		return Meta{}, refuse("ingest.text_broken")
+	}
+	beside, err := g.sidecar(item.Path)
+	if err != nil {
+		return Meta{}, err
+	}
+	beside.Text = "" // the text is the file's
+	return item.Meta.Or(beside).Or(item.Listed).Or(Meta{Title: name, Text: text}), nil
+}
