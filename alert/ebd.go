@@ -1,0 +1,532 @@
+package alert
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// EBD is the head of a package [D].
+type EBD struct {
+	Version string
+	ID      string // EBDID: the same again where the transport retries
+	Type    string
+	From    string // EBRID of the sender
+	FromURL string
+	To      string // EBRID of the receiver
+	Time    time.Time
+	Related string // EBDID of the package that this one answers
+}
+
+// ResultCode is what an EBDResponse says of a package.
+type ResultCode int
+
+// The results [D].
+const (
+	ResultReceived    ResultCode = 0
+	ResultDone        ResultCode = 1
+	ResultUnparseable ResultCode = 2
+	ResultMissing     ResultCode = 3
+	ResultSignature   ResultCode = 4
+	ResultOther       ResultCode = 5
+)
+
+// Result is the body of an EBDResponse.
+type Result struct {
+	Code ResultCode
+	Desc string
+}
+
+// ResultOf is what to answer to a package that was refused with err, or taken
+// with that signature where err is nil.
+func ResultOf(err error, s playlist.AlertSignature) ResultCode {
+	switch {
+	case err == nil && s.State == playlist.SignatureBad:
+		return ResultSignature
+	case err == nil:
+		return ResultReceived
+	case errors.Is(err, ErrMissing):
+		return ResultMissing
+	case errors.Is(err, playlist.ErrInvalid):
+		return ResultUnparseable
+	}
+	return ResultOther
+}
+
+// BrdState is how far the airing of a message has come.
+type BrdState int
+
+// The states [D].
+const (
+	BrdUntouched BrdState = 0
+	BrdWaiting   BrdState = 1
+	BrdAiring    BrdState = 2
+	BrdDone      BrdState = 3
+	BrdFailed    BrdState = 4 // wholly or partly
+	BrdCancelled BrdState = 5
+)
+
+// State is the body of an EBMStateResponse. Its figures are the caller's: what
+// was measured, or nothing.
+type State struct {
+	EBM      playlist.AlertID
+	At       time.Time
+	Code     BrdState
+	Desc     string
+	Coverage *Coverage // nil: nobody has measured it
+	Items    []StateItem
+}
+
+// Coverage is whom a message reached.
+type Coverage struct {
+	Rate  float64 // 0 to 1
+	Areas []playlist.Area
+	Stat  [4]int // of platforms, adapters, transmitters and terminals, how many aired it
+}
+
+// StateItem is what one device did.
+type StateItem struct {
+	Platform, Station, Adapter string // their EBRIDs, as far as the device has them
+	Device                     string // BrdSysInfo
+	At, Start, End             time.Time
+	File                       string // FileURL: a recording, if there is one
+	Code                       BrdState
+	Desc                       string
+}
+
+// OMD is the body of an OMDRequest: what to report of which period.
+type OMD struct {
+	Type       string
+	From, To   time.Time
+	ReportType string
+}
+
+// ebdPackage is what came with an EBD in its tar.
+type ebdPackage struct {
+	body    member
+	members []member
+}
+
+func (p *ebdPackage) find(name string) *member {
+	if p == nil {
+		return nil
+	}
+	i := slices.IndexFunc(p.members, func(m member) bool { return m.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &p.members[i]
+}
+
+// China has one zone, and EBD writes its times without it.
+var china = time.FixedZone("CST", 8*60*60)
+
+func local(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(china).Format(time.DateTime)
+}
+
+// localTime reads such a time; empty is the zero time.
+func localTime(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.ParseInLocation(time.DateTime, strings.Replace(s, "T", " ", 1), china)
+	return t.UTC(), err
+}
+
+// reader reads the parts of an EBD and collects what is wrong with them.
+type reader struct {
+	*report
+	missing bool // what is wrong is something that is not there
+}
+
+// need is the text at a path that must be there.
+func (r *reader) need(n *node, path ...string) string {
+	text := n.at(path...)
+	if text == "" {
+		r.missing = true
+		r.bad("alert.ebd_missing", n.name+"/"+strings.Join(path, "/"))
+	}
+	return text
+}
+
+func (r *reader) time(n *node, path ...string) time.Time {
+	t, err := localTime(n.at(path...))
+	if err != nil {
+		r.bad("alert.ebd_time", n.name+"/"+strings.Join(path, "/"), shown(n.at(path...)))
+	}
+	return t
+}
+
+// number is the number at a path, fallback where there is none.
+func (r *reader) number(n *node, fallback int, path ...string) int {
+	text := n.at(path...)
+	if text == "" {
+		return fallback
+	}
+	v, err := strconv.Atoi(text)
+	if err != nil || v < 0 || v > 1<<30 {
+		r.bad("alert.ebd_number", n.name+"/"+strings.Join(path, "/"), shown(text))
+		return fallback
+	}
+	return v
+}
+
+// parseEBD reads the XML member of a package, and what came with it.
+func parseEBD(doc document, p *ebdPackage, o Options, r *report) (Message, error) {
+	root := doc.root
+	in := reader{report: r}
+	m := Message{EBD: EBD{
+		Version: root.at("EBDVersion"),
+		ID:      in.need(root, "EBDID"),
+		Type:    in.need(root, "EBDType"),
+		From:    root.at("SRC", "EBRID"),
+		FromURL: root.at("SRC", "URL"),
+		To:      root.at("DEST", "EBRID"),
+		Time:    in.time(root, "EBDTime"),
+		Related: root.at("RelatedEBD", "EBDID"),
+	}}
+	m.Kind = Kind(m.EBD.Type)
+	if in.need(root, "SRC", "EBRID"); m.EBD.Version != "" && m.EBD.Version != "1" && m.EBD.Version != "1.0" {
+		r.warn("alert.ebd_version", shown(m.EBD.Version))
+	}
+	body := root.kid(m.EBD.Type)
+	if m.EBD.Type != "" && body == nil {
+		in.missing = true
+		r.bad("alert.ebd_missing", "EBD/"+shown(m.EBD.Type))
+	}
+	if p != nil && m.EBD.ID != "" && p.body.name != "EBDB_"+m.EBD.ID+".xml" {
+		r.warn("alert.ebd_name", shown(p.body.name), shown(m.EBD.ID))
+	}
+	if body != nil {
+		switch m.Kind {
+		case KindEBM:
+			in.ebm(body, p, &m)
+		case KindResponse:
+			m.Result = Result{ResultCode(in.number(body, -1, "ResultCode")), body.at("ResultDesc")}
+			in.need(body, "ResultCode")
+		case KindStateRequest:
+			// [D] has the message's ID in an EBM; some leave the EBM out.
+			m.StateOf = playlist.AlertID(cmp.Or(body.at("EBM", "EBMID"), body.at("EBMID")))
+			if m.StateOf == "" {
+				in.need(body, "EBM", "EBMID")
+			}
+		case KindStateResponse:
+			m.State = in.state(body)
+		case KindOMDRequest:
+			m.OMD = OMD{
+				Type: in.need(body, "OMDType"), From: in.time(body, "Params", "RptStartTime"),
+				To: in.time(body, "Params", "RptEndTime"), ReportType: body.at("Params", "RptType"),
+			}
+		case KindHeartbeat:
+			in.time(body, "RptTime")
+		}
+	}
+	why := ErrInvalid
+	if in.missing {
+		why = ErrMissing
+	}
+	if err := r.err(why); err != nil {
+		return Message{}, err
+	}
+	m.Alert.Signature = playlist.AlertSignature{State: playlist.SignatureAbsent}
+	if p != nil {
+		in.signature(p, o, &m)
+	}
+	return m, nil
+}
+
+func (r *reader) signature(p *ebdPackage, o Options, m *Message) {
+	var signatures []member
+	for _, s := range p.members {
+		if strings.HasPrefix(s.name, "EBDS_") {
+			signatures = append(signatures, s)
+		}
+	}
+	switch len(signatures) {
+	case 0:
+	case 1:
+		s := signatures[0]
+		m.SignedMember = s.name
+		if s.name != "EBDS_"+p.body.name {
+			r.warn("alert.ebds_name", shown(s.name), shown(p.body.name))
+		}
+		m.Alert.Signature = checkSignature(p.body.data, s.data, m.EBD.ID, o, r.report)
+	default:
+		m.Alert.Signature = playlist.AlertSignature{State: playlist.SignatureBad, Why: "alert.ebds_many"}
+	}
+}
+
+// strangers are elements that no draft has and the field does.
+var strangers = []string{"SysTask", "ProcessType", "BroadcastTime", "LinkTypeSel"}
+
+// ebm reads an emergency message.
+func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
+	basic, content := n.kid("MsgBasicInfo"), n.kid("MsgContent")
+	id := r.need(n, "EBMID")
+	if basic == nil {
+		r.need(n, "MsgBasicInfo")
+		return
+	}
+	if n.at("EBMVersion") == "" {
+		r.warn("alert.ebm_version")
+	}
+	for _, where := range []*node{n, basic, content} {
+		for _, s := range strangers {
+			if where.kid(s) != nil {
+				r.warn("alert.ebm_stranger", where.name+"/"+s)
+			}
+		}
+	}
+	a := playlist.Alert{
+		ID:         playlist.AlertID(id),
+		Format:     "EBM",
+		Identifier: id,
+		Sender:     cmp.Or(basic.at("SenderCode"), m.EBD.From),
+		SenderName: basic.at("SenderName"),
+		EventCode:  basic.at("EventType"),
+		NotBefore:  r.time(basic, "StartTime"),
+		NotAfter:   r.time(basic, "EndTime"),
+	}
+	switch {
+	case basic.at("SentTime") != "":
+		a.Sent = r.time(basic, "SentTime")
+	case basic.at("SendTime") != "":
+		a.Sent = r.time(basic, "SendTime")
+		r.warn("alert.ebm_send_time")
+	default:
+		r.need(basic, "SentTime")
+	}
+	if a.NotBefore.IsZero() {
+		a.NotBefore = a.Sent
+	}
+	if !a.NotAfter.IsZero() && a.NotAfter.Before(a.NotBefore) {
+		r.bad("alert.ebm_ends", basic.at("EndTime"), basic.at("StartTime"))
+	}
+	r.class(basic, &a, m)
+	if ref := n.at("RelatedInfo", "EBMID"); ref != "" && ref != id {
+		a.Refs = []playlist.AlertID{playlist.AlertID(ref)}
+	} else if a.Kind == playlist.AlertCancel {
+		r.need(n, "RelatedInfo", "EBMID")
+	}
+	if a.Kind == playlist.AlertRequest && len(a.Refs) > 0 {
+		a.Kind = playlist.AlertUpdate // [R]: a request that relates to an earlier one takes its place
+	}
+	r.areas(content, &a)
+	if content != nil {
+		title, text := content.at("MsgTitle"), content.at("MsgDesc")
+		if title != "" || text != "" {
+			a.Texts = []playlist.AlertText{{Language: tagOf(content.at("LanguageCode")), Title: title, Text: cmp.Or(text, title)}}
+		}
+		for i, aux := range content.all("Auxiliary") {
+			r.auxiliary(aux, fmt.Sprintf("Auxiliary[%d]", i+1), p, &a, m)
+		}
+	}
+	audible := func(s playlist.AlertAudio) bool { return len(s.Data) > 0 || s.URI != "" }
+	if a.Kind != playlist.AlertCancel && len(a.Texts) == 0 && !slices.ContainsFunc(a.Audio, audible) {
+		r.missing = true
+		r.bad("alert.ebm_empty")
+	}
+	m.Alert = a
+}
+
+// class reads how a message is meant from MsgType and Severity. Where both call
+// it a drill, the quieter one holds.
+//
+// MsgType: 1 request, 2 cancel [D]; 3, 4 and 5 are drills of platform, front end
+// and terminal in the field. Severity: 0 unknown, 1 to 4 red to blue, 15 test
+// [D]; 10 daily and 21 to 23 drills in the field, taken to be in the order that
+// the air protocol has them: system, simulated, actual [R].
+func (r *reader) class(basic *node, a *playlist.Alert, m *Message) {
+	drills := []playlist.AlertClass{playlist.AlertDrillSystem, playlist.AlertDrillSimulated, playlist.AlertDrillActual}
+	a.Kind, a.Class, a.Level = playlist.AlertRequest, playlist.AlertEmergency, playlist.AlertBlue
+	drill := len(drills)
+	switch kind := r.need(basic, "MsgType"); kind {
+	case "", "1":
+	case "2":
+		a.Kind = playlist.AlertCancel
+	case "3", "4", "5":
+		drill = int(kind[0] - '3')
+		r.note("alert.ebm_drill", "MsgType", kind)
+	default:
+		r.bad("alert.ebm_type", shown(kind))
+	}
+	switch severity := r.number(basic, -1, "Severity"); severity {
+	case 1, 2, 3, 4:
+		a.Level = playlist.AlertLevel(severity)
+	case 0:
+	case 10:
+		a.Class = playlist.AlertDaily
+	case 15:
+		a.Class = playlist.AlertTest
+	case 21, 22, 23:
+		drill = min(drill, severity-21)
+		r.note("alert.ebm_drill", "Severity", strconv.Itoa(severity))
+	default:
+		if a.Kind != playlist.AlertCancel {
+			r.warn("alert.ebm_severity", shown(basic.at("Severity")))
+		}
+	}
+	if drill < len(drills) && a.Class != playlist.AlertTest {
+		a.Class = drills[drill]
+	}
+	switch a.Class {
+	case playlist.AlertTest:
+		m.Silent = say.M("alert.silent_test")
+	case playlist.AlertDrillSystem:
+		m.Silent = say.M("alert.silent_system")
+	}
+}
+
+// areas reads the comma list of area codes. One that is none of ours is told;
+// a list with none that is ours concerns nobody.
+func (r *reader) areas(content *node, a *playlist.Alert) {
+	text := content.at("AreaCode")
+	for _, f := range strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(",，;； \n\t", c) }) {
+		code := f
+		if len(f) == 6 || len(f) == 9 {
+			code += strings.Repeat("0", 12-len(f))
+		}
+		area, err := playlist.ParseArea(code)
+		if err != nil {
+			r.warn("alert.ebm_area", shown(f))
+			if len(a.Elsewhere) < maxElsewhere {
+				a.Elsewhere = append(a.Elsewhere, shown(f))
+			}
+			continue
+		}
+		if !slices.Contains(a.Areas, area) && len(a.Areas) < maxAreas {
+			a.Areas = append(a.Areas, area)
+		}
+	}
+	if text == "" && a.Kind != playlist.AlertCancel {
+		r.missing = true
+		r.bad("alert.ebd_missing", "MsgContent/AreaCode")
+	}
+}
+
+const maxAreas = 10_000
+
+// tagOf puts a language code, of ISO 639-2 in the draft [D], into BCP 47.
+func tagOf(code string) string {
+	switch strings.ToLower(code) {
+	case "", "zho", "chi", "zh", "cn", "chn":
+		return "zh"
+	case "eng", "en":
+		return "en"
+	}
+	return strings.ToLower(shown(code))
+}
+
+// auxiliary reads what comes along with a message: sounds, as members of the
+// package, or a stream.
+func (r *reader) auxiliary(n *node, where string, p *ebdPackage, a *playlist.Alert, m *Message) {
+	name := n.at("AuxiliaryDesc")
+	s := playlist.AlertAudio{Name: name, Digest: n.at("Digest")}
+	switch kind := n.at("AuxiliaryType"); kind {
+	case "1", "2":
+		s.MediaType = "audio/mpeg"
+	case "3":
+		s.MediaType = "audio/wav"
+	case "61":
+		s.MediaType, s.URI = "application/octet-stream", name
+		if name != "" && len(a.Audio) < MaxMembers {
+			a.Audio = append(a.Audio, s)
+		}
+		return
+	case "":
+		if s.MediaType = mediaOf(name); s.MediaType == "" {
+			return
+		}
+	default:
+		r.note("alert.ebm_auxiliary", where, shown(kind))
+		return
+	}
+	if name == "" || len(a.Audio) == MaxMembers {
+		return
+	}
+	file := p.find(baseName(name))
+	if file == nil {
+		file = p.find("EBDR_" + baseName(name))
+	}
+	switch {
+	case file == nil && strings.Contains(name, "://"):
+		s.URI = name
+	case file == nil:
+		m.Unsupplied = append(m.Unsupplied, name)
+		r.warn("alert.ebm_member", where, shown(name))
+	default:
+		s = taken(s, file.data, "", where, r.report)
+	}
+	a.Audio = append(a.Audio, s)
+}
+
+// state reads the body of an EBMStateResponse.
+func (r *reader) state(n *node) State {
+	s := State{
+		EBM: playlist.AlertID(r.need(n, "EBM", "EBMID")), At: r.time(n, "RptTime"),
+		Code: BrdState(r.number(n, 0, "BrdStateCode")), Desc: n.at("BrdStateDesc"),
+	}
+	r.need(n, "BrdStateCode")
+	if c := n.kid("Coverage"); c != nil {
+		s.Coverage = r.coverage(c)
+	}
+	for _, item := range n.kid("ResBrdInfo").all("ResBrdItem") {
+		// An item may hold several devices.
+		for _, d := range item.all("EBRBS") {
+			s.Items = append(s.Items, StateItem{
+				Platform: item.at("EBRPS", "EBRID"), Station: item.at("EBRST", "EBRID"), Adapter: item.at("EBRAS", "EBRID"),
+				Device: d.at("BrdSysInfo"), At: r.time(d, "RptTime"), Start: r.time(d, "StartTime"), End: r.time(d, "EndTime"),
+				File: d.at("FileURL"), Code: BrdState(r.number(d, 0, "BrdStateCode")), Desc: d.at("BrdStateDesc"),
+			})
+		}
+	}
+	return s
+}
+
+// coverage reads CoverageRate as a share of 1, or of 100 where it is above 1
+// or ends in a percent sign: both are seen.
+func (r *reader) coverage(n *node) *Coverage {
+	var c Coverage
+	text, percent := strings.CutSuffix(n.at("CoverageRate"), "%")
+	rate, err := number(text)
+	if percent || rate > 1 {
+		rate /= 100
+	}
+	if err != nil || rate < 0 || rate > 1 {
+		r.bad("alert.ebd_number", "Coverage/CoverageRate", shown(n.at("CoverageRate")))
+		return nil
+	}
+	c.Rate = rate
+	for _, f := range strings.Split(n.at("AreaCode"), ",") {
+		if area, err := playlist.ParseArea(f); err == nil && len(c.Areas) < maxAreas {
+			c.Areas = append(c.Areas, area)
+		}
+	}
+	if stat := n.at("ResBrdStat"); stat != "" {
+		parts := strings.Split(stat, ",")
+		if len(parts) != len(c.Stat) {
+			r.bad("alert.ebd_number", "Coverage/ResBrdStat", shown(stat))
+			return nil
+		}
+		for i, part := range parts {
+			v, err := strconv.Atoi(strings.TrimSpace(part))
+			if err != nil || v < 0 {
+				r.bad("alert.ebd_number", "Coverage/ResBrdStat", shown(stat))
+				return nil
+			}
+			c.Stat[i] = v
+		}
+	}
+	return &c
+}

@@ -1,0 +1,142 @@
+package alert
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"dalaba/playlist/say"
+)
+
+// Bounds of a package. Two minutes of sound at 320 kbit/s are 4.8 MB; some
+// senders hand out uncompressed WAV.
+const (
+	MaxTar     = 48 << 20
+	MaxMember  = 32 << 20
+	MaxMembers = 64
+	maxFile    = 200 // bytes of a member's name
+	tarBlock   = 512
+)
+
+// member is one file of a package.
+type member struct {
+	name string
+	data []byte
+}
+
+// parseTar reads an EBD package.
+func parseTar(raw []byte, o Options) (Message, error) {
+	var r report
+	members, err := readTar(raw, &r)
+	if err != nil {
+		return Message{}, err
+	}
+	var body *member
+	for i, m := range members {
+		if !strings.HasPrefix(m.name, "EBDB_") {
+			continue
+		}
+		if body != nil {
+			return Message{}, refuse(ErrInvalid, say.M("alert.tar_bodies", shown(body.name), shown(m.name)))
+		}
+		body = &members[i]
+	}
+	if body == nil {
+		return Message{}, refuse(ErrMissing, say.M("alert.tar_no_body"))
+	}
+	doc, err := readXML(body.data, &r)
+	if err != nil {
+		return Message{}, err
+	}
+	if doc.root.name != "EBD" {
+		return Message{}, refuse(ErrInvalid, say.M("alert.ebd_root", shown(doc.root.qualified())))
+	}
+	m, err := parseEBD(doc, &ebdPackage{body: *body, members: members}, o, &r)
+	if err != nil {
+		return Message{}, err
+	}
+	return m.graded(raw, &r), nil
+}
+
+// readTar reads all members, within bounds.
+func readTar(raw []byte, r *report) ([]member, error) {
+	if len(raw) > MaxTar {
+		return nil, refuse(ErrTooLarge, say.M("alert.tar_big", mib(int64(len(raw))), mib(MaxTar)))
+	}
+	archive := tar.NewReader(bytes.NewReader(raw))
+	var members []member
+	for n := 0; ; n++ {
+		h, err := archive.Next()
+		switch {
+		case n == 0 && (err == io.EOF || err != nil && len(raw) < tarBlock):
+			return nil, refuse(ErrUnknown, say.M("alert.unknown"))
+		case err == io.EOF:
+			return members, nil
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, refuse(ErrTruncated, say.M("alert.tar_cut"))
+		case err != nil && n == 0:
+			return nil, refuse(ErrUnknown, say.M("alert.unknown"))
+		case err != nil:
+			return nil, refuse(ErrInvalid, say.M("alert.tar_broken", shown(err.Error())))
+		case n == MaxMembers:
+			return nil, refuse(ErrTooLarge, say.M("alert.tar_many", MaxMembers))
+		}
+		name := strings.TrimPrefix(h.Name, "./")
+		switch {
+		case h.Typeflag == tar.TypeDir:
+			continue
+		case h.Typeflag != tar.TypeReg && h.Typeflag != 0:
+			return nil, refuse(ErrInvalid, say.M("alert.tar_special", shown(name)))
+		case len(name) > maxFile || name != path.Base(path.Clean("/"+name)) || strings.ContainsAny(name, `\`):
+			return nil, refuse(ErrInvalid, say.M("alert.tar_name", shown(name)))
+		case h.Size > MaxMember:
+			return nil, refuse(ErrTooLarge, say.M("alert.tar_member", shown(name), mib(h.Size), mib(MaxMember)))
+		case slices.ContainsFunc(members, func(m member) bool { return m.name == name }):
+			return nil, refuse(ErrInvalid, say.M("alert.tar_twice", shown(name)))
+		}
+		// A sparse member may claim more than the package has bytes; all of it
+		// together stays below the package's own bound.
+		if total(members)+h.Size > MaxTar {
+			return nil, refuse(ErrTooLarge, say.M("alert.tar_big", mib(total(members)+h.Size), mib(MaxTar)))
+		}
+		data, err := io.ReadAll(io.LimitReader(archive, MaxMember+1))
+		if err != nil {
+			return nil, refuse(ErrTruncated, say.M("alert.tar_cut"))
+		}
+		if !strings.HasPrefix(name, "EBDB_") && !strings.HasPrefix(name, "EBDS_") && !strings.HasPrefix(name, "EBDR_") {
+			r.note("alert.tar_stranger", shown(name))
+		}
+		members = append(members, member{name, data})
+	}
+}
+
+func total(members []member) (n int64) {
+	for _, m := range members {
+		n += int64(len(m.data))
+	}
+	return n
+}
+
+// writeTar is a package of those members, the same for the same members.
+func writeTar(at time.Time, members ...member) ([]byte, error) {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for _, m := range members {
+		h := tar.Header{Name: m.name, Size: int64(len(m.data)), Mode: 0o644, ModTime: at.Truncate(time.Second), Typeflag: tar.TypeReg}
+		if err := w.WriteHeader(&h); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(m.data); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
