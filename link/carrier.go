@@ -1,0 +1,427 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"dalaba/playlist"
+)
+
+// Carrier is a folder, on a USB stick say, that brings documents and clips to
+// controllers without a line and receipts back. What lies in it is what would
+// go over the line, and is believed as little.
+//
+//	documents/<kind>.<scope>.json   envelopes
+//	clips/<ID>.mp3
+//	receipts/<controller>/<epoch>-<number>.json   batches, signed by the controller
+//	stamps/<controller>.json        what of them the county has stored
+type Carrier struct{ Dir string }
+
+const maxCarried = 20000 // files of a kind
+
+// PutDocument lays an envelope on the carrier, in the place of another of its
+// kind and scope.
+func (c Carrier) PutDocument(s Stored) error {
+	name := string(s.Kind)
+	if s.Kind != KindTrust {
+		name += "." + scopeToken(s.Scope)
+	}
+	return c.put(path.Join("documents", name+".json"), s.Raw)
+}
+
+// PutClip lays a clip on the carrier, unless it is there.
+func (c Carrier) PutClip(id playlist.ClipID, src io.Reader) error {
+	name := filepath.Join(c.Dir, "clips", string(id)+".mp3")
+	if f, err := os.Open(name); err == nil {
+		err = hashed(f, id)
+		f.Close()
+		if err == nil {
+			return nil
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := renameio.NewPendingFile(name, renameio.WithStaticPermissions(0o644))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Cleanup() }()
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(f, sum), src); err != nil {
+		return err
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != string(id) {
+		return fmt.Errorf("%w: clip %s has other bytes", ErrMalformed, id.Short())
+	}
+	return f.CloseAtomicallyReplace()
+}
+
+func (c Carrier) put(name string, b []byte) error {
+	full := filepath.Join(c.Dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+		return err
+	}
+	return renameio.WriteFile(full, b, 0o644, renameio.WithStaticPermissions(0o644))
+}
+
+// carried is a file of a carrier.
+type carried struct {
+	name string
+	raw  []byte
+}
+
+// files reads the JSON files of a folder, by name. Links that lead out of the
+// carrier are not followed, and what is no file is left alone.
+func (c Carrier) files(dir string) ([]carried, error) {
+	root, err := os.OpenRoot(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	list, err := fs.ReadDir(root.FS(), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(list) > maxCarried {
+		return nil, fmt.Errorf("%w: %d files in %s", ErrOversized, len(list), dir)
+	}
+	var all []carried
+	for _, e := range list {
+		if !e.Type().IsRegular() || path.Ext(e.Name()) != ".json" || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		name := path.Join(dir, e.Name())
+		f, err := root.Open(name)
+		if err != nil {
+			return all, err
+		}
+		raw, err := io.ReadAll(io.LimitReader(f, MaxEnvelope+1)) // one more is refused as too large
+		f.Close()
+		if err != nil {
+			return all, err
+		}
+		all = append(all, carried{name, raw})
+	}
+	return all, nil
+}
+
+// clip opens a clip whose bytes have been found right.
+func (c Carrier) clip(id playlist.ClipID) (*os.File, error) {
+	root, err := os.OpenRoot(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	name := path.Join("clips", string(id)+".mp3")
+	if fi, err := root.Stat(name); err != nil || !fi.Mode().IsRegular() {
+		return nil, errors.Join(err, fs.ErrNotExist)
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := hashed(f, id); err != nil {
+		f.Close()
+		return nil, err
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return f, err
+}
+
+func hashed(f io.Reader, id playlist.ClipID) error {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return err
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != string(id) {
+		return fmt.Errorf("%w: clip %s has other bytes", ErrMalformed, id.Short())
+	}
+	return nil
+}
+
+// Carried is what became of a carrier's load.
+type Carried struct {
+	Accepted []Have             // documents taken
+	Known    int                // documents that were here already, or newer ones were
+	Others   int                // documents for others
+	Refused  map[string]error   // by file
+	Clips    []playlist.ClipID  // taken
+	Missing  []playlist.ClipID  // needed, and neither here nor on the carrier
+	Receipts int                // laid on the carrier, or taken from it
+	Gaps     map[string][]int64 // by controller/epoch: receipts before this number are still to come
+}
+
+func (r *Carried) refuse(name string, err error) {
+	if r.Refused == nil {
+		r.Refused = map[string]error{}
+	}
+	r.Refused[name] = err
+}
+
+// Import takes what a carrier brings for this controller, and lays on it the
+// receipts that the county has not acknowledged. It passes the same checks as
+// over the line. Run need not run.
+func (c *Controller) Import(ctx context.Context, from Carrier) (Carried, error) {
+	var r Carried
+	m, err := c.Member(ctx)
+	if err != nil {
+		return r, err
+	}
+	docs, err := from.files("documents")
+	if err != nil {
+		return r, err
+	}
+	kind := func(f carried) int { return urgency(Kind(strings.SplitN(path.Base(f.name), ".", 2)[0])) }
+	slices.SortStableFunc(docs, func(a, b carried) int { return cmp.Compare(kind(a), kind(b)) })
+	for _, f := range docs {
+		d, err := c.Take(ctx, f.raw)
+		switch {
+		case err == nil:
+			r.Accepted = append(r.Accepted, d.Have)
+			c.Log.Info("document accepted", "by", "carrier", "kind", d.Kind, "scope", d.Scope, "version", d.Version)
+		case errors.Is(err, ErrReplayed), errors.Is(err, ErrRolledBack):
+			r.Known++
+		case errors.Is(err, ErrWrongScope):
+			r.Others++
+		case ctx.Err() != nil:
+			return r, ctx.Err()
+		default:
+			r.refuse(f.name, err)
+		}
+	}
+	if err := c.importClips(ctx, from, &r); err != nil {
+		return r, err
+	}
+	if err := c.importStamp(ctx, from, m); err != nil {
+		r.refuse("stamps/"+string(m.Controller)+".json", err)
+	}
+	return r, c.export(ctx, from, m, &r)
+}
+
+// importClips takes the clips that documents in force need.
+func (c *Controller) importClips(ctx context.Context, from Carrier, r *Carried) error {
+	docs, err := c.Store.Documents(ctx)
+	if err != nil {
+		return err
+	}
+	needed := map[playlist.ClipID]playlist.Clip{}
+	for _, s := range docs {
+		d, err := Open(s.Raw, c.trusted())
+		if err != nil {
+			continue
+		}
+		for _, clip := range d.Clips() {
+			needed[clip.ID] = clip
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(needed)) {
+		if ok, err := c.Store.HasClip(ctx, id); err != nil || ok {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		f, err := from.clip(id)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			r.Missing = append(r.Missing, id)
+			continue
+		case err != nil:
+			r.Missing = append(r.Missing, id)
+			r.refuse("clips/"+string(id)+".mp3", err)
+			continue
+		}
+		err = c.Store.PutClip(ctx, needed[id], f)
+		f.Close()
+		if err != nil {
+			return err
+		}
+		r.Clips = append(r.Clips, id)
+	}
+	return nil
+}
+
+// Clips are the clips that a document needs.
+func (d Document) Clips() []playlist.Clip {
+	var all []playlist.Clip
+	if d.Manifest != nil {
+		all = append(all, d.Manifest.Clips...)
+	}
+	if d.Alerts != nil {
+		for _, a := range d.Alerts.Alerts {
+			if a.Clip != nil {
+				all = append(all, *a.Clip)
+			}
+		}
+	}
+	return all
+}
+
+// importStamp heeds what the county says it has. A stamp on a carrier may be
+// old: it never takes a mark back.
+func (c *Controller) importStamp(ctx context.Context, from Carrier, m Member) error {
+	files, err := from.files("stamps")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if path.Base(f.name) != string(m.Controller)+".json" {
+			continue
+		}
+		s, err := OpenStamp(f.raw, c.trusted(), m.Controller, "")
+		if err != nil {
+			return err
+		}
+		mine, err := c.Store.Marks(ctx)
+		if err != nil {
+			return err
+		}
+		for _, have := range mine {
+			if theirs, ok := s.mark(have.Epoch); ok && theirs.Seq > have.Seq {
+				fresh := slices.DeleteFunc(slices.Clone(s.Aside), func(r Refused) bool { return r.Seq <= have.Seq })
+				if err := c.setAside(ctx, fresh, theirs); err != nil {
+					return err
+				}
+				if err := c.Store.SetMark(ctx, theirs); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// export lays the receipts that the county lacks on the carrier, in the place
+// of those laid there before.
+func (c *Controller) export(ctx context.Context, to Carrier, m Member, r *Carried) error {
+	dir := path.Join("receipts", string(m.Controller))
+	kept, after := map[string]bool{}, Mark{}
+	for {
+		b, e, err := c.batch(ctx, m, "", after)
+		if err != nil {
+			return err
+		}
+		if len(b.Receipts) == 0 {
+			break
+		}
+		name := fmt.Sprintf("%s-%012d.json", b.Epoch, b.Receipts[0].Row.Seq)
+		if err := to.put(path.Join(dir, name), e.Bytes()); err != nil {
+			return err
+		}
+		kept[name] = true
+		after = Mark{b.Epoch, b.Receipts[len(b.Receipts)-1].Row.Seq}
+		r.Receipts += len(b.Receipts)
+	}
+	old, err := os.ReadDir(filepath.Join(to.Dir, filepath.FromSlash(dir)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, f := range old {
+		if !kept[f.Name()] && path.Ext(f.Name()) == ".json" {
+			err = errors.Join(err, os.Remove(filepath.Join(to.Dir, filepath.FromSlash(dir), f.Name())))
+		}
+	}
+	return err
+}
+
+// Import stores the receipts that a carrier brought back, and lays on it what
+// the controllers are to know of that. Conn is not needed.
+func (e *Edge) Import(ctx context.Context, from Carrier) (Carried, error) {
+	var r Carried
+	list, err := os.ReadDir(filepath.Join(from.Dir, "receipts"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return r, err
+	}
+	for _, dir := range list {
+		if !dir.IsDir() || !playlist.IsToken(dir.Name()) {
+			continue
+		}
+		files, err := from.files(path.Join("receipts", dir.Name()))
+		if err != nil {
+			return r, err
+		}
+		marks := map[string]Mark{}
+		s := Stamp{Controller: playlist.ControllerID(dir.Name())}
+		for _, f := range files {
+			m, aside, n, err := e.importBatch(ctx, playlist.ControllerID(dir.Name()), f.raw)
+			r.Receipts += n
+			switch {
+			case errors.Is(err, ErrGap):
+				if r.Gaps == nil {
+					r.Gaps = map[string][]int64{}
+				}
+				key := dir.Name() + "/" + m.Epoch
+				r.Gaps[key] = append(r.Gaps[key], m.Seq+1)
+			case ctx.Err() != nil:
+				return r, ctx.Err()
+			case err != nil:
+				r.refuse(f.name, err)
+				continue
+			}
+			marks[m.Epoch] = m
+			s.Aside = append(s.Aside, aside...)
+		}
+		for _, epoch := range slices.Sorted(maps.Keys(marks)) {
+			s.Marks = append(s.Marks, marks[epoch])
+		}
+		if len(s.Marks) == 0 {
+			continue
+		}
+		text, err := e.stamp(s)
+		if err == nil {
+			err = from.put(path.Join("stamps", dir.Name()+".json"), text)
+		}
+		if err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func (e *Edge) importBatch(ctx context.Context, id playlist.ControllerID, raw []byte) (m Mark, aside []Refused, n int, err error) {
+	env, err := ParseEnvelope(raw)
+	if err != nil {
+		return m, nil, 0, err
+	}
+	reg, _, err := e.admit(ctx, id)
+	if err != nil {
+		return m, nil, 0, err
+	}
+	b, err := OpenBatch(env, reg.Key)
+	if err != nil {
+		return m, nil, 0, err
+	}
+	if b.Controller != id {
+		return m, nil, 0, ErrImposter
+	}
+	before, err := e.Store.Marks(ctx, id, []string{b.Epoch})
+	if err != nil {
+		return m, nil, 0, err
+	}
+	if m, err = e.Store.Commit(ctx, b); err != nil {
+		return m, nil, 0, err
+	}
+	aside = e.aside(b)
+	if len(before) == 1 {
+		n = int(max(0, m.Seq-max(before[0].Seq, b.Receipts[0].Row.Seq-1)))
+	}
+	return m, aside, n, nil
+}

@@ -1,0 +1,517 @@
+package link_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"dalaba/link"
+	"dalaba/playlist"
+)
+
+func TestAControllerIsCurrentSoonAfterItConnects(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village}, "hongqi")
+	clip, _ := sound(4000, 1)
+	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 3, clip))
+	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(otherTown), 9))
+	w.ledger.issue(t, w.office.alerts(t, playlist.GroupScope("hongqi"), 5, flood("a")))
+	b.memory.events = []link.Event{{ID: 1, At: time.Now(), Message: "started"}, {ID: 2, At: time.Now(), Message: "aired"}}
+	told := make(chan time.Time, 16)
+	b.c.Time = func(at time.Time, took time.Duration) {
+		if took <= 0 {
+			t.Errorf("the round trip took %v", took)
+		}
+		told <- at
+	}
+	w.run(b.c.Run)
+	eventually(t, "manifest and alerts arrive", func() bool {
+		return b.memory.version(link.KindManifest, playlist.AreaScope(town)) == 3 &&
+			b.memory.version(link.KindAlerts, playlist.GroupScope("hongqi")) == 5
+	})
+	if at := <-told; time.Since(at) > time.Minute {
+		t.Errorf("the county's time is %v", at)
+	}
+	eventually(t, "it asks once more", func() bool { return w.ledger.syncs() >= 2 })
+	if v := b.memory.version(link.KindManifest, playlist.AreaScope(otherTown)); v != 0 {
+		t.Errorf("it has version %d of another town's manifest", v)
+	}
+	eventually(t, "events are acknowledged", func() bool {
+		b.memory.mu.Lock()
+		defer b.memory.mu.Unlock()
+		return b.memory.eventAt == 2
+	})
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	q := w.ledger.seen[0].Request
+	if q.Controller != "daba-1" || q.Health.Program != "test" || len(q.Events) != 2 || len(q.Have) != 2 || q.Boot != "boot-1" {
+		t.Errorf("the county was told %+v", q)
+	}
+}
+
+func TestAPushedAlertIsTakenAtOnceAndItsSoundComesInside(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	got := make(chan link.Document, 8)
+	b.c.Accepted = func(d link.Document) { got <- d }
+	w.run(b.c.Run)
+	eventually(t, "it is there", func() bool { return w.ledger.syncs() >= 2 })
+	pub := &link.Publisher{Conn: w.user(link.UserPublisher), Log: quiet()}
+	scope := playlist.AreaScope(county)
+	order := flood("f")
+	push := func(raw []byte) {
+		t.Helper()
+		if err := pub.Publish(t.Context(), scope, link.KindAlerts, raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push(w.office.alerts(t, scope, 1, order))
+	if d := <-got; d.Version != 1 || !d.Alerts.Alerts[0].Order || d.Alerts.Alerts[0].Clip != nil {
+		t.Errorf("took %+v", d.Alerts)
+	}
+	clip, bytes := sound(20000, 2)
+	order.Clip, order.Inline = &clip, bytes
+	push(w.office.alerts(t, scope, 2, order))
+	<-got
+	eventually(t, "its clip is put away", func() bool { ok, _ := b.memory.HasClip(t.Context(), clip.ID); return ok })
+	push(w.office.alerts(t, scope, 1, flood("replayed")))
+	push(w.office.alerts(t, scope, 3)) // all cancelled
+	if d := <-got; d.Version != 3 || len(d.Alerts.Alerts) != 0 {
+		t.Errorf("after a replay it took version %d", d.Version)
+	}
+}
+
+func TestAClipInsideAnAlertOutlivesAPowerCutBeforeItWasPutAway(t *testing.T) {
+	w := newWorld(t)
+	b := w.enrol("daba-1", []playlist.Area{village})
+	a := flood("f")
+	clip, bytes := sound(300, 2)
+	a.Clip, a.Inline = &clip, bytes
+	d := must[link.Document](t)(link.Open(w.office.alerts(t, playlist.AreaScope(town), 1, a), w.office.trust))
+	if err := b.memory.Keep(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.c.Member(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if ok, _ := b.memory.HasClip(t.Context(), clip.ID); !ok {
+		t.Error("the clip is lost")
+	}
+}
+
+func TestReceiptsArriveExactlyOnceThoughTheBrokerGoesAway(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	b.memory.air("e1", 450)
+	w.run(b.c.Run)
+	eventually(t, "all are handed in", func() bool { return b.memory.unsent() == 0 })
+	port := w.port()
+	w.broker.Shutdown()
+	w.broker.WaitForShutdown()
+	b.memory.air("e1", 300)
+	b.memory.air("e2", 7)
+	b.c.Wake()
+	w.serve(port)
+	eventually(t, "the rest are handed in", func() bool { return b.memory.unsent() == 0 })
+	w.ledger.once(t, "daba-1", b.memory)
+	b.memory.air("e2", 1)
+	b.c.Wake()
+	eventually(t, "a word is enough", func() bool { return b.memory.unsent() == 0 })
+}
+
+func TestReceiptsThatTheCountyCannotKeepHoldUpNoOthers(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	b.memory.air("e1", 430)
+	rows := b.memory.out["e1"]
+	rows[0].Row.Clip = "no name for a clip"
+	rows[77].Row.LevelDB = math.Inf(-1) // JSON has no word for it
+	rows[78].Row.Output = ""
+	rows[250].Corrects = &link.Mark{Epoch: "e 0", Seq: 1}
+	rows[429].Row.Frames = -1
+	want := []string{"e1/1", "e1/78", "e1/79", "e1/251", "e1/430"}
+	w.run(b.c.Run)
+	eventually(t, "all else is handed in", func() bool { return b.memory.unsent() == 0 })
+	if got := b.memory.setAside(); !slices.Equal(got, want) {
+		t.Errorf("set aside: %v, want %v", got, want)
+	}
+	for _, r := range b.memory.aside {
+		if r.Why == "" {
+			t.Errorf("receipt %d is set aside without a word", r.Seq)
+		}
+	}
+	w.ledger.once(t, "daba-1", b.memory)
+	b.memory.air("e1", 3)
+	b.c.Wake()
+	eventually(t, "what follows too", func() bool { return b.memory.unsent() == 0 })
+	w.ledger.once(t, "daba-1", b.memory)
+	if got := b.memory.setAside(); !slices.Equal(got, want) {
+		t.Errorf("later set aside: %v, want %v", got, want)
+	}
+}
+
+func TestAReceiptTooLargeForAnEnvelopeHoldsUpNoOthers(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	b.memory.air("e1", 9)
+	noise := make([]byte, link.MaxEnvelope)
+	_, _ = rand.Read(noise)
+	b.memory.out["e1"][4].Row.Title = base64.StdEncoding.EncodeToString(noise)
+	w.run(b.c.Run)
+	eventually(t, "all else is handed in", func() bool { return b.memory.unsent() == 0 })
+	if got := b.memory.setAside(); !slices.Equal(got, []string{"e1/5"}) {
+		t.Errorf("set aside: %v", got)
+	}
+	w.ledger.once(t, "daba-1", b.memory)
+}
+
+func TestAQuestionThatDiedWithItsConnectionIsAskedAnew(t *testing.T) {
+	w := newWorld(t)
+	b := w.enrol("daba-1", []playlist.Area{village})
+	b.c.Pace.Answer = time.Hour
+	deaf := w.user(link.UserEdge)
+	asked := make(chan *nats.Msg, 8)
+	if _, err := deaf.ChanQueueSubscribe(link.SyncSubject("*"), "edge", asked); err != nil {
+		t.Fatal(err)
+	}
+	if err := deaf.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	w.run(b.c.Run)
+	<-asked
+	deaf.Close()
+	port := w.port()
+	w.broker.Shutdown()
+	w.broker.WaitForShutdown()
+	w.serve(port)
+	w.edge()
+	eventually(t, "it asks the next edge", func() bool { return w.ledger.syncs() > 0 })
+}
+
+func TestAQuestionThatDiedWithItsEdgeIsAskedOfAnother(t *testing.T) {
+	w := newWorld(t)
+	b := w.enrol("daba-1", []playlist.Area{village})
+	b.c.Pace.Answer = time.Hour
+	b.c.Pace.Repeat = func() time.Duration { return 10 * time.Millisecond }
+	deaf := w.user(link.UserEdge)
+	asked := make(chan *nats.Msg, 1<<16)
+	if _, err := deaf.ChanQueueSubscribe(link.SyncSubject("*"), "edge", asked); err != nil {
+		t.Fatal(err)
+	}
+	if err := deaf.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	w.run(b.c.Run)
+	// An answer to either will do.
+	if first, again := <-asked, <-asked; first.Reply != again.Reply || string(first.Data) != string(again.Data) {
+		t.Error("the second question is another")
+	}
+	w.edge()
+	deaf.Close()
+	eventually(t, "it asks the next edge, and goes on", func() bool { return w.ledger.syncs() > 2 })
+}
+
+func TestNobodyAtTheCountyIsKnownAtOnce(t *testing.T) {
+	w := newWorld(t)
+	b := w.enrol("daba-1", []playlist.Area{village})
+	b.c.Pace.Answer = time.Hour
+	b.c.Pace.Repeat = func() time.Duration { return time.Hour }
+	said := make(chan struct{}, 1)
+	again := b.c.Pace.Again
+	b.c.Pace.Again = func() time.Duration {
+		select {
+		case said <- struct{}{}:
+		default:
+		}
+		return again()
+	}
+	w.run(b.c.Run)
+	<-said
+	w.edge()
+	eventually(t, "it asks once somebody is there", func() bool { return w.ledger.syncs() > 0 })
+}
+
+func TestACountyRestoredFromYesterdayGetsEverythingBack(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	scope := playlist.AreaScope(town)
+	w.ledger.issue(t, w.office.manifest(t, scope, 7))
+	second := w.office.trust
+	second.Version = 2
+	w.ledger.issue(t, w.office.sealTrust(t, second, w.office.roots[0], w.office.roots[2]))
+	b.memory.air("e1", 500)
+	b.memory.air("e2", 30)
+	stop := w.run(b.c.Run)
+	eventually(t, "it is current", func() bool {
+		return b.memory.unsent() == 0 && b.memory.version(link.KindManifest, scope) == 7 && b.memory.version(link.KindTrust, "") == 2
+	})
+	stop()
+
+	// Yesterday: version 5, then another 7 than the controller's; 120 of 500 receipts.
+	l := w.ledger
+	l.mu.Lock()
+	l.trust = w.office.trust
+	l.docs, l.rows = map[string]link.Stored{}, map[string]int{}
+	l.marks = map[string]int64{"daba-1/e1": 120}
+	for i := range 120 {
+		l.rows[fmt.Sprintf("daba-1/e1/%d", i+1)] = 1
+	}
+	l.mu.Unlock()
+	l.issue(t, w.office.sealTrust(t, w.office.trust, w.office.roots[0], w.office.roots[1]))
+	w.issueMember(b)
+	l.issue(t, w.office.manifest(t, scope, 5))
+
+	c := w.restart(b)
+	w.run(c.Run)
+	eventually(t, "the county has its receipts again", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.marks["daba-1/e1"] == 500 && l.marks["daba-1/e2"] == 30
+	})
+	eventually(t, "the county has its documents again", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.trust.Version == 2 && l.docs[docKey(link.Have{Kind: link.KindManifest, Scope: scope})].Version == 7
+	})
+	if v := b.memory.version(link.KindManifest, scope); v != 7 {
+		t.Errorf("the controller went back to version %d", v)
+	}
+	l.once(t, "daba-1", b.memory)
+}
+
+func TestReceiptsPrunedOnBothSidesLeaveAGapThatIsNoted(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	b.memory.gone["e1"] = 40
+	b.memory.air("e1", 10)
+	b.memory.marks["e1"] = 45 // the county was restored from before it had any
+	w.run(b.c.Run)
+	eventually(t, "what is left is handed in", func() bool {
+		w.ledger.mu.Lock()
+		defer w.ledger.mu.Unlock()
+		return w.ledger.marks["daba-1/e1"] == 50 && w.ledger.lost == 40
+	})
+	eventually(t, "and acknowledged", func() bool { return b.memory.unsent() == 0 })
+	w.ledger.once(t, "daba-1", b.memory)
+}
+
+func TestAMoveTakesEffectWithoutARestart(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(otherTown), 4))
+	w.run(b.c.Run)
+	eventually(t, "it is there", func() bool { return w.ledger.syncs() >= 2 })
+	b.member.Version, b.member.Areas = 2, []playlist.Area{"320924101203"}
+	raw := w.issueMember(b)
+	pub := &link.Publisher{Conn: w.user(link.UserPublisher), Log: quiet()}
+	if err := pub.Publish(t.Context(), playlist.ControllerScope(b.id), link.KindMember, raw); err != nil {
+		t.Fatal(err)
+	}
+	scope := playlist.AreaScope(otherTown)
+	eventually(t, "it has the new town's manifest", func() bool { return b.memory.version(link.KindManifest, scope) == 4 })
+	n := w.ledger.syncs()
+	eventually(t, "it has subscribed anew", func() bool { return w.ledger.syncs() > n || w.ledger.syncs() >= 4 })
+	eventually(t, "pushes of the new town reach it", func() bool {
+		if err := pub.Publish(t.Context(), scope, link.KindAlerts, w.office.alerts(t, scope, 1, flood("x"))); err != nil {
+			t.Fatal(err)
+		}
+		return b.memory.version(link.KindAlerts, scope) == 1
+	})
+}
+
+func TestADisabledControllerIsRefusedAndAnUnknownOneToo(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	for _, c := range []struct {
+		name string
+		do   func(map[playlist.ControllerID]link.Registered, playlist.ControllerID)
+	}{
+		{"disabled", func(m map[playlist.ControllerID]link.Registered, id playlist.ControllerID) {
+			r := m[id]
+			r.Disabled = true
+			m[id] = r
+		}},
+		{"unknown", func(m map[playlist.ControllerID]link.Registered, id playlist.ControllerID) { delete(m, id) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := w.enrol(playlist.ControllerID(c.name), []playlist.Area{village})
+			w.ledger.mu.Lock()
+			c.do(w.ledger.members, b.id)
+			w.ledger.mu.Unlock()
+			w.ledger.issue(t, w.office.manifest(t, playlist.ControllerScope(b.id), 1))
+			b.memory.air("e1", 3)
+			tries := 0
+			b.c.Time = func(time.Time, time.Duration) { tries++ } // told by the refusal, which is signed too
+			stop := w.run(b.c.Run)
+			refused := make(chan bool, 1)
+			nc := must[*nats.Conn](t)(w.login(b, b.key))
+			defer nc.Close()
+			e := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: b.id, Epoch: "e1", Nonce: "n", Receipts: b.memory.out["e1"]}, b.key))
+			m, err := nc.Request(link.ReceiptSubject(b.id), e.Bytes(), 5*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := must[link.Stamp](t)(link.OpenStamp(m.Data, w.office.trust, b.id, "n"))
+			refused <- s.Refused == c.name
+			if !<-refused {
+				t.Errorf("refused as %q", s.Refused)
+			}
+			stop()
+			if b.memory.unsent() != 3 || b.memory.version(link.KindManifest, playlist.ControllerScope(b.id)) != 0 {
+				t.Error("it was served all the same")
+			}
+			w.ledger.mu.Lock()
+			defer w.ledger.mu.Unlock()
+			if w.ledger.marks[string(b.id)+"/e1"] != 0 {
+				t.Error("its receipts were stored")
+			}
+		})
+	}
+}
+
+func TestRunEndsOnlyWithItsContextOrWithoutEnrolment(t *testing.T) {
+	c := &link.Controller{Key: link.NewKey(), Store: newMemory(), Log: quiet()}
+	if err := c.Run(context.Background()); !errors.Is(err, link.ErrNoTrust) {
+		t.Errorf("Run = %v", err)
+	}
+}
+
+func TestReconnectWaitsLongerAndNeverGivesUp(t *testing.T) {
+	if d := link.Reconnect(1); d != time.Second {
+		t.Errorf("first after %v", d)
+	}
+	tops := []time.Duration{30 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute, 5 * time.Minute}
+	for i, top := range tops {
+		longest := time.Duration(0)
+		for range 2000 {
+			d := link.Reconnect(i + 2)
+			if d < 0 || d >= top {
+				t.Fatalf("attempt %d after %v", i+2, d)
+			}
+			longest = max(longest, d)
+		}
+		if longest < top*3/4 {
+			t.Errorf("attempt %d: no longer than %v of %v", i+2, longest, top)
+		}
+	}
+	if d := link.Reconnect(100000); d >= 5*time.Minute {
+		t.Errorf("attempt 100000 after %v", d)
+	}
+}
+
+// A box that begins in 1970 must get through to learn what time it is.
+func TestAControllerWithoutTheTimeConnectsAndOneWithTheWrongTimeDoesNot(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	for _, c := range []struct {
+		name    string
+		clock   playlist.ClockState
+		servers []string
+		ca      string
+		want    bool
+	}{
+		{"untrusted", playlist.ClockUntrusted, nil, "", true},
+		{"trusted, and wrong", playlist.ClockTrusted, nil, "", false},
+		{"untrusted, and another CA", playlist.ClockUntrusted, nil, newWorld(t).ca, false},
+		{"untrusted, and another host", playlist.ClockUntrusted, []string{strings.Replace(w.url, "127.0.0.1", "localhost", 1)}, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := w.enrol("daba-1", []playlist.Area{village})
+			m := b.member
+			if c.servers != nil {
+				m.Servers = c.servers
+			}
+			if c.ca != "" {
+				m.CA = c.ca
+			}
+			conf := must[*tls.Config](t)(link.MemberTLS(m, func() time.Time { return time.Unix(300, 0) },
+				func() bool { return c.clock != playlist.ClockUntrusted }))
+			conn, err := nats.Connect(m.Servers[0], nats.Secure(conf), nats.UserJWT(func() (string, error) { return m.JWT, nil }, link.LoginSigner(b.key)))
+			if conn != nil {
+				conn.Close()
+			}
+			if (err == nil) != c.want {
+				t.Errorf("connected: %v", err)
+			}
+		})
+	}
+	b := w.enrol("daba-2", []playlist.Area{village})
+	b.c.Now, b.c.Clock = func() time.Time { return time.Unix(300, 0) }, func() playlist.ClockState { return playlist.ClockUntrusted }
+	told := make(chan time.Time, 8)
+	b.c.Time = func(at time.Time, _ time.Duration) {
+		select {
+		case told <- at:
+		default:
+		}
+	}
+	w.run(b.c.Run)
+	if at := <-told; time.Since(at) > time.Minute {
+		t.Errorf("it learnt that it is %v", at)
+	}
+}
+
+// The county sees batches in any order, twice and at once, through two edges.
+func TestBatchesDoubledAndReorderedAreStoredOnce(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	b.memory.air("e1", 100)
+	nc := must[*nats.Conn](t)(w.login(b, b.key))
+	defer nc.Close()
+	send := func(from, to int64) link.Stamp {
+		e := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: b.id, Epoch: "e1", Nonce: "n", Receipts: b.memory.out["e1"][from-1 : to]}, b.key))
+		m, err := nc.Request(link.ReceiptSubject(b.id), e.Bytes(), 5*time.Second)
+		if err != nil {
+			t.Error(err)
+			return link.Stamp{}
+		}
+		return must[link.Stamp](t)(link.OpenStamp(m.Data, w.office.trust, b.id, "n"))
+	}
+	for _, c := range []struct {
+		from, to, mark int64
+		refused        string
+	}{
+		{1, 10, 10, ""}, {1, 10, 10, ""}, {21, 30, 10, "gap"}, {11, 20, 20, ""}, {5, 25, 25, ""}, {1, 3, 25, ""}, {26, 26, 26, ""}, {50, 60, 26, "gap"},
+	} {
+		s := send(c.from, c.to)
+		if s.Refused != c.refused || len(s.Marks) != 1 || s.Marks[0].Seq != c.mark {
+			t.Errorf("%d to %d: %+v", c.from, c.to, s)
+		}
+	}
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() {
+			for n := int64(27); n <= 91; n += 8 {
+				send(n, n+9)
+				if i%2 == 0 {
+					send(max(1, n-20), n)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	b.memory.marks["e1"] = 26
+	w.run(b.c.Run) // whatever was missed, its own code puts right
+	eventually(t, "all are there", func() bool { return b.memory.unsent() == 0 })
+	w.ledger.once(t, b.id, b.memory)
+}

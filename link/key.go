@@ -1,0 +1,208 @@
+package link
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nats-io/nkeys"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// AlgEd25519 is the one algorithm there is today. Each key names its own, so
+// that SM2 keys can stand beside these.
+const AlgEd25519 = "ed25519"
+
+// KeyID names a public key: 32 hex digits of the SHA-256 of its text form.
+type KeyID string
+
+// PublicKey is a key that verifies. Its text form, in JSON too, is
+// "ed25519:" and the key in base64.
+type PublicKey struct {
+	Algorithm string
+	Key       []byte
+}
+
+// ParsePublicKey reads the text form.
+func ParsePublicKey(s string) (PublicKey, error) {
+	alg, text, _ := strings.Cut(s, ":")
+	key, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || alg != AlgEd25519 || len(key) != ed25519.PublicKeySize {
+		return PublicKey{}, fault{playlist.ErrInvalid, say.M("link.no_public_key", s)}
+	}
+	return PublicKey{alg, key}, nil
+}
+
+func (k PublicKey) String() string {
+	return k.Algorithm + ":" + base64.StdEncoding.EncodeToString(k.Key)
+}
+
+// MarshalText writes the text form.
+func (k PublicKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads the text form.
+func (k *PublicKey) UnmarshalText(b []byte) error {
+	p, err := ParsePublicKey(string(b))
+	*k = p
+	return err
+}
+
+func (k PublicKey) hash() [32]byte { return sha256.Sum256([]byte(k.String())) }
+
+// ID names the key.
+func (k PublicKey) ID() KeyID {
+	h := k.hash()
+	return KeyID(hex.EncodeToString(h[:16]))
+}
+
+// Fingerprint is the ID in groups that people can compare over the telephone.
+func (k PublicKey) Fingerprint() string { return grouped(string(k.ID())) }
+
+// grouped puts a blank after every four.
+func grouped(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && i%4 == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Equal reports whether both are the same key.
+func (k PublicKey) Equal(o PublicKey) bool {
+	return k.Algorithm == o.Algorithm && bytes.Equal(k.Key, o.Key)
+}
+
+// Verify reports whether sig is the key's signature of msg.
+func (k PublicKey) Verify(msg, sig []byte) bool {
+	return k.Algorithm == AlgEd25519 && len(k.Key) == ed25519.PublicKeySize && ed25519.Verify(k.Key, msg, sig)
+}
+
+// Signer signs. A [Key] does; a smart card or an SM2 key would fit as well.
+type Signer interface {
+	Public() PublicKey
+	Sign(msg []byte) ([]byte, error)
+}
+
+// Key is a private key that lies in a file.
+type Key struct{ seed []byte }
+
+// NewKey makes a key.
+func NewKey() *Key {
+	seed := make([]byte, ed25519.SeedSize)
+	_, _ = rand.Read(seed) // it never fails
+	return &Key{seed}
+}
+
+// Public is the half to show around.
+func (k *Key) Public() PublicKey {
+	return PublicKey{AlgEd25519, ed25519.NewKeyFromSeed(k.seed).Public().(ed25519.PublicKey)}
+}
+
+// Sign signs a message.
+func (k *Key) Sign(msg []byte) ([]byte, error) {
+	return ed25519.Sign(ed25519.NewKeyFromSeed(k.seed), msg), nil
+}
+
+// broker is the key by which the broker knows the controller. It is another
+// than the one that signs: the broker chooses what its users sign to log in,
+// and must not be able to choose a batch of receipts.
+func (k *Key) broker() nkeys.KeyPair {
+	seed, err := hkdf.Key(sha256.New, k.seed, nil, "dalaba broker login", ed25519.SeedSize)
+	if err != nil {
+		panic(err)
+	}
+	text, err := nkeys.EncodeSeed(nkeys.PrefixByteUser, seed)
+	if err != nil {
+		panic(err)
+	}
+	pair, err := nkeys.FromSeed(text)
+	if err != nil {
+		panic(err)
+	}
+	return pair
+}
+
+// BrokerUser is the name of the key's broker login, an nkey beginning with U.
+func (k *Key) BrokerUser() string {
+	name, err := k.broker().PublicKey()
+	if err != nil {
+		panic(err)
+	}
+	return name
+}
+
+type keyFile struct {
+	Algorithm string    `json:"algorithm"`
+	Public    PublicKey `json:"public"`
+	Seed      []byte    `json:"seed"`
+}
+
+// WriteKey keeps a key in a file of its own that only its owner may read. A
+// file that is there already is never replaced.
+func WriteKey(path string, k *Key) error {
+	text, err := json.MarshalIndent(keyFile{AlgEd25519, k.Public(), k.seed}, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes a name just given in a folder outlast a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// ReadKey reads a key that [WriteKey] kept. A file that others may read is
+// refused: whoever read it can sign.
+func ReadKey(path string) (*Key, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if fi.Mode().Perm()&0o077 != 0 {
+		return nil, fault{playlist.ErrInvalid, say.M("link.key_open", path, path)}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var f keyFile
+	if err := strict(text, &f); err != nil || f.Algorithm != AlgEd25519 || len(f.Seed) != ed25519.SeedSize {
+		return nil, fault{playlist.ErrInvalid, say.M("link.no_key", path)}
+	}
+	k := &Key{f.Seed}
+	if !k.Public().Equal(f.Public) {
+		return nil, fmt.Errorf("%w: the halves differ", fault{playlist.ErrInvalid, say.M("link.no_key", path)})
+	}
+	return k, nil
+}

@@ -1,0 +1,606 @@
+package link_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"dalaba/link"
+	"dalaba/playlist"
+)
+
+const (
+	village   = playlist.Area("320924100201")
+	town      = playlist.Area("320924100000")
+	otherTown = playlist.Area("320924101000")
+	county    = playlist.Area("320924000000")
+)
+
+func quiet() *slog.Logger {
+	if os.Getenv("LOUD") != "" {
+		return slog.Default()
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// eventually asks until the answer is yes; the sockets under it are real.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("in vain: %s", what)
+}
+
+// office is who signs for a county.
+type office struct {
+	roots                                []*link.Key
+	playlist, alert, fleet, edge, update *link.Key
+	trust                                link.Trust
+}
+
+func newOffice() *office {
+	o := &office{
+		roots:    []*link.Key{link.NewKey(), link.NewKey(), link.NewKey()},
+		playlist: link.NewKey(), alert: link.NewKey(), fleet: link.NewKey(), edge: link.NewKey(), update: link.NewKey(),
+	}
+	o.trust = link.Trust{Version: 1, Issued: time.Now().UTC()}
+	o.trust.Grant(link.RoleRoot, 2, o.roots[0].Public(), o.roots[1].Public(), o.roots[2].Public())
+	o.trust.Grant(link.RolePlaylist, 1, o.playlist.Public())
+	o.trust.Grant(link.RoleAlert, 1, o.alert.Public())
+	o.trust.Grant(link.RoleFleet, 1, o.fleet.Public())
+	o.trust.Grant(link.RoleEdge, 1, o.edge.Public())
+	o.trust.Grant(link.RoleUpdate, 1, o.update.Public())
+	return o
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func (o *office) sealTrust(t testing.TB, tr link.Trust, by ...link.Signer) []byte {
+	t.Helper()
+	return must[link.Envelope](t)(link.SealTrust(tr, by...)).Bytes()
+}
+
+func sound(n int, seed byte) (playlist.Clip, []byte) {
+	b := bytes.Repeat([]byte{0xff, 0xfb, seed, byte(n)}, n/4+1)[:n]
+	h := sha256.Sum256(b)
+	return playlist.Clip{ID: playlist.ClipID(hex.EncodeToString(h[:])), Title: "第1期 发烧先别慌", Frames: 48000, Size: int64(n)}, b
+}
+
+func (o *office) manifest(t testing.TB, scope playlist.Scope, version int64, clips ...playlist.Clip) []byte {
+	t.Helper()
+	m := playlist.Manifest{Scope: scope, Version: version, Issued: time.Now().UTC(), Playlists: []playlist.Playlist{}, Slots: []playlist.Slot{}, Clips: clips}
+	if m.Clips == nil {
+		m.Clips = []playlist.Clip{}
+	}
+	return must[link.Envelope](t)(link.SealManifest(m, o.playlist)).Bytes()
+}
+
+func (o *office) alerts(t testing.TB, scope playlist.Scope, version int64, some ...link.AlertInForce) []byte {
+	t.Helper()
+	s := link.AlertsState{Scope: scope, Version: version, Issued: time.Now().UTC(), Alerts: some}
+	return must[link.Envelope](t)(link.SealAlerts(s, o.alert)).Bytes()
+}
+
+func flood(id string) link.AlertInForce {
+	return link.AlertInForce{Order: true, Received: time.Now().UTC(), Alert: playlist.Alert{
+		ID: playlist.AlertID(id), Format: "hand", Sender: "滨海县应急广播中心", Sent: time.Now().UTC(),
+		Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed, Areas: []playlist.Area{town},
+		Texts: []playlist.AlertText{{Language: "zh-CN", Text: "洪水预警"}},
+	}}
+}
+
+// memory is a controller's store.
+type memory struct {
+	mu      sync.Mutex
+	docs    map[string]link.Stored
+	clips   map[playlist.ClipID][]byte
+	out     map[string][]link.Receipt // by epoch
+	epochs  []string
+	marks   map[string]int64
+	gone    map[string]int64
+	aside   []link.Refused
+	events  []link.Event
+	eventAt int64
+	kept    []link.Document
+	voided  []link.Have
+}
+
+func newMemory() *memory {
+	return &memory{docs: map[string]link.Stored{}, clips: map[playlist.ClipID][]byte{}, out: map[string][]link.Receipt{},
+		marks: map[string]int64{}, gone: map[string]int64{}}
+}
+
+func docKey(h link.Have) string { return string(h.Kind) + " " + string(h.Scope) }
+
+func (m *memory) Documents(context.Context) ([]link.Stored, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []link.Stored
+	for _, d := range m.docs {
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+func (m *memory) Keep(_ context.Context, d link.Document) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, v := range d.Voids {
+		delete(m.docs, docKey(v))
+		m.voided = append(m.voided, v)
+	}
+	m.docs[docKey(d.Have)] = link.Stored{Have: d.Have, Raw: d.Raw}
+	m.kept = append(m.kept, d)
+	return nil
+}
+
+func (m *memory) version(k link.Kind, s playlist.Scope) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.docs[docKey(link.Have{Kind: k, Scope: s})].Version
+}
+
+func (m *memory) air(epoch string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !slices.Contains(m.epochs, epoch) {
+		m.epochs = append(m.epochs, epoch)
+	}
+	for range n {
+		seq := m.gone[epoch] + int64(len(m.out[epoch])) + 1
+		m.out[epoch] = append(m.out[epoch], link.Receipt{Row: playlist.Row{
+			Airing: playlist.AiringID(fmt.Sprintf("早间@%d", seq)), Output: "村口", Item: 1, Part: 1, Outcome: playlist.Complete, Seq: seq}})
+	}
+}
+
+func (m *memory) Outbox(_ context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, e := range m.epochs {
+		from := m.marks[e]
+		if j := slices.Index(m.epochs, after.Epoch); j > i {
+			continue
+		} else if j == i {
+			from = max(from, after.Seq)
+		}
+		rows := m.out[e][min(int64(len(m.out[e])), max(0, from-m.gone[e])):]
+		if len(rows) > 0 {
+			return e, m.gone[e], slices.Clone(rows[:min(limit, len(rows))]), nil
+		}
+	}
+	return "", 0, nil, nil
+}
+
+func (m *memory) Marks(context.Context) ([]link.Mark, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []link.Mark
+	for _, e := range m.epochs {
+		all = append(all, link.Mark{Epoch: e, Seq: m.marks[e]})
+	}
+	return all, nil
+}
+
+func (m *memory) SetMark(_ context.Context, k link.Mark) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.marks[k.Epoch] = k.Seq
+	return nil
+}
+
+func (m *memory) SetAside(_ context.Context, r link.Refused) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r.Seq <= m.marks[r.Epoch] {
+		return fmt.Errorf("receipt %d is set aside after the mark has passed it", r.Seq)
+	}
+	m.aside = append(m.aside, r)
+	return nil
+}
+
+// setAside are the receipts set aside, in order.
+func (m *memory) setAside() (all []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.aside {
+		all = append(all, fmt.Sprintf("%s/%d", r.Epoch, r.Seq))
+	}
+	return all
+}
+
+func (m *memory) unsent() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var n int64
+	for _, e := range m.epochs {
+		n += max(0, m.gone[e]+int64(len(m.out[e]))-max(m.marks[e], m.gone[e]))
+	}
+	return n
+}
+
+func (m *memory) Events(_ context.Context, limit int) ([]link.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var some []link.Event
+	for _, e := range m.events {
+		if e.ID > m.eventAt && len(some) < limit {
+			some = append(some, e)
+		}
+	}
+	return some, nil
+}
+
+func (m *memory) EventsSent(_ context.Context, id int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.eventAt = id
+	return nil
+}
+
+func (m *memory) HasClip(_ context.Context, id playlist.ClipID) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.clips[id]
+	return ok, nil
+}
+
+func (m *memory) PutClip(_ context.Context, c playlist.Clip, src io.Reader) error {
+	b, err := io.ReadAll(src)
+	if h := sha256.Sum256(b); err == nil && hex.EncodeToString(h[:]) != string(c.ID) {
+		err = errors.New("wrong bytes put away")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil {
+		m.clips[c.ID] = b
+	}
+	return err
+}
+
+// ledger is a county's store.
+type ledger struct {
+	mu        sync.Mutex
+	trust     link.Trust
+	members   map[playlist.ControllerID]link.Registered
+	docs      map[string]link.Stored
+	marks     map[string]int64
+	rows      map[string]int // controller/epoch/seq: times stored
+	lost      int64
+	seen      []link.Seen
+	recovered []link.Document
+	commits   int
+	fail      error
+}
+
+func newLedger(tr link.Trust) *ledger {
+	return &ledger{trust: tr, members: map[playlist.ControllerID]link.Registered{}, docs: map[string]link.Stored{},
+		marks: map[string]int64{}, rows: map[string]int{}}
+}
+
+func (l *ledger) Registered(_ context.Context, id playlist.ControllerID) (link.Registered, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.members[id]
+	if !ok {
+		return r, link.ErrUnknown
+	}
+	return r, l.fail
+}
+
+func (l *ledger) Trust(context.Context) (link.Trust, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trust, nil
+}
+
+func (l *ledger) Versions(_ context.Context, who playlist.Follower) ([]link.Have, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []link.Have
+	for _, d := range l.docs {
+		if d.Kind == link.KindTrust || who.Follows(d.Scope) {
+			all = append(all, d.Have)
+		}
+	}
+	return all, nil
+}
+
+func (l *ledger) Envelope(_ context.Context, h link.Have) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.docs[docKey(h)].Raw, nil
+}
+
+func (l *ledger) issue(t testing.TB, raw []byte) link.Document {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := must[link.Document](t)(link.Open(raw, l.trust))
+	if d.Trust != nil {
+		l.trust = *d.Trust
+	}
+	l.docs[docKey(d.Have)] = link.Stored{Have: d.Have, Raw: raw}
+	return d
+}
+
+func (l *ledger) Seen(_ context.Context, s link.Seen) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = append(l.seen, s)
+	return nil
+}
+
+func (l *ledger) syncs() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.seen)
+}
+
+func (l *ledger) Marks(_ context.Context, id playlist.ControllerID, epochs []string) ([]link.Mark, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []link.Mark
+	for _, e := range epochs {
+		all = append(all, link.Mark{Epoch: e, Seq: l.marks[string(id)+"/"+e]})
+	}
+	return all, nil
+}
+
+func (l *ledger) Commit(_ context.Context, b link.Batch) (link.Mark, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := string(b.Controller) + "/" + b.Epoch
+	rest, next, lost, err := b.After(l.marks[key])
+	if err != nil {
+		return link.Mark{Epoch: b.Epoch, Seq: l.marks[key]}, err
+	}
+	for _, r := range rest {
+		if r.Wrong != nil {
+			continue
+		}
+		l.rows[fmt.Sprintf("%s/%d", key, r.Row.Seq)]++
+	}
+	l.marks[key] = next
+	l.lost += lost
+	l.commits++
+	return link.Mark{Epoch: b.Epoch, Seq: next}, nil
+}
+
+func (l *ledger) Recover(_ context.Context, d link.Document) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.recovered = append(l.recovered, d)
+	if d.Trust != nil {
+		l.trust = *d.Trust
+	}
+	l.docs[docKey(d.Have)] = link.Stored{Have: d.Have, Raw: d.Raw}
+	return nil
+}
+
+// once fails unless every receipt of the store is in the county exactly once,
+// or set aside.
+func (l *ledger) once(t *testing.T, id playlist.ControllerID, m *memory) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, aside := 0, m.setAside()
+	for e, rows := range m.out {
+		for _, r := range rows {
+			if slices.Contains(aside, fmt.Sprintf("%s/%d", e, r.Row.Seq)) {
+				continue
+			}
+			n++
+			if got := l.rows[fmt.Sprintf("%s/%s/%d", id, e, r.Row.Seq)]; got != 1 {
+				t.Errorf("receipt %s/%d is there %d times", e, r.Row.Seq, got)
+			}
+		}
+	}
+	if n != len(l.rows) {
+		t.Errorf("%d receipts made, the county has %d", n, len(l.rows))
+	}
+}
+
+// world is a county with its broker.
+type world struct {
+	t         *testing.T
+	office    *office
+	authority *link.Authority
+	ca        string
+	cert, key string
+	broker    *server.Server
+	dir       string
+	url       string
+	ledger    *ledger
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, office: newOffice(), authority: must[*link.Authority](t)(link.NewAuthority("滨海县")), dir: t.TempDir()}
+	w.certificates()
+	w.ledger = newLedger(w.office.trust)
+	w.ledger.issue(t, w.office.sealTrust(t, w.office.trust, w.office.roots[0], w.office.roots[1]))
+	w.serve(-1)
+	t.Cleanup(func() { w.broker.Shutdown(); w.broker.WaitForShutdown() })
+	return w
+}
+
+func (w *world) certificates() {
+	t := w.t
+	caKey := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "县平台"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign}
+	caDER := must[[]byte](t)(x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey))
+	leafKey := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	leafDER := must[[]byte](t)(x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey))
+	keyDER := must[[]byte](t)(x509.MarshalPKCS8PrivateKey(leafKey))
+	w.ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}))
+	w.cert, w.key = filepath.Join(w.dir, "cert.pem"), filepath.Join(w.dir, "key.pem")
+	for path, block := range map[string]*pem.Block{w.cert: {Type: "CERTIFICATE", Bytes: leafDER}, w.key: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// serve starts the broker from the text of its config.
+func (w *world) serve(port int) {
+	t := w.t
+	t.Helper()
+	text := must[string](t)(link.Broker{Name: "county", Host: "127.0.0.1", Port: port, Cert: w.cert, Key: w.key,
+		Dir: filepath.Join(w.dir, "accounts"), Operator: w.authority.Operator, System: w.authority.System, Account: w.authority.Account}.Config())
+	opts := &server.Options{}
+	if err := opts.ProcessConfigString(text); err != nil {
+		t.Fatal(err)
+	}
+	opts.NoSigs, opts.NoLog = true, true
+	w.broker = must[*server.Server](t)(server.NewServer(opts))
+	go w.broker.Start()
+	if !w.broker.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the broker does not start")
+	}
+	w.url = "tls://" + w.broker.Addr().String()
+}
+
+func (w *world) port() int { return w.broker.Addr().(*net.TCPAddr).Port }
+
+// user connects one of the county's own programs.
+func (w *world) user(name string) *nats.Conn {
+	w.t.Helper()
+	nc := must[*nats.Conn](w.t)(link.Dial(name, []string{w.url}, w.ca, must[[]byte](w.t)(w.authority.Creds(name)),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})))
+	w.t.Cleanup(nc.Close)
+	eventually(w.t, name+" connects", nc.IsConnected)
+	return nc
+}
+
+// edge runs an edge until the test ends.
+func (w *world) edge() {
+	w.t.Helper()
+	nc := w.user(link.UserEdge)
+	e := &link.Edge{Conn: nc, Store: w.ledger, Key: w.office.edge, Log: quiet()}
+	w.run(e.Run)
+	w.flushed(nc)
+}
+
+func (w *world) flushed(nc *nats.Conn) {
+	w.t.Helper()
+	eventually(w.t, "the edge listens", func() bool { return nc.NumSubscriptions() == 2 })
+	if err := nc.Flush(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// run gives a part its own life, which ends with the test or with stop.
+func (w *world) run(part func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- part(ctx) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; err != nil {
+				w.t.Errorf("Run: %v", err)
+			}
+		})
+	}
+	w.t.Cleanup(stop)
+	return stop
+}
+
+// box is a controller.
+type box struct {
+	id     playlist.ControllerID
+	key    *link.Key
+	member link.Member
+	memory *memory
+	c      *link.Controller
+}
+
+// enrol makes a controller that is known to the county and knows it.
+func (w *world) enrol(id playlist.ControllerID, areas []playlist.Area, groups ...string) *box {
+	w.t.Helper()
+	b := &box{id: id, key: link.NewKey(), memory: newMemory()}
+	b.member = link.Member{Controller: id, Version: 1, Issued: time.Now().UTC(), Areas: areas, Groups: groups, Servers: []string{w.url}, CA: w.ca}
+	w.issueMember(b)
+	ctx := context.Background()
+	docs := w.ledger.docs
+	tr := docs[docKey(link.Have{Kind: link.KindTrust})]
+	me := docs[docKey(link.Have{Kind: link.KindMember, Scope: playlist.ControllerScope(id)})]
+	trust := must[link.Trust](w.t)(link.AcceptTrust(tr.Raw, nil))
+	member := must[link.Document](w.t)(link.Open(me.Raw, trust))
+	if err := link.Adopt(ctx, b.memory, link.Enrolled{Trust: link.Document{Have: tr.Have, Raw: tr.Raw, Trust: &trust}, Member: member}); err != nil {
+		w.t.Fatal(err)
+	}
+	b.c = &link.Controller{Key: b.key, Store: b.memory, Log: quiet(), Boot: "boot-1",
+		Health: func(context.Context) link.Health { return link.Health{Program: "test", Store: "ok"} },
+		Clock:  func() playlist.ClockState { return playlist.ClockTrusted },
+		Mono:   func() time.Duration { return time.Hour },
+		Pace: link.Pace{
+			Again: func() time.Duration { return 20 * time.Millisecond }, Every: func() time.Duration { return 250 * time.Millisecond },
+			Wake: time.Millisecond, Told: func() time.Duration { return time.Millisecond }, Answer: 2 * time.Second, Reconnect: func(int) time.Duration { return 20 * time.Millisecond },
+		}}
+	return b
+}
+
+// issueMember signs who the controller is now, with a login made for it.
+func (w *world) issueMember(b *box) []byte {
+	w.t.Helper()
+	b.member.JWT = must[string](w.t)(w.authority.Controller(b.member.Follower(), b.key.BrokerUser(), time.Now().Add(time.Hour)))
+	raw := must[link.Envelope](w.t)(link.SealMember(b.member, w.office.fleet)).Bytes()
+	w.ledger.issue(w.t, raw)
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	w.ledger.members[b.id] = link.Registered{Key: b.key.Public(), Follower: b.member.Follower()}
+	return raw
+}
+
+// login connects with a controller's JWT and any key, past the link's code.
+func (w *world) login(b *box, key *link.Key, more ...nats.Option) (*nats.Conn, error) {
+	conf := must[*tls.Config](w.t)(link.TLS(w.ca))
+	return nats.Connect(w.url, append([]nats.Option{nats.Secure(conf), nats.NoReconnect(), nats.CustomInboxPrefix(link.InboxPrefix(b.id)),
+		nats.UserJWT(func() (string, error) { return b.member.JWT, nil }, link.LoginSigner(key))}, more...)...)
+}
+
+// restart is the same controller after its program was started again.
+func (w *world) restart(b *box) *link.Controller {
+	c := b.c
+	b.c = &link.Controller{Key: c.Key, Store: c.Store, Log: c.Log, Boot: c.Boot, Health: c.Health, Clock: c.Clock, Mono: c.Mono, Pace: c.Pace}
+	return b.c
+}
