@@ -1,0 +1,713 @@
+package county_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dalaba/alert"
+	"dalaba/county"
+	"dalaba/county/store"
+	"dalaba/link"
+	"dalaba/playlist"
+)
+
+// holds reports whether a controller's latest state has an alert, with a clip
+// or without.
+func (b *box) holds(id playlist.AlertID) (clip, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a, ok := b.alerts[id]
+	return a.Clip != nil, ok
+}
+
+// sounded hands in the rows of an alert: the tone, and a pass.
+func (b *box) sounded(id playlist.AlertID, output string, residents int, o playlist.Outcome) {
+	now := time.Now().UTC().Truncate(time.Second)
+	r := playlist.Row{
+		Airing: playlist.AlertAiringID(id), Alert: id, Output: output, Item: 1, Part: 1, Due: now, Started: now, Ended: now.Add(time.Second),
+		Frames: 48000, OfFrames: 48000, Residents: residents, Area: village, Outcome: playlist.Complete, Clock: playlist.ClockTrusted, Used: playlist.UsedTone,
+	}
+	say := r
+	say.Part, say.Used, say.Outcome = 2, playlist.UsedClip, o
+	b.aired(r, say)
+}
+
+func (w *world) state(t *testing.T, id playlist.AlertID) playlist.AlertState {
+	t.Helper()
+	a, err := w.Store.Alert(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.State
+}
+
+func course(t *testing.T) []byte {
+	t.Helper()
+	return must[[]byte](t)(os.ReadFile(filepath.Join("..", "data", "course", "testdata", "clip1.mp3")))
+}
+
+func TestAnAlertByHandFromOrderToAccount(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420), speaker("村东", village, 80))
+	far := w.enrol(t, other, nil, speaker("村西", other, 60))
+	eventually(t, "both are seen", func() bool { return online(t, w, b.id) && online(t, w, far.id) })
+	h := county.ByHand{Text: "洪水预警", Level: playlist.AlertRed, Scopes: []playlist.Scope{playlist.AreaScope(townArea)}, Audio: course(t), AudioName: "a.mp3", Passes: 2}
+
+	var v county.Verdict
+	w.call(t, "POST", "/api/alerts", url.Values{"dry": {"1"}}, h, &v)
+	if v.State != playlist.AlertWaiting || v.Reaches.Controllers != 1 || v.Reaches.Residents != 500 {
+		t.Errorf("dry run: %+v", v)
+	}
+	if all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10)); len(all) != 0 {
+		t.Fatal("a dry run was kept")
+	}
+	if s := w.call(t, "POST", "/api/alerts", nil, h, &v); s != http.StatusOK {
+		t.Fatalf("not taken: %d", s)
+	}
+	eventually(t, "order and clip arrive", func() bool { clip, ok := b.holds(v.ID); return ok && clip })
+	b.mu.Lock()
+	first := b.states[0]
+	b.mu.Unlock()
+	if len(first.Alerts) != 1 || !first.Alerts[0].Order || first.Alerts[0].Clip != nil || first.Alerts[0].Alert.NotAfter.IsZero() {
+		t.Errorf("the order does not travel ahead of its sound: %+v", first.Alerts)
+	}
+	if _, ok := far.holds(v.ID); ok {
+		t.Error("it went to another town")
+	}
+
+	account := func() (a county.AlertAccount) {
+		w.call(t, "GET", "/api/account", url.Values{"id": {string(v.ID)}}, nil, &a)
+		return a
+	}
+	eventually(t, "it is delivered", func() bool { return account().Controllers.Delivered == 1 })
+	if a := account(); len(a.Silent) != 1 || a.CoverageRate.Numerator != 0 || a.CoverageRate.Denominator != 500 || a.CoverageRate.Unknown != 2 {
+		t.Errorf("before it sounded: %+v", a)
+	}
+	b.sounded(v.ID, "村口", 420, playlist.Complete)
+	eventually(t, "it is airing", func() bool { return w.state(t, v.ID) == playlist.AlertAiring })
+	a := account()
+	if a.Residents != (county.Ladder{Targeted: 500, Online: 500, Delivered: 500, Started: 420, Completed: 420}) ||
+		a.Outputs != (county.Ladder{Targeted: 2, Online: 2, Delivered: 2, Started: 1, Completed: 1}) ||
+		a.Controllers.Completed != 0 || a.CoverageRate.Unknown != 1 || a.ResBrdStat != [4]int{1, 1, 0, 1} || len(a.Silent) != 0 {
+		t.Errorf("account %+v", a)
+	}
+	if rep := must[county.ReachReport](t)(w.Reach(t.Context(), store.ReachQuery{By: store.ByDay})); rep.Total.Planned != 0 {
+		t.Errorf("an alert counts among the lessons: %+v", rep.Total)
+	}
+
+	if s := w.call(t, "POST", "/api/cancel", url.Values{"id": {string(v.ID)}}, nil, nil); s != http.StatusOK {
+		t.Fatalf("not cancelled: %d", s)
+	}
+	eventually(t, "it is called off", func() bool { _, ok := b.holds(v.ID); return !ok })
+	if s := w.state(t, v.ID); s != playlist.AlertCancelled {
+		t.Errorf("state %s", s)
+	}
+}
+
+func TestAnAlertOfWordsIsSpoken(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	if err := w.Ingest.Ready(); err != nil {
+		t.Skip(err)
+	}
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{
+		Text: "请立即撤离", Level: playlist.AlertOrange, Scopes: []playlist.Scope{playlist.ControllerScope(b.id)},
+	}, false))
+	eventually(t, "the words arrive as a clip", func() bool { clip, _ := b.holds(v.ID); return clip })
+	a := must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID))
+	if !a.Detail.Spoken || a.Detail.Clip.Frames < playlist.Rate/2 {
+		t.Errorf("%+v", a.Detail)
+	}
+}
+
+func TestAnAlertEndsWithItsTime(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		outcome playlist.Outcome
+		want    playlist.AlertState
+	}{
+		{"heard in full", playlist.Complete, playlist.AlertDone},
+		{"heard in part", playlist.Partial, playlist.AlertPartial},
+		{"not heard", "", playlist.AlertFailed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, t.TempDir(), nil)
+			b := w.enrol(t, village, nil, speaker("村口", village, 420))
+			eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+			v := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{
+				Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3",
+			}, false))
+			eventually(t, "it arrives", func() bool { _, ok := b.holds(v.ID); return ok })
+			if c.outcome != "" {
+				b.sounded(v.ID, "村口", 420, c.outcome)
+				eventually(t, "its rows are in", func() bool { return b.unsent() == 0 })
+			}
+			w.shift.Store(int64(2 * time.Hour))
+			eventually(t, "it is over", func() bool { return w.state(t, v.ID) == c.want })
+			eventually(t, "it is taken back", func() bool { _, ok := b.holds(v.ID); return !ok })
+		})
+	}
+}
+
+// ebm is an emergency message as a province sends it.
+func ebm(t *testing.T, id string, change func(*playlist.Alert)) (alert.Package, playlist.AlertID) {
+	t.Helper()
+	now := time.Now().UTC().Truncate(time.Second)
+	a := playlist.Alert{
+		ID: playlist.AlertID("6341523000000000001" + id), Sender: "634152300000", SenderName: "县应急广播中心", Sent: now, Kind: playlist.AlertRequest,
+		Class: playlist.AlertEmergency, Level: playlist.AlertRed, EventCode: "11000", Areas: []playlist.Area{townArea}, NotBefore: now, NotAfter: now.Add(time.Hour),
+		Texts: []playlist.AlertText{{Language: "zh-CN", Title: "洪水预警", Text: "请立即撤离"}}, Audio: []playlist.AlertAudio{{Name: "a.mp3", MediaType: "audio/mpeg", Data: course(t)}},
+	}
+	if change != nil {
+		change(&a)
+	}
+	p, err := alert.Request(alert.EBD{ID: alert.EBDID("634152300000000001", uint64(len(id)*1000+int(id[0]))), From: "634152300000000001", Time: now}, a, alert.Sign{})
+	return must[alert.Package](t)(p, err), a.ID
+}
+
+// send posts a package as the system does.
+func (w *world) send(t *testing.T, p alert.Package) alert.Message {
+	t.Helper()
+	var body bytes.Buffer
+	f := multipart.NewWriter(&body)
+	part := must[io.Writer](t)(f.CreateFormFile("file", p.Name))
+	_, _ = part.Write(p.Tar)
+	_ = f.Close()
+	status, raw := w.post(t, "/ebd", f.FormDataContentType(), &body)
+	if status != http.StatusOK {
+		t.Fatalf("/ebd: %d", status)
+	}
+	m := must[alert.Message](t)(alert.Parse(raw, alert.Options{}))
+	if m.Kind != alert.KindResponse {
+		t.Fatalf("answered with %s", m.Kind)
+	}
+	return m
+}
+
+func unsigned(c *county.County) {
+	c.Alerts.Unsigned = []string{county.FromEBD, county.FromCAP, county.FromFeed}
+	c.EBD.EBRID = "634152300000000002"
+}
+
+func TestEBDPackagesAreAnsweredOnTheSpot(t *testing.T) {
+	w := newWorld(t, t.TempDir(), unsigned)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+
+	p, id := ebm(t, "a1", nil)
+	m := w.send(t, p)
+	if m.Result.Code != alert.ResultReceived || m.EBD.Related == "" {
+		t.Errorf("answer %+v to %+v", m.Result, m.EBD)
+	}
+	eventually(t, "it arrives with its sound", func() bool { clip, _ := b.holds(id); return clip })
+	if m := w.send(t, p); m.Result.Code != alert.ResultReceived {
+		t.Errorf("a retry is answered %+v", m.Result)
+	}
+	if all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10)); len(all) != 1 || len(all[0].Raw) == 0 {
+		t.Errorf("a retry was kept again, or the bytes were not: %d", len(all))
+	}
+
+	for _, c := range []struct {
+		name   string
+		change func(*playlist.Alert)
+		state  playlist.AlertState
+		why    playlist.AlertReason
+		code   alert.ResultCode
+	}{
+		{"another county", func(a *playlist.Alert) { a.Areas = []playlist.Area{"341524100000"} }, playlist.AlertRefused, playlist.AlertReasonArea, alert.ResultOther},
+		{"over already", func(a *playlist.Alert) {
+			a.NotAfter = a.Sent.Add(-time.Minute)
+			a.NotBefore = a.NotAfter.Add(-time.Minute)
+		}, playlist.AlertRefused, playlist.AlertReasonExpired, alert.ResultOther},
+		{"a drill where none is allowed", func(a *playlist.Alert) { a.Class = playlist.AlertDrillActual }, playlist.AlertRefused, playlist.AlertReasonDrill, alert.ResultOther},
+		{"a test", func(a *playlist.Alert) { a.Class = playlist.AlertTest }, playlist.AlertLogged, playlist.AlertReasonSilent, alert.ResultReceived},
+		{"a province's, which holds this county", func(a *playlist.Alert) { a.Areas = []playlist.Area{"340000000000"} }, playlist.AlertWaiting, "", alert.ResultReceived},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, id := ebm(t, fmt.Sprintf("b%x", sha1.Sum([]byte(c.name)))[:9], c.change)
+			m := w.send(t, p)
+			a := must[store.Alert](t)(w.Store.Alert(t.Context(), id))
+			if m.Result.Code != c.code || a.State != c.state || a.Why != string(c.why) {
+				t.Errorf("answered %+v, state %s, %s", m.Result, a.State, a.Why)
+			}
+		})
+	}
+	_, raw := w.post(t, "/ebd", "application/x-tar", strings.NewReader("no tar at all"))
+	if m := must[alert.Message](t)(alert.Parse(raw, alert.Options{})); m.Result.Code == alert.ResultReceived {
+		t.Errorf("nonsense is answered %+v", m.Result)
+	}
+	if log := must[[]store.EBD](t)(w.Store.EBDs(t.Context(), 50)); len(log) != 8 {
+		t.Errorf("%d packages in the log, want 8", len(log))
+	}
+}
+
+func TestUnsignedMessagesAreRefusedUnlessAllowed(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	p, id := ebm(t, "a1", nil)
+	if m := w.send(t, p); m.Result.Code != alert.ResultSignature {
+		t.Errorf("answered %+v", m.Result)
+	}
+	if a := must[store.Alert](t)(w.Store.Alert(t.Context(), id)); a.State != playlist.AlertRefused || a.Why != string(playlist.AlertReasonUnsigned) {
+		t.Errorf("%s, %s", a.State, a.Why)
+	}
+}
+
+func TestACancelThatComesBeforeItsAlert(t *testing.T) {
+	w := newWorld(t, t.TempDir(), unsigned)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	p, id := ebm(t, "a1", nil)
+	cancel, _ := ebm(t, "c1", func(a *playlist.Alert) { a.Kind, a.Refs = playlist.AlertCancel, []playlist.AlertID{id} })
+	w.send(t, cancel)
+	w.send(t, p)
+	if s := w.state(t, id); s != playlist.AlertCancelled {
+		t.Errorf("state %s", s)
+	}
+	if _, ok := b.holds(id); ok {
+		t.Error("it was sent out")
+	}
+}
+
+// upstream is whoever stands above the county in the emergency system.
+type upstream struct {
+	sync.Mutex
+	got []alert.Message
+}
+
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f, _, err := r.FormFile("file")
+	if err != nil {
+		http.Error(w, "no", http.StatusBadRequest)
+		return
+	}
+	raw, _ := io.ReadAll(f)
+	m, err := alert.Parse(raw, alert.Options{})
+	if err == nil {
+		u.Lock()
+		u.got = append(u.got, m)
+		u.Unlock()
+	}
+	p, _ := alert.Respond(alert.EBD{ID: "1", From: "2", Time: time.Now(), Related: m.EBD.ID}, alert.Result{Code: alert.ResultReceived}, alert.Sign{})
+	_, _ = w.Write(p.Tar)
+}
+
+func (u *upstream) last(k alert.Kind) (m alert.Message, n int) {
+	u.Lock()
+	defer u.Unlock()
+	for _, g := range u.got {
+		if g.Kind == k {
+			m = g
+			n++
+		}
+	}
+	return m, n
+}
+
+func TestStatesAndHeartbeatsGoUpstreamAsMeasured(t *testing.T) {
+	up := &upstream{}
+	srv := httptest.NewServer(up)
+	t.Cleanup(srv.Close)
+	w := newWorld(t, t.TempDir(), func(c *county.County) {
+		unsigned(c)
+		c.EBD.Upstream, c.EBD.To, c.EBD.Heartbeat = srv.URL, "634000000000000001", 10*time.Millisecond
+	})
+	b := w.enrol(t, village, nil, speaker("村口", village, 420), speaker("村东", village, 80))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	eventually(t, "heartbeats", func() bool { _, n := up.last(alert.KindHeartbeat); return n > 2 })
+	p, id := ebm(t, "a1", nil)
+	w.send(t, p)
+	eventually(t, "it arrives", func() bool { _, ok := b.holds(id); return ok })
+	b.sounded(id, "村口", 420, playlist.Complete)
+	eventually(t, "the state goes up", func() bool { _, n := up.last(alert.KindStateResponse); return n > 0 })
+	m, _ := up.last(alert.KindStateResponse)
+	if m.State.EBM != id || m.State.Code != alert.BrdAiring || m.State.Coverage == nil || m.State.Coverage.Rate != 0.84 || m.State.Coverage.Stat != [4]int{1, 1, 0, 1} {
+		t.Errorf("%+v %+v", m.State, m.State.Coverage)
+	}
+	if !strings.Contains(m.State.Desc, "420/500") {
+		t.Errorf("the formula is not told: %s", m.State.Desc)
+	}
+}
+
+// capXML is a CAP message for the town.
+func capXML(id, area string) string {
+	now := time.Now().In(shanghai)
+	return `<?xml version="1.0" encoding="UTF-8"?>
+<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>` + id + `</identifier><sender>met@example.cn</sender><sent>` + now.Format("2006-01-02T15:04:05-07:00") + `</sent>
+<status>Actual</status><msgType>Alert</msgType><scope>Public</scope>
+<info><language>zh-CN</language><category>Met</category><event>暴雨</event><urgency>Immediate</urgency><severity>Severe</severity><certainty>Observed</certainty>
+<expires>` + now.Add(time.Hour).Format("2006-01-02T15:04:05-07:00") + `</expires><description>暴雨预警</description>
+<area><areaDesc>town</areaDesc><geocode><valueName>areaCode</valueName><value>` + area + `</value></geocode></area></info></alert>`
+}
+
+func TestCAPComesByPostAndByFeed(t *testing.T) {
+	var asked, unchanged int
+	var mu sync.Mutex
+	feed := http.NewServeMux()
+	feed.HandleFunc("/feed.xml", func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked++
+		tag := hex.EncodeToString([]byte("v1"))
+		if r.Header.Get("If-None-Match") == tag {
+			unchanged++
+			rw.WriteHeader(http.StatusNotModified)
+			return
+		}
+		rw.Header().Set("ETag", tag)
+		_, _ = io.WriteString(rw, `<feed xmlns="http://www.w3.org/2005/Atom"><id>f</id><title>t</title><updated>2026-11-25T00:00:00Z</updated>
+<entry><id>e1</id><title>t</title><updated>2026-11-25T00:00:00Z</updated><link type="application/cap+xml" href="/one.xml"/></entry></feed>`)
+	})
+	feed.HandleFunc("/one.xml", func(rw http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(rw, capXML("feed1", string(townArea)))
+	})
+	srv := httptest.NewServer(feed)
+	t.Cleanup(srv.Close)
+	w := newWorld(t, t.TempDir(), func(c *county.County) {
+		unsigned(c)
+		c.Alerts.Feeds = []county.Feed{{URL: srv.URL + "/feed.xml", Every: 5 * time.Millisecond}}
+	})
+	eventually(t, "the feed's message is taken", func() bool {
+		all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10))
+		return len(all) == 1 && all[0].Identifier == "feed1" && all[0].Source == county.FromFeed && all[0].Level == playlist.AlertOrange
+	})
+	eventually(t, "it is asked by its tag", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return unchanged > 2 && asked == unchanged+1
+	})
+	post := func(text string) int {
+		status, _ := w.post(t, "/cap", "application/cap+xml", strings.NewReader(text))
+		return status
+	}
+	if s := post(capXML("posted", string(townArea))); s != http.StatusOK {
+		t.Errorf("posted: %d", s)
+	}
+	if s := post("<nonsense/>"); s != http.StatusUnprocessableEntity {
+		t.Errorf("nonsense: %d", s)
+	}
+	if all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10)); len(all) != 2 {
+		t.Errorf("%d alerts", len(all))
+	}
+}
+
+func TestACountyThatDiesOverAnAlertTakesItUpAgain(t *testing.T) {
+	dir := t.TempDir()
+	st := must[*store.Store](t)(store.Open(t.Context(), store.Options{Dir: dir, Zone: shanghai, Log: quiet()}))
+	now := time.Now().UTC()
+	_, _, err := st.AddAlert(t.Context(), store.Alert{
+		Alert: playlist.Alert{ID: "kept", Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed, Areas: []playlist.Area{townArea},
+			NotAfter: now.Add(time.Hour), Sent: now, Texts: []playlist.AlertText{{Language: "zh-CN", Text: "撤离"}}},
+		Received: now, Source: county.FromEBD, State: playlist.AlertWaiting, Ends: now.Add(time.Hour),
+		Detail: store.AlertDetail{Scopes: []playlist.Scope{playlist.AreaScope(townArea)}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, dir, nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "who comes later hears of it", func() bool { _, ok := b.holds("kept"); return ok })
+}
+
+func TestTheAPIOpensToATokenOrALogin(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	if err := w.Store.SetAdmin(t.Context(), "admin", "correct horse battery"); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(token string) int {
+		r := must[*http.Request](t)(http.NewRequest("GET", w.http.URL+"/api/fleet", nil))
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		resp := must[*http.Response](t)(w.http.Client().Do(r))
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	var out struct{ Token string }
+	if s := w.call(t, "POST", "/api/login", nil, county.Login{Name: "admin", Password: "wrong"}, &out); s != http.StatusUnauthorized {
+		t.Errorf("a wrong password: %d", s)
+	}
+	if s := w.call(t, "POST", "/api/login", nil, county.Login{Name: "nobody", Password: ""}, &out); s != http.StatusUnauthorized {
+		t.Errorf("a wrong name: %d", s)
+	}
+	w.call(t, "POST", "/api/login", nil, county.Login{Name: "admin", Password: "correct horse battery"}, &out)
+	for _, c := range []struct {
+		name, token string
+		want        int
+	}{
+		{"nothing", "", http.StatusUnauthorized},
+		{"a guess", "guess", http.StatusUnauthorized},
+		{"the token", "secret", http.StatusOK},
+		{"a session", out.Token, http.StatusOK},
+	} {
+		if s := ask(c.token); s != c.want {
+			t.Errorf("%s: %d, want %d", c.name, s, c.want)
+		}
+	}
+	w.shift.Store(int64(24 * time.Hour))
+	_ = w.Store.Logout(t.Context(), out.Token)
+	if s := ask(out.Token); s != http.StatusUnauthorized {
+		t.Errorf("after logout: %d", s)
+	}
+}
+
+// Two replicas share a store: what one has said the other repeats, should the
+// first end.
+func TestAReplicaRepeatsWhatAnotherHasSaid(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys, Authority: w.Authority}
+	standing := func() (version int64, until time.Time) {
+		if err := county.SettleNow(t.Context(), second); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range must[[]link.Standing](t)(second.Standing(t.Context())) {
+			if s.Scope == playlist.AreaScope(village) && len(s.Raw) > 0 {
+				version, until = s.Version, s.Until
+			}
+		}
+		return version, until
+	}
+	if v, _ := standing(); v != 0 {
+		t.Errorf("before anything was said: version %d", v)
+	}
+	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{
+		Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3",
+	}, false))
+	eventually(t, "it arrives with its clip", func() bool { clip, _ := b.holds(v.ID); return clip })
+	said, until := standing()
+	if said < 2 || !until.After(time.Now()) {
+		t.Errorf("the second knows version %d, until %v", said, until)
+	}
+	must[county.Verdict](t)(w.CancelByHand(t.Context(), v.ID))
+	if after, u := standing(); after <= said || !u.Equal(until) {
+		t.Errorf("after the cancel of version %d it knows version %d, until %v; want %v", said, after, u, until)
+	}
+	w.shift.Store(int64(2 * time.Hour))
+	if v, _ := standing(); v != 0 {
+		t.Errorf("what is over is kept: version %d", v)
+	}
+}
+
+func TestAnAlertGoesOnWhenItsReplicaDies(t *testing.T) {
+	up := &upstream{}
+	srv := httptest.NewServer(up)
+	t.Cleanup(srv.Close)
+	w := newWorld(t, t.TempDir(), func(c *county.County) {
+		unsigned(c)
+		c.EBD.Upstream, c.EBD.To = srv.URL, "634000000000000001"
+	})
+	second, _ := w.replica(t)
+	_, _ = w.replica(t) // what falls due by itself two of them do
+	b := w.enrol(t, village, nil, speaker("村口", village, 420), speaker("村东", village, 80))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	p, id := ebm(t, "a1", nil)
+	w.send(t, p)
+	eventually(t, "it arrives with its sound", func() bool { clip, _ := b.holds(id); return clip })
+	scope := playlist.AreaScope(townArea)
+	eventually(t, "the other replica repeats it", func() bool {
+		all := must[[]link.Standing](t)(second.Standing(t.Context()))
+		return len(all) == 1 && all[0].Scope == scope && all[0].Version == b.has(link.KindAlerts, scope)
+	})
+	b.sounded(id, "村口", 420, playlist.Complete)
+	eventually(t, "its state goes up", func() bool { m, _ := up.last(alert.KindStateResponse); return m.State.Code == alert.BrdAiring })
+
+	w.die()
+	b.sounded(id, "村东", 80, playlist.Complete)
+	eventually(t, "what is new goes up as well", func() bool {
+		m, _ := up.last(alert.KindStateResponse)
+		return strings.Contains(m.State.Desc, "500/500")
+	})
+	if m := must[alert.Message](t)(alert.Parse(must[alert.Package](t)(second.TakeEBD(t.Context(), p.Tar, "peer")).Tar, alert.Options{})); m.Result.Code != alert.ResultReceived {
+		t.Errorf("a retry with the other replica is answered %+v", m.Result)
+	}
+	update, updated := ebm(t, "u1", func(a *playlist.Alert) { a.Kind, a.Refs = playlist.AlertUpdate, []playlist.AlertID{id} })
+	must[alert.Package](t)(second.TakeEBD(t.Context(), update.Tar, "peer"))
+	eventually(t, "it is updated", func() bool {
+		_, old := b.holds(id)
+		_, ok := b.holds(updated)
+		return ok && !old
+	})
+	w.shift.Store(int64(2 * time.Hour))
+	eventually(t, "the update is over", func() bool { return w.state(t, updated) == playlist.AlertFailed })
+	eventually(t, "it is taken back", func() bool { _, ok := b.holds(updated); return !ok })
+	eventually(t, "that goes up", func() bool {
+		m, _ := up.last(alert.KindStateResponse)
+		return m.State.EBM == updated && m.State.Code == alert.BrdFailed
+	})
+	up.Lock()
+	defer up.Unlock()
+	known := map[string]bool{}
+	for _, m := range up.got {
+		key := fmt.Sprint(m.State.EBM, m.State.Code, m.State.Desc)
+		if known[key] {
+			t.Errorf("reported twice: %s", key)
+		}
+		known[key] = true
+	}
+}
+
+func TestAReplicaSaysWhatAnotherDiedOver(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	h := county.ByHand{Audio: course(t), AudioName: "a.mp3"}
+	now := time.Now().UTC()
+	a := store.Alert{
+		Alert: playlist.Alert{ID: "unsaid", Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed, Areas: []playlist.Area{townArea}, Sent: now},
+		// Long enough ago that nobody can be at its sound any more.
+		Received: now.Add(-time.Hour), Source: county.FromHand, State: playlist.AlertWaiting, Ends: now.Add(time.Hour),
+		Raw: must[[]byte](t)(json.Marshal(h)), Detail: store.AlertDetail{Scopes: []playlist.Scope{playlist.AreaScope(townArea)}},
+	}
+	if _, _, err := w.Store.AddAlert(t.Context(), a, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what was kept and not said is said, with its sound", func() bool { clip, _ := b.holds(a.ID); return clip })
+	if _, err := w.Store.ChangeAlert(t.Context(), a.ID, func(a *store.Alert) bool { a.State = playlist.AlertCancelled; return true }); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "so is its end", func() bool { _, ok := b.holds(a.ID); return !ok })
+}
+
+// Replicas may each have a folder for clips.
+func TestAnAlertIsSaidWhereItsClipIsNot(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	h := county.ByHand{Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3"}
+	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), h, false))
+	eventually(t, "it arrives with its clip", func() bool { clip, _ := b.holds(v.ID); return clip })
+	clip := must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID)).Detail.Clip
+	path := w.Store.(*store.Store).ClipPath(clip.ID)
+
+	for _, gone := range []func() error{func() error { return nil }, func() error { return os.Remove(path) }} {
+		if err := gone(); err != nil {
+			t.Fatal(err)
+		}
+		other := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{Text: "另一条", Level: playlist.AlertBlue, Scopes: h.Scopes}, false))
+		eventually(t, "another of its scope arrives beside it", func() bool {
+			_, ok := b.holds(other.ID)
+			clip, _ := b.holds(v.ID)
+			return ok && clip
+		})
+	}
+}
+
+func TestAReplicaKeepsTheClipsOfAlertsThatItHears(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	h := county.ByHand{Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3"}
+	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), h, false))
+	eventually(t, "it arrives with its clip", func() bool { clip, _ := b.holds(v.ID); return clip })
+	clip := *must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID)).Detail.Clip
+	path := w.Store.(*store.Store).ClipPath(clip.ID)
+	before := must[[]byte](t)(os.ReadFile(path))
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys}
+	if err := county.SettleNow(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	if after := must[[]byte](t)(os.ReadFile(path)); !bytes.Equal(before, after) {
+		t.Errorf("it has %d bytes of %d", len(after), len(before))
+	}
+}
+
+// meanwhile is a store of which another replica makes use between two
+// questions of this one, once.
+type meanwhile struct {
+	county.Store
+	version, inForce func()
+}
+
+func (m *meanwhile) NextVersion(ctx context.Context, kind string, scope playlist.Scope) (int64, error) {
+	v, err := m.Store.NextVersion(ctx, kind, scope)
+	if f := m.version; f != nil {
+		m.version = nil
+		f()
+	}
+	return v, err
+}
+
+func (m *meanwhile) AlertsInForce(ctx context.Context) ([]store.Alert, error) {
+	all, err := m.Store.AlertsInForce(ctx)
+	if f := m.inForce; f != nil {
+		m.inForce = nil
+		f()
+	}
+	return all, err
+}
+
+func TestReplicasAreNotInEachOthersWay(t *testing.T) {
+	up := &upstream{}
+	srv := httptest.NewServer(up)
+	t.Cleanup(srv.Close)
+	w := newWorld(t, t.TempDir(), func(c *county.County) {
+		unsigned(c)
+		c.EBD.Upstream = srv.URL
+	})
+	w.die() // nothing is put right by and by
+	w.Ingest, w.Publish = nil, nil
+	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys, Alerts: w.Alerts, EBD: w.EBD}
+	between := &meanwhile{Store: w.Store}
+	w.Store = between
+	take := func(c *county.County, id string) {
+		t.Helper()
+		p, _ := ebm(t, id, nil)
+		m := must[alert.Message](t)(alert.Parse(must[alert.Package](t)(c.TakeEBD(t.Context(), p.Tar, "peer")).Tar, alert.Options{}))
+		if m.Result.Code != alert.ResultReceived {
+			t.Errorf("answered %+v", m.Result)
+		}
+	}
+	// No document says less than one below it: what it does not name is called
+	// off.
+	between.version = func() { take(second, "b1") }
+	take(w.County, "a1")
+	if between.version != nil {
+		t.Fatal("the second came too late")
+	}
+	e := must[store.Envelope](t)(second.Store.Envelope(t.Context(), string(link.KindAlerts), playlist.AreaScope(townArea), 0))
+	if n := len(strings.Fields(e.Note)); n != 2 {
+		t.Errorf("version %d, the last, holds %d alerts of 2", e.Version, n)
+	}
+
+	// What one has ended no other moves on, nor is it told twice.
+	w.shift.Store(int64(2 * time.Hour))
+	cancelled := playlist.AlertID("6341523000000000001a1")
+	between.inForce = func() {
+		must[county.Verdict](t)(second.CancelByHand(t.Context(), cancelled))
+		if err := county.SettleNow(t.Context(), second); err != nil {
+			t.Fatal(err)
+		}
+		second.Wait()
+	}
+	if err := county.SettleNow(t.Context(), w.County); err != nil {
+		t.Fatal(err)
+	}
+	w.Wait()
+	if s := w.state(t, cancelled); s != playlist.AlertCancelled {
+		t.Errorf("what was cancelled is %s", s)
+	}
+	if _, n := up.last(alert.KindStateResponse); n != 2 {
+		t.Errorf("%d reports of 2 alerts that are over", n)
+	}
+	if e := must[store.Envelope](t)(second.Store.Envelope(t.Context(), string(link.KindAlerts), playlist.AreaScope(townArea), 0)); e.Note != "" {
+		t.Errorf("version %d, the last, holds %s", e.Version, e.Note)
+	}
+}

@@ -1,0 +1,464 @@
+package county_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dalaba/county"
+	"dalaba/county/store"
+	"dalaba/link"
+	"dalaba/playlist"
+)
+
+func TestAControllerEnrolsAndIsSeen(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, []string{"schools"}, speaker("村口", village, 420), speaker("镇上", other, 50))
+	eventually(t, "it is seen", func() bool {
+		var fleet []county.Status
+		w.call(t, "GET", "/api/fleet", nil, nil, &fleet)
+		return len(fleet) == 1 && fleet[0].Online && len(fleet[0].Outputs) == 2
+	})
+	var fleet []county.Status
+	w.call(t, "GET", "/api/fleet", nil, nil, &fleet)
+	k := fleet[0]
+	if k.Fingerprint != b.Key.Public().Fingerprint() || k.State != store.Active || k.Version != "test" || k.Name != "大坝村" || k.Residents() != 470 || len(k.Faults) != 0 {
+		t.Errorf("%+v", k)
+	}
+	// An output elsewhere does not widen what the county gave it.
+	if f := k.Follower(); f.Follows(playlist.AreaScope(other)) || !f.Follows(playlist.AreaScope(village)) || !f.Follows(playlist.GroupScope("schools")) {
+		t.Errorf("it follows %+v", f)
+	}
+
+	b.mu.Lock()
+	b.health.Outputs[0].State = "no sound card"
+	b.mu.Unlock()
+	eventually(t, "its fault is told", func() bool {
+		w.call(t, "GET", "/api/fleet", url.Values{"faulty": {"1"}}, nil, &fleet)
+		return len(fleet) == 1
+	})
+}
+
+func TestWhoIsMovedRetiredOrRevoked(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	area := other
+	if s := w.call(t, "POST", "/api/controllers/"+string(b.id)+"/move", nil, county.Moved{Area: &area}, nil); s != http.StatusOK {
+		t.Fatalf("not moved: %d", s)
+	}
+	eventually(t, "it hears that it was moved", func() bool {
+		m, err := b.Member(t.Context())
+		return err == nil && len(m.Areas) == 1 && m.Areas[0] == other
+	})
+	stranger := playlist.Area("341524100201")
+	if s := w.call(t, "POST", "/api/controllers/"+string(b.id)+"/move", nil, county.Moved{Area: &stranger}, nil); s != http.StatusUnprocessableEntity {
+		t.Errorf("moved out of the county: %d", s)
+	}
+
+	w.call(t, "POST", "/api/controllers/"+string(b.id)+"/retire", nil, nil, nil)
+	eventually(t, "it hears that it is retired", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.gone
+	})
+
+	c := w.enrol(t, village, nil, speaker("村东", village, 100))
+	clip := w.clip(t, "clip1.mp3")
+	get := func() int {
+		r := must[*http.Request](t)(http.NewRequest("GET", w.http.URL+"/clips/"+string(clip.ID), nil))
+		link.SignClip(c.id, c.Key)(r, clip.ID)
+		resp := must[*http.Response](t)(w.http.Client().Do(r))
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	if s := get(); s != http.StatusOK {
+		t.Errorf("clip before: %d", s)
+	}
+	eventually(t, "it is seen", func() bool { return online(t, w, c.id) })
+	w.call(t, "POST", "/api/controllers/"+string(c.id)+"/revoke", nil, nil, nil)
+	if s := get(); s != http.StatusForbidden {
+		t.Errorf("clip after it was revoked: %d", s)
+	}
+	eventually(t, "the broker has thrown it out", func() bool { return w.broker.NumClients() == 3 }) // ours
+	if _, err := (county.Edge{C: w.County}).Registered(t.Context(), "nobody"); !errors.Is(err, link.ErrUnknown) {
+		t.Errorf("a stranger: %v", err)
+	}
+}
+
+// Each replica has an account of its own to give the broker, made before the
+// others revoked anybody.
+func TestNoReplicaUndoesWhatAnotherRevoked(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	second, _ := w.replica(t)
+	one, two := w.enrol(t, village, nil, speaker("村口", village, 420)), w.enrol(t, other, nil, speaker("村西", other, 80))
+	eventually(t, "both are seen", func() bool { return online(t, w, one.id) && online(t, w, two.id) })
+	outs := func(t *testing.T, a *link.Authority, want ...*box) {
+		t.Helper()
+		revoked := must[map[string]time.Time](t)(a.Revoked())
+		for _, b := range want {
+			if _, ok := revoked[b.Key.BrokerUser()]; !ok {
+				t.Errorf("%s is let in", b.id)
+			}
+		}
+		if len(revoked) != len(want) {
+			t.Errorf("%d are revoked, want %d", len(revoked), len(want))
+		}
+	}
+	if err := w.Revoke(t.Context(), one.id); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the broker has thrown it out", func() bool { return w.broker.NumClients() == 7 }) // 3 of each replica
+	if err := second.Revoke(t.Context(), two.id); err != nil {
+		t.Fatal(err)
+	}
+	outs(t, second.Authority, one, two)
+	eventually(t, "the broker keeps both out", func() bool { return w.broker.NumClients() == 6 })
+
+	// What the first gives the broker next is by what the second did.
+	if err := county.PushAccountNow(t.Context(), w.County); err != nil {
+		t.Fatal(err)
+	}
+	outs(t, w.Authority, one, two)
+
+	// A replica that was away begins with an account in which nobody is revoked.
+	failed, pushed := errors.New("no broker"), 0
+	answer := failed
+	late := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys,
+		Authority:   must[*link.Authority](t)(link.ReadAuthority(filepath.Join(w.dir, "keys", "broker.json"))),
+		PushAccount: func(context.Context, *link.Authority) error { pushed++; return answer }}
+	outs(t, late.Authority)
+	if err := county.PushAccountNow(t.Context(), late); !errors.Is(err, failed) {
+		t.Errorf("a broker that does not take it: %v", err)
+	}
+	answer = nil
+	for range 2 {
+		if err := county.PushAccountNow(t.Context(), late); err != nil {
+			t.Fatal(err)
+		}
+	}
+	outs(t, late.Authority, one, two)
+	if pushed != 2 {
+		t.Errorf("pushed %d times, want once in vain and once", pushed)
+	}
+}
+
+// What was revoked while the store did not keep that is found in the account,
+// and among the controllers.
+func TestWhoWasRevokedIsRecollected(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	w.die()
+	users := []string{link.NewKey().BrokerUser(), link.NewKey().BrokerUser()}
+	if err := w.Authority.Revoke(time.Now(), users[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Store.(*store.Store).AddController(t.Context(), store.Controller{ID: "gone", Area: village, User: users[1], State: store.Disabled}); err != nil {
+		t.Fatal(err)
+	}
+	pushes := 0
+	again := &county.County{Store: w.Store, Log: quiet(), Authority: w.Authority, PushAccount: func(context.Context, *link.Authority) error { pushes++; return nil }}
+	if err := county.PushAccountNow(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	revoked := must[map[string]time.Time](t)(w.Authority.Revoked())
+	if len(revoked) != 2 || revoked[users[0]].IsZero() || revoked[users[1]].IsZero() || pushes != 1 {
+		t.Errorf("%v in %d pushes, want %v", revoked, pushes, users)
+	}
+}
+
+// A controller that one replica has moved hears of it once.
+func TestAReplicaDoesNotTellAgainWhatAnotherHasTold(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys,
+		Authority: w.Authority, Servers: w.Servers, ClipURLs: w.ClipURLs, CA: w.CA}
+	seen := func() {
+		t.Helper()
+		q := link.SyncRequest{Controller: b.id, Health: link.Health{Outputs: []link.OutputHealth{speaker("村口", village, 420)}}}
+		if err := (county.Edge{C: second}).Seen(t.Context(), link.Seen{At: time.Now(), Request: q}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version := func() int64 {
+		return must[store.Envelope](t)(w.Store.Envelope(t.Context(), string(link.KindMember), playlist.ControllerScope(b.id), 0)).Version
+	}
+	seen()
+	area := playlist.Area("341523100202")
+	if err := w.Move(t.Context(), b.id, nil, &area, nil); err != nil {
+		t.Fatal(err)
+	}
+	before := version()
+	if seen(); version() != before {
+		t.Errorf("told in version %d, and again in %d", before, version())
+	}
+}
+
+func online(t *testing.T, w *world, id playlist.ControllerID) bool {
+	t.Helper()
+	k, err := w.Store.Controller(t.Context(), id)
+	return err == nil && w.Online(k)
+}
+
+// row is a whole airing of a county slot.
+func row(slot string, due time.Time, output string, residents int, o playlist.Outcome) playlist.Row {
+	due = due.UTC().Truncate(time.Second)
+	name := playlist.CountyName(playlist.AreaScope(countyArea), slot)
+	return playlist.Row{
+		Airing: playlist.NewAiringID(name, due), Output: output, Item: 1, Part: 1, Slot: name, Playlist: "p", Clip: playlist.ClipID(strings.Repeat("c1", 32)), Title: "第1期",
+		Series: "健康微课堂", Issue: 1, Due: due, Cued: due, Started: due, Ended: due.Add(time.Minute), Frames: 100, OfFrames: 100, Residents: residents,
+		Area: village, Outcome: o, Clock: playlist.ClockTrusted,
+	}
+}
+
+func TestAPushArrivesAndIsFollowed(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	clip, second := w.clip(t, "clip1.mp3"), w.clip(t, "clip2.mp3")
+	scope := playlist.AreaScope(countyArea)
+
+	var p county.Proposal
+	if s := w.call(t, "POST", "/api/propose", nil, draft(t, scope, clip), &p); s != http.StatusOK {
+		t.Fatalf("no proposal: %d", s)
+	}
+	if p.Manifest.Version != 1 || p.Over != 0 || p.Reaches.Controllers != 1 || p.Reaches.Online != 1 || p.Reaches.Residents != 420 || len(p.Changes) != 3 || p.Bytes != clip.Size {
+		t.Errorf("proposal %+v", p)
+	}
+	var none []store.Envelope
+	if w.call(t, "GET", "/api/manifests", nil, nil, &none); len(none) != 0 {
+		t.Error("a proposal was issued")
+	}
+	var e store.Envelope
+	if s := w.call(t, "POST", "/api/push", nil, draft(t, scope, clip), &e); s != http.StatusOK || e.Version != 1 {
+		t.Fatalf("push: %d, %+v", s, e)
+	}
+	eventually(t, "the manifest arrives", func() bool { return b.has(link.KindManifest, scope) == 1 })
+
+	step := func() county.Step {
+		var all []county.Delivered
+		w.call(t, "GET", "/api/delivery", url.Values{"scope": {string(scope)}, "version": {"1"}}, nil, &all)
+		return all[0].Step
+	}
+	eventually(t, "it is delivered", func() bool { return step() == county.StepDelivered })
+	for _, s := range []struct {
+		p    link.Progress
+		want county.Step
+	}{
+		{link.Progress{Scope: scope, Version: 1, Clips: 1, Present: 1}, county.StepFetched},
+		{link.Progress{Scope: scope, Version: 1, Clips: 1, Present: 1, Active: true}, county.StepActive},
+	} {
+		b.mu.Lock()
+		b.health.Progress = []link.Progress{s.p}
+		b.mu.Unlock()
+		eventually(t, string(s.want), func() bool { return step() == s.want })
+	}
+
+	// A second version, back to the first, and one that was signed elsewhere.
+	w.call(t, "POST", "/api/push", nil, draft(t, scope, clip, second), &e)
+	if err := w.call(t, "POST", "/api/rollback", url.Values{"scope": {string(scope)}, "version": {"1"}}, nil, &e); err != http.StatusOK || e.Version != 3 {
+		t.Fatalf("rollback: %d, %+v", err, e)
+	}
+	eventually(t, "the rollback arrives", func() bool { return b.has(link.KindManifest, scope) == 3 })
+	w.call(t, "POST", "/api/propose", nil, draft(t, scope, clip), &p)
+	if p.Over != 3 || len(p.Changes) != 0 {
+		t.Errorf("what was rolled back to differs from the first: %+v", p.Changes)
+	}
+}
+
+func TestAManifestSignedElsewhere(t *testing.T) {
+	var away link.Signer
+	w := newWorld(t, t.TempDir(), nil)
+	away, w.Keys.Playlist = w.Keys.Playlist, nil
+	clip := w.clip(t, "clip1.mp3")
+	scope := playlist.AreaScope(townArea)
+	if s := w.call(t, "POST", "/api/push", nil, draft(t, scope, clip), nil); s != http.StatusConflict {
+		t.Errorf("a push without the key: %d", s)
+	}
+	p := must[county.Proposal](t)(w.Propose(t.Context(), draft(t, scope, clip)))
+	if p.Signed {
+		t.Error("it says that it can sign")
+	}
+	raw := must[[]byte](t)(w.Unsigned(p.Manifest))
+	if s := w.call(t, "POST", "/api/publish", nil, raw, nil); s != http.StatusUnprocessableEntity {
+		t.Errorf("unsigned: %d", s)
+	}
+	for _, c := range []struct {
+		name string
+		by   link.Signer
+		want int
+	}{
+		{"a stranger's signature", link.NewKey(), http.StatusUnprocessableEntity},
+		{"the wrong role", w.Keys.Alert, http.StatusUnprocessableEntity},
+		{"the playlist key", away, http.StatusOK},
+		{"the same once more", away, http.StatusConflict},
+	} {
+		env := must[link.Envelope](t)(link.SealManifest(p.Manifest, c.by))
+		if s := w.call(t, "POST", "/api/publish", nil, env.Bytes(), nil); s != c.want {
+			t.Errorf("%s: %d, want %d", c.name, s, c.want)
+		}
+	}
+}
+
+func TestConflictsAreForeseen(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	clip := w.clip(t, "clip1.mp3")
+	must[store.Envelope](t)(w.Issue(t.Context(), draft(t, playlist.AreaScope(countyArea), clip)))
+	d := draft(t, playlist.AreaScope(village), clip)
+	d.Slots[0].Priority = 9
+	p := must[county.Proposal](t)(w.Propose(t.Context(), d))
+	if len(p.Conflicts) != 1 || p.Conflicts[0].Kind != playlist.FlagWaits || p.Conflicts[0].Scope != playlist.AreaScope(countyArea) || p.Conflicts[0].Times != 7 {
+		t.Errorf("conflicts %+v", p.Conflicts)
+	}
+	d.Scope = playlist.AreaScope(other) // where nobody follows both
+	p = must[county.Proposal](t)(w.Propose(t.Context(), d))
+	if len(p.Conflicts) != 0 {
+		t.Errorf("conflicts between strangers %+v", p.Conflicts)
+	}
+}
+
+func TestReceiptsMakeReachAndSilenceMakesUnknown(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, t.TempDir(), nil)
+	clip := w.clip(t, "clip1.mp3")
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	mute := w.enrol(t, other, nil, speaker("村西", other, 80))
+	eventually(t, "both are seen", func() bool { return online(t, w, b.id) && online(t, w, mute.id) })
+	scope := playlist.AreaScope(countyArea)
+	d := draft(t, scope, clip)
+	due := now.In(shanghai).Add(2 * time.Hour).Truncate(time.Minute) // once until the test ends, at whatever hour it runs
+	d.Slots[0].Cron = must[playlist.Cron](t)(playlist.ParseCron(fmt.Sprintf("%d %d * * *", due.Minute(), due.Hour())))
+	must[store.Envelope](t)(w.Issue(t.Context(), d))
+
+	var rep county.ReachReport
+	reach := func(by string) county.ReachReport {
+		if s := w.call(t, "GET", "/api/reach", url.Values{"by": {by}}, nil, &rep); s != http.StatusOK {
+			t.Fatalf("no reach by %s: %d", by, s)
+		}
+		return rep
+	}
+	b.aired(row("早间健康", due, "村口", 420, playlist.Complete))
+	eventually(t, "the receipt is in", func() bool { return b.unsent() == 0 })
+	for _, by := range []string{"series", "issue", "clip", "area", "day"} {
+		got := reach(by).Total
+		if got.Planned != 1 || got.Completed != 1 || got.Reached != 420 || got.Residents != 420 || got.ReachRate.Numerator != 420 {
+			t.Errorf("by %s: %+v", by, got)
+		}
+	}
+	// One that says nothing of use holds up no others.
+	broken := row("晚间健康", due, "村口", 420, playlist.Complete)
+	broken.Airing = ""
+	b.aired(broken, row("早间健康", due.Add(-48*time.Hour), "村口", 420, playlist.Complete))
+	eventually(t, "what follows it is in", func() bool { return b.unsent() == 0 })
+	if got := reach("series").Total; len(b.aside) != 1 || b.aside[0].Seq != 2 || got.Planned != 2 || got.Completed != 2 {
+		t.Errorf("set aside: %+v, total %+v", b.aside, got)
+	}
+	// Days later nobody has heard of the other.
+	w.shift.Store(int64(due.Add(time.Hour).Sub(now)))
+	eventually(t, "the silent one is accounted for", func() bool {
+		if err := county.AccountNow(t.Context(), w.County); err != nil {
+			t.Fatal(err)
+		}
+		return reach("area").Total.Unknown == 1
+	})
+	got := reach("area").Total
+	if got.Planned != 3 || got.Residents != 500 || got.Reached != 420 || got.ReachRate.Unknown != 1 || got.Completion.Denominator != 3 {
+		t.Errorf("%+v", got)
+	}
+	mute.aired(row("早间健康", due, "村西", 80, playlist.Missed))
+	eventually(t, "it speaks", func() bool { return mute.unsent() == 0 })
+	if got := reach("day").Total; got.Unknown != 0 || got.Planned != 3 || got.Completed != 2 {
+		t.Errorf("after it spoke: %+v", got)
+	}
+}
+
+func TestACountyRestoredFromYesterdayForgetsNothing(t *testing.T) {
+	dir := t.TempDir()
+	w := newWorld(t, dir, nil)
+	clip := w.clip(t, "clip1.mp3")
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	scope := playlist.AreaScope(countyArea)
+	backup := t.TempDir() + "/yesterday.db"
+	if err := w.Store.(*store.Store).Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	must[store.Envelope](t)(w.Issue(t.Context(), draft(t, scope, clip)))
+	b.aired(row("早间健康", time.Now().Add(-time.Hour), "村口", 420, playlist.Complete))
+	eventually(t, "manifest and receipt are there", func() bool { return b.has(link.KindManifest, scope) == 1 && b.unsent() == 0 })
+	b.stop()
+
+	// Yesterday's county, with its keys, in another folder.
+	again := t.TempDir()
+	copyTree(t, dir, again, "keys", "clips")
+	copyFile(t, backup, again+"/county.db")
+	v := newWorld(t, again, nil)
+	if _, err := v.Store.Envelope(t.Context(), "manifest", scope, 0); !errors.Is(err, store.ErrNotFound) {
+		t.Fatalf("yesterday's county knows today's manifest: %v", err)
+	}
+	c := newBox(speaker("村口", village, 420))
+	c.Key, c.docs, c.out, c.mark, c.id = b.Key, b.docs, b.out, b.mark, b.id
+	// It finds the county at another address, as it would after a move.
+	redirect(t, v, c)
+	c.start(t)
+	eventually(t, "the manifest is back, of the same version", func() bool {
+		e, err := v.Store.Envelope(t.Context(), "manifest", scope, 0)
+		return err == nil && e.Version == 1
+	})
+	eventually(t, "so is the receipt", func() bool {
+		rep, err := v.Reach(t.Context(), store.ReachQuery{By: store.ByDay})
+		return err == nil && rep.Total.Completed == 1
+	})
+	e := must[store.Envelope](t)(v.Issue(t.Context(), draft(t, scope, clip)))
+	if e.Version != 2 {
+		t.Errorf("the next version is %d", e.Version)
+	}
+	eventually(t, "which it takes", func() bool { return c.has(link.KindManifest, scope) == 2 })
+}
+
+func TestWhatARestoredCountyIssuesIsTheLastWord(t *testing.T) {
+	dir := t.TempDir()
+	w := newWorld(t, dir, nil)
+	clip, other := w.clip(t, "clip1.mp3"), w.clip(t, "clip2.mp3")
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	scope := playlist.AreaScope(countyArea)
+	backup := t.TempDir() + "/yesterday.db"
+	if err := w.Store.(*store.Store).Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		must[store.Envelope](t)(w.Issue(t.Context(), draft(t, scope, clip)))
+	}
+	eventually(t, "it has the third", func() bool { return b.has(link.KindManifest, scope) == 3 })
+	b.stop()
+
+	again := t.TempDir()
+	copyTree(t, dir, again, "keys", "clips")
+	copyFile(t, backup, again+"/county.db")
+	v := newWorld(t, again, nil)
+	// The operator pushes before anybody could tell the county what it lost.
+	e := must[store.Envelope](t)(v.Issue(t.Context(), draft(t, scope, other)))
+	if e.Version != 1 {
+		t.Fatalf("version %d after the restore", e.Version)
+	}
+	c := newBox(speaker("村口", village, 420))
+	c.Key, c.docs, c.id = b.Key, b.docs, b.id
+	redirect(t, v, c)
+	c.start(t)
+	eventually(t, "it has what was pushed last, above all that it had", func() bool {
+		e, err := v.Store.Envelope(t.Context(), "manifest", scope, 0)
+		return err == nil && e.Version > 3 && c.has(link.KindManifest, scope) == e.Version
+	})
+	m, err := v.Earlier(t.Context(), scope, 0)
+	if err != nil || m.Clips[0].ID != other.ID {
+		t.Errorf("in force is %+v, %v", m.Clips, err)
+	}
+}

@@ -1,0 +1,351 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"dalaba/playlist"
+)
+
+// FromLink is the source of an alert that a controller had, and the county had
+// lost. Its counter was spent when it first came.
+const FromLink = "link"
+
+// Alert is an emergency message as the county remembers it.
+type Alert struct {
+	playlist.Alert
+	Received time.Time           `json:"received"`
+	Changed  time.Time           `json:"changed"`
+	Source   string              `json:"source"` // ebd, cap, feed, hand or [FromLink]
+	State    playlist.AlertState `json:"state"`
+	Why      string              `json:"why,omitempty"`
+	Detail   AlertDetail         `json:"detail"`
+	Raw      []byte              `json:"-"`
+	Ends     time.Time           `json:"ends,omitzero"` // when it is over
+}
+
+// AlertDetail is what the county adds to a message.
+type AlertDetail struct {
+	Scopes []playlist.Scope `json:"scopes,omitempty"`  // to which it is issued
+	Clip   *playlist.Clip   `json:"clip,omitempty"`    // the air clip made of it
+	Spoken bool             `json:"spoken,omitempty"`  // the clip was made of its text
+	NoClip string           `json:"no_clip,omitempty"` // why its own sound is not used
+	EBD    *EBDOrigin       `json:"ebd,omitempty"`     // where answers go
+	By     playlist.AlertID `json:"by,omitempty"`      // the message that retired it
+	Told   Told             `json:"told,omitzero"`
+}
+
+// EBDOrigin is whom to tell how an EBM went.
+type EBDOrigin struct {
+	EBDID string `json:"ebd_id"`
+	From  string `json:"from"` // EBRID
+	URL   string `json:"url,omitempty"`
+}
+
+// Told is what was last reported of an alert to whoever sent it.
+type Told struct {
+	At        time.Time `json:"at"`
+	Started   int       `json:"started"`   // outputs
+	Completed int       `json:"completed"` // outputs
+}
+
+// AddAlert keeps a message that came in, with whom it is for where it is to
+// sound. One that is known is [ErrConflict]. The counter of its signature is
+// spent; a message whose counter was spent before is kept as refused. What it
+// refers to, where it is an update or a cancel, is retired whether or not it
+// has come; one that was retired before it came is kept as cancelled. It
+// answers the message as it is kept, and those in force that it ended.
+//
+// All of that is done or nothing: whoever dies over it leaves a message that
+// can come again.
+func (s *Store) AddAlert(ctx context.Context, a Alert, targets []Target) (kept Alert, ended []Alert, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx conn) error {
+		if kept, err = s.judged(ctx, tx, a); err != nil {
+			return err
+		}
+		if err := s.insertAlert(ctx, tx, kept); err != nil {
+			return err
+		}
+		if ended, err = s.retire(ctx, tx, kept); err != nil || kept.State.Over() {
+			return err
+		}
+		return addTargets(ctx, tx, kept.ID, targets)
+	})
+	return kept, ended, err
+}
+
+// judged is a message as it is to be kept.
+func (s *Store) judged(ctx context.Context, tx conn, a Alert) (Alert, error) {
+	var known int
+	err := tx.row(ctx, "SELECT count(*) FROM alert WHERE id = ?1", clean(string(a.ID))).Scan(&known)
+	if err != nil {
+		return a, err
+	}
+	if known > 0 {
+		return a, fmt.Errorf("%w: alert %s", ErrConflict, a.ID)
+	}
+	if sig := a.Signature; a.State != playlist.AlertRefused && a.Source != FromLink && sig.State == playlist.SignatureVerified && sig.Counter > 0 {
+		err := s.spendCounter(ctx, tx, sig.By, sig.Counter)
+		if errors.Is(err, ErrStale) {
+			a.State, a.Why, a.Detail.Scopes = playlist.AlertRefused, string(playlist.AlertReasonReplay), nil
+		} else if err != nil {
+			return a, err
+		}
+	}
+	if a.State.Over() {
+		return a, nil
+	}
+	err = tx.row(ctx, "SELECT by FROM retired_alert WHERE id IN (?1, ?2)", clean(string(a.ID)), clean(string(a.ID.Timeless()))).Scan(&a.Detail.By)
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, nil
+	}
+	a.State, a.Why = playlist.AlertCancelled, string(playlist.AlertReasonCancelled)
+	return a, err
+}
+
+func (s *Store) insertAlert(ctx context.Context, tx conn, a Alert) error {
+	message, err := json.Marshal(a.Alert)
+	if err != nil {
+		return err
+	}
+	detail, err := json.Marshal(a.Detail)
+	if err != nil {
+		return err
+	}
+	return tx.exec(ctx, `INSERT INTO alert (id, received, changed, source, state, why, message, detail, raw, ends)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`,
+		clean(string(a.ID)), a.Received.UnixMicro(), s.now().UnixMicro(), a.Source, string(a.State), clean(a.Why),
+		clean(string(message)), clean(string(detail)), append([]byte{}, a.Raw...), micros(a.Ends))
+}
+
+// retire ends what an update or a cancel names.
+func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, err error) {
+	why := playlist.AlertReasonCancelled
+	switch {
+	case a.State == playlist.AlertRefused:
+		return nil, nil
+	case a.Kind == playlist.AlertUpdate:
+		why = playlist.AlertReasonSuperseded
+	case a.Kind != playlist.AlertCancel:
+		return nil, nil
+	}
+	inForce, err := alertsOf(ctx, tx, alertsInForce)
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range a.Refs {
+		err := tx.exec(ctx, "INSERT INTO retired_alert (id, by, at) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING",
+			clean(string(ref)), clean(string(a.ID)), s.now().UnixMicro())
+		if err != nil {
+			return nil, err
+		}
+		for _, old := range inForce {
+			if old.ID == a.ID || !ref.Means(old.ID) {
+				continue
+			}
+			old.State, old.Why, old.Detail.By = playlist.AlertCancelled, string(why), a.ID
+			if err := s.setAlert(ctx, tx, old); err != nil {
+				return nil, err
+			}
+			ended = append(ended, old)
+		}
+	}
+	return ended, nil
+}
+
+// ChangeAlert has f change the state, the reason and the detail of an alert as
+// they stand now, while nobody else does. Where f answers false nothing is
+// changed, which is what changed then says. f may not ask the store.
+func (s *Store) ChangeAlert(ctx context.Context, id playlist.AlertID, f func(*Alert) bool) (changed bool, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx conn) error {
+		a, err := scanAlert(tx.row(ctx, alertColumns+"WHERE id = ?1", clean(string(id))).Scan)
+		if err != nil {
+			return found(err, "alert", id)
+		}
+		if changed = f(&a); !changed {
+			return nil
+		}
+		return s.setAlert(ctx, tx, a)
+	})
+	return changed && err == nil, err
+}
+
+func (s *Store) setAlert(ctx context.Context, tx conn, a Alert) error {
+	detail, err := json.Marshal(a.Detail)
+	if err != nil {
+		return err
+	}
+	return tx.exec(ctx, "UPDATE alert SET state = ?2, why = ?3, detail = ?4, changed = ?5 WHERE id = ?1",
+		clean(string(a.ID)), string(a.State), clean(a.Why), clean(string(detail)), s.now().UnixMicro())
+}
+
+const alertColumns = "SELECT received, changed, source, state, why, message, detail, raw, ends FROM alert "
+
+func scanAlert(scan func(...any) error) (a Alert, err error) {
+	var (
+		received, changed int64
+		message, detail   string
+		ends              sql.NullInt64
+	)
+	if err := scan(&received, &changed, &a.Source, &a.State, &a.Why, &message, &detail, &a.Raw, &ends); err != nil {
+		return a, err
+	}
+	err = errors.Join(json.Unmarshal([]byte(message), &a.Alert), json.Unmarshal([]byte(detail), &a.Detail))
+	a.Received, a.Changed, a.Ends = time.UnixMicro(received).UTC(), time.UnixMicro(changed).UTC(), instant(ends)
+	return a, err
+}
+
+// Alert finds a message.
+func (s *Store) Alert(ctx context.Context, id playlist.AlertID) (Alert, error) {
+	a, err := scanAlert(s.read().row(ctx, alertColumns+"WHERE id = ?1", string(id)).Scan)
+	return a, found(err, "alert", id)
+}
+
+// Alerts are the latest messages, the latest first.
+func (s *Store) Alerts(ctx context.Context, limit int) ([]Alert, error) {
+	return alertsOf(ctx, s.read(), "ORDER BY received DESC, id LIMIT ?1", int64(limit))
+}
+
+// AlertsInForce are those that are to sound, or do, in the order in which they
+// were received.
+func (s *Store) AlertsInForce(ctx context.Context) ([]Alert, error) {
+	return alertsOf(ctx, s.read(), alertsInForce)
+}
+
+const alertsInForce = "WHERE state IN ('waiting', 'airing') ORDER BY received, id"
+
+func alertsOf(ctx context.Context, c conn, where string, args ...any) (all []Alert, err error) {
+	err = c.each(ctx, alertColumns+where, args, func(scan func(...any) error) error {
+		a, err := scanAlert(scan)
+		all = append(all, a)
+		return err
+	})
+	return all, err
+}
+
+// Target is a controller that an alert was for when it was issued.
+type Target struct {
+	Controller playlist.ControllerID `json:"controller"`
+	Online     bool                  `json:"online"` // it had been seen shortly before
+	Delivered  time.Time             `json:"delivered,omitzero"`
+}
+
+func addTargets(ctx context.Context, tx conn, id playlist.AlertID, targets []Target) error {
+	var rows [][]any
+	for _, t := range targets {
+		rows = append(rows, []any{clean(string(id)), string(t.Controller), flag(t.Online)})
+	}
+	return insertMany(ctx, tx, "INSERT INTO alert_target (alert, controller, online) VALUES ", " ON CONFLICT (alert, controller) DO NOTHING", rows)
+}
+
+// Delivered notes that a controller has alerts.
+func (s *Store) Delivered(ctx context.Context, controller playlist.ControllerID, ids []playlist.AlertID) error {
+	var open []playlist.AlertID
+	err := s.read().each(ctx, "SELECT alert FROM alert_target WHERE controller = ?1 AND delivered IS NULL", []any{string(controller)},
+		func(scan func(...any) error) error {
+			var id playlist.AlertID
+			err := scan(&id)
+			if slices.Contains(ids, id) {
+				open = append(open, id)
+			}
+			return err
+		})
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	return s.write(ctx, func(ctx context.Context, tx conn) error {
+		for _, id := range open {
+			err := tx.exec(ctx, "UPDATE alert_target SET delivered = ?3 WHERE alert = ?1 AND controller = ?2 AND delivered IS NULL",
+				string(id), string(controller), s.now().UnixMicro())
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Targets are the controllers that an alert was for.
+func (s *Store) Targets(ctx context.Context, id playlist.AlertID) (all []Target, err error) {
+	err = s.read().each(ctx, "SELECT controller, online, delivered FROM alert_target WHERE alert = ?1 ORDER BY controller", []any{string(id)},
+		func(scan func(...any) error) error {
+			var (
+				t         Target
+				online    int64
+				delivered sql.NullInt64
+			)
+			err := scan(&t.Controller, &online, &delivered)
+			t.Online, t.Delivered = online != 0, instant(delivered)
+			all = append(all, t)
+			return err
+		})
+	return all, err
+}
+
+// EBD is a message of the emergency system, in or out.
+type EBD struct {
+	At     time.Time `json:"at"`
+	Out    bool      `json:"out"`
+	ID     string    `json:"ebd_id"`
+	Type   string    `json:"type"`
+	Peer   string    `json:"peer"`
+	Result string    `json:"result"`
+	Raw    []byte    `json:"-"`
+}
+
+// LogEBD keeps a message.
+func (s *Store) LogEBD(ctx context.Context, m EBD) error {
+	way := "in"
+	if m.Out {
+		way = "out"
+	}
+	return s.write(ctx, func(ctx context.Context, tx conn) error {
+		return tx.exec(ctx, "INSERT INTO ebd (at, way, ebd_id, type, peer, result, raw) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+			s.now().UnixMicro(), way, clean(m.ID), clean(m.Type), clean(m.Peer), clean(m.Result), append([]byte{}, m.Raw...))
+	})
+}
+
+// EBDs are the latest messages, the latest first.
+func (s *Store) EBDs(ctx context.Context, limit int) (all []EBD, err error) {
+	err = s.read().each(ctx, "SELECT at, way, ebd_id, type, peer, result, raw FROM ebd ORDER BY id DESC LIMIT ?1", []any{int64(limit)},
+		func(scan func(...any) error) error {
+			var (
+				m   EBD
+				at  int64
+				way string
+			)
+			err := scan(&at, &way, &m.ID, &m.Type, &m.Peer, &m.Result, &m.Raw)
+			m.At, m.Out = time.UnixMicro(at).UTC(), way == "out"
+			all = append(all, m)
+			return err
+		})
+	return all, err
+}
+
+// spendCounter raises the counter of a certificate; one that is not above the
+// last is a replay, [ErrStale].
+func (s *Store) spendCounter(ctx context.Context, tx conn, certificate string, counter uint32) error {
+	n, err := tx.change(ctx, `INSERT INTO certificate (name, counter, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE
+		SET counter = excluded.counter, at = excluded.at WHERE certificate.counter < excluded.counter`,
+		clean(certificate), int64(counter), s.now().UnixMicro())
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%w: counter %d of certificate %s", ErrStale, counter, certificate)
+	}
+	return err
+}
+
+// NextCounter is the next number of a counter of our own, whose name begins
+// with "own ". None is given out twice, nor after a backup was restored.
+func (s *Store) NextCounter(ctx context.Context, name string) (n uint32, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx conn) error {
+		return tx.row(ctx, `INSERT INTO certificate (name, counter, at) VALUES (?1, 1 + CAST(?3 AS BIGINT) * (SELECT count(*) FROM loss), ?2)
+			ON CONFLICT (name) DO UPDATE SET counter = certificate.counter + 1, at = excluded.at RETURNING counter`,
+			clean(name), s.now().UnixMicro(), int64(ownAhead)).Scan(&n)
+	})
+	return n, err
+}

@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dalaba/playlist"
+)
+
+// FillYear writes the sums and sets of a year of airings: each controller has
+// an output and airs each of the day's clips once.
+func FillYear(ctx context.Context, s *Store, controllers, days, clips int) error {
+	const towns, villages = 20, 15
+	areas := make([]playlist.Area, controllers)
+	for c := range controllers {
+		areas[c] = playlist.Area(fmt.Sprintf("341523%03d%03d", 100+c%towns, 1+c/towns%villages))
+		err := s.AddController(ctx, Controller{ID: playlist.ControllerID(fmt.Sprintf("c%d", c)), Area: areas[c], State: Active,
+			Outputs: []Output{{Name: "村口", Area: areas[c], Residents: 300}}})
+		if err != nil {
+			return err
+		}
+	}
+	first := s.Day(time.Date(2026, 1, 1, 0, 0, 0, 0, s.zone))
+	return s.write(ctx, func(ctx context.Context, tx conn) error {
+		for n := range clips {
+			err := tx.exec(ctx, "INSERT INTO billing (id, clip, title, series, issue) VALUES (?1, ?2, ?3, ?4, ?5)",
+				int64(n+1), fmt.Sprintf("%064x", n+1), fmt.Sprint("第", n), fmt.Sprint("系列", n%4), int64(n))
+			if err != nil {
+				return err
+			}
+		}
+		outputs, err := loadOutputs(ctx, tx, "")
+		if err != nil {
+			return err
+		}
+		for day := range days {
+			b := &batch{s: s, tx: tx, tallies: map[tallyKey]sums{}, marks: map[presenceKey]*marks{}}
+			for _, o := range outputs {
+				for n := range clips {
+					v := verdict{billing: int64(n + 1), area: string(o.Area), residents: 300, sums: sums{1, 1, 1, 1, 300}}
+					b.book(first+int64(day), v, 1)
+					for _, m := range b.mark(first+int64(day), v.billing, o.ID) {
+						m.targeted = append(m.targeted, o.ID)
+						m.reached = append(m.reached, o.ID)
+					}
+				}
+			}
+			if err := b.settle(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,663 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
+	"strings"
+	"time"
+
+	"dalaba/playlist"
+)
+
+// sums are what is counted of items, down the ladder of evidence.
+type sums struct{ planned, delivered, started, completed, persons int64 }
+
+func (s *sums) add(o sums, sign int64) {
+	s.planned += sign * o.planned
+	s.delivered += sign * o.delivered
+	s.started += sign * o.started
+	s.completed += sign * o.completed
+	s.persons += sign * o.persons
+}
+
+type tallyKey struct {
+	level   int64
+	area    string
+	day     int64
+	billing int64
+}
+
+// presenceKey names one block of outputs, of one clip on one day, or of
+// whatever clips ([anyBilling]).
+type presenceKey struct{ day, billing, block int64 }
+
+// anyBilling stands for whatever clip.
+const anyBilling = 0
+
+const blockBits = 4096
+
+// marks are the outputs of a block that a batch speaks of.
+type marks struct{ targeted, reached, doubt []int64 }
+
+// mark finds what the batch says of an output on a day: of the clip, and
+// whatever the clip.
+func (b *batch) mark(day, billing, output int64) (both [2]*marks) {
+	for i, k := range []presenceKey{{day, billing, output / blockBits}, {day, anyBilling, output / blockBits}} {
+		m := b.marks[k]
+		if m == nil {
+			m = &marks{}
+			b.marks[k] = m
+		}
+		both[i] = m
+	}
+	return both
+}
+
+// settle writes the batch's sums and marks.
+func (b *batch) settle(ctx context.Context) error {
+	keys := slices.SortedFunc(maps.Keys(b.tallies), func(x, y tallyKey) int {
+		return cmp.Or(cmp.Compare(x.level, y.level), cmp.Compare(x.area, y.area), cmp.Compare(x.day, y.day), cmp.Compare(x.billing, y.billing))
+	})
+	var rows, areas [][]any
+	seen := map[[2]any]bool{}
+	for _, k := range keys {
+		s := b.tallies[k]
+		if s == (sums{}) {
+			continue
+		}
+		rows = append(rows, []any{k.level, k.area, k.day, k.billing, s.planned, s.delivered, s.started, s.completed, s.persons})
+		if a := [2]any{k.level, k.area}; !seen[a] {
+			seen[a] = true
+			areas = append(areas, []any{k.level, k.area})
+		}
+	}
+	err := insertMany(ctx, b.tx, "INSERT INTO tally (level, area, day, billing, planned, delivered, started, completed, persons) VALUES ",
+		` ON CONFLICT (level, area, day, billing) DO UPDATE SET planned = tally.planned + excluded.planned,
+		delivered = tally.delivered + excluded.delivered, started = tally.started + excluded.started,
+		completed = tally.completed + excluded.completed, persons = tally.persons + excluded.persons`, rows)
+	if err != nil {
+		return err
+	}
+	err = insertMany(ctx, b.tx, "INSERT INTO tally_area (level, area) VALUES ", " ON CONFLICT (level, area) DO NOTHING", areas)
+	if err != nil {
+		return err
+	}
+	// Clips before whatever the clip, which is proven by them.
+	blocks := slices.SortedFunc(maps.Keys(b.marks), func(x, y presenceKey) int { return cmp.Compare(y.billing, x.billing) })
+	for _, k := range blocks {
+		if err := b.present(ctx, k, b.marks[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// present brings one block of outputs up to date.
+func (b *batch) present(ctx context.Context, k presenceKey, m *marks) error {
+	var targeted, reached set
+	table, where, args := "presence", "day = ?1 AND block = ?2 AND billing = ?3", []any{k.day, k.block, k.billing}
+	if k.billing == anyBilling {
+		table, where, args = "presence_day", "day = ?1 AND block = ?2", args[:2]
+	}
+	err := b.tx.row(ctx, "SELECT targeted, reached FROM "+table+" WHERE "+where, args...).Scan(&targeted, &reached)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	changed := false
+	if k.billing == anyBilling && len(m.doubt) > 0 {
+		if targeted, reached, err = union(ctx, b.tx, k.day, k.block); err != nil {
+			return err
+		}
+		m.doubt, changed = nil, true
+	}
+	for _, o := range m.doubt {
+		was, got, err := b.prove(ctx, k, o, targeted.has(o%blockBits), reached.has(o%blockBits))
+		if err != nil {
+			return err
+		}
+		changed = targeted.put(o%blockBits, was) || changed
+		changed = reached.put(o%blockBits, got) || changed
+	}
+	for _, o := range m.targeted {
+		changed = targeted.put(o%blockBits, true) || changed
+	}
+	for _, o := range m.reached {
+		changed = reached.put(o%blockBits, true) || changed
+	}
+	if !changed {
+		return nil
+	}
+	if k.billing == anyBilling {
+		return putDay(ctx, b.tx, k.day, k.block, targeted, reached)
+	}
+	return b.tx.exec(ctx, `INSERT INTO presence (day, billing, block, targeted, reached) VALUES (?1, ?2, ?3, ?4, ?5)
+		ON CONFLICT (day, billing, block) DO UPDATE SET targeted = excluded.targeted, reached = excluded.reached`,
+		k.day, k.billing, k.block, append([]byte{}, targeted...), append([]byte{}, reached...)) // nil would be NULL
+}
+
+func putDay(ctx context.Context, tx conn, day, block int64, targeted, reached set) error {
+	return tx.exec(ctx, `INSERT INTO presence_day (day, block, targeted, reached) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (day, block) DO UPDATE SET targeted = excluded.targeted, reached = excluded.reached`,
+		day, block, append([]byte{}, targeted...), append([]byte{}, reached...))
+}
+
+// union is what the clips of a day say together of a block of outputs.
+func union(ctx context.Context, tx conn, day, block int64) (targeted, reached set, err error) {
+	err = tx.each(ctx, "SELECT targeted, reached FROM presence WHERE day = ?1 AND block = ?2", []any{day, block},
+		func(scan func(...any) error) error {
+			var t, r set
+			err := scan(&t, &r)
+			targeted.join(t, 0)
+			reached.join(r, 0)
+			return err
+		})
+	return targeted, reached, err
+}
+
+// fillDays makes the sets whatever the clip, where an earlier program kept
+// those of clips alone.
+func (s *Store) fillDays(ctx context.Context) error {
+	const want = "NOT EXISTS (SELECT 1 FROM presence_day) AND EXISTS (SELECT 1 FROM presence)"
+	var n int
+	if err := s.read().row(ctx, "SELECT CASE WHEN "+want+" THEN 1 ELSE 0 END").Scan(&n); err != nil || n == 0 {
+		return err
+	}
+	return s.write(ctx, func(ctx context.Context, tx conn) error {
+		var blocks [][2]int64
+		err := tx.each(ctx, "SELECT DISTINCT day, block FROM presence WHERE "+want, nil, func(scan func(...any) error) error {
+			var b [2]int64
+			err := scan(&b[0], &b[1])
+			blocks = append(blocks, b)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			targeted, reached, err := union(ctx, tx, b[0], b[1])
+			if err == nil {
+				err = putDay(ctx, tx, b[0], b[1], targeted, reached)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// prove looks through a controller's receipts for a clip on an output and a
+// day. It takes as long as the controller has been there, and is needed only
+// where a correction took a proof away. Of a day whose receipts may be deleted
+// by now it believes the sets as they stand.
+func (b *batch) prove(ctx context.Context, k presenceKey, output int64, targetedNow, reachedNow bool) (targeted, reached bool, err error) {
+	var forgotten int64
+	err = b.tx.row(ctx, "SELECT CAST(value AS BIGINT) FROM setting WHERE key = ?1", stateForgotten).Scan(&forgotten)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, false, err
+	}
+	if err == nil && k.day <= forgotten {
+		return targetedNow, reachedNow, nil
+	}
+	from, to := b.s.dayBounds(k.day)
+	var n, complete int64
+	err = b.tx.row(ctx, `SELECT count(*), coalesce(sum(CASE WHEN outcome = 'complete' THEN 1 ELSE 0 END), 0) FROM receipt
+		WHERE epoch IN (SELECT id FROM epoch WHERE controller = ?1) AND output = ?2 AND billing = ?3 AND due >= ?4 AND due < ?5
+		AND superseded = 0`, string(b.controller), output, k.billing, from.UnixMicro(), to.UnixMicro()).Scan(&n, &complete)
+	return n > 0, complete > 0, err
+}
+
+// dayBounds are the first instant of a day and that of the next.
+func (s *Store) dayBounds(day int64) (from, to time.Time) {
+	y, m, d := time.Unix(day*86400, 0).UTC().Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, s.zone), time.Date(y, m, d+1, 0, 0, 0, 0, s.zone)
+}
+
+// set is a set of small numbers, a bit each.
+type set []byte
+
+func (s *set) put(n int64, yes bool) (changed bool) {
+	i, bit := int(n/8), byte(1)<<(n%8)
+	if i >= len(*s) {
+		if !yes {
+			return false
+		}
+		*s = append(*s, make([]byte, i+1-len(*s))...)
+	}
+	was := (*s)[i]&bit != 0
+	if yes {
+		(*s)[i] |= bit
+	} else {
+		(*s)[i] &^= bit
+	}
+	return was != yes
+}
+
+func (s set) has(n int64) bool {
+	i := int(n / 8)
+	return i < len(s) && s[i]&(1<<(n%8)) != 0
+}
+
+// join adds the numbers of another set, moved up by whole bytes.
+func (s *set) join(o []byte, at int64) {
+	from := int(at / 8)
+	if need := from + len(o); need > len(*s) {
+		*s = append(*s, make([]byte, need-len(*s))...)
+	}
+	part := (*s)[from:]
+	for i, c := range o {
+		part[i] |= c
+	}
+}
+
+// each calls f with every number.
+func (s set) each(f func(int64)) {
+	for i, c := range s {
+		for ; c != 0; c &= c - 1 {
+			f(int64(i*8 + bits.TrailingZeros8(c)))
+		}
+	}
+}
+
+// Grouping is what a county's reach report has a line for.
+type Grouping string
+
+// The groupings. By area the lines are those of the level below the area asked
+// for: towns of a county, villages of a town.
+const (
+	BySeries Grouping = "series"
+	ByIssue  Grouping = "issue"
+	ByClip   Grouping = "clip"
+	ByArea   Grouping = "area"
+	ByDay    Grouping = "day"
+)
+
+// ParseGrouping reads a grouping's name.
+func ParseGrouping(s string) (Grouping, error) {
+	switch g := Grouping(s); g {
+	case BySeries, ByIssue, ByClip, ByArea, ByDay:
+		return g, nil
+	}
+	return "", fmt.Errorf("%w: no grouping %q: series, issue, clip, area or day", playlist.ErrInvalid, s)
+}
+
+// ReachQuery asks for a report on the airings due on the days From to To, both
+// included, in an area and below.
+type ReachQuery struct {
+	By       Grouping
+	From, To playlist.Date // empty: no bound
+	Area     playlist.Area // empty: all
+}
+
+// ReachReport is whom the airings reached. Planned counts what a receipt
+// speaks of and what none does; the latter is Unknown as well. Nobody knows
+// which clip it would have been: by series, issue and clip it stands in a line
+// of its own, whose key is [KeyUnknown].
+// Counts belong to the area that a zone had when it aired; Reached and
+// Residents go by the zones as they are now.
+type ReachReport struct {
+	By    Grouping
+	Lines []playlist.Reach
+	Total playlist.Reach
+}
+
+// KeyUnknown is the key of the line for airings of which no receipt speaks.
+const KeyUnknown = "?"
+
+// noBilling stands for what no receipt speaks of.
+const noBilling = -1
+
+// line is a group on its way into a report.
+type line struct {
+	playlist.Reach
+	targeted, reached set
+}
+
+func (l *line) count(s sums) {
+	l.Planned += int(s.planned)
+	l.Delivered += int(s.delivered)
+	l.Started += int(s.started)
+	l.Completed += int(s.completed)
+	l.PersonAirings += s.persons
+}
+
+// report is one report being made.
+type report struct {
+	s        *Store
+	q        ReachQuery
+	from, to int64
+	outputs  map[int64]Output // those in the area asked for
+	earshot  []int            // their residents, by output
+	billings map[int64]billing
+	lines    map[string]*line
+	total    line
+	named    map[[2]any]*line
+}
+
+// Reach makes a report. It looks at sums and sets kept day by day, never at
+// receipts.
+func (s *Store) Reach(ctx context.Context, q ReachQuery) (ReachReport, error) {
+	r := &report{s: s, q: q, from: -1 << 40, to: 1 << 40, lines: map[string]*line{}, outputs: map[int64]Output{},
+		billings: map[int64]billing{}, named: map[[2]any]*line{}}
+	for _, b := range []struct {
+		date playlist.Date
+		day  *int64
+	}{{q.From, &r.from}, {q.To, &r.to}} {
+		if b.date == "" {
+			continue
+		}
+		t, err := time.Parse(time.DateOnly, string(b.date))
+		if err != nil {
+			return ReachReport{}, fmt.Errorf("%w: %q is no date", playlist.ErrInvalid, b.date)
+		}
+		*b.day = t.Unix() / 86400
+	}
+	for _, step := range []func(context.Context) error{r.load, r.sums, r.presence, r.silence} {
+		if err := step(ctx); err != nil {
+			return ReachReport{}, err
+		}
+	}
+	return r.finish(), nil
+}
+
+func (r *report) load(ctx context.Context) error {
+	all, err := loadOutputs(ctx, r.s.read(), "")
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if r.q.Area == "" || o.Area.Within(r.q.Area) {
+			r.outputs[o.ID] = o
+			if n := int(o.ID) + 1; n > len(r.earshot) {
+				r.earshot = append(r.earshot, make([]int, n-len(r.earshot))...)
+			}
+			r.earshot[o.ID] = o.Residents
+		}
+	}
+	return r.s.read().each(ctx, "SELECT id, clip, title, series, issue FROM billing", nil, func(scan func(...any) error) error {
+		var id int64
+		var b billing
+		if err := scan(&id, &b.clip, &b.title, &b.series, &b.issue); err != nil {
+			return err
+		}
+		r.billings[id] = b
+		return nil
+	})
+}
+
+// span are the least and the greatest area code within the area asked for.
+func (r *report) span() (lo, hi string) {
+	head := digits(r.q.Area)
+	return head + strings.Repeat("0", 12-len(head)), head + strings.Repeat("9", 12-len(head))
+}
+
+// digits are the digits of an area without its trailing zero groups.
+func digits(a playlist.Area) string {
+	s := string(a)
+	for _, n := range []int{9, 6, 4, 2} {
+		if len(s) > n && strings.Trim(s[n:], "0") == "" {
+			s = s[:n]
+		}
+	}
+	return s
+}
+
+// villages reports whether the area asked for is a town or less: its lines by
+// area are villages, and sums by town are too coarse for less than one.
+func (r *report) villages() bool { return len(digits(r.q.Area)) >= 9 }
+
+// byClip reports whether the lines are of clips, or of what they belong to.
+func (r *report) byClip() bool { return r.q.By != ByArea && r.q.By != ByDay }
+
+// level is the coarsest at which the sums hold what is asked for.
+func (r *report) level() int64 {
+	depth := len(digits(r.q.Area))
+	switch {
+	case r.byClip() && depth == 12:
+		return byVillageAndClip
+	case r.byClip() && depth == 9:
+		return byTownAndClip
+	case r.byClip():
+		return byCountyAndClip
+	case depth == 12, r.q.By == ByArea && r.villages():
+		return byVillage
+	}
+	return byTown
+}
+
+func (r *report) sums(ctx context.Context) error {
+	level, column := r.level(), "billing"
+	switch r.q.By {
+	case ByArea:
+		column = "area"
+	case ByDay:
+		column = "day"
+	}
+	lo, hi := r.span()
+	// The zone of a town itself, or of nobody's village, lies in no village.
+	query := fmt.Sprintf(`SELECT %s, CAST(sum(planned) AS BIGINT), CAST(sum(delivered) AS BIGINT), CAST(sum(started) AS BIGINT),
+		CAST(sum(completed) AS BIGINT), CAST(sum(persons) AS BIGINT) FROM tally
+		WHERE level = ?1 AND area IN (SELECT area FROM tally_area WHERE level = ?1 AND area >= ?2 AND area <= ?3)
+		AND day >= ?4 AND day <= ?5 GROUP BY 1`, column)
+	return r.s.read().each(ctx, query, []any{level, lo, hi, r.from, r.to}, func(scan func(...any) error) error {
+		var (
+			key any
+			s   sums
+		)
+		if err := scan(&key, &s.planned, &s.delivered, &s.started, &s.completed, &s.persons); err != nil {
+			return err
+		}
+		r.line(key).count(s)
+		r.total.count(s)
+		return nil
+	})
+}
+
+// line finds the line of a billing, a day or an area.
+func (r *report) line(key any) *line {
+	if b, ok := key.([]byte); ok {
+		key = string(b)
+	}
+	known := [2]any{r.q.By, key}
+	if l := r.named[known]; l != nil {
+		return l
+	}
+	var reach playlist.Reach
+	switch k := key.(type) {
+	case string:
+		reach.Key, reach.Title = k, k
+	case int64:
+		if r.q.By == ByDay {
+			reach.Key = string(DayDate(k))
+			reach.Title = reach.Key
+			break
+		}
+		if k == noBilling {
+			reach.Key = KeyUnknown
+			break
+		}
+		b := r.billings[k]
+		switch r.q.By {
+		case BySeries:
+			reach.Key, reach.Title = b.series, b.series
+		case ByIssue:
+			reach.Series, reach.Issue = b.series, int(b.issue)
+			if b.series != "" || b.issue != 0 {
+				reach.Key = fmt.Sprintf("%s/%d", b.series, b.issue)
+			}
+			reach.Title = b.title
+		default:
+			reach = playlist.Reach{Key: b.clip, Title: b.title, Series: b.series, Issue: int(b.issue)}
+		}
+	}
+	l := r.lines[reach.Key]
+	if l == nil {
+		l = &line{Reach: reach}
+		r.lines[reach.Key] = l
+	}
+	r.named[known] = l
+	return l
+}
+
+func (r *report) presence(ctx context.Context) error {
+	var day, billing, block int64
+	var targeted, reached sql.RawBytes
+	query := "SELECT day, billing, block, targeted, reached FROM presence WHERE day >= ?1 AND day <= ?2"
+	if !r.byClip() {
+		query = "SELECT day, CAST(0 AS BIGINT), block, targeted, reached FROM presence_day WHERE day >= ?1 AND day <= ?2"
+	}
+	return r.s.read().each(ctx, query, []any{r.from, r.to}, func(scan func(...any) error) error {
+		if err := scan(&day, &billing, &block, &targeted, &reached); err != nil {
+			return err
+		}
+		r.total.targeted.join(targeted, block*blockBits)
+		r.total.reached.join(reached, block*blockBits)
+		if r.q.By == ByArea {
+			return nil
+		}
+		key := billing
+		if r.q.By == ByDay {
+			key = day
+		}
+		l := r.line(key)
+		l.targeted.join(targeted, block*blockBits)
+		l.reached.join(reached, block*blockBits)
+		return nil
+	})
+}
+
+// silence adds what no receipt speaks of.
+func (r *report) silence(ctx context.Context) error {
+	column := "CAST(0 AS BIGINT)"
+	if r.q.By == ByDay {
+		column = "day"
+	}
+	query := "SELECT output, " + column + ", CAST(sum(items) AS BIGINT) FROM silence WHERE day >= ?1 AND day <= ?2 GROUP BY 1, 2"
+	return r.s.read().each(ctx, query, []any{r.from, r.to}, func(scan func(...any) error) error {
+		var output, day, items int64
+		if err := scan(&output, &day, &items); err != nil {
+			return err
+		}
+		o, ok := r.outputs[output]
+		if !ok {
+			return nil
+		}
+		var l *line
+		switch r.q.By {
+		case ByDay:
+			l = r.line(day)
+		case ByArea:
+			l = r.line(r.areaLine(o))
+		default:
+			l = r.line(int64(noBilling))
+		}
+		for _, l := range []*line{l, &r.total} {
+			l.Planned += int(items)
+			l.Unknown += int(items)
+			l.targeted.put(output, true)
+		}
+		return nil
+	})
+}
+
+// areaLine is the area by whose line an output is counted.
+func (r *report) areaLine(o Output) string {
+	if r.villages() {
+		return string(o.Area)
+	}
+	return town(string(o.Area))
+}
+
+func (r *report) finish() ReachReport {
+	if r.q.By == ByArea {
+		for _, kind := range []struct{ from, to func(*line) *set }{
+			{func(l *line) *set { return &l.targeted }, func(l *line) *set { return &l.targeted }},
+			{func(l *line) *set { return &l.reached }, func(l *line) *set { return &l.reached }},
+		} {
+			kind.from(&r.total).each(func(id int64) {
+				if o, ok := r.outputs[id]; ok {
+					kind.to(r.line(r.areaLine(o))).put(id, true)
+				}
+			})
+		}
+	}
+	out := ReachReport{By: r.q.By, Lines: []playlist.Reach{}}
+	for _, l := range r.lines {
+		if reach := r.settled(l); reach.Planned > 0 {
+			out.Lines = append(out.Lines, reach)
+		}
+	}
+	slices.SortFunc(out.Lines, func(a, b playlist.Reach) int {
+		return cmp.Or(cmp.Compare(flag(a.Key == KeyUnknown), flag(b.Key == KeyUnknown)), cmp.Compare(a.Series, b.Series), cmp.Compare(a.Issue, b.Issue),
+			cmp.Compare(a.Key, b.Key))
+	})
+	out.Total = r.settled(&r.total)
+	return out
+}
+
+// settled turns a line's sets into residents, each output once.
+func (r *report) settled(l *line) playlist.Reach {
+	l.Residents, l.Reached = 0, 0
+	l.targeted.each(func(id int64) {
+		if id < int64(len(r.earshot)) {
+			l.Residents += r.earshot[id]
+		}
+	})
+	l.reached.each(func(id int64) {
+		if id < int64(len(r.earshot)) {
+			l.Reached += r.earshot[id]
+		}
+	})
+	return l.Reach
+}
+
+// Due is an airing that fell due by a manifest.
+type Due struct {
+	Slot    string // as rows name it
+	Due     time.Time
+	Items   int     // clips of the airing
+	Outputs []int64 // on which it should have sounded
+}
+
+// Account notes which of the airings that fell due up to an instant no receipt
+// speaks of. Those are unknown, until a receipt comes.
+func (s *Store) Account(ctx context.Context, due []Due, upTo time.Time) error {
+	return s.write(ctx, func(ctx context.Context, tx conn) error {
+		for _, d := range due {
+			for outputs := range slices.Chunk(d.Outputs, 500) {
+				var list strings.Builder
+				for i, o := range outputs {
+					if i > 0 {
+						list.WriteString(", ")
+					}
+					fmt.Fprintf(&list, "%d", o)
+				}
+				err := tx.exec(ctx, `INSERT INTO silence (output, slot, due, day, items)
+					SELECT o.id, CAST(?1 AS TEXT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS BIGINT) FROM output o WHERE o.id IN (`+list.String()+`)
+					AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.strand IN (SELECT id FROM strand WHERE slot = ?1 AND airing = '')
+					AND r.due = ?2 AND r.output = o.id) ON CONFLICT (slot, due, output) DO NOTHING`,
+					clean(d.Slot), d.Due.UnixMicro(), s.Day(d.Due), int64(d.Items))
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return setSetting(ctx, tx, "accounted", upTo.UTC().Format(time.RFC3339Nano))
+	})
+}
+
+// Accounted is the instant up to which [Store.Account] has gone; zero where it
+// never has.
+func (s *Store) Accounted(ctx context.Context) (time.Time, error) {
+	v, err := s.Setting(ctx, "accounted")
+	if err != nil || v == "" {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, v)
+}
