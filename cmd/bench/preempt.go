@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"dalaba/player"
+	"dalaba/playlist"
+)
+
+// The tone that preempts: so high that no speech has it, so that the card's
+// recording shows to the frame where it begins.
+const (
+	toneHZ     = 15000
+	toneDB     = -12
+	toneLength = 200 * time.Millisecond
+)
+
+// preempt measures from the order for something of a higher rank, while a
+// lesson sounds, to its first frame on the virtual card. The order is a
+// technician's tone through the daemon's control socket, timed from before it
+// connects. The peer kills an mpg123 that plays on such a card and starts
+// another.
+func (b *bench) preempt(ctx context.Context) ([]Figure, error) {
+	rounds := 50
+	if b.short {
+		rounds = 5
+	}
+	tone, err := b.tone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lessons, err := b.reel("lessons.mp3", 2*time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := b.preemptions(ctx, rounds)
+	if err != nil {
+		return nil, err
+	}
+	killed, err := b.mpg123Preemptions(ctx, rounds, lessons, tone)
+	if err != nil {
+		return nil, err
+	}
+	var all []Figure
+	for _, q := range []struct {
+		name string
+		at   float64
+	}{{"p50", 0.5}, {"p99", 0.99}} {
+		all = append(all, figure("order to first frame of a higher rank, "+q.name, quantile(ours, q.at), "ms",
+			"mpg123 killed, another started", quantile(killed, q.at), len(ours)))
+	}
+	return all, nil
+}
+
+func (b *bench) preemptions(ctx context.Context, rounds int) ([]float64, error) {
+	s, err := b.newSite("preempt")
+	if err != nil {
+		return nil, err
+	}
+	cards, env, err := b.cards("preempt-cards", "pole")
+	if err != nil {
+		return nil, err
+	}
+	d, err := b.airOn(ctx, s, "alsa:pole", env)
+	if err != nil {
+		return nil, err
+	}
+	orders, err := inTurn(ctx, rounds, func() error { return nil }, func() (time.Time, error) {
+		at := time.Now()
+		return at, s.tone("pole")
+	})
+	if err := errors.Join(err, d.end()); err != nil {
+		return nil, err
+	}
+	t, err := readTape(cards["pole"])
+	if err != nil {
+		return nil, err
+	}
+	return t.latencies(orders)
+}
+
+// airOn has the site air lessons without end on one output and waits for
+// them.
+func (b *bench) airOn(ctx context.Context, s *site, device, env string) (*daemon, error) {
+	if _, err := b.program(ctx); err != nil { // built before the clock is read
+		return nil, err
+	}
+	due := time.Now().In(shanghai()).Add(5 * time.Second)
+	s.output("pole", device)
+	s.slot("all", fmt.Sprintf("%d %d %d * * *", due.Second(), due.Minute(), due.Hour()), "count = 500\n")
+	config, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	d, err := b.startDaemon(ctx, config, env)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.said(ctx, `msg="clip on air"`, 1); err != nil {
+		return nil, errors.Join(err, d.end())
+	}
+	return d, nil
+}
+
+// tone has the running daemon sound the tone and waits until it is over.
+func (s *site) tone(output string) error {
+	conn, err := net.Dial("unix", filepath.Join(s.data(), "dalaba.sock"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(grace)); err != nil {
+		return err
+	}
+	order := map[string]any{"do": "tone", "output": output, "hz": toneHZ, "seconds": toneLength.Seconds(), "level_db": toneDB, "lang": "en"}
+	if err := json.NewEncoder(conn).Encode(order); err != nil {
+		return err
+	}
+	var said struct {
+		Over, Complete bool
+		Error          string
+	}
+	for reports := json.NewDecoder(conn); !said.Over; {
+		if err := reports.Decode(&said); err != nil {
+			return err
+		}
+	}
+	if !said.Complete {
+		return fmt.Errorf("the tone did not sound: %s", said.Error)
+	}
+	return nil
+}
+
+// inTurn has a lesson sound and gives the order for the tone, again and again.
+// The waits differ so that the orders meet the card at every phase of its
+// period. An order answers when it was given, once the tone is over.
+func inTurn(ctx context.Context, rounds int, lesson func() error, order func() (time.Time, error)) (all []time.Time, err error) {
+	for i := range rounds {
+		if err := lesson(); err != nil {
+			return nil, err
+		}
+		if err := wait(ctx, 350*time.Millisecond+time.Duration(i*37%10)*time.Millisecond+time.Duration(i)*137*time.Microsecond); err != nil {
+			return nil, err
+		}
+		at, err := order()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, at)
+	}
+	return all, nil
+}
+
+func (b *bench) mpg123Preemptions(ctx context.Context, rounds int, lessons, tone string) ([]float64, error) {
+	cards, env, err := b.cards("preempt-mpg123", "pole")
+	if err != nil {
+		return nil, err
+	}
+	var playing *child
+	orders, err := inTurn(ctx, rounds, func() (err error) {
+		playing, err = mpg123On(ctx, "pole", env, lessons)
+		return err
+	}, func() (time.Time, error) {
+		at := time.Now()
+		playing.kill()
+		if playing, err = mpg123On(ctx, "pole", env, tone); err != nil {
+			return at, err
+		}
+		<-playing.ended
+		return at, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	t, err := readTape(cards["pole"])
+	if err != nil {
+		return nil, err
+	}
+	return t.latencies(orders)
+}
+
+// tone is the tone as a file for the peer.
+func (b *bench) tone(ctx context.Context) (path string, err error) {
+	path = filepath.Join(b.dir, "tone.mp3")
+	var raw bytes.Buffer
+	if err := binary.Write(&raw, binary.LittleEndian, theTone()); err != nil {
+		return "", err
+	}
+	c := command(ctx, "ffmpeg", "-v", "error", "-f", "s16le", "-ar", strconv.Itoa(playlist.Rate), "-ac", "1", "-i", "-",
+		"-b:a", "128k", path)
+	c.Stdin = &raw
+	if said, err := c.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("ffmpeg: %w: %s", err, said)
+	}
+	return path, nil
+}
+
+func theTone() []int16 {
+	samples := make([][2]float64, playlist.FramesIn(toneLength))
+	n, _ := player.Tone(toneHZ, toneDB, toneLength).Stream(samples)
+	frames := make([]int16, n)
+	for i := range frames {
+		frames[i] = int16(math.Round(samples[i][0] * math.MaxInt16))
+	}
+	return frames
+}
+
+// latencies is how long after each order, in milliseconds, the tone began. An
+// order that fell into the silence between two lessons preempted nothing and
+// does not count; most must.
+func (t tape) latencies(orders []time.Time) (all []float64, err error) {
+	// The tone's rise, by which its beginning is told from the rest of it.
+	rise := theTone()[:playlist.Rate/50]
+	for _, at := range orders {
+		n := t.before(at)
+		if !sounds(t.heard[max(0, n-playlist.Rate/10):n]) {
+			continue
+		}
+		i, like := find(rise, t.heard[n:min(len(t.heard), n+playlist.Rate/2)])
+		if like < 0.8 {
+			return nil, fmt.Errorf("no tone after the order at %v: likeness %.2f at best", at, like)
+		}
+		began, ok := t.when(n + i)
+		if !ok {
+			return nil, fmt.Errorf("the card's log ends before frame %d", n+i)
+		}
+		all = append(all, millis(began.Sub(at)))
+	}
+	if len(all) <= len(orders)*4/5 {
+		return nil, fmt.Errorf("a lesson sounded at %d of %d orders", len(all), len(orders))
+	}
+	return all, nil
+}
+
+// sounds tells whether there is more than digital silence.
+func sounds(frames []int16) bool {
+	for _, v := range frames {
+		if v != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// find is where in frames the pattern is most alike, and how alike: 1 is the
+// same but for loudness.
+func find(pattern, frames []int16) (at int, like float64) {
+	energy := func(frames []int16) (sum float64) {
+		for _, v := range frames {
+			sum += float64(v) * float64(v)
+		}
+		return sum
+	}
+	own := energy(pattern)
+	for i := 0; i+len(pattern) <= len(frames); i++ {
+		// Of integers, so that it is exact however long the search.
+		var dot, other int64
+		for k, v := range pattern {
+			f := int64(frames[i+k])
+			dot += f * int64(v)
+			other += f * f
+		}
+		if l := float64(dot) / math.Sqrt(own*float64(other)); l > like {
+			at, like = i, l
+		}
+	}
+	return at, like
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// plant is a bug that can be put into the program without touching the tree.
+type plant struct {
+	about   string
+	file    string
+	replace [][2]string
+}
+
+var plants = map[string]plant{
+	"claim-late": {
+		about: "an airing is claimed after its first sample, not before",
+		file:  "player/perform.go",
+		replace: [][2]string{
+			{`	if cur, err = f.claimFresh(ctx, cur, f.deadline); errors.Is(err, errStore) && ctx.Err() == nil {
+		return f.record(ctx, first, playlist.Missed, playlist.ReasonStore)
+	} else if err != nil || cur == nil {
+		return err
+	}
+	if f.due.Slot.Chime {`, `	if f.due.Slot.Chime {`},
+			{`	f.play(cur, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
+`, `	f.play(cur, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
+	if err := sleepUntil(ctx, f.p.Wall, later(f.at, f.p.Wall()).Add(500*time.Millisecond)); err != nil {
+		return err
+	}
+	if err := f.claim(ctx, cur); err != nil {
+		return err
+	}
+`},
+		},
+	},
+	"no-checkpoint": {
+		about: "nobody notes how far an airing has come",
+		file:  "player/perform.go",
+		replace: [][2]string{
+			{`if kept.IsZero() || time.Since(kept) >= checkpointEvery {`, `if kept.IsZero() {
+			kept = time.Now()
+		} else if false {`},
+		},
+	},
+	"receipt-outside": {
+		about: "a receipt is made in a transaction after the one that closes its row",
+		file:  "data/ledger.go",
+		replace: [][2]string{
+			{`	return s.write(ctx, func(tx *sql.Tx) error { return end(ctx, tx, k, e, s.now()) })
+`, `	if err := s.write(ctx, func(tx *sql.Tx) error { return end(ctx, tx, k, e, time.Time{}) }); err != nil {
+		return err
+	}
+	time.Sleep(1500 * time.Millisecond)
+	return s.write(ctx, func(tx *sql.Tx) error {
+		var id int64
+		err := tx.QueryRowContext(ctx, "SELECT id FROM asrun WHERE airing = ? AND output = ? AND item = ? AND part = ?",
+			k.Airing, k.Output, k.Item, k.Part).Scan(&id)
+		if err != nil {
+			return err
+		}
+		return receipt(ctx, tx, id, s.now())
+	})
+`},
+			{`	if err := receipt(ctx, tx, id, made); err != nil {
+		return err
+	}
+	if err := giveBack(`, `	if !made.IsZero() {
+		if err := receipt(ctx, tx, id, made); err != nil {
+			return err
+		}
+	}
+	if err := giveBack(`},
+		},
+	},
+	"cursor-first": {
+		about: "the playlist moves on in a transaction before the one that claims its clip",
+		file:  "data/ledger.go",
+		replace: [][2]string{
+			{`	return s.write(ctx, func(tx *sql.Tx) error {
+		there, err := exists(ctx, tx, r.Key())
+		if err != nil {
+			return err
+		}
+		if there {
+			return fmt.Errorf("%w: %v", playlist.ErrClaimed, r.Key())
+		}
+`, `	if c.Before != nil {
+		err := s.write(ctx, func(tx *sql.Tx) error {
+			at, err := cursor(ctx, tx, r.Playlist)
+			if err != nil {
+				return err
+			}
+			if at != *c.Before {
+				return fmt.Errorf("%w: playlist %s", playlist.ErrStale, r.Playlist)
+			}
+			return setCursor(ctx, tx, r.Playlist, *c.After)
+		})
+		if err != nil {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		there, err := exists(ctx, tx, r.Key())
+		if err != nil {
+			return err
+		}
+		if there {
+			return fmt.Errorf("%w: %v", playlist.ErrClaimed, r.Key())
+		}
+`},
+			{`			if at != *c.Before {
+				return fmt.Errorf("%w: playlist %s", playlist.ErrStale, r.Playlist)
+			}
+			if err := setCursor`, `			if at != *c.After {
+				return fmt.Errorf("%w: playlist %s", playlist.ErrStale, r.Playlist)
+			}
+			if err := setCursor`},
+		},
+	},
+}
+
+// patched is the file's text with the bug in it.
+func (p plant) patched(text string) (string, error) {
+	for _, r := range p.replace {
+		if n := strings.Count(text, r[0]); n != 1 {
+			return "", fmt.Errorf("%s holds this %d times, not once; the planted bug must follow the code:\n%s", p.file, n, r[0])
+		}
+		text = strings.Replace(text, r[0], r[1], 1)
+	}
+	return text, nil
+}
+
+// nextMigration is what a later version might do to the store.
+const nextMigration = `
+ALTER TABLE asrun ADD COLUMN remark TEXT NOT NULL DEFAULT '';
+UPDATE asrun SET remark = airing || ' on ' || output;
+CREATE INDEX asrun_remark ON asrun (remark);
+`
+
+// build makes the program under test, and one whose store is a migration
+// further on.
+func (h *harness) build(ctx context.Context) error {
+	over := map[string]string{}
+	if h.plant != "" {
+		p := plants[h.plant]
+		text, err := os.ReadFile(filepath.Join(h.root, p.file))
+		if err != nil {
+			return err
+		}
+		bad, err := p.patched(string(text))
+		if err != nil {
+			return err
+		}
+		if over[p.file], err = h.write("plant.go", bad); err != nil {
+			return err
+		}
+	}
+	var err error
+	if h.program, err = h.goBuild(ctx, "dalaba", over); err != nil {
+		return err
+	}
+	if !h.wants("migrate") {
+		return nil
+	}
+	steps, err := filepath.Glob(filepath.Join(h.root, migrationDir, "*.sql"))
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%04d_next.sql", len(steps)+1)
+	over = map[string]string{}
+	if over[filepath.Join(migrationDir, name)], err = h.write(name, nextMigration); err != nil {
+		return err
+	}
+	h.next, err = h.goBuild(ctx, "dalaba-next", over)
+	return err
+}
+
+const migrationDir = "data/migrations/controller"
+
+func (h *harness) write(name, text string) (string, error) {
+	path := filepath.Join(h.dir, name)
+	return path, os.WriteFile(path, []byte(text), 0o600)
+}
+
+// goBuild builds the controller with some files of the tree replaced.
+func (h *harness) goBuild(ctx context.Context, name string, over map[string]string) (string, error) {
+	full := map[string]string{}
+	for file, by := range over {
+		full[filepath.Join(h.root, file)] = by
+	}
+	text, err := json.Marshal(map[string]any{"Replace": full})
+	if err != nil {
+		return "", err
+	}
+	overlay, err := h.write(name+".json", string(text))
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(h.dir, name)
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-overlay", overlay, "-o", bin, "./cmd/dalaba")
+	c.Dir = h.root
+	if said, err := c.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build ./cmd/dalaba: %w\n%s", err, said)
+	}
+	return bin, nil
+}

@@ -1,0 +1,231 @@
+// Command chaos kills the real controller at random instants, again and
+// again, and then holds three witnesses against each other: what was due,
+// what the as-run log says, and what the sound cards consumed. It is a
+// developer's tool.
+//
+// The controller plays a dense schedule on two virtual cards. Every clip
+// differs from every other in nearly all of its samples, so that of each
+// frame on tape it is known which clip it is of, and where in it.
+//
+// With -plant it builds the controller with a bug put in, and then fails
+// unless it finds that.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	_ "time/tzdata" // the schedule is in the site's zone
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+const (
+	exitOK = iota
+	exitBreach
+	exitUsage
+	exitFault // of the harness itself
+)
+
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	h := &harness{out: out}
+	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	flags.IntVar(&h.kills, "n", 20, "kill the controller so many times")
+	seed := flags.Uint64("seed", 0, "repeat the choices of an earlier run (default: a new seed)")
+	flags.StringVar(&h.plant, "plant", "", "put a bug in and expect to find it: "+strings.Join(slices.Sorted(maps.Keys(plants)), ", "))
+	only := flags.String("only", "", "kinds of kills, by comma (default: all): "+strings.Join(kindNames(), ","))
+	keep := flags.Bool("keep", false, "keep the folder with the store, the tapes and the logs")
+	flags.BoolVar(&h.verbose, "v", false, "tell of each kill")
+	if err := flags.Parse(args); err != nil {
+		return exitUsage
+	}
+	usage := func(format string, args ...any) int {
+		fmt.Fprintf(errOut, "chaos: "+format+"\n", args...)
+		return exitUsage
+	}
+	if flags.NArg() > 0 || h.kills < 1 {
+		return usage("nothing but flags, and at least one kill")
+	}
+	if _, ok := plants[h.plant]; h.plant != "" && !ok {
+		return usage("no bug named %q", h.plant)
+	}
+	var err error
+	if h.kinds, err = pickKinds(*only); err != nil {
+		return usage("%v", err)
+	}
+	if *seed == 0 {
+		*seed = rand.Uint64()>>32 + 1
+	}
+	h.seed = *seed
+	h.rand = rand.New(rand.NewPCG(h.seed, 1))
+	fmt.Fprintf(out, "seed %d, %d kills%s\n", h.seed, h.kills, planted(h.plant))
+	fail := func(err error) int {
+		fmt.Fprintln(errOut, "chaos:", err)
+		return exitFault
+	}
+	if h.root, err = moduleRoot(ctx); err != nil {
+		return fail(err)
+	}
+	if h.dir, err = os.MkdirTemp("", "dalaba-chaos-"); err != nil {
+		return fail(err)
+	}
+	if *keep {
+		fmt.Fprintln(out, "kept in", h.dir)
+	} else {
+		defer os.RemoveAll(h.dir)
+	}
+	breaches, err := h.chaos(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	const most = 40
+	for _, b := range breaches[:min(len(breaches), most)] {
+		fmt.Fprintln(out, "BREACH", b)
+	}
+	if n := len(breaches) - most; n > 0 {
+		fmt.Fprintf(out, "BREACH and %d more\n", n)
+	}
+	switch {
+	case h.plant == "" && len(breaches) == 0:
+		fmt.Fprintf(out, "seed %d: no breach\n", h.seed)
+		return exitOK
+	case h.plant == "":
+		fmt.Fprintf(out, "seed %d: %d breaches\n", h.seed, len(breaches))
+		return exitBreach
+	case len(breaches) == 0:
+		fmt.Fprintf(out, "seed %d: the planted bug %s was not found\n", h.seed, h.plant)
+		return exitBreach
+	}
+	fmt.Fprintf(out, "seed %d: the planted bug %s was found\n", h.seed, h.plant)
+	return exitOK
+}
+
+func planted(name string) string {
+	if name == "" {
+		return ""
+	}
+	return ", with the bug " + name + ": " + plants[name].about
+}
+
+// harness is one run.
+type harness struct {
+	out     io.Writer
+	root    string // the module's folder
+	dir     string // for everything it makes
+	seed    uint64
+	rand    *rand.Rand
+	kills   int
+	plant   string
+	kinds   []kind
+	verbose bool
+
+	program string // the controller under test
+	next    string // the same with one migration more
+	site    *site
+	lives   []*life
+	lost    []string // by migrations
+	figures figures
+}
+
+// figures are what the run measured beside what it was after.
+type figures struct {
+	opened  []time.Duration // from the start of the process until its cards run
+	closing time.Duration   // from SIGTERM to the end
+	byKind  map[string]int
+}
+
+// chaos makes a site, kills its controller, and judges.
+func (h *harness) chaos(ctx context.Context) ([]string, error) {
+	h.figures.byKind = map[string]int{}
+	if err := h.build(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if h.site, err = newSite(h.root, h.dir); err != nil {
+		return nil, err
+	}
+	if err := h.firstLife(ctx); err != nil {
+		return nil, err
+	}
+	for n := range h.kills {
+		k := h.pick()
+		h.figures.byKind[k.name]++
+		l, err := k.kill(h, ctx)
+		if err != nil {
+			return nil, fmt.Errorf("kill %d (%s): %w", n+1, k.name, err)
+		}
+		if h.verbose && l != nil {
+			fmt.Fprintf(h.out, "kill %3d %-8s after %6.3f s\n", n+1, k.name, l.end.Sub(l.start).Seconds())
+		}
+		// Power does not always come back at once.
+		off := h.upTo(200 * time.Millisecond)
+		if h.rand.IntN(8) == 0 {
+			off += h.upTo(4 * time.Second)
+		}
+		if err := sleep(ctx, off); err != nil {
+			return nil, err
+		}
+	}
+	breaches, err := h.lastLife(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := h.judge(ctx)
+	return append(breaches, found...), err
+}
+
+// upTo is a random duration below d.
+func (h *harness) upTo(d time.Duration) time.Duration { return time.Duration(h.rand.Int64N(int64(d))) }
+
+func (h *harness) pick() kind {
+	sum := 0
+	for _, k := range h.kinds {
+		sum += k.weight
+	}
+	n := h.rand.IntN(sum)
+	for _, k := range h.kinds {
+		if n -= k.weight; n < 0 {
+			return k
+		}
+	}
+	return h.kinds[0]
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func moduleRoot(ctx context.Context) (string, error) {
+	said, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOMOD: %w", err)
+	}
+	mod := strings.TrimSpace(string(said))
+	if mod == "" || mod == os.DevNull {
+		return "", errors.New("not within the module; start it from the source tree")
+	}
+	return filepath.Dir(mod), nil
+}

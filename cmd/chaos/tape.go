@@ -1,0 +1,261 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sort"
+	"time"
+
+	"dalaba/devices/vcard"
+	"dalaba/player"
+	"dalaba/playlist"
+)
+
+// tape is what a card consumed, and when.
+type tape struct {
+	frames []int16
+	runs   []vcard.Run
+	begins []int64 // of each run, in frames
+}
+
+func readTape(c *vcard.Card) (*tape, error) {
+	t := &tape{}
+	var err error
+	if t.frames, err = c.Heard(); err != nil {
+		return nil, err
+	}
+	if t.runs, err = c.Log(); err != nil {
+		return nil, err
+	}
+	n := int64(0)
+	for _, r := range t.runs {
+		t.begins = append(t.begins, n)
+		n += r.Frames
+	}
+	return t, nil
+}
+
+// when is the instant at which that frame began to sound.
+func (t *tape) when(frame int64) (time.Time, bool) {
+	i := sort.Search(len(t.begins), func(i int) bool { return t.begins[i] > frame }) - 1
+	if i < 0 || frame >= t.begins[i]+t.runs[i].Frames {
+		return time.Time{}, false
+	}
+	return t.runs[i].At.Add(playlist.Length(frame - t.begins[i])), true
+}
+
+// span is a stretch of tape that holds a stretch of a clip.
+type span struct {
+	at, end  int64 // on tape
+	clip     *clip
+	from, to int64 // of the clip
+	torn     bool  // frames were put in or left out to keep time with the wall clock
+	taken    bool  // a row claims it
+}
+
+func (s *span) String() string {
+	return fmt.Sprintf("frames %d to %d on tape, %s from %d to %d", s.at, s.end, s.clip.name, s.from, s.to)
+}
+
+const (
+	sample = 32                        // frames by which a place in a clip is known again
+	every  = 16                        // one of so many places is indexed
+	strong = 40                        // such a sample is louder than this
+	atCut  = 20 * playlist.Rate / 1000 // a fade at a cut is no longer than this
+)
+
+// index finds the clip and place that some frames are of.
+type index map[[sample]int16][]place
+
+type place struct {
+	clip *clip
+	at   int64
+}
+
+func newIndex(clips map[playlist.ClipID]*clip) index {
+	x := index{}
+	for _, c := range clips {
+		for at := 0; at+sample <= len(c.frames); at += every {
+			if w := [sample]int16(c.frames[at : at+sample]); loud(w[:]) {
+				x[w] = append(x[w], place{c, int64(at)})
+			}
+		}
+	}
+	return x
+}
+
+func loud(frames []int16) bool {
+	for _, f := range frames {
+		if f > strong || f < -strong {
+			return true
+		}
+	}
+	return false
+}
+
+// explain says what a stretch of tape holds. What it cannot tell is answered
+// as the places and lengths of what is neither a clip nor silence, fades left
+// out.
+func (x index) explain(frames []int16, from, to int64) (spans []*span, unknown [][2]int64) {
+	next := from // all before is explained
+	for at := from; at+sample <= to; at++ {
+		w := [sample]int16(frames[at : at+sample])
+		places := x[w]
+		var best *span
+		for _, p := range places {
+			if s := grow(frames, p, at, next, to); best == nil || s.end-s.at > best.end-best.at {
+				best = s
+			}
+		}
+		if best == nil || best.end-best.at < 4*sample {
+			continue
+		}
+		if n := len(spans); n > 0 && spans[n-1].goesOn(best) {
+			l := spans[n-1]
+			l.end, l.to, l.torn = best.end, best.to, true
+		} else {
+			unknown = append(unknown, sounding(frames, next, best.at)...)
+			spans = append(spans, best)
+		}
+		next = best.end
+		at = next - 1
+	}
+	return spans, append(unknown, sounding(frames, next, to)...)
+}
+
+// grow is the longest span around a place that was found: as it is in the
+// clip, and faded at the ends, without the silence beyond.
+func grow(frames []int16, p place, at, low, high int64) *span {
+	c := p.clip.frames
+	s := &span{clip: p.clip, at: at, end: at, from: p.at, to: p.at}
+	for s.end < high && s.to < int64(len(c)) && frames[s.end] == c[s.to] {
+		s.end, s.to = s.end+1, s.to+1
+	}
+	for s.at > low && s.from > 0 && frames[s.at-1] == c[s.from-1] {
+		s.at, s.from = s.at-1, s.from-1
+	}
+	faded := func(a, b int16) bool {
+		x, y := int32(a), int32(b)
+		return x == 0 || y != 0 && (x < 0) == (y < 0) && max(x, -x) <= max(y, -y)
+	}
+	last := s.end
+	for i := int64(0); i < atCut && s.end+i < high && s.to+i < int64(len(c)) && faded(frames[s.end+i], c[s.to+i]); i++ {
+		if frames[s.end+i] != 0 {
+			last = s.end + i + 1
+		}
+	}
+	// Silence may be anyone's.
+	for last > at+sample && frames[last-1] == 0 {
+		last--
+	}
+	s.to, s.end = s.to+last-s.end, last
+	first := s.at
+	for i := int64(1); i <= atCut && s.at-i >= low && s.from-i >= 0 && faded(frames[s.at-i], c[s.from-i]); i++ {
+		if frames[s.at-i] != 0 {
+			first = s.at - i
+		}
+	}
+	for first < at && frames[first] == 0 {
+		first++
+	}
+	s.from, s.at = s.from-(s.at-first), first
+	return s
+}
+
+// slipRun is the length of a run that holds a frame more or less of its clip,
+// to keep time with the wall clock.
+const slipRun = 480
+
+// differing counts the frames of a clip that are not on tape where they should
+// be, and the runs there that hold a frame more or less of it.
+func differing(tape, clip []int16) (differ, slips int) {
+	for i := 0; i < len(clip); i++ {
+		if i < len(tape) && tape[i] == clip[i] {
+			continue
+		}
+		if differ <= 2*atCut && i < len(tape) { // beyond, it is something else
+			if run, by := slipped(tape[i:], clip[i:]); run > 0 {
+				d, s := differing(tape[i+run:], clip[i+run+by:])
+				return differ + d, slips + s + 1
+			}
+		}
+		differ++
+	}
+	return differ, slips
+}
+
+// slipped finds where a clip goes on as it should, behind a run in which by
+// frames more of it are on tape. run is 0 where it does not.
+func slipped(tape, clip []int16) (run, by int) {
+	for run := 1; run <= slipRun; run++ {
+		for _, by := range []int{1, -1} {
+			if run > len(tape) || run+by > len(clip) {
+				continue
+			}
+			on, rest := tape[run:], clip[run+by:]
+			n := min(4*sample, len(on), len(rest))
+			if n == min(4*sample, len(rest)) && slices.Equal(on[:n], rest[:n]) {
+				return run, by
+			}
+		}
+	}
+	return 0, 0
+}
+
+// goesOn reports whether t is what follows of s, but for frames left out or
+// put in to keep time with the wall clock, with soft passages in between in
+// which a place in a clip is not known again.
+func (s *span) goesOn(t *span) bool {
+	gap, skip := t.at-s.end, t.from-s.to
+	few := 4 + gap/400
+	return s.clip == t.clip && gap < playlist.Rate/2 && skip >= 0 && skip-gap <= few && gap-skip <= few
+}
+
+// sounding is where a stretch of tape is not silent for longer than a fade
+// lasts.
+func sounding(frames []int16, from, to int64) (all [][2]int64) {
+	const apart = playlist.Rate / 10
+	for at := from; at < to; at++ {
+		if frames[at] == 0 {
+			continue
+		}
+		if n := len(all); n > 0 && at-all[n-1][1] < apart {
+			all[n-1][1] = at + 1
+		} else {
+			all = append(all, [2]int64{at, at + 1})
+		}
+	}
+	kept := all[:0]
+	for _, u := range all {
+		if u[1]-u[0] > atCut+sample {
+			kept = append(kept, u)
+		}
+	}
+	return kept
+}
+
+// decode is a clip as the player's own decoder has it.
+func decode(path string) (all []int16, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	d, err := player.OpenClip(f)
+	if err != nil {
+		return nil, err
+	}
+	for buf := make([]int16, 4096); ; {
+		n, err := d.Read(buf)
+		all = append(all, buf[:n]...)
+		if err == io.EOF {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,247 @@
+// Package cli is what the two programs' command lines share: the language of
+// the terminal, exit codes, help in words of ours, tables that line up with
+// Chinese, and instants as people type them.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"dalaba/playlist/say"
+)
+
+// What a program answers the shell with.
+const (
+	ExitOK      = 0
+	ExitFailed  = 1 // it was tried, and did not work
+	ExitRefused = 2 // bad arguments or a bad config: nothing was tried
+)
+
+// Refused marks an error that answers ExitRefused.
+type Refused struct{ error }
+
+// Refuse marks an error so.
+func Refuse(err error) Refused { return Refused{err} }
+
+// Unwrap is the error so marked.
+func (r Refused) Unwrap() error { return r.error }
+
+// ErrTold ends a verb whose bad news is on the screen already.
+var ErrTold = errors.New("told")
+
+// App is what every verb has at hand.
+type App struct {
+	Name     string // of the program
+	In       io.Reader
+	Out, Err io.Writer
+	Lang     string // --lang
+	JSON     bool   // --json
+
+	// Stream is set by verbs whose JSON is a line an event: an error is one more
+	// line. The others answer once, with what they found or with the error.
+	Stream bool
+
+	told     []string // bad news that is on the screen already
+	answered *answer  // what --json was answered with so far; nil without
+}
+
+// answer notes whether anything was written.
+type answer struct {
+	io.Writer
+	begun bool
+}
+
+func (w *answer) Write(b []byte) (int, error) {
+	w.begun = w.begun || len(b) > 0
+	return w.Writer.Write(b)
+}
+
+// New is an app in the language that the arguments ask for, so that help is
+// in it too.
+func New(name string, args []string, in io.Reader, out, errOut io.Writer) *App {
+	a := &App{Name: name, In: in, Out: out, Err: errOut, Lang: langFlag(args)}
+	if jsonFlag(args) {
+		a.answered = &answer{Writer: out}
+		a.Out = a.answered
+	}
+	return a
+}
+
+// Say puts a message into the user's language.
+func (a *App) Say(key string, args ...any) string { return say.M(key, args...).In(a.Language()) }
+
+// Language is --lang, else the environment's, else Chinese. A verb that reads
+// the config wishes for the site's language last.
+func (a *App) Language(wishes ...string) say.Lang {
+	all := append([]string{a.Lang, os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")}, wishes...)
+	return say.Choose(all...)
+}
+
+// Tell writes bad news to the user; [ErrTold] stands for it from then on.
+func (a *App) Tell(line string) {
+	fmt.Fprintln(a.Err, line)
+	a.told = append(a.told, line)
+}
+
+// Println writes a line to the user.
+func (a *App) Println(line string) { fmt.Fprintln(a.Out, line) }
+
+// Colour reports whether the output is a terminal that wants colour.
+func (a *App) Colour() bool { return IsTerminal(a.Out) && os.Getenv("NO_COLOR") == "" }
+
+// IsTerminal reports whether somebody may be looking.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Execute runs the verb that the arguments name and answers the exit code.
+func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) int {
+	root.SetArgs(args)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	text := strings.Join(a.told, "\n")
+	if !errors.Is(err, ErrTold) {
+		text = say.In(a.Language(), err)
+		fmt.Fprintln(a.Err, a.Name+":", text)
+	}
+	if a.answered != nil && (a.Stream || !a.answered.begun) {
+		_ = json.NewEncoder(a.Out).Encode(failure{text})
+	}
+	if errors.As(err, new(Refused)) {
+		return ExitRefused
+	}
+	return ExitFailed
+}
+
+// failure is what --json is answered with where a verb fails; the exit code is
+// the same as without.
+type failure struct {
+	Error string `json:"error"` // in the user's language
+}
+
+// jsonFlag finds --json before the verbs are built, so that a fault of the
+// other arguments is told in it too.
+func jsonFlag(args []string) bool {
+	for _, arg := range args {
+		switch arg {
+		case "--json", "--json=true", "--json=1":
+			return true
+		case "--":
+			return false
+		}
+	}
+	return false
+}
+
+// langFlag finds --lang before the verbs are built.
+func langFlag(args []string) string {
+	for i, arg := range args {
+		if v, ok := strings.CutPrefix(arg, "--lang="); ok {
+			return v
+		}
+		if arg == "--lang" && i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return ""
+}
+
+// Root makes the program's command of its verbs, which help lists in their
+// order.
+func (a *App) Root(short, long string, verbs ...*cobra.Command) *cobra.Command {
+	cobra.EnableCommandSorting = false
+	root := &cobra.Command{
+		Use:           a.Name,
+		Version:       Version(),
+		Short:         short,
+		Long:          long,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          a.aVerb,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.Lang, "lang", a.Lang, a.Say("cli.flag_lang"))
+	f.BoolP("help", "h", false, a.Say("cli.flag_help"))
+	root.Flags().Bool("version", false, a.Say("cli.flag_version"))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Refused{flagFault(err)} })
+	root.SetUsageTemplate(a.usageTemplate())
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(verbs...)
+	for _, c := range root.Commands() {
+		if c.Args == nil {
+			c.Args = a.NoArgs
+		}
+	}
+	return root
+}
+
+var badValue = regexp.MustCompile(`^invalid argument "(.*)" for "(?:-\w, )?(--[\w-]+)" flag: (.*)$`)
+
+// flagFault puts what the flag library says into words of ours.
+func flagFault(err error) say.Message {
+	m := badValue.FindStringSubmatch(err.Error())
+	switch {
+	case m == nil:
+		return say.M("cli.bad_flag", err.Error())
+	case strings.HasPrefix(m[3], "time:"):
+		return say.M("cli.bad_duration", m[2], m[1])
+	}
+	return say.M("cli.bad_number", m[2], m[1])
+}
+
+func (a *App) aVerb(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return Refused{say.M("cli.no_verb", args[0], a.Name)}
+	}
+	return nil
+}
+
+// NoArgs is for verbs that take none.
+func (a *App) NoArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return Refused{say.M("cli.no_args", args[0])}
+	}
+	return nil
+}
+
+// usageTemplate is cobra's, in the user's language.
+func (a *App) usageTemplate() string {
+	return a.Say("cli.usage") + `{{if .Runnable}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} ` + a.Say("cli.verb") + `
+
+` + a.Say("cli.verbs") + `{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+` + a.Say("cli.flags") + `
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+` + a.Say("cli.global_flags") + `
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
+
+` + a.Say("cli.more", "{{.CommandPath}}") + `{{end}}
+`
+}
+
+// JSONFlag gives a verb its --json.
+func (a *App) JSONFlag(c *cobra.Command) *cobra.Command {
+	c.Flags().BoolVar(&a.JSON, "json", false, a.Say("cli.flag_json"))
+	return c
+}

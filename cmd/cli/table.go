@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
+
+	"dalaba/playlist"
+)
+
+// Columns measures text as terminals show it. Characters that are wide in
+// some fonts only (“”, …, ·, █) count as narrow everywhere.
+var Columns = &runewidth.Condition{}
+
+// Tone is a colour with a meaning.
+type Tone string
+
+// The tones.
+const (
+	Plain Tone = ""
+	Good  Tone = "32"
+	Warn  Tone = "33"
+	Bad   Tone = "31"
+	Faint Tone = "2"
+)
+
+// Cell is text in a tone.
+type Cell struct {
+	Text string
+	Tone Tone
+}
+
+// Tint is text in a tone.
+func Tint(text string, t Tone) Cell { return Cell{text, t} }
+
+const (
+	tablePage = 500 // rows that are measured together
+	between   = "  "
+	leastText = 12 // a shortened column keeps this much
+)
+
+// Table writes rows in columns that line up. It never holds more than a page
+// of them; a later page is at least as wide as the one before.
+type Table struct {
+	head   []string
+	right  []bool
+	limit  int // columns of the terminal; 0: none
+	colour bool
+
+	rows   [][]Cell
+	widths []int
+	begun  bool
+}
+
+// NewTable makes a table. A heading that begins with ">" stands over numbers,
+// which are aligned to the right.
+func (a *App) NewTable(head ...string) *Table {
+	t := &Table{colour: a.Colour(), widths: make([]int, len(head))}
+	if f, ok := a.Out.(*os.File); ok && IsTerminal(f) {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			t.limit = w
+		}
+	}
+	for _, h := range head {
+		text, right := strings.CutPrefix(h, ">")
+		t.head, t.right = append(t.head, text), append(t.right, right)
+	}
+	return t
+}
+
+// Add takes a row of strings and cells, and answers true when a page is full
+// and wants to be written.
+func (t *Table) Add(cells ...any) bool {
+	row := make([]Cell, len(t.head))
+	for i, c := range cells {
+		switch c := c.(type) {
+		case Cell:
+			row[i] = Cell{Printable(c.Text), c.Tone}
+		default:
+			row[i] = Cell{Text: Printable(fmt.Sprint(c))}
+		}
+	}
+	t.rows = append(t.rows, row)
+	return len(t.rows) >= tablePage
+}
+
+// Printable takes what would move the cursor out of text from elsewhere.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// Page is the rows since the last page, with the headings over the first.
+func (t *Table) Page() string {
+	for i, h := range t.head {
+		t.widths[i] = max(t.widths[i], Columns.StringWidth(h))
+	}
+	for _, row := range t.rows {
+		for i, c := range row {
+			t.widths[i] = max(t.widths[i], Columns.StringWidth(c.Text))
+		}
+	}
+	t.fit()
+	var b strings.Builder
+	if !t.begun {
+		t.begun = true
+		row := make([]Cell, len(t.head))
+		for i, h := range t.head {
+			row[i] = Cell{h, "1"}
+		}
+		t.line(&b, row)
+	}
+	for _, row := range t.rows {
+		t.line(&b, row)
+	}
+	t.rows = t.rows[:0]
+	return b.String()
+}
+
+// fit shortens the last column of text so that a line fits the terminal.
+func (t *Table) fit() {
+	if t.limit == 0 {
+		return
+	}
+	all, text := len(between)*(len(t.widths)-1), 0
+	for i, w := range t.widths {
+		all += w
+		if !t.right[i] {
+			text = i
+		}
+	}
+	if over := all - t.limit; over > 0 {
+		t.widths[text] = max(min(t.widths[text], leastText), t.widths[text]-over)
+	}
+}
+
+func (t *Table) line(b *strings.Builder, row []Cell) {
+	pad := ""
+	for i, c := range row {
+		if i > 0 {
+			pad += between
+		}
+		text := c.Text
+		if Columns.StringWidth(text) > t.widths[i] {
+			text = Columns.Truncate(text, t.widths[i], "…")
+		}
+		rest := strings.Repeat(" ", t.widths[i]-Columns.StringWidth(text))
+		if t.right[i] {
+			pad, rest = pad+rest, ""
+		}
+		if text != "" {
+			b.WriteString(pad)
+			b.WriteString(Paint(text, c.Tone, t.colour))
+			pad = ""
+		}
+		pad += rest
+	}
+	b.WriteByte('\n')
+}
+
+// Paint puts text in a tone, for eyes that want colour.
+func Paint(text string, t Tone, colour bool) string {
+	if !colour || t == Plain {
+		return text
+	}
+	return "\x1b[" + string(t) + "m" + text + "\x1b[0m"
+}
+
+// OutcomeTone is the colour of an outcome.
+func OutcomeTone(o playlist.Outcome) Tone {
+	switch o {
+	case playlist.Complete, "":
+		return Good
+	case playlist.Partial, playlist.Preempted:
+		return Warn
+	case playlist.Suppressed:
+		return Faint
+	}
+	return Bad
+}
+
+// ClipName is a clip for people.
+func (a *App) ClipName(id playlist.ClipID, title string, issue int) string {
+	switch {
+	case title == "":
+		return id.Short()
+	case issue > 0:
+		return a.Say("run.issue", issue) + title
+	}
+	return title
+}
+
+// Percent shows a rate with what it is made of.
+func Percent(part, whole int64, rate func() (float64, bool)) string {
+	v, ok := rate()
+	if !ok {
+		return fmt.Sprintf("%d/%d –", part, whole)
+	}
+	return fmt.Sprintf("%d/%d %.0f%%", part, whole, roundedPercent(v))
+}
+
+// roundedPercent never rounds to all or to nothing what is not.
+func roundedPercent(v float64) float64 {
+	switch p := v * 100; {
+	case p > 0 && p < 1:
+		return 1
+	case p > 99 && p < 100:
+		return 99
+	default:
+		return p
+	}
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+	"time"
+
+	"dalaba/playlist/say"
+)
+
+func TestTheSampleShowsWhatItDoes(t *testing.T) {
+	s, problems := readSettings("sample.toml", sample)
+	if s == nil {
+		t.Fatal(problems)
+	}
+	// With its commented keys in force it is still good, but for files and a
+	// store that are not there.
+	all := bytes.ReplaceAll(sample, []byte("\n# [["), []byte("\n[["))
+	for _, key := range []string{"timezone", "language", "backups", "receipts", "listen", "url = \"https://county", "names", "timeout", "pace", "unsigned", "life", "drills", "url = \"https://alerts", "every", "silent"} {
+		all = bytes.Replace(all, []byte("\n# "+key), []byte("\n"+key), 2)
+	}
+	if s, problems = readSettings("sample.toml", all); s == nil {
+		t.Fatal(problems)
+	}
+	if len(s.feeds) != 1 || s.life.String() != "1h0m0s" || s.HTTP.URL == "" || s.Ingest.Pace != 160 || s.backups != 7 || s.keepReceipts != 400*24*time.Hour {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAKeyThatNobodyKnowsHidesNoOtherFault(t *testing.T) {
+	s, problems := readSettings("x.toml", []byte("[county]\nname = \"县\"\narea = \"341\"\ncolour = \"red\"\nreceipts = 3\n"))
+	var keys []string
+	for _, p := range problems {
+		keys = append(keys, p.Key)
+	}
+	for _, want := range []string{"county.area", "county.colour", "county.receipts"} {
+		if s != nil || !slices.Contains(keys, want) {
+			t.Errorf("%s is not among %v", want, keys)
+		}
+	}
+}
+
+func FuzzSettings(f *testing.F) {
+	f.Add(sample)
+	f.Add([]byte("[county]\nname = 1\n[[feed]]\nurl = \"\"\n"))
+	f.Add([]byte("colour = 1\n[county]\nreceipts = -1\n"))
+	f.Add([]byte("county.area = \"341523000000\"\n[county]\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, problems := readSettings("x.toml", text)
+		if (s == nil) != (len(problems) > 0) {
+			t.Errorf("settings %v, problems %v", s != nil, problems)
+		}
+		for _, p := range problems {
+			if p.Line < 1 || p.In(say.Chinese) == "" || p.In(say.English) == "" {
+				t.Errorf("%+v", p)
+			}
+		}
+	})
+}

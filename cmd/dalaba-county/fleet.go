@@ -1,0 +1,368 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dalaba/cmd/cli"
+	"dalaba/county"
+	"dalaba/county/store"
+	"dalaba/playlist"
+)
+
+func (a *app) statusCmd() *cobra.Command {
+	return a.JSONFlag(&cobra.Command{
+		Use: "status", Short: a.Say("county.status_short"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			var s county.CountyStatus
+			if err := k.get(c.Context(), "/api/status", nil, &s); err != nil {
+				return err
+			}
+			if a.JSON {
+				return a.show(s)
+			}
+			a.Println(a.Say("county.status", s.Name, string(s.Area), s.Version))
+			a.Println(a.Say("county.status_fleet", s.Fleet, s.Online, s.Pending, s.Residents))
+			a.Println(a.Say("county.status_alerts", s.Alerts))
+			a.Println(a.Say("county.status_store", s.Store))
+			when := func(t time.Time) string { return t.Local().Format(time.DateTime) }
+			switch {
+			case s.Backups > 0:
+				a.Println(a.Say("county.status_backup", when(s.LastBackup), s.Backups))
+			case s.Database == "sqlite":
+				a.Println(a.Say("county.status_no_backup"))
+			}
+			for _, l := range s.Losses {
+				a.Println(cli.Paint(a.Say("county.status_loss", when(l.At), l.Why, when(l.Kept), l.Aside), cli.Warn, a.Colour()))
+			}
+			a.Println(a.Say("county.status_doors", s.URL, strings.Join(s.Servers, " ")))
+			a.Println(a.Say("county.status_key", s.Print))
+			t := a.NewTable(a.Say("county.head_role"), a.Say("county.head_fingerprint"))
+			for _, key := range s.Keys {
+				t.Add(string(key.Role), key.Fingerprint)
+			}
+			a.Println(t.Page())
+			return nil
+		},
+	})
+}
+
+// adminCmd sets a password for the pages and for logins elsewhere.
+func (a *app) adminCmd() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use: "admin NAME", Short: a.Say("county.admin_short"), Args: a.oneArg("name"),
+		RunE: func(c *cobra.Command, args []string) error {
+			password, err := a.secret(file)
+			if err != nil {
+				return err
+			}
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			if err := k.post(c.Context(), "/api/admin", nil, county.Login{Name: args[0], Password: password}, nil); err != nil {
+				return err
+			}
+			a.Println(a.Say("county.admin_set", args[0]))
+			return nil
+		},
+	}
+	c.Flags().StringVar(&file, "password-file", "", a.Say("county.flag_password"))
+	return c
+}
+
+// enrolCmd makes codes, and approves who came with one.
+func (a *app) enrolCmd() *cobra.Command {
+	var n county.NewCode
+	var area string
+	c := a.JSONFlag(&cobra.Command{
+		Use: "enrol", Short: a.Say("county.enrol_short"), Long: a.Say("county.enrol_long"), Args: a.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if area == "" {
+				return cli.Refuse(sayM("county.enrol_area"))
+			}
+			n.Area = playlist.Area(area)
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			var made county.MadeCode
+			if err := k.post(c.Context(), "/api/codes", nil, n, &made); err != nil {
+				return err
+			}
+			if a.JSON {
+				return a.show(made)
+			}
+			var s county.CountyStatus
+			if err := k.get(c.Context(), "/api/status", nil, &s); err != nil {
+				return err
+			}
+			a.Println(a.Say("county.enrol_code", string(made.Controller), made.Code, made.Expires.Local().Format("2006-01-02 15:04")))
+			a.Println(a.Say("county.enrol_how", s.URL, made.Code))
+			a.Println(a.Say("county.status_key", s.Print))
+			if !n.Approve {
+				a.Println(a.Say("county.enrol_then", string(made.Controller)))
+			}
+			return nil
+		},
+	})
+	f := c.Flags()
+	f.StringVar(&area, "area", "", a.Say("county.flag_area_of"))
+	f.StringVar(&n.Name, "name", "", a.Say("county.flag_name"))
+	f.StringVar((*string)(&n.Controller), "id", "", a.Say("county.flag_id"))
+	f.StringSliceVar(&n.Groups, "group", nil, a.Say("county.flag_group_of"))
+	f.BoolVar(&n.Approve, "approve", false, a.Say("county.flag_approve"))
+	codes := a.JSONFlag(&cobra.Command{
+		Use: "codes", Short: a.Say("county.codes_short"), Args: a.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			var all []store.Code
+			if err := k.get(c.Context(), "/api/codes", nil, &all); err != nil {
+				return err
+			}
+			if a.JSON {
+				return a.show(all)
+			}
+			t := a.NewTable(a.Say("county.head_controller"), a.Say("county.head_area"), a.Say("county.head_expires"), a.Say("county.head_name"))
+			for _, code := range all {
+				t.Add(string(code.Controller), string(code.Area), code.Expires.Local().Format("2006-01-02 15:04"), code.Name)
+			}
+			a.Println(t.Page())
+			return nil
+		},
+	})
+	approve := a.stateCmd("approve")
+	c.AddCommand(codes, approve)
+	return c
+}
+
+// stateCmd approves, retires or revokes a controller.
+func (a *app) stateCmd(verb string) *cobra.Command {
+	var yes bool
+	c := a.JSONFlag(&cobra.Command{
+		Use: verb + " CONTROLLER", Short: a.Say("county." + verb + "_short"), Args: a.oneArg("controller"),
+		RunE: func(c *cobra.Command, args []string) error {
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			before, err := a.controller(c.Context(), k, args[0])
+			if err != nil {
+				return err
+			}
+			if !a.JSON {
+				a.Println(a.Say("county.controller", string(before.ID), before.Name, string(before.Area), before.Fingerprint, a.Say("county.state_"+string(before.State))))
+			}
+			if before.Unsent > 0 && verb != "approve" && !a.JSON {
+				a.Println(a.Say("county.unsent", before.Unsent))
+			}
+			if verb != "approve" || cli.IsTerminal(a.Out) {
+				if err := a.confirm(a.Say("county."+verb+"_ask", string(before.ID)), yes); err != nil {
+					return err
+				}
+			}
+			var after store.Controller
+			if err := k.post(c.Context(), "/api/controllers/"+url.PathEscape(args[0])+"/"+verb, nil, nil, &after); err != nil {
+				return err
+			}
+			if a.JSON {
+				return a.show(after)
+			}
+			a.Println(a.Say("county.now", string(after.ID), a.Say("county.state_"+string(after.State))))
+			return nil
+		},
+	})
+	c.Flags().BoolVar(&yes, "yes", false, a.Say("county.flag_yes"))
+	return c
+}
+
+// controller finds one of the fleet, retired ones too.
+func (a *app) controller(ctx context.Context, k *client, id string) (store.Controller, error) {
+	for _, state := range []string{"", string(store.Retired)} {
+		var all []county.Status
+		if err := k.get(ctx, "/api/fleet", url.Values{"state": {state}}, &all); err != nil {
+			return store.Controller{}, err
+		}
+		for _, s := range all {
+			if string(s.ID) == id {
+				return s.Controller, nil
+			}
+		}
+	}
+	return store.Controller{}, sayM("county.no_controller", id)
+}
+
+func (a *app) moveCmd() *cobra.Command {
+	var name, area string
+	var groups []string
+	c := a.JSONFlag(&cobra.Command{
+		Use: "move CONTROLLER", Short: a.Say("county.move_short"), Args: a.oneArg("controller"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var m county.Moved
+			if c.Flags().Changed("name") {
+				m.Name = &name
+			}
+			if c.Flags().Changed("area") {
+				m.Area = (*playlist.Area)(&area)
+			}
+			if c.Flags().Changed("group") {
+				groups = trimmed(groups)
+				m.Groups = &groups
+			}
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			var after store.Controller
+			if err := k.post(c.Context(), "/api/controllers/"+url.PathEscape(args[0])+"/move", nil, m, &after); err != nil {
+				return err
+			}
+			if a.JSON {
+				return a.show(after)
+			}
+			a.Println(a.Say("county.moved", string(after.ID), after.Name, string(after.Area), strings.Join(after.Groups, ", ")))
+			return nil
+		},
+	})
+	c.Flags().StringVar(&name, "name", "", a.Say("county.flag_name"))
+	c.Flags().StringVar(&area, "area", "", a.Say("county.flag_area_of"))
+	c.Flags().StringSliceVar(&groups, "group", nil, a.Say("county.flag_group_of"))
+	return c
+}
+
+func trimmed(list []string) []string {
+	out := []string{}
+	for _, s := range list {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (a *app) fleetCmd() *cobra.Command {
+	var area, group, state string
+	var silent, faulty bool
+	c := a.JSONFlag(&cobra.Command{
+		Use: "fleet", Short: a.Say("county.fleet_short"), Args: a.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			q := url.Values{"area": {area}, "group": {group}, "state": {state}}
+			if silent {
+				q.Set("silent", "1")
+			}
+			if faulty {
+				q.Set("faulty", "1")
+			}
+			var all []county.Status
+			if err := k.get(c.Context(), "/api/fleet", q, &all); err != nil {
+				return err
+			}
+			if a.JSON {
+				return a.show(all)
+			}
+			a.fleetTable(all)
+			return nil
+		},
+	})
+	f := c.Flags()
+	f.StringVar(&area, "area", "", a.Say("county.flag_area"))
+	f.StringVar(&group, "group", "", a.Say("county.flag_group"))
+	f.StringVar(&state, "state", "", a.Say("county.flag_state"))
+	f.BoolVar(&silent, "silent", false, a.Say("county.flag_silent"))
+	f.BoolVar(&faulty, "faulty", false, a.Say("county.flag_faulty"))
+	return c
+}
+
+func (a *app) fleetTable(all []county.Status) {
+	t := a.NewTable(a.Say("county.head_controller"), a.Say("county.head_name"), a.Say("county.head_area"), a.Say("county.head_state"),
+		a.Say("county.head_seen"), a.Say("county.head_clock"), a.Say("county.head_manifest"), ">"+a.Say("county.head_unsent"),
+		">"+a.Say("county.head_residents"), a.Say("county.head_version"), a.Say("county.head_faults"))
+	now := time.Now()
+	for _, s := range all {
+		seen := a.Say("county.never")
+		if !s.Seen.IsZero() {
+			seen = a.AgeOf(s.Seen, now)
+		}
+		tone := cli.Good
+		if !s.Online {
+			tone = cli.Bad
+		}
+		if t.Add(string(s.ID), s.Name, string(s.Area), a.Say("county.state_"+string(s.State)), cli.Tint(seen, tone), s.Clock, manifests(s.Have),
+			strconv.FormatInt(s.Unsent, 10), strconv.Itoa(s.Residents()), s.Version, strings.Join(s.Faults, "; ")) {
+			a.Println(t.Page())
+		}
+	}
+	a.Println(t.Page())
+	a.Println(a.Say("county.fleet_sum", len(all)))
+}
+
+// manifests are the versions of the manifests that a controller holds.
+func manifests(have map[string]int64) string {
+	var all []string
+	for key, v := range have {
+		if scope, ok := strings.CutPrefix(key, "manifest "); ok {
+			all = append(all, scope+" v"+strconv.FormatInt(v, 10))
+		}
+	}
+	sortStrings(all)
+	return strings.Join(all, ", ")
+}
+
+func (a *app) logCmd() *cobra.Command {
+	var n int
+	c := a.JSONFlag(&cobra.Command{
+		Use: "log CONTROLLER", Short: a.Say("county.log_short"), Args: a.oneArg("controller"),
+		RunE: func(c *cobra.Command, args []string) error {
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			var all []county.LogLine
+			err = k.get(c.Context(), "/api/controllers/"+url.PathEscape(args[0])+"/log", url.Values{"n": {strconv.Itoa(n)}}, &all)
+			if err != nil {
+				return err
+			}
+			if a.JSON {
+				return a.show(all)
+			}
+			t := a.NewTable(a.Say("county.head_at"), a.Say("county.head_kind"), a.Say("county.head_what"))
+			for _, l := range all {
+				kind, what := a.Say("county.log_event"), ""
+				switch {
+				case l.Event != nil:
+					what = l.Event.Message
+					if attrs := string(l.Event.Attrs); attrs != "{}" && attrs != "null" {
+						what += " " + attrs
+					}
+				case l.Row != nil:
+					kind = a.Say("county.log_row")
+					what = strings.Join([]string{l.Row.Output, a.ClipName(l.Row.Clip, l.Row.Title, l.Row.Issue), a.Say("outcome." + string(l.Row.Outcome))}, "  ")
+				}
+				if t.Add(l.At.Local().Format("2006-01-02 15:04:05"), kind, cli.Printable(what)) {
+					a.Println(t.Page())
+				}
+			}
+			a.Println(t.Page())
+			return nil
+		},
+	})
+	c.Flags().IntVar(&n, "n", 50, a.Say("county.flag_n"))
+	return c
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"dalaba/county/store"
+)
+
+// errDamaged ends a server whose database was found damaged while it ran; the
+// next start puts it right.
+var errDamaged = errors.New("the database is damaged; start again to restore the last backup")
+
+// keep keeps the store in order, hour by hour: backups of an SQLite database,
+// and receipts no longer than the config says.
+func (c *centre) keep(ctx context.Context) error {
+	st, ok := c.county.Store.(*store.Store)
+	if !ok {
+		return nil
+	}
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if path, err := st.BackupDue(ctx, time.Now(), c.s.backups); err != nil && ctx.Err() == nil {
+			c.log.Error("backup not made", "err", err)
+		} else if path != "" {
+			c.log.Info("backup made", "path", path)
+		}
+		if c.s.keepReceipts > 0 {
+			if n, err := st.Prune(ctx, time.Now().Add(-c.s.keepReceipts)); err != nil && ctx.Err() == nil {
+				c.log.Warn("old receipts not deleted", "err", err)
+			} else if n > 0 {
+				c.log.Info("old receipts deleted; what reports count stays", "receipts", n)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"dalaba/cmd/cli"
+)
+
+// app is what every verb has at hand.
+type app struct {
+	*cli.App
+	config string // the config file's path
+	server string // address of a county elsewhere; empty: the one that the config names
+	token  string // file with the token for it
+	ca     string // file with its certificates
+}
+
+// run is the program; tests are its callers too.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	a := &app{App: cli.New("dalaba-county", args, in, out, errOut)}
+	root := a.Root(a.Say("county.short"), a.Say("county.long"),
+		a.serveCmd(),
+		a.statusCmd(),
+		a.adminCmd(),
+		a.enrolCmd(),
+		a.moveCmd(),
+		a.stateCmd("retire"),
+		a.stateCmd("revoke"),
+		a.fleetCmd(),
+		a.logCmd(),
+		a.importCmd(),
+		a.pushCmd(),
+		a.signCmd(),
+		a.rollbackCmd(),
+		a.versionsCmd(),
+		a.deliveryCmd(),
+		a.exportCmd(),
+		a.reachCmd(),
+		a.alertCmd(),
+		a.checkCmd(),
+		a.sampleCmd(),
+		a.copyStoreCmd(),
+		a.brokerCmd(),
+	)
+	f := root.PersistentFlags()
+	f.StringVarP(&a.config, "config", "c", defaultConfig(), a.Say("county.flag_config"))
+	f.StringVar(&a.server, "server", "", a.Say("county.flag_server"))
+	f.StringVar(&a.token, "token-file", "", a.Say("county.flag_token"))
+	f.StringVar(&a.ca, "ca-file", "", a.Say("county.flag_ca"))
+	return a.Execute(ctx, root, args)
+}
+
+// defaultConfig is ./dalaba-county.toml where there is one, else the system's.
+func defaultConfig() string {
+	const here, system = "dalaba-county.toml", "/etc/dalaba/dalaba-county.toml"
+	if _, err := os.Stat(here); err == nil {
+		return here
+	}
+	return system
+}
+
+// oneArg is for verbs that take just one.
+func (a *app) oneArg(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return cli.Refuse(sayM("county.one_arg", sayM("county.arg_"+what)))
+		}
+		return nil
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"dalaba-county": main})
+}
+
+// TestScripts runs the program as its users do: testdata/script/*.txtar.
+func TestScripts(t *testing.T) {
+	clips, err := filepath.Abs(filepath.Join("..", "..", "data", "course", "testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:  filepath.Join("testdata", "script"),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor},
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CLIPS", clips)
+			e.Setenv("LANG", "C.UTF-8")
+			e.Setenv("PATH", os.Getenv("PATH"))
+			return nil
+		},
+	})
+}
+
+// waitFor waits until a command succeeds: "waitfor COMMAND ARGS...".
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: waitfor COMMAND ARGS...")
+	}
+	var out []byte
+	var err error
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		path, lerr := exec.LookPath(args[0])
+		if p := ts.Getenv("PATH"); lerr != nil || p != "" {
+			for _, dir := range filepath.SplitList(p) {
+				if _, serr := os.Stat(filepath.Join(dir, args[0])); serr == nil {
+					path = filepath.Join(dir, args[0])
+					break
+				}
+			}
+		}
+		c := exec.Command(path, args[1:]...)
+		c.Dir, c.Env = ts.Getenv("WORK"), append(os.Environ(), "LANG=C.UTF-8")
+		if out, err = c.CombinedOutput(); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("in vain: %v: %v\n%s", args, err, out)
+}

@@ -1,0 +1,462 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/google/renameio/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"dalaba/alert"
+	"dalaba/cmd/cli"
+	"dalaba/county"
+	"dalaba/county/store"
+	"dalaba/data"
+	"dalaba/ingest"
+	"dalaba/link"
+	"dalaba/player"
+	"dalaba/playlist"
+)
+
+// serveCmd is the server.
+func (a *app) serveCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: a.Say("county.serve_short"),
+		RunE:  func(c *cobra.Command, _ []string) error { return a.serve(c.Context()) },
+	}
+}
+
+// places of files within the data folder.
+func keysDir(s *settings) string       { return filepath.Join(s.County.DataDir, "keys") }
+func authorityFile(s *settings) string { return filepath.Join(keysDir(s), "broker.json") }
+func tokenFile(s *settings) string     { return filepath.Join(s.County.DataDir, "admin.token") }
+func socketFile(s *settings) string    { return filepath.Join(s.County.DataDir, "county.sock") }
+
+// centre is `dalaba-county serve`: the parts of a county, wired.
+type centre struct {
+	*app
+	s      *settings
+	log    *slog.Logger
+	county *county.County
+	api    *county.API
+	certs  certs
+	public net.Listener
+	socket net.Listener
+	broker *server.Server // nil: it is elsewhere
+	urls   []string       // of the broker, for our own programs
+}
+
+func (a *app) serve(ctx context.Context) (err error) {
+	s, err := a.load()
+	if err != nil {
+		return err
+	}
+	c := &centre{app: a, s: s, log: slog.New(slog.NewTextHandler(a.Err, nil))}
+	if err := os.MkdirAll(s.County.DataDir, 0o700); err != nil {
+		return err
+	}
+	held, err := lock(s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	ctx, damaged := context.WithCancelCause(ctx)
+	defer damaged(nil)
+	st, err := store.Open(ctx, store.Options{
+		Dir: s.County.DataDir, URL: s.County.Store, Zone: s.zone, Log: c.log, OnDamage: func(error) { damaged(errDamaged) },
+	})
+	if errors.Is(err, store.ErrDamaged) {
+		return sayM("county.damaged", err, filepath.Join(s.County.DataDir, "backup"))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	if err := c.prepare(ctx, st); err != nil {
+		return err
+	}
+	err = c.run(ctx)
+	if errors.Is(context.Cause(ctx), errDamaged) {
+		err = errors.Join(errDamaged, err)
+	}
+	return err
+}
+
+// lock keeps a second server away from the data folder: from an SQLite store,
+// and from the socket and the files of this one.
+func lock(s *settings) (*data.Held, error) {
+	held, err := data.Lock(s.County.DataDir)
+	if errors.Is(err, data.ErrLocked) {
+		pid, _ := data.Running(s.County.DataDir)
+		return nil, sayM("county.running", pid, s.County.DataDir)
+	}
+	return held, err
+}
+
+// prepare makes what a first start makes, and opens the doors so far that
+// their addresses are known.
+func (c *centre) prepare(ctx context.Context, st *store.Store) (err error) {
+	s := c.s
+	trust, err := trustOptions(s)
+	if err != nil {
+		return err
+	}
+	signer, err := ebdSigner(s)
+	if err != nil {
+		return err
+	}
+	c.county = &county.County{
+		Name: s.County.Name, Area: s.area, Zone: s.zone, Store: st, Log: c.log, Ingest: newIngester(s),
+		Alerts: county.AlertRules{
+			Trust: trust, Unsigned: s.Alert.Unsigned, Life: s.life, Drills: s.Alert.Drills != nil && *s.Alert.Drills, Feeds: s.feeds,
+		},
+		EBD: county.EBD{EBRID: s.EBD.EBRID, URL: s.EBD.URL, Upstream: s.EBD.Upstream, To: s.EBD.To, Heartbeat: s.heartbeat, Signer: signer},
+	}
+	if c.public, err = net.Listen("tcp", s.HTTP.Listen); err != nil {
+		return err
+	}
+	base, err := c.base()
+	if err != nil {
+		return err
+	}
+	names := append([]string{"localhost", "127.0.0.1", "::1", base.Hostname()}, s.HTTP.Names...)
+	if host, _, err := net.SplitHostPort(s.NATS.Listen); err == nil && net.ParseIP(host) != nil && !net.ParseIP(host).IsUnspecified() {
+		names = append(names, host)
+	}
+	if c.certs, err = ensureCerts(s, names, time.Now()); err != nil {
+		return err
+	}
+	made, err := c.county.Found(ctx, keysDir(s))
+	if err != nil {
+		return err
+	}
+	if made {
+		c.log.Warn("keys made; take the root keys, and best the playlist key too, to other places", "dir", keysDir(s))
+	}
+	if c.county.Keys, err = county.ReadKeys(keysDir(s)); err != nil {
+		return err
+	}
+	if c.county.Authority, err = readAuthority(s); err != nil {
+		return err
+	}
+	if err := c.startBroker(); err != nil {
+		return err
+	}
+	c.county.CA, c.county.ClipURLs = c.certs.ca, []string{strings.TrimSuffix(base.String(), "/")}
+	c.county.Servers = s.NATS.Servers
+	if len(c.county.Servers) == 0 {
+		_, port, _ := net.SplitHostPort(strings.TrimPrefix(c.urls[0], "tls://"))
+		c.county.Servers = []string{"tls://" + net.JoinHostPort(base.Hostname(), port)}
+	}
+	token, err := ensureToken(tokenFile(s))
+	if err != nil {
+		return err
+	}
+	c.api = &county.API{C: c.county, Token: token, Version: cli.Version()}
+	return c.openSocket()
+}
+
+// base is the address under which controllers reach us.
+func (c *centre) base() (*url.URL, error) {
+	if c.s.HTTP.URL != "" {
+		return url.Parse(c.s.HTTP.URL)
+	}
+	host, port, err := net.SplitHostPort(c.public.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if host, err = os.Hostname(); err != nil {
+			return nil, err
+		}
+	}
+	return &url.URL{Scheme: "https", Host: net.JoinHostPort(host, port)}, nil
+}
+
+func readAuthority(s *settings) (*link.Authority, error) {
+	a, err := link.ReadAuthority(authorityFile(s))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return a, err
+	}
+	if a, err = link.NewAuthority(s.County.Name); err != nil {
+		return nil, err
+	}
+	return a, link.WriteAuthority(authorityFile(s), a)
+}
+
+func ensureToken(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err == nil && strings.TrimSpace(string(text)) != "" {
+		return strings.TrimSpace(string(text)), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw) // it never fails
+	token := hex.EncodeToString(raw)
+	return token, renameio.WriteFile(path, []byte(token+"\n"), 0o600, renameio.IgnoreUmask())
+}
+
+// brokerReady is how long the embedded broker may take to open its door.
+const brokerReady = 20 * time.Second
+
+// startBroker starts the embedded broker, unless there is another.
+func (c *centre) startBroker() error {
+	if len(c.s.NATS.URLs) > 0 {
+		c.urls = c.s.NATS.URLs
+		return nil
+	}
+	host, port, err := net.SplitHostPort(c.s.NATS.Listen)
+	if err != nil {
+		return err
+	}
+	n := 0
+	if _, err := fmt.Sscan(port, &n); err != nil {
+		return err
+	}
+	if n == 0 {
+		n = -1 // the broker's word for any
+	}
+	a := c.county.Authority
+	text, err := link.Broker{
+		Name: "dalaba-county", Host: host, Port: n, Cert: c.certs.cert, Key: c.certs.key,
+		Dir: filepath.Join(c.s.County.DataDir, "accounts"), Operator: a.Operator, System: a.System, Account: a.Account,
+	}.Config()
+	if err != nil {
+		return err
+	}
+	o := &server.Options{NoLog: true, NoSigs: true}
+	if err := o.ProcessConfigString(text); err != nil {
+		return err
+	}
+	if c.broker, err = server.NewServer(o); err != nil {
+		return err
+	}
+	c.broker.Start()
+	if !c.broker.ReadyForConnections(brokerReady) {
+		c.broker.Shutdown()
+		return sayM("county.broker", c.s.NATS.Listen)
+	}
+	_, port, err = net.SplitHostPort(c.broker.Addr().String())
+	if err != nil {
+		return err
+	}
+	reach := host
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		reach = "127.0.0.1"
+	}
+	c.urls = []string{"tls://" + net.JoinHostPort(reach, port)}
+	return nil
+}
+
+// openSocket opens the door that only this machine's operator can use.
+func (c *centre) openSocket() error {
+	path := socketFile(c.s)
+	if len(path) > 100 {
+		return sayM("county.long_path", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return err
+	}
+	c.socket = l
+	return os.Chmod(path, 0o600)
+}
+
+func (c *centre) dial(name string) (*nats.Conn, error) {
+	creds, err := c.county.Authority.Creds(name)
+	if err != nil {
+		return nil, err
+	}
+	return link.Dial("dalaba-county "+name, c.urls, c.certs.ca, creds)
+}
+
+func (c *centre) run(ctx context.Context) (err error) {
+	if c.broker != nil {
+		defer func() {
+			c.broker.Shutdown()
+			c.broker.WaitForShutdown()
+		}()
+	}
+	conns := map[string]*nats.Conn{}
+	defer func() {
+		for _, nc := range conns {
+			nc.Close()
+		}
+	}()
+	for _, user := range []string{link.UserPublisher, link.UserEdge, link.UserSystem} {
+		if conns[user], err = c.dial(user); err != nil {
+			return err
+		}
+	}
+	publisher := &link.Publisher{Conn: conns[link.UserPublisher], Log: c.log, Standing: c.county.Standing}
+	edge := &link.Edge{Conn: conns[link.UserEdge], Store: county.Edge{C: c.county}, Key: c.county.Keys.Edge, Log: c.log}
+	c.county.Publish = publisher.Publish
+	c.county.PushAccount = func(_ context.Context, a *link.Authority) error {
+		return errors.Join(link.WriteAuthority(authorityFile(c.s), a), link.PushAccount(conns[link.UserSystem], a, 10*time.Second))
+	}
+
+	pair, err := tls.LoadX509KeyPair(c.certs.cert, c.certs.key)
+	if err != nil {
+		return err
+	}
+	quiet := slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)
+	open := &county.API{C: c.county, Open: true, Version: cli.Version()}
+	imports := http.NewServeMux()
+	imports.Handle("/", open.Handler())
+	imports.HandleFunc("POST /api/import", c.importReceipts(edge))
+	servers := []struct {
+		s *http.Server
+		l net.Listener
+	}{
+		{&http.Server{
+			Handler: c.api.Public(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: quiet,
+			TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
+		}, nil},
+		{&http.Server{Handler: imports, ReadHeaderTimeout: 30 * time.Second, ErrorLog: quiet}, c.socket},
+	}
+	servers[0].l = tls.NewListener(c.public, servers[0].s.TLSConfig)
+
+	group, ctx := errgroup.WithContext(ctx)
+	for _, v := range servers {
+		group.Go(func() error {
+			if err := v.s.Serve(v.l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := v.s.Shutdown(end); err != nil {
+				return v.s.Close()
+			}
+			return nil
+		})
+	}
+	group.Go(func() error { return edge.Run(ctx) })
+	group.Go(func() error { return publisher.Run(ctx) })
+	group.Go(func() error { return c.county.Run(ctx) })
+	group.Go(func() error { return c.keep(ctx) })
+	c.Println(c.Say("county.serving", c.s.County.Name, c.county.ClipURLs[0], strings.Join(c.county.Servers, " ")))
+	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // nobody may be listening
+	return group.Wait()
+}
+
+// importReceipts takes in what a carrier brought back, from a folder of this
+// machine.
+func (c *centre) importReceipts(e *link.Edge) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		got, err := e.Import(r.Context(), link.Carrier{Dir: r.URL.Query().Get("dir")})
+		c.county.Answer(w, r, got, err)
+	}
+}
+
+// unreadable says what is wrong with a file that the config names.
+func unreadable(key, path string, err error) error {
+	return cli.Refuse(sayM("county.conf_unreadable", key, path, err))
+}
+
+// ebdSigner reads the key by which our EBD packages are signed; nil where the
+// config names none.
+func ebdSigner(s *settings) (*alert.Signer, error) {
+	if s.EBD.Key == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(s.EBD.Key) // the config's check has looked at what it is
+	if err != nil {
+		return nil, unreadable("ebd.key", s.EBD.Key, err)
+	}
+	signer, err := alert.NewSigner(text, s.serial)
+	if err != nil {
+		return nil, unreadable("ebd.key", s.EBD.Key, sayM("county.conf_sm2"))
+	}
+	return signer, nil
+}
+
+// trustOptions reads whom the config believes.
+func trustOptions(s *settings) (o alert.Options, err error) {
+	for _, path := range s.Alert.Anchors {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return o, unreadable("alert.anchors", path, err)
+		}
+		n := len(o.Anchors)
+		for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+			cert, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				return o, unreadable("alert.anchors", path, err)
+			}
+			o.Anchors = append(o.Anchors, cert)
+		}
+		if len(o.Anchors) == n {
+			return o, unreadable("alert.anchors", path, errors.New("no PEM"))
+		}
+	}
+	for _, path := range s.Alert.Certificates {
+		raw, err := os.ReadFile(path)
+		if err == nil {
+			var cert alert.Certificate
+			if cert, err = alert.ParseCertificate(raw); err == nil {
+				o.Certificates = append(o.Certificates, cert)
+			}
+		}
+		if err != nil {
+			return o, unreadable("alert.certificates", path, err)
+		}
+	}
+	for _, path := range s.Alert.Authorities {
+		raw, err := os.ReadFile(path)
+		if err == nil {
+			var key alert.PublicKey
+			if key, err = alert.ParsePublicKey(raw); err == nil {
+				o.Authorities = append(o.Authorities, key)
+			}
+		}
+		if err != nil {
+			return o, unreadable("alert.authorities", path, err)
+		}
+	}
+	return o, nil
+}
+
+// newIngester makes clips as the config says, proven with the player's own
+// door check and decoder.
+func newIngester(s *settings) *ingest.Ingester {
+	return &ingest.Ingester{
+		FFmpeg: s.Ingest.FFmpeg, FFprobe: s.Ingest.FFprobe,
+		Speech: ingest.Speech{Command: s.Ingest.Speech, Pace: s.Ingest.Pace, Words: s.Ingest.Words},
+		Limits: ingest.Limits{Wall: s.timeout},
+		Door: func(r io.Reader) (playlist.Clip, error) {
+			info, err := player.Scan(r)
+			return playlist.Clip{ID: info.ID, Frames: info.Frames, Size: info.Size}, err
+		},
+		Decode: func(r io.Reader) (ingest.Samples, error) { return player.OpenClip(r) },
+	}
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
+
+// certs is what the server shows, and who vouches for it.
+type certs struct {
+	cert, key string // files, PEM
+	ca        string // PEM; empty: the system's
+	caFile    string // where that lies too
+}
+
+const (
+	caLife     = 20 * 365 * 24 * time.Hour
+	serverLife = 825 * 24 * time.Hour
+	renewAhead = 90 * 24 * time.Hour
+)
+
+// ensureCerts takes the operator's certificates, or makes an authority of the
+// county's own and a certificate for the names. The certificate is made anew
+// where names came to it or its end is near; the authority stays, for
+// controllers know it.
+func ensureCerts(s *settings, names []string, now time.Time) (certs, error) {
+	if s.HTTP.Cert != "" {
+		c := certs{cert: s.HTTP.Cert, key: s.HTTP.Key}
+		if s.HTTP.CA != "" {
+			text, err := os.ReadFile(s.HTTP.CA)
+			if err != nil {
+				return c, err
+			}
+			c.ca = string(text)
+		}
+		_, err := tls.LoadX509KeyPair(c.cert, c.key)
+		return c, err
+	}
+	return issueCert(s, filepath.Join(s.County.DataDir, "tls"), names, now)
+}
+
+// issueCert makes a certificate for the names in dir, by the county's own
+// authority, unless a good one is there.
+func issueCert(s *settings, dir string, names []string, now time.Time) (certs, error) {
+	own := filepath.Join(s.County.DataDir, "tls")
+	if err := os.MkdirAll(own, 0o700); err != nil {
+		return certs{}, err
+	}
+	ca, caKey, caPEM, err := authority(own, s.County.Name, now)
+	if err != nil {
+		return certs{}, err
+	}
+	c := certs{cert: filepath.Join(dir, "server.pem"), key: filepath.Join(dir, "server.key"), ca: caPEM, caFile: filepath.Join(own, "ca.pem")}
+	if dir != own {
+		c.caFile = filepath.Join(dir, "ca.pem")
+		if err := renameio.WriteFile(c.caFile, []byte(caPEM), 0o644); err != nil {
+			return c, err
+		}
+	}
+	if good(c, names, now) {
+		return c, nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return c, err
+	}
+	t := template(s.County.Name, now, serverLife)
+	t.KeyUsage = x509.KeyUsageDigitalSignature
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} // brokers of a cluster are both
+	for _, n := range names {
+		if ip := net.ParseIP(n); ip != nil {
+			t.IPAddresses = append(t.IPAddresses, ip)
+		} else {
+			t.DNSNames = append(t.DNSNames, n)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, ca, &key.PublicKey, caKey)
+	if err != nil {
+		return c, err
+	}
+	if err := writeKey(c.key, key); err != nil {
+		return c, err
+	}
+	return c, renameio.WriteFile(c.cert, append(encodePEM("CERTIFICATE", der), []byte(caPEM)...), 0o644)
+}
+
+func good(c certs, names []string, now time.Time) bool {
+	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	if err != nil || pair.Leaf == nil || now.Add(renewAhead).After(pair.Leaf.NotAfter) {
+		return false
+	}
+	return !slices.ContainsFunc(names, func(n string) bool { return pair.Leaf.VerifyHostname(n) != nil })
+}
+
+func template(name string, now time.Time, life time.Duration) *x509.Certificate {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		panic(err) // it never fails
+	}
+	return &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
+		// A controller's clock may be behind by a day and still has to get in.
+		NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(life),
+	}
+}
+
+func authority(dir, name string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, string, error) {
+	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key")
+	text, err := os.ReadFile(certFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		t := template(name+" CA", now, caLife)
+		t.IsCA, t.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
+		der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		if err := writeKey(keyFile, key); err != nil {
+			return nil, nil, "", err
+		}
+		text = encodePEM("CERTIFICATE", der)
+		if err := renameio.WriteFile(certFile, text, 0o644); err != nil {
+			return nil, nil, "", err
+		}
+	} else if err != nil {
+		return nil, nil, "", err
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, nil, "", fmt.Errorf("%s: not a key of ours", keyFile)
+	}
+	return pair.Leaf, key, string(text), nil
+}
+
+func encodePEM(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+func writeKey(path string, key *ecdsa.PrivateKey) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(path, encodePEM("PRIVATE KEY", der), 0o600, renameio.IgnoreUmask())
+}

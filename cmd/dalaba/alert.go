@@ -1,0 +1,334 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dalaba/alert"
+	"dalaba/cmd/cli"
+	"dalaba/data"
+	"dalaba/player"
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// alertCmd hands an emergency message in by hand, looks at one, or lists those
+// that came.
+func (a *app) alertCmd() *cobra.Command {
+	var check bool
+	var cancel string
+	c := a.JSONFlag(&cobra.Command{
+		Use:   a.Say("alerts.use"),
+		Short: a.Say("alerts.short"),
+		Long:  a.Say("alerts.long"),
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 1:
+				return cli.Refuse(say.M("alerts.one_file"))
+			case cancel != "" && (len(args) > 0 || check), check && len(args) == 0:
+				return cli.Refuse(say.M("alerts.bad_mix"))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case cancel != "":
+				return a.alertCancel(c.Context(), cancel)
+			case len(args) == 0:
+				return a.alertList(c.Context())
+			}
+			return a.alertFile(c.Context(), args[0], check)
+		},
+	})
+	c.Flags().BoolVar(&check, "check", false, a.Say("alerts.flag_check"))
+	c.Flags().StringVar(&cancel, "cancel", "", a.Say("alerts.flag_cancel"))
+	return c
+}
+
+// alertView is `dalaba alert --json`: a message, and what is or would be done
+// about it.
+type alertView struct {
+	playlist.AlertRecord
+	Document  alert.Kind    `json:"document,omitempty"`
+	Verdict   alert.Verdict `json:"verdict,omitempty"`
+	Warnings  []string      `json:"warnings,omitempty"` // in the user's language
+	Known     bool          `json:"known"`              // it had come before
+	Outputs   []string      `json:"outputs"`            // on which it sounds, or would
+	Residents int           `json:"residents"`          // in earshot of those
+	Expires   time.Time     `json:"expires,omitzero"`
+	NotKept   bool          `json:"not_kept,omitempty"` // it is in force but would not survive a power cut
+}
+
+// viewOf fills in what the site makes of a record.
+func viewOf(s *site, r playlist.AlertRecord) alertView {
+	v := alertView{AlertRecord: r, Outputs: []string{}}
+	for _, o := range s.Concerned(r.Alert) {
+		v.Outputs = append(v.Outputs, o.Name)
+		v.Residents += o.Residents
+	}
+	if r.Kind != playlist.AlertCancel {
+		v.Expires = r.Expires(s.Alerts)
+	}
+	return v
+}
+
+func (a *app) alertFile(ctx context.Context, path string, check bool) (err error) {
+	s, err := a.look(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	raw, err := readMessage(path)
+	if err != nil {
+		return cli.Refuse(say.M("alerts.unreadable", path, err))
+	}
+	m, err := readAlert(raw, s.Alert)
+	if err != nil {
+		return cli.Refuse(err)
+	}
+	var v alertView
+	if check {
+		r := record(m, playlist.AlertByHand)
+		r.Received, r.Clock = time.Now().UTC(), playlist.ClockTrusted
+		book, err := bookOf(ctx, s)
+		if err != nil {
+			return err
+		}
+		book.Receive(r, &s.Programme)
+		_, known := book.Record(r.ID)
+		got, _ := book.Record(r.ID)
+		v = viewOf(s, got)
+		v.Known = known && !got.Received.Equal(r.Received)
+	} else {
+		got, err := a.handIn(ctx, s, handOrder{Do: "alert", File: path})
+		if err != nil {
+			return err
+		}
+		v = viewOf(s, got.Record)
+		v.Known, v.NotKept = got.Known, got.NotKept
+	}
+	v.Document, v.Verdict = m.Kind, m.Verdict
+	for _, w := range m.Warnings {
+		v.Warnings = append(v.Warnings, w.In(a.Language()))
+	}
+	if a.JSON {
+		err = json.NewEncoder(a.Out).Encode(v)
+	} else {
+		a.alertShow(s, v, check)
+	}
+	if err == nil && v.State == playlist.AlertRefused {
+		return cli.ErrTold
+	}
+	return err
+}
+
+// bookOf is the book of alerts as the store has it.
+func bookOf(ctx context.Context, s *site) (*playlist.AlertBook, error) {
+	if s.store == nil {
+		return playlist.NewAlertBook(nil, nil), nil
+	}
+	records, retired, err := s.store.Alerts(ctx)
+	return playlist.NewAlertBook(records, retired), err
+}
+
+// alertAnswer is the daemon's answer to an alert handed in.
+type alertAnswer struct {
+	Record  playlist.AlertRecord `json:"record"`
+	Known   bool                 `json:"known"`
+	NotKept bool                 `json:"not_kept"`
+}
+
+// handIn gives an order about alerts to the running daemon.
+func (a *app) handIn(ctx context.Context, s *site, o handOrder) (alertAnswer, error) {
+	if _, ok := data.Running(s.Site.DataDir); !ok {
+		return alertAnswer{}, say.M("run.not_running", s.Site.DataDir)
+	}
+	o.Lang = a.Language()
+	r, err := askDaemon(ctx, socketOf(s.Site.DataDir), o, func(handReport) {})
+	if err != nil {
+		return alertAnswer{}, err
+	}
+	if r.Alert == nil {
+		return alertAnswer{}, say.M("technician.broke_off", "")
+	}
+	return *r.Alert, nil
+}
+
+// alertCancel retires an alert by hand.
+func (a *app) alertCancel(ctx context.Context, id string) (err error) {
+	s, err := a.lookStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	records, _, err := s.store.Alerts(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(records, func(r playlist.AlertRecord) bool {
+		return string(r.ID) == id || r.Identifier == id && !r.State.Over()
+	})
+	if i < 0 {
+		return cli.Refuse(say.M("alerts.no_such", id))
+	}
+	if records[i].State.Over() {
+		return cli.Refuse(say.M("alerts.over", id, say.M("alerts.state_"+string(records[i].State))))
+	}
+	if _, err := a.handIn(ctx, s, handOrder{Do: "cancel", AlertID: records[i].ID}); err != nil {
+		return err
+	}
+	if a.JSON {
+		return json.NewEncoder(a.Out).Encode(map[string]any{"cancelled": records[i].ID})
+	}
+	a.Println(a.Say("alerts.cancelled", id))
+	return nil
+}
+
+// alertList lists the alerts that came.
+func (a *app) alertList(ctx context.Context) (err error) {
+	s, err := a.lookStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	records, _, err := s.store.Alerts(ctx)
+	if err != nil {
+		return err
+	}
+	if a.JSON {
+		views := []alertView{}
+		for _, r := range records {
+			views = append(views, viewOf(s, r))
+		}
+		return json.NewEncoder(a.Out).Encode(views)
+	}
+	if len(records) == 0 {
+		a.Println(a.Say("alerts.none"))
+		return nil
+	}
+	t := a.NewTable(a.Say("alerts.received"), a.Say("alerts.state"), a.Say("alerts.kind"), a.Say("alerts.title"), a.Say("alerts.id"))
+	for _, r := range records {
+		t.Add(cli.Stamp(r.Received, time.Now(), s.Site.Zone), cli.Tint(a.alertState(r), alertTone(r.State)),
+			a.alertKind(r), player.Headline(r.Alert), r.ID)
+	}
+	a.Println(strings.TrimRight(t.Page(), "\n"))
+	return nil
+}
+
+func alertTone(s playlist.AlertState) cli.Tone {
+	switch s {
+	case playlist.AlertWaiting, playlist.AlertAiring, playlist.AlertDone:
+		return cli.Good
+	case playlist.AlertPartial:
+		return cli.Warn
+	case playlist.AlertFailed, playlist.AlertRefused:
+		return cli.Bad
+	}
+	return cli.Faint
+}
+
+// alertState is the state with its reason, for people.
+func (a *app) alertState(r playlist.AlertRecord) string {
+	text := a.Say("alerts.state_" + string(r.State))
+	if r.Reason != "" {
+		text += " · " + a.Say("alerts.reason_"+string(r.Reason))
+	}
+	return text
+}
+
+// alertKind is what a message is, for people: its class, with the level of an
+// emergency.
+func (a *app) alertKind(r playlist.AlertRecord) string {
+	text := a.Say("alerts.class_" + string(r.Class))
+	if r.Class == playlist.AlertEmergency && r.Level >= playlist.AlertRed && r.Level <= playlist.AlertBlue {
+		text += " · " + a.Say("alerts.level_"+strconv.Itoa(int(r.Level)))
+	}
+	if r.Kind != playlist.AlertRequest {
+		text = a.Say("alerts.kind_"+string(r.Kind)) + " · " + text
+	}
+	return text
+}
+
+// alertShow tells of one message, line by line.
+func (a *app) alertShow(s *site, v alertView, check bool) {
+	line := func(key, text string) {
+		if text != "" {
+			a.Println("  " + cli.Columns.FillRight(a.Say("alerts."+key), 10) + cli.Printable(text))
+		}
+	}
+	stamp := func(t time.Time) string { return cli.Stamp(t, time.Now(), s.Site.Zone) }
+	a.Println(player.Headline(v.Alert))
+	line("id", string(v.ID))
+	line("format", v.Format)
+	line("kind", a.alertKind(v.AlertRecord))
+	line("sender", strings.TrimSpace(v.SenderName+" "+v.Sender))
+	line("event", strings.TrimSpace(v.Event+" "+v.EventCode))
+	line("sent", stamp(v.Sent))
+	line("expires", stamp(v.Expires))
+	var areas []string
+	for _, x := range v.Areas {
+		areas = append(areas, string(x))
+	}
+	line("areas", strings.Join(areas, " "))
+	signature := a.Say("alerts.signature_" + string(v.Signature.State))
+	if v.Signature.Why != "" {
+		signature += " · " + a.Say(v.Signature.Why)
+	}
+	if v.Signature.By != "" {
+		signature += " · " + v.Signature.By
+	}
+	line("signature", signature)
+	line("text", strings.ReplaceAll(spoken(v.Alert, s.Site.Language), "\n", " "))
+	for _, w := range v.Warnings {
+		line("warning", w)
+	}
+	switch {
+	case v.Known:
+		a.Println(a.Say("alerts.known", a.alertState(v.AlertRecord)))
+	case v.State == playlist.AlertRefused:
+		a.Println(cli.Paint(a.Say("alerts.refused", a.Say("alerts.reason_"+string(v.Reason))), cli.Bad, a.Colour()))
+	case v.State.Over():
+		a.Println(a.Say("alerts.not_aired", a.alertState(v.AlertRecord)))
+	case check:
+		a.Println(cli.Paint(a.Say("alerts.would", strings.Join(v.Outputs, a.Say("view.comma")), v.Residents), cli.Good, a.Colour()))
+	default:
+		a.Println(cli.Paint(a.Say("alerts.airs", strings.Join(v.Outputs, a.Say("view.comma")), v.Residents), cli.Good, a.Colour()))
+	}
+	if v.NotKept {
+		a.Println(cli.Paint(a.Say("alerts.not_kept"), cli.Bad, a.Colour()))
+	}
+}
+
+// alertOrder carries out an order about alerts for the control socket.
+func (d *daemon) alertOrder(ctx context.Context, o handOrder) (*alertAnswer, error) {
+	if o.Do == "cancel" {
+		r := playlist.AlertRecord{Source: playlist.AlertAtSite, Alert: playlist.Alert{
+			ID: playlist.AlertID("hand," + d.now().UTC().Format("20060102T150405.000000Z")), Format: "hand", Sent: d.now().UTC(),
+			Kind: playlist.AlertCancel, Refs: []playlist.AlertID{o.AlertID}, Signature: playlist.AlertSignature{State: playlist.SignatureAbsent},
+		}}
+		got, _, err := d.alarm.alarm.Receive(ctx, r, nil)
+		return &alertAnswer{Record: got}, err
+	}
+	raw, err := readMessage(o.File)
+	if err != nil {
+		return nil, say.M("alerts.unreadable", o.File, err)
+	}
+	got, known, err := d.alarm.take(ctx, raw, playlist.AlertByHand)
+	answer := &alertAnswer{Record: got, Known: known}
+	if errors.Is(err, player.ErrNotStored) {
+		answer.NotKept, err = true, nil
+	}
+	return answer, err
+}

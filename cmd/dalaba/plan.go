@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dalaba/cmd/cli"
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// planCmd lists the coming airings.
+func (a *app) planCmd() *cobra.Command {
+	days, since := 1, ""
+	c := a.JSONFlag(&cobra.Command{
+		Use:   "plan",
+		Short: a.Say("view.plan_short"),
+		RunE:  func(c *cobra.Command, _ []string) error { return a.plan(c.Context(), time.Now(), since, days) },
+	})
+	c.Flags().IntVar(&days, "days", days, a.Say("view.flag_days"))
+	c.Flags().StringVar(&since, "since", "", a.Say("view.flag_plan_since"))
+	return c
+}
+
+const maxPlanDays = 366
+
+// plannedAiring is an element of `dalaba plan --json`: one airing on one
+// output. Times are UTC.
+type plannedAiring struct {
+	Airing   playlist.AiringID `json:"airing"`
+	Output   string            `json:"output"`
+	Slot     string            `json:"slot"`
+	Playlist string            `json:"playlist"`
+	Priority int               `json:"priority"`
+	Due      time.Time         `json:"due"`
+	Start    time.Time         `json:"start,omitzero"` // expected; absent where it will not sound
+	End      time.Time         `json:"end,omitzero"`
+	Clips    []plannedClip     `json:"clips"`
+	Flags    []playlist.Flag   `json:"flags"`
+}
+
+type plannedClip struct {
+	ID     playlist.ClipID `json:"id"`
+	Title  string          `json:"title"`
+	Series string          `json:"series,omitempty"`
+	Issue  int             `json:"issue,omitempty"`
+}
+
+func (a *app) plan(ctx context.Context, now time.Time, since string, days int) error {
+	s, err := a.look(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.close() }()
+	if days < 1 || days > maxPlanDays {
+		return cli.Refuse(say.M("view.bad_days", maxPlanDays))
+	}
+	from := now
+	if since != "" {
+		if from, _, err = cli.ParseWhen(since, now, s.Site.Zone); err != nil {
+			return err
+		}
+	}
+	outlook, err := s.outlook(ctx)
+	if err != nil {
+		return err
+	}
+	// What falls due at from itself belongs to it.
+	plan := s.Plan(from.Add(-time.Nanosecond), from.AddDate(0, 0, days).Add(-time.Nanosecond), outlook)
+	if a.JSON {
+		return a.planJSON(plan, outlook)
+	}
+	if len(plan) == 0 {
+		a.Println(a.Say("view.plan_empty", days))
+		return nil
+	}
+	a.planTable(s, plan, outlook, now)
+	return nil
+}
+
+func (a *app) planJSON(plan []playlist.Planned, o playlist.Outlook) error {
+	list := newList(a.Out)
+	for _, p := range plan {
+		e := plannedAiring{
+			Airing: p.ID, Output: p.Output, Slot: p.Slot.Name, Playlist: p.Slot.Playlist, Priority: p.Slot.Priority,
+			Due: p.Due.UTC(), Start: p.Start.UTC(), End: p.End.UTC(), Clips: []plannedClip{}, Flags: p.Flags,
+		}
+		if e.Flags == nil {
+			e.Flags = []playlist.Flag{}
+		}
+		for _, id := range p.Clips {
+			c, _ := o.Clip(id)
+			e.Clips = append(e.Clips, plannedClip{id, c.Title, c.Series, c.Issue})
+		}
+		if err := list.add(e); err != nil {
+			return err
+		}
+	}
+	return list.end()
+}
+
+func (a *app) planTable(s *site, plan []playlist.Planned, o playlist.Outlook, now time.Time) {
+	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.outputs"), a.Say("view.start"), a.Say("view.end"),
+		a.Say("view.clips"), a.Say("view.notes"))
+	clock := func(at time.Time) string {
+		if at.IsZero() {
+			return "–"
+		}
+		return at.In(s.Site.Zone).Format(time.TimeOnly)
+	}
+	for len(plan) > 0 {
+		p, outputs := plan[0], []string{plan[0].Output}
+		rest := plan[1:]
+		for len(rest) > 0 && alike(p, rest[0]) {
+			outputs, rest = append(outputs, rest[0].Output), rest[1:]
+		}
+		plan = rest
+		tone := cli.Plain
+		switch {
+		case p.Start.IsZero():
+			tone = cli.Bad
+		case len(p.Flags) > 0:
+			tone = cli.Warn
+		}
+		full := t.Add(cli.Stamp(p.Due, now, s.Site.Zone), playlist.SlotTitle(p.Slot.Name).In(a.Language()), strings.Join(outputs, a.Say("view.comma")),
+			clock(p.Start), clock(p.End), a.clipList(p.Clips, o), cli.Tint(a.flags(p, o), tone))
+		if full {
+			fmt.Fprint(a.Out, t.Page())
+		}
+	}
+	fmt.Fprint(a.Out, t.Page())
+}
+
+// alike reports whether two outputs of an airing have the same ahead of them.
+func alike(a, b playlist.Planned) bool {
+	return a.ID == b.ID && a.Start.Equal(b.Start) && a.End.Equal(b.End) &&
+		slices.Equal(a.Clips, b.Clips) && slices.Equal(a.Flags, b.Flags)
+}
+
+const clipsShown = 3
+
+func (a *app) clipList(ids []playlist.ClipID, o playlist.Outlook) string {
+	var names []string
+	for i, id := range ids {
+		if i == clipsShown && len(ids) > clipsShown+1 {
+			names = append(names, a.Say("view.more_clips", len(ids)-i))
+			break
+		}
+		c, _ := o.Clip(id)
+		names = append(names, a.ClipName(id, c.Title, c.Issue))
+	}
+	return strings.Join(names, a.Say("view.comma"))
+}
+
+// flags puts what is wrong with a planned airing into words.
+func (a *app) flags(p playlist.Planned, o playlist.Outlook) string {
+	var notes []string
+	for _, f := range p.Flags {
+		key := "view.plan_flag_" + string(f.Kind)
+		switch {
+		case f.Clip != "":
+			c, _ := o.Clip(f.Clip)
+			notes = append(notes, a.Say(key, a.ClipName(f.Clip, c.Title, c.Issue)))
+		case f.Other != "":
+			slot, _, _ := strings.Cut(string(f.Other), "@")
+			notes = append(notes, a.Say(key, playlist.SlotTitle(slot)))
+		default:
+			notes = append(notes, a.Say(key))
+		}
+	}
+	return strings.Join(notes, a.Say("view.semicolon"))
+}
+
+// list writes a JSON array as its elements come.
+type list struct {
+	out interface{ Write([]byte) (int, error) }
+	n   int
+}
+
+func newList(out interface{ Write([]byte) (int, error) }) *list { return &list{out: out} }
+
+func (l *list) add(e any) error {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	lead := ",\n"
+	if l.n == 0 {
+		lead = "[\n"
+	}
+	l.n++
+	_, err = l.out.Write(append([]byte(lead), b...))
+	return err
+}
+
+func (l *list) end() error {
+	tail := "\n]\n"
+	if l.n == 0 {
+		tail = "[]\n"
+	}
+	_, err := l.out.Write([]byte(tail))
+	return err
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dalaba/cmd/cli"
+	"dalaba/data"
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// reachCmd reports whom the airings reached.
+func (a *app) reachCmd() *cobra.Command {
+	var (
+		p     cli.Period
+		by    string
+		asCSV bool
+	)
+	c := a.JSONFlag(&cobra.Command{
+		Use:   "reach",
+		Short: a.Say("view.reach_short"),
+		RunE:  func(c *cobra.Command, _ []string) error { return a.reach(c.Context(), time.Now(), p, by, asCSV) },
+	})
+	a.PeriodFlags(c, &p)
+	c.Flags().StringVar(&by, "by", string(playlist.ByClip), a.Say("view.flag_by"))
+	c.Flags().BoolVar(&asCSV, "csv", false, a.Say("view.flag_csv"))
+	return c
+}
+
+// reachReport is `dalaba reach --json`. A rate is null where its denominator
+// is 0. Times are UTC.
+type reachReport struct {
+	By    playlist.Grouping `json:"by"`
+	Since *time.Time        `json:"since"` // null: from the first row on
+	Until *time.Time        `json:"until"` // null: up to now
+	Lines []reachLine       `json:"lines"`
+	Total reachLine         `json:"total"`
+}
+
+type reachLine struct {
+	playlist.Reach
+	Audible    *int     `json:"audible"`    // always null: no sensor says so
+	Completion *float64 `json:"completion"` // completed / planned
+	ReachRate  *float64 `json:"reach_rate"` // reached / residents
+	Frequency  *float64 `json:"frequency"`  // person_airings / reached
+}
+
+func lineOf(r playlist.Reach) reachLine {
+	l := reachLine{Reach: r}
+	for to, rate := range map[**float64]func() (float64, bool){
+		&l.Completion: r.Completion, &l.ReachRate: r.Rate, &l.Frequency: r.Frequency,
+	} {
+		if v, ok := rate(); ok {
+			*to = &v
+		}
+	}
+	return l
+}
+
+func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping string, asCSV bool) error {
+	by, err := playlist.ParseGrouping(grouping)
+	if err != nil {
+		return cli.Refuse(say.M("view.bad_grouping", grouping))
+	}
+	if a.JSON && asCSV {
+		return cli.Refuse(say.M("view.json_or_csv"))
+	}
+	s, err := a.look(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.close() }()
+	if s.store == nil && !a.JSON {
+		return say.M("cli.no_store", s.Site.DataDir)
+	}
+	since, until, err := p.Span(now, s.Site.Zone)
+	if err != nil {
+		return err
+	}
+	q := data.Query{Since: since, Until: until}
+	if !since.IsZero() {
+		q.Since = since.Add(-playlist.Horizon) // tells which slots were in force
+	}
+	rows := func(func(playlist.Row, error) bool) {} // nothing has aired yet
+	if s.store != nil {
+		rows = s.store.AsRun(ctx, q)
+	}
+	lines, total, err := s.Reach(rows, by, since, until, now)
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.JSON:
+		report := reachReport{By: by, Lines: []reachLine{}, Total: lineOf(total)}
+		if !since.IsZero() {
+			since = since.UTC()
+			report.Since = &since
+		}
+		if !until.IsZero() {
+			until = until.UTC()
+			report.Until = &until
+		}
+		for _, r := range lines {
+			report.Lines = append(report.Lines, lineOf(r))
+		}
+		return json.NewEncoder(a.Out).Encode(report)
+	case asCSV:
+		return reachCSV(a.Out, lines)
+	case len(lines) == 0:
+		a.Println(a.Say("view.reach_none"))
+		return nil
+	}
+	a.Println(a.reachTable(lines, total, by))
+	a.Println("")
+	a.Println(cli.Paint(a.Say("view.reach_notes"), cli.Faint, a.Colour()))
+	return nil
+}
+
+func reachCSV(out io.Writer, lines []playlist.Reach) error {
+	if _, err := io.WriteString(out, byteOrderMark); err != nil {
+		return err
+	}
+	w := csv.NewWriter(out)
+	w.UseCRLF = true
+	_ = w.Write([]string{
+		"key", "title", "series", "issue", "planned", "delivered", "started", "completed", "unknown",
+		"person_airings", "reached", "residents", "completion", "reach_rate", "frequency",
+	})
+	rate := func(v *float64) string {
+		if v == nil {
+			return ""
+		}
+		return strconv.FormatFloat(*v, 'f', 4, 64)
+	}
+	for _, r := range lines {
+		l := lineOf(r)
+		_ = w.Write([]string{
+			inert(r.Key), inert(r.Title), inert(r.Series), itoa(r.Issue), itoa(r.Planned), itoa(r.Delivered), itoa(r.Started),
+			itoa(r.Completed), itoa(r.Unknown), itoa(r.PersonAirings), itoa(r.Reached), itoa(r.Residents),
+			rate(l.Completion), rate(l.ReachRate), rate(l.Frequency),
+		})
+	}
+	w.Flush()
+	return w.Error()
+}

@@ -1,0 +1,387 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
+
+	"dalaba/cmd/cli"
+	"dalaba/data"
+	"dalaba/devices"
+	"dalaba/player"
+	"dalaba/playlist"
+	"dalaba/playlist/config"
+	"dalaba/playlist/say"
+)
+
+// show tells the terminal what airs: a line when a clip starts and when it
+// ends and, on a terminal, a bar for each output below them.
+type show struct {
+	*app
+	config  func() *config.Config // in force
+	store   *data.Store
+	now     func() time.Time
+	began   time.Time
+	moments chan player.Moment
+
+	reachAfter int
+	ended      int
+	on         map[string]playlist.Row // by output
+	silent     playlist.AiringID       // that last ended
+	lines      int                     // of bars on the screen
+	lost       atomic.Int64            // moments that came too fast
+
+	mu      sync.Mutex
+	backlog backlog
+}
+
+// backlog is what was missed long before now, to be told of in one line.
+type backlog struct {
+	n            int // an airing counts on each output
+	last         map[string]playlist.AiringID
+	row          playlist.Row // the first
+	first, until time.Time
+}
+
+func (b *backlog) add(r playlist.Row) {
+	if b.last[r.Output] == r.Airing {
+		return // another clip of it
+	}
+	if b.n == 0 {
+		*b = backlog{last: map[string]playlist.AiringID{}, row: r, first: r.Due, until: r.Due}
+	}
+	b.n++
+	b.last[r.Output] = r.Airing
+	if r.Due.Before(b.first) {
+		b.first = r.Due
+	}
+	if r.Due.After(b.until) {
+		b.until = r.Due
+	}
+}
+
+func newShow(a *app, cfg func() *config.Config, store *data.Store, now func() time.Time, reachAfter int) *show {
+	return &show{
+		app: a, config: cfg, store: store, now: now, began: now(), moments: make(chan player.Moment, 256),
+		reachAfter: reachAfter, on: map[string]playlist.Row{},
+	}
+}
+
+// watch is the player's: it must not wait.
+func (s *show) watch(m player.Moment) {
+	if s.stale(m) {
+		s.mu.Lock()
+		s.backlog.add(m.Row)
+		s.mu.Unlock()
+		return
+	}
+	select {
+	case s.moments <- m:
+	default:
+		s.lost.Add(1)
+	}
+}
+
+// event is a line of `dalaba run --json` and `dalaba demo --json`: "running"
+// first, a moment of the player each time something happens to an airing, and
+// "stopped" last. Times are UTC.
+type event struct {
+	At    time.Time `json:"at"`
+	Event string    `json:"event"` // running, backlog, reach, note, stopped, or a player's moment
+
+	Site    string              `json:"site,omitempty"` // of running
+	Area    playlist.Area       `json:"area,omitempty"`
+	Outputs []eventOutput       `json:"outputs,omitempty"`
+	Clock   playlist.ClockState `json:"clock,omitempty"`
+	Row     *playlist.Row       `json:"row,omitempty"`    // of a moment, as in asrun --json
+	Missed  int                 `json:"missed,omitempty"` // of backlog: airings, counted on each output
+	From    time.Time           `json:"from,omitzero"`
+	To      time.Time           `json:"to,omitzero"`
+	Reach   *reachReport        `json:"reach,omitempty"`
+	Text    string              `json:"text,omitempty"` // of a note, in the user's language
+}
+
+type eventOutput struct {
+	Name      string `json:"name"`
+	Device    string `json:"device"`
+	Residents int    `json:"residents"`
+}
+
+func (a *app) emit(e event) {
+	e.At = time.Now().UTC()
+	_ = json.NewEncoder(a.Out).Encode(e)
+}
+
+// note tells what is no event of an airing.
+func (a *app) note(text string) {
+	if a.JSON {
+		a.emit(event{Event: "note", Text: text})
+		return
+	}
+	a.Println(text)
+}
+
+// begin says what the daemon is about to do.
+func (s *show) begin(clock playlist.ClockState) {
+	cfg := s.config()
+	if s.JSON {
+		e := event{Event: "running", Site: cfg.Site.Name, Area: cfg.Site.Area, Clock: clock}
+		for _, o := range cfg.Outputs {
+			e.Outputs = append(e.Outputs, eventOutput{o.Name, o.Device, o.Residents})
+		}
+		s.emit(e)
+		return
+	}
+	s.Println(s.bold(s.Say("run.welcome", cfg.Site.Name, cfg.Site.Area)))
+	for _, o := range cfg.Outputs {
+		s.Println(s.Say("run.output_line", o.Name, devices.Describe(autoCard(context.Background(), s.store, o)), o.Residents))
+	}
+	if h, err := s.store.Health(context.Background()); err == nil && h.Volatile {
+		s.Println(s.Say("run.volatile", cfg.Site.DataDir))
+	}
+	if clock != playlist.ClockTrusted {
+		s.Println(s.Say("run.held"))
+	}
+	for a := range cfg.Timetable().After(s.now()) {
+		list, _ := cfg.Playlist(a.Slot.Playlist)
+		s.Println(s.Say("run.next_line", a.Due.In(cfg.Site.Zone).Format("01-02 15:04:05"), playlist.SlotTitle(a.Slot.Name), list.Title))
+		break
+	}
+}
+
+func (s *show) bold(text string) string {
+	if !s.Colour() {
+		return text
+	}
+	return "\x1b[1m" + text + "\x1b[0m"
+}
+
+// stale reports whether a moment tells of what was missed while nobody ran
+// the daemon, or the clock was wrong: there may be years of it.
+func (s *show) stale(m player.Moment) bool {
+	return m.Kind == player.MomentSilent && m.Row.Outcome == playlist.Missed &&
+		(m.Row.Due.Before(s.began) || m.Row.Due.Before(s.now().Add(-playlist.MaxWindow)))
+}
+
+// missed tells of the backlog: of one as of any other, of many in one line.
+func (s *show) missed(ctx context.Context) {
+	s.mu.Lock()
+	b := s.backlog
+	s.backlog = backlog{}
+	s.mu.Unlock()
+	switch b.n {
+	case 0:
+	case 1:
+		s.moment(ctx, player.Moment{Kind: player.MomentSilent, Row: b.row})
+	default:
+		if s.JSON {
+			s.emit(event{Event: "backlog", Missed: b.n, From: b.first.UTC(), To: b.until.UTC()})
+			return
+		}
+		zone := s.config().Site.Zone
+		stamp := func(t time.Time) string { return cli.Stamp(t, s.now(), zone) }
+		s.line(s.Say("run.backlog", s.now().In(zone).Format("15:04:05"), b.n, stamp(b.first), stamp(b.until)))
+	}
+}
+
+// backlogEvery is how long a backlog is gathered before it is told of.
+const backlogEvery = 2 * time.Second
+
+// run shows moments until ctx ends and what was on its way has been shown.
+func (s *show) run(ctx context.Context) error {
+	tick := time.NewTicker(backlogEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case m := <-s.moments:
+			s.moment(ctx, m)
+		case <-tick.C:
+			s.missed(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// end shows what came while the daemon was stopping.
+func (s *show) end() {
+	for {
+		select {
+		case m := <-s.moments:
+			s.moment(context.Background(), m)
+		default:
+			s.missed(context.Background())
+			if s.JSON {
+				s.emit(event{Event: "stopped"})
+				return
+			}
+			s.wipe()
+			s.Println(s.Say("run.stopped"))
+			return
+		}
+	}
+}
+
+func (s *show) moment(ctx context.Context, m player.Moment) {
+	r := m.Row
+	if s.JSON {
+		s.emit(event{Event: string(m.Kind), Row: &r})
+	}
+	clock := func(t time.Time) string { return t.Round(time.Second).In(s.config().Site.Zone).Format("15:04:05") }
+	switch m.Kind {
+	case player.MomentStarted:
+		if s.JSON {
+			break
+		}
+		late := ""
+		if d := r.Lateness(); r.Part == 1 && r.Item == 1 && d > 2*time.Second {
+			late = s.Say("run.late", d.Seconds())
+		}
+		s.line(fmt.Sprintf("%s  %s  ▶ %s  %s%s", clock(r.Started), r.Output, s.name(r), s.Say("run.on_air"), late))
+	case player.MomentProgress:
+		s.on[r.Output] = r
+		s.draw()
+	case player.MomentEnded, player.MomentSilent:
+		// An airing's clips that never sounded are told of once, not one by one.
+		if r.Part == 0 && r.Item > 1 && s.silent == r.Airing {
+			return
+		}
+		s.silent = r.Airing
+		delete(s.on, r.Output)
+		if !s.JSON {
+			s.line(fmt.Sprintf("%s  %s  %s %s  %s", clock(r.Ended), r.Output, mark(r.Outcome), s.name(r), s.outcome(r)))
+		}
+		if m.Kind == player.MomentEnded {
+			s.ended++
+			if s.ended == s.reachAfter {
+				s.reach(ctx)
+			}
+		}
+	}
+}
+
+func mark(o playlist.Outcome) string {
+	if o == playlist.Complete {
+		return "✓"
+	}
+	return "✗"
+}
+
+// name is the clip for people, or the slot where no clip was chosen.
+func (s *show) name(r playlist.Row) string {
+	switch {
+	case r.Used == playlist.UsedTone:
+		return s.Say("alerts.tone_of", r.Title)
+	case r.Clip == "" && r.Alert == "":
+		return playlist.SlotTitle(r.Slot).In(s.Language())
+	case r.Issue > 0:
+		return s.Say("run.issue", r.Issue) + r.Title
+	}
+	return r.Title
+}
+
+func (s *show) outcome(r playlist.Row) string {
+	text := s.Say("outcome." + string(r.Outcome))
+	if r.Reason != "" && say.Has("reason."+string(r.Reason)) {
+		text += " · " + s.Say("reason."+string(r.Reason))
+	}
+	return fmt.Sprintf("%s  %.1f/%.1f s", text, playlist.Length(r.Frames).Seconds(), playlist.Length(r.OfFrames-r.FromFrame).Seconds())
+}
+
+// line writes a line above the bars.
+func (s *show) line(text string) {
+	s.wipe()
+	s.Println(text)
+	s.draw()
+}
+
+func (s *show) wipe() {
+	if s.lines > 0 {
+		fmt.Fprintf(s.Out, "\x1b[%dA\x1b[J", s.lines)
+		s.lines = 0
+	}
+}
+
+// draw puts a bar for each output that sounds at the screen's end.
+func (s *show) draw() {
+	if !cli.IsTerminal(s.Out) {
+		return
+	}
+	s.wipe()
+	columns := 0
+	if f, ok := s.Out.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			columns = w
+		}
+	}
+	wide := 0
+	for _, r := range s.on {
+		wide = max(wide, runewidth.StringWidth(r.Output))
+	}
+	for _, o := range s.config().Outputs {
+		r, ok := s.on[o.Name]
+		if !ok {
+			continue
+		}
+		at, whole := playlist.Length(r.FromFrame+r.Frames), playlist.Length(r.OfFrames)
+		line := fmt.Sprintf("  %s %s %4.0f/%.0fs %s", runewidth.FillRight(o.Name, wide),
+			gauge(24, at, whole), at.Seconds(), whole.Seconds(), s.name(r))
+		if columns > 1 {
+			line = runewidth.Truncate(line, columns-1, "…") // a wrapped line could not be wiped
+		}
+		fmt.Fprintln(s.Out, line)
+		s.lines++
+	}
+}
+
+func gauge(width int, part, whole time.Duration) string {
+	n := 0
+	if whole > 0 {
+		n = min(width, int(int64(width)*int64(part)/int64(whole)))
+	}
+	return strings.Repeat("█", n) + strings.Repeat("░", width-n)
+}
+
+// reach shows the reach table of what this run has aired.
+func (s *show) reach(ctx context.Context) {
+	tally := playlist.NewTally(playlist.ByClip, s.config().Site.Zone)
+	for r, err := range s.store.AsRun(ctx, data.Query{Since: s.began.Add(-playlist.DefaultWindow)}) {
+		if err != nil {
+			return
+		}
+		if r.Outcome != "" || slices.Contains(s.airing(), r.Output) {
+			tally.Add(r)
+		}
+	}
+	lines, total := tally.Lines()
+	if s.JSON {
+		report := &reachReport{By: playlist.ByClip, Lines: []reachLine{}, Total: lineOf(total)}
+		for _, r := range lines {
+			report.Lines = append(report.Lines, lineOf(r))
+		}
+		s.emit(event{Event: "reach", Reach: report})
+		return
+	}
+	s.wipe()
+	s.Println("")
+	s.Println(s.Say("run.reach_title", s.ended))
+	s.Println(s.reachTable(lines, total, playlist.ByClip))
+	s.draw()
+}
+
+func (s *show) airing() []string {
+	var names []string
+	for n := range s.on {
+		names = append(names, n)
+	}
+	return names
+}

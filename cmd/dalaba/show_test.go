@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dalaba/cmd/cli"
+	"dalaba/data"
+	"dalaba/data/course"
+	"dalaba/player"
+	"dalaba/playlist"
+	"dalaba/playlist/config"
+)
+
+// missedAt is what the player tells of an airing that was missed.
+func missedAt(output string, due time.Time) player.Moment {
+	return player.Moment{Kind: player.MomentSilent, Row: playlist.Row{
+		Airing: playlist.AiringID("often@" + due.Format(time.RFC3339)), Slot: "often", Output: output, Item: 1,
+		Due: due, Ended: time.Now(), Outcome: playlist.Missed, Reason: playlist.ReasonOff,
+	}}
+}
+
+func TestABacklogIsToldOfInOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		a := &app{App: cli.New("dalaba", []string{"--lang=en"}, strings.NewReader(""), &out, &out)}
+		cfg := &config.Config{Programme: playlist.Programme{Site: playlist.Site{Zone: time.UTC}}}
+		s := newShow(a, func() *config.Config { return cfg }, nil, time.Now, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.run(ctx) }()
+		start := time.Now()
+		for i := range 5000 { // more than the channel holds
+			s.watch(missedAt("east", start.Add(-time.Duration(5000-i)*time.Minute)))
+			s.watch(missedAt("west", start.Add(-time.Duration(5000-i)*time.Minute)))
+		}
+		time.Sleep(10 * time.Second)
+		// What is missed from now on has a line of its own, and so has a single
+		// one from before.
+		s.watch(missedAt("east", time.Now()))
+		time.Sleep(time.Second)
+		s.watch(missedAt("west", start.Add(-time.Minute)))
+		time.Sleep(10 * time.Second)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		want := []string{"10000 airings of the past, counted on each output, were missed (1999-12-28 12:40:00 to 1999-12-31 23:59:00)", "east  ✗ often", "west  ✗ often"}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != len(want) {
+			t.Fatalf("%d lines: %.2000s", len(lines), out.String())
+		}
+		for i, l := range lines {
+			if !strings.Contains(l, want[i]) {
+				t.Errorf("line %d: %q, want %q", i+1, l, want[i])
+			}
+		}
+	})
+}
+
+// earlier makes a demo's folder as a demo of yesterday left it: all lessons
+// there, and the schedule asked up to then.
+func earlier(t *testing.T, dir string) {
+	t.Helper()
+	ctx := t.Context()
+	store, err := data.Open(ctx, filepath.Join(dir, "data"), data.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	lessons, err := course.Lessons()
+	if err != nil {
+		t.Fatal(err)
+	}
+	maker := newIngester(config.Ingest{}, dir)
+	clips := []string{"clip1.mp3", "clip2.mp3", "clip3.mp3"}
+	for i, l := range lessons {
+		path := filepath.Join("..", "..", "data", "course", "testdata", clips[i%3])
+		info, err := scanFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := playlist.Clip{ID: info.ID, Title: l.Title, Series: l.Series, Issue: l.Issue, Frames: info.Frames, Size: info.Size}
+		if err := keepLesson(ctx, store, c, path, lessonSource(maker, l)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	yesterday := time.Now().Add(-24 * time.Hour)
+	if err := store.SetWatermark(ctx, yesterday); err != nil {
+		t.Fatal(err)
+	}
+	row := missedAt("村东大喇叭", yesterday).Row
+	if err := store.Record(ctx, row); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"dalaba.toml": demoMark + "\n", "east.wav": "old", "data/dalaba.toml.good": demoMark + "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestADemoKeepsTheLessonsOfAnEarlierOneAndNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	earlier(t, dir)
+	var out bytes.Buffer
+	a := &app{App: cli.New("dalaba", nil, strings.NewReader(""), &out, &out), config: filepath.Join(dir, "dalaba.toml")}
+	d := &daemon{app: a}
+	if err := d.anew(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	// Complete without a speech program's doing.
+	t.Setenv("PATH", "")
+	if err := d.course(t.Context(), filepath.Join(dir, "data")); err != nil {
+		t.Fatal(err)
+	}
+	store, err := data.OpenReadOnly(t.Context(), filepath.Join(dir, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	if clips, err := store.Clips(t.Context(), ""); err != nil || len(clips) != 3 {
+		t.Errorf("%d clips, %v", len(clips), err)
+	}
+	if at, err := store.Watermark(t.Context()); err != nil || !at.IsZero() {
+		t.Errorf("the schedule was asked up to %v, %v", at, err)
+	}
+	for r, err := range store.AsRun(t.Context(), data.Query{}) {
+		t.Errorf("a row of the earlier one: %+v, %v", r, err)
+	}
+	for _, name := range []string{"east.wav", "data/dalaba.toml.good", "data.new"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s is still there", name)
+		}
+	}
+}
+
+func TestADemoTouchesNoFolderOfAnother(t *testing.T) {
+	for _, c := range []struct{ name, file string }{
+		{"a site's config", "dalaba.toml"},
+		{"a store without a config beside it", "data/dalaba.db"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, c.file)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte("[site]\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var out, errs bytes.Buffer
+			if code := run(t.Context(), []string{"--lang=en", "demo", "--dir", dir, "--for", "1s"}, strings.NewReader(""), &out, &errs); code != cli.ExitRefused {
+				t.Errorf("exit %d: %s", code, errs.String())
+			}
+			if text, err := os.ReadFile(file); err != nil || string(text) != "[site]\n" {
+				t.Errorf("%s: %q, %v", c.file, text, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,464 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"dalaba/cmd/cli"
+	"dalaba/data"
+	"dalaba/devices/vcard"
+	"dalaba/playlist"
+)
+
+// technicianCmds are what the scripts of the technician's verbs need.
+var technicianCmds = map[string]func(*testscript.TestScript, bool, []string){
+	"tone":     toneHeard,
+	"waittone": waitTone,
+	"rejoined": rejoined,
+	"vcard":    virtualCard,
+	"ask":      askSocket,
+	"harm":     harmClip,
+	"waitlog":  waitLog,
+}
+
+// steady finds the longest stretch of a steady sine in a recording, in whole
+// blocks of 10 ms: what is a sine of that frequency and no more.
+func steady(tape []int16, hz float64) (from, to int) {
+	const block = playlist.Rate / 100
+	begin := -1
+	for at := 0; at+block <= len(tape); at += block {
+		var sv, cv, ss, cc, sc, all float64
+		for i, v := range tape[at : at+block] {
+			sin, cos := math.Sincos(2 * math.Pi * hz * float64(i) / playlist.Rate)
+			x := float64(v)
+			sv, cv, all = sv+sin*x, cv+cos*x, all+x*x
+			ss, cc, sc = ss+sin*sin, cc+cos*cos, sc+sin*cos
+		}
+		// The part of the block that the best sine of hz explains.
+		fit := (sv*sv*cc - 2*sv*cv*sc + cv*cv*ss) / (ss*cc - sc*sc)
+		pure := all > 0 && fit > 0.98*all
+		if pure && begin < 0 {
+			begin = at
+		}
+		if pure && at+block-begin > to-from {
+			from, to = begin, at+block
+		}
+		if !pure {
+			begin = -1
+		}
+	}
+	return from, to
+}
+
+// toneIn holds a stretch of a recording against the tone wished for: how often
+// it crosses zero, how loud it is, how long.
+func toneIn(ts *testscript.TestScript, tape []int16, args []string) {
+	want := make([]float64, 3)
+	for i := range want {
+		var err error
+		want[i], err = strconv.ParseFloat(args[i], 64)
+		ts.Check(err)
+	}
+	hz, db, seconds := want[0], want[1], want[2]
+	from, to := steady(tape, hz)
+	run := tape[from:to]
+	length := float64(len(run)) / playlist.Rate
+	if math.Abs(length-seconds) > 0.05 {
+		ts.Fatalf("%.2f s of a tone of %g Hz, want %g", length, hz, seconds)
+	}
+	crossings, power := 0, 0.0
+	for i, v := range run {
+		power += float64(v) * float64(v)
+		if i > 0 && (run[i-1] < 0) != (v < 0) {
+			crossings++
+		}
+	}
+	if got := float64(crossings) / 2 / length; math.Abs(got-hz) > 2/length {
+		ts.Fatalf("it crosses zero like %.1f Hz, want %g", got, hz)
+	}
+	if got := 10*math.Log10(2*power/float64(len(run))) - 20*math.Log10(1<<15); math.Abs(got-db) > 0.5 {
+		ts.Fatalf("it is %.1f dB loud, want %g", got, db)
+	}
+}
+
+// tone FILE HZ DB SECONDS finds a tone in a recording.
+func toneHeard(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: tone file hz db seconds")
+	}
+	toneIn(ts, recorded(ts, ts.MkAbs(args[0])), args[1:])
+}
+
+// waittone FILE HZ waits until a recording holds a tone, 60 s at most.
+func waitTone(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waittone file hz")
+	}
+	hz, err := strconv.ParseFloat(args[1], 64)
+	ts.Check(err)
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if from, to := steady(recorded(ts, ts.MkAbs(args[0])), hz); to-from > playlist.Rate/4 {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s holds no tone of %g Hz", args[0], hz)
+		}
+	}
+}
+
+// rejoined DATA_DIR waits until a preempted clip has gone on to its end, 60 s
+// at most, and sees that it lost no frame by it and that each part was heard
+// where the log says.
+func rejoined(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: rejoined data_dir")
+	}
+	store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer func() { _ = store.Close() }()
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		parts := map[playlist.AiringID][]playlist.Row{}
+		for r, err := range store.AsRun(context.Background(), data.Query{}) {
+			ts.Check(err)
+			parts[r.Airing] = append(parts[r.Airing], r)
+		}
+		for _, rows := range parts {
+			if rows[0].Outcome == playlist.Preempted && rows[len(rows)-1].Outcome == playlist.Complete {
+				wholeInParts(ts, store, rows)
+				return
+			}
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nothing was preempted and went on: %v", parts)
+		}
+	}
+}
+
+func wholeInParts(ts *testscript.TestScript, store *data.Store, rows []playlist.Row) {
+	sum := int64(0)
+	for _, r := range rows {
+		if r.FromFrame != sum {
+			ts.Fatalf("part %d begins at frame %d, %d were heard before", r.Part, r.FromFrame, sum)
+		}
+		sum += r.Frames
+		tape := recorded(ts, ts.MkAbs(r.Output+".wav"))
+		_, path, err := store.Clip(context.Background(), r.Clip)
+		ts.Check(err)
+		clip, differ := decode(ts, path), 0
+		for i := range r.Frames {
+			if tape[r.AtFrame+i] != clip[r.FromFrame+i] {
+				differ++
+			}
+		}
+		if differ > 2000 { // the fades
+			ts.Fatalf("part %d: %d of %d frames are not the clip's", r.Part, differ, r.Frames)
+		}
+	}
+	if sum != rows[0].OfFrames {
+		ts.Fatalf("%d of %d frames were heard", sum, rows[0].OfFrames)
+	}
+}
+
+var vcards sync.Map // by the script's folder and the card's name
+
+// vcard make NAME [mixer|noscale] makes a virtual sound card and has the script's
+// programs find it; unplug, plug and mute change it; vcard tone NAME HZ DB
+// SECONDS finds a tone in what it has heard.
+func virtualCard(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: vcard make|unplug|plug|mute|tone name ...")
+	}
+	name := args[1]
+	key := ts.MkAbs(name)
+	if args[0] == "make" {
+		dir := ts.MkAbs(".vcard")
+		ts.Check(os.MkdirAll(dir, 0o755))
+		lib, err := vcard.Build(dir)
+		ts.Check(err)
+		config, cards, err := vcard.Make(lib, dir, vcard.Spec{Name: name, Mixer: len(args) > 2, NoScale: slices.Contains(args[2:], "noscale")})
+		ts.Check(err)
+		ts.Setenv("ALSA_CONFIG_PATH", config)
+		vcards.Store(key, cards[0])
+		return
+	}
+	v, _ := vcards.Load(key)
+	card := v.(*vcard.Card)
+	switch args[0] {
+	case "unplug":
+		ts.Check(card.Unplug())
+	case "plug":
+		ts.Check(card.Plug())
+	case "mute": // as somebody would with alsamixer: -2000 hundredths of a dB, off
+		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(".vcard"), name, "mixer"), []byte("-2000 0\n"), 0o644))
+	case "tone":
+		tape, err := card.Heard()
+		ts.Check(err)
+		toneIn(ts, tape, args[2:])
+	default:
+		ts.Fatalf("vcard %s?", args[0])
+	}
+}
+
+// askSocket SOCKET LINE sends a line to the control socket and shows what it
+// answers, without the times.
+func askSocket(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: ask socket line want")
+	}
+	c, err := net.Dial("unix", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer c.Close()
+	ts.Check(c.SetDeadline(time.Now().Add(30 * time.Second)))
+	_, err = c.Write([]byte(args[1] + "\n"))
+	ts.Check(err)
+	var said strings.Builder
+	for s := bufio.NewScanner(c); s.Scan(); {
+		said.WriteString(s.Text() + "\n")
+	}
+	if !strings.Contains(said.String(), args[2]) {
+		ts.Fatalf("it answers %q, want %q", said.String(), args[2])
+	}
+}
+
+// harm DATA_DIR TITLE remove|spoil harms a clip's file.
+func harmClip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: harm data_dir title remove|spoil")
+	}
+	store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer func() { _ = store.Close() }()
+	clips, err := store.Clips(context.Background(), "")
+	ts.Check(err)
+	for _, c := range clips {
+		if c.Title != args[1] {
+			continue
+		}
+		if args[2] == "remove" {
+			ts.Check(os.Remove(store.ClipPath(c.ID)))
+		} else {
+			ts.Check(os.WriteFile(store.ClipPath(c.ID), []byte("worn out"), 0o644))
+		}
+		return
+	}
+	ts.Fatalf("no clip is called %q", args[1])
+}
+
+// waitlog DATA_DIR MESSAGE waits until the device log of the daemon that runs
+// now holds the message, 60 s at most.
+func waitLog(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitlog data_dir message")
+	}
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(args[0])); err == nil {
+			events, err := store.Events(context.Background(), 0, 0)
+			_ = store.Close()
+			ts.Check(err)
+			said := false
+			for _, e := range events {
+				switch e.Message {
+				case "started", "stopped":
+					said = false
+				case args[1]:
+					said = true
+				}
+			}
+			if said {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("the log never said %q", args[1])
+		}
+	}
+}
+
+func TestSocketPathTooLong(t *testing.T) {
+	_, err := listen(filepath.Join(t.TempDir(), strings.Repeat("long", 30), "dalaba.sock"))
+	if err == nil || !strings.Contains(err.Error(), "shorter path") {
+		t.Errorf("listen: %v", err)
+	}
+}
+
+func TestAStaleSocketIsReplacedAndOnlyItsOwnerMayUseIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dalaba.sock")
+	for range 2 { // the first is left behind, as by a power cut
+		ln, err := listen(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fi, err := os.Stat(path)
+		if err != nil || fi.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", fi, err)
+		}
+		go func() {
+			if c, err := ln.Accept(); err == nil {
+				c.Close()
+			}
+		}()
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		ln.Close()
+	}
+}
+
+func TestOrdersByHandAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		o    handOrder
+		ok   bool
+	}{
+		{"a tone", handOrder{Do: "tone", HZ: 1000, Seconds: 5, LevelDB: -20}, true},
+		{"too low to hear", handOrder{Do: "tone", HZ: 1, Seconds: 5}, false},
+		{"no frequency", handOrder{Do: "tone", HZ: math.NaN(), Seconds: 5}, false},
+		{"for ever", handOrder{Do: "tone", HZ: 1000, Seconds: 1e9}, false},
+		{"for no time", handOrder{Do: "tone", HZ: 1000}, false},
+		{"above full scale", handOrder{Do: "tone", HZ: 1000, Seconds: 1, LevelDB: 6}, false},
+		{"a clip", handOrder{Do: "play", Clip: "ab"}, true},
+		{"a clip and a file", handOrder{Do: "play", Clip: "ab", File: "/x"}, false},
+		{"nothing to play", handOrder{Do: "play"}, false},
+		{"something else", handOrder{Do: "reboot"}, false},
+	} {
+		if err := c.o.check(); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestClipsGoByManyNames(t *testing.T) {
+	clips := []playlist.Clip{
+		{ID: "abcdef0123", Title: "发热怎么办", Series: "健康微课堂", Issue: 1},
+		{ID: "abcdef9999", Title: "测体温", Series: "健康微课堂", Issue: 12},
+		{ID: "123456aaaa", Title: "Wash your hands", Series: "other", Issue: 12},
+		{ID: "777777aaaa", Title: "测体温（二）"},
+	}
+	for what, want := range map[string]int{
+		"abcdef": 2, "ABCDEF0": 1, "abcde": 0, "1": 1, "第1期": 1, "第 1 期": 1, "1期": 1, "#1": 1, "issue 1": 1, "12": 2, "第3期": 0,
+		"测体温": 1, "体温": 2, "wash YOUR hands": 1, "hands": 1, "123456": 1, "": 0, "  ": 0,
+	} {
+		if got := called(what, clips); len(got) != want {
+			t.Errorf("%q: %v, want %d", what, got, want)
+		}
+	}
+	for what, want := range map[string]bool{"./12": true, "a.mp3": true, "A.MP3": true, "12": false, "发热怎么办": false, "technician_test.go": true, "none": false} {
+		if got := isPath(what, clips); got != want {
+			t.Errorf("%q is a path: %v", what, got)
+		}
+	}
+}
+
+func TestDoctorReadsTheStore(t *testing.T) {
+	dir := t.TempDir()
+	ctx := t.Context()
+	store, err := data.Open(ctx, filepath.Join(dir, "data"), data.Options{Log: slog.New(slog.DiscardHandler), Boot: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(store.LogHandler(nil))
+	for range 6 {
+		log.Info("started", "pid", 1)
+	}
+	log.Error("output lost", "output", "east", "err", "gone")
+	log.Error("output lost", "output", "east", "err", "gone")
+	if err := store.SetState(ctx, stateStarted, time.Now().Format(time.RFC3339)); err != nil {
+		t.Fatal(err)
+	}
+	missed := playlist.Row{Airing: "a@1", Output: "east", Item: 1, Slot: "a", Due: time.Now().UTC(), Outcome: playlist.Missed}
+	if err := store.Record(ctx, missed); err != nil {
+		t.Fatal(err)
+	}
+	b, err := store.Batch(ctx, data.Mark{}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := data.Mark{Epoch: b.Epoch, Seq: 1}
+	if err := errors.Join(store.SetAside(ctx, first, "less than none"), store.SetMark(ctx, first)); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	conf := filepath.Join(dir, "dalaba.toml")
+	text := "[site]\nname = \"x\"\narea = \"320924100201\"\ndata_dir = \"data\"\nclock = \"battery\"\n[[output]]\nname = \"east\"\ndevice = \"wav:east.wav\"\n"
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	examine := func() (int, map[string]string) {
+		var out, errs bytes.Buffer
+		code := run(ctx, []string{"doctor", "--json", "--lang", "en", "-c", conf}, nil, &out, &errs)
+		var said diagnosis
+		if err := json.Unmarshal(out.Bytes(), &said); err != nil {
+			t.Fatalf("%v: %s %s", err, out.String(), errs.String())
+		}
+		all := map[string]string{}
+		for _, f := range said.Findings {
+			all[f.Check] += string(f.Result) + " " + f.Found + " → " + f.Remedy + "\n"
+			if (f.Result == isFail || f.Result == isWarn) && f.Remedy == "" && f.Check != "config" {
+				t.Errorf("no remedy for %+v", f)
+			}
+		}
+		if said.OK != (code == cli.ExitOK) {
+			t.Errorf("ok %v, but code %d", said.OK, code)
+		}
+		return code, all
+	}
+	code, all := examine()
+	for check, want := range map[string]string{
+		"daemon": "fail the daemon does not run",
+		"store":  "ok every page is in order",
+		"backup": "warn there is no backup yet",
+		"log":    "6 starts in 24 hours",
+		"output": "ok \"east\" is recorded",
+		"unsent": "warn the county could not keep 1 receipts",
+	} {
+		if !strings.Contains(all[check], want) {
+			t.Errorf("%s: %q lacks %q", check, all[check], want)
+		}
+	}
+	if !strings.Contains(all["log"], "2 errors in 24 hours") || !strings.Contains(all["log"], "2×") {
+		t.Errorf("log: %q", all["log"])
+	}
+	if code != cli.ExitFailed {
+		t.Errorf("code %d", code)
+	}
+	var out, errs bytes.Buffer
+	if run(ctx, []string{"status", "--lang", "en", "-c", conf}, nil, &out, &errs); !strings.Contains(out.String(), "1 receipts that the county could not keep") {
+		t.Errorf("status: %s%s", out.String(), errs.String())
+	}
+	// A page is damaged: nothing is put right, only told.
+	path := filepath.Join(dir, "data", "dalaba.db")
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(file[len(file)/2/4096*4096:], bytes.Repeat([]byte{0xA5}, 8192))
+	if err := os.WriteFile(path, file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, all = examine(); !strings.Contains(all["store"], "fail") {
+		t.Errorf("damaged: %q", all["store"])
+	}
+	if again, err := os.ReadFile(path); err != nil || !bytes.Equal(again, file) {
+		t.Errorf("the doctor changed the database (%v)", err)
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dalaba/cmd/cli"
+	"dalaba/data"
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// whyCmd explains what sounded at a time, or did not.
+func (a *app) whyCmd() *cobra.Command {
+	return a.JSONFlag(&cobra.Command{
+		Use:   a.Say("why.use"),
+		Short: a.Say("why.short"),
+		Long:  a.Say("why.long"),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cli.Refuse(say.M("why.no_time"))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.why(c.Context(), time.Now(), strings.Join(args, " "))
+		},
+	})
+}
+
+// explained is `dalaba why --json`. Times are UTC.
+type explained struct {
+	At    time.Time      `json:"at"`
+	Again time.Time      `json:"again,omitzero"` // where clocks showed that time twice
+	Said  []string       `json:"said"`           // in the user's language
+	Rows  []playlist.Row `json:"rows"`           // of the as-run log, due or sounding at that time
+}
+
+func (a *app) why(ctx context.Context, now time.Time, text string) error {
+	s, err := a.look(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.close() }()
+	moments, day, err := cli.ParseMoments(text, now, s.Site.Zone)
+	if err != nil {
+		return err
+	}
+	if day {
+		return cli.Refuse(say.M("why.no_time"))
+	}
+	e := explained{At: moments[0].Truncate(time.Second).UTC(), Said: []string{}, Rows: []playlist.Row{}}
+	if len(moments) > 1 {
+		e.Again = moments[1].Truncate(time.Second).UTC()
+		e.Said = append(e.Said, a.Say("why.twice", offsetOf(moments[0]), offsetOf(moments[1])))
+	}
+	_, alive := data.Running(s.Site.DataDir)
+	for _, at := range moments {
+		at = at.Truncate(time.Second)
+		if len(moments) > 1 {
+			e.Said = append(e.Said, a.Say("why.of_them", offsetOf(at)))
+		}
+		var rows []playlist.Row
+		if s.store != nil {
+			for r, err := range s.store.AsRun(ctx, data.Query{Since: at.Add(-24 * time.Hour), Until: at.Add(time.Hour)}) {
+				if err != nil {
+					return err
+				}
+				rows = append(rows, r)
+			}
+		}
+		for _, m := range playlist.Explain(&s.Programme, rows, at, now, alive) {
+			e.Said = append(e.Said, m.In(a.Language()))
+		}
+		for _, r := range rows {
+			if then(r, at, now) {
+				e.Rows = append(e.Rows, r)
+			}
+		}
+	}
+	if a.JSON {
+		return json.NewEncoder(a.Out).Encode(e)
+	}
+	for _, line := range e.Said {
+		a.Println(cli.Printable(line))
+	}
+	return nil
+}
+
+// then reports whether a row was due, or sounding, in the minute from at on.
+func then(r playlist.Row, at, now time.Time) bool {
+	ended := r.Ended
+	if r.Outcome == "" {
+		ended = now.Add(time.Second)
+	}
+	end := at.Add(time.Minute)
+	return !r.Due.Before(at) && r.Due.Before(end) || !r.Started.IsZero() && r.Started.Before(end) && ended.After(at)
+}
+
+// offsetOf tells two instants apart that read the same.
+func offsetOf(t time.Time) string { return "UTC" + t.Format("-07:00") }

@@ -1,0 +1,150 @@
+package e2e_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"dalaba/playlist"
+)
+
+// total is the last line of `dalaba-county reach --json`.
+type total struct {
+	Total struct {
+		Planned       int   `json:"planned"`
+		Started       int   `json:"started"`
+		Completed     int   `json:"completed"`
+		Unknown       int   `json:"unknown"`
+		PersonAirings int64 `json:"person_airings"`
+		Reached       int64 `json:"reached"`
+		Residents     int64 `json:"residents"`
+	} `json:"total"`
+}
+
+// member is a line of `dalaba-county fleet --json`.
+type member struct {
+	ID     playlist.ControllerID `json:"id"`
+	Online bool                  `json:"online"`
+}
+
+func pushFile(t *testing.T, dir, name, cron string, clips ...string) string {
+	t.Helper()
+	list := ""
+	for _, c := range clips {
+		path, err := filepath.Abs(filepath.Join("..", "..", "data", "course", "testdata", c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list += fmt.Sprintf("%q, ", path)
+	}
+	path := filepath.Join(dir, name+".toml")
+	write(t, path, fmt.Sprintf(`
+[[playlist]]
+name = %[1]q
+clips = [%[2]s]
+[[slot]]
+name = "often-%[1]s"
+playlist = %[1]q
+cron = %[3]q
+`, name, list, cron))
+	return path
+}
+
+func TestTwoTownsAirWhatTheCountyPushedAndTheSumsAgree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("twenty villages for a minute")
+	}
+	t.Parallel()
+	c := newCounty(t, "")
+	const villages = 20
+	var all []*village
+	for i := range villages {
+		all = append(all, c.village(playlist.Area(fmt.Sprintf("320924%03d%03d", 100+i%2, 201+i)), 100+i))
+	}
+	each(all, (*village).run)
+	// All airs within one minute, and then no more: both sides can be added up.
+	minute := time.Now().Add(75 * time.Second).Truncate(time.Minute)
+	for i, town := range []playlist.Area{"320924100000", "320924101000"} {
+		cron := fmt.Sprintf("%s %d * * * *", []string{"0,20,40", "10,30,50"}[i], minute.Minute())
+		file := pushFile(t, c.dir, fmt.Sprintf("town%d", i), cron, "clip1.mp3", "clip2.mp3")
+		c.verb(nil, "push", file, "--area", string(town), "--yes", "--wait", "60s")
+	}
+	time.Sleep(time.Until(minute.Add(time.Minute)))
+	var got total
+	var mine sums
+	wait(t, time.Minute, "the county's sums are the villages'", func() bool {
+		mine = sums{}
+		for _, v := range all {
+			mine.add(v)
+		}
+		c.verb(&got, "reach", "--by", "area", "--json")
+		g := got.Total
+		return !mine.open && g.Started == mine.started && g.Completed == mine.completed && g.PersonAirings == mine.people && g.Reached == mine.reached
+	})
+	t.Logf("the villages' logs: %+v; the county: %+v", mine, got.Total)
+	if mine.completed < 2*villages || got.Total.Planned < mine.started {
+		t.Errorf("%d lessons aired", mine.completed)
+	}
+	var fleet []member
+	c.verb(&fleet, "fleet", "--json")
+	if len(fleet) != villages {
+		t.Errorf("%d controllers", len(fleet))
+	}
+	each(all, func(v *village) { v.end(syscall.SIGTERM) })
+}
+
+// sums are what villages' own logs say.
+type sums struct {
+	started, completed int
+	people, reached    int64
+	open               bool // something still airs
+}
+
+func (s *sums) add(v *village) {
+	rows := v.rows()
+	s.open = s.open || slices.ContainsFunc(rows, func(r playlist.Row) bool { return r.Outcome == "" })
+	heard := false
+	for _, i := range items(rows) {
+		if i.frames > 0 {
+			s.started++
+		}
+		if i.complete {
+			s.completed++
+			s.people += int64(v.residents)
+			heard = true
+		}
+	}
+	if heard {
+		s.reached += int64(v.residents)
+	}
+}
+
+type itemKey struct {
+	airing playlist.AiringID
+	item   int
+	due    time.Time
+}
+
+type itemOf struct {
+	frames   int64
+	complete bool
+}
+
+// items are the clips of the airings, their parts taken together.
+func items(rows []playlist.Row) map[itemKey]itemOf {
+	all := map[itemKey]itemOf{}
+	for _, r := range rows {
+		if r.Alert != "" {
+			continue
+		}
+		k := itemKey{r.Airing, r.Item, r.Due}
+		i := all[k]
+		i.frames += r.Frames
+		i.complete = i.complete || r.Outcome == playlist.Complete
+		all[k] = i
+	}
+	return all
+}

@@ -1,0 +1,185 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"dalaba/data"
+	"dalaba/link"
+	"dalaba/playlist"
+)
+
+// muteDir names, in the environment, the data folder of a controller without
+// sound: this very test program is then that controller. It is the link's own
+// code on the controller's own store, and makes as-run rows as fast as a
+// dozen loudspeakers would.
+const muteDir = "DALABA_MUTE_DIR"
+
+func init() {
+	dir := os.Getenv(muteDir)
+	if dir == "" {
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	err := mute(ctx, dir)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// quietFile in its folder keeps a mute controller from making more rows.
+const quietFile = "quiet"
+
+func mute(ctx context.Context, dir string) (err error) {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	store, err := data.Open(ctx, dir, data.Options{Log: log, Boot: "mute"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if _, err := store.CloseOpen(ctx, time.Now(), playlist.ReasonPowerLost); err != nil {
+		return err
+	}
+	key, err := link.ReadKey(filepath.Join(dir, "controller.key"))
+	if err != nil {
+		return err
+	}
+	between := func() time.Duration { return 500*time.Millisecond + rand.N(time.Second) }
+	began := time.Now()
+	c := &link.Controller{
+		Key: key, Store: forgetful{store}, Log: log, Boot: "mute",
+		Clock: func() playlist.ClockState { return playlist.ClockTrusted },
+		Mono:  func() time.Duration { return time.Since(began) },
+		Health: func(ctx context.Context) link.Health {
+			h := link.Health{Program: "mute", Store: "ok", Outputs: []link.OutputHealth{{Name: "pole", State: "ok", Residents: 100}}}
+			h.Unsent, h.Oldest, _ = store.Unsent(ctx)
+			return h
+		},
+		Pace: link.Pace{Again: between, Every: between, Told: between, Wake: 50 * time.Millisecond, Answer: 20 * time.Second,
+			Reconnect: func(int) time.Duration { return rand.N(time.Second) }},
+	}
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	parts.Go(func() {
+		if err := air(ctx, store, filepath.Join(dir, quietFile), c.Wake); err != nil && ctx.Err() == nil {
+			log.Error("rows cannot be made", "err", err)
+			stop()
+		}
+	})
+	return c.Run(ctx)
+}
+
+// air makes rows: some complete, some not, some open when the power goes.
+func air(ctx context.Context, store *data.Store, quiet string, wake func()) error {
+	for item := 1; ctx.Err() == nil; {
+		if _, err := os.Stat(quiet); err == nil {
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		due := time.Now().UTC().Truncate(time.Second)
+		row := playlist.Row{
+			Airing: playlist.NewAiringID("mute", due), Slot: "mute", Output: "pole", Item: item, Part: 1, Due: due, Cued: due,
+			OfFrames: playlist.Rate, Residents: 100, Area: "320924100299", Clock: playlist.ClockTrusted, Boot: "mute", Title: "无声", Series: "测试",
+		}
+		err := store.Claim(ctx, playlist.Claim{Row: row})
+		if errors.Is(err, playlist.ErrClaimed) {
+			item++ // an earlier life was here, in the same second
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		time.Sleep(rand.N(60 * time.Millisecond))
+		end := playlist.End{Started: due, Ended: due.Add(time.Second), Frames: playlist.Rate, Outcome: playlist.Complete}
+		if item%5 == 0 {
+			end = playlist.End{Started: due, Ended: due.Add(time.Second / 4), Frames: playlist.Rate / 4, Outcome: playlist.Partial, Reason: playlist.ReasonPreempted}
+		}
+		if err := store.End(ctx, row.Key(), end); err != nil {
+			return err
+		}
+		wake()
+		item = item%1000 + 1
+	}
+	return nil
+}
+
+// forgetful is a controller's store as the link sees it, with a bad memory for
+// what the county has and a bad sense of order: receipts go twice, and some
+// before those that come first.
+type forgetful struct{ *data.Store }
+
+func (f forgetful) SetAside(_ context.Context, r link.Refused) error {
+	return fmt.Errorf("receipt %d of %s is set aside: %s", r.Seq, r.Epoch, r.Why)
+}
+
+func (f forgetful) Documents(ctx context.Context) ([]link.Stored, error) {
+	docs, err := f.Store.Documents(ctx)
+	all := make([]link.Stored, len(docs))
+	for i, d := range docs {
+		all[i] = link.Stored{Have: link.Have{Kind: link.Kind(d.Kind), Scope: d.Scope, Version: d.Version, Digest: d.Digest}, Raw: d.Raw}
+	}
+	return all, err
+}
+
+func (f forgetful) Keep(ctx context.Context, d link.Document) error {
+	kept := func(h link.Have) data.Document {
+		return data.Document{Kind: string(h.Kind), Scope: h.Scope, Version: h.Version, Digest: h.Digest}
+	}
+	doc := kept(d.Have)
+	doc.Raw = d.Raw
+	var forget []data.Document
+	for _, h := range d.Voids {
+		forget = append(forget, kept(h))
+	}
+	return f.KeepDocument(ctx, doc, forget)
+}
+
+func (f forgetful) Outbox(ctx context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
+	b, err := f.Batch(ctx, data.Mark(after), limit)
+	if n := len(b.Receipts); err == nil && n > 1 && after == (link.Mark{}) && rand.N(10) == 0 {
+		b.Receipts = b.Receipts[n/2:] // the others come later
+	}
+	var all []link.Receipt
+	for _, r := range b.Receipts {
+		out := link.Receipt{Row: r.Row}
+		if r.Corrects.Seq > 0 {
+			m := link.Mark(r.Corrects)
+			out.Corrects = &m
+		}
+		all = append(all, out)
+	}
+	return b.Epoch, b.Gone, all, err
+}
+
+func (f forgetful) Marks(ctx context.Context) ([]link.Mark, error) {
+	marks, err := f.Store.Marks(ctx)
+	var all []link.Mark
+	for _, m := range marks {
+		all = append(all, link.Mark(m))
+	}
+	return all, err
+}
+
+// SetMark forgets one in ten, as a power cut at that instant would.
+func (f forgetful) SetMark(ctx context.Context, m link.Mark) error {
+	if rand.N(10) == 0 {
+		return nil
+	}
+	return f.Store.SetMark(ctx, data.Mark(m))
+}
+
+func (f forgetful) Events(context.Context, int) ([]link.Event, error) { return nil, nil }

@@ -1,0 +1,316 @@
+// Package e2e_test runs a county and its villages as they run in the field:
+// programs of their own, on loopback, with recordings for loudspeakers.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"dalaba/data"
+	"dalaba/playlist"
+)
+
+// programs are both programs, built once.
+var programs struct {
+	dir string
+	err error
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "dalaba-e2e-")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		build := exec.Command("go", "build", "-o", dir+"/", "dalaba/cmd/dalaba", "dalaba/cmd/dalaba-county")
+		if out, err := build.CombinedOutput(); err != nil {
+			programs.err = fmt.Errorf("%w: %s", err, out)
+		}
+		programs.dir = dir
+		return m.Run()
+	}())
+}
+
+// program is one that was started.
+type program struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	log  *os.File
+}
+
+func start(t *testing.T, dir, name string, args ...string) *program {
+	t.Helper()
+	return launch(t, dir, nil, filepath.Join(programs.dir, name), args...)
+}
+
+// launch starts a program with more in its environment.
+func launch(t *testing.T, dir string, env []string, path string, args ...string) *program {
+	t.Helper()
+	log, err := os.OpenFile(filepath.Join(dir, "log.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{cmd: exec.Command(path, args...), done: make(chan struct{}), log: log}
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing outlives a test that was killed
+	p.cmd.Env = append(append(os.Environ(), "LANG=en_US.UTF-8"), env...)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() { p.end(syscall.SIGKILL) })
+	return p
+}
+
+// end ends the program and waits for it.
+func (p *program) end(s syscall.Signal) {
+	_ = p.cmd.Process.Signal(s)
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+	_ = p.log.Close()
+}
+
+// run runs a verb to its end.
+func run(t *testing.T, dir, name string, args ...string) []byte {
+	t.Helper()
+	out, err := try(dir, name, args...)
+	if err != nil {
+		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
+	}
+	return out
+}
+
+func try(dir, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(programs.dir, name), args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LANG=en_US.UTF-8")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%w: %s%s", err, out, errs.String())
+	}
+	return out, err
+}
+
+// county is a county media centre.
+type county struct {
+	t    *testing.T
+	dir  string
+	http string
+	*program
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
+func newCounty(t *testing.T, more string) *county {
+	t.Helper()
+	if programs.err != nil {
+		t.Fatal(programs.err)
+	}
+	c := &county{t: t, dir: t.TempDir(), http: "127.0.0.1:" + freePort(t)}
+	write(t, filepath.Join(c.dir, "county.toml"), fmt.Sprintf(`
+[county]
+name = "测试县"
+area = "320924000000"
+data_dir = "data"
+language = "en"
+[http]
+listen = %q
+url = "https://%s"
+[nats]
+listen = "127.0.0.1:%s"
+%s`, c.http, c.http, freePort(t), more))
+	c.serve()
+	t.Cleanup(func() {
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(c.dir, "log.txt"))
+			t.Logf("county:\n%s", tail(log, 6000))
+		}
+	})
+	return c
+}
+
+func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+func (c *county) serve() {
+	c.t.Helper()
+	c.program = start(c.t, c.dir, "dalaba-county", "-c", "county.toml", "serve")
+	wait(c.t, 30*time.Second, "the county serves", func() bool {
+		_, err := try(c.dir, "dalaba-county", "-c", "county.toml", "status", "--json")
+		return err == nil
+	})
+}
+
+// verb runs one of the county's verbs and reads its JSON.
+func (c *county) verb(into any, args ...string) {
+	c.t.Helper()
+	out := run(c.t, c.dir, "dalaba-county", append([]string{"-c", "county.toml"}, args...)...)
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal(out, into); err != nil {
+		c.t.Fatalf("%v: %v: %s", args, err, out)
+	}
+}
+
+// village is a controller.
+type village struct {
+	t         *testing.T
+	dir       string
+	area      playlist.Area
+	residents int
+	id        playlist.ControllerID
+	*program
+}
+
+const villageConfig = `
+[site]
+name = "village %[1]s"
+area = "%[1]s"
+data_dir = "data"
+clock = "battery"
+language = "en"
+[[output]]
+name = "pole"
+device = "wav:out.wav"
+residents = %[2]d
+[alert]
+tone_min = "1s"
+tone_max = "6s"
+passes = 1
+gap = "1s"
+`
+
+func (c *county) village(area playlist.Area, residents int) *village {
+	c.t.Helper()
+	v := &village{t: c.t, dir: c.t.TempDir(), area: area, residents: residents}
+	write(c.t, filepath.Join(v.dir, "dalaba.toml"), fmt.Sprintf(villageConfig, area, residents))
+	var code struct {
+		Code       string                `json:"code"`
+		Controller playlist.ControllerID `json:"controller"`
+	}
+	c.verb(&code, "enrol", "--approve", "--area", string(area), "--json")
+	v.id = code.Controller
+	run(c.t, v.dir, "dalaba", "enrol", "https://"+c.http, code.Code)
+	c.t.Cleanup(func() {
+		if c.t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(v.dir, "log.txt"))
+			c.t.Logf("%s:\n%s", v.id, tail(log, 1500))
+		}
+	})
+	return v
+}
+
+func (v *village) run() {
+	v.t.Helper()
+	v.program = start(v.t, v.dir, "dalaba", "run")
+}
+
+// rows is the village's own as-run log.
+func (v *village) rows() []playlist.Row {
+	v.t.Helper()
+	store, err := data.OpenReadOnly(v.t.Context(), filepath.Join(v.dir, "data"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	var all []playlist.Row
+	for r, err := range store.AsRun(v.t.Context(), data.Query{}) {
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// alerts are what the village has of alerts.
+func (v *village) alerts() []playlist.AlertRecord {
+	v.t.Helper()
+	store, err := data.OpenReadOnly(v.t.Context(), filepath.Join(v.dir, "data"))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	all, _, err := store.Alerts(v.t.Context())
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return all
+}
+
+func (v *village) state(id playlist.AlertID) playlist.AlertState {
+	v.t.Helper()
+	for _, r := range v.alerts() {
+		if r.ID == id {
+			return r.State
+		}
+	}
+	return ""
+}
+
+// each does something for all villages at once, but for a few at a time.
+func each(villages []*village, f func(*village)) {
+	var work sync.WaitGroup
+	places := make(chan struct{}, 4)
+	for _, v := range villages {
+		work.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			f(v)
+		})
+	}
+	work.Wait()
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wait(t *testing.T, most time.Duration, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(most); !is(); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", most, what)
+		}
+	}
+}

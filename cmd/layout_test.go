@@ -1,0 +1,152 @@
+// Package cmd_test holds the house to its plan.
+package cmd_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "dalaba"
+
+// allowed is, for each folder at the top, which others of ours its programs
+// may import. A folder's own subfolders are its own business, save where
+// rooms says otherwise.
+var allowed = map[string][]string{
+	"cmd":      {"playlist", "player", "devices", "data", "alert", "ingest", "link", "county"},
+	"playlist": {},
+	"player":   {"playlist"},
+	"devices":  {"playlist"},
+	"data":     {"playlist"},
+	"alert":    {"playlist"},
+	"ingest":   {"playlist"},
+	"link":     {"playlist"},
+	"county":   {"playlist", "link", "alert", "ingest"},
+}
+
+// exceptions are single arrows beyond those.
+var exceptions = map[[2]string]bool{
+	{"county/store", "data/sqlite"}:  true, // the one opener of both stores
+	{"cmd/dalaba", "cmd/cli"}:        true, // what the two command lines share
+	{"cmd/dalaba-county", "cmd/cli"}: true,
+}
+
+// outside is which outside packages may be imported from one place only.
+var outside = map[string]string{
+	"github.com/faiface/beep":         "player",
+	"github.com/hajimehoshi/go-mp3":   "player",
+	"github.com/robfig/cron/v3":       "playlist",
+	"github.com/mattn/go-sqlite3":     "data",
+	"github.com/nats-io/nats-server/": "cmd/dalaba-county",
+}
+
+// faults are the imports of the tree under root that the plan does not have.
+func faults(t *testing.T, tree fs.FS) []string {
+	t.Helper()
+	var bad []string
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := path.Base(name)
+		if d.IsDir() {
+			if base == "testdata" || base == "build" || name != "." && strings.HasPrefix(base, ".") {
+				return fs.SkipDir
+			}
+			if !strings.Contains(name, "/") && name != "." {
+				if _, ok := allowed[name]; !ok {
+					bad = append(bad, name+" is no room of the house")
+				}
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		src, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		from := path.Dir(name)
+		for _, spec := range file.Imports {
+			to, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if why := fault(from, to); why != "" {
+				bad = append(bad, name+": "+why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bad
+}
+
+func fault(from, to string) string {
+	for prefix, room := range outside {
+		// A benchmark measures others against us: peers may be anywhere in it.
+		if (to == prefix || strings.HasPrefix(to, strings.TrimSuffix(prefix, "/")+"/")) && from != room &&
+			!strings.HasPrefix(from, room+"/") && from != "cmd/bench" {
+			return "only " + room + " may import " + to
+		}
+	}
+	to, ours := strings.CutPrefix(to, module+"/")
+	if !ours || exceptions[[2]string{from, to}] {
+		return ""
+	}
+	a, b := top(from), top(to)
+	if a == b && a != "cmd" || slices.Contains(allowed[a], b) {
+		return ""
+	}
+	return a + " may not import " + to
+}
+
+func top(dir string) string {
+	first, _, _ := strings.Cut(dir, "/")
+	return first
+}
+
+func TestImportArrows(t *testing.T) {
+	for _, f := range faults(t, os.DirFS("..")) {
+		t.Error(f)
+	}
+}
+
+func TestAWrongArrowIsSeen(t *testing.T) {
+	for _, c := range []struct{ name, file, imports string }{
+		{"the domain reaches out", "playlist/x.go", "dalaba/data"},
+		{"two parts know each other", "player/x.go", "dalaba/devices"},
+		{"a part knows the programs", "ingest/x.go", "dalaba/cmd/dalaba"},
+		{"beep outside the player", "devices/x.go", "github.com/faiface/beep/effects"},
+		{"a room that nobody planned", "util/x.go", "fmt"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, filepath.FromSlash(c.file))
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			src := "package x\n\nimport _ " + strconv.Quote(c.imports) + "\n"
+			if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if len(faults(t, os.DirFS(dir))) == 0 {
+				t.Errorf("%s may import %s, says the test", c.file, c.imports)
+			}
+		})
+	}
+}
