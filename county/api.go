@@ -509,10 +509,15 @@ func number(r *http.Request, key string, preset int) (int, error) {
 	return n, nil
 }
 
+// ZoneHeader is the field of every answer that names the county's zone, for
+// those who show instants to people; the instants themselves are in UTC.
+const ZoneHeader = "Dalaba-Zone"
+
 // Answer writes what was found, or why not.
 func (c *County) Answer(w http.ResponseWriter, r *http.Request, v any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set(ZoneHeader, c.Zone.String())
 	if err != nil {
 		lang := say.Choose(r.Header.Get("Accept-Language"))
 		status := http.StatusInternalServerError

@@ -13,8 +13,10 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"dalaba/cmd/cli"
+	"dalaba/county"
 	"dalaba/link"
 )
 
@@ -23,13 +25,17 @@ type client struct {
 	base  string
 	token string
 	lang  string
+	zone  *time.Location // the county's, once it has answered
 	http  *http.Client
 }
+
+// local is an instant in the zone that the county's people live by.
+func (c *client) local(t time.Time) time.Time { return t.In(c.zone) }
 
 // ask is a client of the server that --server names, else of the one on this
 // machine, by its socket.
 func (a *app) ask() (*client, error) {
-	c := &client{lang: string(a.Language())}
+	c := &client{lang: string(a.Language()), zone: time.Local}
 	if a.server == "" {
 		s, err := a.load()
 		if err != nil {
@@ -115,6 +121,11 @@ func (c *client) do(ctx context.Context, method, path string, q url.Values, body
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if name := resp.Header.Get(county.ZoneHeader); name != "" {
+		if zone, err := time.LoadLocation(name); err == nil {
+			c.zone = zone
+		}
+	}
 	if resp.StatusCode != http.StatusOK {
 		var failed struct {
 			Error string `json:"error"`

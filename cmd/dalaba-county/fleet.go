@@ -34,7 +34,7 @@ func (a *app) statusCmd() *cobra.Command {
 			a.Println(a.Say("county.status_fleet", s.Fleet, s.Online, s.Pending, s.Residents))
 			a.Println(a.Say("county.status_alerts", s.Alerts))
 			a.Println(a.Say("county.status_store", s.Store))
-			when := func(t time.Time) string { return t.Local().Format(time.DateTime) }
+			when := func(t time.Time) string { return k.local(t).Format(time.DateTime) }
 			switch {
 			case s.Backups > 0:
 				a.Println(a.Say("county.status_backup", when(s.LastBackup), s.Backups))
@@ -107,7 +107,7 @@ func (a *app) enrolCmd() *cobra.Command {
 			if err := k.get(c.Context(), "/api/status", nil, &s); err != nil {
 				return err
 			}
-			a.Println(a.Say("county.enrol_code", string(made.Controller), made.Code, made.Expires.Local().Format("2006-01-02 15:04")))
+			a.Println(a.Say("county.enrol_code", string(made.Controller), made.Code, k.local(made.Expires).Format("2006-01-02 15:04")))
 			a.Println(a.Say("county.enrol_how", s.URL, made.Code))
 			a.Println(a.Say("county.status_key", s.Print))
 			if !n.Approve {
@@ -138,7 +138,7 @@ func (a *app) enrolCmd() *cobra.Command {
 			}
 			t := a.NewTable(a.Say("county.head_controller"), a.Say("county.head_area"), a.Say("county.head_expires"), a.Say("county.head_name"))
 			for _, code := range all {
-				t.Add(string(code.Controller), string(code.Area), code.Expires.Local().Format("2006-01-02 15:04"), code.Name)
+				t.Add(string(code.Controller), string(code.Area), k.local(code.Expires).Format("2006-01-02 15:04"), code.Name)
 			}
 			a.Println(t.Page())
 			return nil
@@ -355,7 +355,7 @@ func (a *app) logCmd() *cobra.Command {
 					kind = a.Say("county.log_row")
 					what = strings.Join([]string{l.Row.Output, a.ClipName(l.Row.Clip, l.Row.Title, l.Row.Issue), a.Say("outcome." + string(l.Row.Outcome))}, "  ")
 				}
-				if t.Add(l.At.Local().Format("2006-01-02 15:04:05"), kind, cli.Printable(what)) {
+				if t.Add(k.local(l.At).Format(time.DateTime), kind, cli.Printable(what)) {
 					a.Println(t.Page())
 				}
 			}

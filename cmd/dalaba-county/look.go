@@ -293,7 +293,7 @@ func (a *app) alertListCmd() *cobra.Command {
 			t := a.NewTable(a.Say("county.head_at"), a.Say("county.head_alert"), a.Say("county.head_source"), a.Say("county.head_state"), a.Say("county.head_what"))
 			for _, v := range all {
 				text, _ := v.Text("zh-CN")
-				t.Add(v.Received.Local().Format("01-02 15:04:05"), string(v.ID), v.Source, a.Say("county.alert_"+string(v.State)),
+				t.Add(k.local(v.Received).Format("01-02 15:04:05"), string(v.ID), v.Source, a.Say("county.alert_"+string(v.State)),
 					cli.Printable(strings.TrimSpace(v.Event+" "+text.Title)))
 			}
 			a.Println(t.Page())

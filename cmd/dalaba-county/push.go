@@ -343,7 +343,7 @@ func (a *app) pushCmd() *cobra.Command {
 				}
 				out.Proposals = append(out.Proposals, p)
 				if !a.JSON {
-					a.proposal(p)
+					a.proposal(k, p)
 				}
 			}
 			return a.issue(ctx, k, out, unsigned, dry, yes, wait, func(i int) (e store.Envelope, err error) {
@@ -475,7 +475,7 @@ func (a *app) follow(ctx context.Context, k *client, out pushed, wait time.Durat
 }
 
 // proposal shows what a push would do.
-func (a *app) proposal(p county.Proposal) {
+func (a *app) proposal(k *client, p county.Proposal) {
 	r := p.Reaches
 	a.Println(a.Say("county.proposal", string(p.Manifest.Scope), p.Manifest.Version, p.Over))
 	a.Println(a.Say("county.reaches", r.Controllers, r.Online, r.Outputs, r.Residents, len(r.Areas)))
@@ -492,7 +492,7 @@ func (a *app) proposal(p county.Proposal) {
 		a.Println(a.Say("county.conflicts", len(p.Conflicts)))
 		t := a.NewTable(a.Say("county.head_first"), a.Say("county.head_slot"), a.Say("county.head_conflict"), a.Say("county.head_other"), ">"+a.Say("county.head_times"))
 		for _, c := range p.Conflicts {
-			t.Add(c.Due.Local().Format("01-02 15:04"), c.Slot, a.Say("county.flag_kind_"+string(c.Kind)), c.Other, strconv.Itoa(c.Times))
+			t.Add(k.local(c.Due).Format("01-02 15:04"), c.Slot, a.Say("county.flag_kind_"+string(c.Kind)), c.Other, strconv.Itoa(c.Times))
 		}
 		a.Println(t.Page())
 	}
@@ -588,7 +588,7 @@ func (a *app) rollbackCmd() *cobra.Command {
 				}
 				out.Proposals = append(out.Proposals, p)
 				if !a.JSON {
-					a.proposal(p)
+					a.proposal(k, p)
 				}
 			}
 			return a.issue(ctx, k, out, unsigned, dry, yes, wait, func(i int) (e store.Envelope, err error) {
@@ -635,7 +635,7 @@ func (a *app) versionsCmd() *cobra.Command {
 			}
 			tab := a.NewTable(a.Say("county.head_scope"), ">"+a.Say("county.head_v"), a.Say("county.head_at"), a.Say("county.head_note"))
 			for _, e := range list {
-				tab.Add(string(e.Scope), strconv.FormatInt(e.Version, 10), e.At.Local().Format("2006-01-02 15:04"), e.Note)
+				tab.Add(string(e.Scope), strconv.FormatInt(e.Version, 10), k.local(e.At).Format("2006-01-02 15:04"), e.Note)
 			}
 			a.Println(tab.Page())
 			return nil
