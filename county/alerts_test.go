@@ -8,12 +8,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -626,6 +628,69 @@ func TestAReplicaKeepsTheClipsOfAlertsThatItHears(t *testing.T) {
 	}
 	if after := must[[]byte](t)(os.ReadFile(path)); !bytes.Equal(before, after) {
 		t.Errorf("it has %d bytes of %d", len(after), len(before))
+	}
+}
+
+// What the sender of an alert did not acknowledge is said again, by whichever
+// replica is there, until he does.
+func TestTheFinalStateReachesASenderWhoWasAway(t *testing.T) {
+	up := &upstream{}
+	away := true
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if up.Lock(); away {
+			up.Unlock()
+			http.Error(w, "away", http.StatusBadGateway)
+			return
+		}
+		up.Unlock()
+		up.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	w := newWorld(t, t.TempDir(), func(c *county.County) {
+		unsigned(c)
+		c.EBD.Upstream = srv.URL
+	})
+	w.die()
+	w.Ingest, w.Publish = nil, nil
+	p, over := ebm(t, "a1", nil)
+	must[alert.Package](t)(w.TakeEBD(t.Context(), p.Tar, "peer"))
+	p, cancelled := ebm(t, "b1", nil)
+	must[alert.Package](t)(w.TakeEBD(t.Context(), p.Tar, "peer"))
+	must[county.Verdict](t)(w.CancelByHand(t.Context(), cancelled))
+	w.shift.Store(int64(2 * time.Hour))
+	settle := func(c *county.County) {
+		t.Helper()
+		if err := county.SettleNow(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		c.Wait()
+	}
+	settle(w.County)
+	if log := must[[]store.EBD](t)(w.Store.EBDs(t.Context(), 100)); !slices.ContainsFunc(log, func(m store.EBD) bool { return strings.Contains(m.Result, "502") }) {
+		t.Errorf("nothing failed: %+v", log)
+	}
+
+	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys, Alerts: w.Alerts, EBD: w.EBD}
+	up.Lock()
+	away = false
+	up.Unlock()
+	settle(second)
+	if _, n := up.last(alert.KindStateResponse); n != 0 {
+		t.Errorf("%d reports at once", n)
+	}
+	for _, at := range []time.Duration{time.Minute, time.Hour, 10 * time.Hour, 40 * time.Hour} {
+		w.shift.Store(int64(2*time.Hour + at))
+		settle(second)
+		settle(w.County)
+	}
+	up.Lock()
+	defer up.Unlock()
+	got := map[playlist.AlertID]alert.BrdState{}
+	for _, m := range up.got {
+		got[m.State.EBM] = m.State.Code
+	}
+	if want := map[playlist.AlertID]alert.BrdState{over: alert.BrdFailed, cancelled: alert.BrdCancelled}; !maps.Equal(got, want) || len(up.got) != len(want) {
+		t.Errorf("%d reports, of %v; want %v", len(up.got), got, want)
 	}
 }
 

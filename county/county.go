@@ -65,6 +65,7 @@ type Store interface {
 	Alert(ctx context.Context, id playlist.AlertID) (store.Alert, error)
 	Alerts(ctx context.Context, limit int) ([]store.Alert, error)
 	AlertsInForce(ctx context.Context) ([]store.Alert, error)
+	AlertsOwed(ctx context.Context, now time.Time) ([]store.Alert, error)
 	Targets(ctx context.Context, id playlist.AlertID) ([]store.Target, error)
 	Delivered(ctx context.Context, controller playlist.ControllerID, ids []playlist.AlertID) error
 

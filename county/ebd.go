@@ -108,7 +108,13 @@ func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Pa
 	return answer(r)
 }
 
-// tell reports on an alert to whoever sent it, when its state has changed.
+// owedFor is how long whoever sent an alert is told how it went, after its end
+// or after the last news, where he does not acknowledge it.
+const owedFor = 24 * time.Hour
+
+// tell reports on an alert to whoever sent it, when its state has changed. What
+// he does not acknowledge, or whoever was to say it died over, is told again:
+// see [County.tellAgain].
 func (c *County) tell(ctx context.Context, id playlist.AlertID) {
 	a, err := c.Store.Alert(ctx, id)
 	if err != nil || a.Detail.EBD == nil {
@@ -118,7 +124,47 @@ func (c *County) tell(ctx context.Context, id playlist.AlertID) {
 	if c.EBD.Upstream != "" {
 		url = c.EBD.Upstream // what a message says of itself leads nowhere that the operator did not choose
 	}
-	c.work.Go(func() { c.report(context.WithoutCancel(ctx), id, url, a.Detail.EBD.From, a.Detail.EBD.EBDID) })
+	ctx = context.WithoutCancel(ctx)
+	c.work.Go(func() {
+		if !c.report(ctx, id, url, a.Detail.EBD.From, a.Detail.EBD.EBDID) && url != "" {
+			return
+		}
+		_, err := c.Store.ChangeAlert(ctx, id, func(now *store.Alert) bool {
+			if !now.Detail.Told.At.Equal(a.Detail.Told.At) {
+				return false // there is news since
+			}
+			now.Owed = time.Time{}
+			return true
+		})
+		if err != nil {
+			c.Log.Warn("a report is not noted as sent; it will be sent again", "alert", id, "err", err)
+		}
+	})
+}
+
+// tellAgain reports what is owed, after waits that double up to half an hour.
+// Each replica does; what one takes upon itself the others leave to it.
+func (c *County) tellAgain(ctx context.Context) error {
+	now := c.now()
+	owed, err := c.Store.AlertsOwed(ctx, now)
+	for _, a := range owed {
+		mine, cerr := c.Store.ChangeAlert(ctx, a.ID, func(a *store.Alert) bool {
+			if a.Owed.IsZero() || a.Owed.After(now) {
+				return false
+			}
+			since := now.Sub(a.Detail.Told.At)
+			a.Owed = now.Add(min(max(since, store.TellAgain), 30*time.Minute))
+			if since > owedFor && now.Sub(a.Ends) > owedFor {
+				a.Owed = time.Time{}
+			}
+			return true
+		})
+		err = errors.Join(err, cerr)
+		if mine {
+			c.tell(ctx, a.ID)
+		}
+	}
+	return err
 }
 
 // brdState is the draft's code of a state.
@@ -169,7 +215,8 @@ func (c *County) StateOf(ctx context.Context, id playlist.AlertID) (alert.State,
 	return s, nil
 }
 
-func (c *County) report(ctx context.Context, id playlist.AlertID, url, to, related string) {
+// report sends the state of an alert; false where that was not acknowledged.
+func (c *County) report(ctx context.Context, id playlist.AlertID, url, to, related string) bool {
 	s, err := c.StateOf(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		s, err = alert.State{EBM: id, At: c.now(), Code: alert.BrdUntouched, Desc: "没有这条消息"}, nil
@@ -188,6 +235,7 @@ func (c *County) report(ctx context.Context, id playlist.AlertID, url, to, relat
 	if err != nil {
 		c.Log.Warn("state could not be reported", "alert", id, "url", url, "err", err)
 	}
+	return err == nil
 }
 
 func (c *County) heartbeat(ctx context.Context) error {

@@ -373,6 +373,7 @@ func (c *County) settle(ctx context.Context) error {
 		}
 	}
 	c.orders.forget(inForce)
+	err = errors.Join(err, c.tellAgain(ctx))
 	for s := range changed {
 		err = errors.Join(err, c.issueAlerts(ctx, s))
 	}
@@ -408,7 +409,8 @@ func (c *County) move(ctx context.Context, id playlist.AlertID, over bool) (move
 		if to == a.State && !news {
 			return false
 		}
-		a.State, a.Detail.Told = to, told
+		a.State = to
+		a.Owe(told)
 		return true
 	})
 	if later {

@@ -27,6 +27,19 @@ type Alert struct {
 	Detail   AlertDetail         `json:"detail"`
 	Raw      []byte              `json:"-"`
 	Ends     time.Time           `json:"ends,omitzero"` // when it is over
+	Owed     time.Time           `json:"owed,omitzero"` // when its sender is to be told again; zero: he knows
+}
+
+// TellAgain is how long after news of an alert its sender is told them once
+// more, where he did not acknowledge them.
+const TellAgain = 30 * time.Second
+
+// Owe notes news of an alert that its sender is to be told.
+func (a *Alert) Owe(news Told) {
+	a.Detail.Told = news
+	if a.Detail.EBD != nil {
+		a.Owed = news.At.Add(TellAgain)
+	}
 }
 
 // AlertDetail is what the county adds to a message.
@@ -47,7 +60,7 @@ type EBDOrigin struct {
 	URL   string `json:"url,omitempty"`
 }
 
-// Told is what was last reported of an alert to whoever sent it.
+// Told is what was last found of an alert for whoever sent it.
 type Told struct {
 	At        time.Time `json:"at"`
 	Started   int       `json:"started"`   // outputs
@@ -149,6 +162,9 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, er
 				continue
 			}
 			old.State, old.Why, old.Detail.By = playlist.AlertCancelled, string(why), a.ID
+			news := old.Detail.Told
+			news.At = a.Received
+			old.Owe(news)
 			if err := s.setAlert(ctx, tx, old); err != nil {
 				return nil, err
 			}
@@ -158,8 +174,8 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, er
 	return ended, nil
 }
 
-// ChangeAlert has f change the state, the reason and the detail of an alert as
-// they stand now, while nobody else does. Where f answers false nothing is
+// ChangeAlert has f change the state, the reason, the detail and what is owed of
+// an alert as they stand now, while nobody else does. Where f answers false nothing is
 // changed, which is what changed then says. f may not ask the store.
 func (s *Store) ChangeAlert(ctx context.Context, id playlist.AlertID, f func(*Alert) bool) (changed bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx conn) error {
@@ -180,23 +196,24 @@ func (s *Store) setAlert(ctx context.Context, tx conn, a Alert) error {
 	if err != nil {
 		return err
 	}
-	return tx.exec(ctx, "UPDATE alert SET state = ?2, why = ?3, detail = ?4, changed = ?5 WHERE id = ?1",
-		clean(string(a.ID)), string(a.State), clean(a.Why), clean(string(detail)), s.now().UnixMicro())
+	return tx.exec(ctx, "UPDATE alert SET state = ?2, why = ?3, detail = ?4, changed = ?5, owed = ?6 WHERE id = ?1",
+		clean(string(a.ID)), string(a.State), clean(a.Why), clean(string(detail)), s.now().UnixMicro(), micros(a.Owed))
 }
 
-const alertColumns = "SELECT received, changed, source, state, why, message, detail, raw, ends FROM alert "
+const alertColumns = "SELECT received, changed, source, state, why, message, detail, raw, ends, owed FROM alert "
 
 func scanAlert(scan func(...any) error) (a Alert, err error) {
 	var (
 		received, changed int64
 		message, detail   string
-		ends              sql.NullInt64
+		ends, owed        sql.NullInt64
 	)
-	if err := scan(&received, &changed, &a.Source, &a.State, &a.Why, &message, &detail, &a.Raw, &ends); err != nil {
+	if err := scan(&received, &changed, &a.Source, &a.State, &a.Why, &message, &detail, &a.Raw, &ends, &owed); err != nil {
 		return a, err
 	}
 	err = errors.Join(json.Unmarshal([]byte(message), &a.Alert), json.Unmarshal([]byte(detail), &a.Detail))
 	a.Received, a.Changed, a.Ends = time.UnixMicro(received).UTC(), time.UnixMicro(changed).UTC(), instant(ends)
+	a.Owed = instant(owed)
 	return a, err
 }
 
@@ -215,6 +232,11 @@ func (s *Store) Alerts(ctx context.Context, limit int) ([]Alert, error) {
 // were received.
 func (s *Store) AlertsInForce(ctx context.Context) ([]Alert, error) {
 	return alertsOf(ctx, s.read(), alertsInForce)
+}
+
+// AlertsOwed are those whose senders are to be told again by now.
+func (s *Store) AlertsOwed(ctx context.Context, now time.Time) ([]Alert, error) {
+	return alertsOf(ctx, s.read(), "WHERE owed <= ?1 ORDER BY owed, id", now.UnixMicro())
 }
 
 const alertsInForce = "WHERE state IN ('waiting', 'airing') ORDER BY received, id"

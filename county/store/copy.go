@@ -31,7 +31,7 @@ var tables = []struct {
 	{"presence", "day, billing, block, targeted, reached", false},
 	{"presence_day", "day, block, targeted, reached", false},
 	{"silence", "output, slot, due, day, items", false},
-	{"alert", "id, received, changed, source, state, why, message, detail, raw, ends", false},
+	{"alert", "id, received, changed, source, state, why, message, detail, raw, ends, owed", false},
 	{"retired_alert", "id, by, at", false},
 	{"alert_target", "alert, controller, online, delivered", false},
 	{"ebd", "id, at, way, ebd_id, type, peer, result, raw", true},

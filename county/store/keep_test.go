@@ -244,7 +244,7 @@ func TestAnEarlierStoreReportsAsBefore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, q := range []string{"DROP TABLE presence_day", "DELETE FROM tally WHERE level > 2", "DELETE FROM tally_area WHERE level > 2", back} {
+			for _, q := range []string{"DROP INDEX alert_owed", "ALTER TABLE alert DROP COLUMN owed", "DROP TABLE presence_day", "DELETE FROM tally WHERE level > 2", "DELETE FROM tally_area WHERE level > 2", back} {
 				if _, err := db.ExecContext(t.Context(), q); err != nil {
 					t.Fatal(err)
 				}

@@ -352,13 +352,21 @@ func version(ctx context.Context, db *sql.DB) (v int, err error) {
 	return v, err
 }
 
-// Size is the size of the database file in bytes, without its write-ahead log.
+// Size is the size of the database in bytes, its write-ahead log included.
 func (d *DB) Size() (int64, error) {
 	fi, err := os.Stat(d.path)
 	if err != nil {
 		return 0, err
 	}
-	return fi.Size(), nil
+	size := fi.Size()
+	fi, err = os.Stat(d.path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return size, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return size + fi.Size(), nil
 }
 
 // Check reads every page and answers [ErrDamaged] where they contradict one
