@@ -123,18 +123,9 @@ const (
 // paths in the text are relative to the folder of file, which itself is not
 // opened.
 func Read(file string, text []byte, lib Library) (*Config, []Problem) {
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	r := &reader{file: file, lib: lib, src: newSource(text), files: []string{file}}
-	if len(text) > MaxSize {
-		r.fault(0, "", say.M("config.too_large", MaxSize>>20), say.M("config.too_large_remedy"))
-		return nil, r.problems
-	}
-	if i := bytes.IndexByte(text, 0); i >= 0 {
-		r.fault(place(i), "", say.M("config.nul"), say.M("config.nul_remedy"))
-		return nil, r.problems
-	}
-	if i := badUTF8(text); i >= 0 {
-		r.fault(place(i), "", say.M("config.utf8"), say.M("config.utf8_remedy"))
+	r := newReader(file, text, ours)
+	r.lib, r.files = lib, []string{file}
+	if !r.legible() {
 		return nil, r.problems
 	}
 	r.root = r.parse()
@@ -144,6 +135,28 @@ func Read(file string, text []byte, lib Library) (*Config, []Problem) {
 		return nil, r.problems
 	}
 	return &r.out, r.problems
+}
+
+func newReader(file string, text []byte, tables tables) *reader {
+	return &reader{file: file, src: newSource(bytes.TrimPrefix(text, []byte("\ufeff"))), tables: tables}
+}
+
+// legible reports whether the text is one at all.
+func (r *reader) legible() bool {
+	text := r.src.text
+	if len(text) > MaxSize {
+		r.fault(0, "", say.M("config.too_large", MaxSize>>20), say.M("config.too_large_remedy"))
+		return false
+	}
+	if i := bytes.IndexByte(text, 0); i >= 0 {
+		r.fault(place(i), "", say.M("config.nul"), say.M("config.nul_remedy"))
+		return false
+	}
+	if i := badUTF8(text); i >= 0 {
+		r.fault(place(i), "", say.M("config.utf8"), say.M("config.utf8_remedy"))
+		return false
+	}
+	return true
 }
 
 // finish adds what the TOML library alone finds wrong, and puts all problems
@@ -179,6 +192,7 @@ type reader struct {
 	file     string
 	lib      Library
 	src      source
+	tables   tables
 	out      Config
 	problems []Problem
 	lack     *Problem // what the TOML library alone finds wrong
@@ -224,17 +238,33 @@ func (r *reader) pattern(p string) string {
 	return filepath.Join(meta.Replace(filepath.Dir(r.file)), p)
 }
 
-var (
-	singles = []string{"site", "ingest", "amplifier", "store", "alert", "microphone", "county"}
-	lists   = []string{"output", "quiet", "daypart", "playlist", "slot", "local_hours"}
-)
+// tables are those that a file may have.
+type tables struct {
+	singles []string          // that stand once
+	lists   []string          // that stand any number of times
+	homes   map[string]string // of keys that often stand before the first header
+}
+
+// ours are those of dalaba.toml.
+var ours = tables{
+	singles: []string{"site", "ingest", "amplifier", "store", "alert", "microphone", "county"},
+	lists:   []string{"output", "quiet", "daypart", "playlist", "slot", "local_hours"},
+	homes: map[string]string{
+		"area": "site", "timezone": "site", "language": "site", "data_dir": "site", "clock": "site", "inbox": "site", "ceiling_db": "site",
+		"device": "output", "residents": "output", "cron": "slot", "clips": "playlist", "series": "playlist", "speech": "ingest",
+	},
+}
+
+// brackets are a table's name as its header is written.
+func (t tables) brackets(name string) string {
+	if slices.Contains(t.lists, name) {
+		return "[[" + name + "]]"
+	}
+	return "[" + name + "]"
+}
 
 func (r *reader) config(root *table) {
-	for _, e := range root.entries {
-		if !slices.Contains(singles, e.key) && !slices.Contains(lists, e.key) {
-			r.unknown(e)
-		}
-	}
+	r.strangers(root)
 	site := r.one(root, "site")
 	if site == nil {
 		if !root.misses("site") {
@@ -267,32 +297,28 @@ func (r *reader) config(root *table) {
 	r.folders()
 }
 
-func (r *reader) unknown(e *entry) {
-	known := slices.Concat(singles, lists)
+// strangers reports what stands at the top and is no table of the file's.
+func (r *reader) strangers(root *table) {
+	known := slices.Concat(r.tables.singles, r.tables.lists)
+	for _, e := range root.entries {
+		if !slices.Contains(known, e.key) {
+			r.unknown(e, known)
+		}
+	}
+}
+
+func (r *reader) unknown(e *entry, known []string) {
 	what := say.M("config.unknown_table", shown(e.key))
 	if e.val.kind != unstable.Table && e.val.kind != unstable.ArrayTable {
 		what = say.M("config.loose_key", shown(e.key))
 	}
 	remedy := say.M("config.known_tables_remedy", all(known))
 	if n := near(e.key, known); n != "" {
-		remedy = say.M("config.near_remedy", brackets(n))
-	} else if home := homes[e.key]; home != "" {
-		remedy = say.M("config.home_remedy", brackets(home))
+		remedy = say.M("config.near_remedy", r.tables.brackets(n))
+	} else if home := r.tables.homes[e.key]; home != "" {
+		remedy = say.M("config.home_remedy", r.tables.brackets(home))
 	}
 	r.fault(e.at, shown(e.key), what, remedy)
-}
-
-// homes are the tables of keys that often stand before the first header.
-var homes = map[string]string{
-	"area": "site", "timezone": "site", "language": "site", "data_dir": "site", "clock": "site", "inbox": "site", "ceiling_db": "site",
-	"device": "output", "residents": "output", "cron": "slot", "clips": "playlist", "series": "playlist", "speech": "ingest",
-}
-
-func brackets(name string) string {
-	if slices.Contains(lists, name) {
-		return "[[" + name + "]]"
-	}
-	return "[" + name + "]"
 }
 
 // one is a table that stands once, nil where it does not stand.
@@ -306,10 +332,10 @@ func (r *reader) one(root *table, name string) *section {
 	case e.val.keys != nil:
 		return &section{r: r, path: name, t: e.val.keys}
 	case e.val.kind == unstable.ArrayTable:
-		r.fault(e.at, name, say.M("config.only_once", name), say.M("config.brackets_remedy", brackets(name)))
+		r.fault(e.at, name, say.M("config.only_once", name), say.M("config.brackets_remedy", r.tables.brackets(name)))
 		return &section{r: r, path: name, t: e.val.list[0].keys}
 	}
-	r.fault(e.at, name, say.M("config.wrong_type", kindWord(unstable.Table), kindWord(e.val.kind)), say.M("config.brackets_remedy", brackets(name)))
+	r.fault(e.at, name, say.M("config.wrong_type", kindWord(unstable.Table), kindWord(e.val.kind)), say.M("config.brackets_remedy", r.tables.brackets(name)))
 	return &section{r: r, path: name, t: nil}
 }
 
@@ -325,16 +351,16 @@ func (r *reader) many(root *table, name string) []*section {
 	case e.val.kind == unstable.ArrayTable, e.val.kind == unstable.Array:
 		tables = e.val.list
 	case e.val.keys != nil:
-		r.fault(e.at, name, say.M("config.many", name), say.M("config.brackets_remedy", brackets(name)))
+		r.fault(e.at, name, say.M("config.many", name), say.M("config.brackets_remedy", r.tables.brackets(name)))
 		tables = []*value{e.val}
 	default:
-		r.fault(e.at, name, say.M("config.wrong_type", kindWord(unstable.ArrayTable), kindWord(e.val.kind)), say.M("config.brackets_remedy", brackets(name)))
+		r.fault(e.at, name, say.M("config.wrong_type", kindWord(unstable.ArrayTable), kindWord(e.val.kind)), say.M("config.brackets_remedy", r.tables.brackets(name)))
 	}
 	var out []*section
 	for i, v := range tables {
 		path := name + "[" + itoa(i+1) + "]"
 		if v.keys == nil {
-			r.fault(v.at, path, say.M("config.wrong_type", kindWord(unstable.Table), kindWord(v.kind)), say.M("config.brackets_remedy", brackets(name)))
+			r.fault(v.at, path, say.M("config.wrong_type", kindWord(unstable.Table), kindWord(v.kind)), say.M("config.brackets_remedy", r.tables.brackets(name)))
 			continue
 		}
 		out = append(out, &section{r: r, path: path, t: v.keys})

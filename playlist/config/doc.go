@@ -1,5 +1,6 @@
 // Package config reads dalaba.toml, the one file that tells a controller what
-// to do, into a [playlist.Programme].
+// to do, into a [playlist.Programme]; [Decode] reads the county's file as
+// strictly into a struct.
 //
 // It is strict and tells everything at once: an unknown key, a wrong type, a
 // cron spec that never fires, a playlist that does not exist. Each [Problem]

@@ -222,8 +222,19 @@ func brief(d time.Duration) string {
 	return d.String()
 }
 
-// words is a list of strings; ok is false where one was reported.
+// words is a list of strings that is not empty; ok is false where something
+// was reported.
 func (s *section) words(key, example string) (list []*value, ok bool) {
+	list, ok = s.strings(key, example)
+	if v := s.t.find(key); ok && v != nil && len(list) == 0 {
+		s.r.fault(v.val.at, s.at(key), say.M("config.empty_list"), say.M("config.empty_list_remedy", key, example))
+		ok = false
+	}
+	return list, ok
+}
+
+// strings is a list of strings; ok is false where something was reported.
+func (s *section) strings(key, example string) (list []*value, ok bool) {
 	remedy := say.M("config.list_remedy", key, example)
 	v := s.want(key, unstable.Array, remedy)
 	if v == nil {
@@ -237,10 +248,6 @@ func (s *section) words(key, example string) (list []*value, ok bool) {
 			continue
 		}
 		list = append(list, w)
-	}
-	if len(v.list) == 0 {
-		s.r.fault(v.at, s.at(key), say.M("config.empty_list"), say.M("config.empty_list_remedy", key, example))
-		ok = false
 	}
 	return list, ok
 }

@@ -147,7 +147,7 @@ func (r *reader) parse() *table {
 
 // Syntax is what keeps a text from being TOML, in the order of the text.
 func Syntax(file string, text []byte) []Problem {
-	r := &reader{file: file, src: newSource(text)}
+	r := newReader(file, text, ours)
 	r.parse()
 	r.finish()
 	return r.problems
@@ -265,11 +265,11 @@ func (b *builder) guess(name string, at place) {
 	e := b.root.find(name)
 	fresh := &table{at: at, opened: true}
 	switch {
-	case slices.Contains(lists, name) && e == nil:
+	case slices.Contains(b.r.tables.lists, name) && e == nil:
 		b.root.add(name, at, &value{kind: unstable.ArrayTable, at: at, list: []*value{{kind: unstable.Table, at: at, keys: fresh}}})
-	case slices.Contains(lists, name) && e.val.kind == unstable.ArrayTable:
+	case slices.Contains(b.r.tables.lists, name) && e.val.kind == unstable.ArrayTable:
 		e.val.list = append(e.val.list, &value{kind: unstable.Table, at: at, keys: fresh})
-	case slices.Contains(singles, name) && e == nil:
+	case slices.Contains(b.r.tables.singles, name) && e == nil:
 		b.root.add(name, at, &value{kind: unstable.Table, at: at, keys: fresh})
 	default:
 		b.root.torn = true
@@ -423,7 +423,7 @@ func (b *builder) header(n *unstable.Node) {
 			e.val.keys.opened = true
 			fresh = e.val.keys
 		default:
-			what, remedy := twice(n.Kind, e, b.r.src.line(e.at))
+			what, remedy := b.twice(n.Kind, e)
 			b.r.fault(at, pathTo(n, k), what, remedy)
 			return
 		}
@@ -432,12 +432,13 @@ func (b *builder) header(n *unstable.Node) {
 }
 
 // twice says why a header cannot stand where the entry stands already.
-func twice(now unstable.Kind, e *entry, line int) (what, remedy say.Message) {
+func (b *builder) twice(now unstable.Kind, e *entry) (what, remedy say.Message) {
+	line := b.r.src.line(e.at)
 	switch {
 	case e.val.kind != unstable.Table && e.val.kind != unstable.ArrayTable:
 		return say.M("config.no_table", line), say.M("config.no_table_remedy")
 	case now == unstable.ArrayTable || e.val.kind == unstable.ArrayTable:
-		return say.M("config.table_twice", line), say.M("config.brackets_remedy", brackets(shown(e.key)))
+		return say.M("config.table_twice", line), say.M("config.brackets_remedy", b.r.tables.brackets(shown(e.key)))
 	}
 	return say.M("config.table_twice", line), say.M("config.table_twice_remedy")
 }
