@@ -54,7 +54,7 @@ func TestADocumentTellsAllThatIsWrong(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"types", "[town]\nname = 1\nlamps = 'x'\nlit = 1\nroads = 'x'\nwords = 3\n", "2 town.name, 3 town.lamps, 4 town.lit, 5 town.roads, 6 town.words"},
 		{"a list", "[town]\nroads = ['a', 1]\n", "2 town.roads"},
-		{"unknown", "[town]\nnmae = 'x'\n[twon]\n[[door]]\nname = 'x'\n", "2 town.nmae, 3 twon, 5 door[1].name"},
+		{"unknown", "[town]\nnaem = 'x'\n[towm]\n[[door]]\nname = 'x'\n", "2 town.naem, 3 towm, 5 door[1].name"},
 		{"outside", "url = 'x'\nname = 'y'\n", "1 url, 2 name"},
 		{"syntax, and what stands after it", "[town]\nname = x\nlamps = 'x'\n[[door]]\nurl = 2\n", "2 , 3 town.lamps, 5 door[1].url"},
 		{"brackets", "[door]\n[[town]]\n", "1 door, 2 town"},
