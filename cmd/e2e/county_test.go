@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -94,6 +95,54 @@ func TestTwoTownsAirWhatTheCountyPushedAndTheSumsAgree(t *testing.T) {
 		t.Errorf("%d controllers", len(fleet))
 	}
 	each(all, func(v *village) { v.end(syscall.SIGTERM) })
+}
+
+// A disk that loses a bit costs one airing: what it damaged does not sound, and
+// comes from the county anew.
+func TestADamagedClipComesAnew(t *testing.T) {
+	t.Parallel()
+	c := newCounty(t, "")
+	v := c.village("320924102201", 420)
+	v.run()
+	c.verb(nil, "push", pushFile(t, c.dir, "daily", "*/10 * * * * *", "clip1.mp3"), "--area", string(v.area), "--yes", "--wait", "60s")
+	// next is the first row of an outcome that fell due later.
+	next := func(o playlist.Outcome, after time.Time) (found playlist.Row) {
+		wait(t, 90*time.Second, "an airing that is "+string(o), func() bool {
+			for _, r := range v.rows() {
+				if r.Due.After(after) && r.Outcome == o {
+					found = r
+					return true
+				}
+			}
+			return false
+		})
+		return found
+	}
+	good := next(playlist.Complete, time.Time{})
+	path := filepath.Join(v.dir, "data", "clips", string(good.Clip)+".mp3")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := slices.Clone(whole)
+	bad[len(bad)/2] ^= 1
+	if err := os.WriteFile(path, bad, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	failed := next(playlist.Failed, good.Due)
+	if failed.Frames != 0 || failed.Reason != playlist.ReasonClip {
+		t.Errorf("%+v", failed)
+	}
+	next(playlist.Complete, failed.Due)
+	if now, err := os.ReadFile(path); err != nil || !slices.Equal(now, whole) {
+		t.Errorf("the clip is not as it was, %v", err)
+	}
+	wait(t, time.Minute, "the county knows of all three", func() bool {
+		var got total
+		c.verb(&got, "reach", "--by", "clip", "--json")
+		return got.Total.Completed >= 2 && got.Total.Planned > got.Total.Completed
+	})
+	v.end(syscall.SIGTERM)
 }
 
 // sums are what villages' own logs say.

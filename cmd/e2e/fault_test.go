@@ -672,7 +672,7 @@ func (w *weather) judge() {
 			w.t.Errorf("%s: the county has %v, the village has not", v.id, key)
 		}
 		total += len(own)
-		if len(own) < 10 {
+		if len(own) < 3 { // a clock put right late leaves few
 			w.t.Errorf("%s: %d rows prove nothing", v.id, len(own))
 		}
 	}
