@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
 	"dalaba/playlist"
@@ -347,13 +348,23 @@ func (g *Ingester) programs() (ffmpeg, probe string, err error) {
 		if name == "" {
 			name = fallback
 		}
-		path, lookErr := exec.LookPath(name)
+		path, lookErr := lookPath(name)
 		if lookErr != nil {
 			err = errors.Join(err, refusal{say.M("ingest.no_program", name), ErrNoProgram})
 		}
 		return path
 	}
 	return find(g.FFmpeg, "ffmpeg"), find(g.FFprobe, "ffprobe"), err
+}
+
+// lookPath finds a program by a path that is good from any folder: children run
+// in one of their own.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
 }
 
 // Ready is nil where ffmpeg and ffprobe are there, else an ErrNoProgram that

@@ -12,7 +12,6 @@ import (
 	"maps"
 	"math"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -189,7 +188,7 @@ func (g *Ingester) Text(ctx context.Context, text string, meta Meta, progress Pr
 	if err != nil {
 		return Result{}, err
 	}
-	name, err := exec.LookPath(s.Command[0])
+	name, err := lookPath(s.Command[0])
 	if err != nil {
 		return Result{}, refusal{say.M("ingest.no_speech", s.Command[0]), ErrNoProgram}
 	}

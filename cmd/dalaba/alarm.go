@@ -28,7 +28,10 @@ import (
 type alarm struct {
 	d     *daemon
 	alarm *player.Alarm
-	work  sync.WaitGroup // clips being made of what came with messages
+
+	// What comes along with messages, to be made into clips. That takes longer
+	// than whoever handed a message in stays.
+	sounds chan playlist.AlertRecord
 
 	mu   sync.Mutex
 	made map[string]player.AlertSound // speech by its text
@@ -124,9 +127,36 @@ func (a *alarm) take(ctx context.Context, raw []byte, by playlist.AlertSource) (
 		return got, known, err
 	}
 	if !got.State.Over() && got.Clip == nil && len(r.Audio) > 0 {
-		a.work.Go(func() { a.convert(ctx, r) })
+		select {
+		case a.sounds <- r:
+		case <-ctx.Done():
+		}
 	}
 	return got, known, err
+}
+
+// unmade are the alerts in force whose own sound the last run of the daemon
+// left unmade.
+func (a *alarm) unmade(ctx context.Context) (all []playlist.AlertRecord) {
+	store := a.d.site.store
+	records, _, err := store.Alerts(ctx)
+	for _, kept := range records {
+		if kept.State.Over() || kept.Clip != nil || kept.Source != playlist.AlertByHand && kept.Source != playlist.AlertByDrop {
+			continue
+		}
+		raw, rerr := store.AlertRaw(ctx, kept.ID)
+		if rerr != nil {
+			err = errors.Join(err, rerr)
+			continue
+		}
+		if m, rerr := readAlert(raw, a.d.live.Load().Alert); rerr == nil && len(record(m, kept.Source).Audio) > 0 {
+			all = append(all, record(m, kept.Source))
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		a.d.log.Error("alerts cannot be read", "err", err)
+	}
+	return all
 }
 
 // convert makes the air clip of an alert's own sound, and says that it is
@@ -280,14 +310,29 @@ func (a *alarm) needs(ctx context.Context) map[playlist.ClipID]bool {
 	return needed
 }
 
-// run runs the sirens and what makes clips for them.
+// run sounds alerts, and makes clips of what comes along with them, until ctx
+// ends.
 func (a *alarm) run(ctx context.Context) error {
-	defer a.work.Wait()
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() {
+		for _, r := range a.unmade(ctx) {
+			work.Go(func() { a.convert(ctx, r) })
+		}
+		for {
+			select {
+			case r := <-a.sounds:
+				work.Go(func() { a.convert(ctx, r) })
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	return a.alarm.Run(ctx)
 }
 
 func newAlarm(d *daemon, store *data.Store) *alarm {
-	a := &alarm{d: d, made: map[string]player.AlertSound{}}
+	a := &alarm{d: d, sounds: make(chan playlist.AlertRecord), made: map[string]player.AlertSound{}}
 	a.alarm = player.NewAlarm(d.player, store, a)
 	return a
 }

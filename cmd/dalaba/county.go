@@ -188,7 +188,7 @@ func (c *countyLink) enrolled(ctx context.Context) (*link.Controller, error) {
 	if err != nil || !slices.ContainsFunc(docs, isMember) {
 		return nil, err
 	}
-	ctl, err := newController(c.d.site.Site.DataDir, c.store)
+	ctl, err := newController(c.d.live.Load().Site.DataDir, c.store)
 	if err != nil {
 		return nil, err
 	}

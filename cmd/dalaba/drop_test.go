@@ -41,30 +41,34 @@ func TestAMessageThatIsStillArrivingIsNotRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		pass := func(d time.Duration) {
+			time.Sleep(d)
+			synctest.Wait()
+		}
 		there := func(name string) bool {
 			_, err := os.Stat(filepath.Join(dir, name))
 			return err == nil
 		}
-		time.Sleep(1500 * time.Millisecond)
+		pass(1500 * time.Millisecond)
 		put("slow.xml", "a wh", 0)
 		put("broken.xml", "a", 0)
 		put("whole.xml", "a whole message", 0)
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		if !there("taken/whole.xml") || !there("slow.xml") || !there("broken.xml") {
 			t.Error("the whole one waits, or the others are not waited for")
 		}
 		put("slow.xml", "a whole", 0)
-		time.Sleep(4 * time.Second)
+		pass(4 * time.Second)
 		if !there("slow.xml") || !there("refused/broken.xml") {
 			t.Error("the slow one is not waited for, or the broken one still is")
 		}
 		put("slow.xml", "a whole message", 0)
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		if !there("taken/slow.xml") || len(got) != 2 {
 			t.Errorf("the slow one was not taken in the end: %q", got)
 		}
 		put("dalaba.db", "a whole message", 0)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if !there("dalaba.db") {
 			t.Error("a store was taken for a message")
 		}

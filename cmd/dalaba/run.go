@@ -83,11 +83,6 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if d.length < 0 {
 		return cli.Refuse(say.M("run.bad_length"))
 	}
-	if d.length > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d.length)
-		defer cancel()
-	}
 	text, err := d.readConfig()
 	if err != nil {
 		return err
@@ -256,6 +251,11 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.alarm = newAlarm(d, store)
 	if _, err := trusted(cfg.Alert); err != nil {
 		log.Error("alerts will be refused until this is put right", "err", err)
+	}
+	if d.length > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.length)
+		defer cancel()
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.player.Run(ctx) })

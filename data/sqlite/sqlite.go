@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -203,15 +204,29 @@ func openReader(ctx context.Context, path, more string) (*DB, error) {
 // writer makes writing connections to a DSN.
 type writer string
 
+// openWait is how long a writer waits for another that opens a new database at
+// the same time: while the journal's mode changes, SQLite itself does not wait.
+const openWait = 5 * time.Second
+
 // Connect sets what the DSN has no word for.
-func (w writer) Connect(context.Context) (driver.Conn, error) {
+func (w writer) Connect(ctx context.Context) (driver.Conn, error) {
 	d := sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
 		// The log stays near 1 MiB instead of 4: on a disk that fills up, it
 		// is the log that takes the last of the room.
 		_, err := c.Exec("PRAGMA wal_autocheckpoint = 256", nil)
 		return err
 	}}
-	return d.Open(string(w))
+	for end := time.Now().Add(openWait); ; {
+		c, err := d.Open(string(w))
+		if e, busy := errors.AsType[sqlite3.Error](err); !busy || e.Code != sqlite3.ErrBusy || time.Now().After(end) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func (w writer) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }

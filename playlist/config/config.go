@@ -459,8 +459,11 @@ func (r *reader) ingest(s *section) {
 // program is a program's name as it stands, or its path.
 func (s *section) program(key string) string {
 	p := s.text(key, "/usr/bin/"+key)
-	if strings.ContainsRune(p, filepath.Separator) {
-		return s.r.path(p)
+	if !strings.ContainsRune(p, filepath.Separator) {
+		return p
+	}
+	if p = s.r.path(p); !strings.ContainsRune(p, filepath.Separator) {
+		p = "./" + p // a bare name would be looked for on PATH
 	}
 	return p
 }
