@@ -547,6 +547,7 @@ func TestAnAlertGoesOnWhenItsReplicaDies(t *testing.T) {
 		_, ok := b.holds(updated)
 		return ok && !old
 	})
+	eventually(t, "its sender has acknowledged that", func() bool { return must[store.Alert](t)(w.Store.Alert(t.Context(), id)).Owed.IsZero() })
 	w.shift.Store(int64(2 * time.Hour))
 	eventually(t, "the update is over", func() bool { return w.state(t, updated) == playlist.AlertFailed })
 	eventually(t, "it is taken back", func() bool { _, ok := b.holds(updated); return !ok })

@@ -20,10 +20,9 @@ import (
 // Store is a county's memory; [store.Store] is one. What a writing method was
 // given is on the disk when it returns nil.
 type Store interface {
-	SetState(ctx context.Context, id playlist.ControllerID, to store.State) error
+	ChangeController(ctx context.Context, id playlist.ControllerID, f func(*store.Controller) error) (store.Controller, error)
 	Revoke(ctx context.Context, user string, at time.Time) error
 	Revoked(ctx context.Context) (map[string]time.Time, error)
-	Move(ctx context.Context, id playlist.ControllerID, name string, area playlist.Area, groups []string) error
 	Seen(ctx context.Context, id playlist.ControllerID, r store.Report) error
 	Fleet(ctx context.Context, q store.FleetQuery) ([]store.Controller, error)
 	Controller(ctx context.Context, id playlist.ControllerID) (store.Controller, error)

@@ -1,6 +1,7 @@
 package county
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -191,89 +192,124 @@ func (e Edge) Recover(ctx context.Context, d link.Document) error {
 				return nil
 			}
 		}
-		if _, err := c.Rollback(ctx, d.Scope, ours.Version); err != nil {
+		m, err := c.Earlier(ctx, d.Scope, ours.Version)
+		if err == nil {
+			_, err = c.sign(ctx, m, d.Version+1)
+		}
+		if err != nil && !errors.Is(err, store.ErrStale) { // stale: somebody has pushed meanwhile
 			c.Log.Error("manifest must be pushed again: controllers hold a later version", "scope", d.Scope, "version", d.Version, "err", err)
 		}
 	}
 	return nil
 }
 
-// members remembers by what areas each controller was told to go.
+// members remembers what each controller was told of itself.
 type members struct {
 	sync.Mutex
 	told map[playlist.ControllerID]string
 }
 
+// standing is what a controller's member document depends on.
+func standing(k store.Controller) string {
+	return fmt.Sprint(k.State, k.User, followed(k.Follower()))
+}
+
 func followed(f playlist.Follower) string {
-	areas := slices.Clone(f.Areas)
-	slices.Sort(areas)
-	groups := slices.Clone(f.Groups)
-	slices.Sort(groups)
-	return fmt.Sprint(areas, groups)
+	return fmt.Sprint(slices.Sorted(slices.Values(f.Areas)), slices.Sorted(slices.Values(f.Groups)))
+}
+
+// untold reports whether a controller in force has not been told what it
+// should: nothing was as yet, or something has changed.
+func (c *County) untold(ctx context.Context, k store.Controller) (bool, error) {
+	if k.State != store.Active {
+		return false, nil
+	}
+	e, err := c.Store.Envelope(ctx, string(link.KindMember), playlist.ControllerScope(k.ID), 0)
+	if errors.Is(err, store.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	t, err := c.trust(ctx)
+	if err != nil {
+		return false, err
+	}
+	d, err := link.Open(e.Bytes, t)
+	if err != nil {
+		return true, nil // signed by a key that counts no longer
+	}
+	m := d.Member
+	return m.Retired || m.User() != k.User || followed(m.Follower()) != followed(k.Follower()) ||
+		!slices.Equal(m.Servers, c.Servers) || !slices.Equal(m.Clips, c.ClipURLs) || m.CA != c.CA, nil
 }
 
 // renew issues a controller's member document anew where it no longer says
-// what it should, or its login is about to expire.
+// what it should.
 func (c *County) renew(ctx context.Context, id playlist.ControllerID) error {
 	k, err := c.Store.Controller(ctx, id)
 	if err != nil || k.State != store.Active {
 		return err
 	}
-	want := followed(k.Follower())
 	c.members.Lock()
 	told := c.members.told[id]
 	c.members.Unlock()
-	if told == want {
+	if told == standing(k) {
 		return nil
 	}
-	// Nothing was told as yet, or another replica did.
-	e, err := c.Store.Envelope(ctx, string(link.KindMember), playlist.ControllerScope(id), 0)
-	if err == nil {
-		t, err := c.trust(ctx)
-		if err != nil {
-			return err
-		}
-		d, err := link.Open(e.Bytes, t)
-		if err == nil && followed(d.Member.Follower()) == want && slices.Equal(d.Member.Servers, c.Servers) &&
-			slices.Equal(d.Member.Clips, c.ClipURLs) && d.Member.CA == c.CA {
-			c.remember(id, want)
-			return nil
-		}
-	} else if !errors.Is(err, store.ErrNotFound) {
+	needed, err := c.untold(ctx, k)
+	if err != nil {
 		return err
 	}
-	return c.issueMember(ctx, id)
+	if !needed { // another replica told it
+		c.remember(k)
+		return nil
+	}
+	return c.tellMember(ctx, id, c.untold)
 }
 
-func (c *County) remember(id playlist.ControllerID, what string) {
+func (c *County) remember(k store.Controller) {
 	c.members.Lock()
 	defer c.members.Unlock()
 	if c.members.told == nil {
 		c.members.told = map[playlist.ControllerID]string{}
 	}
-	c.members.told[id] = what
+	c.members.told[k.ID] = standing(k)
 }
 
 // issueMember tells a controller who it is and how it gets here.
 func (c *County) issueMember(ctx context.Context, id playlist.ControllerID) error {
-	k, err := c.Store.Controller(ctx, id)
-	if err != nil {
-		return err
-	}
-	f := k.Follower()
-	jwt, err := c.Authority.Controller(f, k.User, time.Time{})
-	if err != nil {
-		return err
-	}
-	_, err = c.issue(ctx, link.KindMember, playlist.ControllerScope(id), func(v int64) (link.Envelope, string, error) {
-		e, err := link.SealMember(link.Member{
+	return c.tellMember(ctx, id, func(context.Context, store.Controller) (bool, error) { return true, nil })
+}
+
+// errTold ends the issue of a document that says nothing new.
+var errTold = errors.New("it is told already")
+
+// tellMember issues a controller's member document where, as the controller
+// stands by then, there is need.
+func (c *County) tellMember(ctx context.Context, id playlist.ControllerID, needed func(context.Context, store.Controller) (bool, error)) error {
+	var k store.Controller
+	_, err := c.issue(ctx, link.KindMember, playlist.ControllerScope(id), func(v int64) (e link.Envelope, note string, err error) {
+		if k, err = c.Store.Controller(ctx, id); err != nil {
+			return e, "", err
+		}
+		if yes, err := needed(ctx, k); err != nil || !yes {
+			return e, "", cmp.Or(err, errTold)
+		}
+		f := k.Follower()
+		jwt, err := c.Authority.Controller(f, k.User, time.Time{})
+		if err != nil {
+			return e, "", err
+		}
+		e, err = link.SealMember(link.Member{
 			Controller: id, Version: v, Issued: c.now(), Areas: f.Areas, Groups: f.Groups, Retired: k.State == store.Retired,
 			JWT: jwt, Servers: c.Servers, Clips: c.ClipURLs, CA: c.CA,
 		}, c.Keys.Fleet)
 		return e, "", err
 	})
-	if err == nil {
-		c.remember(id, followed(f))
+	if err != nil && !errors.Is(err, errTold) {
+		return err
 	}
-	return err
+	c.remember(k)
+	return nil
 }

@@ -149,59 +149,46 @@ func (e Edge) Enrol(ctx context.Context, code link.Code, _ time.Time, r link.Enr
 
 // Approve takes a controller in that has come with its code.
 func (c *County) Approve(ctx context.Context, id playlist.ControllerID) error {
-	k, err := c.find(ctx, id)
-	if err != nil {
-		return err
-	}
-	switch k.State {
-	case store.Active:
-		return nil
-	case store.Pending, store.Disabled:
-	default:
+	return c.change(ctx, id, func(k *store.Controller) error {
+		switch k.State {
+		case store.Active, store.Pending, store.Disabled:
+			k.State = store.Active
+			return nil
+		}
 		return invalid("county.not_pending", string(id), say.M("county.state_"+string(k.State)))
-	}
-	if err := c.Store.SetState(ctx, id, store.Active); err != nil {
-		return err
-	}
-	return c.issueMember(ctx, id)
+	})
 }
 
 // Move gives a controller another name, area or groups; what is nil stays.
 func (c *County) Move(ctx context.Context, id playlist.ControllerID, name *string, area *playlist.Area, groups *[]string) error {
-	k, err := c.find(ctx, id)
-	if err != nil {
-		return err
+	return c.change(ctx, id, func(k *store.Controller) error {
+		if name != nil {
+			k.Name = *name
+		}
+		if area != nil {
+			k.Area = *area
+		}
+		if groups != nil {
+			k.Groups = *groups
+		}
+		return c.ours(k.Area, k.Groups)
+	})
+}
+
+// change changes what a controller is, and tells it where that is news to it.
+func (c *County) change(ctx context.Context, id playlist.ControllerID, f func(*store.Controller) error) error {
+	if _, err := c.Store.ChangeController(ctx, id, f); err != nil {
+		return unknown(err, id)
 	}
-	if name != nil {
-		k.Name = *name
-	}
-	if area != nil {
-		k.Area = *area
-	}
-	if groups != nil {
-		k.Groups = *groups
-	}
-	if err := c.ours(k.Area, k.Groups); err != nil {
-		return err
-	}
-	if err := c.Store.Move(ctx, id, k.Name, k.Area, k.Groups); err != nil {
-		return err
-	}
-	if k.State != store.Active {
-		return nil
-	}
-	return c.issueMember(ctx, id)
+	return c.tellMember(ctx, id, c.untold)
 }
 
 // Retire lets a controller go for good. What the county sent it goes out of
 // force there, and its line is closed; receipts that it still holds can come
 // on a stick.
 func (c *County) Retire(ctx context.Context, id playlist.ControllerID) error {
-	if _, err := c.find(ctx, id); err != nil {
-		return err
-	}
-	if err := c.Store.SetState(ctx, id, store.Retired); err != nil {
-		return err
+	if _, err := c.Store.ChangeController(ctx, id, to(store.Retired)); err != nil {
+		return unknown(err, id)
 	}
 	return c.issueMember(ctx, id)
 }
@@ -209,12 +196,9 @@ func (c *County) Retire(ctx context.Context, id playlist.ControllerID) error {
 // Revoke shuts out a controller whose key is in other hands: it is answered
 // nothing any more, and the broker no longer lets it in.
 func (c *County) Revoke(ctx context.Context, id playlist.ControllerID) error {
-	k, err := c.find(ctx, id)
+	k, err := c.Store.ChangeController(ctx, id, to(store.Disabled))
 	if err != nil {
-		return err
-	}
-	if err := c.Store.SetState(ctx, id, store.Disabled); err != nil {
-		return err
+		return unknown(err, id)
 	}
 	if k.User == "" {
 		return nil
@@ -223,6 +207,13 @@ func (c *County) Revoke(ctx context.Context, id playlist.ControllerID) error {
 		return err
 	}
 	return c.pushAccount(ctx)
+}
+
+func to(s store.State) func(*store.Controller) error {
+	return func(k *store.Controller) error {
+		k.State = s
+		return nil
+	}
 }
 
 // login is the broker's account of this county's controllers as it was last
@@ -293,10 +284,15 @@ func (c *County) recollect(ctx context.Context) error {
 
 func (c *County) find(ctx context.Context, id playlist.ControllerID) (store.Controller, error) {
 	k, err := c.Store.Controller(ctx, id)
+	return k, unknown(err, id)
+}
+
+// unknown puts into words that there is no such controller.
+func unknown(err error, id playlist.ControllerID) error {
 	if errors.Is(err, store.ErrNotFound) {
-		err = fault{store.ErrNotFound, say.M("county.no_controller", string(id))}
+		return fault{store.ErrNotFound, say.M("county.no_controller", string(id))}
 	}
-	return k, err
+	return err
 }
 
 // Online reports whether a controller was seen lately.

@@ -299,14 +299,19 @@ func (c *County) Issue(ctx context.Context, d Draft) (store.Envelope, error) {
 	if err != nil {
 		return store.Envelope{}, err
 	}
-	return c.sign(ctx, p.Manifest)
+	return c.sign(ctx, p.Manifest, 0)
 }
 
-func (c *County) sign(ctx context.Context, m playlist.Manifest) (store.Envelope, error) {
+// sign issues a manifest; where only is not 0, as that version or, when it is
+// taken, not at all: [store.ErrStale].
+func (c *County) sign(ctx context.Context, m playlist.Manifest, only int64) (store.Envelope, error) {
 	if c.Keys.Playlist == nil {
 		return store.Envelope{}, fault{ErrNoKey, say.M("county.no_playlist_key")}
 	}
 	e, err := c.issue(ctx, link.KindManifest, m.Scope, func(v int64) (link.Envelope, string, error) {
+		if only != 0 && v != only {
+			return link.Envelope{}, "", store.ErrStale
+		}
 		m.Version, m.Issued = v, c.now()
 		e, err := link.SealManifest(m, c.Keys.Playlist)
 		return e, m.Note, err
@@ -395,7 +400,7 @@ func (c *County) Rollback(ctx context.Context, scope playlist.Scope, version int
 	if err != nil {
 		return store.Envelope{}, err
 	}
-	return c.sign(ctx, m)
+	return c.sign(ctx, m, 0)
 }
 
 // Step is how far a controller is with a manifest.

@@ -93,6 +93,30 @@ func TestWhoIsMovedRetiredOrRevoked(t *testing.T) {
 	}
 }
 
+// A controller that was retired can come back with another key, as one whose
+// card was swapped does, and is given a login of that key.
+func TestARetiredControllerComesBackWithAnotherKey(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	w.call(t, "POST", "/api/controllers/"+string(b.id)+"/retire", nil, nil, nil)
+	b.stop()
+	var code county.MadeCode
+	if s := w.call(t, "POST", "/api/codes", nil, county.NewCode{Controller: b.id, Area: village, Approve: true}, &code); s != http.StatusOK {
+		t.Fatalf("no code: %d", s)
+	}
+	key := link.NewKey()
+	e, err := link.Enrol(t.Context(), link.Enrolment{
+		URL: w.http.URL, Code: code.Code, Key: key, Self: link.EnrolRequest{Site: "大坝村", Areas: []playlist.Area{village}, Program: "test"}, Poll: 5 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := e.Member.Member; m.Retired || m.User() != key.BrokerUser() || m.Controller != b.id {
+		t.Errorf("retired: %v, of %s, user %s; want %s", m.Retired, m.Controller, m.User(), key.BrokerUser())
+	}
+}
+
 // Each replica has an account of its own to give the broker, made before the
 // others revoked anybody.
 func TestNoReplicaUndoesWhatAnotherRevoked(t *testing.T) {

@@ -163,6 +163,16 @@ func (a *Authority) Controller(f playlist.Follower, user string, expires time.Ti
 	return encode(uc, a.ScopedSeed)
 }
 
+// User is the [Key.BrokerUser] whose login a member document holds; empty where
+// it holds none.
+func (m Member) User() string {
+	uc, err := jwt.DecodeUserClaims(m.JWT)
+	if err != nil {
+		return ""
+	}
+	return uc.Subject
+}
+
 // The users of the county's own programs.
 const (
 	UserPublisher = "pub"    // publishes st.> and nothing else

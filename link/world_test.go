@@ -594,7 +594,7 @@ func (w *world) issueMember(b *box) []byte {
 // login connects with a controller's JWT and any key, past the link's code.
 func (w *world) login(b *box, key *link.Key, more ...nats.Option) (*nats.Conn, error) {
 	conf := must[*tls.Config](w.t)(link.TLS(w.ca))
-	return nats.Connect(w.url, append([]nats.Option{nats.Secure(conf), nats.NoReconnect(), nats.CustomInboxPrefix(link.InboxPrefix(b.id)),
+	return nats.Connect(w.url, append([]nats.Option{nats.Secure(conf), nats.NoReconnect(), nats.Timeout(20 * time.Second), nats.CustomInboxPrefix(link.InboxPrefix(b.id)),
 		nats.UserJWT(func() (string, error) { return b.member.JWT, nil }, link.LoginSigner(key))}, more...)...)
 }
 

@@ -23,7 +23,7 @@ func TestAFewKillsLoseAndDoubleNothing(t *testing.T) {
 // The harness is trusted because it has seen this.
 func TestAClaimAfterTheFirstSampleIsFound(t *testing.T) {
 	var out bytes.Buffer
-	code := run(t.Context(), []string{"-n", "1", "-only", "sample", "-plant", "claim-late"}, &out, &out)
+	code := run(t.Context(), []string{"-n", "3", "-only", "sample", "-plant", "claim-late"}, &out, &out)
 	if code != exitOK || !strings.Contains(out.String(), "no row claims it") {
 		t.Errorf("exit %d\n%s", code, out.String())
 	}

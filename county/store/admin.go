@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -67,12 +68,14 @@ func (s *Store) SetAdmin(ctx context.Context, name, password string) error {
 
 // nobody is hashed where there is no such name, so that the answer takes as
 // long.
-var nobody = hashPassword("", []byte("0123456789abcdef"), argonTime, argonMemory, argonThreads)
+var nobody = sync.OnceValue(func() string {
+	return hashPassword("", []byte("0123456789abcdef"), argonTime, argonMemory, argonThreads)
+})
 
 // Login opens a session: a token that is good until expires. A wrong name or
 // password is [ErrDenied].
 func (s *Store) Login(ctx context.Context, name, password string, expires time.Time) (token string, err error) {
-	hash := nobody
+	hash := nobody()
 	err = s.read().row(ctx, "SELECT hash FROM admin WHERE name = ?1", name).Scan(&hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", err

@@ -112,9 +112,26 @@ func (s *Store) addController(ctx context.Context, tx conn, c Controller) error 
 	return setOutputs(ctx, tx, c.ID, c.Outputs)
 }
 
-// SetState moves a controller to a state.
-func (s *Store) SetState(ctx context.Context, id playlist.ControllerID, to State) error {
-	return s.change(ctx, id, "state = ?2", string(to))
+// ChangeController has f change the name, the area, the groups and the state of
+// a controller as they stand now, while nobody else does, and answers it as it
+// was left. Where f answers an error nothing is changed. f may not ask the
+// store.
+func (s *Store) ChangeController(ctx context.Context, id playlist.ControllerID, f func(*Controller) error) (k Controller, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx conn) error {
+		if k, err = controller(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := f(&k); err != nil {
+			return err
+		}
+		groups, err := json.Marshal(append([]string{}, k.Groups...))
+		if err != nil {
+			return err
+		}
+		return tx.exec(ctx, "UPDATE controller SET name = ?2, area = ?3, groups = ?4, state = ?5, changed = ?6 WHERE id = ?1",
+			string(id), clean(k.Name), string(k.Area), string(groups), string(k.State), s.now().UnixMicro())
+	})
+	return k, err
 }
 
 // revokedUser is before a broker user in the key of the setting that says since
@@ -142,27 +159,6 @@ func (s *Store) Revoked(ctx context.Context) (map[string]time.Time, error) {
 		return err
 	})
 	return all, err
-}
-
-// Move gives a controller another name, area and groups.
-func (s *Store) Move(ctx context.Context, id playlist.ControllerID, name string, area playlist.Area, groups []string) error {
-	list, err := json.Marshal(append([]string{}, groups...))
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, id, "name = ?2, area = ?3, groups = ?4", clean(name), string(area), string(list))
-}
-
-func (s *Store) change(ctx context.Context, id playlist.ControllerID, set string, args ...any) error {
-	args = append([]any{string(id)}, args...)
-	args = append(args, s.now().UnixMicro())
-	return s.write(ctx, func(ctx context.Context, tx conn) error {
-		n, err := tx.change(ctx, fmt.Sprintf("UPDATE controller SET %s, changed = ?%d WHERE id = ?1", set, len(args)), args...)
-		if err == nil && n == 0 {
-			err = fmt.Errorf("%w: controller %s", ErrNotFound, id)
-		}
-		return err
-	})
 }
 
 // Report is what a controller says of itself when it syncs.
@@ -312,11 +308,15 @@ func (s *Store) Fleet(ctx context.Context, q FleetQuery) ([]Controller, error) {
 
 // Controller finds one controller.
 func (s *Store) Controller(ctx context.Context, id playlist.ControllerID) (Controller, error) {
-	c, err := scanController(s.read().row(ctx, controllerColumns+" WHERE id = ?1", string(id)).Scan)
+	return controller(ctx, s.read(), id)
+}
+
+func controller(ctx context.Context, from conn, id playlist.ControllerID) (Controller, error) {
+	c, err := scanController(from.row(ctx, controllerColumns+" WHERE id = ?1", string(id)).Scan)
 	if err != nil {
 		return c, found(err, "controller", id)
 	}
-	c.Outputs, err = loadOutputs(ctx, s.read(), " WHERE controller = ?1 ORDER BY id", string(id))
+	c.Outputs, err = loadOutputs(ctx, from, " WHERE controller = ?1 ORDER BY id", string(id))
 	return c, err
 }
 

@@ -32,11 +32,23 @@ func TestTheFleetIsFoundByAreaGroupAndState(t *testing.T) {
 		if err := s.AddController(t.Context(), store.Controller{ID: "a", State: store.Active}); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("one that is active was replaced: %v", err)
 		}
-		if err := s.SetState(t.Context(), "b", store.Retired); err != nil {
-			t.Fatal(err)
+		retire := func(k *store.Controller) error {
+			k.State = store.Retired
+			return nil
 		}
-		if err := s.SetState(t.Context(), "nobody", store.Retired); !errors.Is(err, store.ErrNotFound) {
+		if k, err := s.ChangeController(t.Context(), "b", retire); err != nil || k.State != store.Retired || k.Name != "乙" {
+			t.Fatal(k, err)
+		}
+		if _, err := s.ChangeController(t.Context(), "nobody", retire); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a stranger's state: %v", err)
+		}
+		refused := errors.New("no")
+		_, err := s.ChangeController(t.Context(), "a", func(k *store.Controller) error {
+			k.Name = "x"
+			return refused
+		})
+		if k, _ := s.Controller(t.Context(), "a"); !errors.Is(err, refused) || k.Name != "甲" {
+			t.Errorf("refused: %v, and now %+v", err, k)
 		}
 		for _, q := range []struct {
 			q    store.FleetQuery
@@ -62,7 +74,7 @@ func TestTheFleetIsFoundByAreaGroupAndState(t *testing.T) {
 				t.Errorf("%+v: %s, want %s", q.q, got, q.want)
 			}
 		}
-		err := s.Seen(t.Context(), "a", store.Report{
+		err = s.Seen(t.Context(), "a", store.Report{
 			Version: "1.0\x00", Have: map[string]int64{"manifest area:341523000000": 3}, Health: json.RawMessage(`{"store":"ok"}`), Unsent: 7, Clock: "trusted", Fault: true,
 			Outputs: []store.Output{{Name: "村口", Area: "341523100201", Residents: 5}, {Name: "村东", Area: "341523100201", Residents: 6}},
 		})
@@ -409,12 +421,12 @@ func TestTwoProcessesChangeAlertsBesideEachOther(t *testing.T) {
 // paused or cut off, must not keep the others from an alert.
 func TestAProcessThatHangsIsOvertaken(t *testing.T) {
 	o := options(t, "postgres")
-	o.URL += "&idle_in_transaction_session_timeout=200ms"
-	hung := open(t, o)
-	o.Dir = t.TempDir()
 	well := open(t, o)
+	o.Dir = t.TempDir()
+	o.URL += "&idle_in_transaction_session_timeout=1s"
+	hung := open(t, o)
 	msg := store.Alert{Alert: playlist.Alert{ID: "a", Kind: playlist.AlertRequest, Sent: morning}, Received: morning, State: playlist.AlertWaiting, Ends: morning.Add(time.Hour)}
-	if _, _, err := hung.AddAlert(t.Context(), msg, nil); err != nil {
+	if _, _, err := well.AddAlert(t.Context(), msg, nil); err != nil {
 		t.Fatal(err)
 	}
 	within, wake := make(chan struct{}), make(chan struct{})

@@ -626,30 +626,33 @@ type Due struct {
 }
 
 // Account notes which of the airings that fell due up to an instant no receipt
-// speaks of. Those are unknown, until a receipt comes.
+// speaks of. Those are unknown, until a receipt comes. It does so in bites, so
+// that nobody who writes waits long; what a crash cuts off is done again.
 func (s *Store) Account(ctx context.Context, due []Due, upTo time.Time) error {
-	return s.write(ctx, func(ctx context.Context, tx conn) error {
-		for _, d := range due {
-			for outputs := range slices.Chunk(d.Outputs, 500) {
-				var list strings.Builder
-				for i, o := range outputs {
-					if i > 0 {
-						list.WriteString(", ")
-					}
-					fmt.Fprintf(&list, "%d", o)
-				}
-				err := tx.exec(ctx, `INSERT INTO silence (output, slot, due, day, items)
-					SELECT o.id, CAST(?1 AS TEXT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS BIGINT) FROM output o WHERE o.id IN (`+list.String()+`)
-					AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.strand IN (SELECT id FROM strand WHERE slot = ?1 AND airing = '')
-					AND r.due = ?2 AND r.output = o.id) ON CONFLICT (slot, due, output) DO NOTHING`,
-					clean(d.Slot), d.Due.UnixMicro(), s.Day(d.Due), int64(d.Items))
-				if err != nil {
-					return err
-				}
+	for _, d := range due {
+		for outputs := range slices.Chunk(d.Outputs, 500) {
+			err := s.write(ctx, func(ctx context.Context, tx conn) error { return s.accountFor(ctx, tx, d, outputs) })
+			if err != nil {
+				return err
 			}
 		}
-		return setSetting(ctx, tx, "accounted", upTo.UTC().Format(time.RFC3339Nano))
-	})
+	}
+	return s.SetSetting(ctx, "accounted", upTo.UTC().Format(time.RFC3339Nano))
+}
+
+func (s *Store) accountFor(ctx context.Context, tx conn, d Due, outputs []int64) error {
+	var list strings.Builder
+	for i, o := range outputs {
+		if i > 0 {
+			list.WriteString(", ")
+		}
+		fmt.Fprintf(&list, "%d", o)
+	}
+	return tx.exec(ctx, `INSERT INTO silence (output, slot, due, day, items)
+		SELECT o.id, CAST(?1 AS TEXT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS BIGINT) FROM output o WHERE o.id IN (`+list.String()+`)
+		AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.strand IN (SELECT id FROM strand WHERE slot = ?1 AND airing = '')
+		AND r.due = ?2 AND r.output = o.id) ON CONFLICT (slot, due, output) DO NOTHING`,
+		clean(d.Slot), d.Due.UnixMicro(), s.Day(d.Due), int64(d.Items))
 }
 
 // Accounted is the instant up to which [Store.Account] has gone; zero where it

@@ -236,7 +236,7 @@ func (s *Store) commit(batch []*job) {
 				s.names.reset() // some may be of rows that are gone
 			}
 			if _, err := tx.ExecContext(ctx, end); err != nil {
-				return errors.Join(j.err, err)
+				return err // that of its own is no answer to the others
 			}
 		}
 		return nil
