@@ -90,6 +90,17 @@ func (s *Store) rows(ctx context.Context, tail string, args ...any) ([]playlist.
 // eachRow hands out rows, and when their frames were last noted, until f
 // answers false.
 func eachRow(ctx context.Context, q querier, tail string, args []any, f func(playlist.Row, time.Time) bool) error {
+	return eachRaw(ctx, q, tail, args, func(r playlist.Row, noted, began time.Time) bool {
+		if !began.IsZero() {
+			repair(&r, began)
+		}
+		return f(r, noted)
+	})
+}
+
+// eachRaw is eachRow with the instants as they were written, and when the row's
+// boot began where they are to be put right by it.
+func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r playlist.Row, noted, began time.Time) bool) error {
 	rows, err := q.QueryContext(ctx, `SELECT a.airing, a.output, a.item, a.part, a.slot, a.playlist,
 		coalesce(b.clip, ''), coalesce(b.title, ''), coalesce(b.series, ''), coalesce(b.issue, 0), a.rank,
 		a.due, a.cued, a.started, a.ended, a.from_frame, a.frames, a.of_frames, a.at_frame, a.level_db,
@@ -113,10 +124,7 @@ func eachRow(ctx context.Context, q querier, tail string, args []any, f func(pla
 			return err
 		}
 		r.Due, r.Cued, r.Started, r.Ended = instant(due), instant(cued), instant(started), instant(ended)
-		if began.Valid {
-			repair(&r, instant(began))
-		}
-		if !f(r, instant(noted)) {
+		if !f(r, instant(noted), instant(began)) {
 			return nil
 		}
 	}

@@ -64,6 +64,11 @@ func correct(ctx context.Context, tx *sql.Tx, boot string, now time.Time) error 
 	return nil
 }
 
+// longRow is longer than any row lasts. Where a clock was put right by more
+// while a row was open, its later instants are told from the earlier ones: they
+// are right already.
+const longRow = 2 * time.Hour
+
 // repair puts a row's instants right, whose boot is known to have begun then.
 // Its MonoMS was taken when it was cued or, where nothing was, when it ended.
 func repair(r *playlist.Row, began time.Time) {
@@ -74,9 +79,10 @@ func repair(r *playlist.Row, began time.Time) {
 	if told.IsZero() {
 		told = r.Due
 	}
-	off := began.Add(time.Duration(r.MonoMS) * time.Millisecond).Sub(told)
+	right := began.Add(time.Duration(r.MonoMS) * time.Millisecond)
+	off := right.Sub(told)
 	for _, t := range []*time.Time{&r.Due, &r.Cued, &r.Started, &r.Ended} {
-		if !t.IsZero() {
+		if !t.IsZero() && (off.Abs() < longRow || t.Sub(told).Abs() <= t.Sub(right).Abs()) {
 			*t = t.Add(off)
 		}
 	}

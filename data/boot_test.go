@@ -26,6 +26,15 @@ func TestRowsOfAnUntrustedClockAreReadRightOnceItIsKnown(t *testing.T) {
 	if err := s.End(ctx, row.Key(), end); err != nil {
 		t.Fatal(err)
 	}
+	// The clock was put right while these were open: one ended by the right
+	// time, of the other the power cut left the end to the next start.
+	across, cut := row, row
+	across.Airing, cut.Airing = "alert-3", "alert-4"
+	for _, r := range []playlist.Row{across, cut} {
+		if err := s.Claim(ctx, playlist.Claim{Row: r}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	other := row
 	other.Airing, other.Boot = "alert-2", "b2"
 	if err := s.Claim(ctx, playlist.Claim{Row: other}); err != nil {
@@ -38,20 +47,32 @@ func TestRowsOfAnUntrustedClockAreReadRightOnceItIsKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	right := booted.Add(10 * time.Minute)
+	if err := s.End(ctx, across.Key(), playlist.End{Started: lost.Add(time.Second), Ended: right.Add(3 * time.Second), Frames: 1000, Outcome: playlist.Complete}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Checkpoint(ctx, cut.Key(), lost.Add(time.Second), 0, 480); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CloseOpen(ctx, right.Add(time.Hour), playlist.ReasonPowerLost); err != nil {
+		t.Fatal(err)
+	}
 	want := map[playlist.AiringID]struct {
-		clock   playlist.ClockState
-		started time.Time
+		clock          playlist.ClockState
+		started, ended time.Time
 	}{
-		"alert-1": {playlist.ClockRepaired, booted.Add(10*time.Minute + time.Second)},
-		"alert-2": {playlist.ClockUntrusted, time.Time{}},
+		"alert-1": {playlist.ClockRepaired, right.Add(time.Second), right.Add(3 * time.Second)},
+		"alert-2": {playlist.ClockUntrusted, time.Time{}, lost},
+		"alert-3": {playlist.ClockRepaired, right.Add(time.Second), right.Add(3 * time.Second)},
+		"alert-4": {playlist.ClockRepaired, right.Add(time.Second), right.Add(time.Second + 10*time.Millisecond)},
 	}
 	for r, err := range s.AsRun(ctx, data.Query{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		w := want[r.Airing]
-		if r.Clock != w.clock || !r.Started.Equal(w.started) {
-			t.Errorf("%s: started %v by a clock %s, want %v, %s", r.Airing, r.Started, r.Clock, w.started, w.clock)
+		if r.Clock != w.clock || !r.Started.Equal(w.started) || !r.Ended.Equal(w.ended) {
+			t.Errorf("%s: %v to %v by a clock %s, want %+v", r.Airing, r.Started, r.Ended, r.Clock, w)
 		}
 	}
 }

@@ -236,7 +236,7 @@ func (s *Store) CloseOpen(ctx context.Context, now time.Time, reason playlist.Re
 		var left []open
 		// The latest first: so the items of one airing hand their clips back
 		// in the order in which a cursor can take them.
-		err := eachRow(ctx, tx, "WHERE a.outcome = '' ORDER BY a.id DESC", nil, func(r playlist.Row, noted time.Time) bool {
+		err := eachRaw(ctx, tx, "WHERE a.outcome = '' ORDER BY a.id DESC", nil, func(r playlist.Row, noted, _ time.Time) bool {
 			left = append(left, open{r, noted})
 			return true
 		})
