@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,19 @@ func (s *Store) Events(ctx context.Context, afterID int64, limit int) ([]Event, 
 	if afterID <= 0 {
 		slices.Reverse(all)
 	}
+	return all, err
+}
+
+// EventsNamed are the last limit events with one of the messages, the oldest
+// first.
+func (s *Store) EventsNamed(ctx context.Context, limit int, messages ...string) ([]Event, error) {
+	args := make([]any, 0, len(messages)+1)
+	for _, m := range messages {
+		args = append(args, m)
+	}
+	in := strings.TrimSuffix(strings.Repeat("?, ", len(messages)), ", ")
+	all, err := s.readEvents(ctx, "WHERE message IN ("+in+") ORDER BY id DESC LIMIT ?", append(args, limit)...)
+	slices.Reverse(all)
 	return all, err
 }
 

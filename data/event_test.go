@@ -56,6 +56,25 @@ func TestTheDeviceLog(t *testing.T) {
 	}
 }
 
+func TestEventsAreFoundByName(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	log := slog.New(s.LogHandler(nil))
+	log.Info("opened", "n", 1)
+	for range 200 {
+		log.Info("clip on air")
+	}
+	log.Error("lost", "n", 2)
+	log.Info("opened", "n", 3)
+	for {
+		all, err := s.EventsNamed(ctx, 2, "opened", "lost")
+		must(t, err)
+		if len(all) == 2 && all[0].Message == "lost" && all[1].Attrs["n"] == 3.0 {
+			return
+		}
+		time.Sleep(time.Millisecond) // written by and by
+	}
+}
+
 func TestAWarningIsOnTheDiskAtOnceWithWhatCameBefore(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	log := slog.New(s.LogHandler(nil))

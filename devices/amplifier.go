@@ -102,6 +102,9 @@ func (a *Amplifier) switchOn(ctx context.Context) (time.Time, error) {
 		return warm, nil
 	case <-ctx.Done():
 		return time.Time{}, ctx.Err()
+	case <-time.After(relayTimeout): // it hangs, and heeds no context
+		a.log.Warn("relay hangs, the sound does not wait", "timeout", relayTimeout)
+		return time.Time{}, nil
 	}
 }
 

@@ -161,6 +161,20 @@ func TestARelayThatHangsHoldsUpNobodyForLong(t *testing.T) {
 	})
 }
 
+func TestASoundDoesNotWaitForARelayThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relay := make(stuck)
+		defer close(relay)
+		a := devices.NewAmplifier(relay, 2*sec, 5*sec, nil)
+		begun := time.Now()
+		if err := a.On(t.Context(), begun); err != nil || time.Since(begun) > 5*sec {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+		a.Off()
+		_ = a.Close()
+	})
+}
+
 func TestClosingSwitchesTheAmplifierOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{start: time.Now()}

@@ -33,7 +33,7 @@ func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func
 	live, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	for _, o := range a.p.Programme().Outputs {
-		e := &ear{blocks: make(chan []int16, liveAhead), quiet: liveDelay}
+		e := newEar()
 		ears = append(ears, e)
 		s := &sounding{record: make(chan playlist.AlertRecord, 1)}
 		s.record <- r
@@ -45,6 +45,7 @@ func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func
 	frames, err := relay(ctx, in, ears, tell)
 	for _, e := range ears {
 		close(e.blocks)
+		close(e.shut)
 	}
 	work.Wait()
 	return frames, err
@@ -90,21 +91,73 @@ func (n *siren) live(ctx context.Context, e *ear) {
 	power := n.a.p.power(ctx, n.a.p.Wall())
 	defer power.release()
 	defer func() { n.turn.End() }()
-	level := min(0, n.rules.LevelDB+n.ch.Level())
-	sound := NewSound(e, level, nil)
-	row := n.row(1, 1, playlist.UsedMic)
-	row.LevelDB = level
-	part := n.claim(row, n.turn.Play(Cue{Sound: sound}))
-	n.hear(ctx, part)
-	e.drain()
-	sound.Close()
+	for part := 1; ; part++ {
+		n.opened(ctx, e)
+		level := min(0, n.rules.LevelDB+n.ch.Level()) // known once the device is open
+		row := n.row(1, part, playlist.UsedMic)
+		row.LevelDB = level
+		sound := NewSound(e, level, nil)
+		said := n.claim(row, n.turn.Play(Cue{Sound: sound}))
+		n.hear(ctx, said)
+		close(e.gone)
+		sound.Close()
+		if said.take.Heard().Cut != CutDevice || ctx.Err() != nil || e.closed() {
+			return
+		}
+		e = e.anew()
+	}
+}
+
+// opened waits for the output's device as long as somebody speaks.
+func (n *siren) opened(ctx context.Context, e *ear) {
+	for !n.ch.Up() {
+		if n.turn.Ended() { // a reload has put another channel in place
+			n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, playlist.RankMicrophone)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.shut:
+			return
+		case <-time.After(sirenLook):
+		}
+	}
+	e.late()
 }
 
 // ear is one output's share of what is said, as a beep.Streamer.
 type ear struct {
 	blocks chan []int16
-	quiet  int // frames of silence still to come
+	shut   chan struct{} // closed once nobody speaks any more
+	gone   chan struct{} // closed once nobody listens by this ear
+	quiet  int           // frames of silence still to come
 	cur    []int16
+}
+
+func newEar() *ear {
+	return &ear{blocks: make(chan []int16, liveAhead), shut: make(chan struct{}), gone: make(chan struct{}), quiet: liveDelay}
+}
+
+// anew is an ear on the rest of what is said.
+func (e *ear) anew() *ear {
+	return &ear{blocks: e.blocks, shut: e.shut, gone: make(chan struct{}), quiet: liveDelay}
+}
+
+func (e *ear) closed() bool {
+	select {
+	case <-e.shut:
+		return true
+	default:
+		return false
+	}
+}
+
+// late lets go by what was said before the device was there, but for a second:
+// who listens is to hear the speaker, not what he said before.
+func (e *ear) late() {
+	for len(e.blocks) > playlist.Rate/liveBlock {
+		<-e.blocks
+	}
 }
 
 func (e *ear) Stream(samples [][2]float64) (int, bool) {
@@ -115,11 +168,15 @@ func (e *ear) Stream(samples [][2]float64) (int, bool) {
 		return n, true
 	}
 	for len(e.cur) == 0 {
-		b, ok := <-e.blocks
-		if !ok {
+		select {
+		case b, ok := <-e.blocks:
+			if !ok {
+				return 0, false
+			}
+			e.cur = b
+		case <-e.gone:
 			return 0, false
 		}
-		e.cur = b
 	}
 	n := min(len(e.cur), len(samples))
 	for i, v := range e.cur[:n] {

@@ -405,7 +405,7 @@ func (d *daemon) byHand(ctx context.Context, o handOrder, tell func(handReport))
 
 // trouble is what was last recorded of an output's device.
 func (d *daemon) trouble(ctx context.Context, output string) string {
-	events, err := d.site.store.Events(ctx, 0, eventsBack)
+	events, err := deviceEvents(ctx, d.site.store)
 	if err != nil {
 		return ""
 	}

@@ -82,7 +82,7 @@ type nextAiring struct {
 
 const (
 	nextShown  = 5
-	eventsBack = 5000 // that are searched for what became of each device
+	eventsBack = 5000 // that are searched
 	clockNone  = "unknown"
 )
 
@@ -146,7 +146,7 @@ func (a *app) statusOf(ctx context.Context, s *site, now time.Time) (st status, 
 		if open, err = s.store.OpenRows(ctx); err != nil {
 			return st, err
 		}
-		if events, err = s.store.Events(ctx, 0, eventsBack); err != nil {
+		if events, err = deviceEvents(ctx, s.store); err != nil {
 			return st, err
 		}
 	}
@@ -157,6 +157,12 @@ func (a *app) statusOf(ctx context.Context, s *site, now time.Time) (st status, 
 		st.Outputs = append(st.Outputs, outputNow(o, st, open, events))
 	}
 	return st, nil
+}
+
+// deviceEvents are what was recorded of devices that came and went. They are
+// asked for by name: between two of them may lie thousands of others.
+func deviceEvents(ctx context.Context, s *data.Store) ([]data.Event, error) {
+	return s.EventsNamed(ctx, eventsBack, "output opened", "output lost", "output does not open")
 }
 
 // outputNow is how an output is, going by what was last recorded of it.
