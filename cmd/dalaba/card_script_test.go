@@ -422,8 +422,8 @@ func find(tape []int16, at int, piece []int16) int {
 
 // relay FILE DATA_DIR WARM_UP HOLD holds the lines "on NANOSECONDS" and "off
 // NANOSECONDS" that a relay wrote against the as-run log: on once, by warm_up
-// before the first sound, give or take a second, and off once, hold after the
-// last. An off before them is no matter.
+// before the first sound, or up to 3 s later on a busy machine, and off once,
+// hold after the last. An off before them is no matter.
 func holdRelay(ts *testscript.TestScript, _ bool, args []string) {
 	warm, err := time.ParseDuration(args[2])
 	ts.Check(err)
@@ -460,7 +460,7 @@ func holdRelay(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Logf("on %v before the sound, off %v after it", first.Sub(at[0]), at[1].Sub(last))
-	if d := first.Sub(at[0]); d < warm-time.Second {
+	if d := first.Sub(at[0]); d < warm-3*time.Second {
 		ts.Fatalf("on %v before the sound, want %v", d, warm)
 	}
 	if d := at[1].Sub(last); d < hold-time.Second/10 {
