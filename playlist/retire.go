@@ -1,0 +1,16 @@
+package playlist
+
+// MayRetire reports whether an update or a cancel may end an alert that it
+// names. A drill or a test, what is not for the public and what has nothing to
+// say end no emergency; what is none, any of them may end: a drill's cancel its
+// drill, whatever either calls the drill.
+func (a Alert) MayRetire(old Alert) bool {
+	if old.Class != AlertEmergency {
+		return true
+	}
+	switch a.Class {
+	case AlertTest, AlertDrillSystem, AlertDrillSimulated, AlertDrillActual, AlertNotPublic:
+		return false
+	}
+	return !a.Silent
+}
