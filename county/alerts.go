@@ -68,8 +68,9 @@ type Incoming struct {
 
 // Take decides on a message, keeps it, and where it is to sound sends the order
 // out ahead of its sound. When it returns the message is on the disk and has
-// been said.
+// been said, though whoever handed it in has gone meanwhile.
 func (c *County) Take(ctx context.Context, in Incoming) (Verdict, error) {
+	ctx = context.WithoutCancel(ctx)
 	v, targets, a, err := c.triage(ctx, in)
 	if err != nil {
 		return v, err
@@ -105,7 +106,7 @@ func (c *County) Take(ctx context.Context, in Incoming) (Verdict, error) {
 		}
 	}
 	if !a.State.Over() {
-		c.work.Go(func() { c.sound(context.WithoutCancel(ctx), a) })
+		c.work.Go(func() { c.sound(ctx, a) })
 	}
 	return v, nil
 }
@@ -482,6 +483,7 @@ func (c *County) TakeByHand(ctx context.Context, h ByHand, dry bool) (Verdict, e
 
 // CancelByHand ends an alert.
 func (c *County) CancelByHand(ctx context.Context, id playlist.AlertID) (Verdict, error) {
+	ctx = context.WithoutCancel(ctx)
 	a, err := c.Store.Alert(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return Verdict{}, fault{store.ErrNotFound, say.M("county.no_alert", string(id))}

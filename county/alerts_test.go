@@ -201,6 +201,57 @@ func (w *world) send(t *testing.T, p alert.Package) alert.Message {
 	return m
 }
 
+// leaver is a store of whose users one goes as soon as his alert is kept.
+type leaver struct {
+	county.Store
+	leave func()
+}
+
+func (l *leaver) AddAlert(ctx context.Context, a store.Alert, targets []store.Target) (kept store.Alert, ended []store.Alert, err error) {
+	kept, ended, err = l.Store.AddAlert(ctx, a, targets)
+	l.leave()
+	return kept, ended, err
+}
+
+func TestWhatASenderBeganIsDoneThoughHeHangsUp(t *testing.T) {
+	l := &leaver{}
+	w := newWorld(t, t.TempDir(), func(c *county.County) {
+		unsigned(c)
+		l.Store = c.Store
+		c.Store = l
+	})
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	said := func() string {
+		return must[store.Envelope](t)(w.Store.Envelope(t.Context(), string(link.KindAlerts), playlist.AreaScope(townArea), 0)).Note
+	}
+	take := func(ctx context.Context, id string) playlist.AlertID {
+		t.Helper()
+		p, alertID := ebm(t, id, nil)
+		must[alert.Package](t)(w.TakeEBD(ctx, p.Tar, "peer"))
+		if !slices.Contains(strings.Fields(said()), string(alertID)) {
+			t.Errorf("%s was not said", alertID)
+		}
+		eventually(t, "it arrives with its sound", func() bool { clip, _ := b.holds(alertID); return clip })
+		return alertID
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	l.leave = leave
+	id := take(ctx, "a1") // once it was kept
+	take(ctx, "b1")       // before
+
+	ctx, l.leave = context.WithCancel(t.Context())
+	if v := must[county.Verdict](t)(w.CancelByHand(ctx, id)); v.State != playlist.AlertLogged {
+		t.Errorf("%+v", v)
+	}
+	if slices.Contains(strings.Fields(said()), string(id)) {
+		t.Error("what was cancelled is still said")
+	}
+	if v := must[county.Verdict](t)(w.TakeCAP(ctx, []byte(capXML("c1", string(townArea))), county.FromCAP)); v.State != playlist.AlertWaiting {
+		t.Errorf("%+v", v)
+	}
+}
+
 func unsigned(c *county.County) {
 	c.Alerts.Unsigned = []string{county.FromEBD, county.FromCAP, county.FromFeed}
 	c.EBD.EBRID = "634152300000000002"

@@ -58,8 +58,10 @@ func (c *County) head(ctx context.Context, to, related string) (alert.EBD, alert
 	return h, alert.Sign{By: c.EBD.Signer, Counter: counter}, err
 }
 
-// TakeEBD takes a package in and answers it.
+// TakeEBD takes a package in and answers it. It ends what it began though
+// whoever sent the package has hung up: he may never send it again.
 func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Package, error) {
+	ctx = context.WithoutCancel(ctx)
 	opts := c.Alerts.Trust
 	opts.Now = c.now()
 	m, err := alert.Parse(raw, opts)
@@ -84,7 +86,7 @@ func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Pa
 	switch m.Kind {
 	case alert.KindEBM:
 	case alert.KindStateRequest:
-		c.work.Go(func() { c.report(context.WithoutCancel(ctx), m.StateOf, m.EBD.FromURL, m.EBD.From, m.EBD.ID) })
+		c.work.Go(func() { c.report(ctx, m.StateOf, m.EBD.FromURL, m.EBD.From, m.EBD.ID) })
 		return answer(alert.Result{Code: alert.ResultReceived, Desc: "已接收"})
 	default:
 		return answer(alert.Result{Code: alert.ResultReceived, Desc: "已接收"})
