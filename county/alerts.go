@@ -115,6 +115,7 @@ func (c *County) Take(ctx context.Context, in Incoming) (Verdict, error) {
 func (c *County) triage(ctx context.Context, in Incoming) (v Verdict, targets []store.Target, a store.Alert, err error) {
 	now := c.now()
 	a = store.Alert{Alert: in.Alert, Received: now, Source: in.Source, Raw: in.Raw, Detail: in.Detail, State: playlist.AlertWaiting}
+	a.Silent = a.Silent || in.Silent
 	a.Ends = a.NotAfter
 	if a.Ends.IsZero() {
 		a.Ends = now.Add(c.Alerts.life())
@@ -137,7 +138,7 @@ func (c *County) triage(ctx context.Context, in Incoming) (v Verdict, targets []
 		refuse(playlist.AlertReasonUnsigned)
 	case a.Kind == playlist.AlertCancel:
 		a.State = playlist.AlertLogged
-	case !sounds || in.Silent:
+	case !sounds:
 		a.State, a.Why = playlist.AlertLogged, string(playlist.AlertReasonSilent)
 	case !now.Before(a.Ends):
 		refuse(playlist.AlertReasonExpired)

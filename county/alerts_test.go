@@ -336,6 +336,53 @@ func TestACancelThatComesBeforeItsAlert(t *testing.T) {
 	}
 }
 
+func TestWhatAnUpdateOrACancelEnds(t *testing.T) {
+	w := newWorld(t, t.TempDir(), unsigned)
+	w.Ingest = nil
+	for i, c := range []struct {
+		name   string
+		change func(*playlist.Alert)
+		want   playlist.AlertState
+	}{
+		{"an update that moves it elsewhere", func(a *playlist.Alert) { a.Areas = []playlist.Area{"341524100000"} }, playlist.AlertCancelled},
+		{"an update that ends it", func(a *playlist.Alert) {
+			a.NotAfter = a.Sent.Add(-time.Minute)
+			a.NotBefore = a.NotAfter.Add(-time.Minute)
+		}, playlist.AlertCancelled},
+		{"a cancel", func(a *playlist.Alert) { a.Kind = playlist.AlertCancel }, playlist.AlertCancelled},
+		{"an update that is a test", func(a *playlist.Alert) { a.Class = playlist.AlertTest }, playlist.AlertWaiting},
+		{"a cancel that is a test", func(a *playlist.Alert) { a.Kind, a.Class = playlist.AlertCancel, playlist.AlertTest }, playlist.AlertWaiting},
+		{"a drill of the system", func(a *playlist.Alert) { a.Class = playlist.AlertDrillSystem }, playlist.AlertWaiting},
+		{"a drill's cancel", func(a *playlist.Alert) { a.Kind, a.Class = playlist.AlertCancel, playlist.AlertDrillActual }, playlist.AlertWaiting},
+	} {
+		p, id := ebm(t, fmt.Sprint("a", i), nil)
+		w.send(t, p)
+		p, _ = ebm(t, fmt.Sprint("b", i), func(a *playlist.Alert) {
+			a.Kind, a.Refs = playlist.AlertUpdate, []playlist.AlertID{id}
+			c.change(a)
+		})
+		w.send(t, p)
+		if s := w.state(t, id); s != c.want {
+			t.Errorf("%s leaves it %s, want %s", c.name, s, c.want)
+		}
+	}
+	_, raw := w.post(t, "/cap", "application/cap+xml", strings.NewReader(capXML("loud", string(townArea))))
+	var v county.Verdict
+	if err := json.Unmarshal(raw, &v); err != nil {
+		t.Fatal(err)
+	}
+	// There is nothing in it, so it never sounds.
+	text := strings.Replace(capXML("silent", string(townArea)), "<msgType>Alert</msgType><scope>Public</scope>",
+		"<msgType>Update</msgType><scope>Public</scope><references>"+string(v.ID)+"</references>", 1)
+	text = text[:strings.Index(text, "<info>")] + "</alert>"
+	if s, raw := w.post(t, "/cap", "application/cap+xml", strings.NewReader(text)); s != http.StatusOK {
+		t.Errorf("%d: %s", s, raw)
+	}
+	if s := w.state(t, v.ID); s != playlist.AlertWaiting {
+		t.Errorf("an empty update leaves it %s", s)
+	}
+}
+
 // upstream is whoever stands above the county in the emergency system.
 type upstream struct {
 	sync.Mutex

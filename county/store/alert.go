@@ -70,8 +70,8 @@ type Told struct {
 // AddAlert keeps a message that came in, with whom it is for where it is to
 // sound. One that is known is [ErrConflict]. The counter of its signature is
 // spent; a message whose counter was spent before is kept as refused. What it
-// refers to, where it is an update or a cancel, is retired whether or not it
-// has come; one that was retired before it came is kept as cancelled. It
+// refers to, where it is an update or a cancel that may, is retired whether or
+// not it has come; one that was retired before it came is kept as cancelled. It
 // answers the message as it is kept, and those in force that it ended.
 //
 // All of that is done or nothing: whoever dies over it leaves a message that
@@ -102,7 +102,7 @@ func (s *Store) judged(ctx context.Context, tx conn, a Alert) (Alert, error) {
 	if known > 0 {
 		return a, fmt.Errorf("%w: alert %s", ErrConflict, a.ID)
 	}
-	if sig := a.Signature; a.State != playlist.AlertRefused && a.Source != FromLink && sig.State == playlist.SignatureVerified && sig.Counter > 0 {
+	if sig := a.Signature; (a.State != playlist.AlertRefused || a.retires()) && a.Source != FromLink && sig.State == playlist.SignatureVerified && sig.Counter > 0 {
 		err := s.spendCounter(ctx, tx, sig.By, sig.Counter)
 		if errors.Is(err, ErrStale) {
 			a.State, a.Why, a.Detail.Scopes = playlist.AlertRefused, string(playlist.AlertReasonReplay), nil
@@ -113,12 +113,25 @@ func (s *Store) judged(ctx context.Context, tx conn, a Alert) (Alert, error) {
 	if a.State.Over() {
 		return a, nil
 	}
-	err = tx.row(ctx, "SELECT by FROM retired_alert WHERE id IN (?1, ?2)", clean(string(a.ID)), clean(string(a.ID.Timeless()))).Scan(&a.Detail.By)
-	if errors.Is(err, sql.ErrNoRows) {
-		return a, nil
+	named, err := alertsOf(ctx, tx, "WHERE id IN (SELECT by FROM retired_alert WHERE id IN (?1, ?2)) ORDER BY received, id",
+		clean(string(a.ID)), clean(string(a.ID.Timeless())))
+	if i := slices.IndexFunc(named, func(by Alert) bool { return by.MayRetire(a.Alert) }); i >= 0 {
+		a.State, a.Why, a.Detail.By = playlist.AlertCancelled, string(playlist.AlertReasonCancelled), named[i].ID
 	}
-	a.State, a.Why = playlist.AlertCancelled, string(playlist.AlertReasonCancelled)
 	return a, err
+}
+
+// retires reports whether a message ends what it names. An update does so too
+// where it is for other places, or over: then the earlier one is.
+func (a Alert) retires() bool {
+	elsewhere := a.Why == string(playlist.AlertReasonArea) || a.Why == string(playlist.AlertReasonExpired)
+	switch a.Kind {
+	case playlist.AlertCancel:
+		return a.State != playlist.AlertRefused
+	case playlist.AlertUpdate:
+		return a.State != playlist.AlertRefused || elsewhere
+	}
+	return false
 }
 
 func (s *Store) insertAlert(ctx context.Context, tx conn, a Alert) error {
@@ -138,27 +151,29 @@ func (s *Store) insertAlert(ctx context.Context, tx conn, a Alert) error {
 
 // retire ends what an update or a cancel names.
 func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, err error) {
+	if !a.retires() {
+		return nil, nil
+	}
 	why := playlist.AlertReasonCancelled
-	switch {
-	case a.State == playlist.AlertRefused:
-		return nil, nil
-	case a.Kind == playlist.AlertUpdate:
+	if a.Kind == playlist.AlertUpdate {
 		why = playlist.AlertReasonSuperseded
-	case a.Kind != playlist.AlertCancel:
-		return nil, nil
+	}
+	again := "NOTHING"
+	if a.MayRetire(playlist.Alert{Class: playlist.AlertEmergency}) {
+		again = "UPDATE SET by = excluded.by" // who named it before may not have been in earnest
 	}
 	inForce, err := alertsOf(ctx, tx, alertsInForce)
 	if err != nil {
 		return nil, err
 	}
 	for _, ref := range a.Refs {
-		err := tx.exec(ctx, "INSERT INTO retired_alert (id, by, at) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING",
+		err := tx.exec(ctx, "INSERT INTO retired_alert (id, by, at) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO "+again,
 			clean(string(ref)), clean(string(a.ID)), s.now().UnixMicro())
 		if err != nil {
 			return nil, err
 		}
 		for _, old := range inForce {
-			if old.ID == a.ID || !ref.Means(old.ID) {
+			if old.ID == a.ID || !ref.Means(old.ID) || !a.MayRetire(old.Alert) {
 				continue
 			}
 			old.State, old.Why, old.Detail.By = playlist.AlertCancelled, string(why), a.ID

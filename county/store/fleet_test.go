@@ -307,6 +307,51 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 			t.Errorf("a refused message ended %+v", ended)
 		}
 
+		// An update that moves an alert away, or says that it is over, ends it
+		// here, unless it is a replay.
+		counted := alert("counted", playlist.AlertRequest)
+		counted.Signature = playlist.AlertSignature{State: playlist.SignatureVerified, By: "mover", Counter: 7}
+		add(counted)
+		for i, why := range []playlist.AlertReason{playlist.AlertReasonArea, playlist.AlertReasonExpired} {
+			old, _ := add(alert(playlist.AlertID("old"+why), playlist.AlertRequest))
+			moved := alert(playlist.AlertID("moved"+why), playlist.AlertUpdate, old.ID)
+			moved.State, moved.Why, moved.Signature = playlist.AlertRefused, string(why), counted.Signature
+			if kept, ended := add(moved); len(ended) != 0 || kept.Why != string(playlist.AlertReasonReplay) {
+				t.Errorf("%s: a replay is refused for %s and ended %+v", why, kept.Why, ended)
+			}
+			moved.ID, moved.Signature.Counter = "anew"+moved.ID, uint32(8+i)
+			if kept, ended := add(moved); len(ended) != 1 || ended[0].ID != old.ID || kept.Why != string(why) {
+				t.Errorf("%s: refused for %s it ended %+v", why, kept.Why, ended)
+			}
+		}
+
+		// A test or a drill ends no emergency, nor one that has yet to come, and
+		// is in no real cancel's way.
+		add(alert("real", playlist.AlertRequest))
+		drill := alert("drill", playlist.AlertRequest)
+		drill.Class = playlist.AlertDrillActual
+		add(drill)
+		for _, class := range []playlist.AlertClass{playlist.AlertTest, playlist.AlertDrillActual} {
+			a := alert(playlist.AlertID(class), playlist.AlertCancel, "real", "drill", "real later", "real last", "drill later")
+			a.State, a.Class = playlist.AlertLogged, class
+			if _, ended := add(a); class == playlist.AlertTest && (len(ended) != 1 || ended[0].ID != "drill") || class != playlist.AlertTest && len(ended) != 0 {
+				t.Errorf("a cancel of class %s ended %+v", class, ended)
+			}
+		}
+		if kept, _ := add(alert("real later", playlist.AlertRequest)); kept.State != playlist.AlertWaiting {
+			t.Errorf("an emergency that tests had named is %s", kept.State)
+		}
+		drill.ID = "drill later"
+		if kept, _ := add(drill); kept.State != playlist.AlertCancelled || kept.Detail.By != playlist.AlertID(playlist.AlertTest) {
+			t.Errorf("a drill cancelled before it came is %s by %q", kept.State, kept.Detail.By)
+		}
+		cancel = alert("in earnest", playlist.AlertCancel, "real last")
+		cancel.State = playlist.AlertLogged
+		add(cancel)
+		if kept, _ := add(alert("real last", playlist.AlertRequest)); kept.State != playlist.AlertCancelled || kept.Detail.By != "in earnest" {
+			t.Errorf("an emergency cancelled before it came is %s by %q", kept.State, kept.Detail.By)
+		}
+
 		for range 2 {
 			if err := s.Delivered(t.Context(), "c1", []playlist.AlertID{"update", "unheard-of"}); err != nil {
 				t.Fatal(err)
