@@ -320,6 +320,31 @@ func TestUnsignedMessagesAreRefusedUnlessAllowed(t *testing.T) {
 	}
 }
 
+func TestAForgedMessageIsNotInTheRealOnesWay(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	p, id := ebm(t, "a1", nil)
+	m := must[alert.Message](t)(alert.Parse(p.Tar, alert.Options{}))
+	for _, c := range []struct {
+		sig       playlist.AlertSignature
+		state     playlist.AlertState
+		duplicate bool
+	}{
+		{playlist.AlertSignature{State: playlist.SignatureBad}, playlist.AlertRefused, false},
+		{playlist.AlertSignature{State: playlist.SignatureAbsent}, playlist.AlertRefused, true},
+		{playlist.AlertSignature{State: playlist.SignatureVerified, By: "province", Counter: 1}, playlist.AlertWaiting, false},
+		{playlist.AlertSignature{State: playlist.SignatureBad}, playlist.AlertWaiting, true},
+	} {
+		m.Alert.Signature = c.sig
+		v := must[county.Verdict](t)(w.Take(t.Context(), county.Incoming{Alert: m.Alert, Raw: p.Tar, Source: county.FromEBD}))
+		if v.State != c.state || v.Duplicate != c.duplicate {
+			t.Errorf("signature %s: %+v", c.sig.State, v)
+		}
+	}
+	eventually(t, "the real one arrives with its sound", func() bool { clip, _ := b.holds(id); return clip })
+}
+
 func TestACancelThatComesBeforeItsAlert(t *testing.T) {
 	w := newWorld(t, t.TempDir(), unsigned)
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))

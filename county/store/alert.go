@@ -68,8 +68,9 @@ type Told struct {
 }
 
 // AddAlert keeps a message that came in, with whom it is for where it is to
-// sound. One that is known is [ErrConflict]. The counter of its signature is
-// spent; a message whose counter was spent before is kept as refused. What it
+// sound. One that is known is [ErrConflict], unless it was refused and now is
+// not: then it takes the place of what was, which anybody may have sent in its
+// name. The counter of its signature is spent; a message whose counter was spent before is kept as refused. What it
 // refers to, where it is an update or a cancel that may, is retired whether or
 // not it has come; one that was retired before it came is kept as cancelled. It
 // answers the message as it is kept, and those in force that it ended.
@@ -79,6 +80,9 @@ type Told struct {
 func (s *Store) AddAlert(ctx context.Context, a Alert, targets []Target) (kept Alert, ended []Alert, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx conn) error {
 		if kept, err = s.judged(ctx, tx, a); err != nil {
+			return err
+		}
+		if err := tx.exec(ctx, "DELETE FROM alert WHERE id = ?1", clean(string(kept.ID))); err != nil { // one that was refused
 			return err
 		}
 		if err := s.insertAlert(ctx, tx, kept); err != nil {
@@ -94,17 +98,24 @@ func (s *Store) AddAlert(ctx context.Context, a Alert, targets []Target) (kept A
 
 // judged is a message as it is to be kept.
 func (s *Store) judged(ctx context.Context, tx conn, a Alert) (Alert, error) {
-	var known int
-	err := tx.row(ctx, "SELECT count(*) FROM alert WHERE id = ?1", clean(string(a.ID))).Scan(&known)
+	known, err := alertsOf(ctx, tx, "WHERE id = ?1", clean(string(a.ID)))
 	if err != nil {
 		return a, err
 	}
-	if known > 0 {
-		return a, fmt.Errorf("%w: alert %s", ErrConflict, a.ID)
+	conflict := fmt.Errorf("%w: alert %s", ErrConflict, a.ID)
+	spent := false // the counter, by this very message
+	if len(known) > 0 {
+		if known[0].State != playlist.AlertRefused || a.State == playlist.AlertRefused {
+			return a, conflict
+		}
+		spent = known[0].retires() && known[0].Signature == a.Signature
 	}
-	if sig := a.Signature; (a.State != playlist.AlertRefused || a.retires()) && a.Source != FromLink && sig.State == playlist.SignatureVerified && sig.Counter > 0 {
+	if sig := a.Signature; !spent && (a.State != playlist.AlertRefused || a.retires()) && a.Source != FromLink && sig.State == playlist.SignatureVerified && sig.Counter > 0 {
 		err := s.spendCounter(ctx, tx, sig.By, sig.Counter)
 		if errors.Is(err, ErrStale) {
+			if len(known) > 0 {
+				return a, conflict
+			}
 			a.State, a.Why, a.Detail.Scopes = playlist.AlertRefused, string(playlist.AlertReasonReplay), nil
 		} else if err != nil {
 			return a, err

@@ -386,6 +386,51 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 				t.Errorf("counter %d: %s %s", c.counter, kept.State, kept.Why)
 			}
 		}
+		// What was refused is in nobody's way, unless it was a replay.
+		addController(t, s, "c2", "341523100202")
+		for _, c := range []struct {
+			why     playlist.AlertReason
+			kind    playlist.AlertKind
+			counter uint32
+			now     playlist.AlertState
+			ok      bool
+		}{
+			{playlist.AlertReasonSignature, playlist.AlertRequest, 1, playlist.AlertWaiting, true},
+			{playlist.AlertReasonUnsigned, playlist.AlertCancel, 2, playlist.AlertLogged, true},
+			{playlist.AlertReasonSignature, playlist.AlertRequest, 1, playlist.AlertWaiting, false}, // overtaken meanwhile
+			{playlist.AlertReasonReplay, playlist.AlertRequest, 2, playlist.AlertWaiting, false},
+			{playlist.AlertReasonDrill, playlist.AlertRequest, 3, playlist.AlertRefused, false},
+			{playlist.AlertReasonArea, playlist.AlertUpdate, 4, playlist.AlertWaiting, true}, // which has spent it
+			{playlist.AlertReasonArea, playlist.AlertUpdate, 4, playlist.AlertWaiting, false},
+		} {
+			a := alert(playlist.AlertID(fmt.Sprint("forged", c.why, c.counter, c.ok)), c.kind)
+			a.Signature = playlist.AlertSignature{State: playlist.SignatureVerified, By: "forger's victim", Counter: c.counter}
+			first := a
+			first.State, first.Why, first.Source = playlist.AlertRefused, string(c.why), "cap"
+			if c.why == playlist.AlertReasonSignature {
+				first.Signature = playlist.AlertSignature{State: playlist.SignatureBad}
+			}
+			before, _ := add(first)
+			a.State = c.now
+			kept, _, err := s.AddAlert(t.Context(), a, []store.Target{{Controller: "c2"}})
+			if ok := err == nil && kept.State == c.now; ok != c.ok || !ok && !errors.Is(err, store.ErrConflict) {
+				t.Errorf("refused for %s, then %s: %s, %v", c.why, c.now, kept.State, err)
+			}
+			want := before
+			if c.ok {
+				want = kept
+			}
+			got, err := s.Alert(t.Context(), a.ID)
+			if err != nil || got.State != want.State || got.Why != want.Why || got.Source != want.Source {
+				t.Errorf("refused for %s, then %s: kept as %+v, %v", c.why, c.now, got, err)
+			}
+			if to, err := s.Targets(t.Context(), a.ID); err != nil || len(to) == 1 != (c.ok && c.now == playlist.AlertWaiting) {
+				t.Errorf("refused for %s, then %s: for %+v, %v", c.why, c.now, to, err)
+			}
+			if _, _, err := s.AddAlert(t.Context(), a, nil); !errors.Is(err, store.ErrConflict) {
+				t.Errorf("refused for %s, then %s, once more: %v", c.why, c.now, err)
+			}
+		}
 		for want := uint32(1); want < 4; want++ {
 			if n, err := s.NextCounter(t.Context(), "own"); err != nil || n != want {
 				t.Errorf("own counter %d, want %d, %v", n, want, err)
