@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"mime/multipart"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dalaba/alert"
@@ -528,6 +530,101 @@ func TestCAPComesByPostAndByFeed(t *testing.T) {
 	if all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10)); len(all) != 2 {
 		t.Errorf("%d alerts", len(all))
 	}
+}
+
+// web is what stands at the other end of a client, without sockets.
+type web func(http.ResponseWriter, *http.Request)
+
+func (f web) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	f(w, r)
+	return w.Result(), nil
+}
+
+func TestADeadLinkDoesNotHoldUpItsFeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		const elsewhere = "341524100000" // kept, and not to be sounded
+		var mu sync.Mutex
+		var entries []string
+		dead, unchanged := 0, 0
+		add := func(names ...string) {
+			mu.Lock()
+			defer mu.Unlock()
+			entries = append(entries, names...)
+		}
+		asked := func() (deadLink, byTag int) {
+			mu.Lock()
+			defer mu.Unlock()
+			return dead, unchanged
+		}
+		feed := func(rw http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			since := time.Since(start)
+			switch name := strings.Trim(r.URL.Path, "/"); {
+			case name == "feed":
+				tag := fmt.Sprint(len(entries))
+				if r.Header.Get("If-None-Match") == tag {
+					unchanged++
+					rw.WriteHeader(http.StatusNotModified)
+					return
+				}
+				rw.Header().Set("ETag", tag)
+				_, _ = io.WriteString(rw, `<feed xmlns="http://www.w3.org/2005/Atom"><id>f</id><title>t</title><updated>2026-11-25T00:00:00Z</updated>`)
+				for _, e := range entries {
+					_, _ = fmt.Fprintf(rw, `<entry><id>%s</id><title>t</title><updated>2026-11-25T00:00:00Z</updated><link type="application/cap+xml" href="/%s"/></entry>`, e, e)
+				}
+				_, _ = io.WriteString(rw, `</feed>`)
+			case name == "dead":
+				dead++
+				rw.WriteHeader(http.StatusNotFound)
+			case name == "late" && since < 3*time.Minute:
+				rw.WriteHeader(http.StatusNotFound)
+			case name == "busy" && since < 2*time.Hour:
+				rw.WriteHeader(http.StatusServiceUnavailable)
+			default:
+				_, _ = io.WriteString(rw, capXML(name, elsewhere))
+			}
+		}
+		st := must[*store.Store](t)(store.Open(t.Context(), store.Options{Dir: t.TempDir(), Zone: shanghai, Log: quiet()}))
+		var log strings.Builder
+		c := &county.County{
+			Name: "舒城县融媒体中心", Area: countyArea, Zone: shanghai, Store: st, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			EBD: county.EBD{Client: &http.Client{Transport: web(feed)}},
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var poll sync.WaitGroup
+		taken := func(after time.Duration, want int) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if all := must[[]store.Alert](t)(st.Alerts(t.Context(), 10)); len(all) != want {
+				t.Errorf("after %v %d messages of %d are taken", time.Since(start), len(all), want)
+			}
+		}
+		add("dead", "one", "late", "busy")
+		poll.Go(func() { county.Poll(c, ctx, county.Feed{URL: "http://feed/feed"}) })
+		taken(4*time.Minute+time.Second, 2)
+		add("two")
+		taken(time.Minute, 3)
+		taken(2*time.Hour, 4)
+		tries, before := asked()
+		taken(10*time.Minute, 4)
+		if after, byTag := asked(); tries != 10 || after != tries || byTag-before < 9 {
+			t.Errorf("the dead link was tried %d times, the feed asked by its tag %d times in ten minutes", after, byTag-before)
+		}
+		add("three")
+		taken(time.Minute, 5)
+		stop()
+		poll.Wait()
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(log.String(), "silent") || strings.Contains(log.String(), "did not answer") {
+			t.Errorf("the feed is blamed:\n%s", log.String())
+		}
+	})
 }
 
 func TestACountyThatDiesOverAnAlertTakesItUpAgain(t *testing.T) {

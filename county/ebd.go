@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
-	"sync"
 	"time"
 
 	"dalaba/alert"
@@ -399,6 +398,17 @@ type Feed struct {
 // maxFeed bounds a feed and each message that it names.
 const maxFeed = alert.MaxXML
 
+// feedState is what is known of a feed from one question to the next.
+type feedState struct {
+	tag, modified string
+	seen          map[string]bool // entries that were taken; the store knows them too
+	denied        map[string]int  // how often the link of an entry was answered with a no
+}
+
+// mostDenied is how often a link of a feed is tried that leads nowhere: a feed
+// may name a message shortly before it is there.
+const mostDenied = 10
+
 // poll asks a feed until ctx ends. Where it does not answer it is asked less
 // often, and after a while somebody is told.
 func (c *County) poll(ctx context.Context, f Feed) {
@@ -409,14 +419,13 @@ func (c *County) poll(ctx context.Context, f Feed) {
 		f.Silent = time.Hour
 	}
 	var (
-		tag, modified string
-		answered      = c.now()
-		wait          time.Duration
-		alarmed       bool
-		seen          sync.Map // entries taken; the store knows them too
+		state    = feedState{seen: map[string]bool{}, denied: map[string]int{}}
+		answered = c.now()
+		wait     time.Duration
+		alarmed  bool
 	)
 	for {
-		err := c.pollOnce(ctx, f, &tag, &modified, &seen)
+		err := c.pollOnce(ctx, f, &state)
 		now := c.now()
 		switch {
 		case ctx.Err() != nil:
@@ -442,16 +451,18 @@ func (c *County) poll(ctx context.Context, f Feed) {
 	}
 }
 
-func (c *County) pollOnce(ctx context.Context, f Feed, tag, modified *string, seen *sync.Map) error {
+// pollOnce asks a feed once and takes what it names. An entry that cannot be
+// taken is no fault of the feed: it is tried again at the next question.
+func (c *County) pollOnce(ctx context.Context, f Feed, state *feedState) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.URL, nil)
 	if err != nil {
 		return err
 	}
-	if *tag != "" {
-		r.Header.Set("If-None-Match", *tag)
+	if state.tag != "" {
+		r.Header.Set("If-None-Match", state.tag)
 	}
-	if *modified != "" {
-		r.Header.Set("If-Modified-Since", *modified)
+	if state.modified != "" {
+		r.Header.Set("If-Modified-Since", state.modified)
 	}
 	resp, err := c.client().Do(r)
 	if err != nil {
@@ -475,27 +486,27 @@ func (c *County) pollOnce(ctx context.Context, f Feed, tag, modified *string, se
 	if err != nil {
 		return err
 	}
-	if m.Kind == alert.KindAlert {
-		if _, err := c.take(ctx, m, FromFeed); err != nil {
-			return err
-		}
-	} else if m.Feed == nil {
-		return invalid("county.not_an_alert", string(m.Kind))
-	}
 	var failed error
-	if m.Feed != nil {
+	switch {
+	case m.Kind == alert.KindAlert:
+		_, failed = c.take(ctx, m, FromFeed)
+	case m.Feed == nil:
+		return invalid("county.not_an_alert", string(m.Kind))
+	default:
 		for _, e := range m.Feed.Entries {
-			failed = errors.Join(failed, c.entry(ctx, r, e, seen))
+			failed = errors.Join(failed, c.entry(ctx, r, e, state))
 		}
 	}
-	if failed == nil { // else the same again is wanted
-		*tag, *modified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	state.tag, state.modified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	if failed != nil {
+		c.Log.Warn("messages of a feed could not be taken; they are tried again", "url", f.URL, "err", failed)
+		state.tag, state.modified = "", "" // the same again is wanted
 	}
-	return failed
+	return nil
 }
 
 // entry takes the alerts of a feed's entry, fetching those that it only names.
-func (c *County) entry(ctx context.Context, feed *http.Request, e alert.Entry, seen *sync.Map) error {
+func (c *County) entry(ctx context.Context, feed *http.Request, e alert.Entry, state *feedState) error {
 	for _, m := range e.Alerts {
 		if _, err := c.take(ctx, m, FromFeed); err != nil {
 			return err
@@ -505,14 +516,14 @@ func (c *County) entry(ctx context.Context, feed *http.Request, e alert.Entry, s
 		return nil
 	}
 	key := e.ID + " " + e.Updated.String()
-	if _, known := seen.Load(key); known {
+	if state.seen[key] {
 		return nil
 	}
 	to, err := feed.URL.Parse(e.Links[0])
 	if err != nil || to.Host != feed.URL.Host {
 		// A feed does not send us about the network.
 		c.Log.Warn("feed names a message elsewhere", "url", feed.URL.String(), "link", e.Links[0])
-		seen.Store(key, true)
+		state.seen[key] = true
 		return nil
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
@@ -528,6 +539,13 @@ func (c *County) entry(ctx context.Context, feed *http.Request, e alert.Entry, s
 	switch {
 	case err != nil:
 		return err
+	case resp.StatusCode >= 400 && resp.StatusCode < 500:
+		if state.denied[key]++; state.denied[key] < mostDenied {
+			return fmt.Errorf("%s: %s", to, resp.Status)
+		}
+		c.Log.Warn("feed names a message that is not there", "url", to.String(), "status", resp.Status)
+		state.seen[key] = true
+		return nil
 	case resp.StatusCode != http.StatusOK:
 		return fmt.Errorf("%s: %s", to, resp.Status)
 	}
@@ -536,6 +554,6 @@ func (c *County) entry(ctx context.Context, feed *http.Request, e alert.Entry, s
 	} else if err != nil {
 		c.Log.Warn("message of a feed refused", "url", to.String(), "err", err)
 	}
-	seen.Store(key, true)
+	state.seen[key] = true
 	return nil
 }

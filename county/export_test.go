@@ -13,3 +13,6 @@ func SettleNow(ctx context.Context, c *County) error { return c.settle(ctx) }
 
 // PushAccountNow has the broker know who is revoked, as Run does each minute.
 func PushAccountNow(ctx context.Context, c *County) error { return c.pushAccount(ctx) }
+
+// Poll asks a feed until ctx ends, as Run does.
+var Poll = (*County).poll
