@@ -43,6 +43,17 @@ type AlertRules struct {
 
 func (r AlertRules) life() time.Duration { return cmp.Or(r.Life, playlist.DefaultAlertLife) }
 
+// doubt is why a message is not believed that came by source.
+func (r AlertRules) doubt(s playlist.AlertSignature, source string) playlist.AlertReason {
+	switch {
+	case s.State == playlist.SignatureBad:
+		return playlist.AlertReasonSignature
+	case s.State != playlist.SignatureVerified && !slices.Contains(r.Unsigned, source) && source != FromHand && source != FromLink:
+		return playlist.AlertReasonUnsigned
+	}
+	return playlist.AlertReasonNone
+}
+
 // audioWait is how long the sound of an alert may take to be fetched and made
 // fit to air before its text is spoken instead.
 const audioWait = 2 * time.Minute
@@ -129,13 +140,11 @@ func (c *County) triage(ctx context.Context, in Incoming) (v Verdict, targets []
 	if err != nil {
 		return v, nil, a, err
 	}
-	sig := a.Signature
+	doubt := c.Alerts.doubt(a.Signature, in.Source)
 	_, sounds := a.Rank()
 	switch {
-	case sig.State == playlist.SignatureBad:
-		refuse(playlist.AlertReasonSignature)
-	case sig.State != playlist.SignatureVerified && !slices.Contains(c.Alerts.Unsigned, in.Source) && in.Source != FromHand && in.Source != FromLink:
-		refuse(playlist.AlertReasonUnsigned)
+	case doubt != playlist.AlertReasonNone:
+		refuse(doubt)
 	case a.Kind == playlist.AlertCancel:
 		a.State = playlist.AlertLogged
 	case !sounds:

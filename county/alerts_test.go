@@ -470,6 +470,52 @@ func TestStatesAndHeartbeatsGoUpstreamAsMeasured(t *testing.T) {
 	}
 }
 
+func TestAStateIsToldOnlyWhereTheOperatorWouldHaveIt(t *testing.T) {
+	request := func(url string) []byte {
+		return []byte(`<?xml version="1.0" encoding="UTF-8"?><EBD><EBDVersion>1.0</EBDVersion><EBDID>q1</EBDID><EBDType>EBMStateRequest</EBDType><SRC><EBRID>1</EBRID>` +
+			url + `</SRC><DEST><EBRID>2</EBRID></DEST><EBDTime>2026-11-27 08:00:00</EBDTime><EBMStateRequest><EBM><EBMID>x</EBMID></EBM></EBMStateRequest></EBD>`)
+	}
+	for _, c := range []struct {
+		name               string
+		upstream, unsigned bool
+		says               bool // where he is
+		code               alert.ResultCode
+		toUpstream, toHim  int
+	}{
+		{"a stranger's", false, false, true, alert.ResultSignature, 0, 0},
+		{"one that is believed", false, true, true, alert.ResultReceived, 0, 1},
+		{"with a place to go", true, false, true, alert.ResultReceived, 1, 0},
+		{"with a place to go, from nowhere", true, true, false, alert.ResultReceived, 1, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			up, him := &upstream{}, &upstream{}
+			there, his := httptest.NewServer(up), httptest.NewServer(him)
+			t.Cleanup(there.Close)
+			t.Cleanup(his.Close)
+			w := newWorld(t, t.TempDir(), func(k *county.County) {
+				if c.unsigned {
+					unsigned(k)
+				}
+				if c.upstream {
+					k.EBD.Upstream = there.URL
+				}
+			})
+			w.die()
+			url := ""
+			if c.says {
+				url = "<URL>" + his.URL + "</URL>"
+			}
+			m := must[alert.Message](t)(alert.Parse(must[alert.Package](t)(w.TakeEBD(t.Context(), request(url), "peer")).Tar, alert.Options{}))
+			w.Wait()
+			_, n := up.last(alert.KindStateResponse)
+			_, direct := him.last(alert.KindStateResponse)
+			if m.Result.Code != c.code || n != c.toUpstream || direct != c.toHim {
+				t.Errorf("answered %+v; %d states upstream, %d to him", m.Result, n, direct)
+			}
+		})
+	}
+}
+
 // capXML is a CAP message for the town.
 func capXML(id, area string) string {
 	now := time.Now().In(shanghai)

@@ -85,7 +85,11 @@ func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Pa
 	switch m.Kind {
 	case alert.KindEBM:
 	case alert.KindStateRequest:
-		c.work.Go(func() { c.report(ctx, m.StateOf, m.EBD.FromURL, m.EBD.From, m.EBD.ID) })
+		doubt := c.Alerts.doubt(m.Alert.Signature, FromEBD)
+		if doubt != playlist.AlertReasonNone && c.EBD.Upstream == "" {
+			return answer(alert.Result{Code: alert.ResultSignature, Desc: say.M("county.refused_" + string(doubt)).In(say.Chinese)})
+		}
+		c.work.Go(func() { c.report(ctx, m.StateOf, c.answersTo(m.EBD.FromURL), m.EBD.From, m.EBD.ID) })
 		return answer(alert.Result{Code: alert.ResultReceived, Desc: "已接收"})
 	default:
 		return answer(alert.Result{Code: alert.ResultReceived, Desc: "已接收"})
@@ -113,6 +117,10 @@ func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Pa
 // or after the last news, where he does not acknowledge it.
 const owedFor = 24 * time.Hour
 
+// answersTo is where states go that are due to whoever said that he is at url:
+// what a message says of itself leads nowhere where the operator chose another.
+func (c *County) answersTo(url string) string { return cmp.Or(c.EBD.Upstream, url) }
+
 // tell reports on an alert to whoever sent it, when its state has changed. What
 // he does not acknowledge, or whoever was to say it died over, is told again:
 // see [County.tellAgain].
@@ -121,10 +129,7 @@ func (c *County) tell(ctx context.Context, id playlist.AlertID) {
 	if err != nil || a.Detail.EBD == nil {
 		return
 	}
-	url := a.Detail.EBD.URL
-	if c.EBD.Upstream != "" {
-		url = c.EBD.Upstream // what a message says of itself leads nowhere that the operator did not choose
-	}
+	url := c.answersTo(a.Detail.EBD.URL)
 	ctx = context.WithoutCancel(ctx)
 	c.work.Go(func() {
 		if !c.report(ctx, id, url, a.Detail.EBD.From, a.Detail.EBD.EBDID) && url != "" {
