@@ -470,6 +470,49 @@ func TestStatesAndHeartbeatsGoUpstreamAsMeasured(t *testing.T) {
 	}
 }
 
+func TestRowsThatComeAfterTheEndAreToldToo(t *testing.T) {
+	up := &upstream{}
+	srv := httptest.NewServer(up)
+	t.Cleanup(srv.Close)
+	w := newWorld(t, t.TempDir(), func(c *county.County) {
+		unsigned(c)
+		c.EBD.Upstream, c.EBD.To = srv.URL, "634000000000000001"
+	})
+	b := w.enrol(t, village, nil, speaker("村口", village, 420), speaker("村东", village, 80))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	p, id := ebm(t, "a1", nil)
+	w.send(t, p)
+	eventually(t, "it arrives", func() bool { _, ok := b.holds(id); return ok })
+	must[county.Verdict](t)(w.CancelByHand(t.Context(), id))
+	told := func(figures string) func() bool {
+		return func() bool {
+			m, _ := up.last(alert.KindStateResponse)
+			return m.State.Code == alert.BrdCancelled && strings.Contains(m.State.Desc, figures)
+		}
+	}
+	eventually(t, "its end is told", told("0/500"))
+	w.shift.Store(int64(time.Minute))
+	b.sounded(id, "村口", 420, playlist.Complete)
+	eventually(t, "so is what had sounded by then", told("420/500"))
+	if s := w.state(t, id); s != playlist.AlertCancelled {
+		t.Errorf("it is %s", s)
+	}
+	eventually(t, "that was acknowledged", func() bool { return must[store.Alert](t)(w.Store.Alert(t.Context(), id)).Owed.IsZero() })
+
+	_, before := up.last(alert.KindStateResponse)
+	w.shift.Store(int64(48 * time.Hour))
+	b.sounded(id, "村东", 80, playlist.Complete)
+	eventually(t, "more comes in", func() bool { return b.unsent() == 0 })
+	w.die()
+	if err := county.SettleNow(t.Context(), w.County); err != nil {
+		t.Fatal(err)
+	}
+	w.Wait()
+	if _, n := up.last(alert.KindStateResponse); n != before {
+		t.Errorf("%d states are told days later", n-before)
+	}
+}
+
 func TestAStateIsToldOnlyWhereTheOperatorWouldHaveIt(t *testing.T) {
 	request := func(url string) []byte {
 		return []byte(`<?xml version="1.0" encoding="UTF-8"?><EBD><EBDVersion>1.0</EBDVersion><EBDID>q1</EBDID><EBDType>EBMStateRequest</EBDType><SRC><EBRID>1</EBRID>` +

@@ -372,15 +372,50 @@ func (c *County) settle(ctx context.Context) error {
 			}
 		}
 	}
+	err = errors.Join(err, c.correct(ctx, inForce), c.tellAgain(ctx))
 	c.orders.forget(inForce)
-	err = errors.Join(err, c.tellAgain(ctx))
 	for s := range changed {
 		err = errors.Join(err, c.issueAlerts(ctx, s))
 	}
 	return err
 }
 
-// move moves an alert on by what is known of it, and tells whoever sent it.
+// correct looks at alerts that are over and of which rows have come since:
+// what was told of them may be too little.
+func (c *County) correct(ctx context.Context, inForce []store.Alert) (err error) {
+	for _, id := range c.orders.late(inForce) {
+		a, aerr := c.Store.Alert(ctx, id)
+		switch {
+		case errors.Is(aerr, store.ErrNotFound):
+			continue
+		case aerr == nil && (!a.State.Over() || c.now().Sub(a.Ends) > owedFor):
+			continue
+		case aerr == nil:
+			_, aerr = c.move(ctx, id, false)
+		}
+		if aerr != nil {
+			c.orders.look(id)
+			err = errors.Join(err, aerr)
+		}
+	}
+	return err
+}
+
+// late are the alerts not in force of which rows have come, and forgets it.
+func (o *orders) late(inForce []store.Alert) (all []playlist.AlertID) {
+	o.Lock()
+	defer o.Unlock()
+	for id := range o.heard {
+		if !slices.ContainsFunc(inForce, func(a store.Alert) bool { return a.ID == id }) {
+			all = append(all, id)
+			delete(o.heard, id)
+		}
+	}
+	return all
+}
+
+// move moves an alert on by what is known of it, and tells whoever sent it. One
+// that is over stays as it is; of that only the figures are told.
 func (c *County) move(ctx context.Context, id playlist.AlertID, over bool) (moved bool, err error) {
 	acc, err := c.AlertAccount(ctx, id)
 	if err != nil {
@@ -391,8 +426,9 @@ func (c *County) move(ctx context.Context, id playlist.AlertID, over bool) (move
 	moved, err = c.Store.ChangeAlert(ctx, id, func(a *store.Alert) bool {
 		to, before := a.State, a.Detail.Told
 		switch {
-		case a.State.Over():
+		case a.State == playlist.AlertRefused || a.State == playlist.AlertLogged:
 			return false
+		case a.State.Over():
 		case over && told.Completed > 0 && told.Completed == acc.Outputs.Targeted:
 			to = playlist.AlertDone
 		case over && told.Started > 0:
