@@ -306,8 +306,16 @@ func TestEBDPackagesAreAnsweredOnTheSpot(t *testing.T) {
 	if m := must[alert.Message](t)(alert.Parse(raw, alert.Options{})); m.Result.Code == alert.ResultReceived {
 		t.Errorf("nonsense is answered %+v", m.Result)
 	}
-	if log := must[[]store.EBD](t)(w.Store.EBDs(t.Context(), 50)); len(log) != 8 {
-		t.Errorf("%d packages in the log, want 8", len(log))
+	beat := must[alert.Package](t)(alert.Heartbeat(alert.EBD{ID: "h1", From: "634152300000000001", Time: time.Now()}, alert.Sign{}))
+	w.send(t, beat)
+	log := must[[]store.EBD](t)(w.Store.EBDs(t.Context(), 50))
+	if len(log) != 9 {
+		t.Errorf("%d packages in the log, want 9", len(log))
+	}
+	for _, m := range log {
+		if want := strings.HasPrefix(m.Result, "0 ") && m.Type != string(alert.KindHeartbeat); want != (len(m.Raw) > 0) {
+			t.Errorf("of a %s that was answered %q %d bytes are kept", m.Type, m.Result, len(m.Raw))
+		}
 	}
 }
 
@@ -456,6 +464,11 @@ func TestStatesAndHeartbeatsGoUpstreamAsMeasured(t *testing.T) {
 	b := w.enrol(t, village, nil, speaker("村口", village, 420), speaker("村东", village, 80))
 	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
 	eventually(t, "heartbeats", func() bool { _, n := up.last(alert.KindHeartbeat); return n > 2 })
+	for _, m := range must[[]store.EBD](t)(w.Store.EBDs(t.Context(), 2)) {
+		if m.Type != string(alert.KindHeartbeat) || len(m.Raw) > 0 {
+			t.Errorf("%s, of which %d bytes are kept", m.Type, len(m.Raw))
+		}
+	}
 	p, id := ebm(t, "a1", nil)
 	w.send(t, p)
 	eventually(t, "it arrives", func() bool { _, ok := b.holds(id); return ok })

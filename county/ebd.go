@@ -68,7 +68,10 @@ func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Pa
 		err = fmt.Errorf("%w: no EBD", alert.ErrUnknown)
 	}
 	answer := func(r alert.Result) (alert.Package, error) {
-		log := store.EBD{ID: m.EBD.ID, Type: string(m.Kind), Peer: peer, Result: fmt.Sprintf("%d %s", r.Code, r.Desc), Raw: raw}
+		log := store.EBD{ID: m.EBD.ID, Type: string(m.Kind), Peer: peer, Result: fmt.Sprintf("%d %s", r.Code, r.Desc)}
+		if r.Code == alert.ResultReceived && m.Kind != alert.KindHeartbeat && c.Alerts.doubt(m.Alert.Signature, FromEBD) == playlist.AlertReasonNone {
+			log.Raw = raw // strangers may send as many and as large ones as they like
+		}
 		if err := c.Store.LogEBD(ctx, log); err != nil {
 			return alert.Package{}, err
 		}
@@ -290,7 +293,11 @@ func (c *County) post(ctx context.Context, url string, p alert.Package, kind ale
 		result = err.Error()
 	}
 	id := strings.TrimSuffix(strings.TrimPrefix(p.Name, "EBDT_"), ".tar")
-	return errors.Join(err, c.Store.LogEBD(ctx, store.EBD{Out: true, ID: id, Type: string(kind), Peer: url, Result: result, Raw: p.Tar}))
+	log := store.EBD{Out: true, ID: id, Type: string(kind), Peer: url, Result: result}
+	if kind != alert.KindHeartbeat {
+		log.Raw = p.Tar
+	}
+	return errors.Join(err, c.Store.LogEBD(ctx, log))
 }
 
 // form writes a package as the one part of a form, as the system has it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -12,8 +13,13 @@ import (
 // next start puts it right.
 var errDamaged = errors.New("the database is damaged; start again to restore the last backup")
 
+// keepEBD is how long the log of the emergency system is kept where receipts
+// are for ever: it is of no use to a report.
+const keepEBD = 400 * 24 * time.Hour
+
 // keep keeps the store in order, hour by hour: backups of an SQLite database,
-// and receipts no longer than the config says.
+// and receipts and the log of the emergency system no longer than the config
+// says.
 func (c *centre) keep(ctx context.Context) error {
 	st, ok := c.county.Store.(*store.Store)
 	if !ok {
@@ -33,6 +39,11 @@ func (c *centre) keep(ctx context.Context) error {
 			} else if n > 0 {
 				c.log.Info("old receipts deleted; what reports count stays", "receipts", n)
 			}
+		}
+		if n, err := st.PruneEBD(ctx, time.Now().Add(-cmp.Or(c.s.keepReceipts, keepEBD))); err != nil && ctx.Err() == nil {
+			c.log.Warn("old messages of the emergency system not deleted", "err", err)
+		} else if n > 0 {
+			c.log.Info("old messages of the emergency system deleted; the alerts among them stay", "messages", n)
 		}
 		select {
 		case <-ctx.Done():

@@ -343,7 +343,7 @@ type EBD struct {
 	Type   string    `json:"type"`
 	Peer   string    `json:"peer"`
 	Result string    `json:"result"`
-	Raw    []byte    `json:"-"`
+	Raw    []byte    `json:"-"` // none of a heartbeat, nor of what was not believed
 }
 
 // LogEBD keeps a message.
@@ -356,6 +356,24 @@ func (s *Store) LogEBD(ctx context.Context, m EBD) error {
 		return tx.exec(ctx, "INSERT INTO ebd (at, way, ebd_id, type, peer, result, raw) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 			s.now().UnixMicro(), way, clean(m.ID), clean(m.Type), clean(m.Peer), clean(m.Result), append([]byte{}, m.Raw...))
 	})
+}
+
+// PruneEBD deletes messages of the emergency system that came or went before
+// an instant, and answers how many. Where none has since then it deletes
+// nothing, as [Store.Prune] does.
+func (s *Store) PruneEBD(ctx context.Context, before time.Time) (n int64, err error) {
+	for {
+		var gone int64
+		err := s.write(ctx, func(ctx context.Context, tx conn) (err error) {
+			gone, err = tx.change(ctx, `DELETE FROM ebd WHERE id <= (SELECT max(id) FROM (SELECT id, at FROM ebd ORDER BY id LIMIT ?2) AS oldest WHERE at < ?1)
+				AND ?1 <= (SELECT at FROM ebd ORDER BY id DESC LIMIT 1)`, before.UnixMicro(), int64(pruneBite))
+			return err
+		})
+		n += gone
+		if err != nil || gone == 0 {
+			return n, err
+		}
+	}
 }
 
 // EBDs are the latest messages, the latest first.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -360,4 +361,47 @@ func TestACorrectionForgetsNoProofThatWasDeleted(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+}
+
+func TestOldMessagesOfTheEmergencySystemGo(t *testing.T) {
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) {
+			o := options(t, kind)
+			now := morning
+			o.Now = func() time.Time { return now }
+			s := open(t, o)
+			log := func(n int) {
+				t.Helper()
+				var all sync.WaitGroup
+				for range n {
+					all.Go(func() {
+						if err := s.LogEBD(t.Context(), store.EBD{ID: "e", Type: "EBM"}); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				all.Wait()
+			}
+			prune := func(want int64) {
+				t.Helper()
+				if n, err := s.PruneEBD(t.Context(), now.AddDate(0, 0, -31)); n != want || err != nil {
+					t.Errorf("%d went of %d, %v", n, want, err)
+				}
+			}
+			prune(0)
+			log(2100) // more than goes at once
+			now = now.AddDate(0, 0, 20)
+			log(3)
+			now = now.AddDate(0, 0, 20)
+			prune(2100)
+			prune(0)
+			now = now.AddDate(0, 0, 200) // the clock is wrong, or nobody needs the room
+			prune(0)
+			log(1)
+			prune(3)
+			if all, err := s.EBDs(t.Context(), 10); err != nil || len(all) != 1 {
+				t.Errorf("%+v, %v", all, err)
+			}
+		})
+	}
 }
