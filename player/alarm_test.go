@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -459,11 +460,82 @@ func TestADrillWithoutItsWordIsNotHeard(t *testing.T) {
 			r.Class, r.NotAfter = playlist.AlertDrillSimulated, s.now().Add(20*time.Second)
 		}))
 		time.Sleep(time.Minute)
+		if got := s.state("drill"); got != playlist.AlertFailed {
+			t.Errorf("state %s", got)
+		}
 		s.stop()
-		if got := s.parts("drill"); strings.Contains(got, "clip") {
+		if got := s.parts("drill"); got != "east/preamble:failed:clip_unready" {
 			t.Error(got)
 		}
+		for _, v := range readWAV(t, s.wav("east")) {
+			if v != 0 {
+				t.Fatal("something is heard")
+			}
+		}
 	})
+}
+
+func TestADamagedClipIsToldOfAndTheNextBestHeard(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		here    []int
+		damaged []int
+		used    playlist.Used
+	}{
+		{"the text is spoken", []int{0, 1, 2}, []int{0}, playlist.UsedSpeech},
+		{"nobody can speak, a clip for the event", []int{0, 2}, []int{0}, playlist.UsedGeneric},
+		{"the speech is damaged too", []int{0, 1, 2}, []int{0, 1}, playlist.UsedGeneric},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSiren(t, "east")
+				for _, i := range c.here {
+					s.here[i].Store(true)
+				}
+				for _, i := range c.damaged {
+					s.damage(i)
+				}
+				told := make(chan playlist.ClipID, 10)
+				s.options.Unfit = func(id playlist.ClipID) { told <- id }
+				s.start()
+				defer s.close()
+				time.Sleep(time.Second)
+				s.receive(alert("A", withClip))
+				time.Sleep(time.Minute)
+				if got := s.state("A"); got != playlist.AlertDone {
+					t.Errorf("state %s", got)
+				}
+				s.stop()
+				if got, want := s.parts("A"), "east/"+string(c.used)+":complete east/tone:complete"; got != want {
+					t.Errorf("%s, want %s", got, want)
+				}
+				for _, r := range s.rows() {
+					if length := r.Ended.Sub(r.Started); r.Used == playlist.UsedTone && length > 6*time.Second {
+						t.Errorf("the tone lasts %v", length)
+					}
+				}
+				for _, i := range c.damaged {
+					if len(told) == 0 || <-told != s.clips[i].ID {
+						t.Errorf("clip %d is not told of", i+1)
+					}
+				}
+				s.heardSo()
+			})
+		})
+	}
+}
+
+// damage changes a byte in the middle of a clip's file.
+func (s *siren) damage(clip int) {
+	s.t.Helper()
+	b, err := os.ReadFile(s.path(clip))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	b[len(b)/2]++
+	if err := errors.Join(os.Chmod(s.path(clip), 0o600), os.WriteFile(s.path(clip), b, 0o600)); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func TestAnUntrustedClockHoldsNoAlert(t *testing.T) {

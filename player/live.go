@@ -97,7 +97,8 @@ func (n *siren) live(ctx context.Context, e *ear) {
 		row := n.row(1, part, playlist.UsedMic)
 		row.LevelDB = level
 		sound := NewSound(e, level, nil)
-		said := n.claim(row, n.turn.Play(Cue{Sound: sound}))
+		said := &sirenPart{row: row, take: n.turn.Play(Cue{Sound: sound})}
+		n.claim(said)
 		n.hear(ctx, said)
 		close(e.gone)
 		sound.Close()

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dalaba/playlist"
@@ -42,19 +44,29 @@ func (n *siren) latest() playlist.AlertRecord {
 // heard, the alert's time is over, or ctx ends.
 func (n *siren) sound(ctx context.Context) {
 	n.rules, n.began = n.a.p.Programme().Alerts.Filled(), time.Now()
+	item, heard := 0, 0
+	if n.again {
+		item, heard = n.done(ctx)
+	}
+	// What a drill begins with may take a while to make, and is not waited for
+	// in line.
+	if _, err := n.words(ctx); err != nil {
+		n.mute(ctx, item+1)
+		return
+	}
 	if !n.await(ctx) {
 		return
 	}
 	power := n.a.p.power(ctx, n.a.p.Wall())
 	defer power.release()
 	defer func() { n.turn.End() }()
-	item, heard := 0, 0
-	if n.again {
-		item, heard = n.done(ctx)
-	}
 	for passes := n.passes(); heard < passes && !n.over(ctx); {
-		whole := n.pass(ctx, item+1)
+		whole, err := n.pass(ctx, item+1)
 		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			n.mute(ctx, item+1)
 			return
 		}
 		item++
@@ -174,43 +186,92 @@ func (n *siren) level() float64 {
 	return level
 }
 
+// words are what a drill begins with; without them it does not sound. What is
+// no drill needs none.
+func (n *siren) words(ctx context.Context) (found AlertSound, err error) {
+	if !n.latest().Class.Drill() {
+		return found, nil
+	}
+	found, err = n.choice.sound(ctx, playlist.UsedPreamble)
+	if err != nil && ctx.Err() == nil {
+		n.log.Error("alert has no sound", "used", playlist.UsedPreamble, "err", err)
+	}
+	return found, err
+}
+
+// mute records that a drill could not be sounded for want of its words.
+func (n *siren) mute(ctx context.Context, item int) {
+	if ctx.Err() != nil {
+		return
+	}
+	row := n.row(item, 0, playlist.UsedPreamble)
+	row.Ended, row.Outcome, row.Reason = n.a.p.Wall().UTC(), playlist.Failed, playlist.ReasonClip
+	if err := n.a.p.Ledger.Record(context.WithoutCancel(ctx), row); err != nil {
+		n.log.Error("alert's row not opened", "used", row.Used, "err", err)
+		return
+	}
+	n.a.p.Watch(Moment{MomentEnded, row})
+}
+
 // pass is one round of tone and sound. It answers whether the whole of what
-// the alert has to say was heard.
-func (n *siren) pass(ctx context.Context, item int) bool {
-	if !n.clear(ctx) {
-		return false
+// the alert has to say was heard; an error is a drill's whose words are not
+// there, of which nothing is heard.
+func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
+	words, err := n.words(ctx)
+	if err != nil || !n.clear(ctx) {
+		return false, err
 	}
 	began := time.Now()
+	var next []*sirenPart
+	if n.latest().Class.Drill() {
+		first, err := n.load(ctx, n.row(item, 2, playlist.UsedPreamble), words)
+		if err != nil {
+			return false, err
+		}
+		defer first.sound.Close()
+		next = append(next, first)
+	}
 	level := n.level()
 	tone := newAttention(n.rules.ToneMin, n.rules.ToneMax)
 	sound := NewSound(tone, level, nil)
 	defer sound.Close()
 	if sound.Ready(ctx) != nil {
-		return false
+		return false, nil
 	}
 	// At once; the record follows while it sounds. A crash in between costs a
 	// line of the log, a disk that is slow would cost seconds of warning.
 	first := n.turn.Play(Cue{Sound: sound, Lead: n.lead})
 	row := n.row(item, 1, playlist.UsedTone)
 	row.OfFrames, row.LevelDB = tone.least, level
-	parts := []*sirenPart{n.claim(row, first)}
+	parts := []*sirenPart{{row: row, take: first}}
+	n.claim(parts[0])
 	n.a.started(ctx, row.Alert)
 
-	used, found, ok := n.choice.take(ctx, began, n.rules)
-	if ok && n.latest().Class.Drill() {
-		parts, ok = n.add(ctx, parts, playlist.UsedPreamble, n.choice.preamble)
-	}
-	if ok {
-		parts, ok = n.add(ctx, parts, used, func(context.Context) (AlertSound, error) { return found, nil })
+	var unfit []playlist.Used
+	for !whole {
+		used, found, ok := n.choice.take(ctx, began, n.rules, unfit)
+		if !ok {
+			break
+		}
+		last, err := n.load(ctx, n.row(item, 2+len(next), used), found)
+		if err != nil {
+			unfit = append(unfit, used) // the next best, while the tone sounds on
+			continue
+		}
+		whole = true
+		for _, part := range append(next, last) {
+			part.take = n.turn.Play(Cue{Sound: part.sound, Lead: sirenLead})
+			n.claim(part)
+			parts = append(parts, part)
+		}
 	}
 	tone.enough()
-	whole := ok
 	for _, part := range parts {
 		if h := n.hear(ctx, part); part.row.Used != playlist.UsedTone {
 			whole = whole && h == playlist.Complete
 		}
 	}
-	return whole
+	return whole, nil
 }
 
 // sirenPart is one sound of a pass on its way.
@@ -221,13 +282,9 @@ type sirenPart struct {
 	claimed chan error
 }
 
-// add queues another sound behind those of the pass.
-func (n *siren) add(ctx context.Context, parts []*sirenPart, used playlist.Used, get func(context.Context) (AlertSound, error)) ([]*sirenPart, bool) {
-	found, err := get(ctx)
-	if err != nil {
-		n.log.Error("alert has no sound", "used", used, "err", err)
-		return parts, false
-	}
+// load opens a sound for the part of that row. One that will not air is told
+// of.
+func (n *siren) load(ctx context.Context, row playlist.Row, found AlertSound) (*sirenPart, error) {
 	level := n.level()
 	frames, err := Verify(found.Clip.ID, found.Path)
 	var sound *Sound
@@ -240,25 +297,24 @@ func (n *siren) add(ctx context.Context, parts []*sirenPart, used playlist.Used,
 		}
 	}
 	if err != nil {
-		n.log.Error("alert's sound will not air", "used", used, "clip", found.Clip.ID, "err", err)
-		return parts, false
+		if ctx.Err() == nil {
+			n.log.Error("alert's sound will not air", "used", row.Used, "clip", found.Clip.ID, "err", err)
+			n.a.p.Unfit(found.Clip.ID)
+		}
+		return nil, err
 	}
-	row := n.row(parts[0].row.Item, len(parts)+1, used)
 	row.Clip, row.OfFrames, row.LevelDB = found.Clip.ID, frames, level
 	if found.Clip.Title != "" {
 		row.Title = found.Clip.Title
 	}
-	take := n.turn.Play(Cue{Sound: sound, Lead: sirenLead})
-	part := n.claim(row, take)
-	part.sound = sound
-	return append(parts, part), true
+	return &sirenPart{row: row, sound: sound}, nil
 }
 
 // claim opens the part's row while it already sounds.
-func (n *siren) claim(row playlist.Row, take *Take) *sirenPart {
-	part := &sirenPart{row: row, take: take, claimed: make(chan error, 1)}
+func (n *siren) claim(part *sirenPart) {
+	row := part.row
+	part.claimed = make(chan error, 1)
 	go func() { part.claimed <- n.a.p.Ledger.Claim(context.Background(), playlist.Claim{Row: row}) }()
-	return part
 }
 
 func (n *siren) row(item, part int, used playlist.Used) playlist.Row {
@@ -376,75 +432,89 @@ func (n *siren) judge(ctx context.Context, row playlist.Row, h Heard) (playlist.
 
 // choice settles, for all outputs of an alert, what is heard after the tone.
 type choice struct {
-	a *Alarm
-	s *sounding
+	a   *Alarm
+	s   *sounding
+	ctx context.Context // of the sounding
 
-	spoken  chan struct{} // closed once speech is made or cannot be; nil: not begun
+	begun   sync.Once
+	spoken  chan struct{} // closed once speech is made or cannot be; nil: there is no text
 	speech  AlertSound
 	noWords error
-	first   sync.Once
-	words   AlertSound
-	silent  error
+	unfit   atomic.Bool // the alert's clip would not air: it is not waited for
 }
 
 func newChoice(ctx context.Context, a *Alarm, s *sounding) *choice {
-	c := &choice{a: a, s: s}
+	c := &choice{a: a, s: s, ctx: ctx}
 	r := <-s.record
 	s.record <- r
 	if _, ok := r.Text(""); ok {
 		c.spoken = make(chan struct{})
 		// Made at once, so that it is ready should the clip not come.
 		a.work.Go(func() {
-			defer close(c.spoken)
-			if _, err := a.sounds.Sound(ctx, r, playlist.UsedClip); err == nil {
-				c.noWords = errNotNeeded
-				return
-			}
-			c.speech, c.noWords = a.sounds.Sound(ctx, r, playlist.UsedSpeech)
-			if c.noWords != nil && ctx.Err() == nil {
-				a.p.Log.Error("alert cannot be spoken", "alert", r.ID, "err", c.noWords)
+			if _, err := c.sound(ctx, playlist.UsedClip); err != nil {
+				c.speak()
 			}
 		})
 	}
 	return c
 }
 
-var errNotNeeded = errors.New("the clip was there")
-
-// preamble is the words before a drill.
-func (c *choice) preamble(ctx context.Context) (AlertSound, error) {
-	c.first.Do(func() {
-		r := <-c.s.record
-		c.s.record <- r
-		c.words, c.silent = c.a.sounds.Sound(ctx, r, playlist.UsedPreamble)
-	})
-	return c.words, c.silent
+// sound is the alert, as it now stands, in one of its forms.
+func (c *choice) sound(ctx context.Context, as playlist.Used) (AlertSound, error) {
+	r := <-c.s.record
+	c.s.record <- r
+	return c.a.sounds.Sound(ctx, r, as)
 }
 
-// take waits, while the tone sounds, for the best there is: the alert's clip;
-// its text spoken, at once where no clip is to come and else when the tone
-// has sounded its longest; a clip for its kind of event. ok is false where
-// there is none of them.
-func (c *choice) take(ctx context.Context, began time.Time, rules playlist.AlertRules) (playlist.Used, AlertSound, bool) {
+// speak has the text spoken, once.
+func (c *choice) speak() {
+	if c.spoken == nil {
+		return
+	}
+	c.begun.Do(func() {
+		c.a.work.Go(func() {
+			defer close(c.spoken)
+			c.speech, c.noWords = c.sound(c.ctx, playlist.UsedSpeech)
+			if c.noWords != nil && c.ctx.Err() == nil {
+				r := <-c.s.record
+				c.s.record <- r
+				c.a.p.Log.Error("alert cannot be spoken", "alert", r.ID, "err", c.noWords)
+			}
+		})
+	})
+}
+
+// take waits, while the tone sounds, for the best there is that was not found
+// unfit: the alert's clip; its text spoken, at once where no clip is to come
+// and else when the tone has sounded its longest; a clip for its kind of
+// event. ok is false where there is none of them.
+func (c *choice) take(ctx context.Context, began time.Time, rules playlist.AlertRules, unfit []playlist.Used) (playlist.Used, AlertSound, bool) {
+	fit := func(u playlist.Used) bool { return !slices.Contains(unfit, u) }
+	if !fit(playlist.UsedClip) {
+		c.unfit.Store(true)
+	}
 	for {
 		r := <-c.s.record
 		c.s.record <- r
-		if found, err := c.a.sounds.Sound(ctx, r, playlist.UsedClip); err == nil {
-			return playlist.UsedClip, found, true
+		if fit(playlist.UsedClip) {
+			if found, err := c.a.sounds.Sound(ctx, r, playlist.UsedClip); err == nil {
+				return playlist.UsedClip, found, true
+			}
 		}
+		c.speak()
 		late := time.Since(began) >= rules.ToneMax
 		spoken, said := c.said()
-		if expected := r.Clip != nil || len(r.Audio) > 0; !expected || late {
-			if said && spoken {
+		if expected := r.Clip != nil || len(r.Audio) > 0; !expected || late || c.unfit.Load() {
+			if said && spoken && fit(playlist.UsedSpeech) {
 				return playlist.UsedSpeech, c.speech, true
 			}
-			if said || late {
+			if (said || late) && fit(playlist.UsedGeneric) {
 				if found, err := c.a.sounds.Sound(ctx, r, playlist.UsedGeneric); err == nil {
 					return playlist.UsedGeneric, found, true
 				}
-				if late {
-					return playlist.UsedTone, AlertSound{}, false
-				}
+			}
+			if late {
+				return playlist.UsedTone, AlertSound{}, false
 			}
 		}
 		if pause(ctx, sirenLook) != nil {
