@@ -160,19 +160,24 @@ func (a *alarm) unmade(ctx context.Context) (all []playlist.AlertRecord) {
 }
 
 // convert makes the air clip of an alert's own sound, and says that it is
-// there.
+// there, or that none is to come.
 func (a *alarm) convert(ctx context.Context, r playlist.AlertRecord) {
 	for _, sound := range r.Audio {
 		clip, err := a.clipOf(ctx, sound, r)
-		if err != nil {
-			a.d.log.Error("alert's sound is not fit to air", "alert", r.ID, "name", sound.Name, "err", err)
-			continue
+		if ctx.Err() != nil {
+			return // it is made after the next start
 		}
-		r.Clip = &clip
-		if _, _, err := a.alarm.Receive(ctx, r, nil); err != nil && ctx.Err() == nil {
-			a.d.log.Error("alert's sound not noted", "alert", r.ID, "err", err)
+		if err == nil {
+			r.Clip = &clip
+			break
 		}
-		return
+		a.d.log.Error("alert's sound is not fit to air", "alert", r.ID, "name", sound.Name, "err", err)
+	}
+	if r.Clip == nil {
+		r.Audio = nil
+	}
+	if _, _, err := a.alarm.Receive(ctx, r, nil); err != nil && ctx.Err() == nil {
+		a.d.log.Error("alert's sound not noted", "alert", r.ID, "err", err)
 	}
 }
 
