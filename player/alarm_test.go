@@ -21,6 +21,7 @@ type siren struct {
 	*stage
 	alarm *player.Alarm
 	here  [3]atomic.Bool // the alert's clip, its text spoken, a clip for its kind: clips 1, 2 and 3
+	doubt atomic.Bool    // for a test's clock
 	words atomic.Bool    // the words before a drill: clip 3
 	keep  player.AlertKeeper
 }
@@ -535,6 +536,70 @@ func (s *siren) damage(clip int) {
 	b[len(b)/2]++
 	if err := errors.Join(os.Chmod(s.path(clip), 0o600), os.WriteFile(s.path(clip), b, 0o600)); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+func TestAnAlertWaitsForItsTime(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		early  time.Duration
+		sent   time.Duration // after it came, says the sender's clock
+		change func(*siren)
+		from   time.Duration // when it sounds, after it came; 0: never
+		lesson string        // what becomes of what airs meanwhile
+	}{
+		{"by an hour", time.Hour, 0, nil, time.Hour, "complete"},
+		{"by half a minute: its sender's clock may be ahead", 30 * time.Second, 0, nil, time.Millisecond, "preempted"},
+		{"but not for when it was sent, whatever the sender's clock", time.Hour, time.Hour, nil, time.Millisecond, "preempted"},
+		{"and is cancelled meanwhile", time.Hour, 0, func(s *siren) {
+			s.receive(alert("C", func(r *playlist.AlertRecord) { r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"A"} }))
+		}, 0, "complete"},
+		{"until the clock is not trusted any more", time.Hour, 0, func(s *siren) { s.doubt.Store(true) }, 5 * time.Minute, "complete"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSiren(t, "east")
+				s.slot("lesson", "1 0 * * *")
+				s.here[0].Store(true)
+				s.programme.Alerts.Life = 30 * time.Minute // from when it may sound
+				s.options.Trust = func() playlist.ClockState {
+					if s.doubt.Load() {
+						return playlist.ClockUntrusted
+					}
+					return playlist.ClockTrusted
+				}
+				s.start()
+				defer s.close()
+				time.Sleep(62 * time.Second)
+				came := s.now()
+				s.receive(alert("A", withClip, func(r *playlist.AlertRecord) { r.Sent, r.NotBefore = came.Add(c.sent), came.Add(c.early) }))
+				time.Sleep(5 * time.Minute)
+				if got := s.state("A"); c.from > 5*time.Minute && got != playlist.AlertWaiting {
+					t.Errorf("state %s", got)
+				}
+				if c.change != nil {
+					c.change(s)
+				}
+				time.Sleep(time.Hour)
+				s.stop()
+				first := map[playlist.AlertID]playlist.Row{}
+				for _, r := range s.rows() {
+					if _, ok := first[r.Alert]; !ok || r.Started.Before(first[r.Alert].Started) {
+						first[r.Alert] = r
+					}
+				}
+				if got := string(first[""].Outcome); got != c.lesson {
+					t.Errorf("the lesson is %s, want %s", got, c.lesson)
+				}
+				row, sounded := first["A"]
+				if sounded != (c.from > 0) {
+					t.Fatalf("it sounded: %v", sounded)
+				}
+				if after := row.Started.Sub(came); sounded && (after < c.from || after > c.from+2*time.Second) {
+					t.Errorf("it sounds after %v, want %v", after, c.from)
+				}
+			})
+		})
 	}
 }
 

@@ -44,6 +44,10 @@ func (n *siren) latest() playlist.AlertRecord {
 // heard, the alert's time is over, or ctx ends.
 func (n *siren) sound(ctx context.Context) {
 	n.rules, n.began = n.a.p.Programme().Alerts.Filled(), time.Now()
+	if !n.due(ctx) {
+		return
+	}
+	n.began = time.Now()
 	item, heard := 0, 0
 	if n.again {
 		item, heard = n.done(ctx)
@@ -93,6 +97,23 @@ func (n *siren) gap() time.Duration {
 		return g
 	}
 	return n.rules.Gap
+}
+
+// due waits for the instant before which the alert must not sound, as long as
+// the clock is trusted to tell it. It is not in line meanwhile.
+func (n *siren) due(ctx context.Context) bool {
+	trusted := func() bool { return n.a.p.Trust() == playlist.ClockTrusted }
+	r := n.latest()
+	if !trusted() || !r.Early(n.a.p.Wall()) {
+		return true
+	}
+	n.log.Info("alert waits for its time", "not_before", r.NotBefore)
+	for trusted() && n.a.p.Wall().Before(r.NotBefore) && !n.over(ctx) {
+		if pause(ctx, time.Second) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // await waits for the output's channel, which a player just started has not

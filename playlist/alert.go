@@ -152,6 +152,16 @@ func (a Alert) Rank() (r Rank, ok bool) {
 	return 0, false
 }
 
+// alertSkew is how far the clocks of a sender and a pole may be apart.
+const alertSkew = time.Minute
+
+// Early reports whether an alert that is there at that instant is to wait: it
+// names a time that is yet to come, and later than it was sent. What is to
+// sound from when it was sent does so at once, whatever its sender's clock.
+func (a Alert) Early(at time.Time) bool {
+	return a.NotBefore.After(at.Add(alertSkew)) && a.NotBefore.After(a.Sent.Add(alertSkew))
+}
+
 // Concerns reports whether the alert is for a place: one of its areas covers
 // the place's, or the place lies in one of its shapes. Whoever names no place
 // at all means everybody. at is nil where nobody knows the place's position.

@@ -76,7 +76,8 @@ func (r AlertRecord) AiringID() AiringID { return AlertAiringID(r.ID) }
 // AlertAiringID names an alert's airing.
 func AlertAiringID(id AlertID) AiringID { return AiringID("alert/" + id) }
 
-// Expires is when the alert may no longer sound.
+// Expires is when the alert may no longer sound. One that names no end lives
+// from when it came, or from when it may sound.
 func (r AlertRecord) Expires(rules AlertRules) time.Time {
 	if !r.NotAfter.IsZero() {
 		return r.NotAfter
@@ -84,6 +85,9 @@ func (r AlertRecord) Expires(rules AlertRules) time.Time {
 	life := rules.Life
 	if life <= 0 {
 		life = DefaultAlertLife
+	}
+	if r.Early(r.Received) {
+		return r.NotBefore.Add(life)
 	}
 	return r.Received.Add(life)
 }

@@ -220,7 +220,7 @@ func (a *app) alertList(ctx context.Context) (err error) {
 	}
 	t := a.NewTable(a.Say("alerts.received"), a.Say("alerts.state"), a.Say("alerts.kind"), a.Say("alerts.title"), a.Say("alerts.id"))
 	for _, r := range records {
-		t.Add(cli.Stamp(r.Received, time.Now(), s.Site.Zone), cli.Tint(a.alertState(r), alertTone(r.State)),
+		t.Add(cli.Stamp(r.Received, time.Now(), s.Site.Zone), cli.Tint(a.alertState(r, s.Site.Zone), alertTone(r.State)),
 			a.alertKind(r), player.Headline(r.Alert), r.ID)
 	}
 	a.Println(strings.TrimRight(t.Page(), "\n"))
@@ -240,8 +240,11 @@ func alertTone(s playlist.AlertState) cli.Tone {
 }
 
 // alertState is the state with its reason, for people.
-func (a *app) alertState(r playlist.AlertRecord) string {
+func (a *app) alertState(r playlist.AlertRecord, zone *time.Location) string {
 	text := a.Say("alerts.state_" + string(r.State))
+	if r.State == playlist.AlertWaiting && r.Early(time.Now()) {
+		text += " · " + a.Say("alerts.from", cli.Stamp(r.NotBefore, time.Now(), zone))
+	}
 	if r.Reason != "" {
 		text += " · " + a.Say("alerts.reason_"+string(r.Reason))
 	}
@@ -296,11 +299,13 @@ func (a *app) alertShow(s *site, v alertView, check bool) {
 	}
 	switch {
 	case v.Known:
-		a.Println(a.Say("alerts.known", a.alertState(v.AlertRecord)))
+		a.Println(a.Say("alerts.known", a.alertState(v.AlertRecord, s.Site.Zone)))
 	case v.State == playlist.AlertRefused:
 		a.Println(cli.Paint(a.Say("alerts.refused", a.Say("alerts.reason_"+string(v.Reason))), cli.Bad, a.Colour()))
 	case v.State.Over():
-		a.Println(a.Say("alerts.not_aired", a.alertState(v.AlertRecord)))
+		a.Println(a.Say("alerts.not_aired", a.alertState(v.AlertRecord, s.Site.Zone)))
+	case v.Early(time.Now()):
+		a.Println(cli.Paint(a.Say("alerts.airs_from", stamp(v.NotBefore), strings.Join(v.Outputs, a.Say("view.comma")), v.Residents), cli.Good, a.Colour()))
 	case check:
 		a.Println(cli.Paint(a.Say("alerts.would", strings.Join(v.Outputs, a.Say("view.comma")), v.Residents), cli.Good, a.Colour()))
 	default:
