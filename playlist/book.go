@@ -253,7 +253,7 @@ func (b *AlertBook) verdict(r AlertRecord, p *Programme) (AlertState, AlertReaso
 	return AlertWaiting, AlertReasonNone
 }
 
-// retire ends what a cancel or an update names. The update inherits the
+// retire ends what a cancel or an update names and may end. The update inherits the
 // highest rank of what it took the place of.
 func (b *AlertBook) retire(r *AlertRecord) (c Change) {
 	reason := AlertReasonCancelled
@@ -265,11 +265,13 @@ func (b *AlertBook) retire(r *AlertRecord) (c Change) {
 		if _, ok := b.retired[id]; ok || id == r.ID {
 			continue
 		}
-		gone := Retired{ID: id, By: r.ID, Reason: reason, At: r.Received}
-		b.retired[id] = gone
-		c.Retired = append(c.Retired, gone)
+		if r.retiresAll() { // else what has not come yet may be what it must not retire
+			gone := Retired{ID: id, By: r.ID, Reason: reason, At: r.Received}
+			b.retired[id] = gone
+			c.Retired = append(c.Retired, gone)
+		}
 		for _, old := range b.named(id) {
-			if old.ID == r.ID {
+			if old.ID == r.ID || !r.MayRetire(old.Alert) {
 				continue
 			}
 			if r.Kind == AlertUpdate {

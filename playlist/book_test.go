@@ -139,6 +139,47 @@ func TestAReferenceOfCAP10LeavesOutTheTime(t *testing.T) {
 	}
 }
 
+func TestWhatNeverSoundsEndsNoEmergency(t *testing.T) {
+	p := alertSite(playlist.AlertRules{Drills: true, Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
+	class := func(c playlist.AlertClass) func(*playlist.AlertRecord) {
+		return func(r *playlist.AlertRecord) { r.Class = c }
+	}
+	for _, c := range []struct {
+		name   string
+		by, of func(*playlist.AlertRecord)
+		want   playlist.AlertState
+	}{
+		{"an emergency one", func(*playlist.AlertRecord) {}, func(*playlist.AlertRecord) {}, playlist.AlertCancelled},
+		{"a test", class(playlist.AlertTest), func(*playlist.AlertRecord) {}, playlist.AlertWaiting},
+		{"a drill of the system", class(playlist.AlertDrillSystem), func(*playlist.AlertRecord) {}, playlist.AlertWaiting},
+		{"one for named recipients", class(playlist.AlertNotPublic), func(*playlist.AlertRecord) {}, playlist.AlertWaiting},
+		{"one with nothing in it", func(r *playlist.AlertRecord) { r.Silent = true }, func(*playlist.AlertRecord) {}, playlist.AlertWaiting},
+		{"a test, of a drill", class(playlist.AlertTest), class(playlist.AlertDrillActual), playlist.AlertCancelled},
+		{"one from the pole itself, of no class", class(""), func(*playlist.AlertRecord) {}, playlist.AlertCancelled},
+	} {
+		for _, kind := range []playlist.AlertKind{playlist.AlertCancel, playlist.AlertUpdate} {
+			t.Run(c.name+", "+string(kind), func(t *testing.T) {
+				b := playlist.NewAlertBook(nil, nil)
+				b.Receive(message("A", c.of), p)
+				by := message("B", c.by)
+				by.Kind, by.Refs = kind, []playlist.AlertID{"A", "late"}
+				b.Receive(by, p)
+				if r, _ := b.Record("A"); r.State != c.want {
+					t.Errorf("A is %s, want %s", r.State, c.want)
+				}
+				b.Receive(message("late"), p)
+				late := c.want
+				if by.Class == playlist.AlertTest {
+					late = playlist.AlertWaiting
+				}
+				if r, _ := b.Record("late"); r.State != late {
+					t.Errorf("what comes later is %s, want %s", r.State, late)
+				}
+			})
+		}
+	}
+}
+
 func TestABadCancelCancelsNothing(t *testing.T) {
 	p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
 	b := playlist.NewAlertBook(nil, nil)

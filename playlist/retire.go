@@ -14,3 +14,6 @@ func (a Alert) MayRetire(old Alert) bool {
 	}
 	return !a.Silent
 }
+
+// retiresAll reports whether there is nothing that the message may not end.
+func (a Alert) retiresAll() bool { return a.MayRetire(Alert{Class: AlertEmergency}) }
