@@ -24,7 +24,7 @@ func (s *Store) SaveAlerts(ctx context.Context, c playlist.Change, raw []byte) e
 				bytes = raw
 			}
 			_, err = tx.ExecContext(ctx, `INSERT INTO alert (id, record, raw, received, state) VALUES (?, ?, ?, ?, ?)
-				ON CONFLICT DO UPDATE SET record = excluded.record, raw = coalesce(excluded.raw, raw), state = excluded.state`,
+				ON CONFLICT DO UPDATE SET record = excluded.record, raw = coalesce(excluded.raw, raw), received = excluded.received, state = excluded.state`,
 				r.ID, string(text), bytes, r.Received.UnixMicro(), r.State)
 			if err != nil {
 				return err

@@ -177,16 +177,16 @@ func (b *AlertBook) Records() []AlertRecord {
 type Change struct {
 	Records []AlertRecord // as they now stand; the message's own first
 	Retired []Retired
-	Known   bool // the message was there before; nothing but its clip may be new
+	Known   bool // the message was there before, and not refused; nothing but its clip may be new
 }
 
 // Receive enters a message that came by r.Source at r.Received, when the clock
 // was as r.Clock says. The site's programme settles whether it is for here.
 func (b *AlertBook) Receive(r AlertRecord, p *Programme) Change {
-	if old, ok := b.records[r.ID]; ok {
+	r.State, r.Reason = b.verdict(r, p)
+	if old, ok := b.records[r.ID]; ok && (r.State == AlertRefused || !old.open(r)) {
 		return b.again(old, r)
 	}
-	r.State, r.Reason = b.verdict(r, p)
 	b.count(r)
 	var c Change
 	if r.State != AlertRefused || r.Reason == AlertReasonArea || r.Reason == AlertReasonExpired {
@@ -201,6 +201,14 @@ func (b *AlertBook) Receive(r AlertRecord, p *Programme) Change {
 	b.records[r.ID] = r
 	c.Records = append([]AlertRecord{r}, c.Records...)
 	return c
+}
+
+// open reports whether a copy of the message may take its place: one that was
+// refused must not keep out the true one that a forged or early copy came
+// before. What was over by a trusted clock is not begun by another.
+func (r AlertRecord) open(again AlertRecord) bool {
+	expired := r.Reason == AlertReasonExpired && again.Clock != ClockTrusted
+	return r.State == AlertRefused && !expired
 }
 
 // again is a message that came before: its sound may have come since.

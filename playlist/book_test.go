@@ -192,6 +192,56 @@ func TestABadCancelCancelsNothing(t *testing.T) {
 	}
 }
 
+func TestARefusedCopyDoesNotKeepTheTrueOneOut(t *testing.T) {
+	p := alertSite(playlist.AlertRules{})
+	signed := func(state playlist.SignatureState, counter uint32) func(*playlist.AlertRecord) {
+		return func(r *playlist.AlertRecord) {
+			r.Signature = playlist.AlertSignature{State: state, By: "x", Counter: counter}
+		}
+	}
+	over := func(c playlist.ClockState) func(*playlist.AlertRecord) {
+		return func(r *playlist.AlertRecord) {
+			r.Signature.State, r.NotAfter, r.Clock = playlist.SignatureVerified, noon.Add(-time.Second), c
+		}
+	}
+	for _, c := range []struct {
+		name         string
+		first, again func(*playlist.AlertRecord)
+		state        playlist.AlertState
+		known        bool
+	}{
+		{"signed badly, then well", signed(playlist.SignatureBad, 7), signed(playlist.SignatureVerified, 7), playlist.AlertWaiting, false},
+		{"come before its certificate", signed(playlist.SignatureUnknown, 7), signed(playlist.SignatureVerified, 7), playlist.AlertWaiting, false},
+		{"signed badly twice", signed(playlist.SignatureBad, 7), signed(playlist.SignatureBad, 8), playlist.AlertRefused, true},
+		{"a counter used before", signed(playlist.SignatureBad, 7), signed(playlist.SignatureVerified, 5), playlist.AlertRefused, true},
+		{"signed well, then badly", signed(playlist.SignatureVerified, 7), signed(playlist.SignatureBad, 8), playlist.AlertWaiting, true},
+		{"over, and again by a clock that nobody trusts", over(playlist.ClockTrusted), over(playlist.ClockUntrusted), playlist.AlertRefused, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := playlist.NewAlertBook(nil, nil)
+			b.Receive(message("before", signed(playlist.SignatureVerified, 5)), p)
+			b.Receive(message("A", c.first), p)
+			got := b.Receive(message("A", c.again), p)
+			if r, _ := b.Record("A"); r.State != c.state || got.Known != c.known || got.Known == (len(got.Records) > 0) {
+				t.Errorf("%s (%s), %+v", r.State, r.Reason, got)
+			}
+		})
+	}
+	// A cancel too.
+	b := playlist.NewAlertBook(nil, nil)
+	b.Receive(message("A", signed(playlist.SignatureVerified, 0)), p)
+	cancel := func(state playlist.SignatureState) playlist.AlertRecord {
+		return message("C", signed(state, 0), func(r *playlist.AlertRecord) {
+			r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"A"}
+		})
+	}
+	b.Receive(cancel(playlist.SignatureBad), p)
+	b.Receive(cancel(playlist.SignatureVerified), p)
+	if r, _ := b.Record("A"); r.State != playlist.AlertCancelled {
+		t.Errorf("A is %s", r.State)
+	}
+}
+
 func TestACounterIsAcceptedOnce(t *testing.T) {
 	p := alertSite(playlist.AlertRules{})
 	signed := func(id playlist.AlertID, by string, counter uint32) playlist.AlertRecord {
