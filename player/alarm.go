@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,6 +63,7 @@ type Alarm struct {
 	life   context.Context // of what sounds
 	book   *playlist.AlertBook
 	on     map[playlist.AlertID]*sounding
+	seen   *playlist.Programme // for whose outputs what is in force sounds
 	forgot time.Time
 	work   sync.WaitGroup
 }
@@ -70,8 +72,9 @@ type Alarm struct {
 type sounding struct {
 	record  chan playlist.AlertRecord // holds the latest
 	stop    context.CancelCauseFunc
+	choice  *choice
 	outputs []playlist.Output
-	left    int // outputs on which it still sounds
+	now     map[string]bool // outputs on which it still sounds
 }
 
 // NewAlarm makes the alarm of a player. Both must be run.
@@ -102,6 +105,7 @@ func (a *Alarm) Run(ctx context.Context) error {
 	life, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(errStopped)
 	a.life = life
+	a.seen = a.p.Programme()
 	for _, r := range a.book.InForce() {
 		a.begin(r, true)
 	}
@@ -112,6 +116,7 @@ func (a *Alarm) Run(ctx context.Context) error {
 		case f := <-a.do:
 			f()
 		case <-tick.C:
+			a.follow()
 			a.tidy(ctx)
 		case <-ctx.Done():
 			return nil
@@ -211,23 +216,53 @@ func (a *Alarm) enact(c playlist.Change) {
 // may have sounded before the daemon was last stopped.
 func (a *Alarm) begin(r playlist.AlertRecord, again bool) {
 	ctx, stop := context.WithCancelCause(a.life)
-	s := &sounding{record: make(chan playlist.AlertRecord, 1), stop: stop, outputs: a.p.Programme().Concerned(r.Alert)}
+	s := &sounding{record: make(chan playlist.AlertRecord, 1), stop: stop, now: map[string]bool{}}
 	s.record <- r
-	s.left = len(s.outputs)
 	a.on[r.ID] = s
-	if s.left == 0 { // it was concerned once: the site has changed
+	outputs := a.p.Programme().Concerned(r.Alert)
+	if len(outputs) == 0 { // it was concerned once: the site has changed
 		a.settle(r.ID, playlist.AlertFailed)
 		return
 	}
-	choice := newChoice(ctx, a, s)
-	for _, o := range s.outputs {
-		n := &siren{a: a, s: s, out: o, choice: choice, again: again, log: a.p.Log.With("alert", r.ID, "output", o.Name)}
-		a.work.Go(func() {
-			n.sound(ctx)
-			if !errors.Is(context.Cause(ctx), errStopped) { // else it is still in force
-				_ = a.ask(context.Background(), func() { a.silent(r.ID, s) })
+	s.choice = newChoice(ctx, a, s)
+	for _, o := range outputs {
+		a.sound(ctx, r.ID, s, o, again)
+	}
+}
+
+// sound sounds an alert on one output.
+func (a *Alarm) sound(ctx context.Context, id playlist.AlertID, s *sounding, o playlist.Output, again bool) {
+	if !slices.ContainsFunc(s.outputs, func(x playlist.Output) bool { return x.Name == o.Name }) {
+		s.outputs = append(s.outputs, o)
+	}
+	s.now[o.Name] = true
+	n := &siren{a: a, s: s, out: o, choice: s.choice, again: again, log: a.p.Log.With("alert", id, "output", o.Name)}
+	a.work.Go(func() {
+		n.sound(ctx)
+		if !errors.Is(context.Cause(ctx), errStopped) { // else it is still in force
+			_ = a.ask(context.Background(), func() { a.silent(id, s, o.Name) })
+		}
+	})
+}
+
+// follow sounds what is in force on outputs that a reload has brought. One
+// that has sounded it to its end has nothing left to do.
+func (a *Alarm) follow() {
+	p := a.p.Programme()
+	if p == a.seen {
+		return
+	}
+	a.seen = p
+	for _, r := range a.book.InForce() {
+		s := a.on[r.ID]
+		if s == nil {
+			continue
+		}
+		for _, o := range p.Concerned(r.Alert) {
+			if !s.now[o.Name] {
+				a.sound(s.choice.ctx, r.ID, s, o, true)
 			}
-		})
+		}
 	}
 }
 
@@ -237,8 +272,10 @@ func (a *Alarm) started(ctx context.Context, id playlist.AlertID) {
 }
 
 // silent notes that an alert has ended on one of its outputs.
-func (a *Alarm) silent(id playlist.AlertID, s *sounding) {
-	if s.left--; s.left > 0 {
+func (a *Alarm) silent(id playlist.AlertID, s *sounding, output string) {
+	delete(s.now, output)
+	a.follow() // it may have ended there because it is to sound elsewhere
+	if len(s.now) > 0 {
 		return
 	}
 	delete(a.on, id)

@@ -603,6 +603,50 @@ func TestAnAlertWaitsForItsTime(t *testing.T) {
 	}
 }
 
+func TestAReloadTakesAnAlertToTheOutputsThereAre(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		outputs []string // after the reload, of which there were east and west
+		want    string
+		state   playlist.AlertState
+	}{
+		{"one is gone", []string{"west"}, "east/clip:complete east/tone:complete west/clip:complete west/clip:complete west/tone:complete west/tone:complete", playlist.AlertDone},
+		{"one is renamed", []string{"west", "new"}, "east/clip:complete east/tone:complete new/clip:complete new/clip:complete new/tone:complete new/tone:complete " +
+			"west/clip:complete west/clip:complete west/tone:complete west/tone:complete", playlist.AlertDone},
+		{"all are", []string{"new"}, "east/clip:complete east/tone:complete new/clip:complete new/clip:complete new/tone:complete new/tone:complete " +
+			"west/clip:complete west/tone:complete", playlist.AlertDone},
+		{"none is left", nil, "east/clip:complete east/tone:complete west/clip:complete west/tone:complete", playlist.AlertDone},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSiren(t, "east", "west")
+				s.here[0].Store(true)
+				s.start()
+				defer s.close()
+				time.Sleep(time.Second)
+				s.receive(alert("A", withClip, func(r *playlist.AlertRecord) { r.Passes, r.Gap = 2, 20*time.Second }))
+				time.Sleep(20 * time.Second) // it waits for its second pass
+				changed := *s.programme
+				changed.Outputs = nil
+				for _, name := range c.outputs {
+					changed.Outputs = append(changed.Outputs, playlist.Output{Name: name, Device: "wav:" + s.wav(name), Area: "320924000000"})
+				}
+				if err := s.player.Reload(t.Context(), &changed); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * time.Minute)
+				if got := s.state("A"); got != c.state {
+					t.Errorf("state %s", got)
+				}
+				s.stop()
+				if got := s.parts("A"); got != c.want {
+					t.Error(got)
+				}
+			})
+		})
+	}
+}
+
 func TestAnUntrustedClockHoldsNoAlert(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSiren(t, "east")

@@ -64,7 +64,7 @@ func (n *siren) sound(ctx context.Context) {
 	power := n.a.p.power(ctx, n.a.p.Wall())
 	defer power.release()
 	defer func() { n.turn.End() }()
-	for passes := n.passes(); heard < passes && !n.over(ctx); {
+	for passes := n.passes(); heard < passes && !n.over(ctx) && !n.dropped(); {
 		whole, err := n.pass(ctx, item+1)
 		if ctx.Err() != nil {
 			return
@@ -124,10 +124,19 @@ func (n *siren) await(ctx context.Context) bool {
 			n.ch, n.turn = n.a.p.join(n.out.Name, ch, n.latest().Standing())
 			return true
 		}
-		if n.over(ctx) || pause(ctx, sirenLook) != nil {
+		if n.over(ctx) || n.dropped() || pause(ctx, sirenLook) != nil {
 			return false
 		}
 	}
+}
+
+// dropped reports whether a reload has taken the output away. What still
+// sounds on it goes on.
+func (n *siren) dropped() bool {
+	if _, ok := n.a.p.Programme().Output(n.out.Name); ok {
+		return false
+	}
+	return n.turn == nil || n.turn.Ended()
 }
 
 // done is how far the alert came before: the last pass begun, and how many
@@ -184,9 +193,12 @@ func (n *siren) clear(ctx context.Context) bool {
 	for !n.over(ctx) {
 		_, behind := n.turn.Behind()
 		quiet := !n.latest().Standing().Emergency() && n.a.p.Programme().QuietAt(n.a.p.Wall())
-		if n.turn.Ended() { // a reload has put another channel in place
+		if n.turn.Ended() { // a reload has put another channel in place, or none
 			n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().Standing())
-			continue
+			if n.dropped() {
+				return false
+			}
+			behind = true // nobody has looked yet
 		}
 		if !behind && !quiet && n.ch.Up() {
 			return true
