@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os/exec"
 	"syscall"
 	"time"
@@ -101,36 +102,59 @@ func (d *daemon) micTrigger(ctx context.Context, cfg *config.Config) error {
 	}
 	line := devices.NewTrigger(cfg.Mic.Trigger)
 	defer func() { _ = line.Close() }()
-	told := ""
+	held(ctx, d.log, line.On, func(ctx context.Context) error {
+		_, err := d.speakLive(ctx, func(handReport) {})
+		return err
+	})
+	return nil
+}
+
+const micAgain = time.Second // before a capture program that ended is started again
+
+// held lets somebody speak while the switch is on, until ctx ends. Where the
+// capture program ends meanwhile, it is started again.
+func held(ctx context.Context, log *slog.Logger, pressed func() (bool, error), speak func(context.Context) error) {
+	unread, broken := "", ""
 	for pause(ctx, triggerEvery) == nil {
-		on, err := line.On()
+		on, err := pressed()
 		if err != nil {
-			if err.Error() != told {
-				told = err.Error()
-				d.log.Error("microphone trigger cannot be read", "err", err)
+			if err.Error() != unread {
+				unread = err.Error()
+				log.Error("microphone trigger cannot be read", "err", err)
 			}
 			if pause(ctx, time.Second) != nil {
-				return nil
+				return
 			}
 			continue
 		}
-		told = ""
+		unread = ""
 		if !on {
+			broken = ""
 			continue
 		}
 		speaking, stop := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() {
-			_, err := d.speakLive(speaking, func(handReport) {})
-			done <- err
-		}()
-		for on && err == nil && pause(ctx, triggerEvery) == nil {
-			on, err = line.On()
+		go func() { done <- speak(speaking) }()
+		var ended error
+		open := true
+		for open && on && err == nil && pause(ctx, triggerEvery) == nil {
+			on, err = pressed()
+			select {
+			case ended = <-done:
+				open = false
+			default:
+			}
 		}
 		stop()
-		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
-			d.log.Error("emergency microphone fails", "err", err)
+		if open {
+			ended = <-done
+		}
+		if ended != nil && !errors.Is(ended, context.Canceled) && ended.Error() != broken {
+			broken = ended.Error()
+			log.Error("emergency microphone fails", "err", ended)
+		}
+		if !open && pause(ctx, micAgain) != nil {
+			return
 		}
 	}
-	return nil
 }
