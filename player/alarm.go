@@ -65,6 +65,7 @@ type Alarm struct {
 	on     map[playlist.AlertID]*sounding
 	seen   *playlist.Programme // for whose outputs what is in force sounds
 	forgot time.Time
+	wrote  chan struct{} // closed once the keeper's last call has returned
 	work   sync.WaitGroup
 }
 
@@ -145,35 +146,37 @@ func (a *Alarm) ask(ctx context.Context, f func()) error {
 // acknowledged; with ErrNotStored it is in force all the same. The record is
 // the message's as it now stands; known says that it had come before.
 func (a *Alarm) Receive(ctx context.Context, r playlist.AlertRecord, raw []byte) (rec playlist.AlertRecord, known bool, err error) {
-	var c playlist.Change
+	var (
+		c    playlist.Change
+		kept <-chan error
+	)
 	err = a.ask(ctx, func() {
 		r.Received, r.Clock = a.p.Wall().UTC(), a.p.Trust()
 		r.Boot, r.MonoMS = a.p.Boot, a.p.Uptime().Milliseconds()
 		c = a.book.Receive(r, a.p.Programme())
-		if len(c.Records) > 0 {
-			// The sound goes first: a disk may take its time.
-			a.enact(c)
-		}
+		kept = a.save(c, raw)
+		a.enact(c)
 		rec, _ = a.book.Record(r.ID)
 	})
 	if err != nil {
 		return rec, false, err
 	}
-	return rec, c.Known, a.save(ctx, c, raw)
+	return rec, c.Known, <-kept
 }
 
 // InForce tells which alerts of a scope its county has in force: others that
 // came with its envelopes fall silent.
 func (a *Alarm) InForce(ctx context.Context, scope playlist.Scope, ids []playlist.AlertID) error {
-	var c playlist.Change
+	var kept <-chan error
 	err := a.ask(ctx, func() {
-		c = a.book.Withdraw(scope, ids, a.p.Wall().UTC())
+		c := a.book.Withdraw(scope, ids, a.p.Wall().UTC())
+		kept = a.save(c, nil)
 		a.enact(c)
 	})
 	if err != nil {
 		return err
 	}
-	return a.save(ctx, c, nil)
+	return <-kept
 }
 
 // Records are all alerts that are remembered, the latest received first.
@@ -182,15 +185,37 @@ func (a *Alarm) Records(ctx context.Context) (all []playlist.AlertRecord, err er
 	return all, err
 }
 
-func (a *Alarm) save(ctx context.Context, c playlist.Change, raw []byte) error {
+// write calls the keeper after what it was called for before, in the order of
+// the book, and does not wait: a disk that hangs must hold up no alert and no
+// cancel.
+func (a *Alarm) write(f func()) {
+	before, mine := a.wrote, make(chan struct{})
+	a.wrote = mine
+	a.work.Go(func() {
+		defer close(mine)
+		if before != nil {
+			<-before
+		}
+		f()
+	})
+}
+
+// save keeps a change; the answer comes once it is durable, or cannot be.
+func (a *Alarm) save(c playlist.Change, raw []byte) <-chan error {
+	kept := make(chan error, 1)
 	if len(c.Records) == 0 && len(c.Retired) == 0 {
-		return nil
+		kept <- nil
+		return kept
 	}
-	if err := a.keep.SaveAlerts(context.WithoutCancel(ctx), c, raw); err != nil {
-		a.p.Log.Error("alert not kept", "alert", c.Records[0].ID, "err", err)
-		return fmt.Errorf("%w: %w", ErrNotStored, err)
-	}
-	return nil
+	a.write(func() {
+		err := a.keep.SaveAlerts(context.Background(), c, raw)
+		if err != nil {
+			a.p.Log.Error("alert not kept", "alert", c.Records[0].ID, "err", err)
+			err = fmt.Errorf("%w: %w", ErrNotStored, err)
+		}
+		kept <- err
+	})
+	return kept
 }
 
 // enact starts and ends sounds as the book now has it.
@@ -240,7 +265,7 @@ func (a *Alarm) sound(ctx context.Context, id playlist.AlertID, s *sounding, o p
 	a.work.Go(func() {
 		n.sound(ctx)
 		if !errors.Is(context.Cause(ctx), errStopped) { // else it is still in force
-			_ = a.ask(context.Background(), func() { a.silent(id, s, o.Name) })
+			a.ended(id, s, o.Name)
 		}
 	})
 }
@@ -271,20 +296,30 @@ func (a *Alarm) started(ctx context.Context, id playlist.AlertID) {
 	_ = a.ask(ctx, func() { a.settle(id, playlist.AlertAiring) })
 }
 
-// silent notes that an alert has ended on one of its outputs.
-func (a *Alarm) silent(id playlist.AlertID, s *sounding, output string) {
-	delete(s.now, output)
-	a.follow() // it may have ended there because it is to sound elsewhere
-	if len(s.now) > 0 {
+// ended notes that an alert has ended on one of its outputs, and, after the
+// last of them, what became of it.
+func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string) {
+	silent := func() bool { return len(s.now) == 0 }
+	last := false
+	_ = a.ask(context.Background(), func() {
+		delete(s.now, output)
+		a.follow() // it may have ended there because it is to sound elsewhere
+		last = silent()
+	})
+	if !last {
 		return
 	}
-	delete(a.on, id)
-	s.stop(nil)
 	rows, err := a.p.Ledger.Rows(context.Background(), playlist.AlertAiringID(id))
 	if err != nil {
 		a.p.Log.Error("alert's rows cannot be read", "alert", id, "err", err)
 	}
-	a.settle(id, playlist.AlertOutcome(rows, s.outputs))
+	_ = a.ask(context.Background(), func() {
+		if silent() { // a reload may have brought another output meanwhile
+			delete(a.on, id)
+			s.stop(nil)
+			a.settle(id, playlist.AlertOutcome(rows, s.outputs))
+		}
+	})
 }
 
 func (a *Alarm) settle(id playlist.AlertID, state playlist.AlertState) {
@@ -293,7 +328,7 @@ func (a *Alarm) settle(id playlist.AlertID, state playlist.AlertState) {
 		return
 	}
 	a.p.Log.Info("alert", "alert", id, "state", state)
-	_ = a.save(context.Background(), playlist.Change{Records: []playlist.AlertRecord{r}}, nil) // told there
+	a.save(playlist.Change{Records: []playlist.AlertRecord{r}}, nil) // told there
 }
 
 // tidy forgets, now and then, what is long over.
@@ -303,7 +338,9 @@ func (a *Alarm) tidy(ctx context.Context) {
 	}
 	a.forgot = time.Now()
 	gone := a.book.Forget(a.p.Wall().Add(-forgetAfter), a.p.Programme().Alerts.Filled())
-	if err := a.keep.ForgetAlerts(ctx, gone); err != nil && ctx.Err() == nil {
-		a.p.Log.Error("alerts not forgotten", "err", err)
-	}
+	a.write(func() {
+		if err := a.keep.ForgetAlerts(ctx, gone); err != nil && ctx.Err() == nil {
+			a.p.Log.Error("alerts not forgotten", "err", err)
+		}
+	})
 }

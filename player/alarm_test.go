@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -641,6 +642,69 @@ func TestAReloadTakesAnAlertToTheOutputsThereAre(t *testing.T) {
 				s.stop()
 				if got := s.parts("A"); got != c.want {
 					t.Error(got)
+				}
+			})
+		})
+	}
+}
+
+// slowly is a keeper whose disk hangs for half a minute at each write.
+type slowly struct{ player.AlertKeeper }
+
+func (k slowly) SaveAlerts(ctx context.Context, c playlist.Change, raw []byte) error {
+	time.Sleep(30 * time.Second)
+	return k.AlertKeeper.SaveAlerts(ctx, c, raw)
+}
+
+func TestADiskThatHangsHoldsUpNoAlertAndNoCancel(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		cancel time.Duration // after it came; 0: never
+		want   string
+		state  playlist.AlertState
+	}{
+		{"heard", 0, "east/clip:complete east/tone:complete", playlist.AlertDone},
+		{"cancelled", 2 * time.Second, "east/clip:missed:cancelled east/tone:partial:cancelled", playlist.AlertCancelled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSiren(t, "east")
+				s.here[0].Store(true)
+				s.keep = slowly{s.store}
+				s.start()
+				defer s.close()
+				time.Sleep(time.Second)
+				var work sync.WaitGroup
+				came := s.now()
+				work.Go(func() { s.receive(alert("A", withClip)) })
+				if c.cancel > 0 {
+					time.Sleep(c.cancel)
+					work.Go(func() {
+						s.receive(alert("C", func(r *playlist.AlertRecord) { r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"A"} }))
+					})
+				}
+				time.Sleep(20 * time.Second)
+				if got := s.state("A"); got != c.state {
+					t.Errorf("state %s", got)
+				}
+				work.Wait()
+				s.stop()
+				if got := s.parts("A"); got != c.want {
+					t.Error(got)
+				}
+				for _, r := range s.rows() {
+					if took := r.Ended.Sub(came); took > 12*time.Second || c.cancel > 0 && took > c.cancel+time.Second {
+						t.Errorf("%s ends after %v", r.Used, took)
+					}
+				}
+				records, _, err := s.store.Alerts(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range records {
+					if r.ID == "A" && r.State != c.state {
+						t.Errorf("kept as %s", r.State)
+					}
 				}
 			})
 		})

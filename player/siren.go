@@ -254,6 +254,8 @@ func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 	if err != nil || !n.clear(ctx) {
 		return false, err
 	}
+	// Also while the record of an earlier part waits for a disk.
+	defer context.AfterFunc(ctx, n.turn.End)()
 	began := time.Now()
 	var next []*sirenPart
 	if n.latest().Class.Drill() {
@@ -381,6 +383,7 @@ func (n *siren) hear(ctx context.Context, part *sirenPart) playlist.Outcome {
 	defer tick.Stop()
 	var (
 		kept     time.Time
+		keeping  sync.Mutex
 		told     bool
 		recorded = true
 	)
@@ -404,14 +407,18 @@ func (n *siren) hear(ctx context.Context, part *sirenPart) playlist.Outcome {
 				p.Watch(Moment{MomentStarted, row})
 			}
 			p.Watch(Moment{MomentProgress, row})
-			if time.Since(kept) >= checkpointEvery {
+			if time.Since(kept) >= checkpointEvery && keeping.TryLock() {
 				kept = time.Now()
-				if err := p.Ledger.Checkpoint(ledger, row.Key(), row.Started, row.AtFrame, row.Frames); err != nil {
-					n.log.Error("checkpoint not kept", "err", err)
-				}
+				go func() {
+					defer keeping.Unlock()
+					if err := p.Ledger.Checkpoint(ledger, row.Key(), row.Started, row.AtFrame, row.Frames); err != nil {
+						n.log.Error("checkpoint not kept", "err", err)
+					}
+				}()
 			}
 		}
 	}
+	keeping.Lock() // the last checkpoint is over
 	if part.sound != nil {
 		part.sound.Close()
 	}
