@@ -1099,3 +1099,25 @@ func TestReplicasAreNotInEachOthersWay(t *testing.T) {
 		t.Errorf("version %d, the last, holds %s", e.Version, e.Note)
 	}
 }
+
+func TestAlertsInForceAreSaidAnewWithAnotherAlertKey(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	scope := playlist.AreaScope(village)
+	must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{scope}}, false))
+	w.die()
+	before := must[store.Envelope](t)(w.Store.Envelope(t.Context(), "alerts", scope, 0))
+	w.Keys.Alert = w.replace(t, link.RoleAlert)
+
+	again := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys}
+	for range 2 {
+		if err := county.SettleNow(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+		w.shift.Add(int64(time.Minute))
+	}
+	e := must[store.Envelope](t)(w.Store.Envelope(t.Context(), "alerts", scope, 0))
+	d, err := link.Open(e.Bytes, must[link.Trust](t)(county.Edge{C: again}.Trust(t.Context())))
+	if err != nil || e.Version <= before.Version || len(d.Alerts.Alerts) != 1 {
+		t.Errorf("version %d after %d: %+v, %v", e.Version, before.Version, d.Alerts, err)
+	}
+}

@@ -216,21 +216,27 @@ func (c *County) say(ctx context.Context, k link.Kind, scope playlist.Scope, raw
 	}
 }
 
-// manifest opens a manifest's envelope. It lay in our own store, so its
-// signatures are not asked.
-func (c *County) manifest(ctx context.Context, e store.Envelope) (playlist.Manifest, error) {
-	t, err := c.trust(ctx)
+// manifestOf reads a manifest that was issued here. Whoever signed it may have lost
+// the role since.
+func manifestOf(e store.Envelope) (playlist.Manifest, error) {
+	d, err := kept(e)
 	if err != nil {
 		return playlist.Manifest{}, err
-	}
-	d, err := link.Open(e.Bytes, t)
-	if err != nil {
-		return playlist.Manifest{}, fmt.Errorf("manifest of %s, version %d: %w", e.Scope, e.Version, err)
 	}
 	if d.Manifest == nil {
 		return playlist.Manifest{}, link.ErrWrongType
 	}
 	return *d.Manifest, nil
+}
+
+// kept reads an envelope of our store.
+func kept(e store.Envelope) (link.Document, error) {
+	h := link.Have{Kind: link.Kind(e.Kind), Scope: e.Scope, Version: e.Version, Digest: e.Digest}
+	d, err := link.OpenKept(link.Stored{Have: h, Raw: e.Bytes})
+	if err != nil {
+		err = fmt.Errorf("%s of %s, version %d: %w", e.Kind, e.Scope, e.Version, err)
+	}
+	return d, err
 }
 
 // trust is the trust document in force.

@@ -184,7 +184,7 @@ func (e Edge) Recover(ctx context.Context, d link.Document) error {
 			if ours.Version == 0 {
 				return nil
 			}
-			m, err := c.manifest(ctx, ours)
+			m, err := manifestOf(ours)
 			if err != nil {
 				return err
 			}

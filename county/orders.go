@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -216,25 +215,30 @@ func (c *County) overtake(ctx context.Context, inForce []store.Alert) error {
 }
 
 // said is what another replica said of a scope. Clips that travelled inside
-// are kept: theirs may be gone with it.
+// are kept: theirs may be gone with it. Where the key that signed it has lost
+// its role no controller takes it: it says nothing, and what is in force is
+// said anew.
 func (c *County) said(ctx context.Context, e store.Envelope, inForce []store.Alert) (h orderState, err error) {
 	if e, err = c.Store.Envelope(ctx, e.Kind, e.Scope, e.Version); err != nil {
 		return h, err
+	}
+	d, err := kept(e)
+	if err != nil {
+		return h, err
+	}
+	if d.Alerts == nil {
+		return h, link.ErrWrongType
 	}
 	t, err := c.trust(ctx)
 	if err != nil {
 		return h, err
 	}
-	d, err := link.Open(e.Bytes, t)
-	if err != nil {
-		return h, fmt.Errorf("alerts of %s, version %d: %w", e.Scope, e.Version, err)
-	}
-	if d.Alerts == nil {
-		return h, link.ErrWrongType
-	}
+	_, void := link.Open(e.Bytes, t)
 	h = orderState{version: e.Version, raw: e.Bytes}
 	for _, f := range d.Alerts.Alerts {
-		h.add(f.Alert.ID, f.Clip)
+		if void == nil {
+			h.add(f.Alert.ID, f.Clip)
+		}
 		h.lasts(f.Alert.NotAfter)
 		if f.Clip == nil || len(f.Inline) == 0 {
 			continue

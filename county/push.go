@@ -110,7 +110,7 @@ func (c *County) propose(ctx context.Context, m playlist.Manifest) (Proposal, er
 	e, err := c.Store.Envelope(ctx, string(link.KindManifest), m.Scope, 0)
 	switch {
 	case err == nil:
-		if before, err = c.manifest(ctx, e); err != nil {
+		if before, err = manifestOf(e); err != nil {
 			return p, err
 		}
 		p.Over = before.Version
@@ -231,7 +231,7 @@ func (c *County) conflicts(ctx context.Context, m playlist.Manifest, fleet []sto
 		if e.Scope == m.Scope || !slices.ContainsFunc(fleet, func(k store.Controller) bool { return k.Follower().Follows(e.Scope) }) {
 			continue
 		}
-		other, err := c.manifest(ctx, e)
+		other, err := manifestOf(e)
 		if err != nil {
 			return nil, err
 		}
@@ -371,7 +371,7 @@ func (c *County) Earlier(ctx context.Context, scope playlist.Scope, version int6
 	if err != nil {
 		return playlist.Manifest{}, err
 	}
-	m, err := c.manifest(ctx, e)
+	m, err := manifestOf(e)
 	if err != nil {
 		return playlist.Manifest{}, err
 	}

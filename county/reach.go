@@ -65,7 +65,7 @@ func (c *County) accountFor(ctx context.Context, from, to time.Time) error {
 	}
 	var due []store.Due
 	for i, e := range list {
-		m, err := c.manifest(ctx, e)
+		m, err := manifestOf(e)
 		if err != nil {
 			c.Log.Warn("manifest cannot be accounted for", "scope", e.Scope, "version", e.Version, "err", err)
 			continue

@@ -486,3 +486,52 @@ func TestWhatARestoredCountyIssuesIsTheLastWord(t *testing.T) {
 		t.Errorf("in force is %+v, %v", m.Clips, err)
 	}
 }
+
+// replace gives a role to another key, as the holders of the root keys do once
+// the old one is lost.
+func (w *world) replace(t *testing.T, r link.Role) link.Signer {
+	t.Helper()
+	held := must[link.Trust](t)(county.Edge{C: w.County}.Trust(t.Context()))
+	next := link.Trust{Version: held.Version + 1, Issued: time.Now().UTC()}
+	fresh := link.NewKey()
+	for role, h := range held.Roles {
+		for _, id := range h.Keys {
+			if role != r {
+				next.Grant(role, h.Threshold, held.Keys[id])
+			}
+		}
+	}
+	next.Grant(r, 1, fresh.Public())
+	var roots []link.Signer
+	for n := range 2 {
+		roots = append(roots, must[*link.Key](t)(link.ReadKey(filepath.Join(w.dir, "keys", county.RootKey(n+1)))))
+	}
+	if err := w.AddTrust(t.Context(), must[link.Envelope](t)(link.SealTrust(next, roots...)).Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	return fresh
+}
+
+func TestTheProgrammeGoesOnWithAnotherPlaylistKey(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	clip, second := w.clip(t, "clip1.mp3"), w.clip(t, "clip2.mp3")
+	scope, below := playlist.AreaScope(countyArea), playlist.AreaScope(townArea)
+	must[store.Envelope](t)(w.Issue(t.Context(), draft(t, scope, clip)))
+	must[store.Envelope](t)(w.Issue(t.Context(), draft(t, below, clip)))
+	eventually(t, "the manifests arrive", func() bool { return b.has(link.KindManifest, scope) == 1 && b.has(link.KindManifest, below) == 1 })
+	w.Keys.Playlist = w.replace(t, link.RolePlaylist)
+	eventually(t, "the new trust document arrives", func() bool { return b.has(link.KindTrust, "") == 2 })
+
+	p, err := w.Propose(t.Context(), draft(t, scope, clip, second))
+	if err != nil || p.Over != 1 || len(p.Changes) == 0 || len(p.Conflicts) == 0 {
+		t.Errorf("proposal over version %d, %d changes, %d conflicts, %v", p.Over, len(p.Changes), len(p.Conflicts), err)
+	}
+	if e, err := w.Issue(t.Context(), draft(t, scope, clip, second)); err != nil || e.Version != 2 {
+		t.Errorf("push: version %d, %v", e.Version, err)
+	}
+	if e, err := w.Rollback(t.Context(), scope, 1); err != nil || e.Version != 3 {
+		t.Errorf("rollback: version %d, %v", e.Version, err)
+	}
+	eventually(t, "what the new key signed arrives", func() bool { return b.has(link.KindManifest, scope) == 3 })
+}

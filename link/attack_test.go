@@ -3,6 +3,7 @@ package link_test
 import (
 	"crypto/tls"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -290,5 +291,27 @@ func TestAnOperatorsKeyKeptElsewhereIsNotMissed(t *testing.T) {
 	}
 	if _, err := w.login(b, b.key); err == nil {
 		t.Error("a revocation without the operator's key did nothing")
+	}
+}
+
+// Once a key has lost its role nobody takes what it signed, however often it is
+// sent.
+func TestWhatALostKeySignedIsNotSent(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 7))
+	w.ledger.issue(t, w.office.alerts(t, playlist.AreaScope(town), 3))
+	w.ledger.issue(t, w.office.sealTrust(t, w.office.replaced(link.NewKey(), link.RolePlaylist), w.office.roots[0], w.office.roots[1]))
+	nc := must[*nats.Conn](t)(w.login(b, b.key))
+	defer nc.Close()
+	m := must[*nats.Msg](t)(nc.Request(link.SyncSubject(b.id), link.Pack([]byte(`{"controller":"daba-1","nonce":"n"}`)), 20*time.Second))
+	a := must[link.SyncAnswer](t)(link.ParseAnswer(m.Data))
+	var sent []string
+	for _, raw := range a.Envelopes {
+		sent = append(sent, must[link.Envelope](t)(link.ParseEnvelope(raw)).PayloadType)
+	}
+	if want := []string{link.TypeTrust, link.TypeMember, link.TypeAlerts}; !slices.Equal(sent, want) {
+		t.Errorf("sent %v, want %v", sent, want)
 	}
 }

@@ -272,10 +272,7 @@ func lapsed(ctx context.Context, store ControllerStore, t Trust) ([]Have, error)
 	}
 	var all []Have
 	for _, s := range docs {
-		if s.Kind == KindTrust {
-			continue
-		}
-		if e, err := ParseEnvelope(s.Raw); err != nil || t.Verify(e, s.Kind.Role()) != nil {
+		if !t.covers(s.Kind, s.Raw) {
 			all = append(all, s.Have)
 		}
 	}

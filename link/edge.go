@@ -162,6 +162,7 @@ func (e *Edge) look(ctx context.Context, q SyncRequest) (a SyncAnswer, s Stamp, 
 	slices.SortStableFunc(inForce, func(a, b Have) int {
 		return cmp.Or(urgency(a.Kind)-urgency(b.Kind), b.Scope.Narrowness()-a.Scope.Narrowness())
 	})
+	var trust Trust
 	size := 0
 	for _, h := range inForce {
 		t, has := theirs[h.key()]
@@ -175,6 +176,14 @@ func (e *Edge) look(ctx context.Context, q SyncRequest) (a SyncAnswer, s Stamp, 
 		raw, err := e.Store.Envelope(ctx, h)
 		if err != nil {
 			return later(err)
+		}
+		if trust.Version == 0 {
+			if trust, err = e.Store.Trust(ctx); err != nil {
+				return later(err)
+			}
+		}
+		if !trust.covers(h.Kind, raw) {
+			continue // nobody would take it: it has to be signed anew
 		}
 		if size > 0 && size+len(raw) > answerSize {
 			a.More = true

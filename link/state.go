@@ -179,7 +179,7 @@ type Have struct {
 	Digest  string         `json:"digest"` // [Envelope.Digest]
 }
 
-// Document is a state document that has been verified.
+// Document is a state document that has been verified, now or when it was kept.
 type Document struct {
 	Have
 	Issued time.Time
@@ -202,17 +202,10 @@ type Document struct {
 // [ErrWrongType]; what is signed and yet makes no sense is
 // [playlist.ErrInvalid].
 func Open(raw []byte, t Trust) (Document, error) {
-	e, err := ParseEnvelope(raw)
-	if err != nil {
-		return Document{}, err
-	}
-	d := Document{Have: Have{Digest: e.Digest()}, Raw: raw}
-	if i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Type() == e.PayloadType }); i >= 0 {
-		d.Kind = Kinds[i]
-	}
+	e, d, err := begin(raw)
 	switch {
-	case d.Kind == "":
-		return d, fault{ErrWrongType, say.M("link.wrong_type", e.PayloadType)}
+	case err != nil:
+		return d, err
 	case len(t.Roles) == 0:
 		return d, fault{ErrNoTrust, say.M("link.no_trust")}
 	case d.Kind == KindTrust:
@@ -223,7 +216,48 @@ func Open(raw []byte, t Trust) (Document, error) {
 	if err := t.Verify(e, d.Kind.Role()); err != nil {
 		return d, err
 	}
+	return d, d.read(e)
+}
+
+// OpenKept reads a document that was verified when it was kept. It does not
+// ask whether its signers may still sign such: they may have lost their role
+// since. It must make sense, and be what it was kept as; what is not is
+// [ErrMalformed].
+func OpenKept(s Stored) (Document, error) {
+	e, d, err := begin(s.Raw)
+	if err == nil {
+		err = d.read(e)
+	}
+	if err == nil && d.Have != s.Have {
+		err = malformed(fmt.Errorf("%s of %q, version %d, was kept as %s of %q, version %d", d.Kind, d.Scope, d.Version, s.Kind, s.Scope, s.Version))
+	}
+	return d, err
+}
+
+// begin finds out of what kind an envelope is. Nothing in it is verified.
+func begin(raw []byte) (Envelope, Document, error) {
+	e, err := ParseEnvelope(raw)
+	if err != nil {
+		return e, Document{}, err
+	}
+	d := Document{Have: Have{Digest: e.Digest()}, Raw: raw}
+	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Type() == e.PayloadType })
+	if i < 0 {
+		return e, d, fault{ErrWrongType, say.M("link.wrong_type", e.PayloadType)}
+	}
+	d.Kind = Kinds[i]
+	return e, d, nil
+}
+
+// read reads what the envelope holds.
+func (d *Document) read(e Envelope) (err error) {
 	switch d.Kind {
+	case KindTrust:
+		d.Trust = &Trust{}
+		if err = e.open(d.Trust); err == nil {
+			err = d.Trust.Check()
+		}
+		d.Version, d.Issued = d.Trust.Version, d.Trust.Issued
 	case KindMember:
 		d.Member = &Member{}
 		if err = e.open(d.Member); err == nil {
@@ -244,7 +278,7 @@ func Open(raw []byte, t Trust) (Document, error) {
 		}
 		d.Scope, d.Version, d.Issued = d.Manifest.Scope, d.Manifest.Version, d.Manifest.Issued
 	}
-	return d, err
+	return err
 }
 
 // Accept decides whether a controller takes an envelope: it must [Open], be

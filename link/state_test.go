@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -188,16 +189,7 @@ func TestWhatALostKeySignedGoesWithItsVersion(t *testing.T) {
 		}
 	}
 	fresh := link.NewKey()
-	next := link.Trust{Version: 2, Issued: time.Now().UTC()}
-	for r, h := range w.office.trust.Roles {
-		for _, id := range h.Keys {
-			next.Grant(r, h.Threshold, w.office.trust.Keys[id])
-		}
-	}
-	next.Roles[link.RolePlaylist] = link.RoleHolders{}
-	next.Grant(link.RolePlaylist, 1, fresh.Public())
-	next.Roles[link.RoleFleet] = link.RoleHolders{}
-	next.Grant(link.RoleFleet, 1, fresh.Public())
+	next := w.office.replaced(fresh, link.RolePlaylist, link.RoleFleet)
 	if _, err := b.c.Take(t.Context(), w.office.sealTrust(t, next, w.office.roots[1], w.office.roots[2])); err != nil {
 		t.Fatal(err)
 	}
@@ -218,6 +210,41 @@ func TestWhatALostKeySignedGoesWithItsVersion(t *testing.T) {
 	}
 	if _, err := c.Take(t.Context(), must[link.Envelope](t)(link.SealMember(b.member, fresh)).Bytes()); err != nil {
 		t.Errorf("the same member version from the new key: %v", err)
+	}
+}
+
+// Who kept a document verified it then; its signer may have lost the role since.
+func TestWhatWasKeptIsReadWithoutItsSigner(t *testing.T) {
+	o := newOffice()
+	kept := func(raw []byte) link.Stored {
+		d := must[link.Document](t)(link.Open(raw, o.trust))
+		return link.Stored{Have: d.Have, Raw: raw}
+	}
+	clip, _ := sound(100, 1)
+	manifest := kept(o.manifest(t, playlist.AreaScope(town), 3, clip))
+	for _, s := range []link.Stored{
+		manifest, kept(o.alerts(t, playlist.AreaScope(town), 2, flood("f"))),
+		kept(must[link.Envelope](t)(link.SealMember(link.Member{Controller: "daba-1", Version: 4}, o.fleet)).Bytes()),
+		kept(o.sealTrust(t, o.trust, o.roots[0], o.roots[1])),
+	} {
+		want := must[link.Document](t)(link.Open(s.Raw, o.trust))
+		if d, err := link.OpenKept(s); err != nil || !reflect.DeepEqual(d, want) {
+			t.Errorf("%s: %+v, %v", s.Kind, d.Have, err)
+		}
+	}
+	for name, spoil := range map[string]func(*link.Stored){
+		"another scope":    func(s *link.Stored) { s.Scope = playlist.AreaScope(county) },
+		"another version":  func(s *link.Stored) { s.Version++ },
+		"another kind":     func(s *link.Stored) { s.Kind = link.KindAlerts },
+		"other bytes":      func(s *link.Stored) { s.Raw = o.manifest(t, s.Scope, s.Version) },
+		"cut":              func(s *link.Stored) { s.Raw = s.Raw[:len(s.Raw)/2] },
+		"what is no state": func(s *link.Stored) { s.Raw = must[link.Envelope](t)(link.Seal("x", 1, o.edge)).Bytes() },
+	} {
+		s := manifest
+		spoil(&s)
+		if d, err := link.OpenKept(s); err == nil {
+			t.Errorf("%s: %+v", name, d.Have)
+		}
 	}
 }
 

@@ -119,6 +119,16 @@ func (t Trust) Verify(e Envelope, r Role) error {
 	return fault{ErrSignature, say.M("link.signature", t.signers(e, holders), max(1, holders.Threshold), string(r))}
 }
 
+// covers reports whether an envelope of the kind is signed as the trust
+// document demands. A trust document stands by itself.
+func (t Trust) covers(k Kind, raw []byte) bool {
+	if k == KindTrust {
+		return true
+	}
+	e, err := ParseEnvelope(raw)
+	return err == nil && t.Verify(e, k.Role()) == nil
+}
+
 // signers counts the keys of a role that signed, each once.
 func (t Trust) signers(e Envelope, h RoleHolders) (n int) {
 	seen := map[KeyID]bool{}

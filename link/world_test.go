@@ -79,6 +79,22 @@ func newOffice() *office {
 	return o
 }
 
+// replaced is the next trust document, in which the key has the roles in place
+// of those who had them.
+func (o *office) replaced(key *link.Key, roles ...link.Role) link.Trust {
+	next := link.Trust{Version: o.trust.Version + 1, Issued: time.Now().UTC()}
+	for r, h := range o.trust.Roles {
+		if slices.Contains(roles, r) {
+			next.Grant(r, 1, key.Public())
+			continue
+		}
+		for _, id := range h.Keys {
+			next.Grant(r, h.Threshold, o.trust.Keys[id])
+		}
+	}
+	return next
+}
+
 func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()

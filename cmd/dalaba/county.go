@@ -508,12 +508,12 @@ func withCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*co
 	return &merged, nil
 }
 
-// memberOf is who the controller is, by the documents kept.
+// memberOf is who the controller is, by the documents kept. Its member document
+// stays in use until another comes, though its signer has lost the role.
 func memberOf(docs []link.Stored) link.Member {
-	trust := trustOf(docs)
 	for _, s := range docs {
-		if s.Kind == link.KindMember {
-			if d, err := link.Open(s.Raw, trust); err == nil {
+		if isMember(s) {
+			if d, err := link.OpenKept(s); err == nil {
 				return *d.Member
 			}
 		}
