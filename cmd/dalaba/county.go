@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -200,11 +201,7 @@ func (c *countyLink) enrolled(ctx context.Context) (*link.Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := link.TLS(m.CA)
-	if err != nil {
-		return nil, err
-	}
-	c.clips.Client, c.clips.Sign = link.ClipClient(conf), link.SignClip(m.Controller, ctl.Key)
+	c.clips.Client, c.clips.Sign = &http.Client{Transport: &clipDoor{link: c}}, link.SignClip(m.Controller, ctl.Key)
 	c.mu.Lock()
 	c.ctl = ctl
 	for _, s := range docs {
@@ -218,6 +215,47 @@ func (c *countyLink) enrolled(ctx context.Context) (*link.Controller, error) {
 	nudge(c.pending)
 	nudge(c.news)
 	return ctl, nil
+}
+
+// clipDoor asks for clips as the member document of the day has it.
+type clipDoor struct {
+	link *countyLink
+
+	mu     sync.Mutex
+	of     string       // what client was made of
+	client *http.Client // nil: none yet
+}
+
+func (c *clipDoor) RoundTrip(r *http.Request) (*http.Response, error) {
+	client, err := c.current()
+	if err != nil {
+		return nil, err
+	}
+	return client.Transport.RoundTrip(r)
+}
+
+// current is the client, made anew where what it was made of has changed.
+func (c *clipDoor) current() (*http.Client, error) {
+	m, err := c.link.member(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	m.Clips = append(slices.Clone(c.link.d.live.Load().Cache.Peers), m.Clips...) // a neighbour may show a certificate of the county's
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	of := fmt.Sprintf("%q %q %q", m.CA, m.Servers, m.Clips)
+	if c.client != nil && c.of == of {
+		return c.client, nil
+	}
+	conf, err := link.MemberTLS(m, c.link.d.now, func() bool { return c.link.d.clock.trust() != playlist.ClockUntrusted })
+	if err != nil {
+		return nil, err
+	}
+	if c.client != nil {
+		c.client.CloseIdleConnections()
+	}
+	c.of, c.client = of, link.ClipClient(conf)
+	return c.client, nil
 }
 
 // newController is the link's controller with what never changes.

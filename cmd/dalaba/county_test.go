@@ -1,9 +1,23 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
 	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"dalaba/data"
 	"dalaba/link"
@@ -52,5 +66,84 @@ func TestTheCountysSlotsStayThoughItsFleetKeyIsReplaced(t *testing.T) {
 	cfg.Site.Area, cfg.Outputs = village, []playlist.Output{{Name: "村口"}}
 	if got, err := withCounty(t.Context(), store, cfg); err != nil || len(got.Slots) != 1 {
 		t.Errorf("%d slots, %v", len(got.Slots), err)
+	}
+}
+
+// clipServer serves a clip by a certificate that vouches for itself, made an
+// hour ago.
+func clipServer(t *testing.T) (url, ca string) {
+	t.Helper()
+	key := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "county"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der := must[[]byte](t)(x509.CreateCertificate(rand.Reader, c, c, key.Public(), key))
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "clip") }))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv.URL, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+func TestClipsAreFetchedAsTheMemberDocumentHasIt(t *testing.T) {
+	dir := t.TempDir()
+	store := must[*data.Store](t)(data.Open(t.Context(), dir, data.Options{Log: slog.New(slog.DiscardHandler)}))
+	defer func() { _ = store.Close() }()
+	if err := link.WriteKey(keyFile(dir), link.NewKey()); err != nil {
+		t.Fatal(err)
+	}
+	first, firstCA := clipServer(t)
+	second, secondCA := clipServer(t)
+	root, fleet := link.NewKey(), link.NewKey()
+	trust := link.Trust{Version: 1}
+	trust.Grant(link.RoleRoot, 1, root.Public())
+	trust.Grant(link.RoleFleet, 1, fleet.Public())
+	member := func(version int64, url, ca string) []byte {
+		m := link.Member{Controller: "daba-1", Version: version, Clips: []string{url}, CA: ca}
+		return must[link.Envelope](t)(link.SealMember(m, fleet)).Bytes()
+	}
+	for _, raw := range [][]byte{must[link.Envelope](t)(link.SealTrust(trust, root)).Bytes(), member(1, first, firstCA)} {
+		if err := (wire{store}).Keep(t.Context(), must[link.Document](t)(link.Open(raw, trust))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := newPole(t, playlist.ClockNTP)
+	p.wall = time.Unix(300, 0) // where a box without a battery begins
+	d := &daemon{now: func() time.Time { return p.wall }, clock: p.watch, log: slog.New(slog.DiscardHandler), site: &site{Config: &config.Config{}, store: store}}
+	d.site.Site.DataDir = dir
+	d.live.Store(d.site.Config)
+	c := newCountyLink(d, store)
+	ctl := must[*link.Controller](t)(c.enrolled(t.Context()))
+	get := func(url string) error {
+		t.Helper()
+		resp, err := c.clips.Client.Get(url)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+	if err := get(first); err != nil {
+		t.Errorf("with no time: %v", err)
+	}
+	if err := get(second); err == nil {
+		t.Error("another CA was believed")
+	}
+	p.wall, p.kernel = time.Now(), true
+	p.is(trustedClock)
+	if _, err := ctl.Take(t.Context(), member(2, second, secondCA)); err != nil {
+		t.Fatal(err)
+	}
+	if err := get(second); err != nil {
+		t.Errorf("by the new member document: %v", err)
+	}
+	if err := get(first); err == nil {
+		t.Error("the CA of the member document before is still believed")
+	}
+	p.wall = time.Unix(300, 0)
+	c.clips.Client.Transport.(*clipDoor).client.CloseIdleConnections()
+	if err := get(second); err == nil {
+		t.Error("a certificate that is not valid yet was believed by a clock that is trusted")
 	}
 }
