@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -33,7 +34,8 @@ type Wanted struct {
 
 const (
 	clipFetchers = 2
-	stallAfter   = time.Minute // without a byte
+	clipDial     = 10 * time.Second // there are others to ask
+	stallAfter   = time.Minute      // without a byte
 	clipBackoff  = 5 * time.Second
 	clipBackTop  = 10 * time.Minute
 )
@@ -70,7 +72,7 @@ type Clips struct {
 // ClipClient is an HTTP client for clips that dials as [MemberTLS] has it.
 func ClipClient(c *tls.Config) *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig: c, TLSHandshakeTimeout: 30 * time.Second, ResponseHeaderTimeout: stallAfter,
+		DialContext: (&net.Dialer{Timeout: clipDial}).DialContext, TLSClientConfig: c, TLSHandshakeTimeout: 30 * time.Second, ResponseHeaderTimeout: stallAfter,
 		MaxIdleConnsPerHost: clipFetchers, IdleConnTimeout: stallAfter, Proxy: http.ProxyFromEnvironment,
 	}}
 }

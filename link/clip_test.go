@@ -3,6 +3,7 @@ package link_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"dalaba/link"
 	"dalaba/playlist"
@@ -353,4 +356,39 @@ type writer func()
 func (w writer) Write(p []byte) (int, error) {
 	w()
 	return len(p), nil
+}
+
+// deaf is an address at which nobody takes a call, nor refuses one.
+func deaf(t *testing.T) string {
+	t.Helper()
+	fd := must[int](t)(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0))
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	at := must[unix.Sockaddr](t)(unix.Getsockname(fd)).(*unix.SockaddrInet4)
+	for range 4 { // more than may wait
+		c := must[int](t)(unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0))
+		t.Cleanup(func() { _ = unix.Close(c) })
+		if err := unix.Connect(c, at); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", at.Port)
+}
+
+func TestANeighbourThatDoesNotAnswerIsGivenUpSoon(t *testing.T) {
+	clip, data := sound(1000, 1)
+	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data}}
+	c := fetcher(t, newMemory(), deaf(t), s.serve(t, nil))
+	c.Client = link.ClipClient(nil)
+	got := make(chan playlist.ClipID, 1)
+	c.Got = func(id playlist.ClipID) { got <- id }
+	running(t, c)
+	c.Want([]link.Wanted{{Clip: clip, Urgent: true}})
+	select {
+	case <-got:
+	case <-time.After(time.Minute): // the system itself takes two
+		t.Error("the neighbour is still waited for")
+	}
 }
