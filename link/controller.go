@@ -544,7 +544,7 @@ func (c *Controller) ask(ctx context.Context, nc *nats.Conn, subject string, bod
 func (c *Controller) sync(ctx context.Context, nc *nats.Conn, m Member) error {
 	var want []Have
 	for range maxRounds {
-		q, err := c.question(ctx, m, want)
+		q, shown, err := c.question(ctx, m, want)
 		if err != nil {
 			return err
 		}
@@ -570,6 +570,9 @@ func (c *Controller) sync(ctx context.Context, nc *nats.Conn, m Member) error {
 		if err := c.heed(ctx, a.Stamp, q, took); err != nil {
 			return err
 		}
+		for _, h := range shown { // and answered: a question may be lost, or put off
+			c.proved[h] = time.Now()
+		}
 		want = slices.DeleteFunc(a.Want, func(h Have) bool { return time.Since(c.proved[h]) < proveAgain })
 		if (!a.More || !news) && len(want) == 0 {
 			return nil
@@ -578,9 +581,9 @@ func (c *Controller) sync(ctx context.Context, nc *nats.Conn, m Member) error {
 	return nil
 }
 
-// question is what the next sync tells.
-func (c *Controller) question(ctx context.Context, m Member, want []Have) (SyncRequest, error) {
-	q := SyncRequest{
+// question is what the next sync tells, and which documents it shows.
+func (c *Controller) question(ctx context.Context, m Member, want []Have) (q SyncRequest, shown []Have, err error) {
+	q = SyncRequest{
 		Controller: m.Controller, Nonce: newNonce(), At: c.Now().UTC(), Clock: c.Clock(),
 		Boot: c.Boot, MonoMS: c.Mono().Milliseconds(), Health: c.Health(ctx),
 	}
@@ -595,25 +598,24 @@ func (c *Controller) question(ctx context.Context, m Member, want []Have) (SyncR
 	if len(q.Have) > maxHave {
 		q.Have = q.Have[:maxHave]
 	}
-	var err error
 	if q.Marks, err = c.Store.Marks(ctx); err != nil {
-		return q, err
+		return q, nil, err
 	}
 	if len(q.Marks) > maxEpochs {
 		q.Marks = q.Marks[:maxEpochs]
 	}
 	if q.Events, err = c.Store.Events(ctx, MaxEvents); err != nil {
-		return q, err
+		return q, nil, err
 	}
 	for i := range q.Events {
 		q.Events[i] = q.Events[i].fitted()
 	}
 	if len(want) == 0 {
-		return q, nil
+		return q, shown, nil
 	}
 	docs, err := c.Store.Documents(ctx)
 	if err != nil {
-		return q, err
+		return q, nil, err
 	}
 	size := 0
 	for _, s := range docs {
@@ -622,9 +624,9 @@ func (c *Controller) question(ctx context.Context, m Member, want []Have) (SyncR
 		}
 		size += len(s.Raw)
 		q.Proof = append(q.Proof, s.Raw)
-		c.proved[s.Have] = time.Now()
+		shown = append(shown, s.Have)
 	}
-	return q, nil
+	return q, shown, nil
 }
 
 // fitted is the event within the protocol's bound: one that says too much

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,6 +298,37 @@ func TestACountyRestoredFromYesterdayGetsEverythingBack(t *testing.T) {
 		t.Errorf("the controller went back to version %d", v)
 	}
 	l.once(t, "daba-1", b.memory)
+}
+
+// putOff is a county's store that cannot take a document back at first.
+type putOff struct {
+	*ledger
+	asked atomic.Int64
+}
+
+func (p *putOff) Recover(ctx context.Context, d link.Document) error {
+	if p.asked.Add(1) == 1 {
+		return errors.New("the database is busy")
+	}
+	return p.ledger.Recover(ctx, d)
+}
+
+func TestADocumentIsShownAgainWhereTheCountyCouldNotTakeIt(t *testing.T) {
+	w := newWorld(t)
+	e := &link.Edge{Conn: w.user(link.UserEdge), Store: &putOff{ledger: w.ledger}, Key: w.office.edge, Log: quiet()}
+	w.run(e.Run)
+	w.flushed(e.Conn)
+	b := w.enrol("daba-1", []playlist.Area{village})
+	scope := playlist.AreaScope(town)
+	if _, err := b.c.Take(t.Context(), w.office.manifest(t, scope, 7)); err != nil {
+		t.Fatal(err)
+	}
+	w.run(b.c.Run)
+	eventually(t, "the county has its document again", func() bool {
+		w.ledger.mu.Lock()
+		defer w.ledger.mu.Unlock()
+		return len(w.ledger.recovered) == 1 && w.ledger.recovered[0].Version == 7
+	})
 }
 
 func TestReceiptsPrunedOnBothSidesLeaveAGapThatIsNoted(t *testing.T) {
