@@ -276,7 +276,8 @@ func (d Document) Clips() []playlist.Clip {
 }
 
 // importStamp heeds what the county says it has. A stamp on a carrier may be
-// old: it never takes a mark back.
+// old: it takes a mark back only where the county lacked receipts before those
+// that it was brought. Then at worst some go again that it has.
 func (c *Controller) importStamp(ctx context.Context, from Carrier, m Member) error {
 	files, err := from.files("stamps")
 	if err != nil {
@@ -295,7 +296,11 @@ func (c *Controller) importStamp(ctx context.Context, from Carrier, m Member) er
 			return err
 		}
 		for _, have := range mine {
-			if theirs, ok := s.mark(have.Epoch); ok && theirs.Seq > have.Seq {
+			theirs, ok := s.mark(have.Epoch)
+			if ok && (theirs.Seq > have.Seq || theirs.Seq < have.Seq && s.Refused == "gap") {
+				if theirs.Seq < have.Seq {
+					c.Log.Warn("county has lost receipts, they go again", "epoch", have.Epoch, "had", have.Seq, "has", theirs.Seq)
+				}
 				fresh := slices.DeleteFunc(slices.Clone(s.Aside), func(r Refused) bool { return r.Seq <= have.Seq })
 				if err := c.setAside(ctx, fresh, theirs); err != nil {
 					return err
@@ -370,6 +375,7 @@ func (e *Edge) Import(ctx context.Context, from Carrier) (Carried, error) {
 				}
 				key := dir.Name() + "/" + m.Epoch
 				r.Gaps[key] = append(r.Gaps[key], m.Seq+1)
+				s.Refused = "gap"
 			case ctx.Err() != nil:
 				return r, ctx.Err()
 			case err != nil:

@@ -3,6 +3,7 @@ package link_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -172,6 +173,44 @@ func TestAStickBringsWordOfReceiptsThatTheCountyCannotKeep(t *testing.T) {
 	carry()
 	if got := b.memory.setAside(); !slices.Equal(got, []string{"e1/4", "e1/223"}) || b.memory.unsent() != 0 {
 		t.Errorf("set aside: %v, %d unsent", got, b.memory.unsent())
+	}
+	w.ledger.once(t, "daba-1", b.memory)
+}
+
+func TestAStickBringsReceiptsAgainToACountyRestoredFromYesterday(t *testing.T) {
+	w := newWorld(t)
+	b := w.enrol("daba-1", []playlist.Area{village})
+	stick := link.Carrier{Dir: t.TempDir()}
+	round := func() (there, back link.Carried) {
+		t.Helper()
+		there, err := b.c.Import(t.Context(), stick)
+		if err != nil || len(there.Refused) != 0 {
+			t.Fatalf("at the controller: %+v, %v", there, err)
+		}
+		back, err = (&link.Edge{Store: w.ledger, Key: w.office.edge, Log: quiet()}).Import(t.Context(), stick)
+		if err != nil || len(back.Refused) != 0 {
+			t.Fatalf("at the county: %+v, %v", back, err)
+		}
+		return there, back
+	}
+	b.memory.air("e1", 20)
+	round()
+	if round(); b.memory.unsent() != 0 {
+		t.Fatalf("%d unsent", b.memory.unsent())
+	}
+	w.ledger.marks["daba-1/e1"] = 10
+	for seq := 11; seq <= 20; seq++ {
+		delete(w.ledger.rows, fmt.Sprintf("daba-1/e1/%d", seq))
+	}
+	b.memory.air("e1", 10)
+	if _, r := round(); r.Gaps["daba-1/e1"][0] != 11 {
+		t.Errorf("gaps %v", r.Gaps)
+	}
+	if r, _ := round(); r.Receipts != 20 {
+		t.Errorf("%d receipts go again", r.Receipts)
+	}
+	if r, _ := round(); r.Receipts != 0 || b.memory.unsent() != 0 {
+		t.Errorf("%d receipts go once more, %d unsent", r.Receipts, b.memory.unsent())
 	}
 	w.ledger.once(t, "daba-1", b.memory)
 }
