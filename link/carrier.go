@@ -251,10 +251,15 @@ func (c *Controller) importClips(ctx context.Context, from Carrier, r *Carried) 
 		}
 		err = c.Store.PutClip(ctx, needed[id], f)
 		f.Close()
-		if err != nil {
-			return err
+		switch {
+		case err == nil:
+			r.Clips = append(r.Clips, id)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default: // the others may fit, and receipts go out all the same
+			r.Missing = append(r.Missing, id)
+			r.refuse("clips/"+string(id)+".mp3", err)
 		}
-		r.Clips = append(r.Clips, id)
 	}
 	return nil
 }

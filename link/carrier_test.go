@@ -2,8 +2,10 @@ package link_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -213,4 +215,37 @@ func TestAStickBringsReceiptsAgainToACountyRestoredFromYesterday(t *testing.T) {
 		t.Errorf("%d receipts go once more, %d unsent", r.Receipts, b.memory.unsent())
 	}
 	w.ledger.once(t, "daba-1", b.memory)
+}
+
+// picky is a controller's store that cannot keep one clip.
+type picky struct {
+	*memory
+	but playlist.ClipID
+}
+
+func (p picky) PutClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
+	if c.ID == p.but {
+		return errors.New("no space left on device")
+	}
+	return p.memory.PutClip(ctx, c, src)
+}
+
+func TestAClipThatCannotBeKeptHoldsUpNothingElse(t *testing.T) {
+	w := newWorld(t)
+	b := w.enrol("daba-1", []playlist.Area{village})
+	clips, at := []playlist.Clip{}, map[playlist.ClipID][]byte{}
+	for n := range byte(3) {
+		clip, data := sound(5000, n)
+		clips, at[clip.ID] = append(clips, clip), data
+	}
+	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 4, clips...))
+	b.c.Store = picky{b.memory, clips[1].ID}
+	b.memory.air("e1", 3)
+	r, err := b.c.Import(t.Context(), load(t, w, at))
+	if err != nil || len(r.Clips) != 2 || !slices.Equal(r.Missing, []playlist.ClipID{clips[1].ID}) || r.Receipts != 3 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if len(r.Refused) != 1 || r.Refused["clips/"+string(clips[1].ID)+".mp3"] == nil {
+		t.Errorf("refused %v", r.Refused)
+	}
 }
