@@ -64,7 +64,9 @@ const (
 
 	handWait    = 10 * time.Second // for the device, and for who is in line before
 	handEvery   = 200 * time.Millisecond
-	controlRead = 5 * time.Second // an order must have come by then, and an answer be taken
+	handQuiet   = 2*handWait + 30*time.Second // nothing is told while the amplifier warms up, at most 30 s of it
+	handAlive   = 5 * time.Second             // how often what has nothing to show says that it goes on
+	controlRead = 5 * time.Second             // an order must have come by then, and an answer be taken
 	controlSize = 8 << 10
 	controlMost = 8 // connections at once
 	socketPath  = 107
@@ -373,7 +375,9 @@ func (d *daemon) byHand(ctx context.Context, o handOrder, tell func(handReport))
 		if ctl == nil {
 			return r, say.M("enrol.not_enrolled")
 		}
+		quiet := keepTelling(tell)
 		c, err := carry(ctx, ctl, o.File, say.Choose(string(o.Lang)))
+		quiet()
 		r.Carried = &c
 		return r, err
 	}
@@ -401,6 +405,29 @@ func (d *daemon) byHand(ctx context.Context, o handOrder, tell func(handReport))
 		d.log.Info("not played by hand", append(what, "err", err)...)
 	}
 	return r, err
+}
+
+// keepTelling tells that an order is being carried out until quiet is called.
+// Nothing more is told once that returns.
+func keepTelling(tell func(handReport)) (quiet func()) {
+	done := make(chan struct{})
+	var work sync.WaitGroup
+	work.Go(func() {
+		tick := time.NewTicker(handAlive)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				tell(handReport{})
+			}
+		}
+	})
+	return func() {
+		close(done)
+		work.Wait()
+	}
 }
 
 // trouble is what was last recorded of an output's device.
@@ -448,8 +475,7 @@ func askDaemon(ctx context.Context, socket string, o handOrder, tell func(handRe
 	defer stop()
 	lines := json.NewDecoder(conn)
 	for {
-		// Nothing is told while the amplifier warms up, at most 30 s of it.
-		_ = conn.SetReadDeadline(time.Now().Add(2*handWait + 30*time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(handQuiet))
 		r = handReport{}
 		if err := lines.Decode(&r); err != nil {
 			return r, say.M("technician.broke_off", err)
