@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -215,14 +216,23 @@ func (a *app) importCarrier(ctx context.Context, k *client, dir string) error {
 	if err != nil {
 		return err
 	}
-	var got link.Carried
+	var got carriedBack
 	if err := k.post(ctx, "/api/import", url.Values{"dir": {full}}, nil, &got); err != nil {
 		return err
 	}
 	if a.JSON {
-		return a.show(got)
+		if err := a.show(got); err != nil {
+			return err
+		}
+	} else {
+		a.Println(a.Say("county.carried_back", got.Receipts, len(got.Gaps), len(got.Refused)))
+		for _, name := range slices.Sorted(maps.Keys(got.Refused)) {
+			a.Println("  " + cli.Printable(name+": "+got.Refused[name]))
+		}
 	}
-	a.Println(a.Say("county.carried_back", got.Receipts, len(got.Gaps), len(got.Refused)))
+	if len(got.Refused) > 0 {
+		return cli.ErrTold
+	}
 	return nil
 }
 

@@ -36,6 +36,7 @@ import (
 	"dalaba/link"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/say"
 )
 
 // serveCmd is the server.
@@ -369,12 +370,23 @@ func (c *centre) run(ctx context.Context) (err error) {
 	return group.Wait()
 }
 
+// carriedBack is what a carrier brought back.
+type carriedBack struct {
+	Receipts int                `json:"receipts"`          // that are new
+	Gaps     map[string][]int64 `json:"gaps,omitempty"`    // by controller/epoch: receipts before this number are still to come
+	Refused  map[string]string  `json:"refused,omitempty"` // why, by file
+}
+
 // importReceipts takes in what a carrier brought back, from a folder of this
 // machine.
 func (c *centre) importReceipts(e *link.Edge) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		got, err := e.Import(r.Context(), link.Carrier{Dir: r.URL.Query().Get("dir")})
-		c.county.Answer(w, r, got, err)
+		back := carriedBack{Receipts: got.Receipts, Gaps: got.Gaps, Refused: map[string]string{}}
+		for name, why := range got.Refused {
+			back.Refused[name] = say.In(say.Choose(r.Header.Get("Accept-Language")), why)
+		}
+		c.county.Answer(w, r, back, err)
 	}
 }
 
