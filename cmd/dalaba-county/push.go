@@ -733,8 +733,16 @@ func (a *app) exportCmd() *cobra.Command {
 	return c
 }
 
-// export writes documents, all or those of the targets with trust and what
-// each controller is, and the clips that they name.
+// exported is `export --json`.
+type exported struct {
+	Documents int               `json:"documents"`
+	Clips     int               `json:"clips"`
+	Skipped   map[string]string `json:"skipped,omitempty"` // why, by kind and scope
+}
+
+// export writes documents, all or what the controllers of the targets follow
+// with trust and what each controller is, and the clips that they name. A
+// document that no controller would take stays here.
 func (a *app) export(s *settings, docs []county.Held, to link.Carrier, t target) error {
 	var only []playlist.Scope
 	if len(t.areas)+len(t.groups)+len(t.controllers) > 0 {
@@ -756,25 +764,35 @@ func (a *app) export(s *settings, docs []county.Held, to link.Carrier, t target)
 	if trust == nil {
 		return link.ErrNoTrust
 	}
-	wanted := map[playlist.ClipID]bool{}
-	written := 0
+	var good []link.Document
+	out := exported{Skipped: map[string]string{}}
 	for _, d := range docs {
+		doc := link.Document{Have: d.Have, Raw: d.Raw}
+		if d.Kind != link.KindTrust {
+			var err error
+			if doc, err = link.Open(d.Raw, *trust); err != nil {
+				out.Skipped[string(d.Kind)+" "+string(d.Scope)] = say.In(a.Language(), err)
+				continue
+			}
+		}
+		good = append(good, doc)
+	}
+	followers, err := followersOf(only, good)
+	if err != nil {
+		return err
+	}
+	wanted := map[playlist.ClipID]bool{}
+	for _, d := range good {
 		routine := d.Kind == link.KindManifest || d.Kind == link.KindAlerts
-		if routine && only != nil && !slices.Contains(only, d.Scope) {
+		follows := func(f playlist.Follower) bool { return f.Follows(d.Scope) }
+		if routine && only != nil && !slices.ContainsFunc(followers, follows) {
 			continue
 		}
 		if err := to.PutDocument(link.Stored{Have: d.Have, Raw: d.Raw}); err != nil {
 			return err
 		}
-		written++
-		if d.Kind == link.KindTrust {
-			continue
-		}
-		doc, err := link.Open(d.Raw, *trust)
-		if err != nil {
-			return err
-		}
-		for _, clip := range doc.Clips() {
+		out.Documents++
+		for _, clip := range d.Clips() {
 			wanted[clip.ID] = true
 		}
 	}
@@ -788,9 +806,30 @@ func (a *app) export(s *settings, docs []county.Held, to link.Carrier, t target)
 			return err
 		}
 	}
+	out.Clips = len(wanted)
 	if a.JSON {
-		return a.show(map[string]int{"documents": written, "clips": len(wanted)})
+		return a.show(out)
 	}
-	a.Println(a.Say("county.exported", to.Dir, written, len(wanted)))
+	a.Println(a.Say("county.exported", to.Dir, out.Documents, out.Clips))
+	for _, name := range slices.Sorted(maps.Keys(out.Skipped)) {
+		a.Println("  " + cli.Printable(a.Say("county.export_skipped", name, out.Skipped[name])))
+	}
 	return nil
+}
+
+// followersOf are the controllers that follow any of the scopes. A scope that
+// nobody follows is refused: who typed it means another.
+func followersOf(scopes []playlist.Scope, docs []link.Document) (all []playlist.Follower, err error) {
+	for _, s := range scopes {
+		n := len(all)
+		for _, d := range docs {
+			if d.Member != nil && !d.Member.Retired && d.Member.Follower().Follows(s) {
+				all = append(all, d.Member.Follower())
+			}
+		}
+		if len(all) == n {
+			return nil, cli.Refuse(sayM("county.export_nobody", string(s)))
+		}
+	}
+	return all, nil
 }
