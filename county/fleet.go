@@ -147,11 +147,12 @@ func (e Edge) Enrol(ctx context.Context, code link.Code, _ time.Time, r link.Enr
 	return link.Decision{State: link.EnrolGranted, Trust: trust.Bytes, Member: member.Bytes}, err
 }
 
-// Approve takes a controller in that has come with its code.
+// Approve takes a controller in that has come with its code. One that was
+// revoked is not taken in again so: the broker refuses the login it has.
 func (c *County) Approve(ctx context.Context, id playlist.ControllerID) error {
 	return c.change(ctx, id, func(k *store.Controller) error {
 		switch k.State {
-		case store.Active, store.Pending, store.Disabled:
+		case store.Active, store.Pending:
 			k.State = store.Active
 			return nil
 		}

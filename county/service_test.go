@@ -117,6 +117,57 @@ func TestARetiredControllerComesBackWithAnotherKey(t *testing.T) {
 	}
 }
 
+// No approval gives back what was revoked, for the broker takes no login made
+// until then. Once it is retired a new code does, with the key it has too.
+func TestARevokedControllerComesBackByANewCodeAlone(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	post := func(verb string) int {
+		t.Helper()
+		return w.call(t, "POST", "/api/controllers/"+string(b.id)+"/"+verb, nil, nil, nil)
+	}
+	if s := post("revoke"); s != http.StatusOK {
+		t.Fatalf("not revoked: %d", s)
+	}
+	b.stop()
+	if s := post("approve"); s != http.StatusUnprocessableEntity {
+		t.Errorf("approved after it was revoked: %d", s)
+	}
+	if k := must[store.Controller](t)(w.Store.Controller(t.Context(), b.id)); k.State != store.Disabled {
+		t.Errorf("it is %s", k.State)
+	}
+	n := county.NewCode{Controller: b.id, Area: village, Approve: true}
+	if s := w.call(t, "POST", "/api/codes", nil, n, nil); s != http.StatusConflict {
+		t.Errorf("a code for one that is not retired: %d", s)
+	}
+	if s := post("retire"); s != http.StatusOK {
+		t.Fatalf("not retired: %d", s)
+	}
+	var code county.MadeCode
+	if s := w.call(t, "POST", "/api/codes", nil, n, &code); s != http.StatusOK {
+		t.Fatalf("no code: %d", s)
+	}
+	at := must[map[string]time.Time](t)(w.Store.Revoked(t.Context()))[b.Key.BrokerUser()]
+	eventually(t, "the second in which it was revoked is over", func() bool { return time.Now().Unix() > at.Unix() })
+	again := newBox(speaker("村口", village, 420))
+	again.Key = b.Key
+	e, err := link.Enrol(t.Context(), link.Enrolment{
+		URL: w.http.URL, Code: code.Code, Key: again.Key, Self: link.EnrolRequest{Site: "大坝村", Areas: []playlist.Area{village}, Program: "test"}, Poll: 5 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := link.Adopt(t.Context(), again, e); err != nil {
+		t.Fatal(err)
+	}
+	seen := must[store.Controller](t)(w.Store.Controller(t.Context(), b.id)).Seen
+	again.start(t)
+	eventually(t, "it is seen again", func() bool {
+		return must[store.Controller](t)(w.Store.Controller(t.Context(), b.id)).Seen.After(seen)
+	})
+}
+
 // Each replica has an account of its own to give the broker, made before the
 // others revoked anybody.
 func TestNoReplicaUndoesWhatAnotherRevoked(t *testing.T) {
