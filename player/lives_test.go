@@ -56,7 +56,7 @@ func TestThePlayerAnswersWhateverDiskAndCardsDoAndNotWhereItIsStuck(t *testing.T
 		s.ledger = slow{s.store, letGo}
 		s.slot("each", "* * * * *")
 		s.start()
-		if s.player.Ready() {
+		if player.New(s.programme, s.options).Ready() {
 			t.Error("ready before the schedule was asked")
 		}
 		fresh := func() bool { return time.Since(s.player.Answered()) < 5*time.Second }
