@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"dalaba/data/sqlite"
@@ -52,24 +53,40 @@ func backups(dir string) sqlite.Backups {
 	return sqlite.Backups{Dir: backupDir(dir), Name: "dalaba"}
 }
 
-// repair sets a damaged database aside and restores the newest good backup.
-func (s *Store) repair(ctx context.Context, why error) (*sqlite.DB, *Loss, error) {
+func (s *Store) tellLoss(l *Loss) {
+	if l != nil {
+		s.log.Error("store was damaged or missing", "why", l.Why, "aside", l.Aside, "backup", l.Backup, "newest_row", l.Newest)
+	}
+}
+
+// repair sets a damaged database aside and restores the newest good backup. It
+// keeps in s.lost what that lost. A disk without the room for it is
+// [sqlite.ErrFull], and nothing has been touched.
+func (s *Store) repair(ctx context.Context, why error) (*sqlite.DB, error) {
 	if s.o.Lock == nil {
 		// Nobody may have the file open while another takes its name.
 		held, err := Lock(s.dir)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%w: %w", sqlite.ErrDamaged, errors.Join(why, err))
+			return nil, fmt.Errorf("%w: %w", sqlite.ErrDamaged, errors.Join(why, err))
 		}
 		defer func() { _ = held.Release() }()
 		// Another may have repaired it just now.
 		if db, err := s.openDB(ctx); err == nil {
-			return db, nil, nil
+			return db, nil
 		}
 	}
-	loss := &Loss{At: s.now().UTC(), Why: why.Error()}
-	var err error
-	if loss.Aside, err = sqlite.SetAside(file(s.dir), s.now()); err != nil {
-		return nil, nil, err
+	if err := s.roomToRestore(); err != nil {
+		return nil, err
+	}
+	aside, err := sqlite.SetAside(file(s.dir), s.now())
+	if err != nil {
+		return nil, err
+	}
+	if s.lost == nil {
+		s.lost = &Loss{At: s.now().UTC(), Why: why.Error()}
+	}
+	if aside != "" {
+		s.lost.Aside = aside
 	}
 	open := func() (*sqlite.DB, error) {
 		return sqlite.Open(ctx, file(s.dir), migrations(), sqlite.Options{Damaged: s.foundDamage})
@@ -78,12 +95,32 @@ func (s *Store) repair(ctx context.Context, why error) (*sqlite.DB, *Loss, error
 		s.raw.Error("backup is no good", "path", b.Path, "err", err)
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if loss.Backup = from.Path; db == nil {
+	if s.lost.Backup = from.Path; db == nil {
 		db, err = open()
 	}
-	return db, loss, err
+	return db, err
+}
+
+// roomToRestore answers [sqlite.ErrFull] where the largest backup, and what is
+// written then, do not fit on the disk.
+func (s *Store) roomToRestore() error {
+	all, err := backups(s.dir).All()
+	if err != nil {
+		return err
+	}
+	need := int64(homeRoom)
+	for _, b := range all {
+		if fi, err := os.Stat(b.Path); err == nil {
+			need = max(need, homeRoom+fi.Size())
+		}
+	}
+	room, err := free(s.dir)
+	if err == nil && room < need {
+		err = fmt.Errorf("%w: %d bytes to restore the database, %d are free", sqlite.ErrFull, need, room)
+	}
+	return err
 }
 
 // BackupDue checks every page and makes a backup where the last is more than

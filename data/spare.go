@@ -37,7 +37,8 @@ const (
 // with the clips of dir. All works as ever. Once the disk can be written
 // again, at the latest when the next daemon opens it, what was recorded
 // meanwhile is brought home, each row once; it is lost where the machine is
-// switched off before. Receipts are numbered in an epoch of their own.
+// switched off before. What is damaged or missing there is restored then, as
+// [Open] does. Receipts are numbered in an epoch of their own.
 //
 // Where a daemon that ended left such a store behind, it goes on.
 func OpenVolatile(ctx context.Context, dir string, o Options) (*Store, error) {
@@ -221,17 +222,23 @@ func (s *Store) watch(ctx context.Context) {
 
 // comeBack goes back to the disk, with what was recorded in memory.
 func (s *Store) comeBack(ctx context.Context) error {
-	if s.home == nil { // only the watch and then Close look at it
-		home, err := s.openHome(ctx)
-		if err != nil {
-			return err
-		}
-		s.turn.Lock()
-		s.home = home
-		s.turn.Unlock()
+	if err := makeFolders(s.dir); err != nil {
+		return err
 	}
 	if room, err := free(s.dir); err != nil || room < homeRoom {
 		return errors.Join(sqlite.ErrFull, err)
+	}
+	if s.home == nil { // only the watch and then Close look at it
+		// Damage is put right here: a daemon that ended for it would come back
+		// to the same disk.
+		home, loss, err := s.openSound(ctx)
+		if err != nil {
+			return err
+		}
+		s.tellLoss(loss)
+		s.turn.Lock()
+		s.home = home
+		s.turn.Unlock()
 	}
 	err := s.home.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE store SET checked = checked")
@@ -265,26 +272,6 @@ func (s *Store) comeBack(ctx context.Context) error {
 		_ = old.Close() // its files have gone already
 	})
 	return nil
-}
-
-// openHome opens the database on the disk, which did not open before.
-func (s *Store) openHome(ctx context.Context) (*sqlite.DB, error) {
-	for _, d := range []string{s.dir, clipDir(s.dir), backupDir(s.dir)} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			return nil, sqlite.Classify(err)
-		}
-	}
-	db, err := s.openDB(ctx)
-	if errors.Is(err, sqlite.ErrDamaged) || errors.Is(err, errVanished) {
-		s.foundDamage(err) // the next Open restores it
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := s.begin(ctx, db, nil); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
 }
 
 // adopt brings home what an earlier daemon left in memory.

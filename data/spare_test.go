@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -195,9 +197,11 @@ func afterwards(t *testing.T, s *data.Store, epoch string) {
 	}
 }
 
-func TestADiskThatFillsWhileTheStoreIsOpen(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
+// mounted is a folder with a small disk of its own.
+func mounted(t *testing.T, size string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		t.Skip("no right to mount a disk:", err)
 	}
 	t.Cleanup(func() {
@@ -205,6 +209,11 @@ func TestADiskThatFillsWhileTheStoreIsOpen(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return dir
+}
+
+func TestADiskThatFillsWhileTheStoreIsOpen(t *testing.T) {
+	dir := mounted(t, "24m")
 	s, done := spared(t, dir)
 	epoch := health(t, s).Epoch
 	claim(t, s, row("square", 1, 1, clipID("a")), at(0, ""), at(1, clipID("a")))
@@ -296,15 +305,7 @@ func TestADiskThatTurnsReadOnlyWhileTheStoreIsOpen(t *testing.T) {
 }
 
 func TestAReadOnlyDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=32m"); err != nil {
-		t.Skip("no right to mount a disk:", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := mounted(t, "32m")
 	s, ctx := open(t, dir), t.Context()
 	c := addClip(t, s, "sound", "发热", 1)
 	record(t, s, 1)
@@ -347,4 +348,101 @@ func TestAReadOnlyDisk(t *testing.T) {
 		t.Errorf("%d rows", n)
 	}
 	must(t, s.Close())
+}
+
+// fillDisk takes the last of the room on the disk that dir lies on, and gives
+// it back when told.
+func fillDisk(t *testing.T, dir string) (mend func()) {
+	t.Helper()
+	junk := filepath.Join(dir, "junk")
+	f, err := os.Create(junk)
+	must(t, err)
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	must(t, f.Close())
+	return func() { must(t, os.Remove(junk)) }
+}
+
+var damages = []struct {
+	name string
+	harm func(t *testing.T, db string)
+}{
+	{"missing", func(t *testing.T, db string) { must(t, os.Remove(db)) }},
+	{"no database", func(t *testing.T, db string) { scribble(t, db, 0, 64) }},
+	{"a bad page", func(t *testing.T, db string) { scribble(t, db, 3*4096, 4096) }},
+}
+
+func TestDamageOnADiskThatCannotBeWrittenIsPutRightWhenItCan(t *testing.T) {
+	disks := []struct {
+		name string
+		fail func(t *testing.T, dir string) (mend func())
+	}{
+		{"full", fillDisk},
+		{"read-only", func(t *testing.T, dir string) (mend func()) {
+			must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+			return func() { must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "")) }
+		}},
+	}
+	for _, disk := range disks {
+		for _, damage := range damages {
+			t.Run(disk.name+", "+damage.name, func(t *testing.T) {
+				dir := mounted(t, "24m")
+				epoch := backedUp(t, dir)
+				damage.harm(t, filepath.Join(dir, "dalaba.db"))
+				must(t, os.Remove(filepath.Join(dir, "ballast")))
+				mend := disk.fail(t, dir)
+				synctest.Test(t, func(t *testing.T) {
+					o := options()
+					var damaged atomic.Int32
+					o.OnDamage = func(error) { damaged.Add(1) }
+					if _, err := data.Open(t.Context(), dir, o); !errors.Is(err, data.ErrFull) && !errors.Is(err, data.ErrReadOnly) {
+						t.Fatal(err)
+					}
+					s, err := data.OpenVolatile(t.Context(), dir, o)
+					must(t, err)
+					defer func() { must(t, s.Close()) }()
+					record(t, s, 100)
+					time.Sleep(time.Minute)
+					synctest.Wait()
+					if n := damaged.Load(); n > 0 || !health(t, s).Volatile {
+						t.Errorf("the daemon was told to end %d times", n)
+					}
+					record(t, s, 101)
+					mend()
+					time.Sleep(time.Minute)
+					synctest.Wait()
+					h := health(t, s)
+					if n := damaged.Load(); n > 0 || h.Volatile || h.Epoch == epoch || rowCount(t, s) != 42 {
+						t.Errorf("told to end %d times, %d rows, %+v", n, rowCount(t, s), h)
+					}
+					if len(h.Losses) != 1 || h.Losses[0].Backup == "" || (h.Losses[0].Aside == "") != (damage.name == "missing") {
+						t.Errorf("%+v", h.Losses)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestTheBallastMakesRoomToRestoreTheDatabase(t *testing.T) {
+	for _, tt := range damages {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := mounted(t, "24m")
+			epoch := backedUp(t, dir)
+			tt.harm(t, filepath.Join(dir, "dalaba.db"))
+			fillDisk(t, dir)
+			s, err := data.Open(t.Context(), dir, options())
+			must(t, err)
+			h := health(t, s)
+			if rowCount(t, s) != 40 || h.Ballast || h.Epoch == epoch {
+				t.Errorf("%d rows, %+v", rowCount(t, s), h)
+			}
+			if len(h.Losses) != 1 || h.Losses[0].Backup == "" || (h.Losses[0].Aside == "") != (tt.name == "missing") {
+				t.Errorf("%+v", h.Losses)
+			}
+			record(t, s, 50)
+			must(t, s.Close())
+		})
+	}
 }

@@ -123,6 +123,7 @@ type Store struct {
 	home  *sqlite.DB   // the one on the disk, while cur is another; nil where it does not open
 	spare string       // the folder of the one in memory; empty: cur is on the disk
 	looks bool         // it was opened to look at
+	lost  *Loss        // found, and not noted in a database yet
 
 	stop    context.CancelFunc
 	wait    sync.WaitGroup
@@ -155,43 +156,24 @@ func lockFileName(d string) string { return filepath.Join(d, "dalaba.lock") }
 // Other errors are [ErrNewer] and [ErrFull], or what the system said.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	o = o.filled()
-	for _, d := range []string{dir, clipDir(dir), backupDir(dir)} {
-		err := os.MkdirAll(d, 0o755)
-		if err == nil {
-			err = unix.Access(d, unix.W_OK) // SQLite would not say why it cannot
-		}
-		if err != nil {
-			return nil, explain(dir, sqlite.Classify(err))
-		}
+	if err := makeFolders(dir); err != nil {
+		return nil, explain(dir, err)
 	}
 	s := &Store{dir: dir, clips: clipDir(dir), now: o.Now, o: o, raw: o.Log}
-	var loss *Loss
-	db, err := s.openDB(ctx)
+	db, loss, err := s.openSound(ctx)
 	if errors.Is(err, sqlite.ErrFull) && os.Remove(ballastFile(dir)) == nil {
 		s.raw.Error("disk full: ballast given up", "path", ballastFile(dir))
-		db, err = s.openDB(ctx)
-	}
-	if errors.Is(err, sqlite.ErrDamaged) || errors.Is(err, errVanished) {
-		db, loss, err = s.repair(ctx, err)
+		db, loss, err = s.openSound(ctx)
 	}
 	if err != nil {
 		return nil, explain(dir, err)
 	}
 	s.cur.Store(db)
-	if db.Checked() {
-		s.clear(dir)
-	}
-	if err := s.begin(ctx, db, loss); err != nil {
-		return nil, explain(dir, errors.Join(err, db.Close()))
-	}
 	s.startEvents()
 	if o.Lock != nil {
 		s.adopt(ctx)
 	}
-	if loss != nil {
-		s.log.Error("store was damaged or missing",
-			"why", loss.Why, "aside", loss.Aside, "backup", loss.Backup, "newest_row", loss.Newest)
-	}
+	s.tellLoss(loss)
 	s.makeBallast()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -247,6 +229,42 @@ func explain(dir string, err error) error {
 		return fault{errors.Join(ErrNoStore, err), say.M("store.none", dir)}
 	}
 	return err
+}
+
+// makeFolders makes what is absent of a store's folders, and answers why they
+// cannot be written.
+func makeFolders(dir string) error {
+	for _, d := range []string{dir, clipDir(dir), backupDir(dir)} {
+		err := os.MkdirAll(d, 0o755)
+		if err == nil {
+			err = unix.Access(d, unix.W_OK) // SQLite would not say why it cannot
+		}
+		if err != nil {
+			return sqlite.Classify(err)
+		}
+	}
+	return nil
+}
+
+// openSound opens the database, restored where it is damaged or missing, and
+// begins in it. The loss is what that found, or nil.
+func (s *Store) openSound(ctx context.Context) (*sqlite.DB, *Loss, error) {
+	db, err := s.openDB(ctx)
+	if errors.Is(err, sqlite.ErrDamaged) || errors.Is(err, errVanished) {
+		db, err = s.repair(ctx, err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if db.Checked() {
+		s.clear(s.dir)
+	}
+	if err := s.begin(ctx, db, s.lost); err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	loss := s.lost
+	s.lost = nil
+	return db, loss, nil
 }
 
 // errVanished says that there are backups but no database.
