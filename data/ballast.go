@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"dalaba/data/sqlite"
+	"dalaba/playlist"
 )
 
 // ballastSize is what the ballast file holds free: room for some 10,000 rows,
@@ -38,8 +40,9 @@ func (s *Store) makeBallast() {
 }
 
 // Tend does what keeps the store in shape and may wait for a quiet moment: it
-// lays the ballast down again once the disk has room, and removes what power
-// cuts left of clips on their way in. A store in memory needs none of it.
+// lays the ballast down again once the disk has room, removes what power cuts
+// left of clips on their way in, and takes back clips that they left on their
+// way out. A store in memory needs none of it.
 func (s *Store) Tend(ctx context.Context) error {
 	if s.away() {
 		return nil
@@ -50,6 +53,12 @@ func (s *Store) Tend(ctx context.Context) error {
 		return err
 	}
 	for _, path := range orphans {
+		if id, ok := strings.CutSuffix(filepath.Base(path), ".mp3"); ok {
+			if err := s.regain(ctx, playlist.ClipID(id)); err != nil {
+				return err
+			}
+			continue
+		}
 		if filepath.Ext(path) != ".tmp" {
 			continue // somebody laid it there: not ours to remove
 		}

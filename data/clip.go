@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -14,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"dalaba/data/sqlite"
 	"dalaba/playlist"
@@ -239,19 +242,46 @@ func (s *Store) verify(id playlist.ClipID) error {
 	return nil
 }
 
-// RemoveClipFile gives up a clip's file; what is known about the clip stays.
+// RemoveClipFile gives up a clip's file; what is known about the clip stays. A
+// file that cannot be removed is not given up.
 func (s *Store) RemoveClipFile(ctx context.Context, id playlist.ClipID) error {
-	err := s.write(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "UPDATE clip SET present = 0 WHERE id = ?", id)
-		return oneClip(res, err, id)
-	})
-	if err != nil {
+	if err := s.setPresent(ctx, id, false); err != nil {
 		return err
 	}
 	if err := os.Remove(s.ClipPath(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return errors.Join(sqlite.Classify(err), s.setPresent(context.WithoutCancel(ctx), id, true))
 	}
 	return sqlite.SyncDir(s.clips)
+}
+
+func (s *Store) setPresent(ctx context.Context, id playlist.ClipID, present bool) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "UPDATE clip SET present = ? WHERE id = ?", present, id)
+		return oneClip(res, err, id)
+	})
+}
+
+// regain takes back a clip that was given up and whose file is there all the
+// same, because power failed before it was removed, or the clip came again
+// after the backup was made that now is the database. What is left of another
+// file goes. A clip never added is left alone.
+func (s *Store) regain(ctx context.Context, id playlist.ClipID) error {
+	var known bool
+	err := s.db().Reader().QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM clip WHERE id = ?)", id).Scan(&known)
+	if err != nil || !known {
+		return err
+	}
+	err = s.verify(id)
+	switch {
+	case err == nil:
+		return s.setPresent(ctx, id, true)
+	case errors.Is(err, ErrWrongHash):
+		err = os.Remove(s.ClipPath(id))
+	}
+	if errors.Is(err, ErrNoFile) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Orphans are the files among the clips that no clip owns: left behind by a
@@ -292,11 +322,15 @@ func (s *Store) Orphans(ctx context.Context) ([]string, error) {
 
 // Shed gives up clip files until at least need bytes are freed, those that
 // nobody heard for longest first, never one that keep holds on to. It answers
-// how many bytes it freed, which may be fewer.
+// how many bytes it freed, which may be fewer. On a disk that may not be
+// written it gives up none and answers [ErrReadOnly].
 func (s *Store) Shed(ctx context.Context, need int64, keep func(playlist.ClipID) bool) (freed int64, err error) {
 	type clip struct {
 		id   playlist.ClipID
 		size int64
+	}
+	if err := unix.Access(s.clips, unix.W_OK); err != nil {
+		return 0, sqlite.Classify(err)
 	}
 	var all []clip
 	rows, err := s.db().Reader().QueryContext(ctx, `SELECT c.id, c.size FROM clip c WHERE c.present
@@ -315,6 +349,7 @@ func (s *Store) Shed(ctx context.Context, need int64, keep func(playlist.ClipID)
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return 0, err
 	}
+	var stuck error
 	for _, c := range all {
 		if freed >= need {
 			break
@@ -323,10 +358,14 @@ func (s *Store) Shed(ctx context.Context, need int64, keep func(playlist.ClipID)
 			continue
 		}
 		if err := s.RemoveClipFile(ctx, c.id); err != nil {
-			return freed, err
+			if errors.Is(err, ErrReadOnly) || errors.Is(err, ErrFull) || ctx.Err() != nil {
+				return freed, err
+			}
+			stuck = cmp.Or(stuck, err) // it must not keep the others from going
+			continue
 		}
 		s.log.Warn("clip given up for its room", "clip", c.id, "bytes", c.size)
 		freed += c.size
 	}
-	return freed, nil
+	return freed, stuck
 }

@@ -244,3 +244,50 @@ func TestOrphans(t *testing.T) {
 		t.Errorf("after tending: %v, %v", all, err)
 	}
 }
+
+func TestAClipGivenUpWhoseFileIsStillThereComesBack(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	o := options()
+	o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	s, err := data.Open(ctx, dir, o)
+	must(t, err)
+	defer func() { _ = s.Close() }()
+	whole, torn, gone := addClip(t, s, "whole", "a", 1), addClip(t, s, "torn", "b", 2), addClip(t, s, "gone", "c", 3)
+	for _, c := range []playlist.Clip{whole, torn, gone} {
+		must(t, s.RemoveClipFile(ctx, c.ID))
+	}
+	// As if power had failed before the files were gone.
+	must(t, os.WriteFile(s.ClipPath(whole.ID), []byte("whole"), 0o644))
+	must(t, os.WriteFile(s.ClipPath(torn.ID), []byte("to"), 0o644))
+	stray := s.ClipPath(clipID("f"))
+	must(t, os.WriteFile(stray, nil, 0o644))
+	must(t, s.Tend(ctx))
+	if all, err := s.Clips(ctx, ""); err != nil || len(all) != 1 || all[0].ID != whole.ID {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if all, err := s.Orphans(ctx); err != nil || len(all) != 1 || all[0] != stray {
+		t.Errorf("%v, %v", all, err)
+	}
+	if freed, err := s.Shed(ctx, 100, func(playlist.ClipID) bool { return false }); err != nil || freed != whole.Size {
+		t.Errorf("freed %d, %v", freed, err)
+	}
+}
+
+func TestAFileThatCannotBeRemovedIsNotGivenUpAndTheNextOneGoes(t *testing.T) {
+	s, ctx := open(t, t.TempDir()), t.Context()
+	stuck := addClip(t, s, "stuck", "a", 1)
+	must(t, os.Remove(s.ClipPath(stuck.ID)))
+	must(t, os.MkdirAll(filepath.Join(s.ClipPath(stuck.ID), "more"), 0o755))
+	later := playlist.Clip{ID: idOf("later"), Title: "b"}
+	must(t, s.AddClip(ctx, later, strings.NewReader("later")))
+	r := row("square", 1, 0, later.ID)
+	r.Due, r.Outcome = due.AddDate(0, 0, 30), playlist.Complete
+	must(t, s.Record(ctx, r))
+	freed, err := s.Shed(ctx, 5, func(playlist.ClipID) bool { return false })
+	if freed != 5 || err == nil {
+		t.Errorf("freed %d, %v", freed, err)
+	}
+	if all, err := s.Clips(ctx, ""); err != nil || len(all) != 1 || all[0].ID != stuck.ID {
+		t.Errorf("%+v, %v", all, err)
+	}
+}

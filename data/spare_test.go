@@ -446,3 +446,24 @@ func TestTheBallastMakesRoomToRestoreTheDatabase(t *testing.T) {
 		})
 	}
 }
+
+func TestNoClipIsGivenUpOnAReadOnlyDisk(t *testing.T) {
+	dir, ctx := mounted(t, "24m"), t.Context()
+	s := open(t, dir)
+	c := addClip(t, s, "sound", "发热", 1)
+	must(t, s.Close())
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	s, err := data.OpenVolatile(ctx, dir, options())
+	must(t, err)
+	if freed, err := s.Shed(ctx, 1<<20, func(playlist.ClipID) bool { return false }); freed != 0 || !errors.Is(err, data.ErrReadOnly) {
+		t.Errorf("freed %d, %v", freed, err)
+	}
+	if err := s.RemoveClipFile(ctx, c.ID); !errors.Is(err, data.ErrReadOnly) {
+		t.Error(err)
+	}
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, ""))
+	must(t, s.Close())
+	if all, err := open(t, dir).Clips(ctx, ""); err != nil || len(all) != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}

@@ -337,6 +337,9 @@ func (d *daemon) makeRoom(ctx context.Context) {
 		}
 	}
 	freed, err := d.site.store.Shed(ctx, roomWanted-free, func(id playlist.ClipID) bool { return needed[id] })
+	if errors.Is(err, data.ErrReadOnly) {
+		return // told when the store went over to memory
+	}
 	if err != nil && ctx.Err() == nil {
 		d.log.Error("room not made", "err", err)
 	}
