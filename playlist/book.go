@@ -378,7 +378,8 @@ func (r AlertRecord) breadth() int {
 	return least
 }
 
-// Forget drops what was settled before then and can no longer come again.
+// Forget drops what was settled before then and can no longer come again, and
+// what was retired before then and has not come. It answers the IDs of both.
 func (b *AlertBook) Forget(before time.Time, rules AlertRules) (gone []AlertID) {
 	for id, r := range b.records {
 		if r.State.Over() && r.Ended.Before(before) && r.Expires(rules).Before(before) {
@@ -387,8 +388,9 @@ func (b *AlertBook) Forget(before time.Time, rules AlertRules) (gone []AlertID) 
 		}
 	}
 	for id, r := range b.retired {
-		if r.At.Before(before) {
+		if _, kept := b.records[id]; !kept && r.At.Before(before) {
 			delete(b.retired, id)
+			gone = append(gone, id)
 		}
 	}
 	return gone

@@ -355,3 +355,27 @@ func TestTheOutcomeOfAnAlert(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsForgottenIsToldSoThatItIsKeptNowhere(t *testing.T) {
+	site := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
+	b := playlist.NewAlertBook(nil, nil)
+	b.Receive(message("cancel", func(r *playlist.AlertRecord) {
+		r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"never came", "came late"}
+	}), site)
+	b.Receive(message("came late", func(r *playlist.AlertRecord) { r.Received = noon.AddDate(0, 0, 40) }), site)
+	for _, c := range []struct {
+		days int
+		want []playlist.AlertID
+	}{
+		{0, nil},
+		{39, []playlist.AlertID{"cancel", "never came"}},
+		{39, nil},
+		{41, []playlist.AlertID{"came late"}},
+	} {
+		gone := b.Forget(noon.AddDate(0, 0, c.days), site.Alerts)
+		slices.Sort(gone)
+		if gone = slices.Compact(gone); !slices.Equal(gone, c.want) {
+			t.Errorf("after %d days: %q", c.days, gone)
+		}
+	}
+}
