@@ -298,10 +298,14 @@ func (d *daemon) attend(ctx context.Context) error {
 	for {
 		select {
 		case <-second.C:
+			before := d.clock.trust()
 			d.checkClock(ctx)
 			d.keepCard(ctx)
 			if d.clock.trust() == playlist.ClockTrusted {
 				d.disbelieve(ctx)
+				if before != playlist.ClockTrusted {
+					d.backUp(ctx) // it waited for that
+				}
 			}
 		case <-minute.C:
 			d.makeRoom(ctx)
@@ -352,11 +356,7 @@ func (d *daemon) makeRoom(ctx context.Context) {
 // maintain keeps the store in order.
 func (d *daemon) maintain(ctx context.Context) {
 	store := d.site.store
-	if path, err := store.BackupDue(ctx, d.now(), d.live.Load().Store.Backups); err != nil && ctx.Err() == nil {
-		d.log.Error("backup not made", "err", err)
-	} else if path != "" {
-		d.log.Info("backup made", "path", path)
-	}
+	d.backUp(ctx)
 	if err := store.Tend(ctx); err != nil && ctx.Err() == nil {
 		d.log.Warn("store not tended", "err", err)
 	}
@@ -364,6 +364,23 @@ func (d *daemon) maintain(ctx context.Context) {
 		if _, err := store.Prune(ctx, d.now(), time.Duration(days)*24*time.Hour, d.county.waits(ctx)); err != nil && ctx.Err() == nil {
 			d.log.Warn("as-run log not pruned", "err", err)
 		}
+	}
+}
+
+// backUp makes a backup where one is due. A clock that is not trusted cannot
+// say: one that lost the time would have one made after each power cut, and
+// those of earlier days removed. Only the first does not wait.
+func (d *daemon) backUp(ctx context.Context) {
+	store := d.site.store
+	if d.clock.trust() != playlist.ClockTrusted {
+		if h, err := store.Health(ctx); err != nil || h.Backups > 0 {
+			return
+		}
+	}
+	if path, err := store.BackupDue(ctx, d.now(), d.live.Load().Store.Backups); err != nil && ctx.Err() == nil {
+		d.log.Error("backup not made", "err", err)
+	} else if path != "" {
+		d.log.Info("backup made", "path", path)
 	}
 }
 
