@@ -27,6 +27,7 @@ type Source struct {
 // Shelf is where clips are kept. data.Store is one, but for its Source.
 type Shelf interface {
 	// Clip finds a clip and the path of its file; an error where there is none.
+	// Where only the file is missing or damaged, the clip comes with it.
 	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
 
 	// AddClip keeps a clip and its bytes; adding it again changes what is said
@@ -104,11 +105,17 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 	}
 	defer os.Remove(res.Path)
 	out := Outcome{Clip: res.Clip, Figures: res.Figures}
-	if _, _, err := shelf.Clip(ctx, res.Clip.ID); err == nil {
+	if kept, _, err := shelf.Clip(ctx, res.Clip.ID); err == nil {
 		if out, err = g.known(ctx, item, res.Clip.ID, shelf); err != nil {
 			return Outcome{}, err
 		}
 	} else {
+		if kept.ID != "" { // its file is lost, but not what was said of it
+			if res.Clip, err = g.renewed(item, kept); err != nil {
+				return Outcome{}, err
+			}
+			out.Clip = res.Clip
+		}
 		if err := add(ctx, shelf, res.Clip, res.Path); err != nil {
 			return Outcome{}, err
 		}
@@ -138,15 +145,10 @@ func (g *Ingester) known(ctx context.Context, item Item, id playlist.ClipID, she
 	if err != nil {
 		return Outcome{}, err
 	}
-	said := item.Meta
-	if !strings.EqualFold(filepath.Ext(item.Path), ".toml") {
-		beside, err := g.sidecar(item.Path)
-		if err != nil {
-			return Outcome{}, err
-		}
-		said = said.Or(beside)
+	renewed, err := g.renewed(item, clip)
+	if err != nil {
+		return Outcome{}, err
 	}
-	renewed := said.Or(metaOf(clip)).on(clip)
 	out := Outcome{Clip: renewed, Known: true}
 	before, err := json.Marshal(clip)
 	if err != nil {
@@ -160,6 +162,20 @@ func (g *Ingester) known(ctx context.Context, item Item, id playlist.ClipID, she
 		err = add(ctx, shelf, renewed, path)
 	}
 	return out, err
+}
+
+// renewed is a clip as it is once the operator has said of it what an item
+// says.
+func (g *Ingester) renewed(item Item, clip playlist.Clip) (playlist.Clip, error) {
+	said := item.Meta
+	if !strings.EqualFold(filepath.Ext(item.Path), ".toml") {
+		beside, err := g.sidecar(item.Path)
+		if err != nil {
+			return clip, err
+		}
+		said = said.Or(beside)
+	}
+	return said.Or(metaOf(clip)).on(clip), nil
 }
 
 // item makes the clip of an open item.

@@ -31,6 +31,11 @@ type shelf struct {
 	added   int
 }
 
+func sum(b []byte) string {
+	hash := sha256.Sum256(b)
+	return hex.EncodeToString(hash[:])
+}
+
 func newShelf(t testing.TB) *shelf {
 	return &shelf{dir: t.TempDir(), clips: map[playlist.ClipID]playlist.Clip{}, figures: map[playlist.ClipID]json.RawMessage{}}
 }
@@ -40,7 +45,11 @@ func (s *shelf) Clip(_ context.Context, id playlist.ClipID) (playlist.Clip, stri
 	if !ok {
 		return c, "", errors.New("not found")
 	}
-	return c, filepath.Join(s.dir, string(id)), nil
+	path := filepath.Join(s.dir, string(id))
+	if b, err := os.ReadFile(path); err != nil || sum(b) != string(id) {
+		return c, "", errors.New("lost or damaged")
+	}
+	return c, path, nil
 }
 
 func (s *shelf) AddClip(_ context.Context, c playlist.Clip, src io.Reader) error {
@@ -48,7 +57,7 @@ func (s *shelf) AddClip(_ context.Context, c playlist.Clip, src io.Reader) error
 	if err != nil {
 		return err
 	}
-	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != string(c.ID) || c.Size != int64(len(b)) {
+	if sum(b) != string(c.ID) || c.Size != int64(len(b)) {
 		return errors.New("not the bytes of the clip")
 	}
 	s.added++
@@ -93,8 +102,8 @@ func TestWhatIsHandedInTwiceCostsNothing(t *testing.T) {
 	if first.Known || first.Clip.Title != "speech" || s.added != 1 {
 		t.Errorf("first: %+v", first)
 	}
-	var kept ingest.Figures
-	if err := json.Unmarshal(s.figures[first.Clip.ID], &kept); err != nil || kept.SNR < 50 || kept.Kbps != 64 || len(kept.Changes) == 0 {
+	var figures ingest.Figures
+	if err := json.Unmarshal(s.figures[first.Clip.ID], &figures); err != nil || figures.SNR < 50 || figures.Kbps != 64 || len(figures.Changes) == 0 {
 		t.Errorf("figures %s: %v", s.figures[first.Clip.ID], err)
 	}
 
@@ -116,8 +125,18 @@ func TestWhatIsHandedInTwiceCostsNothing(t *testing.T) {
 		t.Errorf("and again without: %+v", again)
 	}
 
-	// The air clip itself, handed in, is taken as it is: the same clip.
+	// Unless the clip is damaged: then it is made anew, and goes by its name.
 	g.Decode = works
+	kept := filepath.Join(s.dir, string(first.Clip.ID))
+	bad := read(t, kept)
+	bad[len(bad)/2] ^= 0x10
+	write(t, kept, bad)
+	if again := take(ingest.Item{Path: wav, Meta: ingest.Meta{Series: "健康"}}); again.Known || again.Clip.ID != first.Clip.ID ||
+		again.Clip.Title != "洗手" || s.clips[first.Clip.ID].Series != "健康" || sum(read(t, kept)) != string(first.Clip.ID) {
+		t.Errorf("a damaged clip: %+v", again)
+	}
+
+	// The air clip itself, handed in, is taken as it is: the same clip.
 	air := filepath.Join(dir, "air.mp3")
 	write(t, air, read(t, filepath.Join(s.dir, string(first.Clip.ID))))
 	res, err := g.File(t.Context(), air, ingest.Meta{}, nil)

@@ -37,6 +37,16 @@ func (d *daemon) inbox(ctx context.Context, cfg *config.Config) error {
 // shelf is the store as ingest sees it.
 type shelf struct{ *data.Store }
 
+// Clip takes a damaged file for a missing one, so that who imports the clip
+// again gets it back.
+func (s shelf) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error) {
+	c, path, err := s.Store.Clip(ctx, id)
+	if err == nil {
+		err = s.VerifyClip(ctx, id)
+	}
+	return c, path, err
+}
+
 func (s shelf) SourceKnown(ctx context.Context, src ingest.Source) (playlist.ClipID, bool, error) {
 	return s.Store.SourceKnown(ctx, data.Source(src))
 }

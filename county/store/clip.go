@@ -30,7 +30,7 @@ func (s *Store) ClipPath(id playlist.ClipID) string {
 // AddClip keeps a clip and its file. Bytes that do not hash to the clip's ID
 // are [ErrWrongHash] and nothing is kept. Adding a clip again gives it what
 // title, series and so on are said now, and its file back where that is
-// missing.
+// missing or has changed.
 func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
 	if !playlist.IsClipID(string(c.ID)) || strings.ToLower(string(c.ID)) != string(c.ID) {
 		return fmt.Errorf("%w: %q is no clip ID", playlist.ErrInvalid, c.ID)
@@ -103,7 +103,8 @@ func scanClip(scan func(...any) error) (c playlist.Clip, err error) {
 	return c, err
 }
 
-// Clip finds a clip and the path of its file.
+// Clip finds a clip and the path of its file. Where only the file is missing
+// the clip comes with [ErrNotFound].
 func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error) {
 	c, err := scanClip(s.read().row(ctx, clipColumns+"WHERE id = ?1", string(id)).Scan)
 	if err != nil {
@@ -113,6 +114,24 @@ func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, st
 		return c, "", fmt.Errorf("%w: the file of clip %s", ErrNotFound, id.Short())
 	}
 	return c, s.ClipPath(id), nil
+}
+
+// VerifyClip reads a clip's file and answers [ErrWrongHash] where it may not
+// air.
+func (s *Store) VerifyClip(id playlist.ClipID) error {
+	f, err := s.OpenClip(id)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != string(id) {
+		return fmt.Errorf("%w: %s wanted, %s found", ErrWrongHash, id.Short(), playlist.ClipID(got).Short())
+	}
+	return nil
 }
 
 // Clips are the clips of one series or, where series is empty, of all; by

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -227,6 +228,24 @@ func TestClipsLieUnderTheirHash(t *testing.T) {
 			if _, err := s.OpenClip(id); err == nil {
 				t.Errorf("%q opens", id)
 			}
+		}
+		if err := s.VerifyClip(c.ID); err != nil {
+			t.Error(err)
+		}
+		if err := os.WriteFile(s.ClipPath(c.ID), []byte("saund"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.VerifyClip(c.ID); !errors.Is(err, store.ErrWrongHash) {
+			t.Errorf("damaged: %v", err)
+		}
+		if err := os.Remove(s.ClipPath(c.ID)); err != nil {
+			t.Fatal(err)
+		}
+		if lost, _, err := s.Clip(t.Context(), c.ID); lost.Title != got.Title || !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("lost: %+v, %v", lost, err)
+		}
+		if err := s.AddClip(t.Context(), c, bytes.NewReader(raw)); err != nil {
+			t.Fatal(err)
 		}
 		src := store.Source{Path: "/a", Size: 5, MTime: morning, SHA256: "ff", Recipe: "r"}
 		if err := s.NoteSource(t.Context(), src, c.ID); err != nil {

@@ -1,0 +1,46 @@
+package county_test
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"os"
+	"testing"
+
+	"dalaba/county"
+)
+
+func TestAClipHandedInAgain(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	take := func(series string) (out county.AddedClip) {
+		t.Helper()
+		q := url.Values{"name": {"clip1.mp3"}}
+		if series != "" {
+			q.Set("series", series)
+		}
+		if s := w.call(t, "POST", "/api/clips", q, course(t), &out); s != http.StatusOK {
+			t.Fatalf("status %d", s)
+		}
+		return out
+	}
+	first := take("健康微课堂")
+	if again := take(""); !again.Known || again.Changed || again.Clip.ID != first.Clip.ID {
+		t.Errorf("again: %+v", again)
+	}
+	_, path, err := w.Store.Clip(t.Context(), first.Clip.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := must[[]byte](t)(os.ReadFile(path))
+	bad := bytes.Clone(whole)
+	bad[len(bad)/2] ^= 0x10
+	if err := os.WriteFile(path, bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if mended := take(""); mended.Known || mended.Clip.Series != "健康微课堂" {
+		t.Errorf("a damaged clip: %+v", mended)
+	}
+	if !bytes.Equal(must[[]byte](t)(os.ReadFile(path)), whole) {
+		t.Error("its file stays damaged")
+	}
+}
