@@ -49,6 +49,7 @@ type arrival struct {
 	since time.Time // it has been so since then
 	done  bool      // dealt with, though it could not be moved away
 	retry time.Time // not before then, after a failure of ours
+	holds []string  // files that wait with it, where it is a list to be tried again
 }
 
 const (
@@ -187,21 +188,41 @@ func (b *Inbox) sweep(ctx context.Context) error {
 	for _, path := range lists {
 		b.deal(ctx, path)
 	}
+	held := map[string]bool{}
+	for _, a := range b.seen {
+		for _, path := range a.holds {
+			held[path] = true
+		}
+	}
 	for _, path := range ready {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if _, err := os.Lstat(path); err == nil { // else a list took it along
+		// What is no longer there, a list took along.
+		if real, err := filepath.EvalSymlinks(path); err == nil && held[real] {
+			continue
+		}
+		if _, err := os.Lstat(path); err == nil {
 			b.deal(ctx, path)
 		}
 	}
 	return nil
 }
 
-// deal takes one file, or all that a list names, and moves it aside.
+// deal takes one file, or all that a list names, and moves it aside. A list's
+// files stay where they are until all are dealt with: what ends it midway
+// must find them again.
 func (b *Inbox) deal(ctx context.Context, path string) {
 	items, refused := b.Collect([]string{path})
+	a := b.seen[path]
+	a.holds = nil
 	var why []error
+	type move struct {
+		path, folder string
+		why          error
+	}
+	var moves []move
+	met := map[string]bool{}
 	for _, r := range refused {
 		err := r.Err
 		if r.Name != path {
@@ -210,6 +231,10 @@ func (b *Inbox) deal(ctx context.Context, path string) {
 		why = append(why, err)
 	}
 	for _, item := range items {
+		if met[item.Path] {
+			continue // a jingle between lessons
+		}
+		met[item.Path] = true
 		out, err := b.Take(ctx, item)
 		switch {
 		case ctx.Err() != nil:
@@ -219,26 +244,35 @@ func (b *Inbox) deal(ctx context.Context, path string) {
 				why = append(why, err)
 			} else {
 				why = append(why, named{item.Path, err})
-				b.away(item.Path, refusedDir, err)
+				moves = append(moves, move{item.Path, refusedDir, err})
 			}
 		case err != nil:
 			b.Log.Error("inbox file could not be taken, will be tried again", "path", item.Path, "err", err)
-			a := b.seen[path]
 			a.retry = time.Now().Add(retryAfter)
+			if isList(path) {
+				for _, item := range items {
+					a.holds = append(a.holds, item.Path)
+				}
+			}
 			b.seen[path] = a
 			return
 		default:
 			b.Log.Info("inbox file taken", "path", item.Path, "clip", out.Clip.ID, "title", out.Clip.Title)
 			if item.Path != path {
-				b.away(item.Path, takenDir, nil)
+				moves = append(moves, move{item.Path, takenDir, nil})
 			}
 		}
 	}
+	b.seen[path] = a
+	// The list goes first: it would look for its files in vain.
 	if len(why) > 0 {
 		b.away(path, refusedDir, errors.Join(why...))
-		return
+	} else {
+		b.away(path, takenDir, nil)
 	}
-	b.away(path, takenDir, nil)
+	for _, m := range moves {
+		b.away(m.path, m.folder, m.why)
+	}
 }
 
 // named is an error of one entry of a list.

@@ -47,6 +47,9 @@ func watch(t *testing.T, dir string, during func(taken func() []string)) {
 			Take: func(_ context.Context, i ingest.Item) (ingest.Outcome, error) {
 				text, err := os.ReadFile(i.Path)
 				switch {
+				case errors.Is(err, os.ErrNotExist):
+					_, err := g.Take(t.Context(), i, nil, nil)
+					return ingest.Outcome{}, err
 				case err != nil:
 					return ingest.Outcome{}, err
 				case strings.HasPrefix(string(text), "bad"), strings.Contains(i.Path, "link"):
@@ -206,5 +209,45 @@ func TestAListInTheInboxNamesItsFiles(t *testing.T) {
 	}
 	if why := string(read(t, filepath.Join(dir, "refused/l.m3u8.txt"))); !strings.Contains(why, "/etc/passwd: 列表里的这一项指向列表文件夹之外") {
 		t.Errorf("says %q", why)
+	}
+}
+
+func TestAListMayNameAFileTwice(t *testing.T) {
+	dir := t.TempDir()
+	watch(t, dir, func(taken func() []string) {
+		put(t, dir, "l.m3u8", "#EXTM3U\n#EXTINF:1, 一\na.mp3\nb.mp3\n#EXTINF:1, 二\na.mp3\n")
+		put(t, dir, "a.mp3", "good")
+		put(t, dir, "b.mp3", "good")
+		pause(20 * time.Second)
+		if want := []string{"a.mp3一", "b.mp3"}; !slices.Equal(taken(), want) {
+			t.Errorf("taken %v, want %v", taken(), want)
+		}
+	})
+	if got, want := tree(t, dir), []string{"taken/a.mp3", "taken/b.mp3", "taken/l.m3u8"}; !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestAListThatEndsMidwayIsTakenAsAWholeLater(t *testing.T) {
+	dir := t.TempDir()
+	watch(t, dir, func(taken func() []string) {
+		put(t, dir, "l.m3u8", "#EXTM3U\n#EXTINF:1, 一\na.mp3\n#EXTINF:1, 二\nb.mp3\n#EXTINF:1, 三\nbad.mp3\n#EXTINF:1, 四\nd.mp3\n")
+		put(t, dir, "a.mp3", "good")
+		put(t, dir, "b.mp3", "later")
+		put(t, dir, "bad.mp3", "bad")
+		put(t, dir, "c.mp3", "good")
+		put(t, dir, "d.mp3", "good")
+		pause(30 * time.Second)
+		if want := []string{"a.mp3一", "c.mp3"}; !slices.Equal(taken(), want) {
+			t.Errorf("before the list is tried again: taken %v, want %v", taken(), want)
+		}
+		pause(time.Minute)
+		if want := []string{"a.mp3一", "c.mp3", "a.mp3一", "b.mp3二", "d.mp3四"}; !slices.Equal(taken(), want) {
+			t.Errorf("taken %v, want %v", taken(), want)
+		}
+	})
+	want := []string{"refused/bad.mp3", "refused/bad.mp3.txt", "refused/l.m3u8", "refused/l.m3u8.txt", "taken/a.mp3", "taken/b.mp3", "taken/c.mp3", "taken/d.mp3"}
+	if got := tree(t, dir); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
