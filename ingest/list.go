@@ -29,6 +29,8 @@ func (i Item) isText() bool {
 	return ext == ".txt" || ext == ".toml"
 }
 
+func isTOML(path string) bool { return strings.EqualFold(filepath.Ext(path), ".toml") }
+
 // Refusal is something that was not taken, and why.
 type Refusal struct {
 	Name string

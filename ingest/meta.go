@@ -50,6 +50,12 @@ func (m Meta) Or(other Meta) Meta {
 	return m
 }
 
+// tidy makes title and series fit for a table.
+func (m Meta) tidy() Meta {
+	m.Title, m.Series = clean(m.Title), clean(m.Series)
+	return m
+}
+
 func (m Meta) on(c playlist.Clip) playlist.Clip {
 	c.Title, c.Series, c.Issue, c.Language, c.Tags, c.Text = m.Title, m.Series, m.Issue, m.Language, m.Tags, m.Text
 	return c
@@ -82,7 +88,7 @@ func (g *Ingester) sidecar(path string) (Meta, error) {
 // in its sidecar, then in the list it was in. It is for whoever sends the file
 // to another place to be taken there.
 func (g *Ingester) Said(item Item) (Meta, error) {
-	if strings.EqualFold(filepath.Ext(item.Path), ".toml") {
+	if isTOML(item.Path) {
 		return item.Meta.Or(item.Listed), nil
 	}
 	beside, err := g.sidecar(item.Path)
@@ -115,7 +121,7 @@ func (g *Ingester) fileMeta(item Item, src *os.File) (Meta, error) {
 	}
 	name := filepath.Base(item.Path)
 	m := item.Meta.Or(beside).Or(item.Listed).Or(tags(src)).Or(Meta{Title: strings.TrimSuffix(name, filepath.Ext(name)), Language: "zh-CN"})
-	m.Title, m.Series = clean(m.Title), clean(m.Series)
+	m = m.tidy()
 	if m.Title == "" {
 		m.Title = "?"
 	}

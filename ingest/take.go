@@ -167,15 +167,18 @@ func (g *Ingester) known(ctx context.Context, item Item, id playlist.ClipID, she
 // renewed is a clip as it is once the operator has said of it what an item
 // says.
 func (g *Ingester) renewed(item Item, clip playlist.Clip) (playlist.Clip, error) {
-	said := item.Meta
-	if !strings.EqualFold(filepath.Ext(item.Path), ".toml") {
-		beside, err := g.sidecar(item.Path)
-		if err != nil {
-			return clip, err
-		}
-		said = said.Or(beside)
+	read := g.sidecar
+	if isTOML(item.Path) {
+		read = g.lesson
 	}
-	return said.Or(metaOf(clip)).on(clip), nil
+	in, err := read(item.Path)
+	if err != nil {
+		return clip, err
+	}
+	if item.isText() && !isTOML(item.Path) {
+		in.Text = "" // the text is the file's
+	}
+	return item.Meta.Or(in).tidy().Or(metaOf(clip)).on(clip), nil
 }
 
 // item makes the clip of an open item.
@@ -201,22 +204,18 @@ func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress P
 // where no sidecar says better, or a TOML file with title, series, issue and
 // text.
 func (g *Ingester) textOf(item Item) (Meta, error) {
-	raw, err := g.readSmall(item.Path)
-	if err != nil {
-		return Meta{}, err
-	}
 	name := filepath.Base(item.Path)
 	name = strings.TrimSuffix(name, filepath.Ext(name))
-	meta := item.Meta.Or(item.Listed)
-	if strings.EqualFold(filepath.Ext(item.Path), ".toml") {
-		in, err := readMeta(filepath.Base(item.Path), raw)
+	if isTOML(item.Path) {
+		in, err := g.lesson(item.Path)
 		if err != nil {
 			return Meta{}, err
 		}
-		if strings.TrimSpace(in.Text) == "" {
-			return Meta{}, refuse("ingest.sidecar_alone")
-		}
-		return meta.Or(in).Or(Meta{Title: name}), nil
+		return item.Meta.Or(item.Listed).Or(in).Or(Meta{Title: name}).tidy(), nil
+	}
+	raw, err := g.readSmall(item.Path)
+	if err != nil {
+		return Meta{}, err
 	}
 	text := decodeText(raw, "")
 	if strings.TrimSpace(text) == "" || strings.IndexByte(text, 0) >= 0 {
@@ -227,5 +226,18 @@ func (g *Ingester) textOf(item Item) (Meta, error) {
 		return Meta{}, err
 	}
 	beside.Text = "" // the text is the file's
-	return item.Meta.Or(beside).Or(item.Listed).Or(Meta{Title: name, Text: text}), nil
+	return item.Meta.Or(beside).Or(item.Listed).Or(Meta{Title: name, Text: text}).tidy(), nil
+}
+
+// lesson reads a TOML file that holds a text to be spoken.
+func (g *Ingester) lesson(path string) (Meta, error) {
+	raw, err := g.readSmall(path)
+	if err != nil {
+		return Meta{}, err
+	}
+	in, err := readMeta(filepath.Base(path), raw)
+	if err == nil && strings.TrimSpace(in.Text) == "" {
+		err = refuse("ingest.sidecar_alone")
+	}
+	return in, err
 }

@@ -195,6 +195,46 @@ func TestTextFilesAreSpoken(t *testing.T) {
 	}
 }
 
+func TestWhatIsSaidAnewIsKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	g, s := ingester(t), newShelf(t)
+	take := func(i ingest.Item) ingest.Outcome {
+		t.Helper()
+		out, err := g.Take(t.Context(), i, s, nil)
+		if err != nil {
+			t.Fatal(say.In(say.English, err))
+		}
+		return out
+	}
+	lesson := ingest.Item{Path: filepath.Join(dir, "lesson.toml")}
+	write(t, lesson.Path, []byte("title = \"开窗\"\nseries = \"微课堂\"\nissue = 8\ntext = \"每天开窗两次。\"\n"))
+	first := take(lesson)
+	write(t, lesson.Path, []byte("title = \"开窗通风\"\nseries = \"健康微课堂\"\nissue = 9\ntext = \"每天开窗两次。\"\n"))
+	if out := take(lesson); out.Clip.ID != first.Clip.ID || !out.Changed || out.Clip.Title != "开窗通风" || out.Clip.Series != "健康微课堂" || out.Clip.Issue != 9 {
+		t.Errorf("a lesson that was put right: %+v", out)
+	}
+	if out := take(lesson); out.Changed {
+		t.Errorf("and again: %+v", out)
+	}
+
+	// What is said the same way twice changes nothing.
+	plain := filepath.Join(dir, "notice.txt")
+	write(t, plain, []byte("今天下午开会。"))
+	write(t, filepath.Join(dir, "notice.toml"), []byte("title = \"甲　乙\"\ntext = \"不是这些话\"\n"))
+	wav := speech(t, dir)
+	write(t, filepath.Join(dir, "speech.toml"), []byte("title = \"甲　乙\"\ntext = \"说的话\"\n"))
+	for path, text := range map[string]string{plain: "今天下午开会。", wav: "说的话"} {
+		item := ingest.Item{Path: path, Meta: ingest.Meta{Series: "健康  微课堂\n"}}
+		for range 2 {
+			out := take(item)
+			if out.Changed || out.Clip.Title != "甲 乙" || out.Clip.Series != "健康 微课堂" || out.Clip.Text != text {
+				t.Errorf("%s: %+v", filepath.Base(path), out)
+			}
+		}
+	}
+}
+
 func TestMetadataComesFromTheNearestSource(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
