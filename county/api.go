@@ -392,6 +392,9 @@ func (a *API) addClip(r *http.Request) (any, error) {
 	if meta.Issue, err = number(r, "issue", 0); err != nil {
 		return nil, err
 	}
+	if n := meta.Issue; q.Get("issue") != "" && (n < 1 || n > ingest.MaxIssue) {
+		return nil, invalid("ingest.issue", n, ingest.MaxIssue)
+	}
 	dir, err := os.MkdirTemp(a.C.Ingest.TempDir, "upload")
 	if err != nil {
 		return nil, err

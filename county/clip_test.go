@@ -44,3 +44,12 @@ func TestAClipHandedInAgain(t *testing.T) {
 		t.Error("its file stays damaged")
 	}
 }
+
+func TestNoClipBearsAnIssueOutOfBounds(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	for issue, want := range map[string]int{"0": http.StatusUnprocessableEntity, "100000": http.StatusUnprocessableEntity, "99999": http.StatusOK} {
+		if s := w.call(t, "POST", "/api/clips", url.Values{"name": {"clip1.mp3"}, "issue": {issue}}, course(t), nil); s != want {
+			t.Errorf("issue %s: status %d, want %d", issue, s, want)
+		}
+	}
+}

@@ -192,7 +192,7 @@ func since(t *time.Time) float64 {
 // metadata of meta, and what meta leaves open is taken from the sidecar, the
 // tags and the file's name.
 func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Progress) (Result, error) {
-	src, err := g.openSource(path)
+	src, err := g.OpenSource(path)
 	if err != nil {
 		return Result{}, err
 	}

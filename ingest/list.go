@@ -51,7 +51,7 @@ func (g *Ingester) Collect(args []string) ([]Item, []Refusal) {
 		info, err := os.Lstat(arg)
 		switch {
 		case err != nil:
-			_, openErr := g.openSource(arg)
+			_, openErr := g.OpenSource(arg)
 			if openErr == nil {
 				openErr = err
 			}

@@ -100,7 +100,7 @@ func (g *Ingester) Said(item Item) (Meta, error) {
 
 // readSmall reads a text file that was handed in.
 func (g *Ingester) readSmall(path string) ([]byte, error) {
-	f, err := g.openSource(path)
+	f, err := g.OpenSource(path)
 	if err != nil {
 		return nil, err
 	}

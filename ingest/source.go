@@ -19,9 +19,9 @@ import (
 	"dalaba/playlist/say"
 )
 
-// openSource opens what was handed in, provided it is a regular file under
-// its own name: no link, no pipe, no device.
-func (g *Ingester) openSource(path string) (*os.File, error) {
+// OpenSource opens what was handed in, provided it is a regular file under
+// its own name: no link, no pipe, no device. What is none is an ErrRefused.
+func (g *Ingester) OpenSource(path string) (*os.File, error) {
 	// Without O_NONBLOCK the mere opening of a pipe could wait for ever.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	switch {

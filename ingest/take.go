@@ -57,7 +57,7 @@ type Outcome struct {
 // before is recognised by its source and costs nothing; only what the
 // operator says of it anew is changed. What cannot be taken is an ErrRefused.
 func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Progress) (Outcome, error) {
-	src, err := g.openSource(item.Path)
+	src, err := g.OpenSource(item.Path)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -101,15 +101,16 @@ func (l *library) Glob(pattern string) ([]playlist.Clip, error) {
 
 // upload hands a file in, with what lies beside it.
 func (a *app) upload(ctx context.Context, k *client, item ingest.Item) (out county.AddedClip, err error) {
-	m, err := new(ingest.Ingester).Said(item)
-	if err != nil {
-		return out, err
-	}
-	f, err := os.Open(item.Path)
+	var maker ingest.Ingester
+	f, err := maker.OpenSource(item.Path)
 	if err != nil {
 		return out, err
 	}
 	defer func() { _ = f.Close() }()
+	m, err := maker.Said(item)
+	if err != nil {
+		return out, err
+	}
 	q := url.Values{"name": {filepath.Base(item.Path)}, "tag": m.Tags}
 	for key, v := range map[string]string{"title": m.Title, "series": m.Series, "language": m.Language, "text": m.Text} {
 		if v != "" {
@@ -132,7 +133,12 @@ func (a *app) importCmd() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return a.importFiles(c.Context(), args, meta) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if n := meta.Issue; c.Flags().Changed("issue") && (n < 1 || n > ingest.MaxIssue) {
+				return cli.Refuse(say.M("ingest.issue", n, ingest.MaxIssue))
+			}
+			return a.importFiles(c.Context(), args, meta)
+		},
 	})
 	f := c.Flags()
 	f.StringVar(&meta.Title, "title", "", a.Say("import.flag_title"))
