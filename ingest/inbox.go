@@ -59,20 +59,24 @@ const (
 )
 
 // Run looks after the folder until the context ends. It makes the folder
-// where there is none.
+// where there is none, as soon as that can be: a share may be mounted late.
 func (b *Inbox) Run(ctx context.Context) error {
-	if err := os.MkdirAll(b.Dir, 0o755); err != nil {
-		return err
-	}
 	every := b.Every
 	if every == 0 {
 		every = 2 * time.Second
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	missing := false
+	made, missing := false, false
 	for {
-		err := b.sweep(ctx)
+		var err error
+		if !made { // one that goes later is a stick pulled out, and not to be made on the disk below
+			err = os.MkdirAll(b.Dir, 0o755)
+			made = err == nil
+		}
+		if made {
+			err = b.sweep(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil

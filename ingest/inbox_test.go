@@ -251,3 +251,29 @@ func TestAListThatEndsMidwayIsTakenAsAWholeLater(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
+
+func TestAnInboxThatCannotBeMadeYetIsMadeLater(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "share", "inbox")
+	write(t, filepath.Join(top, "share"), []byte("not mounted yet"))
+	watch(t, dir, func(taken func() []string) {
+		pause(time.Minute)
+		if err := os.Remove(filepath.Join(top, "share")); err != nil {
+			t.Fatal(err)
+		}
+		pause(3 * time.Second)
+		put(t, dir, "a.mp3", "good")
+		pause(10 * time.Second)
+		if want := []string{"a.mp3"}; !slices.Equal(taken(), want) {
+			t.Errorf("taken %v, want %v", taken(), want)
+		}
+		// Pulled out, it is not made anew below the mount point.
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		pause(10 * time.Second)
+		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("made anew: %v", err)
+		}
+	})
+}

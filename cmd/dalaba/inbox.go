@@ -28,10 +28,7 @@ func (d *daemon) inbox(ctx context.Context, cfg *config.Config) error {
 			return out, err
 		},
 	}
-	if err := box.Run(ctx); err != nil { // it is no reason to fall silent
-		d.log.Error("inbox cannot be read", "path", cfg.Inbox, "err", err)
-	}
-	return nil
+	return box.Run(ctx)
 }
 
 // shelf is the store as ingest sees it.
