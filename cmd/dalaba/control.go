@@ -101,7 +101,10 @@ type hand struct {
 // on schedule, never from an emergency or a drill. It is no airing: it has no
 // row in the as-run log and counts for no reach.
 func (h hand) play(ctx context.Context, ch *player.Channel, tell func(handReport)) (r handReport, err error) {
-	// Where the device has its own level is known once it is open.
+	// In line at once: an output that rests is opened for whoever is. Where the
+	// device has its own level is known once it is open.
+	turn := ch.Join(playlist.RankTechnician)
+	defer turn.End()
 	for end := time.Now().Add(handWait); !ch.Up(); {
 		if time.Now().After(end) {
 			return r, errAway
@@ -125,8 +128,6 @@ func (h hand) play(ctx context.Context, ch *player.Channel, tell func(handReport
 		return r, err
 	}
 	r.OfFrames = frames
-	turn := ch.Join(playlist.RankTechnician)
-	defer turn.End()
 	take := turn.Play(player.Cue{Sound: sound, Deadline: h.wall().Add(handWait)})
 	tick := time.NewTicker(handEvery)
 	defer tick.Stop()
@@ -503,10 +504,19 @@ func (a *app) playHere(ctx context.Context, s *site, out playlist.Output, o hand
 	out = autoCard(ctx, s.store, out)
 	opener := devices.NewOpener(devices.Options{}, "")
 	// Opened at once, so that a fault shows as itself.
-	first, err := opener.Open(ctx, out)
+	first := make(chan player.Device, 1)
+	dev, err := opener.Open(ctx, out)
 	if err != nil {
 		return r, err
 	}
+	first <- dev
+	defer func() {
+		select {
+		case unused := <-first:
+			err = errors.Join(err, unused.Close())
+		default:
+		}
+	}()
 	h := hand{order: o, ceiling: s.Site.CeilingDB, wall: time.Now}
 	if s.store != nil {
 		h.find = s.store.Clip
@@ -516,18 +526,19 @@ func (a *app) playHere(ctx context.Context, s *site, out playlist.Output, o hand
 	if c := s.Amplifier; c.Relay != "" {
 		relay, err := devices.OpenRelay(c.Relay)
 		if err != nil {
-			return r, errors.Join(err, first.Close())
+			return r, err
 		}
 		amp := devices.NewAmplifier(relay, c.WarmUp, c.Hold, log)
 		defer func() { err = errors.Join(err, amp.Close()) }()
 		h.amp = amp
 	}
 	ch := player.NewChannel(out, func(ctx context.Context, out playlist.Output) (player.Device, error) {
-		if d := first; d != nil {
-			first = nil
-			return d, nil
+		select {
+		case dev := <-first:
+			return dev, nil
+		default:
+			return opener.Open(ctx, out)
 		}
-		return opener.Open(ctx, out)
 	}, time.Now, log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup
