@@ -261,8 +261,10 @@ func (f *performance) perform(ctx context.Context, first int) error {
 	if err := power.warm(ctx, f.at.Sub(f.p.Wall())); err != nil {
 		return err
 	}
-	if err := f.levelled(ctx, cur); err != nil {
+	if ahead, err = f.levelled(ctx, cur); err != nil {
 		return err
+	} else if ahead > 0 {
+		return f.record(ctx, first, playlist.Missed, busyBehind(ahead))
 	}
 	if cur, err = f.claimFresh(ctx, cur, f.deadline); errors.Is(err, errStore) && ctx.Err() == nil {
 		return f.record(ctx, first, playlist.Missed, playlist.ReasonStore)
@@ -333,19 +335,27 @@ func (f *performance) line(ctx context.Context) (playlist.Rank, error) {
 
 // levelled waits for a device that is away, for whether it has a level of its
 // own is known once it is open, and has the part at the gain that it then needs.
-func (f *performance) levelled(ctx context.Context, c *part) error {
+// Where a reload has put another device in its place, that is waited for, and
+// its line; it answers the rank that held that one to the last.
+func (f *performance) levelled(ctx context.Context, c *part) (playlist.Rank, error) {
 	for !f.ch.Up() && !f.p.Wall().After(f.deadline) {
+		if f.turn.Ended() {
+			f.rejoin()
+			if ahead, err := f.line(ctx); err != nil || ahead > 0 {
+				return ahead, err
+			}
+		}
 		if err := sleepUntil(ctx, f.p.Wall, f.p.Wall().Add(lineEvery)); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	level := f.level()
 	if level == c.row.LevelDB {
-		return nil
+		return 0, nil
 	}
 	c.sound.Close()
 	c.row.LevelDB = level
-	return c.load(ctx)
+	return 0, c.load(ctx)
 }
 
 // rejoin goes to the end of the line, with the rank it has now.

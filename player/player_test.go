@@ -663,30 +663,37 @@ func TestAReloadWhileAnAiringWaitsForTheEndOfQuietHours(t *testing.T) {
 }
 
 func TestAReloadPutsADeviceRightThatAnAiringWaitsFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, "east")
-		s.programme.Outputs[0].Device = "wav:/proc/none.wav"
-		s.slot("low", "1 0 * * *", func(x *playlist.Slot) { x.Missed = playlist.MissedMakeGood })
-		s.start()
-		defer s.close()
-		time.Sleep(4 * time.Minute)
-		next := *s.programme
-		next.Outputs = []playlist.Output{{Name: "east", Device: "wav:" + s.wav("east"), Residents: 7}}
-		s.programme = &next
-		s.slot("next", "6 0 * * *")
-		if err := s.player.Reload(t.Context(), &next); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(4 * time.Minute)
-		s.stop()
-		t.Log(s.summary())
-		for _, r := range s.rows() {
-			if r.Outcome == playlist.Complete {
-				return
-			}
-		}
-		t.Errorf("nothing sounded on the new device: %s", s.summary())
-	})
+	for _, c := range []struct {
+		name   string
+		reload time.Duration // after the due instant
+		change func(*playlist.Slot)
+		want   string
+	}{
+		{"within its window", 30 * time.Second, func(x *playlist.Slot) { x.Window = 2 * time.Minute }, "low/east/clip1:complete:late"},
+		{"while it is owed", 3 * time.Minute, func(x *playlist.Slot) { x.Missed = playlist.MissedMakeGood }, "low/east/clip1:complete:make_good low/east/clip1:missed:device_gone"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, "east")
+				s.programme.Outputs[0].Device = "wav:/proc/none.wav"
+				s.slot("low", "1 0 * * *", c.change)
+				s.start()
+				defer s.close()
+				time.Sleep(time.Minute + c.reload)
+				next := *s.programme
+				next.Outputs = []playlist.Output{{Name: "east", Device: "wav:" + s.wav("east"), Residents: 7}}
+				if err := s.player.Reload(t.Context(), &next); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(4 * time.Minute)
+				s.stop()
+				if got := s.summary(); got != c.want {
+					t.Errorf("got  %s\nwant %s", got, c.want)
+				}
+				s.verify()
+			})
+		})
+	}
 }
 
 func TestAnUntrustedClockMovesNoWatermark(t *testing.T) {
