@@ -253,10 +253,10 @@ func (f *performance) perform(ctx context.Context, first int) error {
 	if ahead > 0 {
 		return f.record(ctx, first, playlist.Missed, busyBehind(ahead))
 	}
-	if fits, err := f.clearOfQuiet(ctx, cur); err != nil {
+	if why, err := f.clearOfQuiet(ctx, cur); err != nil {
 		return err
-	} else if !fits {
-		return f.record(ctx, first, playlist.Suppressed, playlist.ReasonQuiet)
+	} else if why != playlist.ReasonNone {
+		return f.record(ctx, first, unheard(why), why)
 	}
 	if err := power.warm(ctx, f.at.Sub(f.p.Wall())); err != nil {
 		return err
@@ -285,22 +285,26 @@ func (f *performance) perform(ctx context.Context, first int) error {
 			return err
 		}
 		if over {
-			outcome := playlist.Missed
-			switch why {
-			case playlist.ReasonQuiet:
-				outcome = playlist.Suppressed
-			case playlist.ReasonClip:
-				outcome = playlist.Failed
-			}
 			if next != nil {
 				item++
 			}
-			return f.record(ctx, item+1, outcome, why)
+			return f.record(ctx, item+1, unheard(why), why)
 		}
 		if next == nil {
 			return nil
 		}
 	}
+}
+
+// unheard is what an item is called that did not sound for that reason.
+func unheard(why playlist.Reason) playlist.Outcome {
+	switch why {
+	case playlist.ReasonQuiet:
+		return playlist.Suppressed
+	case playlist.ReasonClip:
+		return playlist.Failed
+	}
+	return playlist.Missed
 }
 
 // line waits until nobody is before the airing, so that no clip is taken from
@@ -588,16 +592,13 @@ func (f *performance) follow(ctx context.Context, item int, alone bool) (*part, 
 		return nil, playlist.ReasonClip, nil
 	}
 	if !f.fits(c) {
-		fits := false
+		why := playlist.ReasonQuiet
 		if alone {
-			if fits, err = f.clearOfQuiet(ctx, c); err != nil {
-				c.sound.Close()
-				return nil, playlist.ReasonNone, err
-			}
+			why, err = f.clearOfQuiet(ctx, c)
 		}
-		if !fits {
+		if err != nil || why != playlist.ReasonNone {
 			c.sound.Close()
-			return nil, playlist.ReasonQuiet, nil
+			return nil, why, err
 		}
 	}
 	if c, err = f.claimFresh(ctx, c, until); errors.Is(err, errStore) {
@@ -628,30 +629,49 @@ func (f *performance) fits(c *part) bool {
 	return !begin.Add(playlist.Length(c.row.OfFrames - c.row.FromFrame)).After(f.until)
 }
 
-// clearOfQuiet answers true once the part may begin: at once, or behind the
-// quiet hours that it would run into. False: its slot would rather not.
-func (f *performance) clearOfQuiet(ctx context.Context, c *part) (bool, error) {
+// clearOfQuiet waits until the part may begin: not at all, or behind the quiet
+// hours that it would run into, as the programme then in force has them. Where
+// it will not begin it answers why.
+func (f *performance) clearOfQuiet(ctx context.Context, c *part) (playlist.Reason, error) {
 	for !f.fits(c) {
-		if f.due.Slot.IntoQuiet == playlist.QuietSuppress {
-			return false, nil
+		if f.due.Slot.IntoQuiet != playlist.QuietShift {
+			return playlist.ReasonQuiet, nil
 		}
 		end := f.programme.QuietUntil(f.until)
 		if next, ok := f.programme.QuietFrom(end, end.Add(24*time.Hour)); ok && next.Sub(end) < playlist.Length(c.row.OfFrames)+f.preamble() {
-			return false, nil // it is longer than the time between them
+			return playlist.ReasonQuiet, nil // it is longer than the time between them
 		}
 		f.log.Info("airing waits for the end of quiet hours", "until", end)
 		f.turn.End() // nobody shall wait for one that sleeps
 		if err := sleepUntil(ctx, f.p.Wall, end.Add(-claimAhead)); err != nil {
-			return false, err
+			return playlist.ReasonNone, err
+		}
+		if !f.renew() {
+			return playlist.ReasonNoSlot, nil
 		}
 		f.at, f.deadline = end, end.Add(f.due.Slot.Window)
 		f.until, _ = f.programme.QuietFrom(end, end.Add(24*time.Hour))
+		if f.until.Equal(end) && f.due.Slot.IntoQuiet == playlist.QuietShift {
+			continue // they last longer by now
+		}
 		f.rejoin()
 		if ahead, err := f.line(ctx); err != nil || ahead > 0 {
-			return false, err
+			return busyBehind(ahead), err
 		}
 	}
-	return true, nil
+	return playlist.ReasonNone, nil
+}
+
+// renew goes by the programme now in force; false where that does not have the
+// slot on this output any more.
+func (f *performance) renew() bool {
+	f.programme = f.p.Programme()
+	slot, ok := f.programme.Slot(f.due.Slot.Name)
+	if !ok || !slices.Contains(slot.Outputs, f.out.Name) {
+		return false
+	}
+	f.due.Slot = slot
+	return true
 }
 
 // preamble is how long the airing sounds before its first clip does.

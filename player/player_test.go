@@ -642,24 +642,53 @@ func TestReloadCutsNothing(t *testing.T) {
 }
 
 func TestAReloadWhileAnAiringWaitsForTheEndOfQuietHours(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, "east")
-		s.programme.Quiet = []playlist.Quiet{{Span: playlist.Span{From: 2, To: 4}}}
-		s.slot("before", "58 1 0 * * *", func(x *playlist.Slot) { x.IntoQuiet = playlist.QuietShift })
-		s.start()
-		defer s.close()
-		time.Sleep(3 * time.Minute)
-		next := *s.programme
-		next.Outputs = []playlist.Output{{Name: "east", Device: "wav:" + s.wav("east2"), Residents: 7}}
-		if err := s.player.Reload(t.Context(), &next); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(3 * time.Minute)
-		s.stop()
-		if got, want := s.summary(), "before/east/clip1:complete:late"; got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
-	})
+	for _, c := range []struct {
+		name   string
+		change func(s *stage, next *playlist.Programme)
+		at     time.Duration // it sounds
+		want   string
+	}{
+		{"another device", func(s *stage, next *playlist.Programme) {
+			next.Outputs = []playlist.Output{{Name: "east", Device: "wav:" + s.wav("east2"), Residents: 7}}
+		}, 4 * time.Minute, "before/east/clip1:complete:late"},
+		{"quiet hours last longer", func(_ *stage, next *playlist.Programme) {
+			next.Quiet = []playlist.Quiet{{Span: playlist.Span{From: 2, To: 6}}}
+		}, 6 * time.Minute, "before/east/clip1:complete:late"},
+		{"quiet hours last longer, and it may be cut there", func(_ *stage, next *playlist.Programme) {
+			next.Quiet = []playlist.Quiet{{Span: playlist.Span{From: 2, To: 6}}}
+			next.Slots[0].IntoQuiet = playlist.QuietCut
+		}, 0, "before/east/clip1:suppressed:quiet_hours"},
+		{"its slot is gone", func(_ *stage, next *playlist.Programme) { next.Slots = nil }, 0, "before/east/:missed:no_slot"},
+		{"its slot has left the output", func(_ *stage, next *playlist.Programme) { next.Slots[0].Outputs = nil }, 0, "before/east/:missed:no_slot"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, "east")
+				s.programme.Quiet = []playlist.Quiet{{Span: playlist.Span{From: 2, To: 4}}}
+				s.slot("before", "58 1 0 * * *", func(x *playlist.Slot) { x.IntoQuiet = playlist.QuietShift })
+				s.start()
+				defer s.close()
+				midnight := time.Now()
+				time.Sleep(3 * time.Minute)
+				next := *s.programme
+				next.Slots = slices.Clone(next.Slots)
+				c.change(s, &next)
+				if err := s.player.Reload(t.Context(), &next); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(5 * time.Minute)
+				s.stop()
+				if got := s.summary(); got != c.want {
+					t.Errorf("got  %s\nwant %s", got, c.want)
+				}
+				for _, r := range s.rows() {
+					if at := r.Started.Sub(midnight); r.Frames > 0 && (at-c.at).Abs() > time.Millisecond {
+						t.Errorf("it sounded after %v, want %v", at, c.at)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestAReloadPutsADeviceRightThatAnAiringWaitsFor(t *testing.T) {

@@ -56,6 +56,7 @@ const (
 	ReasonDevice      Reason = "device_gone"     // the output did not answer
 	ReasonStore       Reason = "store"           // it could not be claimed or its rows read: the disk did not answer
 	ReasonNoOutput    Reason = "no_output"       // the output is no longer configured
+	ReasonNoSlot      Reason = "no_slot"         // its slot is no longer configured, or not on this output
 	ReasonSuperseded  Reason = "superseded"      // the slot's next airing came first
 	ReasonInterrupted Reason = "interrupted"     // an earlier clip of the airing ended it
 	ReasonCancelled   Reason = "cancelled"       // the alert was cancelled or updated

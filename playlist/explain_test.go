@@ -224,7 +224,7 @@ func TestEveryOutcomeAndReasonHasWords(t *testing.T) {
 		playlist.ReasonLate, playlist.ReasonMakeGood, playlist.ReasonPowerLost, playlist.ReasonStopped, playlist.ReasonOff,
 		playlist.ReasonClock, playlist.ReasonClockStep, playlist.ReasonBusy, playlist.ReasonPreempted, playlist.ReasonQuiet,
 		playlist.ReasonClip, playlist.ReasonDecode, playlist.ReasonDevice, playlist.ReasonNoOutput, playlist.ReasonSuperseded,
-		playlist.ReasonInterrupted, playlist.ReasonStore,
+		playlist.ReasonInterrupted, playlist.ReasonStore, playlist.ReasonNoSlot,
 	} {
 		if !say.Has("reason." + string(r)) {
 			t.Errorf("reason %s has no words", r)
