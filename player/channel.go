@@ -272,6 +272,11 @@ func (c *Channel) close(dev Device) {
 // rest closes the device and waits until somebody gets in line.
 func (c *Channel) rest(ctx context.Context) {
 	if c.dev != nil {
+		// Measured to its end: the next device's frames are counted from here.
+		err := c.dev.Flush()
+		if pos, lost := c.dev.Position(); err == nil && lost == nil {
+			c.consumed = min(c.base+pos.Consumed, c.written)
+		}
 		c.close(c.dev)
 		c.dev = nil
 		c.up.Store(false)

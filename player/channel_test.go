@@ -545,6 +545,7 @@ func TestAnOutputThatRestsIsOpenOnlyWhileItIsWanted(t *testing.T) {
 			turn := r.ch.Join(playlist.RankScheduled)
 			take := turn.Play(player.Cue{Sound: s, At: due})
 			<-take.Done()
+			time.Sleep(17 * time.Millisecond) // silence sounds meanwhile
 			turn.End()
 			s.Close()
 			h := take.Heard()
