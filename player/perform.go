@@ -43,6 +43,7 @@ type performance struct {
 	log       *slog.Logger
 
 	turn     *Turn
+	power    *power    // nil: not asked for
 	at       time.Time // the first sample's instant
 	deadline time.Time
 	until    time.Time // quiet hours begin
@@ -236,8 +237,11 @@ func (f *performance) perform(ctx context.Context, first int) error {
 			cur.sound.Close()
 		}
 	}()
-	power := f.p.power(ctx, f.at)
-	defer power.release()
+	f.power = nil
+	if f.fits(cur) { // else it is put off
+		f.power = f.p.power(ctx, f.at)
+	}
+	defer func() { f.power.release() }()
 	for wait := f.ahead(); wait > 0; wait = f.ahead() {
 		if wait > playlist.Lead+f.p.WarmUp+setBack {
 			return errSetBack
@@ -258,7 +262,10 @@ func (f *performance) perform(ctx context.Context, first int) error {
 	} else if why != playlist.ReasonNone {
 		return f.record(ctx, first, unheard(why), why)
 	}
-	if err := power.warm(ctx, f.at.Sub(f.p.Wall())); err != nil {
+	if f.power == nil { // the clock was set back a little
+		f.power = f.p.power(ctx, f.at)
+	}
+	if err := f.power.warm(ctx, f.at.Sub(f.p.Wall())); err != nil {
 		return err
 	}
 	if ahead, err = f.levelled(ctx, cur); err != nil {
@@ -643,7 +650,8 @@ func (f *performance) clearOfQuiet(ctx context.Context, c *part) (playlist.Reaso
 		}
 		f.log.Info("airing waits for the end of quiet hours", "until", end)
 		f.turn.End() // nobody shall wait for one that sleeps
-		if err := sleepUntil(ctx, f.p.Wall, end.Add(-claimAhead)); err != nil {
+		f.power.release()
+		if err := sleepUntil(ctx, f.p.Wall, end.Add(-claimAhead-f.p.WarmUp)); err != nil {
 			return playlist.ReasonNone, err
 		}
 		if !f.renew() {
@@ -653,6 +661,10 @@ func (f *performance) clearOfQuiet(ctx context.Context, c *part) (playlist.Reaso
 		f.until, _ = f.programme.QuietFrom(end, end.Add(24*time.Hour))
 		if f.until.Equal(end) && f.due.Slot.IntoQuiet == playlist.QuietShift {
 			continue // they last longer by now
+		}
+		f.power = f.p.power(ctx, end)
+		if err := sleepUntil(ctx, f.p.Wall, end.Add(-claimAhead)); err != nil {
+			return playlist.ReasonNone, err
 		}
 		f.rejoin()
 		if ahead, err := f.line(ctx); err != nil || ahead > 0 {

@@ -455,6 +455,48 @@ func TestTheAmplifierIsOnAroundTheSound(t *testing.T) {
 	})
 }
 
+func TestTheAmplifierIsOffWhileAnAiringWaitsForTheEndOfQuietHours(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		due  string
+		on   []time.Duration
+	}{
+		{"all of it", "58 1 0 * * *", []time.Duration{4*time.Minute - 2*time.Second}},
+		{"what is left of it", "50 1 0 * * *", []time.Duration{108 * time.Second, 4*time.Minute - 2*time.Second}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, "east")
+				s.programme.Quiet = []playlist.Quiet{{Span: playlist.Span{From: 2, To: 4}}}
+				s.slot("before", c.due, func(x *playlist.Slot) { x.Count, x.IntoQuiet = 3, playlist.QuietShift })
+				midnight, a := time.Now(), &amp{}
+				s.options.Amp, s.options.WarmUp = a, 2*time.Second
+				s.start()
+				defer s.close()
+				time.Sleep(5 * time.Minute)
+				s.stop()
+				var on []time.Duration
+				for _, at := range a.on {
+					on = append(on, at.Sub(midnight))
+				}
+				if !slices.Equal(on, c.on) || len(a.off) != len(c.on) {
+					t.Errorf("on after %v, want %v; off at %v", on, c.on, a.off)
+				}
+				for i, off := range a.off[:len(a.off)-1] {
+					if off.After(midnight.Add(2 * time.Minute)) {
+						t.Errorf("switched off as late as %v, time %d", off, i+1)
+					}
+				}
+				for _, r := range s.rows() {
+					if r.Outcome != playlist.Complete {
+						t.Errorf("%+v", r)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestAClipThatWillNotAirIsToldOfAndTheNextIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, "east")

@@ -40,15 +40,16 @@ func (u *power) warm(ctx context.Context, ahead time.Duration) error {
 	}
 }
 
-// release ends the use.
+// release ends the use, where it has not ended.
 func (u *power) release() {
-	if u.on == nil {
+	if u == nil || u.on == nil {
 		return
 	}
 	u.stop()
 	if !u.got {
 		u.err = <-u.on
 	}
+	u.on = nil
 	if u.err == nil {
 		u.amp.Off()
 	}
