@@ -2,6 +2,7 @@ package player_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,5 +87,52 @@ func TestThePlayerAnswersWhateverDiskAndCardsDoAndNotWhereItIsStuck(t *testing.T
 			t.Error("the output goes on and the player is not said to live")
 		}
 		s.close()
+	})
+}
+
+func TestAReloadOnASlowDiskHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, "east")
+		letGo := make(chan struct{})
+		answer := sync.OnceFunc(func() { close(letGo) })
+		s.ledger = slow{s.store, letGo}
+		s.slot("each", "* * * * *")
+		s.start()
+		defer s.close()
+		defer answer()
+		time.Sleep(90 * time.Second)
+		second := *s.programme
+		second.Slots = nil
+		s.slot("other", "30 * * * * *")
+		first := *s.programme
+		s.programme = &second
+		s.slot("last", "* * * * *")
+		begun, reloaded := s.now(), make(chan error, 2)
+		for _, next := range []*playlist.Programme{&first, &second} {
+			go func() { reloaded <- s.player.Reload(t.Context(), next) }()
+			for range 45 {
+				time.Sleep(time.Second)
+				if at := s.player.Answered(); time.Since(at) > 5*time.Second {
+					t.Fatalf("no sign of life since %v", at)
+				}
+			}
+		}
+		if len(reloaded) > 0 {
+			t.Error("the disk was not waited for")
+		}
+		answer()
+		time.Sleep(15 * time.Second)
+		for range 2 {
+			if err := <-reloaded; err != nil {
+				t.Error(err)
+			}
+		}
+		if at, err := s.store.Watermark(t.Context()); err != nil || at.Before(begun.Add(44*time.Second)) {
+			t.Errorf("settled up to %v, %v", at, err)
+		}
+		s.stop()
+		if got, want := s.summary(), "each/east/clip1:complete each/east/clip2:complete last/east/clip3:complete"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
 	})
 }

@@ -58,7 +58,7 @@ type Player struct {
 	programme *playlist.Programme
 	desk      *playlist.Desk // nil until the watermark is known
 	marked    time.Time      // when the watermark was last set, monotonic
-	marking   sync.Mutex     // held while it is written
+	kept      chan struct{}  // closed once it is written; nil: not yet set
 	batches   int            // of airings recorded together, so far
 	runs      map[string]context.CancelFunc
 	work      sync.WaitGroup
@@ -111,7 +111,7 @@ func (p *Player) Programme() *playlist.Programme { return p.live.Load() }
 func (p *Player) Run(ctx context.Context) error {
 	// Rows are closed after ctx has ended.
 	ledger := context.WithoutCancel(ctx)
-	defer p.mark(ledger)
+	defer func() { p.setMark(ledger, p.accounted()) }()
 	defer p.work.Wait()
 	p.arrange(ctx)
 	tick := time.NewTicker(time.Second)
@@ -123,31 +123,27 @@ func (p *Player) Run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			p.arrange(ctx)
-			// A slow disk does not hold up the schedule.
-			if time.Since(p.marked) > watermarkEvery && p.marking.TryLock() {
-				at := p.accounted()
-				p.work.Go(func() {
-					defer p.marking.Unlock()
-					p.keepMark(ledger, at)
-				})
+			if time.Since(p.marked) > watermarkEvery && !p.marking() {
+				p.keepMark(ledger, p.accounted(), make(chan struct{}))
 			}
 		case o := <-p.orders:
-			p.mark(ledger) // up to now the old programme ruled
+			at := p.accounted() // up to now the old programme ruled
 			p.programme = o.programme
 			p.live.Store(o.programme)
 			if p.desk != nil {
 				p.desk.Change(o.programme)
 			}
 			p.arrange(ctx)
-			close(o.done)
+			p.keepMark(ledger, at, o.done)
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// Reload puts another programme in force. What is airing goes on to its end;
-// an output whose device changed moves once it is idle.
+// Reload puts another programme in force, and returns once the ledger knows
+// how far all was accounted for by then. What is airing goes on to its end; an
+// output whose device changed moves once it is idle.
 func (p *Player) Reload(ctx context.Context, programme *playlist.Programme) error {
 	o := order{programme, make(chan struct{})}
 	select {
@@ -323,13 +319,6 @@ func (p *Player) take(ctx context.Context, d playlist.Due, output string) {
 	})
 }
 
-// mark notes how far everything is accounted for.
-func (p *Player) mark(ctx context.Context) {
-	p.marking.Lock()
-	defer p.marking.Unlock()
-	p.keepMark(ctx, p.accounted())
-}
-
 // accounted is how far everything is: up to now, or up to the first airing that
 // is still in hand; zero where nothing can be said.
 func (p *Player) accounted() time.Time {
@@ -342,7 +331,34 @@ func (p *Player) accounted() time.Time {
 	return p.desk.Watermark(p.Wall(), maps.Values(p.inHand))
 }
 
-func (p *Player) keepMark(ctx context.Context, at time.Time) {
+// keepMark sets the watermark behind those set before, and closes done then. A
+// slow disk does not hold up the schedule.
+func (p *Player) keepMark(ctx context.Context, at time.Time, done chan struct{}) {
+	before := p.kept
+	p.kept = done
+	p.work.Go(func() {
+		defer close(done)
+		if before != nil {
+			<-before
+		}
+		p.setMark(ctx, at)
+	})
+}
+
+// marking reports whether a watermark is still being written.
+func (p *Player) marking() bool {
+	if p.kept == nil {
+		return false
+	}
+	select {
+	case <-p.kept:
+		return false
+	default:
+		return true
+	}
+}
+
+func (p *Player) setMark(ctx context.Context, at time.Time) {
 	if at.IsZero() {
 		return
 	}
