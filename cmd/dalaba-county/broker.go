@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -16,7 +17,7 @@ import (
 )
 
 // brokerCmd writes what a stock nats-server needs to take the embedded one's
-// place: the same accounts, a certificate of the same authority.
+// place: the same accounts, a certificate that is believed as its own is.
 func (a *app) brokerCmd() *cobra.Command {
 	var name, listen, cluster, dir string
 	var routes, names []string
@@ -42,7 +43,7 @@ func (a *app) brokerCmd() *cobra.Command {
 			if err := os.MkdirAll(args[0], 0o700); err != nil {
 				return err
 			}
-			crt, err := issueCert(s, args[0], append([]string{name}, names...), time.Now())
+			crt, err := brokerCert(s, args[0], name, names, time.Now())
 			if err != nil {
 				return err
 			}
@@ -56,6 +57,13 @@ func (a *app) brokerCmd() *cobra.Command {
 				return err
 			}
 			if cluster != "" {
+				if s.HTTP.Cert != "" {
+					// One from elsewhere may be for servers only, and for other names.
+					crt, err = issueCert(s, filepath.Join(args[0], "cluster"), append([]string{name}, names...), time.Now())
+					if err != nil {
+						return err
+					}
+				}
 				text += clusterBlock(cluster, routes, crt)
 			}
 			file := filepath.Join(args[0], "nats.conf")
@@ -74,6 +82,39 @@ func (a *app) brokerCmd() *cobra.Command {
 	f.StringSliceVar(&names, "also", nil, a.Say("county.flag_broker_also"))
 	f.StringVar(&dir, "accounts", "", a.Say("county.flag_broker_accounts"))
 	return c
+}
+
+// brokerCert lays in dir what a broker shows to those who dial it, which must
+// be what they believe the county itself by: the operator's certificate where
+// the config has one, else one of the county's own authority. They dial it by
+// the other names that it has, or by its only one.
+func brokerCert(s *settings, dir, name string, also []string, now time.Time) (certs, error) {
+	if s.HTTP.Cert == "" {
+		return issueCert(s, dir, append([]string{name}, also...), now)
+	}
+	pair, err := tls.LoadX509KeyPair(s.HTTP.Cert, s.HTTP.Key)
+	if err != nil {
+		return certs{}, err
+	}
+	if len(also) == 0 {
+		also = []string{name}
+	}
+	for _, host := range also {
+		if pair.Leaf.VerifyHostname(host) != nil {
+			return certs{}, cli.Refuse(sayM("county.broker_cert", s.HTTP.Cert, host))
+		}
+	}
+	c := certs{cert: filepath.Join(dir, "server.pem"), key: filepath.Join(dir, "server.key")}
+	for from, to := range map[string]string{s.HTTP.Cert: c.cert, s.HTTP.Key: c.key} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			return c, err
+		}
+		if err := renameio.WriteFile(to, text, 0o600, renameio.IgnoreUmask()); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
 }
 
 // clusterBlock joins brokers by TLS in both directions, each known by the

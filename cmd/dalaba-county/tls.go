@@ -58,8 +58,10 @@ func ensureCerts(s *settings, names []string, now time.Time) (certs, error) {
 // authority, unless a good one is there.
 func issueCert(s *settings, dir string, names []string, now time.Time) (certs, error) {
 	own := filepath.Join(s.County.DataDir, "tls")
-	if err := os.MkdirAll(own, 0o700); err != nil {
-		return certs{}, err
+	for _, d := range []string{own, dir} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return certs{}, err
+		}
 	}
 	ca, caKey, caPEM, err := authority(own, s.County.Name, now)
 	if err != nil {
@@ -72,7 +74,7 @@ func issueCert(s *settings, dir string, names []string, now time.Time) (certs, e
 			return c, err
 		}
 	}
-	if good(c, names, now) {
+	if good(c, ca, names, now) {
 		return c, nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -99,9 +101,9 @@ func issueCert(s *settings, dir string, names []string, now time.Time) (certs, e
 	return c, renameio.WriteFile(c.cert, append(encodePEM("CERTIFICATE", der), []byte(caPEM)...), 0o644)
 }
 
-func good(c certs, names []string, now time.Time) bool {
+func good(c certs, ca *x509.Certificate, names []string, now time.Time) bool {
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-	if err != nil || pair.Leaf == nil || now.Add(renewAhead).After(pair.Leaf.NotAfter) {
+	if err != nil || pair.Leaf == nil || pair.Leaf.CheckSignatureFrom(ca) != nil || now.Add(renewAhead).After(pair.Leaf.NotAfter) {
 		return false
 	}
 	return !slices.ContainsFunc(names, func(n string) bool { return pair.Leaf.VerifyHostname(n) != nil })
