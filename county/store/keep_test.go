@@ -355,6 +355,10 @@ func TestACorrectionForgetsNoProofThatWasDeleted(t *testing.T) {
 		if n, err := s.Prune(t.Context(), between); n != 1 || err != nil {
 			t.Fatalf("%d went, %v", n, err)
 		}
+		// That receipts are now kept for longer brings none back.
+		if n, err := s.Prune(t.Context(), past.AddDate(0, 0, -40)); n != 0 || err != nil {
+			t.Fatalf("%d went, %v", n, err)
+		}
 		late.Outcome = playlist.Partial
 		addReceipts(t, s, "c1", "e", receipts(3, late))
 		if got := total(t, s, store.ReachQuery{}); got.Planned != 2 || got.Completed != 1 || got.Reached != 100 {

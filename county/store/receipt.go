@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -610,7 +609,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (n int64, err error
 		return 0, err
 	}
 	err = s.write(ctx, func(ctx context.Context, tx conn) error {
-		return setSetting(ctx, tx, stateForgotten, strconv.FormatInt(s.Day(before), 10))
+		return raise(ctx, tx, stateForgotten, s.Day(before))
 	})
 	if err != nil {
 		return 0, err
