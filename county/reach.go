@@ -204,7 +204,7 @@ func (c *County) FleetStatus(ctx context.Context, q store.FleetQuery, silent, fa
 			}
 		}
 		for _, p := range h.Progress {
-			if !p.Active && p.Why != "" {
+			if !p.Active && p.Why != "" && p.Why != "not_before" { // what waits for its day is well
 				s.Faults = append(s.Faults, string(p.Scope)+": "+p.Why)
 			}
 		}

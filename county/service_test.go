@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,11 +40,18 @@ func TestAControllerEnrolsAndIsSeen(t *testing.T) {
 
 	b.mu.Lock()
 	b.health.Outputs[0].State = "no sound card"
+	b.health.Progress = []link.Progress{
+		{Scope: playlist.AreaScope(village), Version: 1, Why: "not_before"}, {Scope: playlist.GroupScope("schools"), Version: 1, Why: "no room"},
+	}
 	b.mu.Unlock()
-	eventually(t, "its fault is told", func() bool {
+	eventually(t, "its faults are told", func() bool {
 		w.call(t, "GET", "/api/fleet", url.Values{"faulty": {"1"}}, nil, &fleet)
 		return len(fleet) == 1
 	})
+	// A programme that waits for its day is none of them.
+	if want := []string{"村口: no sound card", "group:schools: no room"}; !slices.Equal(fleet[0].Faults, want) {
+		t.Errorf("faults %q, want %q", fleet[0].Faults, want)
+	}
 }
 
 func TestWhoIsMovedRetiredOrRevoked(t *testing.T) {
