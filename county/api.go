@@ -473,6 +473,11 @@ func (a *API) reach(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, invalid("county.bad_grouping", q.Get("by"))
 	}
+	if area := q.Get("area"); area != "" {
+		if _, err := playlist.ParseArea(area); err != nil {
+			return nil, invalid("county.bad_area", area)
+		}
+	}
 	return a.C.Reach(r.Context(), store.ReachQuery{
 		By: by, From: playlist.Date(q.Get("from")), To: playlist.Date(q.Get("to")), Area: playlist.Area(q.Get("area")),
 	})

@@ -54,6 +54,18 @@ func TestAControllerEnrolsAndIsSeen(t *testing.T) {
 	}
 }
 
+func TestAReportForWhatIsNoAreaIsRefused(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	for area, want := range map[string]int{
+		"": http.StatusOK, string(village): http.StatusOK,
+		"3415231002010": http.StatusUnprocessableEntity, "341523": http.StatusUnprocessableEntity, "大坝村": http.StatusUnprocessableEntity,
+	} {
+		if s := w.call(t, "GET", "/api/reach", url.Values{"area": {area}}, nil, nil); s != want {
+			t.Errorf("area %q: %d, want %d", area, s, want)
+		}
+	}
+}
+
 func TestWhoIsMovedRetiredOrRevoked(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
