@@ -101,10 +101,12 @@ func TestAReloadOnASlowDiskHoldsUpNothing(t *testing.T) {
 		defer s.close()
 		defer answer()
 		time.Sleep(90 * time.Second)
-		second := *s.programme
-		second.Slots = nil
+		// Programmes of their own: the first is in force.
+		first, second := *s.programme, *s.programme
+		first.Slots, second.Slots = nil, nil
+		s.programme = &first
+		s.slot("each", "* * * * *")
 		s.slot("other", "30 * * * * *")
-		first := *s.programme
 		s.programme = &second
 		s.slot("last", "* * * * *")
 		begun, reloaded := s.now(), make(chan error, 2)
