@@ -1,7 +1,10 @@
 package playlist
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -21,6 +24,15 @@ func Length(n int64) time.Duration {
 
 // ClipID names a clip by the SHA-256 of its bytes, in lower-case hex.
 type ClipID string
+
+// ClipIDOf names the clip whose bytes r holds, to its end.
+func ClipIDOf(r io.Reader) (ClipID, error) {
+	hash := sha256.New()
+	if _, err := io.Copy(hash, r); err != nil {
+		return "", err
+	}
+	return ClipID(hex.EncodeToString(hash.Sum(nil))), nil
+}
 
 // ParseClipID accepts exactly 64 hex digits of either case.
 func ParseClipID(s string) (ClipID, error) {

@@ -70,10 +70,11 @@ type Told struct {
 // AddAlert keeps a message that came in, with whom it is for where it is to
 // sound. One that is known is [ErrConflict], unless it was refused and now is
 // not: then it takes the place of what was, which anybody may have sent in its
-// name. The counter of its signature is spent; a message whose counter was spent before is kept as refused. What it
-// refers to, where it is an update or a cancel that may, is retired whether or
-// not it has come; one that was retired before it came is kept as cancelled. It
-// answers the message as it is kept, and those in force that it ended.
+// name. The counter of its signature is spent; a message whose counter was
+// spent before is kept as refused. What it refers to, where it is an update or
+// a cancel that may, is retired whether or not it has come; one that was
+// retired before it came is kept as cancelled. It answers the message as it is
+// kept, and those in force that it ended.
 //
 // All of that is done or nothing: whoever dies over it leaves a message that
 // can come again.
