@@ -95,12 +95,18 @@ func (c *card) mend(err error) error {
 	return err
 }
 
-// wake has a card that was suspended go on where it stopped. One that does not,
-// or sleeps on, is lost: what it had queued did not sound.
+// wakeAttempts is how often a suspended card is told to resume, at least, however
+// long that takes: on a busy machine the StallLimit may pass between two attempts.
+const wakeAttempts = 10
+
+// wake has a card that was suspended go on where it stopped. A card that is
+// suspended still after StallLimit and wakeAttempts is lost: what it had queued
+// did not sound.
 func (c *card) wake() error {
-	for end := time.Now().Add(StallLimit); ; time.Sleep(10 * time.Millisecond) {
+	end := time.Now().Add(StallLimit)
+	for attempt := 1; ; attempt++ {
 		err := c.pcm.resume()
-		if err == nil { // so says libasound of some that sleep on
+		if err == nil { // libasound returns nil also for some that are suspended still
 			var s status
 			if s, err = c.pcm.status(); err == nil && s.state == suspended {
 				err = syscall.EAGAIN
@@ -113,14 +119,16 @@ func (c *card) wake() error {
 			return nil
 		case !errors.Is(err, syscall.EAGAIN):
 			return err
-		case time.Now().After(end):
+		case attempt >= wakeAttempts && time.Now().After(end):
 			return fault{ErrStalled, say.M("device.card_stalled", c.name)}
 		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-// measure brings consumed up to date and answers when that was.
+// measure brings consumed up to date and returns when that was.
 func (c *card) measure() (time.Time, error) {
+	asked := time.Now()
 	s, err := c.pcm.status()
 	if err != nil {
 		return s.at, c.mend(err)
@@ -143,7 +151,7 @@ func (c *card) measure() (time.Time, error) {
 	if n := c.base + c.queued - delay; n > c.consumed {
 		c.consumed, c.moved = n, now
 	}
-	if now.Sub(c.moved) >= StallLimit {
+	if asked.Sub(c.moved) >= StallLimit { // not now: we may have been kept waiting since the card was asked
 		return s.at, fault{ErrStalled, say.M("device.card_stalled", c.name)}
 	}
 	return s.at, nil

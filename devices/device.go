@@ -70,7 +70,8 @@ func (o Options) log() *slog.Logger {
 // Open opens an output's device by the kind its name tells:
 //
 //   - "wav:PATH" writes what would have sounded to a WAV file, see below;
-//   - "null:" drops it, at a card's pace;
+//   - "null:" drops it, at a card's pace. No hardware waits for the frames of
+//     either: those that come up to 30 s late count as in time;
 //   - "auto" is the first sound card, by index, that can play;
 //   - anything else is the name of an ALSA PCM, such as "plughw:CARD=Device".
 //

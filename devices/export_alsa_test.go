@@ -2,6 +2,8 @@
 
 package devices
 
+const WakeAttempts = wakeAttempts
+
 var (
 	First   = first
 	MixerOf = mixerOf

@@ -1,5 +1,7 @@
 package devices
 
+const Patience = patience
+
 var (
 	SoundedIn = soundedIn
 	CardOf    = cardOf

@@ -7,8 +7,15 @@ import (
 	"dalaba/playlist"
 )
 
+// patience is how late a frame may reach a device that is no hardware and
+// still count as in time.
+const patience = 30 * time.Second
+
 // paced consumes frames as a card would: from the first write on at exactly
-// playlist.Rate of the monotonic clock, until its ring runs dry.
+// playlist.Rate of the monotonic clock, until its ring runs dry. A busy machine
+// that feeds it late loses nothing by it: no hardware waits for the frames, so
+// those that come within patience of their instant are taken as though they had
+// sounded then. Only after that has the ring run dry.
 type paced struct {
 	file *wavFile // nil: nowhere
 
@@ -16,20 +23,28 @@ type paced struct {
 	began     time.Time // when the present run of sound began; zero while dry
 	base      int64     // consumed before that
 	consumed  int64
+	at        time.Time // when consumed was that many: now, or when the last frame ended
 	underruns int64
 	err       error // why it is lost
 }
 
 // advance consumes what has become due.
 func (p *paced) advance(now time.Time) error {
-	if p.err != nil || p.began.IsZero() {
+	before := p.at
+	if p.at = now; p.err != nil || p.began.IsZero() {
 		return p.err
 	}
 	n := p.base + soundedIn(now.Sub(p.began)) - p.consumed
 	if n > int64(len(p.ring)) {
 		n = int64(len(p.ring))
-		p.began = time.Time{}
-		p.underruns++
+		if end := p.began.Add(instant(p.consumed + n - p.base)); now.Sub(end) <= patience {
+			if p.at = before; end.After(before) {
+				p.at = end
+			}
+		} else {
+			p.began = time.Time{}
+			p.underruns++
+		}
 	}
 	if n == 0 {
 		return nil
@@ -86,11 +101,10 @@ func soundedIn(d time.Duration) int64 {
 }
 
 func (p *paced) Position() (playlist.Position, error) {
-	now := time.Now()
-	if err := p.advance(now); err != nil {
+	if err := p.advance(time.Now()); err != nil {
 		return playlist.Position{}, err
 	}
-	return playlist.Position{Consumed: p.consumed, At: now, Underruns: p.underruns}, nil
+	return playlist.Position{Consumed: p.consumed, At: p.at, Underruns: p.underruns}, nil
 }
 
 func (p *paced) Flush() error {

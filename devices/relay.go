@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 
 	"go.bug.st/serial"
+	"golang.org/x/sys/unix"
 
 	"dalaba/playlist"
 	"dalaba/playlist/say"
@@ -95,14 +97,31 @@ func (noRelay) Close() error                       { return nil }
 type commandRelay []string
 
 func (r commandRelay) Switch(ctx context.Context, on bool) error {
-	cmd := exec.CommandContext(ctx, r[0], append(append([]string{}, r[1:]...), word(on))...)
-	// A child of the program's that keeps its output open must not hold us.
-	cmd.WaitDelay = relayLast / 4
-	if said, err := cmd.CombinedOutput(); err != nil {
-		said = bytes.TrimSpace(said[:min(len(said), 200)])
-		return say.M("device.relay_command", strings.Join(r, " "), word(on), err, string(said))
+	said, err := r.run(ctx, on)
+	if err != nil {
+		return say.M("device.relay_command", strings.Join(r, " "), word(on), err, said)
 	}
 	return nil
+}
+
+// run returns how the program ended, and the beginning of its output. That goes
+// to a file: we would wait for the end of a pipe if a child of the program's kept
+// it open.
+func (r commandRelay) run(ctx context.Context, on bool) (said string, err error) {
+	fd, err := unix.MemfdCreate("relay", unix.MFD_CLOEXEC)
+	if err != nil {
+		return "", err
+	}
+	f := os.NewFile(uintptr(fd), "relay")
+	defer func() { _ = f.Close() }()
+	cmd := exec.CommandContext(ctx, r[0], append(append([]string{}, r[1:]...), word(on))...)
+	cmd.Stdout, cmd.Stderr = f, f
+	if err = cmd.Run(); err == nil {
+		return "", nil
+	}
+	b := make([]byte, 200)
+	n, _ := f.ReadAt(b, 0)
+	return string(bytes.TrimSpace(b[:n])), err
 }
 
 func (commandRelay) Close() error { return nil }

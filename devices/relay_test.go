@@ -3,10 +3,12 @@ package devices_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -77,6 +79,14 @@ func TestCommandRelay(t *testing.T) {
 	}
 }
 
+func TestACommandRelayIsDoneAsItsProgramEnds(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "relay")
+	must(t, os.WriteFile(program, []byte("#!/bin/sh\nsleep 1 &\n"), 0o755)) // which keeps the output open
+	if err := relay(t, "command:"+program).Switch(t.Context(), true); err != nil {
+		t.Errorf("a program that leaves a child behind: %v, want no error", err)
+	}
+}
+
 // pty is a pseudo terminal: what is written to the name comes out of the file.
 func pty(t *testing.T) (*os.File, string) {
 	t.Helper()
@@ -97,11 +107,11 @@ func TestSerialRelaySendsItsBytes(t *testing.T) {
 		want string
 	}{{true, "a00101a2"}, {false, "a00100a1"}, {true, "a00101a2"}} {
 		must(t, r.Switch(t.Context(), c.on))
-		got := make([]byte, 8)
-		n, err := wire.Read(got)
-		must(t, err)
-		if fmt.Sprintf("%x", got[:n]) != c.want {
-			t.Errorf("on %v sent %x, want %s", c.on, got[:n], c.want)
+		got := make([]byte, len(c.want)/2)
+		must(t, wire.SetReadDeadline(time.Now().Add(time.Minute)))
+		n, err := io.ReadFull(wire, got)
+		if err != nil || fmt.Sprintf("%x", got) != c.want {
+			t.Errorf("on %v sent %x, %v; want %s", c.on, got[:n], err, c.want)
 		}
 	}
 }

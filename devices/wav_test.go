@@ -37,10 +37,10 @@ func TestWAV(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "new", "folder", "square.wav")
 			synctest.Test(t, func(t *testing.T) {
-				f(t, rig{
-					open:  func(t *testing.T) devices.Device { return open(t, "wav:"+path) },
-					heard: func(t *testing.T) []int16 { return recorded(t, path) },
-				})
+				f(t, bubble(
+					func(t *testing.T) devices.Device { return open(t, "wav:"+path) },
+					func(t *testing.T) []int16 { return recorded(t, path) },
+				))
 			})
 		})
 	})

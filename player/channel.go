@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -467,13 +468,18 @@ func (c *Channel) instant(frame int64) time.Time {
 	return wall.Add(at.Sub(now)).Add(c.out.ExtraDelay)
 }
 
-// clocks reads both clocks at one moment: a busy machine may stop us between
-// the two readings for longer than a sound is let drift.
+// clocks reads both clocks at one moment. A busy machine may stop us between the
+// two readings for longer than a sound is let drift: of several pairs it takes
+// the closest.
 func (c *Channel) clocks() (now, wall time.Time) {
-	for range 3 {
-		now = time.Now()
-		wall = c.wall()
-		if time.Since(now) < apart/16 {
+	closest := time.Duration(math.MaxInt64)
+	for range 8 {
+		a := time.Now()
+		b := c.wall()
+		if gap := time.Since(a); gap < closest {
+			closest, now, wall = gap, a, b
+		}
+		if closest < apart/16 {
 			break
 		}
 	}

@@ -1,7 +1,9 @@
 // Package vcard makes sound cards that are not there, for tests and
 // benchmarks: libasound opens them like any other, they consume frames at the
 // pace of their own clock, tell what they consumed and when, and can be
-// unplugged, stalled or held busy.
+// unplugged, stalled or held busy. Their clock is the machine's, or one that the
+// test moves: then what a card has consumed does not depend on how busy the
+// machine is.
 //
 // It needs gcc and libasound's headers, no hardware and no rights.
 package vcard
@@ -15,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +30,7 @@ import (
 //go:embed plugin/vcard.c
 var source []byte
 
-// Build compiles the plugin into a folder and answers the library's path.
+// Build compiles the plugin into a folder and returns the library's path.
 // One library serves any number of cards and processes. The compiler is $CC,
 // which may bring arguments, or gcc.
 func Build(dir string) (string, error) {
@@ -57,6 +60,12 @@ type Spec struct {
 	MaxDB    int
 	NoScale  bool   // the mixer does not tell dB
 	Control  string // what the mixer calls its volume and switch; empty: Master
+
+	// Clock gives the card a clock of its own, which stands still but for
+	// [Card.Advance], for Creep, and for a caller that waits until the ring has
+	// room: each wait takes a period.
+	Clock bool
+	Creep time.Duration // how far each look of the card at that clock moves it
 }
 
 // Card is a card that is not there.
@@ -86,8 +95,13 @@ func Make(lib, dir string, specs ...Spec) (config string, cards []*Card, err err
 		if err := os.MkdirAll(c.dir, 0o755); err != nil {
 			return "", nil, err
 		}
-		fmt.Fprintf(&conf, "pcm.%s { type vcard dir %q ppm %d channels %d hint { show on description %q } }\n",
-			s.Name, c.dir, s.PPM, s.Channels, "a card that is not there")
+		if s.Clock {
+			if err := c.set(time.Unix(1, 0)); err != nil { // 0 is no instant to the plugin
+				return "", nil, err
+			}
+		}
+		fmt.Fprintf(&conf, "pcm.%s { type vcard dir %q ppm %d channels %d creep %d hint { show on description %q } }\n",
+			s.Name, c.dir, s.PPM, s.Channels, s.Creep, "a card that is not there")
 		if s.Mixer {
 			scale := 1
 			if s.NoScale {
@@ -102,8 +116,41 @@ func Make(lib, dir string, specs ...Spec) (config string, cards []*Card, err err
 	return config, cards, os.WriteFile(config, conf.Bytes(), 0o644)
 }
 
-// Heard is what the card has consumed, its first channel. Where another
-// channel says something else it is an error.
+// Now is the instant that the card's clock shows, if the card has one of its own.
+func (c *Card) Now() (time.Time, error) {
+	b, err := os.ReadFile(c.clock())
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(b) != 8 {
+		return time.Time{}, fmt.Errorf("%s: %d bytes, want 8", c.clock(), len(b))
+	}
+	return time.Unix(0, int64(binary.NativeEndian.Uint64(b))), nil
+}
+
+// Advance moves the clock of a card that has one of its own. The card consumes
+// what has become due as it is next asked.
+func (c *Card) Advance(d time.Duration) error {
+	now, err := c.Now()
+	if err != nil {
+		return err
+	}
+	return c.set(now.Add(d))
+}
+
+func (c *Card) set(now time.Time) error {
+	f, err := os.OpenFile(c.clock(), os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(now.UnixNano())), 0)
+	return errors.Join(err, f.Close())
+}
+
+func (c *Card) clock() string { return filepath.Join(c.dir, "clock") }
+
+// Heard is what the card has consumed, its first channel. It is an error if
+// another channel differs.
 func (c *Card) Heard() ([]int16, error) {
 	b, err := os.ReadFile(filepath.Join(c.dir, "heard"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -131,8 +178,9 @@ type Run struct {
 	Frames int64
 }
 
-// Log tells when the card consumed what it heard. It is written as the card
-// is asked, so that it may lag while nobody asks; the instants are exact.
+// Log tells when the card consumed what it heard, by the card's own clock if it
+// has one. It is written as the card is asked and may lag until then; the
+// instants are exact.
 func (c *Card) Log() ([]Run, error) {
 	b, err := os.ReadFile(filepath.Join(c.dir, "log"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,11 +189,12 @@ func (c *Card) Log() ([]Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	var mono unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono); err != nil {
-		return nil, err
+	zero := time.Unix(0, 0)
+	if !c.Spec.Clock {
+		if zero, err = boot(); err != nil {
+			return nil, err
+		}
 	}
-	zero := time.Now().Add(-time.Duration(mono.Nano()))
 	var runs []Run
 	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
 		var at, n int64
@@ -155,6 +204,24 @@ func (c *Card) Log() ([]Run, error) {
 		runs = append(runs, Run{zero.Add(time.Duration(at)), n})
 	}
 	return runs, nil
+}
+
+// boot is when the monotonic clock showed zero. It asks both clocks a few times
+// and believes the quickest pair: a busy machine may let time pass between the
+// two.
+func boot() (zero time.Time, err error) {
+	quickest := time.Duration(math.MaxInt64)
+	for range 5 {
+		var mono unix.Timespec
+		began := time.Now()
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono); err != nil {
+			return time.Time{}, err
+		}
+		if took := time.Since(began); took < quickest {
+			quickest, zero = took, began.Add(took/2-time.Duration(mono.Nano()))
+		}
+	}
+	return zero, nil
 }
 
 // When tells at which instant the nth frame heard began to sound, and whether
@@ -177,17 +244,21 @@ func (c *Card) Unplug() error { return c.tell("unplugged") }
 // Stall makes the card run on without consuming anything.
 func (c *Card) Stall() error { return c.tell("stalled") }
 
-// Occupy makes the card answer that it is busy to whoever opens it next.
+// Occupy makes the next open fail: the card is busy.
 func (c *Card) Occupy() error { return c.tell("busy") }
 
-// Hang makes the card keep whoever opens it next waiting.
+// Hang makes the next open wait until [Card.Plug].
 func (c *Card) Hang() error { return c.tell("hangs") }
 
-// Fail makes every call answer EIO.
+// Fail makes every call return EIO.
 func (c *Card) Fail() error { return c.tell("fails") }
 
 // Suspend sends the card to sleep, as the machine's would.
 func (c *Card) Suspend() error { return c.tell("asleep") }
+
+// SuspendFor is [Card.Suspend], but the card wakes up at that attempt to resume
+// it. Each attempt before takes 40 ms.
+func (c *Card) SuspendFor(attempts int) error { return c.tell(fmt.Sprint("asleep ", attempts)) }
 
 // Plug undoes what the card was told.
 func (c *Card) Plug() error { return c.tell("") }
@@ -200,7 +271,7 @@ func (c *Card) tell(word string) error {
 	return os.Rename(tmp, filepath.Join(c.dir, "control"))
 }
 
-// Level is where the card's mixer stands.
+// Level is what the card's mixer is set to.
 func (c *Card) Level() (db float64, on bool, err error) {
 	b, err := os.ReadFile(filepath.Join(c.dir, "mixer"))
 	if errors.Is(err, fs.ErrNotExist) {

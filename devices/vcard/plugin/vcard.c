@@ -1,7 +1,8 @@
 /* A sound card that is not there: an ALSA plugin that consumes frames at the
- * pace of the monotonic clock, writes what it consumed and when to files, and
- * obeys a control file. It keeps no thread: what has sounded by now follows
- * from when the run of sound began, and is worked out at each call. */
+ * pace of the monotonic clock, or of one that a test moves, writes what it
+ * consumed and when to files, and obeys a control file. It keeps no thread: what
+ * has sounded by now follows from when the run of sound began, and is worked out
+ * at each call. */
 #define _GNU_SOURCE
 #include <alsa/asoundlib.h>
 #include <alsa/pcm_external.h>
@@ -17,6 +18,9 @@
 struct card {
 	snd_pcm_ioplug_t io;
 	int out, log, lock, timer;
+	int clock;            /* the file of a test's clock; -1: the machine's */
+	long creep;           /* how far each look at a test's clock moves it, in ns */
+	int resumes;          /* attempts to wake it that failed */
 	char *control;
 	double ns;            /* of one frame, by this card's own clock */
 	short *ring;          /* frames queued, by their number in the run */
@@ -27,15 +31,30 @@ struct card {
 	long long stalled;    /* since when; 0: it is not */
 };
 
-static long long now(void)
+/* Moves a test's clock on and returns what it then shows. */
+static long long pass(const struct card *c, long long ns)
+{
+	long long t = 0;
+	if (pread(c->clock, &t, sizeof t, 0) != sizeof t)
+		return 0;
+	t += ns;
+	if (ns && pwrite(c->clock, &t, sizeof t, 0) != sizeof t)
+		return 0;
+	return t;
+}
+
+static long long now(const struct card *c)
 {
 	struct timespec t;
+	if (c->clock >= 0)
+		return pass(c, c->creep);
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
 /* The first letter of the control file: u(nplugged), s(talled), b(usy),
- * h(angs as it is opened), f(ails with EIO), a(sleep: suspended). */
+ * h(angs as it is opened), f(ails with EIO), a(sleep: suspended). A number
+ * behind "asleep" is the attempt to resume that wakes the card. */
 static int told(const struct card *c)
 {
 	char word = 0;
@@ -48,7 +67,7 @@ static int told(const struct card *c)
 	return word;
 }
 
-/* What a call answers for what the card was told; 0 where it works. */
+/* The error that the card was told to return; 0: none. */
 static int ill(const struct card *c)
 {
 	switch (told(c)) {
@@ -79,11 +98,11 @@ static void consume(struct card *c, long long upto)
 		return;
 }
 
-/* Consumes what is due. Answers -EPIPE once the ring has run dry. */
+/* Consumes what is due. Returns -EPIPE once the ring has run dry. */
 static int advance(struct card *c)
 {
 	int word = told(c);
-	long long t = now(), due;
+	long long t = now(c), due;
 	if (ill(c))
 		return ill(c);
 	if (!c->start)
@@ -125,8 +144,14 @@ static snd_pcm_sframes_t card_transfer(snd_pcm_ioplug_t *io, const snd_pcm_chann
 	return size;
 }
 
+/* Makes the poll descriptor ready at those instants. If the card goes by a
+ * test's clock it is always ready: see card_revents. */
 static void tick(struct card *c, long long first, long long every)
 {
+	if (c->clock >= 0) {
+		first = 1;
+		every = 0;
+	}
 	struct itimerspec t = {
 		{ every / 1000000000, every % 1000000000 }, { first / 1000000000, first % 1000000000 }
 	};
@@ -141,7 +166,7 @@ static int card_prepare(snd_pcm_ioplug_t *io)
 	c->size = io->buffer_size;
 	c->ring = realloc(c->ring, c->size * io->channels * 2);
 	c->written = c->done = c->start = c->stalled = 0;
-	tick(c, now(), io->period_size * c->ns); /* whoever polls before the start learns that there is room */
+	tick(c, now(c), io->period_size * c->ns); /* a caller that polls before the start learns that there is room */
 	return c->ring ? 0 : -ENOMEM;
 }
 
@@ -151,7 +176,7 @@ static int card_start(snd_pcm_ioplug_t *io)
 	long long period = io->period_size * c->ns;
 	if (ill(c))
 		return ill(c);
-	c->start = now();
+	c->start = now(c);
 	if (told(c) == 's')
 		c->stalled = c->start; /* it opens, runs and takes nothing */
 	tick(c, c->start + period, period);
@@ -167,24 +192,42 @@ static int card_stop(snd_pcm_ioplug_t *io)
 	return 0;
 }
 
+/* A caller that waits for room lets a period of a test's clock pass: nothing
+ * else would move it meanwhile. */
 static int card_revents(snd_pcm_ioplug_t *io, struct pollfd *p, unsigned int n, unsigned short *revents)
 {
 	struct card *c = io->private_data;
 	unsigned long long ticks;
 	(void)n;
 	*revents = 0;
+	if (c->clock >= 0) {
+		pass(c, llround(io->period_size * c->ns));
+		*revents = POLLOUT;
+		return 0;
+	}
 	if ((p->revents & POLLIN) && read(c->timer, &ticks, sizeof ticks) > 0)
 		*revents = POLLOUT;
 	return 0;
 }
 
-/* libasound does not pass on what this answers: one still asleep is asked
- * again at once, and takes its time. */
+/* libasound does not pass on what this returns. An attempt takes its time: 10 ms
+ * if the card sleeps on for good, 40 ms if a later one wakes it. */
 static int card_resume(snd_pcm_ioplug_t *io)
 {
 	struct card *c = io->private_data;
-	if (told(c) == 'a') {
-		usleep(10000);
+	int wakes = 0;
+	FILE *f = fopen(c->control, "re");
+	if (f) {
+		if (fscanf(f, "asleep %d", &wakes) < 1)
+			wakes = 0;
+		fclose(f);
+	}
+	if (wakes && ++c->resumes >= wakes) {
+		c->resumes = 0;
+		if (truncate(c->control, 0) < 0)
+			return -EIO;
+	} else if (told(c) == 'a') {
+		usleep(wakes ? 40000 : 10000);
 		return -EAGAIN;
 	}
 	snd_pcm_ioplug_set_state(io, SND_PCM_STATE_RUNNING);
@@ -199,6 +242,8 @@ static int card_close(snd_pcm_ioplug_t *io)
 	close(c->log);
 	close(c->lock);
 	close(c->timer);
+	if (c->clock >= 0)
+		close(c->clock);
 	free(c->control);
 	free(c->ring);
 	free(c);
@@ -210,18 +255,18 @@ static const snd_pcm_ioplug_callback_t card_calls = {
 	.prepare = card_prepare, .poll_revents = card_revents, .close = card_close, .resume = card_resume,
 };
 
-static int append(const char *dir, const char *name)
+static int open_in(const char *dir, const char *name, int flags)
 {
 	char path[4096];
 	snprintf(path, sizeof path, "%s/%s", dir, name);
-	return open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	return open(path, O_RDWR | O_CLOEXEC | flags, 0644);
 }
 
 SND_PCM_PLUGIN_DEFINE_FUNC(vcard)
 {
 	snd_config_iterator_t i, next;
 	const char *dir = NULL;
-	long ppm = 0, channels = 2;
+	long ppm = 0, channels = 2, creep = 0;
 	unsigned int access[] = { SND_PCM_ACCESS_RW_INTERLEAVED, SND_PCM_ACCESS_MMAP_INTERLEAVED };
 	unsigned int format = SND_PCM_FORMAT_S16;
 	struct card *c;
@@ -238,6 +283,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vcard)
 			snd_config_get_integer(n, &ppm);
 		else if (!strcmp(id, "channels"))
 			snd_config_get_integer(n, &channels);
+		else if (!strcmp(id, "creep"))
+			snd_config_get_integer(n, &creep);
 	}
 	if (!dir || stream != SND_PCM_STREAM_PLAYBACK)
 		return -EINVAL;
@@ -245,9 +292,11 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vcard)
 	if (!c)
 		return -ENOMEM;
 	c->ns = 1e9 / RATE / (1 + ppm / 1e6);
-	c->out = append(dir, "heard");
-	c->log = append(dir, "log");
-	c->lock = append(dir, "lock");
+	c->out = open_in(dir, "heard", O_CREAT | O_APPEND);
+	c->log = open_in(dir, "log", O_CREAT | O_APPEND);
+	c->lock = open_in(dir, "lock", O_CREAT);
+	c->clock = open_in(dir, "clock", 0);
+	c->creep = creep;
 	c->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (asprintf(&c->control, "%s/control", dir) < 0 || c->out < 0 || c->log < 0 || c->lock < 0)
 		return -EIO;
