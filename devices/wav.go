@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -42,7 +43,6 @@ func wavHeader(frames int64) []byte {
 type wavFile struct {
 	f      *os.File
 	frames int64
-	buf    []byte
 }
 
 func openWAV(path string, o Options) (Device, error) {
@@ -139,11 +139,10 @@ func (w *wavFile) full() error {
 }
 
 func (w *wavFile) append(frames []int16) error {
-	w.buf = w.buf[:0]
-	for _, s := range frames {
-		w.buf = binary.LittleEndian.AppendUint16(w.buf, uint16(s))
+	if len(frames) == 0 {
+		return nil
 	}
-	if _, err := w.f.WriteAt(w.buf, headerSize+2*w.frames); err != nil {
+	if _, err := w.f.WriteAt(littleEndian(frames), headerSize+2*w.frames); err != nil {
 		return say.M("device.wav_write", w.f.Name(), cause(err))
 	}
 	w.frames += int64(len(frames))
@@ -151,6 +150,13 @@ func (w *wavFile) append(frames []int16) error {
 		return say.M("device.wav_write", w.f.Name(), cause(err))
 	}
 	return nil
+}
+
+// littleEndian is the frames as they lie in memory: every machine that dalaba
+// is built for has the order of bytes that a WAV file has. A loop over the
+// samples took a quarter of the time of a program that records.
+func littleEndian(frames []int16) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(frames))), 2*len(frames))
 }
 
 // cause is what broke, without the path that the sentence names already.

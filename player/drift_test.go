@@ -98,7 +98,7 @@ func (m *marks) Stream(samples [][2]float64) (int, bool) {
 func (m *marks) Err() error { return nil }
 
 func TestNeighboursWithDifferentClocksStayTogether(t *testing.T) {
-	const minutes = 5 // and six times a bad crystal's drift: as good as half an hour
+	const minutes = 2 // and six times a bad crystal's drift: as good as twelve minutes
 	synctest.Test(t, func(t *testing.T) {
 		cards := []*crystal{{ppm: 0}, {ppm: 600}, {ppm: -600}}
 		at := time.Now().Add(time.Second)

@@ -62,7 +62,7 @@ func TestThePlayerAnswersWhateverDiskAndCardsDoAndNotWhereItIsStuck(t *testing.T
 		}
 		fresh := func() bool { return time.Since(s.player.Answered()) < 5*time.Second }
 		// Longer than the watermark rests.
-		for range 15 * 60 {
+		for range 11 * 60 {
 			time.Sleep(time.Second)
 			if !fresh() {
 				t.Fatalf("no sign of life since %v", s.player.Answered())

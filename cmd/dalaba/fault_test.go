@@ -144,17 +144,17 @@ func cram(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: cram dir file log")
 	}
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		b, err := os.ReadFile(ts.MkAbs(args[2]))
+	var b []byte
+	await(ts, "a store that has no room to go on in memory", func() bool {
+		var err error
+		b, err = os.ReadFile(ts.MkAbs(args[2]))
 		ts.Check(err)
 		if strings.Contains(string(b), "it goes on in memory") {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("the disk is full and it goes on all the same:\n%s", b)
+			return true
 		}
 		fill(ts, false, []string{filepath.Join(args[0], args[1])})
-	}
+		return false
+	}, func() string { return last(b) })
 }
 
 // once DATA_DIR holds that nothing of a clip aired twice in one airing, in
@@ -208,59 +208,63 @@ func clockAt(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // waitrows DATA_DIR OUTCOME REASON N waits until the as-run log has so many
-// such rows, 60 s at most. With ! it fails where it has as many now.
+// such rows; * stands for any outcome or reason, and for rows that are open
+// still. With ! it fails if it has as many now.
 func waitRows(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 4 {
 		ts.Fatalf("usage: waitrows data_dir outcome reason n")
 	}
 	want, err := strconv.Atoi(args[3])
 	ts.Check(err)
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		n := 0
-		if store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(args[0])); err == nil {
-			for r, err := range store.AsRun(context.Background(), data.Query{}) {
-				if err == nil && string(r.Outcome) == args[1] && (args[2] == "*" || string(r.Reason) == args[2]) {
-					n++
-				}
+	var all []string
+	count := func() (n int) {
+		all = nil
+		store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(args[0]))
+		if err != nil {
+			return 0
+		}
+		for r, err := range store.AsRun(context.Background(), data.Query{}) {
+			if err != nil {
+				continue
 			}
-			ts.Check(store.Close())
+			all = append(all, fmt.Sprintf("%s on %s item %d part %d: %s %s", r.Airing, r.Output, r.Item, r.Part, r.Outcome, r.Reason))
+			if (args[1] == "*" || string(r.Outcome) == args[1]) && (args[2] == "*" || string(r.Reason) == args[2]) {
+				n++
+			}
 		}
-		switch {
-		case neg && n >= want:
-			ts.Fatalf("%d rows are %s %s", n, args[1], args[2])
-		case neg || n >= want:
-			return
-		case time.Now().After(end):
-			ts.Fatalf("only %d rows are %s %s, want %d", n, args[1], args[2], want)
-		}
+		ts.Check(store.Close())
+		return n
 	}
+	if neg {
+		if n := count(); n >= want {
+			ts.Fatalf("%d rows are %s %s, fewer than %d wanted:\n%s", n, args[1], args[2], want, strings.Join(all, "\n"))
+		}
+		return
+	}
+	await(ts, fmt.Sprintf("%d rows that are %s %s", want, args[1], args[2]), func() bool { return count() >= want },
+		func() string { return strings.Join(all[max(0, len(all)-20):], "\n") })
 }
 
-// endsin LOG DURATION sends SIGTERM to the process whose ID the
-// log tells, and waits that long at most for it to end.
+// endsin LOG sends SIGTERM to the process whose ID the log tells, and waits
+// for it to end.
 func endsIn(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: endsin log duration")
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: endsin log")
 	}
-	limit, err := time.ParseDuration(args[1])
-	ts.Check(err)
 	log, err := os.ReadFile(ts.MkAbs(args[0]))
 	ts.Check(err)
 	found := regexp.MustCompile(`msg=started pid=(\d+)`).FindSubmatch(log)
 	if found == nil {
-		ts.Fatalf("%s tells no process:\n%s", args[0], log)
+		ts.Fatalf("%s tells no process:\n%s", args[0], last(log))
 	}
 	pid, err := strconv.Atoi(string(found[1]))
 	ts.Check(err)
 	ts.Check(unix.Kill(pid, unix.SIGTERM))
 	told := time.Now()
-	for ended := false; !ended; time.Sleep(10 * time.Millisecond) {
+	await(ts, fmt.Sprintf("process %d to end", pid), func() bool {
 		// It stays in the process table until the script has waited for it.
 		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		ended = err != nil || strings.Contains(string(state), ") Z ")
-		if !ended && time.Since(told) > limit {
-			ts.Fatalf("%d has not ended within %v", pid, limit)
-		}
-	}
+		return err != nil || strings.Contains(string(state), ") Z ")
+	})
 	ts.Logf("ended within %v", time.Since(told))
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -26,14 +25,10 @@ func waitGone(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitgone file")
 	}
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if _, err := os.Stat(ts.MkAbs(args[0])); errors.Is(err, fs.ErrNotExist) {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("%s stays", args[0])
-		}
-	}
+	await(ts, args[0]+" to go", func() bool {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return errors.Is(err, fs.ErrNotExist)
+	})
 }
 
 // airs DATA_DIR TITLE waits until a clip of that title has aired whole.
@@ -44,17 +39,15 @@ func airs(ts *testscript.TestScript, neg bool, args []string) {
 	store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(args[0]))
 	ts.Check(err)
 	defer func() { _ = store.Close() }()
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	await(ts, args[1]+" to air", func() bool {
 		for r, err := range store.AsRun(context.Background(), data.Query{}) {
 			ts.Check(err)
 			if r.Title == args[1] && r.Outcome == playlist.Complete {
-				return
+				return true
 			}
 		}
-		if time.Now().After(end) {
-			ts.Fatalf("%s never aired", args[1])
-		}
-	}
+		return false
+	})
 }
 
 func TestOnlyACountyThatThereIsIsWaitedFor(t *testing.T) {

@@ -294,6 +294,7 @@ func (d *daemon) attend(ctx context.Context) error {
 	defer minute.Stop()
 	hour := time.NewTicker(time.Hour)
 	defer hour.Stop()
+	d.keepCard(ctx)
 	d.maintain(ctx)
 	for {
 		select {
