@@ -227,7 +227,7 @@ func private(t *testing.T) string {
 		_ = server.Wait()
 	})
 	address := func(name string) string { return fmt.Sprintf("postgres:///%s?host=%s&user=postgres", name, dir) }
-	wait(t, 30*time.Second, "PostgreSQL takes a database", func() bool {
+	wait(t, "PostgreSQL takes a database", func() bool {
 		db, err := sql.Open("pgx", address("postgres"))
 		if err == nil {
 			_, err = db.ExecContext(t.Context(), "CREATE DATABASE county")
@@ -331,10 +331,10 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 		})
 		work.Go(func() { p.air(airing) })
 	}
-	every := func(most time.Duration, what string, is func(*pole) bool) {
+	every := func(what string, is func(*pole) bool) {
 		t.Helper()
 		began := time.Now()
-		wait(t, most, what, func() bool {
+		wait(t, what, func() bool {
 			return !slices.ContainsFunc(all, func(p *pole) bool { return !is(p) })
 		})
 		t.Logf("%s: %.1f s", what, time.Since(began).Seconds())
@@ -345,7 +345,7 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 		pushed++
 		file := pushFile(t, dir, "lessons", fmt.Sprintf("%d 7 * * *", pushed), "clip1.mp3")
 		run(t, dir, "dalaba-county", "-c", "county.toml", "push", file, "--area", "320924000000", "--yes")
-		every(time.Minute, fmt.Sprintf("all have push %d", pushed), func(p *pole) bool { return p.version() == pushed })
+		every(fmt.Sprintf("all have push %d", pushed), func(p *pole) bool { return p.version() == pushed })
 	}
 	push(c.dir)
 
@@ -361,7 +361,7 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 	write(t, config, string(old)+fmt.Sprintf("servers = [%q, %s]\n", listen, k.urls()))
 	c.end(syscall.SIGTERM)
 	c.serve()
-	every(time.Minute, "all know of the cluster", func(p *pole) bool {
+	every("all know of the cluster", func(p *pole) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return len(p.member.Servers) == 4
@@ -382,7 +382,7 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 	write(t, config, text+fmt.Sprintf("urls = [%s]\n", k.urls()))
 	c.serve()
 	push(c.dir)
-	every(time.Minute, "all have forgotten the old broker", func(p *pole) bool {
+	every("all have forgotten the old broker", func(p *pole) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return len(p.member.Servers) == 3
@@ -419,17 +419,17 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 			return p.alerts[id]
 		}
 	}
-	every(time.Minute, "all have the alert", has(v.ID))
-	every(time.Minute, "all have that of the one that died", has(orphan.ID))
+	every("all have the alert", has(v.ID))
+	every("all have that of the one that died", has(orphan.ID))
 	if err := post(second.dir, "/api/cancel?id="+string(orphan.ID), nil, new(centre.Verdict)); err != nil {
 		t.Fatal(err)
 	}
-	every(time.Minute, "none has it any more, when it was cancelled", func(p *pole) bool { return !has(orphan.ID)(p) && has(v.ID)(p) })
+	every("none has it any more, when it was cancelled", func(p *pole) bool { return !has(orphan.ID)(p) && has(v.ID)(p) })
 	c.serve()
 
 	// All that they made is there, once.
 	quiet()
-	every(2*time.Minute, "all receipts are in", func(p *pole) bool {
+	every("all receipts are in", func(p *pole) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return p.mark == p.made

@@ -84,7 +84,7 @@ func (p *program) end(s syscall.Signal) {
 	_ = p.cmd.Process.Signal(s)
 	select {
 	case <-p.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
@@ -102,7 +102,7 @@ func run(t *testing.T, dir, name string, args ...string) []byte {
 }
 
 func try(dir, name string, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(programs.dir, name), args...)
 	cmd.Dir = dir
@@ -118,9 +118,10 @@ func try(dir, name string, args ...string) ([]byte, error) {
 
 // county is a county media centre.
 type county struct {
-	t    *testing.T
-	dir  string
-	http string
+	t       *testing.T
+	dir     string
+	http    string
+	toneMax string // of its villages
 	*program
 }
 
@@ -140,7 +141,7 @@ func newCounty(t *testing.T, more string) *county {
 	if programs.err != nil {
 		t.Fatal(programs.err)
 	}
-	c := &county{t: t, dir: t.TempDir(), http: "127.0.0.1:" + freePort(t)}
+	c := &county{t: t, dir: folder(t), toneMax: "6s", http: "127.0.0.1:" + freePort(t)}
 	write(t, filepath.Join(c.dir, "county.toml"), fmt.Sprintf(`
 [county]
 name = "测试县"
@@ -154,21 +155,13 @@ url = "https://%s"
 listen = "127.0.0.1:%s"
 %s`, c.http, c.http, freePort(t), more))
 	c.serve()
-	t.Cleanup(func() {
-		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(c.dir, "log.txt"))
-			t.Logf("county:\n%s", tail(log, 6000))
-		}
-	})
 	return c
 }
-
-func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
 
 func (c *county) serve() {
 	c.t.Helper()
 	c.program = start(c.t, c.dir, "dalaba-county", "-c", "county.toml", "serve")
-	wait(c.t, 30*time.Second, "the county serves", func() bool {
+	wait(c.t, "the county serves", func() bool {
 		_, err := try(c.dir, "dalaba-county", "-c", "county.toml", "status", "--json")
 		return err == nil
 	})
@@ -209,15 +202,15 @@ device = "wav:out.wav"
 residents = %[2]d
 [alert]
 tone_min = "1s"
-tone_max = "6s"
+tone_max = "%[3]s"
 passes = 1
 gap = "1s"
 `
 
 func (c *county) village(area playlist.Area, residents int) *village {
 	c.t.Helper()
-	v := &village{t: c.t, dir: c.t.TempDir(), area: area, residents: residents}
-	write(c.t, filepath.Join(v.dir, "dalaba.toml"), fmt.Sprintf(villageConfig, area, residents))
+	v := &village{t: c.t, dir: folder(c.t), area: area, residents: residents}
+	write(c.t, filepath.Join(v.dir, "dalaba.toml"), fmt.Sprintf(villageConfig, area, residents, c.toneMax))
 	var code struct {
 		Code       string                `json:"code"`
 		Controller playlist.ControllerID `json:"controller"`
@@ -225,12 +218,6 @@ func (c *county) village(area playlist.Area, residents int) *village {
 	c.verb(&code, "enrol", "--approve", "--area", string(area), "--json")
 	v.id = code.Controller
 	run(c.t, v.dir, "dalaba", "enrol", "https://"+c.http, code.Code)
-	c.t.Cleanup(func() {
-		if c.t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(v.dir, "log.txt"))
-			c.t.Logf("%s:\n%s", v.id, tail(log, 1500))
-		}
-	})
 	return v
 }
 
@@ -285,6 +272,17 @@ func (v *village) state(id playlist.AlertID) playlist.AlertState {
 	return ""
 }
 
+// accepted reports whether the village took a document of a kind that came so:
+// by a push, or by a sync.
+func (v *village) accepted(by, kind string) bool {
+	v.t.Helper()
+	log, err := os.ReadFile(filepath.Join(v.dir, "log.txt"))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return bytes.Contains(log, fmt.Appendf(nil, `msg="document accepted" by=%s kind=%s `, by, kind))
+}
+
 // each does something for all villages at once, but for a few at a time.
 func each(villages []*village, f func(*village)) {
 	var work sync.WaitGroup
@@ -306,11 +304,48 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func wait(t *testing.T, most time.Duration, what string, is func() bool) {
+// patience is how long a test waits for what must come. No machine is so busy
+// that it takes longer.
+const patience = 5 * time.Minute
+
+// wait polls until is. If it never is, found tells what was there instead.
+func wait(t *testing.T, what string, is func() bool, found ...func() string) {
 	t.Helper()
-	for end := time.Now().Add(most); !is(); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(patience); !is(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", most, what)
+			for _, f := range found {
+				what += "; there is " + f()
+			}
+			t.Fatalf("waited %v in vain: %s", patience, what)
 		}
 	}
+}
+
+var folders sync.Map // *testing.T -> folder
+
+// folder is a folder for a program. Those of a test lie side by side, and stay
+// if it fails.
+func folder(t *testing.T) string {
+	t.Helper()
+	root, ok := folders.Load(t)
+	if !ok {
+		dir, err := os.MkdirTemp("", "dalaba-e2e-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("the programs' logs and databases, and what villages sounded, lie in %s", dir)
+			} else if err := os.RemoveAll(dir); err != nil {
+				t.Error(err)
+			}
+		})
+		folders.Store(t, dir)
+		root = dir
+	}
+	dir, err := os.MkdirTemp(root.(string), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
