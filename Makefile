@@ -1,20 +1,24 @@
 # make run            everything from a bare machine to sound: installs what is
 #                     missing, builds, airs the sample course (FOR=60s ends it)
 # make test           everything that must hold: format, vet, lint, unit, race, end to end
+#                     (PKG=./player: the part that one works on)
+# make test-busy      the same beside two busy loops for each processor (TIMES=3)
 # make cross          the program for arm64 and armhf; make cross-test: its unit tests there
 # make chaos N=200    kills the controller at random instants and reconciles what was
 #                     due, logged and heard (SEED= repeats the choices of a run)
 # make faults         bad weather between a county and its villages, for 10 minutes
 #                     (WEATHER=1h longer, SEED= repeats the choices of a run)
 # make e2e-cluster    the move to three brokers and PostgreSQL under 200 live controllers
-# make build | check | lint | fmt | bench | fuzz | clean
+# make bench          how fast, how late and how much, beside a peer in the same run
+# make build | check | lint | fmt | fuzz | clean | help
 
 SHELL        := /bin/bash
 BUILD        := build
 BIN          := $(BUILD)/dalaba
-ROOMS        := alert cmd county data devices ingest link player playlist
+ROOMS        := alert cmd county data devices ingest link player playlist tools
 GO           ?= go
-GOLANGCI     := v2.15.0
+# One set of flags, so that what ships, is vetted and is tested compiles once.
+export GOFLAGS += -trimpath
 # The decoder shares nothing between goroutines, and takes most of the time.
 UNWATCHED    := -gcflags='github.com/hajimehoshi/go-mp3/...=-race=false'
 FUZZTIME     ?= 30s
@@ -22,6 +26,8 @@ FOR          ?= 0
 N            ?= 200
 SEED         ?=
 WEATHER      ?= 10m
+PKG          ?=
+TIMES        ?= 1
 VERSION      := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # What the program and its tests need beside Go, by the file that proves it.
@@ -32,7 +38,7 @@ NEED_TEST    := $(NEED_RUN) sox:/usr/bin/sox lame:/usr/bin/lame pulseaudio:/usr/
                 postgresql:/usr/share/doc/postgresql
 NEED_BENCH   := $(NEED_TEST) mpg123:/usr/bin/mpg123 mpd:/usr/bin/mpd sqlite3:/usr/bin/sqlite3
 
-.PHONY: run test build check lint fmt bench chaos faults e2e-cluster fuzz cross cross-test clean
+.PHONY: run test test-busy build check unit programs packages lint fmt bench chaos faults e2e-cluster fuzz cross cross-test clean help
 
 run: build
 	@$(BIN) demo --dir $(BUILD)/demo --for $(FOR)
@@ -40,30 +46,53 @@ run: build
 build:
 	@./install.sh $(NEED_RUN)
 	@mkdir -p $(BUILD)
-	$(GO) build -trimpath -ldflags '-X dalaba/cmd/cli.version=$(VERSION)' -o $(BUILD)/ ./cmd/dalaba ./cmd/dalaba-county
+	$(GO) build -ldflags '-X dalaba/cmd/cli.version=$(VERSION)' -o $(BUILD)/ ./cmd/dalaba ./cmd/dalaba-county
 
 test: build
 	@./install.sh $(NEED_TEST)
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory $(if $(PKG),unit,check)
 
-# One test binary at a time: the tests that keep time share the machine badly.
 check: lint
 	$(GO) mod tidy -diff
-	$(GO) vet ./...
-	$(GO) test -tags noalsa ./devices ./player
-	$(GO) test -race $(UNWATCHED) -p 1 -timeout 30m ./...
+	$(GO) vet -tags noalsa ./devices ./player
+	$(GO) test -tags noalsa ./devices
+	@$(MAKE) --no-print-directory unit
 
-lint: $(BUILD)/golangci-lint-$(GOLANGCI)
-	@test -z "$$(gofmt -l $(ROOMS))" || { gofmt -l $(ROOMS); echo "make fmt"; exit 1; }
-	$< run ./...
+# Those that run other programs beside those that run in one process.
+unit:
+	$(GO) vet $(or $(PKG),./...)
+	@$(MAKE) --no-print-directory -j2 --output-sync=line programs packages
 
-$(BUILD)/golangci-lint-$(GOLANGCI):
+LIST          = $(shell $(GO) list $(or $(PKG),./...))
+DRIVERS      := dalaba/cmd/bench dalaba/cmd/chaos dalaba/cmd/dalaba dalaba/cmd/e2e
+RACE         := $(GO) test -race $(UNWATCHED)
+
+# The processes wait most of the time. Some are built to find races.
+programs:
+	@set -x; [ -z "$(filter $(DRIVERS),$(LIST))" ] || $(GO) test -timeout 60m $(TESTFLAGS) $(filter $(DRIVERS),$(LIST))
+
+packages:
+	@set -x; [ -z "$(filter-out $(DRIVERS),$(LIST))" ] || $(RACE) -timeout 60m $(TESTFLAGS) $(filter-out $(DRIVERS),$(LIST))
+	@set -x; [ -z "$(filter dalaba/cmd/dalaba,$(LIST))" ] || $(RACE) -timeout 60m $(TESTFLAGS) -skip '^TestScripts$$' dalaba/cmd/dalaba
+
+# No test is to fail because the machine is slow.
+test-busy: build
+	@./install.sh $(NEED_TEST)
+	@loops=; for i in $$(seq $$((2 * $$(nproc)))); do while :; do :; done & loops="$$loops $$!"; done; \
+	trap "kill $$loops" EXIT; \
+	for i in $$(seq $(TIMES)); do $(MAKE) --no-print-directory $(if $(PKG),unit,check) TESTFLAGS=-count=1 || exit 1; done
+
+lint: $(BUILD)/lint
+	@test -z "$$(gofmt -s -l $(ROOMS))" || { gofmt -s -l $(ROOMS); echo "make fmt"; exit 1; }
+	$< ./...
+
+# Its cache holds for the program as built. These flags build the same one in each clone, at each commit.
+$(BUILD)/lint: $(wildcard tools/lint/*)
 	@mkdir -p $(BUILD)
-	GOBIN=$(CURDIR)/$(BUILD)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
-	@cp $(BUILD)/bin/golangci-lint $@
+	$(GO) -C tools/lint build -buildvcs=false -o $(CURDIR)/$@ .
 
 fmt:
-	gofmt -w $(ROOMS)
+	gofmt -s -w $(ROOMS)
 
 # Every fuzz target of the tree in turn.
 fuzz:
@@ -97,3 +126,6 @@ cross-test:
 
 clean:
 	rm -rf $(BUILD)
+
+help:
+	@sed -n '/^#/!q;s/^# //p' Makefile

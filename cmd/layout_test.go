@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"ingest":   {"playlist"},
 	"link":     {"playlist"},
 	"county":   {"playlist", "link", "alert", "ingest"},
+	"tools":    {}, // for developers; what needs libraries of its own is a module of its own
 }
 
 // exceptions are single arrows beyond those.

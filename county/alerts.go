@@ -96,30 +96,30 @@ func (c *County) Take(ctx context.Context, in Incoming) (Verdict, error) {
 	}
 	v.State, v.Why, v.Scopes = a.State, a.Why, a.Detail.Scopes
 	c.Log.Warn("emergency message", "alert", a.ID, "source", a.Source, "kind", a.Kind, "class", a.Class, "level", a.Level, "state", a.State, "why", a.Why)
-	changed := map[playlist.Scope]bool{}
+	// The order comes first, then what it ended; no scope waits for another that
+	// fails.
+	var scopes []playlist.Scope
 	if !a.State.Over() {
-		ended = append(ended, a)
+		scopes = slices.Clone(a.Detail.Scopes)
 	}
-	for _, one := range ended {
-		for _, s := range one.Detail.Scopes {
-			changed[s] = true
-		}
+	for _, old := range ended {
+		scopes = append(scopes, old.Detail.Scopes...)
 	}
-	for s := range changed {
-		if err := c.issueAlerts(ctx, s); err != nil {
-			return v, err
+	said := map[playlist.Scope]bool{}
+	for _, s := range scopes {
+		if !said[s] {
+			said[s] = true
+			err = errors.Join(err, c.issueAlerts(ctx, s))
 		}
 	}
 	for _, old := range ended {
-		if old.State.Over() {
-			c.orders.stop(old.ID)
-			c.tell(ctx, old.ID)
-		}
+		c.orders.stop(old.ID)
+		c.tell(ctx, old.ID)
 	}
 	if !a.State.Over() {
 		c.work.Go(func() { c.sound(ctx, a) })
 	}
-	return v, nil
+	return v, err
 }
 
 // triage decides whether a message is to sound, and for whom.
@@ -306,7 +306,7 @@ func (c *County) clipOf(ctx context.Context, a store.Alert, audio playlist.Alert
 	if err := os.WriteFile(path, audio.Data, 0o600); err != nil {
 		return playlist.Clip{}, err
 	}
-	res, err := c.Ingest.File(ctx, path, ingest.Meta{Title: title(a)}, nil)
+	res, err := c.Ingest.Urgent().File(ctx, path, ingest.Meta{Title: title(a)}, nil)
 	if err != nil {
 		return playlist.Clip{}, err
 	}
@@ -315,7 +315,7 @@ func (c *County) clipOf(ctx context.Context, a store.Alert, audio playlist.Alert
 
 func (c *County) speak(ctx context.Context, a store.Alert, t playlist.AlertText) (playlist.Clip, error) {
 	words := strings.TrimSpace(strings.Join([]string{t.Text, t.Advice}, "\n"))
-	res, err := c.Ingest.Text(ctx, words, ingest.Meta{Title: title(a), Language: t.Language, Text: words}, nil)
+	res, err := c.Ingest.Urgent().Text(ctx, words, ingest.Meta{Title: title(a), Language: t.Language, Text: words}, nil)
 	if err != nil {
 		return playlist.Clip{}, err
 	}
@@ -351,9 +351,7 @@ func (c *County) resume(ctx context.Context) error {
 		}
 	}
 	for s := range scopes {
-		if err := c.issueAlerts(ctx, s); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.issueAlerts(ctx, s))
 	}
 	for _, a := range inForce {
 		if a.Detail.Clip != nil {
@@ -361,7 +359,7 @@ func (c *County) resume(ctx context.Context) error {
 		}
 		c.work.Go(func() { c.sound(ctx, withSound(a)) })
 	}
-	return nil
+	return err
 }
 
 // withSound is an alert with the sound that came with it, which is not kept

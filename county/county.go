@@ -117,6 +117,7 @@ type County struct {
 	EBD    EBD // how we speak to the emergency system
 
 	issuing    sync.Mutex // one document at a time gets its version
+	ordering   sync.Mutex // so does one state of alerts, which waits for no other document
 	recovering sync.Mutex // and one that was lost is taken back
 	login      login
 	work       sync.WaitGroup
@@ -164,7 +165,7 @@ func (c *County) Run(ctx context.Context) error {
 	}
 	every(time.Minute, c.account, "airings could not be accounted for")
 	every(time.Minute, c.pushAccount, "the broker does not know who is revoked; they may still listen there")
-	every(time.Second, c.settle, "alerts could not be settled")
+	every(settleEvery, c.settle, "alerts could not be settled")
 	if c.EBD.Upstream != "" && c.EBD.Heartbeat > 0 {
 		every(c.EBD.Heartbeat, c.heartbeat, "the emergency system did not take our heartbeat")
 	}
@@ -182,8 +183,12 @@ func (c *County) Run(ctx context.Context) error {
 // one below it did.
 func (c *County) issue(ctx context.Context, k link.Kind, scope playlist.Scope,
 	seal func(version int64) (e link.Envelope, note string, err error)) (store.Envelope, error) {
-	c.issuing.Lock()
-	defer c.issuing.Unlock()
+	turn := &c.issuing
+	if k == link.KindAlerts {
+		turn = &c.ordering
+	}
+	turn.Lock()
+	defer turn.Unlock()
 	for {
 		v, err := c.Store.NextVersion(ctx, string(k), scope)
 		if err != nil {

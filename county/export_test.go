@@ -1,6 +1,9 @@
 package county
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // AccountNow accounts for what fell due, as Run does each minute.
 func AccountNow(ctx context.Context, c *County) error { return c.account(ctx) }
@@ -16,3 +19,7 @@ func PushAccountNow(ctx context.Context, c *County) error { return c.pushAccount
 
 // Poll asks a feed until ctx ends, as Run does.
 var Poll = (*County).poll
+
+// SettleOften has Run move alerts on more often than each second. It is to be
+// called before any county runs.
+func SettleOften(d time.Duration) { settleEvery = d }

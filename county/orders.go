@@ -53,6 +53,9 @@ const (
 	mendAgain = 30 * time.Second
 )
 
+// settleEvery is how often [County.Run] moves alerts on.
+var settleEvery = time.Second
+
 // look has an alert looked at once more.
 func (o *orders) look(id playlist.AlertID) {
 	o.Lock()

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -23,6 +24,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,22 +60,66 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
+// patience is how long a test waits for what is to come from elsewhere: long
+// enough for a machine that does much else.
+const patience = 2 * time.Minute
+
+func TestMain(m *testing.M) {
+	county.SettleOften(100 * time.Millisecond)
+	os.Exit(m.Run())
+}
+
+// journal keeps the last lines that the parts under test logged, for a test
+// that fails.
+type journal struct {
+	mu    sync.Mutex
+	lines [][]byte
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, bytes.Clone(p))
+	j.lines = j.lines[max(0, len(j.lines)-40):]
+	return len(p), nil
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return string(bytes.Join(j.lines, nil))
+}
+
+var logged journal
+
 func quiet() *slog.Logger {
 	if os.Getenv("LOUD") != "" {
 		return slog.Default()
 	}
-	return slog.New(slog.DiscardHandler)
+	return slog.New(slog.NewTextHandler(&logged, nil))
 }
 
 // eventually asks until the answer is yes; the sockets under it are real.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("in vain: %s", what)
+	t.Fatalf("the last lines of the log:\n%safter %v it is still not so: %s", &logged, patience, what)
+}
+
+// await waits for what another goroutine sends.
+func await[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("the last lines of the log:\n%safter %v this has not come: %s", &logged, patience, what)
+		panic("unreachable")
+	}
 }
 
 // world is a county with a broker and its doors open on loopback.
@@ -87,6 +133,42 @@ type world struct {
 	edge   *link.Edge
 	die    func()       // what speaks to the broker ends
 	shift  atomic.Int64 // of its clock, in nanoseconds
+	still  atomic.Int64 // where its clock was stopped, in Unix nanoseconds; 0: it runs
+	boxes  []*box
+}
+
+// freeze stops the county's clock, which only its shift moves from then on.
+func (w *world) freeze() { w.still.Store(time.Now().UnixNano()) }
+
+func (w *world) clock() time.Time {
+	at := time.Now()
+	if still := w.still.Load(); still != 0 {
+		at = time.Unix(0, still)
+	}
+	return at.Add(time.Duration(w.shift.Load()))
+}
+
+// String is what a test that failed is to tell of the county and its
+// controllers.
+func (w *world) String() string {
+	var s strings.Builder
+	all, err := w.Store.Alerts(context.Background(), 20)
+	fmt.Fprintf(&s, "the county's clock shows %v; its alerts (%v):", w.clock().UTC(), err)
+	for _, a := range all {
+		fmt.Fprintf(&s, "\n  %s: %s %s, with a clip: %v, told %+v, owed %v", a.ID, a.State, a.Why, a.Detail.Clip != nil, a.Detail.Told, a.Owed)
+	}
+	for _, b := range w.boxes {
+		b.mu.Lock()
+		fmt.Fprintf(&s, "\n%s has sent %d of %d receipts and heard %d states of alerts; it has", b.id, b.mark, len(b.out), len(b.states))
+		for id, a := range b.alerts {
+			fmt.Fprintf(&s, " alert %s, with a clip: %v;", id, a.Clip != nil)
+		}
+		for k, d := range b.docs {
+			fmt.Fprintf(&s, " %q version %d;", k, d.Version)
+		}
+		b.mu.Unlock()
+	}
+	return s.String()
 }
 
 // newWorld starts a county on the store folder; change may set it up
@@ -107,7 +189,7 @@ func newWorld(t *testing.T, dir string, change func(*county.County)) *world {
 			Decode: func(r io.Reader) (ingest.Samples, error) { return player.OpenClip(r) },
 		},
 	}}
-	w.Now = func() time.Time { return time.Now().Add(time.Duration(w.shift.Load())) }
+	w.Now = w.clock
 	if change != nil {
 		change(w.County)
 	}
@@ -137,7 +219,7 @@ func newWorld(t *testing.T, dir string, change func(*county.County)) *world {
 	}
 	w.broker = must[*server.Server](t)(server.NewServer(o))
 	w.broker.Start()
-	if !w.broker.ReadyForConnections(10 * time.Second) {
+	if !w.broker.ReadyForConnections(patience) {
 		t.Fatal("no broker")
 	}
 	w.Servers, w.CA = []string{"tls://" + w.broker.Addr().String()}, w.ca
@@ -158,6 +240,11 @@ func newWorld(t *testing.T, dir string, change func(*county.County)) *world {
 		}
 	})
 	w.edge, w.die = w.serve(t, w.County)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(w)
+		}
+	})
 	return w
 }
 
@@ -171,7 +258,7 @@ func (w *world) serve(t *testing.T, c *county.County) (edge *link.Edge, die func
 	publisher := &link.Publisher{Conn: conns[link.UserPublisher], Log: quiet(), Standing: c.Standing, Every: 20 * time.Millisecond}
 	c.Publish = publisher.Publish
 	c.PushAccount = func(_ context.Context, a *link.Authority) error {
-		return link.PushAccount(conns[link.UserSystem], a, 5*time.Second)
+		return link.PushAccount(conns[link.UserSystem], a, patience)
 	}
 	edge = &link.Edge{Conn: conns[link.UserEdge], Store: county.Edge{C: c}, Key: c.Keys.Edge, Log: quiet()}
 	ctx, stop := context.WithCancel(context.Background())
@@ -291,7 +378,7 @@ func (w *world) enrol(t *testing.T, area playlist.Area, groups []string, outputs
 		t.Fatalf("no code: %d", s)
 	}
 	b := newBox(outputs...)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	approved := make(chan struct{})
 	e, err := link.Enrol(ctx, link.Enrolment{
@@ -312,6 +399,7 @@ func (w *world) enrol(t *testing.T, area playlist.Area, groups []string, outputs
 		t.Fatal(err)
 	}
 	b.id = e.Member.Member.Controller
+	w.boxes = append(w.boxes, b)
 	b.start(t)
 	return b
 }
@@ -324,7 +412,7 @@ func newBox(outputs ...link.OutputHealth) *box {
 	b.Controller = &link.Controller{
 		Key: link.NewKey(), Store: b, Log: quiet(), Clock: func() playlist.ClockState { return playlist.ClockTrusted }, Boot: "b1",
 		Mono: func() time.Duration { return time.Second }, Health: b.told, Accepted: b.accepted,
-		Pace: link.Pace{Again: pace, Every: pace, Wake: time.Millisecond, Answer: 5 * time.Second,
+		Pace: link.Pace{Again: pace, Every: pace, Wake: time.Millisecond, Answer: 30 * time.Second,
 			Reconnect: func(int) time.Duration { return 20 * time.Millisecond }},
 	}
 	return b

@@ -113,8 +113,8 @@ func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
 		out, err := cmd.StdoutPipe()
 		must(t, err)
 		must(t, cmd.Start())
-		lines, kill := bufio.NewScanner(out), 5+rand.IntN(60)
-		for n := 0; lines.Scan(); n++ {
+		lines, kill, n := bufio.NewScanner(out), 5+rand.IntN(60), 0
+		for ; lines.Scan(); n++ {
 			what, id, _ := strings.Cut(lines.Text(), " ")
 			switch what {
 			case "claimed":
@@ -122,13 +122,15 @@ func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
 			case "ended":
 				ended[playlist.AiringID(id)]++
 			default:
-				t.Fatal(lines.Text())
+				t.Fatalf("the child says %q, want \"claimed\" or \"ended\"", lines.Text())
 			}
 			if n == kill {
 				must(t, cmd.Process.Signal(unix.SIGKILL))
 			}
 		}
-		_ = cmd.Wait() // it was killed
+		if err := cmd.Wait(); n <= kill {
+			t.Fatalf("the child ended by itself after %d lines, before it was killed at line %d: %v", n, kill, err)
+		}
 	}
 	s := open(t, dir)
 	if _, err := s.CloseOpen(t.Context(), due, playlist.ReasonPowerLost); err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dalaba/data"
@@ -57,71 +58,74 @@ func TestTheDeviceLog(t *testing.T) {
 }
 
 func TestEventsAreFoundByName(t *testing.T) {
-	s, ctx := open(t, t.TempDir()), t.Context()
-	log := slog.New(s.LogHandler(nil))
-	log.Info("opened", "n", 1)
-	for range 200 {
-		log.Info("clip on air")
-	}
-	log.Error("lost", "n", 2)
-	log.Info("opened", "n", 3)
-	for {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, ctx := open(t, dir), t.Context()
+		log := slog.New(s.LogHandler(nil))
+		log.Info("opened", "n", 1)
+		for range 200 {
+			log.Info("clip on air")
+		}
+		log.Error("lost", "n", 2)
+		log.Info("opened", "n", 3)
+		pass(2 * time.Second) // the last line is written by then
 		all, err := s.EventsNamed(ctx, 2, "opened", "lost")
 		must(t, err)
-		if len(all) == 2 && all[0].Message == "lost" && all[1].Attrs["n"] == 3.0 {
-			return
+		if len(all) != 2 || all[0].Message != "lost" || all[1].Message != "opened" || all[1].Attrs["n"] != 3.0 {
+			t.Errorf("the last two of that name: %+v; want \"lost\" and then the second \"opened\"", all)
 		}
-		time.Sleep(time.Millisecond) // written by and by
-	}
+	})
+}
+
+// pass lets the bubble's time pass and waits for what is done in it.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 func TestAWarningIsOnTheDiskAtOnceWithWhatCameBefore(t *testing.T) {
-	s, ctx := open(t, t.TempDir()), t.Context()
-	log := slog.New(s.LogHandler(nil))
-	log.Info("first")
-	log.Warn("second")
-	deadline := time.Now().Add(time.Minute)
-	for {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, ctx := open(t, dir), t.Context()
+		log := slog.New(s.LogHandler(nil))
+		log.Info("first")
+		log.Warn("second")
+		synctest.Wait() // no time passes
 		all, err := s.Events(ctx, 0, 10)
 		must(t, err)
-		if len(all) == 2 && all[0].Message == "first" && all[1].Message == "second" {
-			return
+		if len(all) != 2 || all[0].Message != "first" || all[1].Message != "second" {
+			t.Errorf("on the disk: %+v; want the lines \"first\" and \"second\"", all)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%+v", all)
-		}
-	}
+	})
 }
 
 func TestAStormOfWarningsWearsNoFlash(t *testing.T) {
-	dir, ctx := t.TempDir(), t.Context()
-	s := open(t, dir)
-	log := slog.New(s.LogHandler(nil))
-	wal := func() int64 {
-		fi, err := os.Stat(filepath.Join(dir, "dalaba.db-wal"))
-		must(t, err)
-		return fi.Size()
-	}
-	before := wal()
-	const storm = 200
-	for range storm {
-		log.Warn("underrun")
-		time.Sleep(5 * time.Millisecond)
-	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, ctx := open(t, dir), t.Context()
+		log := slog.New(s.LogHandler(nil))
+		wal := func() int64 {
+			fi, err := os.Stat(filepath.Join(dir, "dalaba.db-wal"))
+			must(t, err)
+			return fi.Size()
+		}
+		before := wal()
+		const storm = 200
+		for range storm {
+			log.Warn("underrun")
+			pass(5 * time.Millisecond)
+		}
+		pass(time.Second)
 		all, err := s.Events(ctx, 0, 0)
 		must(t, err)
-		if len(all) == storm {
-			break
+		if len(all) != storm {
+			t.Errorf("a second after the last of them %d of %d are kept", len(all), storm)
 		}
-		if time.Now().After(end) {
-			t.Fatalf("%d of %d are kept", len(all), storm)
+		// One transaction a line would be some pages of 4 KiB each.
+		if grown, most := wal()-before, int64(storm*4096/2); grown > most {
+			t.Errorf("%d KiB were written, want %d at most", grown>>10, most>>10)
 		}
-	}
-	// One transaction a line would be some pages of 4 KiB each.
-	if grown := wal() - before; grown > storm*4096/2 {
-		t.Errorf("%d KiB were written", grown>>10)
-	}
+	})
 }
 
 func TestTheDeviceLogKeepsItsLastLines(t *testing.T) {

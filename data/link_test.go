@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dalaba/data"
@@ -110,29 +111,28 @@ func TestARepairedRowIsToldAgain(t *testing.T) {
 }
 
 func TestEventsForTheCounty(t *testing.T) {
-	s, ctx := open(t, t.TempDir()), t.Context()
-	log := slog.New(s.LogHandler(nil))
-	for i, m := range []string{"started", "underrun", "reload", "output lost"} {
-		if i%2 == 0 {
-			log.Info(m)
-		} else {
-			log.Warn(m)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, ctx := open(t, dir), t.Context()
+		log := slog.New(s.LogHandler(nil))
+		for i, m := range []string{"started", "underrun", "reload", "output lost"} {
+			if i%2 == 0 {
+				log.Info(m)
+			} else {
+				log.Warn(m)
+			}
 		}
-	}
-	var got []data.Event
-	for end := time.Now().Add(10 * time.Second); len(got) < 2 && time.Now().Before(end); {
-		var err error
-		if got, err = s.UnsentEvents(ctx, int(slog.LevelWarn), 10); err != nil {
-			t.Fatal(err)
+		pass(time.Second)
+		got, err := s.UnsentEvents(ctx, int(slog.LevelWarn), 10)
+		must(t, err)
+		if len(got) != 2 || got[0].Message != "underrun" {
+			t.Fatalf("for the county: %+v; want \"underrun\" and \"output lost\"", got)
 		}
-	}
-	if len(got) != 2 || got[0].Message != "underrun" {
-		t.Fatalf("%+v", got)
-	}
-	must(t, s.EventsSent(ctx, got[0].ID))
-	if rest, err := s.UnsentEvents(ctx, int(slog.LevelWarn), 10); err != nil || len(rest) != 1 || rest[0].Message != "output lost" {
-		t.Errorf("%+v %v", rest, err)
-	}
+		must(t, s.EventsSent(ctx, got[0].ID))
+		if rest, err := s.UnsentEvents(ctx, int(slog.LevelWarn), 10); err != nil || len(rest) != 1 || rest[0].Message != "output lost" {
+			t.Errorf("after the first was sent: %+v, %v; want \"output lost\"", rest, err)
+		}
+	})
 }
 
 func TestAClipThatIsFetchedKeepsWhatIsKnownOfIt(t *testing.T) {

@@ -157,6 +157,18 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// await waits for what another goroutine sends, however slow the machine is.
+func await[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(5 * time.Minute):
+		t.Fatalf("%s did not come in five minutes", what)
+		panic("unreachable")
+	}
+}
+
 func scribble(t *testing.T, path string, at int64, n int) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -213,7 +225,7 @@ func TestDamageInALargeStoreIsFoundBehindItsBack(t *testing.T) {
 	o.OnDamage = func(err error) { found <- err }
 	s, err := data.Open(t.Context(), dir, o)
 	must(t, err)
-	if err := <-found; !errors.Is(err, data.ErrDamaged) {
+	if err := await(t, "word of the damage", found); !errors.Is(err, data.ErrDamaged) {
 		t.Error(err)
 	}
 	must(t, s.Close())
@@ -243,7 +255,7 @@ func TestDamageThatAReaderMeetsIsTold(t *testing.T) {
 	if _, err := s.Rows(t.Context(), "morning@20260305T073000Z"); !errors.Is(err, data.ErrDamaged) {
 		t.Errorf("rows: %v", err)
 	}
-	if err := <-found; !errors.Is(err, data.ErrDamaged) {
+	if err := await(t, "word of the damage", found); !errors.Is(err, data.ErrDamaged) {
 		t.Error(err)
 	}
 	_ = s.Close()

@@ -58,9 +58,60 @@ func (g *Ingester) command(ctx context.Context, src *os.File, name string, args 
 	return cmd, errs
 }
 
+// How much nicer than this program its children are, on the scale of nice(2):
+// the player comes first, then an alert's sound, then what is imported.
+const (
+	niceUrgent = 5
+	niceImport = 10
+	niceMost   = 19
+)
+
+// Urgent is the same ingester for the sound of an alert: the programs that it
+// runs come before those of an import, and after this program.
+func (g *Ingester) Urgent() *Ingester {
+	u := *g
+	u.urgent = true
+	return &u
+}
+
+// nice is the priority of a child of this thread.
+func (g *Ingester) nice() (int, error) {
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	more := niceImport
+	if g.urgent {
+		more = niceUrgent
+	}
+	return min(max(20-raw, 0)+more, niceMost), err // Linux returns 20 less the nice value
+}
+
+// begin starts a program that has its priority from its first instruction on:
+// a child inherits that of the thread that starts it. A thread may not take its
+// own priority back, so this one ends with its goroutine.
+func (g *Ingester) begin(cmd *exec.Cmd) error {
+	begun := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() { // the main thread, which cannot end: take another
+			err := g.begin(cmd)
+			runtime.UnlockOSThread()
+			begun <- err
+			return
+		}
+		nice, err := g.nice()
+		if err == nil {
+			err = unix.Setpriority(unix.PRIO_PROCESS, 0, nice)
+		}
+		if err == nil {
+			err = cmd.Start()
+		}
+		begun <- err
+	}()
+	return <-begun
+}
+
 // start runs a prepared program under limits.
 func (g *Ingester) start(cmd *exec.Cmd) error {
-	if err := cmd.Start(); err != nil {
+	if err := g.begin(cmd); err != nil {
 		return err
 	}
 	l := g.Limits.filled()

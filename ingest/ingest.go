@@ -106,6 +106,8 @@ type Ingester struct {
 	// TempDir is where clips are made; empty, the system's. Nothing is left
 	// there but the Result's file.
 	TempDir string
+
+	urgent bool
 }
 
 // Progress is told how far the work has come, in percent, never backwards. It

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +24,10 @@ import (
 )
 
 // ingester is one with the player's door and decoder, as the programs have it.
-func ingester(t testing.TB) *ingest.Ingester {
+// It is one for alerts, whose programs get on beside whatever else runs.
+func ingester(t testing.TB) *ingest.Ingester { return importer(t).Urgent() }
+
+func importer(t testing.TB) *ingest.Ingester {
 	return &ingest.Ingester{
 		TempDir: t.TempDir(),
 		Door: func(r io.Reader) (playlist.Clip, error) {
@@ -57,12 +61,41 @@ func read(t testing.TB, path string) []byte {
 	return b
 }
 
-// speech is a few seconds of Mandarin as a 48 kHz mono WAV.
+// spoken are the bytes of a second and a half of Mandarin as a 48 kHz mono WAV,
+// and of a word of it.
+var spoken struct {
+	once       sync.Once
+	long, word []byte
+}
+
+// speech is a second and a half of Mandarin as a 48 kHz mono WAV.
 func speech(t testing.TB, dir string) string {
 	t.Helper()
-	raw, wav := filepath.Join(dir, "espeak.wav"), filepath.Join(dir, "speech.wav")
-	run(t, "espeak-ng", "-v", "cmn", "-w", raw, "乡亲们，天冷了，多开窗通风，勤洗手。")
-	run(t, "ffmpeg", "-v", "error", "-i", raw, "-ar", "48000", "-t", "1.5", wav)
+	return sayFrom(t, dir, func() []byte { return spoken.long })
+}
+
+// word is the beginning of it, for a test of something else than sound.
+func word(t testing.TB, dir string) string {
+	t.Helper()
+	return sayFrom(t, dir, func() []byte { return spoken.word })
+}
+
+func sayFrom(t testing.TB, dir string, which func() []byte) string {
+	t.Helper()
+	spoken.once.Do(func() {
+		made := t.TempDir()
+		raw, wav := filepath.Join(made, "espeak.wav"), filepath.Join(made, "speech.wav")
+		run(t, "espeak-ng", "-v", "cmn", "-w", raw, "乡亲们，天冷了，多开窗通风，勤洗手。")
+		run(t, "ffmpeg", "-v", "error", "-i", raw, "-ar", "48000", "-t", "1.5", wav)
+		spoken.long = read(t, wav)
+		run(t, "ffmpeg", "-v", "error", "-y", "-i", raw, "-ar", "48000", "-t", "0.75", wav)
+		spoken.word = read(t, wav)
+	})
+	if len(which()) == 0 {
+		t.Fatal("the speech could not be made; an earlier test says why")
+	}
+	wav := filepath.Join(dir, "speech.wav")
+	write(t, wav, which())
 	return wav
 }
 

@@ -56,6 +56,7 @@ func (l *limiter) flush(out []float32) []float32 {
 	return l.weigh(out, make([]float32, latency+2*(peakStep+peakTaps)))[:end]
 }
 
+//go:norace
 func (l *limiter) weigh(out, frames []float32) []float32 {
 	l.in = append(l.in, frames...)
 	w := l.in
@@ -77,6 +78,8 @@ func (l *limiter) weigh(out, frames []float32) []float32 {
 // push weighs a frame that needs this gain; the frame of a latency ago leaves.
 // Its gain is the mean of the lowest gains that it and those around it need,
 // so that the gain has arrived when the peak does.
+//
+//go:norace
 func (l *limiter) push(out []float32, x float32, gain float64) []float32 {
 	for len(l.needs) > 0 && l.needs[len(l.needs)-1].gain >= gain {
 		l.needs = l.needs[:len(l.needs)-1]

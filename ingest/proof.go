@@ -187,6 +187,7 @@ func newLikeness(in *monoReader) *likeness {
 	return l
 }
 
+//go:norace
 func (t *track) hear(frames []float32) {
 	for _, x := range frames {
 		y := float64(x)
@@ -238,6 +239,7 @@ func (l *likeness) result() (all, worst float64, lag int64) {
 	return all, worst, l.lag
 }
 
+//go:norace
 func (l *likeness) compare() {
 	if !l.aligned {
 		l.align()
@@ -266,6 +268,8 @@ func (t *track) drop(n int) {
 
 // align finds the lag over the loudest two seconds heard so far: first among
 // every sixth frame, which the band allows, then to the frame.
+//
+//go:norace
 func (l *likeness) align() {
 	x, y := l.source.frames, l.made.frames
 	from, n := loudestPart(x, min(len(x), 2*playlist.Rate))

@@ -307,6 +307,8 @@ func (s *sound) mono(r io.Reader) *monoReader {
 
 // next is the frames that come next and where they stand in the source; it
 // answers io.EOF after the last. They are good until it is called again.
+//
+//go:norace
 func (m *monoReader) next() (frames []float32, at int64, err error) {
 	n, err := io.ReadFull(m.r, m.raw)
 	if err != nil && err != io.ErrUnexpectedEOF {

@@ -13,7 +13,7 @@ import (
 	"dalaba/playlist"
 )
 
-const lesson = "乡亲们，天冷了，屋里更要通风。每天早晚各开窗一次，每次30分钟。\n\n体温超过38.5℃，先喝水休息；烧了3天不退，拨打120，或者去村卫生室。"
+const lesson = "乡亲们，天冷了，屋里更要通风。\n\n体温超过38.5℃，先喝水休息；或者去村卫生室。"
 
 func TestSpeechBecomesAClip(t *testing.T) {
 	t.Parallel()
@@ -27,7 +27,7 @@ func TestSpeechBecomesAClip(t *testing.T) {
 	if c.Text != lesson || c.Title != "通风" || c.Issue != 8 || c.Language != "zh-CN" {
 		t.Errorf("clip %+v", c)
 	}
-	if c.Length() < 10*time.Second || c.Length() > 30*time.Second {
+	if c.Length() < 5*time.Second || c.Length() > 15*time.Second {
 		t.Errorf("%d characters sound for %v", len([]rune(lesson)), c.Length())
 	}
 	f := res.Figures

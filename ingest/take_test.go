@@ -238,7 +238,7 @@ func TestWhatIsSaidAnewIsKept(t *testing.T) {
 func TestMetadataComesFromTheNearestSource(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	wav := speech(t, dir)
+	wav := word(t, dir)
 	tagged := ffmpeg(t, wav, "tagged.mp3", "-metadata", "title=标签题", "-metadata", "album=标签集", "-metadata", "track=7/12")
 	vorbis := ffmpeg(t, wav, "v.ogg", "-c:a", "libvorbis", "-metadata", "title=Vorbis 题", "-metadata", "album=集", "-metadata", "tracknumber=2")
 	m4a := ffmpeg(t, wav, "m.m4a", "-metadata", "title=M4A 题", "-metadata", "album=集", "-metadata", "track=5")

@@ -34,11 +34,14 @@ type Wanted struct {
 
 const (
 	clipFetchers = 2
-	clipDial     = 10 * time.Second // there are others to ask
-	stallAfter   = time.Minute      // without a byte
+	stallAfter   = time.Minute // without a byte
 	clipBackoff  = 5 * time.Second
 	clipBackTop  = 10 * time.Minute
 )
+
+// clipDial is how long a source may take to answer a call: there are others to
+// ask.
+var clipDial = 10 * time.Second
 
 // Clips fetches clips by HTTP from whoever has them: a neighbour, a town's
 // cache, the county. Nobody need be trusted with it: a clip's name is the hash

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -114,7 +115,7 @@ func TestAClipArrivesInPiecesOverALineThatBreaks(t *testing.T) {
 	c.Got = func(id playlist.ClipID) { got <- id }
 	running(t, c)
 	c.Want([]link.Wanted{{Clip: clip}})
-	if id := <-got; id != clip.ID || !bytes.Equal(m.clips[id], data) {
+	if id := await(t, "a clip", got); id != clip.ID || !bytes.Equal(m.clips[id], data) {
 		t.Fatal("other bytes")
 	}
 	s.mu.Lock()
@@ -148,7 +149,7 @@ func TestAPartOutlivesARestart(t *testing.T) {
 	c.Got = func(id playlist.ClipID) { got <- id }
 	c.Want([]link.Wanted{{Clip: clip}})
 	running(t, c)
-	<-got
+	await(t, "the clip", got)
 	if want := string(clip.ID) + " bytes=60000-"; len(s.asked) != 1 || s.asked[0] != want {
 		t.Errorf("asked %v", s.asked)
 	}
@@ -200,7 +201,7 @@ func TestNobodyNeedsToBeTrustedWithAClip(t *testing.T) {
 			f.Got = func(id playlist.ClipID) { got <- id }
 			running(t, f)
 			f.Want([]link.Wanted{{Clip: clip}})
-			<-got
+			await(t, "the clip", got)
 			if !bytes.Equal(m.clips[clip.ID], data) {
 				t.Error("other bytes were put away")
 			}
@@ -237,12 +238,12 @@ func TestAnAlertsClipOvertakesTheOthers(t *testing.T) {
 	c.Want(lessons)
 	eventually(t, "lessons hang", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.asked) == 2 })
 	c.Want(append(slices.Clone(lessons), link.Wanted{Clip: urgent, Urgent: true}))
-	if id := <-got; id != urgent.ID {
+	if id := await(t, "a clip", got); id != urgent.ID {
 		t.Errorf("%s came first", id.Short())
 	}
 	close(held)
 	for range lessons {
-		<-got
+		await(t, "the clip", got)
 	}
 }
 
@@ -268,8 +269,8 @@ func TestAClipNoLongerWantedIsGivenUp(t *testing.T) {
 	c.Want([]link.Wanted{{Clip: clip}})
 	eventually(t, "it hangs", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.asked) == 1 })
 	c.Want([]link.Wanted{{Clip: other}})
-	<-dropped
-	if id := <-got; id != other.ID {
+	await(t, "the first is given up", dropped)
+	if id := await(t, "a clip", got); id != other.ID {
 		t.Errorf("got %s", id.Short())
 	}
 }
@@ -343,12 +344,12 @@ func TestAnUrgentClipDoesNotWaitForItsBackoff(t *testing.T) {
 	c.Got = func(id playlist.ClipID) { got <- id }
 	running(t, c)
 	c.Want([]link.Wanted{{Clip: clip}})
-	<-waits // it was not there
+	await(t, "the clip is found missing", waits)
 	s.mu.Lock()
 	s.clips[clip.ID] = data
 	s.mu.Unlock()
 	c.Want([]link.Wanted{{Clip: clip, Urgent: true}})
-	<-got
+	await(t, "the clip", got)
 }
 
 type writer func()
@@ -377,18 +378,32 @@ func deaf(t *testing.T) string {
 	return fmt.Sprintf("http://127.0.0.1:%d", at.Port)
 }
 
+// The system itself would give a neighbour up after two minutes. The fetcher
+// does so before, and says that it was the fetcher's own limit.
 func TestANeighbourThatDoesNotAnswerIsGivenUpSoon(t *testing.T) {
+	defer link.SetClipDial(500 * time.Millisecond)()
 	clip, data := sound(1000, 1)
 	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data}}
-	c := fetcher(t, newMemory(), deaf(t), s.serve(t, nil))
-	c.Client = link.ClipClient(nil)
+	neighbour := deaf(t)
+	c := fetcher(t, newMemory(), neighbour, s.serve(t, nil))
+	dial, failed := link.ClipClient(nil).Transport, make(chan error, 1)
+	c.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		resp, err := dial.RoundTrip(r)
+		if "http://"+r.URL.Host == neighbour {
+			select {
+			case failed <- err:
+			default:
+			}
+		}
+		return resp, err
+	})}
 	got := make(chan playlist.ClipID, 1)
 	c.Got = func(id playlist.ClipID) { got <- id }
 	running(t, c)
 	c.Want([]link.Wanted{{Clip: clip, Urgent: true}})
-	select {
-	case <-got:
-	case <-time.After(time.Minute): // the system itself takes two
-		t.Error("the neighbour is still waited for")
+	await(t, "the clip, from another", got)
+	err := await(t, "the neighbour is given up", failed)
+	if limit := net.Error(nil); !errors.As(err, &limit) || !limit.Timeout() || errors.Is(err, unix.ETIMEDOUT) {
+		t.Errorf("the neighbour is given up for %v, want a time limit of the fetcher's own", err)
 	}
 }

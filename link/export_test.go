@@ -1,6 +1,9 @@
 package link
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // What the fuzz targets feed directly.
 var (
@@ -26,4 +29,11 @@ func AskToEnrol(ctx context.Context, o Enrolment) (Decision, error) {
 func ProveLogin(k *Key, of PublicKey) []byte {
 	sig, _ := k.broker().Sign(statement("user", []byte(of.String())))
 	return sig
+}
+
+// SetClipDial gives sources less time to answer a call, until it is undone.
+func SetClipDial(d time.Duration) (undo func()) {
+	before := clipDial
+	clipDial = d
+	return func() { clipDial = before }
 }

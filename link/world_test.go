@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,22 +40,61 @@ const (
 	county    = playlist.Area("320924000000")
 )
 
+// patience is how long a test waits for what is to come from elsewhere: long
+// enough for a machine that does much else.
+const patience = 2 * time.Minute
+
+// journal keeps the last lines that the parts under test logged, for a test
+// that fails.
+type journal struct {
+	mu    sync.Mutex
+	lines [][]byte
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, bytes.Clone(p))
+	j.lines = j.lines[max(0, len(j.lines)-40):]
+	return len(p), nil
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return string(bytes.Join(j.lines, nil))
+}
+
+var logged journal
+
 func quiet() *slog.Logger {
 	if os.Getenv("LOUD") != "" {
 		return slog.Default()
 	}
-	return slog.New(slog.DiscardHandler)
+	return slog.New(slog.NewTextHandler(&logged, nil))
 }
 
 // eventually asks until the answer is yes; the sockets under it are real.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("in vain: %s", what)
+	t.Fatalf("the last lines of the log:\n%safter %v it is still not so: %s", &logged, patience, what)
+}
+
+// await waits for what another goroutine sends.
+func await[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("the last lines of the log:\n%safter %v this has not come: %s", &logged, patience, what)
+		panic("unreachable")
+	}
 }
 
 // office is who signs for a county.
@@ -461,6 +501,7 @@ type world struct {
 	dir       string
 	url       string
 	ledger    *ledger
+	boxes     []*box
 }
 
 func newWorld(t *testing.T) *world {
@@ -471,7 +512,33 @@ func newWorld(t *testing.T) *world {
 	w.ledger.issue(t, w.office.sealTrust(t, w.office.trust, w.office.roots[0], w.office.roots[1]))
 	w.serve(-1)
 	t.Cleanup(func() { w.broker.Shutdown(); w.broker.WaitForShutdown() })
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(w)
+		}
+	})
 	return w
+}
+
+// String is what a test that failed is to tell of the county and its
+// controllers.
+func (w *world) String() string {
+	var s strings.Builder
+	w.ledger.mu.Lock()
+	fmt.Fprintf(&s, "the county saw %d syncs and %d batches, its marks are %v; it has", len(w.ledger.seen), w.ledger.commits, w.ledger.marks)
+	for k, d := range w.ledger.docs {
+		fmt.Fprintf(&s, " %q version %d", k, d.Version)
+	}
+	w.ledger.mu.Unlock()
+	for _, b := range w.boxes {
+		fmt.Fprintf(&s, "\n%s has %d receipts to hand in and", b.id, b.memory.unsent())
+		b.memory.mu.Lock()
+		for k, d := range b.memory.docs {
+			fmt.Fprintf(&s, " %q version %d", k, d.Version)
+		}
+		b.memory.mu.Unlock()
+	}
+	return s.String()
 }
 
 func (w *world) certificates() {
@@ -507,7 +574,7 @@ func (w *world) serve(port int) {
 	opts.NoSigs, opts.NoLog = true, true
 	w.broker = must[*server.Server](t)(server.NewServer(opts))
 	go w.broker.Start()
-	if !w.broker.ReadyForConnections(10 * time.Second) {
+	if !w.broker.ReadyForConnections(patience) {
 		t.Fatal("the broker does not start")
 	}
 	w.url = "tls://" + w.broker.Addr().String()
@@ -573,6 +640,7 @@ type box struct {
 func (w *world) enrol(id playlist.ControllerID, areas []playlist.Area, groups ...string) *box {
 	w.t.Helper()
 	b := &box{id: id, key: link.NewKey(), memory: newMemory()}
+	w.boxes = append(w.boxes, b)
 	b.member = link.Member{Controller: id, Version: 1, Issued: time.Now().UTC(), Areas: areas, Groups: groups, Servers: []string{w.url}, CA: w.ca}
 	w.issueMember(b)
 	ctx := context.Background()
@@ -590,7 +658,7 @@ func (w *world) enrol(id playlist.ControllerID, areas []playlist.Area, groups ..
 		Mono:   func() time.Duration { return time.Hour },
 		Pace: link.Pace{
 			Again: func() time.Duration { return 20 * time.Millisecond }, Every: func() time.Duration { return 250 * time.Millisecond },
-			Wake: time.Millisecond, Told: func() time.Duration { return time.Millisecond }, Answer: 2 * time.Second, Reconnect: func(int) time.Duration { return 20 * time.Millisecond },
+			Wake: time.Millisecond, Told: func() time.Duration { return time.Millisecond }, Answer: 30 * time.Second, Reconnect: func(int) time.Duration { return 20 * time.Millisecond },
 		}}
 	return b
 }
@@ -610,7 +678,7 @@ func (w *world) issueMember(b *box) []byte {
 // login connects with a controller's JWT and any key, past the link's code.
 func (w *world) login(b *box, key *link.Key, more ...nats.Option) (*nats.Conn, error) {
 	conf := must[*tls.Config](w.t)(link.TLS(w.ca))
-	return nats.Connect(w.url, append([]nats.Option{nats.Secure(conf), nats.NoReconnect(), nats.Timeout(20 * time.Second), nats.CustomInboxPrefix(link.InboxPrefix(b.id)),
+	return nats.Connect(w.url, append([]nats.Option{nats.Secure(conf), nats.NoReconnect(), nats.Timeout(patience), nats.CustomInboxPrefix(link.InboxPrefix(b.id)),
 		nats.UserJWT(func() (string, error) { return b.member.JWT, nil }, link.LoginSigner(key))}, more...)...)
 }
 

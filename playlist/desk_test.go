@@ -263,18 +263,17 @@ func TestAYearOnABadlyKeptBox(t *testing.T) {
 		}
 		p.Slots = append(p.Slots, s)
 	}
-	for seed := range uint64(3) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+	for seed, days := range []int{365, 100, 100} {
+		t.Run(fmt.Sprintf("seed %d, %d days", seed, days), func(t *testing.T) {
 			begin := at(t, zone, "2026-01-01 00:00")
 			v := &village{
-				t: t, rng: rand.New(rand.NewPCG(seed, 1)), programme: p, wall: begin, trusted: true,
+				t: t, rng: rand.New(rand.NewPCG(uint64(seed), 1)), programme: p, wall: begin, trusted: true,
 				rows: map[playlist.AiringID][]playlist.Row{}, hand: map[playlist.AiringID]busy{},
 			}
 			v.desk = playlist.NewDesk(p, time.Time{})
 			v.latest = begin
-			year := 365 * 24 * time.Hour
 			var back time.Duration // a wrong step that is put right later
-			for v.mono < year {
+			for v.mono < time.Duration(days)*24*time.Hour {
 				v.mono += time.Duration(1+v.rng.IntN(20)) * time.Second
 				v.tick()
 				switch v.rng.IntN(20000) {
@@ -335,7 +334,7 @@ func TestAYearOnABadlyKeptBox(t *testing.T) {
 					t.Errorf("%s was missed for no reason", a.ID)
 				}
 			}
-			if total < 15000 || tally[playlist.Complete] < total/5 || tally[playlist.Missed] == 0 || tally[playlist.Suppressed] == 0 || tally[playlist.Partial] == 0 {
+			if total < 15000*days/365 || tally[playlist.Complete] < total/5 || tally[playlist.Missed] == 0 || tally[playlist.Suppressed] == 0 || days == 365 && tally[playlist.Partial] == 0 {
 				t.Errorf("%d airings: %v", total, tally)
 			}
 			t.Logf("%d airings: %v", total, tally)

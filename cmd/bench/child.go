@@ -21,8 +21,9 @@ import (
 	"dalaba/playlist"
 )
 
-// grace is how long a child may take to end once it is told to.
-const grace = 10 * time.Second
+// grace is how long a child may take to end once it is told to, on a machine
+// that may do much else.
+const grace = time.Minute
 
 // command makes a child that is asked to end with ctx, then made to.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {

@@ -27,9 +27,9 @@ import (
 
 const (
 	countyArea  = playlist.Area("320924000000")
-	countyLimit = 6 * time.Minute // of all that is measured at the county
-	countyTowns = 5               // a fifth of the controllers each
-	receiptsOf  = 60              // a controller
+	countyLimit = 30 * time.Minute // of all that is measured at the county
+	countyTowns = 5                // a fifth of the controllers each
+	receiptsOf  = 60               // a controller
 	downloads   = 100
 )
 
@@ -483,7 +483,7 @@ speech = ["false"] # an order alone is what is measured
 	if err != nil {
 		return nil, errors.Join(err, c.end())
 	}
-	c.public = &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: conf, MaxIdleConnsPerHost: 16}}
+	c.public = &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{TLSClientConfig: conf, MaxIdleConnsPerHost: 16}}
 	return c, nil
 }
 

@@ -13,6 +13,7 @@ func TestASmallCountyIsMeasuredWhole(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a county with 50 controllers")
 	}
+	t.Parallel() // it waits for the most part
 	file := filepath.Join(t.TempDir(), "bench.json")
 	var out, log bytes.Buffer
 	if code := run(t.Context(), []string{"-short", "-only", "county", "-controllers", "50", "-o", file}, &out, &log); code != 0 {

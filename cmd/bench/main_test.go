@@ -125,6 +125,7 @@ func TestWearIsCounted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("airs for half a minute")
 	}
+	t.Parallel() // it waits for the most part
 	file := filepath.Join(t.TempDir(), "bench.json")
 	var out, log bytes.Buffer
 	if code := run(t.Context(), []string{"-short", "-only", "wear", "-o", file}, &out, &log); code != 0 {

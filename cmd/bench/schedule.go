@@ -16,6 +16,14 @@ const (
 	lanes = 8 // outputs that they share
 )
 
+// slots is how many slots a programme has that is measured.
+func (b *bench) slots() int {
+	if b.short {
+		return slots / 10
+	}
+	return slots
+}
+
 // specs are n schedules of the kind that villages have: most of them daily,
 // some on working days, some on one day of the week or month.
 func specs(n int) []string {
@@ -84,11 +92,12 @@ func monday(zone *time.Location) time.Time { return time.Date(2026, 11, 23, 7, 0
 
 // due measures the question that the daemon asks each second.
 func (b *bench) due(context.Context) ([]Figure, error) {
-	p, err := programme(slots)
+	n := b.slots()
+	p, err := programme(n)
 	if err != nil {
 		return nil, err
 	}
-	peers, err := schedules(slots)
+	peers, err := schedules(n)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +133,8 @@ func (b *bench) due(context.Context) ([]Figure, error) {
 	}
 	const peer = "cron/v3 Next of every schedule"
 	return []Figure{
-		figure("due, a tick, 10,000 slots, mean", mean(ours)*1000, "us", peer, mean(theirs)*1000, ticks),
-		figure("due, a tick, 10,000 slots, worst", quantile(ours, 1)*1000, "us", peer, quantile(theirs, 1)*1000, ticks),
+		figure("due, a tick, "+thousands(n)+" slots, mean", mean(ours)*1000, "us", peer, mean(theirs)*1000, ticks),
+		figure("due, a tick, "+thousands(n)+" slots, worst", quantile(ours, 1)*1000, "us", peer, quantile(theirs, 1)*1000, ticks),
 	}, nil
 }
 
@@ -192,15 +201,15 @@ func (b *bench) next(context.Context) ([]Figure, error) {
 // plan measures a week's plan. The peer lists the same instants in order and
 // knows nothing of outputs, clips and conflicts.
 func (b *bench) plan(context.Context) ([]Figure, error) {
-	rounds, days := 3, 7
+	rounds, days, n := 3, 7, b.slots()
 	if b.short {
 		rounds = 1
 	}
-	p, err := programme(slots)
+	p, err := programme(n)
 	if err != nil {
 		return nil, err
 	}
-	peers, err := schedules(slots)
+	peers, err := schedules(n)
 	if err != nil {
 		return nil, err
 	}
@@ -224,6 +233,6 @@ func (b *bench) plan(context.Context) ([]Figure, error) {
 	if len(planned) != len(instants) {
 		return nil, fmt.Errorf("the peer foresees %d airings, we %d", len(instants), len(planned))
 	}
-	name := fmt.Sprintf("plan of %d days, 10,000 slots, p50", days)
+	name := fmt.Sprintf("plan of %d days, %s slots, p50", days, thousands(n))
 	return []Figure{figure(name, median(ours), "ms", "cron/v3 Next of all and a sort, no conflicts", median(theirs), rounds)}, nil
 }

@@ -30,7 +30,7 @@ var plants = map[string]plant{
 	if f.due.Slot.Chime {`, `	if f.due.Slot.Chime {`},
 			{`	f.play(cur, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
 `, `	f.play(cur, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
-	if err := sleepUntil(ctx, f.p.Wall, later(f.at, f.p.Wall()).Add(500*time.Millisecond)); err != nil {
+	if err := sleepUntil(ctx, f.p.Wall, later(f.at, f.p.Wall()).Add(5*time.Second)); err != nil {
 		return err
 	}
 	if err := f.claim(ctx, cur); err != nil {

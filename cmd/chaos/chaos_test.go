@@ -15,7 +15,7 @@ import (
 
 func TestAFewKillsLoseAndDoubleNothing(t *testing.T) {
 	var out bytes.Buffer
-	if code := run(t.Context(), []string{"-n", "3", "-only", "start,sample,reload,migrate,backup"}, &out, &out); code != exitOK {
+	if code := run(t.Context(), []string{"-n", "3", "-slack", "20", "-only", "start,sample,reload,migrate,backup"}, &out, &out); code != exitOK {
 		t.Errorf("exit %d\n%s", code, out.String())
 	}
 }
@@ -23,7 +23,7 @@ func TestAFewKillsLoseAndDoubleNothing(t *testing.T) {
 // The harness is trusted because it has seen this.
 func TestAClaimAfterTheFirstSampleIsFound(t *testing.T) {
 	var out bytes.Buffer
-	code := run(t.Context(), []string{"-n", "3", "-only", "sample", "-plant", "claim-late"}, &out, &out)
+	code := run(t.Context(), []string{"-n", "1", "-only", "sample", "-plant", "claim-late"}, &out, &out)
 	if code != exitOK || !strings.Contains(out.String(), "no row claims it") {
 		t.Errorf("exit %d\n%s", code, out.String())
 	}
@@ -48,7 +48,7 @@ func TestEveryPlantFitsTheCodeAsItIs(t *testing.T) {
 }
 
 func TestWhatCannotBeAsked(t *testing.T) {
-	for _, args := range [][]string{{"-plant", "wow"}, {"-only", "air,wow"}, {"-n", "0"}, {"wow"}, {"-wow"}} {
+	for _, args := range [][]string{{"-plant", "wow"}, {"-only", "air,wow"}, {"-n", "0"}, {"-slack", "0"}, {"wow"}, {"-wow"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			if code := run(t.Context(), args, io.Discard, io.Discard); code != exitUsage {
 				t.Errorf("exit %d", code)

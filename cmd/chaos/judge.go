@@ -288,7 +288,7 @@ func (j *judgement) accounts(must, may map[playlist.RowKey]playlist.Airing) {
 			continue
 		}
 		for _, l := range j.lives {
-			if l.start.Before(a.Due.Add(-changing)) && l.end.After(a.Due.Add(a.Slot.Window+time.Second)) {
+			if l.start.Before(a.Due.Add(-j.slowly(changing))) && l.end.After(a.Due.Add(a.Slot.Window+j.slowly(time.Second))) {
 				j.breach("%v: said to have been off, yet life %d went from %v before it to %v after", r, l.n,
 					a.Due.Sub(l.start).Round(time.Millisecond), l.end.Sub(a.Due).Round(time.Millisecond))
 			}
@@ -351,7 +351,7 @@ func (j *judgement) parts(may map[playlist.RowKey]playlist.Airing) {
 			if r.late && !r.life.killed {
 				j.breach("%v: left open by a controller that ended in order", r)
 			}
-			if r.Part == 1 && !r.Started.IsZero() && a.Slot.Missed == playlist.MissedSkip && r.Item == 1 && r.Lateness() > a.Slot.Window+time.Second {
+			if r.Part == 1 && !r.Started.IsZero() && a.Slot.Missed == playlist.MissedSkip && r.Item == 1 && r.Lateness() > a.Slot.Window+j.slowly(time.Second) {
 				j.breach("%v: began %v late in a window of %v", r, r.Lateness(), a.Slot.Window)
 			}
 			if i == 0 {
@@ -494,7 +494,7 @@ func (j *judgement) hear(t *tape, r *row, spans []*span, base, end int64) {
 		if at, ok := t.when(base + r.AtFrame); ok {
 			off := r.Started.Sub(at).Abs()
 			j.off = max(j.off, off)
-			if off > startOff {
+			if off > j.slowly(startOff) {
 				j.breach("%v: began at %v, the card says %v", r, r.Started.Format("15:04:05.000"), at.UTC().Format("15:04:05.000"))
 			}
 		}
@@ -508,7 +508,7 @@ func (j *judgement) hear(t *tape, r *row, spans []*span, base, end int64) {
 	if r.Started.IsZero() {
 		limit = unnoted
 	}
-	if lacks > playlist.FramesIn(limit) {
+	if lacks > playlist.FramesIn(j.slowly(limit)) {
 		j.breach("%v: %d frames on tape are %.1f s more than it says", r, r.heard, float64(lacks)/playlist.Rate)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dalaba/data/sqlite"
+	"dalaba/playlist"
 )
 
 // kind is a moment of the controller's life at which it may be killed.
@@ -34,9 +35,7 @@ func init() {
 		{"claim", 4, func(h *harness, ctx context.Context) (*life, error) {
 			return h.killDue(ctx, 0, -1100*time.Millisecond+h.upTo(300*time.Millisecond))
 		}},
-		{"sample", 4, func(h *harness, ctx context.Context) (*life, error) {
-			return h.killDue(ctx, 0, h.upTo(400*time.Millisecond))
-		}},
+		{"sample", 4, (*harness).killSample},
 		{"air", 5, func(h *harness, ctx context.Context) (*life, error) {
 			return h.killDue(ctx, 0, h.upTo(3*time.Second))
 		}},
@@ -114,6 +113,46 @@ func (h *harness) killDue(ctx context.Context, more time.Duration, offset time.D
 	return l, errors.Join(sleep(ctx, time.Until(at.Add(offset+more))), h.kill(l))
 }
 
+// killSample kills about the first sample of an airing. What is planted there
+// shows only if some have sounded, so then it waits for those.
+func (h *harness) killSample(ctx context.Context) (*life, error) {
+	if h.plant == "" {
+		return h.killDue(ctx, 0, h.upTo(400*time.Millisecond))
+	}
+	l, err := h.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l, errors.Join(h.sounds(ctx, l), h.kill(l))
+}
+
+// sounds waits until a quarter of a second of a clip has sounded in a life.
+func (h *harness) sounds(ctx context.Context, l *life) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		for name, card := range h.site.cards {
+			t, err := readTape(card)
+			if errors.Is(err, os.ErrNotExist) {
+				continue // it has not been opened yet
+			}
+			if err != nil {
+				return err
+			}
+			loud := 0
+			for _, x := range t.frames[min(l.base[name], int64(len(t.frames))):] {
+				loud += b2i(x > 100 || x < -100)
+			}
+			if loud > playlist.Rate/4 {
+				return nil
+			}
+		}
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("nothing sounded in %v: %w", patience, err)
+		}
+	}
+}
+
 // killLong kills in a clip that has sounded for longer than the controller
 // may go without noting how far it has come.
 func (h *harness) killLong(ctx context.Context) (*life, error) {
@@ -121,7 +160,9 @@ func (h *harness) killLong(ctx context.Context) (*life, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = l.said(ctx, l.start.Add(500*time.Millisecond), saidOnAir, "slot=long")
+	soon, cancel := context.WithTimeout(ctx, 30*time.Second)
+	_, err = l.said(soon, l.start.Add(500*time.Millisecond), saidOnAir, "slot=long")
+	cancel()
 	switch {
 	case err == nil:
 		err = sleep(ctx, 5*time.Second+h.upTo(6*time.Second))

@@ -49,12 +49,14 @@ type line struct {
 // What the controller's log says.
 const (
 	saidStarted  = "msg=started"
+	saidReady    = "msg=ready" // it asks the schedule for the first time
 	saidReloaded = `msg="config in force"`
 	saidOnAir    = `msg="clip on air"`
 	saidDry      = "msg=underrun"
 )
 
-const patience = 30 * time.Second // until the controller must have said something
+// patience is how long the controller may take to say something.
+const patience = 2 * time.Minute
 
 // begin starts the controller.
 func (h *harness) begin(ctx context.Context) (*life, error) {
@@ -257,19 +259,15 @@ func (h *harness) lastLife(ctx context.Context) (breaches []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := l.said(ctx, l.start, saidStarted)
-	if err != nil {
-		return nil, err
-	}
 	// It must have asked the schedule before there is none any more.
-	if err := sleep(ctx, time.Until(at.Add(1500*time.Millisecond))); err != nil {
+	if _, err := l.said(ctx, l.start, saidReady); err != nil {
 		return nil, err
 	}
 	if err := h.reload(ctx, l, ""); err != nil {
 		return nil, err
 	}
 	// What is still owed is aired by and by, now that nothing else is due.
-	idle := time.Minute
+	idle := min(h.slowly(time.Minute), 5*time.Minute)
 	if h.plant != "" {
 		idle = 5 * time.Second // it may never be
 	}
@@ -294,7 +292,7 @@ func (h *harness) lastLife(ctx context.Context) (breaches []string, err error) {
 		return nil, err
 	}
 	h.figures.closing = l.end.Sub(told)
-	if limit := 5 * time.Second; h.figures.closing > limit {
+	if limit := h.slowly(5 * time.Second); h.figures.closing > limit {
 		breaches = append(breaches, fmt.Sprintf("the controller took %v to end, more than %v", h.figures.closing, limit))
 	}
 	return breaches, nil

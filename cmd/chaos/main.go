@@ -51,6 +51,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	flags.IntVar(&h.kills, "n", 20, "kill the controller so many times")
 	seed := flags.Uint64("seed", 0, "repeat the choices of an earlier run (default: a new seed)")
 	flags.StringVar(&h.plant, "plant", "", "put a bug in and expect to find it: "+strings.Join(slices.Sorted(maps.Keys(plants)), ", "))
+	flags.IntVar(&h.slack, "slack", 1, "how many times longer things may take: more than 1 on a machine that does much else; what is lost or doubled is found all the same")
 	only := flags.String("only", "", "kinds of kills, by comma (default: all): "+strings.Join(kindNames(), ","))
 	keep := flags.Bool("keep", false, "keep the folder with the store, the tapes and the logs")
 	flags.BoolVar(&h.verbose, "v", false, "tell of each kill")
@@ -61,8 +62,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "chaos: "+format+"\n", args...)
 		return exitUsage
 	}
-	if flags.NArg() > 0 || h.kills < 1 {
-		return usage("nothing but flags, and at least one kill")
+	if flags.NArg() > 0 || h.kills < 1 || h.slack < 1 {
+		return usage("nothing but flags, at least one kill, and a slack of at least one")
 	}
 	if _, ok := plants[h.plant]; h.plant != "" && !ok {
 		return usage("no bug named %q", h.plant)
@@ -133,6 +134,7 @@ type harness struct {
 	seed    uint64
 	rand    *rand.Rand
 	kills   int
+	slack   int
 	plant   string
 	kinds   []kind
 	verbose bool
@@ -191,6 +193,9 @@ func (h *harness) chaos(ctx context.Context) ([]string, error) {
 	found, err := h.judge(ctx)
 	return append(breaches, found...), err
 }
+
+// slowly is how long what should take d may take on this machine.
+func (h *harness) slowly(d time.Duration) time.Duration { return time.Duration(h.slack) * d }
 
 // upTo is a random duration below d.
 func (h *harness) upTo(d time.Duration) time.Duration { return time.Duration(h.rand.Int64N(int64(d))) }

@@ -32,6 +32,10 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// patience is how long a command may take to succeed: long enough for a machine
+// that does much else.
+const patience = 3 * time.Minute
+
 // waitFor waits until a command succeeds: "waitfor COMMAND ARGS...".
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
@@ -39,7 +43,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var out []byte
 	var err error
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		path, lerr := exec.LookPath(args[0])
 		if p := ts.Getenv("PATH"); lerr != nil || p != "" {
 			for _, dir := range filepath.SplitList(p) {
@@ -55,5 +59,5 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("in vain: %v: %v\n%s", args, err, out)
+	ts.Fatalf("%v did not succeed within %v; the last time: %v\n%s", args, patience, err, out)
 }

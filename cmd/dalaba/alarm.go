@@ -191,7 +191,7 @@ func (a *alarm) clipOf(ctx context.Context, sound playlist.AlertAudio, r playlis
 	if err := errors.Join(err, f.Close()); err != nil {
 		return playlist.Clip{}, err
 	}
-	res, err := newIngester(a.d.live.Load().Ingest, "").File(ctx, f.Name(), ingest.Meta{Title: player.Headline(r.Alert)}, nil)
+	res, err := newIngester(a.d.live.Load().Ingest, "").Urgent().File(ctx, f.Name(), ingest.Meta{Title: player.Headline(r.Alert)}, nil)
 	if err != nil {
 		return playlist.Clip{}, err
 	}
@@ -268,7 +268,7 @@ func (a *alarm) speak(ctx context.Context, text, title string) (player.AlertSoun
 	}
 	ctx, cancel := context.WithTimeout(ctx, speakWithin)
 	defer cancel()
-	res, err := newIngester(a.d.live.Load().Ingest, "").Text(ctx, text, ingest.Meta{Title: title}, nil)
+	res, err := newIngester(a.d.live.Load().Ingest, "").Urgent().Text(ctx, text, ingest.Meta{Title: title}, nil)
 	if err != nil {
 		return player.AlertSound{}, err
 	}

@@ -20,34 +20,38 @@ import (
 // ErrDenied says that a name and password, or a token, do not open anything.
 var ErrDenied = errors.New("denied")
 
-// The cost of a password: 64 MiB for a few tens of milliseconds.
-const (
-	argonTime    = 2
-	argonMemory  = 64 << 10 // KiB
-	argonThreads = 2
-)
+// cost is what a password takes to hash; memory is in KiB.
+type cost struct {
+	time, memory uint32
+	threads      uint8
+}
 
-func hashPassword(password string, salt []byte, time, memory uint32, threads uint8) string {
-	sum := argon2.IDKey([]byte(password), salt, time, memory, threads, 32)
+// fullCost is 64 MiB for a few tens of milliseconds.
+var fullCost = cost{time: 2, memory: 64 << 10, threads: 2}
+
+// passwordCost is the cost of passwords that are set.
+var passwordCost = fullCost
+
+func hashPassword(password string, salt []byte, c cost) string {
+	sum := argon2.IDKey([]byte(password), salt, c.time, c.memory, c.threads, 32)
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("argon2id$%d$%d$%d$%s$%s", time, memory, threads, b64.EncodeToString(salt), b64.EncodeToString(sum))
+	return fmt.Sprintf("argon2id$%d$%d$%d$%s$%s", c.time, c.memory, c.threads, b64.EncodeToString(salt), b64.EncodeToString(sum))
 }
 
 // checkPassword reports whether a password is the one that was hashed.
 func checkPassword(hash, password string) bool {
 	var (
-		time, memory uint32
-		threads      uint8
-		salt, sum    string
+		c         cost
+		salt, sum string
 	)
-	if _, err := fmt.Sscanf(strings.ReplaceAll(hash, "$", " "), "argon2id %d %d %d %s %s", &time, &memory, &threads, &salt, &sum); err != nil {
+	if _, err := fmt.Sscanf(strings.ReplaceAll(hash, "$", " "), "argon2id %d %d %d %s %s", &c.time, &c.memory, &c.threads, &salt, &sum); err != nil {
 		return false
 	}
 	raw, err := base64.RawStdEncoding.DecodeString(salt)
 	if err != nil {
 		return false
 	}
-	return subtle.ConstantTimeCompare([]byte(hash), []byte(hashPassword(password, raw, time, memory, threads))) == 1
+	return subtle.ConstantTimeCompare([]byte(hash), []byte(hashPassword(password, raw, c))) == 1
 }
 
 // SetAdmin gives an administrator a password, making the account where there
@@ -55,7 +59,7 @@ func checkPassword(hash, password string) bool {
 func (s *Store) SetAdmin(ctx context.Context, name, password string) error {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // it never fails
-	hash := hashPassword(password, salt, argonTime, argonMemory, argonThreads)
+	hash := hashPassword(password, salt, passwordCost)
 	return s.write(ctx, func(ctx context.Context, tx conn) error {
 		err := tx.exec(ctx, `INSERT INTO admin (name, hash, changed) VALUES (?1, ?2, ?3)
 			ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, changed = excluded.changed`, clean(name), hash, s.now().UnixMicro())
@@ -69,7 +73,7 @@ func (s *Store) SetAdmin(ctx context.Context, name, password string) error {
 // nobody is hashed where there is no such name, so that the answer takes as
 // long.
 var nobody = sync.OnceValue(func() string {
-	return hashPassword("", []byte("0123456789abcdef"), argonTime, argonMemory, argonThreads)
+	return hashPassword("", []byte("0123456789abcdef"), passwordCost)
 })
 
 // Login opens a session: a token that is good until expires. A wrong name or

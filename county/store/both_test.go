@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -61,11 +60,19 @@ var postgres struct {
 	once sync.Once
 	dir  string
 	cmd  *exec.Cmd
-	why  string // it is not there
+	err  error // why it does not run
 	made atomic.Int64
 }
 
+// errNone says that no PostgreSQL is installed to test with.
+var errNone = errors.New("/usr/lib/postgresql holds none")
+
+// patience is how long the server may take to come up: long enough for a
+// machine that does much else.
+const patience = 5 * time.Minute
+
 func TestMain(m *testing.M) {
+	store.CheapPasswords()
 	code := m.Run()
 	if c := postgres.cmd; c != nil {
 		_ = c.Process.Signal(syscall.SIGINT) // fast shutdown
@@ -79,9 +86,12 @@ func TestMain(m *testing.M) {
 
 func newDatabase(t testing.TB) string {
 	t.Helper()
-	postgres.once.Do(func() { postgres.why = startPostgres() })
-	if postgres.why != "" {
-		t.Skip("no PostgreSQL to test with: " + postgres.why)
+	postgres.once.Do(func() { postgres.err = startPostgres() })
+	switch {
+	case errors.Is(postgres.err, errNone):
+		t.Skip("no PostgreSQL to test with: ", postgres.err)
+	case postgres.err != nil:
+		t.Fatal("PostgreSQL does not start: ", postgres.err)
 	}
 	name := fmt.Sprintf("county%d", postgres.made.Add(1))
 	db, err := sql.Open("pgx", postgresURL("postgres"))
@@ -99,18 +109,18 @@ func postgresURL(database string) string {
 	return fmt.Sprintf("postgres:///%s?host=%s&user=postgres", database, postgres.dir)
 }
 
-// startPostgres starts a server as another user where we are root, for it
-// refuses to be root's.
-func startPostgres() (why string) {
+// startPostgres starts a server as another user if we are root, for it refuses
+// to be root's.
+func startPostgres() error {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
 	if len(found) == 0 {
-		return "/usr/lib/postgresql holds none"
+		return errNone
 	}
 	slices.Sort(found)
 	bin := filepath.Dir(found[len(found)-1])
 	dir, err := os.MkdirTemp("", "pg")
 	if err != nil {
-		return err.Error()
+		return err
 	}
 	postgres.dir = dir
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT}
@@ -118,13 +128,13 @@ func startPostgres() (why string) {
 		u, err := user.Lookup("postgres")
 		if err != nil {
 			if u, err = user.Lookup("nobody"); err != nil {
-				return err.Error()
+				return err
 			}
 		}
 		uid, _ := strconv.Atoi(u.Uid)
 		gid, _ := strconv.Atoi(u.Gid)
 		if err := os.Chown(dir, uid, gid); err != nil {
-			return err.Error()
+			return err
 		}
 		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
@@ -135,20 +145,26 @@ func startPostgres() (why string) {
 	}
 	data := filepath.Join(dir, "data")
 	if out, err := program("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
-		return "initdb: " + strings.TrimSpace(string(out))
+		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
 	// The tests prove what is kept over a restart of the store, not of the
 	// machine: fsync would only cost time.
 	c := program("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200")
+	c.Stdout, c.Stderr = log, log
 	if err := c.Start(); err != nil {
-		return err.Error()
+		return err
 	}
 	postgres.cmd = c
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	db, err := sql.Open("pgx", postgresURL("postgres"))
 	if err != nil {
-		return err.Error()
+		return err
 	}
 	defer func() { _ = db.Close() }()
 	for tick := time.NewTicker(50 * time.Millisecond); ; <-tick.C {
@@ -158,7 +174,8 @@ func startPostgres() (why string) {
 		}
 	}
 	if err != nil {
-		return err.Error()
+		said, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("no answer in %v: %w; it says:\n%s", patience, err, said)
 	}
-	return ""
+	return nil
 }

@@ -8,6 +8,22 @@ import (
 	"dalaba/playlist"
 )
 
+// CheapPasswords has every password of this program cost next to nothing.
+func CheapPasswords() { passwordCost = cost{time: 1, memory: 64, threads: 1} }
+
+// AtFullCost has passwords cost what they should until it is undone.
+func AtFullCost() (undo func()) {
+	before := passwordCost
+	passwordCost = fullCost
+	return func() { passwordCost = before }
+}
+
+// Hash is what is kept of an administrator's password.
+func Hash(ctx context.Context, s *Store, name string) (hash string, err error) {
+	err = s.read().row(ctx, "SELECT hash FROM admin WHERE name = ?1", name).Scan(&hash)
+	return hash, err
+}
+
 // FillYear writes the sums and sets of a year of airings: each controller has
 // an output and airs each of the day's clips once.
 func FillYear(ctx context.Context, s *Store, controllers, days, clips int) error {

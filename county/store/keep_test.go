@@ -191,8 +191,13 @@ func TestDamageFoundWhileOpenIsPutRightAtTheNextStart(t *testing.T) {
 	if path, err := s.BackupDue(t.Context(), now.Add(48*time.Hour), 7); !errors.Is(err, store.ErrDamaged) || path != "" {
 		t.Errorf("a backup of a damaged database: %q, %v", path, err)
 	}
-	if err := <-found; !errors.Is(err, store.ErrDamaged) {
-		t.Error(err)
+	select {
+	case err := <-found:
+		if !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("the owner was told %v, want %v", err, store.ErrDamaged)
+		}
+	case <-time.After(patience):
+		t.Fatalf("the owner was not told of the damage in %v", patience)
 	}
 	_ = s.Close()
 	if all, err := open(t, o).Losses(t.Context()); err != nil || len(all) != 1 {

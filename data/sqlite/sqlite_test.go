@@ -194,12 +194,15 @@ func TestDamageIsFound(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := odd(t)
 			d := open(t, path, first)
-			for i := range 400 {
-				if err := insert(t.Context(), d, strings.Repeat(fmt.Sprint(i), 100)); err != nil {
-					t.Fatal(err)
+			err := d.Write(t.Context(), func(tx *sql.Tx) error { // one transaction: the disk is synced once
+				for i := range 400 {
+					if _, err := tx.Exec("INSERT INTO t (a) VALUES (?)", strings.Repeat(fmt.Sprint(i), 100)); err != nil {
+						return err
+					}
 				}
-			}
-			if err := d.Close(); err != nil {
+				return nil
+			})
+			if err := errors.Join(err, d.Close()); err != nil {
 				t.Fatal(err)
 			}
 			b, err := os.ReadFile(path)

@@ -190,7 +190,7 @@ func (c *Card) Log() ([]Run, error) {
 		return nil, err
 	}
 	zero := time.Unix(0, 0)
-	if !c.Spec.Clock {
+	if !c.Clock {
 		if zero, err = boot(); err != nil {
 			return nil, err
 		}
