@@ -449,7 +449,7 @@ func follow(tape []int16, at int, clip []int16, from int) (found []stretch, lost
 // how far behind i and j the run ends. Two such runs do not follow each other
 // at once: the last ended at last.
 func slip(tape []int16, i int, clip []int16, j int, last int) (by stretch, ok bool) {
-	const run, between = 480, 950
+	const run, between = 480, 300
 	for back := range min(run, i+1, j+1) {
 		for _, n := range []int{run + 1, run - 1} {
 			a, b := i-back, j-back
