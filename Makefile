@@ -55,7 +55,7 @@ test: build
 check: lint
 	$(GO) mod tidy -diff
 	$(GO) vet -tags noalsa ./devices ./player
-	$(GO) test -tags noalsa ./devices
+	$(GO) test $(TESTFLAGS) -tags noalsa ./devices
 	@$(MAKE) --no-print-directory unit
 
 # Those that run other programs beside those that run in one process.

@@ -514,8 +514,12 @@ func (c *Channel) write(frames []int16) error {
 		n := copy(c.past[at%history:], rest)
 		at, rest = at+int64(n), rest[n:]
 	}
+	dry := c.written == c.consumed
 	err := c.dev.Write(frames)
 	c.written += int64(len(frames)) // on an error it is written again to the next device
+	if dry {
+		c.moved = time.Now() // it had nothing to move before, however long we were kept waiting
+	}
 	return err
 }
 

@@ -80,6 +80,12 @@ var errDamaged = errors.New("the store is damaged; start again to restore the la
 
 func (d *daemon) run(ctx context.Context) (err error) {
 	d.Stream = true
+	told := ctx
+	defer func() {
+		if told.Err() != nil && errors.Is(err, context.Canceled) && !errors.Is(err, errDamaged) {
+			err = nil // it was told to end before it had begun
+		}
+	}()
 	if d.length < 0 {
 		return cli.Refuse(say.M("run.bad_length"))
 	}

@@ -319,6 +319,21 @@ func TestAStaleSocketIsReplacedAndOnlyItsOwnerMayUseIt(t *testing.T) {
 	}
 }
 
+func TestADaemonThatIsToldToEndAsItStartsEndsWithoutAFault(t *testing.T) {
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "dalaba.toml")
+	text := "[site]\nname = \"x\"\narea = \"320924100201\"\ndata_dir = \"data\"\nclock = \"battery\"\n[[output]]\nname = \"east\"\ndevice = \"null:\"\n"
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs bytes.Buffer
+	if code := run(ctx, []string{"run", "-c", conf}, nil, &out, &errs); code != cli.ExitOK {
+		t.Errorf("code %d: %s%s, want none", code, out.String(), errs.String())
+	}
+}
+
 func TestOrdersByHandAreBounded(t *testing.T) {
 	for _, c := range []struct {
 		name string
