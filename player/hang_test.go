@@ -189,3 +189,51 @@ func TestALoosePlugDoesNotFloodTheLog(t *testing.T) {
 		}
 	})
 }
+
+// kept is a card that runs dry between any two writes, for the program is kept
+// waiting by the machine for that long before each.
+type kept struct {
+	wait           time.Duration
+	began          time.Time
+	before, frames int64 // written before this run of sound, and in it
+	runs           int64
+}
+
+func (k *kept) consumed() int64 {
+	return k.before + min(k.frames, playlist.FramesIn(time.Since(k.began)))
+}
+
+func (k *kept) Write(b []int16) error {
+	time.Sleep(k.wait)
+	k.before, k.frames, k.began = k.before+k.frames, int64(len(b)), time.Now()
+	k.runs++
+	return nil
+}
+
+func (k *kept) Position() (playlist.Position, error) {
+	return playlist.Position{Consumed: k.consumed(), At: time.Now(), Underruns: k.runs}, nil
+}
+
+func (k *kept) Flush() error   { return nil }
+func (k *kept) Levelled() bool { return true }
+func (k *kept) Close() error   { return nil }
+
+func TestACardThatIsFedLateIsNotTakenForStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		opened := 0
+		ch := player.NewChannel(playlist.Output{Name: "room"}, func(context.Context, playlist.Output) (player.Device, error) {
+			opened++
+			return &kept{wait: 400 * time.Millisecond}, nil
+		}, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- ch.Run(ctx) }()
+		time.Sleep(20 * time.Second)
+		cancel()
+		<-ended
+		if opened != 1 || bytes.Contains(log.Bytes(), []byte("output lost")) {
+			t.Errorf("opened %d times, want once:\n%s", opened, log.Bytes())
+		}
+	})
+}
