@@ -543,20 +543,20 @@ func TestAnAlertWaitsForItsTime(t *testing.T) {
 		from   time.Duration // when it sounds, after it came; 0: never
 		lesson string        // what becomes of what airs meanwhile
 	}{
-		{"by ten minutes", 10 * time.Minute, 0, nil, 10 * time.Minute, "complete"},
+		{"by four minutes", 4 * time.Minute, 0, nil, 4 * time.Minute, "complete"},
 		{"by half a minute: its sender's clock may be ahead", 30 * time.Second, 0, nil, time.Millisecond, "preempted"},
-		{"but not for when it was sent, whatever the sender's clock", 10 * time.Minute, 10 * time.Minute, nil, time.Millisecond, "preempted"},
-		{"and is cancelled meanwhile", 10 * time.Minute, 0, func(s *siren) {
+		{"but not for when it was sent, whatever the sender's clock", 4 * time.Minute, 4 * time.Minute, nil, time.Millisecond, "preempted"},
+		{"and is cancelled meanwhile", 4 * time.Minute, 0, func(s *siren) {
 			s.receive(alert("C", func(r *playlist.AlertRecord) { r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"A"} }))
 		}, 0, "complete"},
-		{"until the clock is not trusted any more", 10 * time.Minute, 0, func(s *siren) { s.doubt.Store(true) }, 2 * time.Minute, "complete"},
+		{"until the clock is not trusted any more", 4 * time.Minute, 0, func(s *siren) { s.doubt.Store(true) }, 2 * time.Minute, "complete"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSiren(t, "east")
 				s.slot("lesson", "1 0 * * *")
 				s.here[0].Store(true)
-				s.programme.Alerts.Life = 5 * time.Minute // from when it may sound
+				s.programme.Alerts.Life = 3 * time.Minute // from when it may sound
 				s.options.Trust = func() playlist.ClockState {
 					if s.doubt.Load() {
 						return playlist.ClockUntrusted
@@ -575,7 +575,7 @@ func TestAnAlertWaitsForItsTime(t *testing.T) {
 				if c.change != nil {
 					c.change(s)
 				}
-				time.Sleep(12 * time.Minute)
+				time.Sleep(4 * time.Minute)
 				s.stop()
 				first := map[playlist.AlertID]playlist.Row{}
 				for _, r := range s.rows() {

@@ -62,9 +62,12 @@ func (d *Decoder) Read(frames []int16) (int, error) {
 			d.fill()
 			continue
 		}
-		frames[n] = int16(binary.LittleEndian.Uint16(d.left))
-		d.left = d.left[4:]
-		n++
+		m := min(len(frames)-n, len(d.left)/4)
+		for i := range m {
+			frames[n+i] = int16(binary.LittleEndian.Uint16(d.left[4*i:]))
+		}
+		d.left = d.left[4*m:]
+		n += m
 	}
 	if n == 0 && len(frames) > 0 {
 		return 0, d.err

@@ -44,6 +44,7 @@ type partial struct {
 	decay    float64 // seconds to fall to 1/e; 0: held
 }
 
+//go:norace
 func (b *bell) Stream(samples [][2]float64) (n int, ok bool) {
 	end := int64(0)
 	for _, p := range b.partials {

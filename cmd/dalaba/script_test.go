@@ -38,10 +38,12 @@ func TestMain(m *testing.M) {
 // wait for sounds and for each other, and are not to cost more than that.
 var raced = []string{"alert", "alert_ebd", "card", "fulldisk", "inbox", "reload_parts", "technician_air"}
 
-// buildRaced builds the program so, into a folder.
+// buildRaced builds the program so, into a folder. The flags are those of the
+// Makefile: both builds share what they compile.
 func buildRaced(t *testing.T) (dir string) {
 	dir = t.TempDir()
-	build := exec.Command("go", "build", "-race", "-gcflags=github.com/hajimehoshi/go-mp3/...=-race=false", "-o", filepath.Join(dir, "dalaba"), ".")
+	build := exec.Command("go", "build", "-race", "-gcflags=github.com/hajimehoshi/go-mp3/...=-race=false",
+		"-gcflags=github.com/faiface/beep/...=-race=false", "-gcflags=math=-race=false -d=checkptr=0", "-o", filepath.Join(dir, "dalaba"), ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

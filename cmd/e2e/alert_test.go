@@ -280,25 +280,19 @@ func TestAnEmergencyCutsInOnAllThatItIsForAndNoneElse(t *testing.T) {
 	write(t, lesson, string(bytes.Repeat(slices.Concat(clip(t, "clip1.mp3"), clip(t, "clip2.mp3"), clip(t, "clip3.mp3")), 4)))
 	file := pushFile(t, c.dir, "lessons", "0 * * * * *", lesson)
 	c.verb(nil, "push", file, "--area", "320924000000", "--yes", "--wait", "5m")
-	wait(t, "a lesson is on air in every village", func() bool {
-		return !slices.ContainsFunc(all, func(v *village) bool {
-			return !slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return !r.Started.IsZero() && r.Outcome == "" })
-		})
+	waitAll(t, "a lesson is on air", all, (*village).log, func(v *village) bool {
+		return slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return !r.Started.IsZero() && r.Outcome == "" })
 	})
 	flood := p.message("clip3.mp3", "320924100000")
 	answer := p.send(c, flood)
 	if answer.Result.Code != alert.ResultReceived {
 		t.Fatalf("answered %+v", answer.Result)
 	}
-	wait(t, "the emergency is over everywhere", func() bool {
-		return !slices.ContainsFunc(town, func(v *village) bool { return v.state(flood.ID) != playlist.AlertDone })
-	})
+	waitState(t, town, flood.ID, playlist.AlertDone)
 	// The lessons of the next minutes are no matter.
 	c.verb(nil, "push", pushFile(t, c.dir, "lessons", never, lesson), "--area", "320924000000", "--yes", "--wait", "5m")
-	wait(t, "interrupted lessons have gone on", func() bool {
-		return !slices.ContainsFunc(all, func(v *village) bool {
-			return slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return r.Outcome == "" })
-		})
+	waitAll(t, "interrupted lessons have gone on", all, (*village).log, func(v *village) bool {
+		return !slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return r.Outcome == "" })
 	})
 	residents, pushed := 0, 0
 	for _, v := range town {
@@ -367,19 +361,13 @@ func TestAnEmergencyCutsInOnAllThatItIsForAndNoneElse(t *testing.T) {
 	second := p.message("clip3.mp3", "320924000000")
 	second.Audio[0].Data = bytes.Repeat(second.Audio[0].Data, 12)
 	p.send(c, second)
-	wait(t, "the second one sounds everywhere", func() bool {
-		return !slices.ContainsFunc(all, func(v *village) bool { return v.state(second.ID) != playlist.AlertAiring })
-	})
+	waitState(t, all, second.ID, playlist.AlertAiring)
 	cancel := p.message("", "320924000000")
 	cancel.Kind, cancel.Refs = playlist.AlertCancel, []playlist.AlertID{second.ID}
 	p.send(c, cancel)
-	wait(t, "the second one is cancelled everywhere", func() bool {
-		return !slices.ContainsFunc(all, func(v *village) bool { return v.state(second.ID) != playlist.AlertCancelled })
-	})
-	wait(t, "its rows are closed", func() bool {
-		return !slices.ContainsFunc(all, func(v *village) bool {
-			return slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return r.Alert == second.ID && r.Outcome == "" })
-		})
+	waitState(t, all, second.ID, playlist.AlertCancelled)
+	waitAll(t, "its rows are closed", all, (*village).log, func(v *village) bool {
+		return !slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return r.Alert == second.ID && r.Outcome == "" })
 	})
 	for _, v := range all {
 		stopped := 0
@@ -422,27 +410,24 @@ func TestAnEmergencyHoldsThroughWhateverFails(t *testing.T) {
 	c := newCounty(t, config)
 	steady, reboots, back, late := c.village("320924100201", 10), c.village("320924100202", 20), c.village("320924100203", 30), c.village("320924100204", 40)
 	each([]*village{steady, reboots, back, late}, (*village).run)
+	var fleet []member
 	online := func() bool {
-		var fleet []member
 		c.verb(&fleet, "fleet", "--json")
 		return !slices.ContainsFunc(fleet, func(m member) bool { return !m.Online })
 	}
-	wait(t, "all are there", online)
+	members := func() string { return fmt.Sprintf("%+v", fleet) }
+	wait(t, "all are there", online, members)
 	each([]*village{back, late}, func(v *village) { v.end(syscall.SIGKILL) })
 
 	// The county dies right after the order went out. The sound has not come
 	// yet, or has: either way something is heard.
 	flood := p.message("clip3.mp3", "320924100000")
 	p.send(c, flood)
-	wait(t, "the order has arrived", func() bool {
-		return steady.state(flood.ID) == playlist.AlertAiring && reboots.state(flood.ID) == playlist.AlertAiring
-	})
+	waitState(t, []*village{steady, reboots}, flood.ID, playlist.AlertAiring)
 	c.end(syscall.SIGKILL)
 	reboots.end(syscall.SIGKILL)
 	reboots.run()
-	for _, v := range []*village{steady, reboots} {
-		wait(t, string(v.id)+" has heard it to its end", func() bool { return v.state(flood.ID) == playlist.AlertDone })
-	}
+	waitState(t, []*village{steady, reboots}, flood.ID, playlist.AlertDone)
 	for _, v := range []*village{steady, reboots} {
 		whole := 0
 		for _, r := range v.rows() {
@@ -457,7 +442,7 @@ func TestAnEmergencyHoldsThroughWhateverFails(t *testing.T) {
 	// One that comes back in time is told by the county, which is back too.
 	c.serve()
 	back.run()
-	wait(t, "the village that is back has heard it", func() bool { return back.state(flood.ID) == playlist.AlertDone })
+	waitState(t, []*village{back}, flood.ID, playlist.AlertDone)
 
 	// One that comes back late hears nothing of what is over, by its own time or
 	// by a cancel, and all of what comes then.
@@ -469,10 +454,10 @@ func TestAnEmergencyHoldsThroughWhateverFails(t *testing.T) {
 	p.send(c, cancel)
 	time.Sleep(time.Until(brief.NotAfter.Add(2 * time.Second)))
 	late.run()
-	wait(t, "the late one is there", online)
+	wait(t, "the late one is there", online, members)
 	last := p.message("clip1.mp3", "320924100000")
 	p.send(c, last)
-	wait(t, "the late one has heard what came then", func() bool { return late.state(last.ID) == playlist.AlertDone })
+	waitState(t, []*village{late}, last.ID, playlist.AlertDone)
 	for _, r := range late.rows() {
 		if r.Frames > 0 && r.Alert != last.ID {
 			t.Errorf("it sounded after its time: %+v", r)

@@ -77,12 +77,10 @@ func TestTwoTownsAirWhatTheCountyPushedAndTheSumsAgree(t *testing.T) {
 		}
 	}
 	push("0,20,40 * * * * *", "10,30,50 * * * * *")
-	wait(t, "every village has aired two lessons", func() bool {
-		return !slices.ContainsFunc(all, func(v *village) bool {
-			var s sums
-			s.add(v)
-			return s.completed < 2
-		})
+	waitAll(t, "two lessons have aired", all, (*village).log, func(v *village) bool {
+		var s sums
+		s.add(v)
+		return s.completed >= 2
 	})
 	push(never, never) // both sides can be added up once nothing airs any more
 	var got total
@@ -126,7 +124,7 @@ func TestADamagedClipComesAnew(t *testing.T) {
 				}
 			}
 			return false
-		})
+		}, v.log)
 		return found
 	}
 	good := next(playlist.Complete, time.Time{})
@@ -148,11 +146,11 @@ func TestADamagedClipComesAnew(t *testing.T) {
 	if now, err := os.ReadFile(path); err != nil || !slices.Equal(now, whole) {
 		t.Errorf("the clip is not as it was, %v", err)
 	}
+	var got total
 	wait(t, "the county knows of all three", func() bool {
-		var got total
 		c.verb(&got, "reach", "--by", "clip", "--json")
 		return got.Total.Completed >= 2 && got.Total.Planned > got.Total.Completed
-	})
+	}, func() string { return fmt.Sprintf("%+v", got.Total) })
 	v.end(syscall.SIGTERM)
 }
 

@@ -528,7 +528,7 @@ func TestNothingIsLostOrDoubledInBadWeather(t *testing.T) {
 			w.hold(v, w.latest())
 		}
 		for _, v := range w.all() { // a clock put right late leaves few
-			wait(t, fmt.Sprintf("%s has %d rows", v.id, enough), func() bool { return len(v.rows()) >= enough })
+			wait(t, fmt.Sprintf("%s has %d rows", v.id, enough), func() bool { return len(v.rows()) >= enough }, v.log)
 		}
 
 		w.c.end(syscall.SIGKILL)
@@ -560,7 +560,7 @@ func (w *weather) hold(v *village, version int64) {
 	wait(w.t, fmt.Sprintf("%s has version %d", v.id, version), func() bool {
 		w.look(v)
 		return w.has(v) >= version
-	})
+	}, func() string { return fmt.Sprintf("version %d", w.has(v)) })
 }
 
 // settle waits until all villages have the last word and have handed

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -319,6 +320,41 @@ func wait(t *testing.T, what string, is func() bool, found ...func() string) {
 			t.Fatalf("waited %v in vain: %s", patience, what)
 		}
 	}
+}
+
+// waitAll waits until something holds in every village. found tells what there
+// is in one in which it does not.
+func waitAll(t *testing.T, what string, all []*village, found func(*village) string, is func(*village) bool) {
+	t.Helper()
+	var left []*village
+	wait(t, what+" in every village", func() bool {
+		left = slices.DeleteFunc(slices.Clone(all), is)
+		return len(left) == 0
+	}, func() string {
+		text := fmt.Sprintf("none in %d of %d:", len(left), len(all))
+		for _, v := range left[:min(len(left), 4)] {
+			text += fmt.Sprintf("\n  %s: %s", v.id, found(v))
+		}
+		return text
+	})
+}
+
+// waitState waits until an alert has a state in every village.
+func waitState(t *testing.T, all []*village, id playlist.AlertID, state playlist.AlertState) {
+	t.Helper()
+	waitAll(t, fmt.Sprintf("alert %s is %s", id, state), all,
+		func(v *village) string { return fmt.Sprintf("%q, %s", v.state(id), v.log()) },
+		func(v *village) bool { return v.state(id) == state })
+}
+
+// log is the end of the village's as-run log, for a person.
+func (v *village) log() string {
+	rows := v.rows()
+	text := fmt.Sprintf("%d rows", len(rows))
+	for _, r := range rows[max(0, len(rows)-3):] {
+		text += fmt.Sprintf("; %s item %d part %d %s%s from %d, %d of %d frames, outcome %q", r.Airing, r.Item, r.Part, r.Used, r.Clip.Short(), r.FromFrame, r.Frames, r.OfFrames, r.Outcome)
+	}
+	return text
 }
 
 var folders sync.Map // *testing.T -> folder
