@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // Package is an EBD ready to send.
@@ -208,12 +209,12 @@ func ReportState(h EBD, state State, s Sign) (Package, error) {
 
 // Request writes an alert as an EBM: a county hands on what it was handed, or
 // what an operator typed. Sounds travel with it where the alert has their data.
-func Request(h EBD, a playlist.Alert, s Sign) (Package, error) {
+func Request(h EBD, a emergency.Alert, s Sign) (Package, error) {
 	x := ebmXML{Version: "1.0", ID: string(a.ID), Basic: basicXML{
 		Type: "1", SenderName: a.SenderName, SenderCode: a.Sender, Sent: local(a.Sent), Event: a.EventCode,
 		Severity: severityOf(a), Start: local(a.NotBefore), End: local(a.NotAfter),
 	}}
-	if a.Kind == playlist.AlertCancel {
+	if a.Kind == emergency.KindCancel {
 		x.Basic.Type = "2"
 	}
 	if len(a.Refs) > 0 {
@@ -242,24 +243,24 @@ func Request(h EBD, a playlist.Alert, s Sign) (Package, error) {
 		content.Auxiliary = append(content.Auxiliary, auxiliaryXML{kind, name, strconv.Itoa(len(audio.Data)), hex.EncodeToString(sum[:])})
 		sounds = append(sounds, member{name, audio.Data})
 	}
-	if a.Kind != playlist.AlertCancel || content.Areas != "" {
+	if a.Kind != emergency.KindCancel || content.Areas != "" {
 		x.Content = &content
 	}
 	return pack(h, KindEBM, func(e *ebdXML) { e.EBM = &x }, s, sounds...)
 }
 
 // severityOf is the alert's class and level as [reader.class] reads them.
-func severityOf(a playlist.Alert) string {
+func severityOf(a emergency.Alert) string {
 	switch a.Class {
-	case playlist.AlertDaily:
+	case emergency.ClassDaily:
 		return "10"
-	case playlist.AlertTest:
+	case emergency.ClassTest:
 		return "15"
-	case playlist.AlertDrillSystem:
+	case emergency.ClassDrillSystem:
 		return "21"
-	case playlist.AlertDrillSimulated:
+	case emergency.ClassDrillSimulated:
 		return "22"
-	case playlist.AlertDrillActual:
+	case emergency.ClassDrillActual:
 		return "23"
 	}
 	return strconv.Itoa(int(a.Level))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -36,7 +37,7 @@ func parseCAP(doc document, o Options, r *report) (Message, error) {
 		// What was verified is what is read: the very bytes that the digest is of.
 		var again report
 		if v.check(signed, &again); len(again.faults) > 0 || signed.space != v.space || signed.name != "alert" {
-			signature = playlist.AlertSignature{State: playlist.SignatureBad, Why: "alert.seal_reference"}
+			signature = emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_reference"}
 		} else {
 			root = signed
 		}
@@ -125,7 +126,7 @@ func (v version) checkArea(area *node, where string, r *report) {
 	}
 	for _, shape := range []struct {
 		name string
-		read func(string) (playlist.AlertShape, error)
+		read func(string) (emergency.Shape, error)
 	}{{"polygon", polygon}, {"circle", circle}} {
 		for _, k := range area.all(shape.name) {
 			if k.trimmed() == "" {
@@ -143,12 +144,12 @@ func (v version) checkArea(area *node, where string, r *report) {
 func (v version) read(root *node, r *report) Message {
 	m := Message{Kind: KindAlert, Status: root.at("status"), Scope: root.at("scope")}
 	sent, _ := v.time(root.at("sent"))
-	a := playlist.Alert{
+	a := emergency.Alert{
 		Format:     "CAP " + v.name,
 		Identifier: root.at("identifier"),
 		Sender:     root.at("sender"),
 		Sent:       sent,
-		Level:      playlist.AlertBlue,
+		Level:      emergency.Blue,
 	}
 	a.ID = capID(a.Sender, a.Identifier, sent)
 	a.Refs, _ = v.references(root.at("references"))
@@ -156,31 +157,31 @@ func (v version) read(root *node, r *report) Message {
 
 	switch root.at("msgType") {
 	case "Alert":
-		a.Kind = playlist.AlertRequest
+		a.Kind = emergency.KindRequest
 	case "Update":
-		a.Kind = playlist.AlertUpdate
+		a.Kind = emergency.KindUpdate
 	case "Cancel":
-		a.Kind = playlist.AlertCancel
+		a.Kind = emergency.KindCancel
 	default:
-		a.Kind, m.Kind = playlist.AlertAnswer, KindAnswer
+		a.Kind, m.Kind = emergency.KindAnswer, KindAnswer
 	}
 	infos := winners(root.all("info"), r)
 	switch {
 	case m.Kind == KindAnswer:
-		a.Class = playlist.AlertTest
+		a.Class = emergency.ClassTest
 		m.Silent = say.M("alert.silent_answer", root.at("msgType"))
 	case m.Scope != "Public" && m.Scope != "":
-		a.Class = playlist.AlertNotPublic
+		a.Class = emergency.ClassNotPublic
 		m.Silent = say.M("alert.silent_scope", m.Scope)
 	case m.Status == "Actual":
-		a.Class = playlist.AlertEmergency
+		a.Class = emergency.ClassEmergency
 	case m.Status == "Exercise":
-		a.Class = playlist.AlertDrillActual
+		a.Class = emergency.ClassDrillActual
 	default:
-		a.Class = playlist.AlertTest
+		a.Class = emergency.ClassTest
 		m.Silent = say.M("alert.silent_status", m.Status)
 	}
-	if m.Silent.Key == "" && a.Kind != playlist.AlertCancel && len(infos) == 0 {
+	if m.Silent.Key == "" && a.Kind != emergency.KindCancel && len(infos) == 0 {
 		m.Silent = say.M("alert.silent_empty")
 	}
 	for _, info := range infos {
@@ -217,7 +218,7 @@ func languageOf(info *node) string { return cmp.Or(info.at("language"), "en-US")
 
 // readInfo adds what one language's block says. Where blocks differ, the graver
 // level and the wider time hold.
-func (v version) readInfo(info *node, a *playlist.Alert, m *Message, r *report) {
+func (v version) readInfo(info *node, a *emergency.Alert, m *Message, r *report) {
 	if level, ok := levels[info.at("severity")]; ok && (len(a.Texts) == 0 || level < a.Level) {
 		a.Level = level
 	}
@@ -237,7 +238,7 @@ func (v version) readInfo(info *node, a *playlist.Alert, m *Message, r *report) 
 			m.Parameters[name] = value
 		}
 	}
-	text := playlist.AlertText{
+	text := emergency.Text{
 		Language: languageOf(info),
 		Title:    info.at("headline"),
 		Text:     cmp.Or(info.at("description"), info.at("headline"), info.at("event")),
@@ -251,7 +252,7 @@ func (v version) readInfo(info *node, a *playlist.Alert, m *Message, r *report) 
 		a.NotAfter = t
 	}
 	for i, res := range info.all("resource") {
-		if s, ok := sound(res, fmt.Sprintf("resource[%d]", i+1), r); ok && !slices.ContainsFunc(a.Audio, func(b playlist.AlertAudio) bool {
+		if s, ok := sound(res, fmt.Sprintf("resource[%d]", i+1), r); ok && !slices.ContainsFunc(a.Audio, func(b emergency.Audio) bool {
 			return b.SHA256 == s.SHA256 && b.URI == s.URI && b.Name == s.Name
 		}) {
 			a.Audio = append(a.Audio, s)
@@ -263,15 +264,15 @@ func (v version) readInfo(info *node, a *playlist.Alert, m *Message, r *report) 
 }
 
 // Ours: CAP knows five severities, the ladder four levels.
-var levels = map[string]playlist.AlertLevel{
-	"Extreme": playlist.AlertRed, "Severe": playlist.AlertOrange, "Moderate": playlist.AlertYellow,
-	"Minor": playlist.AlertBlue, "Unknown": playlist.AlertBlue,
+var levels = map[string]emergency.Level{
+	"Extreme": emergency.Red, "Severe": emergency.Orange, "Moderate": emergency.Yellow,
+	"Minor": emergency.Blue, "Unknown": emergency.Blue,
 }
 
 // readArea adds where an alert is for: division codes of China and shapes. What
 // else an area calls itself is kept too, so that an alert for places that
 // nobody here can put on a map is not taken for one for everybody.
-func (v version) readArea(area *node, a *playlist.Alert) {
+func (v version) readArea(area *node, a *emergency.Alert) {
 	elsewhere := func(s string) {
 		if s != "" && len(a.Elsewhere) < maxElsewhere && !slices.Contains(a.Elsewhere, s) {
 			a.Elsewhere = append(a.Elsewhere, s)
@@ -294,7 +295,7 @@ func (v version) readArea(area *node, a *playlist.Alert) {
 	}
 	for _, read := range []struct {
 		name string
-		read func(string) (playlist.AlertShape, error)
+		read func(string) (emergency.Shape, error)
 	}{{"polygon", polygon}, {"circle", circle}} {
 		for _, k := range area.all(read.name) {
 			shape, err := read.read(k.text)
@@ -302,7 +303,7 @@ func (v version) readArea(area *node, a *playlist.Alert) {
 				continue
 			}
 			placed = true
-			same := func(s playlist.AlertShape) bool {
+			same := func(s emergency.Shape) bool {
 				return s.RadiusKM == shape.RadiusKM && slices.Equal(s.Points, shape.Points)
 			}
 			if len(a.Shapes) < maxShapes && !slices.ContainsFunc(a.Shapes, same) {
@@ -377,40 +378,40 @@ const maxRefs = 500
 
 // polygon reads blank-separated "lat,lon" pairs: four or more, the first and
 // the last the same.
-func polygon(text string) (playlist.AlertShape, error) {
+func polygon(text string) (emergency.Shape, error) {
 	fields := strings.Fields(text)
 	if len(fields) < 4 {
-		return playlist.AlertShape{}, say.M("alert.shape_few", len(fields))
+		return emergency.Shape{}, say.M("alert.shape_few", len(fields))
 	}
-	s := playlist.AlertShape{Points: make([][2]float64, len(fields))}
+	s := emergency.Shape{Points: make([][2]float64, len(fields))}
 	for i, f := range fields {
 		p, err := point(f)
 		if err != nil {
-			return playlist.AlertShape{}, err
+			return emergency.Shape{}, err
 		}
 		s.Points[i] = p
 	}
 	if s.Points[0] != s.Points[len(fields)-1] {
-		return playlist.AlertShape{}, say.M("alert.shape_open", fields[0], fields[len(fields)-1])
+		return emergency.Shape{}, say.M("alert.shape_open", fields[0], fields[len(fields)-1])
 	}
 	return s, nil
 }
 
 // circle reads "lat,lon radius", in kilometres.
-func circle(text string) (playlist.AlertShape, error) {
+func circle(text string) (emergency.Shape, error) {
 	fields := strings.Fields(text)
 	if len(fields) != 2 {
-		return playlist.AlertShape{}, say.M("alert.shape_circle", shown(text))
+		return emergency.Shape{}, say.M("alert.shape_circle", shown(text))
 	}
 	p, err := point(fields[0])
 	if err != nil {
-		return playlist.AlertShape{}, err
+		return emergency.Shape{}, err
 	}
 	radius, err := number(fields[1])
 	if err != nil || radius < 0 || radius > 20_040 { // half way round the earth
-		return playlist.AlertShape{}, say.M("alert.shape_circle", shown(text))
+		return emergency.Shape{}, say.M("alert.shape_circle", shown(text))
 	}
-	return playlist.AlertShape{Points: [][2]float64{p}, RadiusKM: radius}, nil
+	return emergency.Shape{Points: [][2]float64{p}, RadiusKM: radius}, nil
 }
 
 func point(s string) ([2]float64, error) {
@@ -482,15 +483,15 @@ func issuer12379(identifier string) playlist.Area {
 }
 
 // sound reads a resource that is audio.
-func sound(res *node, where string, r *report) (playlist.AlertAudio, bool) {
+func sound(res *node, where string, r *report) (emergency.Audio, bool) {
 	media, uri := strings.ToLower(res.at("mimeType")), res.at("uri")
 	if media == "" {
 		media = mediaOf(uri)
 	}
 	if !strings.HasPrefix(media, "audio/") {
-		return playlist.AlertAudio{}, false
+		return emergency.Audio{}, false
 	}
-	s := playlist.AlertAudio{Name: cmp.Or(baseName(uri), res.at("resourceDesc")), MediaType: media, URI: uri, Digest: res.at("digest")}
+	s := emergency.Audio{Name: cmp.Or(baseName(uri), res.at("resourceDesc")), MediaType: media, URI: uri, Digest: res.at("digest")}
 	text := res.at("derefUri")
 	if text == "" {
 		return s, uri != ""

@@ -16,6 +16,7 @@ import (
 
 	"dalaba/alert"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -91,14 +92,14 @@ func TestACAPMessageBecomesAnAlert(t *testing.T) {
 	if !a.Sent.Equal(at("2026-07-01T08:30:00+08:00")) || !a.NotBefore.Equal(a.Sent) || !a.NotAfter.Equal(at("2026-07-01T12:00:00+08:00")) {
 		t.Errorf("sent %v, from %v to %v", a.Sent, a.NotBefore, a.NotAfter)
 	}
-	if a.Format != "CAP 1.2" || a.Kind != playlist.AlertRequest || a.Class != playlist.AlertEmergency || a.Level != playlist.AlertOrange {
+	if a.Format != "CAP 1.2" || a.Kind != emergency.KindRequest || a.Class != emergency.ClassEmergency || a.Level != emergency.Orange {
 		t.Errorf("%s, %s, %s, level %d", a.Format, a.Kind, a.Class, a.Level)
 	}
 	if a.Event != "暴雨" || a.EventCode != "11B03" || a.SenderName != "舒城县气象台" {
 		t.Errorf("event %s %s of %s", a.Event, a.EventCode, a.SenderName)
 	}
-	want := playlist.AlertText{Language: "zh-CN", Title: "暴雨橙色预警", Text: "预计三小时内降雨超过五十毫米。", Advice: "请低洼处村民转移。"}
-	if !slices.Equal(a.Texts, []playlist.AlertText{want}) {
+	want := emergency.Text{Language: "zh-CN", Title: "暴雨橙色预警", Text: "预计三小时内降雨超过五十毫米。", Advice: "请低洼处村民转移。"}
+	if !slices.Equal(a.Texts, []emergency.Text{want}) {
 		t.Errorf("texts %+v", a.Texts)
 	}
 	if !slices.Equal(a.Areas, []playlist.Area{"341523100000"}) || len(a.Shapes) != 2 || a.Shapes[1].RadiusKM != 5 || len(a.Elsewhere) != 0 {
@@ -108,7 +109,7 @@ func TestACAPMessageBecomesAnAlert(t *testing.T) {
 		!a.Concerns("341524100201", &playlist.Place{Lat: 31.47, Lon: 116.95}) {
 		t.Error("it concerns the wrong places")
 	}
-	if a.Signature.State != playlist.SignatureAbsent || string(m.Raw) != flood {
+	if a.Signature.State != emergency.SignatureAbsent || string(m.Raw) != flood {
 		t.Errorf("signature %v, raw kept %v", a.Signature, string(m.Raw) == flood)
 	}
 }
@@ -118,26 +119,26 @@ func TestWhatSoundsAndHowHigh(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		pairs []string
-		kind  playlist.AlertKind
-		class playlist.AlertClass
+		kind  emergency.Kind
+		class emergency.Class
 		rank  playlist.Rank
 	}{
-		{"extreme is red", []string{">Severe<", ">Extreme<"}, playlist.AlertRequest, playlist.AlertEmergency, playlist.RankEmergency1},
-		{"moderate is yellow", []string{">Severe<", ">Moderate<"}, playlist.AlertRequest, playlist.AlertEmergency, playlist.RankEmergency3},
-		{"minor is blue", []string{">Severe<", ">Minor<"}, playlist.AlertRequest, playlist.AlertEmergency, playlist.RankEmergency4},
-		{"unknown is blue", []string{">Severe<", ">Unknown<"}, playlist.AlertRequest, playlist.AlertEmergency, playlist.RankEmergency4},
-		{"an exercise is a drill", []string{">Actual<", ">Exercise<"}, playlist.AlertRequest, playlist.AlertDrillActual, playlist.RankActualDrill},
-		{"a test never sounds", []string{">Actual<", ">Test<"}, playlist.AlertRequest, playlist.AlertTest, none},
-		{"a system message never sounds", []string{">Actual<", ">System<"}, playlist.AlertRequest, playlist.AlertTest, none},
-		{"a draft never sounds", []string{">Actual<", ">Draft<"}, playlist.AlertRequest, playlist.AlertTest, none},
-		{"restricted never sounds", []string{">Public</scope>", ">Restricted</scope><restriction>staff</restriction>"}, playlist.AlertRequest, playlist.AlertNotPublic, none},
-		{"private never sounds", []string{">Public</scope>", ">Private</scope><addresses>a@b</addresses>"}, playlist.AlertRequest, playlist.AlertNotPublic, none},
-		{"an acknowledgement never sounds", []string{">Alert<", ">Ack<"}, playlist.AlertAnswer, playlist.AlertTest, none},
-		{"an error never sounds", []string{">Alert<", ">Error<"}, playlist.AlertAnswer, playlist.AlertTest, none},
+		{"extreme is red", []string{">Severe<", ">Extreme<"}, emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency1},
+		{"moderate is yellow", []string{">Severe<", ">Moderate<"}, emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency3},
+		{"minor is blue", []string{">Severe<", ">Minor<"}, emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency4},
+		{"unknown is blue", []string{">Severe<", ">Unknown<"}, emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency4},
+		{"an exercise is a drill", []string{">Actual<", ">Exercise<"}, emergency.KindRequest, emergency.ClassDrillActual, playlist.RankActualDrill},
+		{"a test never sounds", []string{">Actual<", ">Test<"}, emergency.KindRequest, emergency.ClassTest, none},
+		{"a system message never sounds", []string{">Actual<", ">System<"}, emergency.KindRequest, emergency.ClassTest, none},
+		{"a draft never sounds", []string{">Actual<", ">Draft<"}, emergency.KindRequest, emergency.ClassTest, none},
+		{"restricted never sounds", []string{">Public</scope>", ">Restricted</scope><restriction>staff</restriction>"}, emergency.KindRequest, emergency.ClassNotPublic, none},
+		{"private never sounds", []string{">Public</scope>", ">Private</scope><addresses>a@b</addresses>"}, emergency.KindRequest, emergency.ClassNotPublic, none},
+		{"an acknowledgement never sounds", []string{">Alert<", ">Ack<"}, emergency.KindAnswer, emergency.ClassTest, none},
+		{"an error never sounds", []string{">Alert<", ">Error<"}, emergency.KindAnswer, emergency.ClassTest, none},
 		{"an update sounds", []string{">Alert<", ">Update<", "</scope>", "</scope><references>s,i,2026-07-01T08:00:00+08:00</references>"},
-			playlist.AlertUpdate, playlist.AlertEmergency, playlist.RankEmergency2},
+			emergency.KindUpdate, emergency.ClassEmergency, playlist.RankEmergency2},
 		{"a cancel does not", []string{">Alert<", ">Cancel<", "</scope>", "</scope><references>s,i,2026-07-01T08:00:00+08:00</references>"},
-			playlist.AlertCancel, playlist.AlertEmergency, none},
+			emergency.KindCancel, emergency.ClassEmergency, none},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := parse(t, with(t, flood, c.pairs...))
@@ -148,7 +149,7 @@ func TestWhatSoundsAndHowHigh(t *testing.T) {
 			if m.Alert.Kind != c.kind || m.Alert.Class != c.class || rank != c.rank {
 				t.Errorf("%s, %s, rank %d; want %s, %s, %d", m.Alert.Kind, m.Alert.Class, rank, c.kind, c.class, c.rank)
 			}
-			if silent := m.Silent.Key != ""; silent != (c.rank == none && c.kind != playlist.AlertCancel) {
+			if silent := m.Silent.Key != ""; silent != (c.rank == none && c.kind != emergency.KindCancel) {
 				t.Errorf("silent: %q", m.Silent)
 			}
 		})
@@ -234,7 +235,7 @@ func TestVersionsDiffer(t *testing.T) {
 <references>a0/s@x</references><info><event>e</event><urgency>Past</urgency><severity>Minor</severity><certainty>Very Likely</certainty>
 <eventCode>SAME=SVR</eventCode><area><areaDesc>d</areaDesc><geocode>division=341523</geocode></area></info></alert>`
 	m := parse(t, []byte(first))
-	if m.Verdict != alert.Valid || m.Alert.Class != playlist.AlertEmergency || m.Alert.EventCode != "SVR" {
+	if m.Verdict != alert.Valid || m.Alert.Class != emergency.ClassEmergency || m.Alert.EventCode != "SVR" {
 		t.Errorf("CAP 1.0: %s %v, %s, %s", m.Verdict, m.Warnings, m.Alert.Class, m.Alert.EventCode)
 	}
 	if !slices.Equal(m.Alert.Refs, []playlist.AlertID{"s@x,a0,"}) || !slices.Equal(m.Alert.Areas, []playlist.Area{"341523000000"}) {
@@ -268,7 +269,7 @@ func TestFirstOfALanguageAndOfAParameterWins(t *testing.T) {
 	if m.Parameters["repeat"] != "3" {
 		t.Errorf("parameters %v", m.Parameters)
 	}
-	if m.Alert.Level != playlist.AlertRed || len(m.Alert.Areas) != 1 || m.Verdict != alert.Valid || len(m.Notes) != 1 {
+	if m.Alert.Level != emergency.Red || len(m.Alert.Areas) != 1 || m.Verdict != alert.Valid || len(m.Notes) != 1 {
 		t.Errorf("level %d, areas %v, %s, notes %v", m.Alert.Level, m.Alert.Areas, m.Verdict, m.Notes)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // What a declared digest turned out to be of.
@@ -47,7 +48,7 @@ func Digest(data []byte, carried, declared string) string {
 
 // taken puts a sound into an alert, unless its digest belies it: then the
 // alert's text must do.
-func taken(s playlist.AlertAudio, data []byte, carried, where string, r *report) playlist.AlertAudio {
+func taken(s emergency.Audio, data []byte, carried, where string, r *report) emergency.Audio {
 	s.Matched = Digest(data, carried, s.Digest)
 	if s.Matched == OfNone {
 		r.warn("alert.audio_digest", where, shown(s.Digest))

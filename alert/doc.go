@@ -1,7 +1,7 @@
 // Package alert reads emergency messages as others send them, CAP and China's
 // EBD packages, and writes the answers that EBD wants.
 //
-// It is pure: bytes and an [Options] in, a [Message] with its [playlist.Alert]
+// It is pure: bytes and an [Options] in, a [Message] with its [emergency.Alert]
 // out, and the same for the same bytes. No network, no disk, no clock. What
 // arrives is taken for hostile: every document is read within fixed bounds
 // (see [MaxXML], [MaxTar] and what stands beside them), document types and

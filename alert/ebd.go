@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -46,9 +47,9 @@ type Result struct {
 
 // ResultOf is what to answer to a package that was refused with err, or taken
 // with that signature where err is nil.
-func ResultOf(err error, s playlist.AlertSignature) ResultCode {
+func ResultOf(err error, s emergency.Signature) ResultCode {
 	switch {
-	case err == nil && s.State == playlist.SignatureBad:
+	case err == nil && s.State == emergency.SignatureBad:
 		return ResultSignature
 	case err == nil:
 		return ResultReceived
@@ -239,7 +240,7 @@ func parseEBD(doc document, p *ebdPackage, o Options, r *report) (Message, error
 	if err := r.err(why); err != nil {
 		return Message{}, err
 	}
-	m.Alert.Signature = playlist.AlertSignature{State: playlist.SignatureAbsent}
+	m.Alert.Signature = emergency.Signature{State: emergency.SignatureAbsent}
 	if p != nil {
 		in.signature(p, o, &m)
 	}
@@ -263,7 +264,7 @@ func (r *reader) signature(p *ebdPackage, o Options, m *Message) {
 		}
 		m.Alert.Signature = checkSignature(p.body.data, s.data, m.EBD.ID, o, r.report)
 	default:
-		m.Alert.Signature = playlist.AlertSignature{State: playlist.SignatureBad, Why: "alert.ebds_many"}
+		m.Alert.Signature = emergency.Signature{State: emergency.SignatureBad, Why: "alert.ebds_many"}
 	}
 }
 
@@ -288,7 +289,7 @@ func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
 			}
 		}
 	}
-	a := playlist.Alert{
+	a := emergency.Alert{
 		ID:         playlist.AlertID(id),
 		Format:     "EBM",
 		Identifier: id,
@@ -316,24 +317,24 @@ func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
 	r.class(basic, &a, m)
 	if ref := n.at("RelatedInfo", "EBMID"); ref != "" && ref != id {
 		a.Refs = []playlist.AlertID{playlist.AlertID(ref)}
-	} else if a.Kind == playlist.AlertCancel {
+	} else if a.Kind == emergency.KindCancel {
 		r.need(n, "RelatedInfo", "EBMID")
 	}
-	if a.Kind == playlist.AlertRequest && len(a.Refs) > 0 {
-		a.Kind = playlist.AlertUpdate // [R]: a request that relates to an earlier one takes its place
+	if a.Kind == emergency.KindRequest && len(a.Refs) > 0 {
+		a.Kind = emergency.KindUpdate // [R]: a request that relates to an earlier one takes its place
 	}
 	r.areas(content, &a)
 	if content != nil {
 		title, text := content.at("MsgTitle"), content.at("MsgDesc")
 		if title != "" || text != "" {
-			a.Texts = []playlist.AlertText{{Language: tagOf(content.at("LanguageCode")), Title: title, Text: cmp.Or(text, title)}}
+			a.Texts = []emergency.Text{{Language: tagOf(content.at("LanguageCode")), Title: title, Text: cmp.Or(text, title)}}
 		}
 		for i, aux := range content.all("Auxiliary") {
 			r.auxiliary(aux, fmt.Sprintf("Auxiliary[%d]", i+1), p, &a, m)
 		}
 	}
-	audible := func(s playlist.AlertAudio) bool { return len(s.Data) > 0 || s.URI != "" }
-	if a.Kind != playlist.AlertCancel && len(a.Texts) == 0 && !slices.ContainsFunc(a.Audio, audible) {
+	audible := func(s emergency.Audio) bool { return len(s.Data) > 0 || s.URI != "" }
+	if a.Kind != emergency.KindCancel && len(a.Texts) == 0 && !slices.ContainsFunc(a.Audio, audible) {
 		r.missing = true
 		r.bad("alert.ebm_empty")
 	}
@@ -347,14 +348,14 @@ func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
 // and terminal in the field. Severity: 0 unknown, 1 to 4 red to blue, 15 test
 // [D]; 10 daily and 21 to 23 drills in the field, taken to be in the order that
 // the air protocol has them: system, simulated, actual [R].
-func (r *reader) class(basic *node, a *playlist.Alert, m *Message) {
-	drills := []playlist.AlertClass{playlist.AlertDrillSystem, playlist.AlertDrillSimulated, playlist.AlertDrillActual}
-	a.Kind, a.Class, a.Level = playlist.AlertRequest, playlist.AlertEmergency, playlist.AlertBlue
+func (r *reader) class(basic *node, a *emergency.Alert, m *Message) {
+	drills := []emergency.Class{emergency.ClassDrillSystem, emergency.ClassDrillSimulated, emergency.ClassDrillActual}
+	a.Kind, a.Class, a.Level = emergency.KindRequest, emergency.ClassEmergency, emergency.Blue
 	drill := len(drills)
 	switch kind := r.need(basic, "MsgType"); kind {
 	case "", "1":
 	case "2":
-		a.Kind = playlist.AlertCancel
+		a.Kind = emergency.KindCancel
 	case "3", "4", "5":
 		drill = int(kind[0] - '3')
 		r.note("alert.ebm_drill", "MsgType", kind)
@@ -363,34 +364,34 @@ func (r *reader) class(basic *node, a *playlist.Alert, m *Message) {
 	}
 	switch severity := r.number(basic, -1, "Severity"); severity {
 	case 1, 2, 3, 4:
-		a.Level = playlist.AlertLevel(severity)
+		a.Level = emergency.Level(severity)
 	case 0:
 	case 10:
-		a.Class = playlist.AlertDaily
+		a.Class = emergency.ClassDaily
 	case 15:
-		a.Class = playlist.AlertTest
+		a.Class = emergency.ClassTest
 	case 21, 22, 23:
 		drill = min(drill, severity-21)
 		r.note("alert.ebm_drill", "Severity", strconv.Itoa(severity))
 	default:
-		if a.Kind != playlist.AlertCancel {
+		if a.Kind != emergency.KindCancel {
 			r.warn("alert.ebm_severity", shown(basic.at("Severity")))
 		}
 	}
-	if drill < len(drills) && a.Class != playlist.AlertTest {
+	if drill < len(drills) && a.Class != emergency.ClassTest {
 		a.Class = drills[drill]
 	}
 	switch a.Class {
-	case playlist.AlertTest:
+	case emergency.ClassTest:
 		m.Silent = say.M("alert.silent_test")
-	case playlist.AlertDrillSystem:
+	case emergency.ClassDrillSystem:
 		m.Silent = say.M("alert.silent_system")
 	}
 }
 
 // areas reads the comma list of area codes. One that is none of ours is told;
 // a list with none that is ours concerns nobody.
-func (r *reader) areas(content *node, a *playlist.Alert) {
+func (r *reader) areas(content *node, a *emergency.Alert) {
 	text := content.at("AreaCode")
 	for _, f := range strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(",，;； \n\t", c) }) {
 		code := f
@@ -409,7 +410,7 @@ func (r *reader) areas(content *node, a *playlist.Alert) {
 			a.Areas = append(a.Areas, area)
 		}
 	}
-	if text == "" && a.Kind != playlist.AlertCancel {
+	if text == "" && a.Kind != emergency.KindCancel {
 		r.missing = true
 		r.bad("alert.ebd_missing", "MsgContent/AreaCode")
 	}
@@ -430,9 +431,9 @@ func tagOf(code string) string {
 
 // auxiliary reads what comes along with a message: sounds, as members of the
 // package, or a stream.
-func (r *reader) auxiliary(n *node, where string, p *ebdPackage, a *playlist.Alert, m *Message) {
+func (r *reader) auxiliary(n *node, where string, p *ebdPackage, a *emergency.Alert, m *Message) {
 	name := n.at("AuxiliaryDesc")
-	s := playlist.AlertAudio{Name: name, Digest: n.at("Digest")}
+	s := emergency.Audio{Name: name, Digest: n.at("Digest")}
 	switch kind := n.at("AuxiliaryType"); kind {
 	case "1", "2":
 		s.MediaType = "audio/mpeg"

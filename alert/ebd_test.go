@@ -22,6 +22,7 @@ import (
 
 	"dalaba/alert"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -134,7 +135,7 @@ func TestAnEBMBecomesAnAlert(t *testing.T) {
 	if m.EBD != want {
 		t.Errorf("head %+v", m.EBD)
 	}
-	if a.ID != "43415230000000103230000202607010001" || a.Kind != playlist.AlertRequest || a.Class != playlist.AlertEmergency || a.Level != playlist.AlertRed {
+	if a.ID != "43415230000000103230000202607010001" || a.Kind != emergency.KindRequest || a.Class != emergency.ClassEmergency || a.Level != emergency.Red {
 		t.Errorf("%s, %s, %s, level %d", a.ID, a.Kind, a.Class, a.Level)
 	}
 	if a.Sent != time.Date(2026, 7, 1, 0, 29, 0, 0, time.UTC) || a.NotBefore != want.Time || a.NotAfter != want.Time.Add(time.Hour) {
@@ -143,7 +144,7 @@ func TestAnEBMBecomesAnAlert(t *testing.T) {
 	if a.Sender != "341523" || a.SenderName != "舒城县应急管理局" || a.EventCode != "11B09" {
 		t.Errorf("sender %s %s, event %s", a.Sender, a.SenderName, a.EventCode)
 	}
-	if !slices.Equal(a.Texts, []playlist.AlertText{{Language: "zh", Title: "地震预警", Text: "请立即到空旷处避险。"}}) {
+	if !slices.Equal(a.Texts, []emergency.Text{{Language: "zh", Title: "地震预警", Text: "请立即到空旷处避险。"}}) {
 		t.Errorf("texts %v", a.Texts)
 	}
 	if len(a.Audio) != 1 || !bytes.Equal(a.Audio[0].Data, mp3) || a.Audio[0].Matched != alert.OfBytes || a.Audio[0].MediaType != "audio/mpeg" {
@@ -163,7 +164,7 @@ func TestAnEBMBecomesAnAlert(t *testing.T) {
 			t.Errorf("%s: concerned %v", c.name, !c.is)
 		}
 	}
-	if a.Signature.State != playlist.SignatureAbsent {
+	if a.Signature.State != emergency.SignatureAbsent {
 		t.Errorf("signature %v", a.Signature)
 	}
 	// Whether it has expired is asked when it is to sound; it is read all the same.
@@ -178,33 +179,33 @@ func TestAnEBMBecomesAnAlert(t *testing.T) {
 
 func TestHowAnEBMIsMeant(t *testing.T) {
 	const none = playlist.Rank(-1)
-	everyday, _ := playlist.Alert{Class: playlist.AlertDaily}.Rank()
+	everyday, _ := emergency.Alert{Class: emergency.ClassDaily}.Rank()
 	severity := func(s string) []string { return []string{"<Severity>1<", "<Severity>" + s + "<"} }
 	kind := func(s string) []string { return []string{"<MsgType>1<", "<MsgType>" + s + "<"} }
 	refer := []string{"<RelatedInfo><EBMID><", "<RelatedInfo><EBMID>earlier<"}
 	for _, c := range []struct {
 		name  string
 		pairs []string
-		kind  playlist.AlertKind
-		class playlist.AlertClass
+		kind  emergency.Kind
+		class emergency.Class
 		rank  playlist.Rank
 	}{
-		{"red", nil, playlist.AlertRequest, playlist.AlertEmergency, playlist.RankEmergency1},
-		{"blue", severity("4"), playlist.AlertRequest, playlist.AlertEmergency, playlist.RankEmergency4},
-		{"of unknown severity", severity("0"), playlist.AlertRequest, playlist.AlertEmergency, playlist.RankEmergency4},
-		{"of a severity nobody knows", severity("7"), playlist.AlertRequest, playlist.AlertEmergency, playlist.RankEmergency4},
-		{"a test", severity("15"), playlist.AlertRequest, playlist.AlertTest, none},
-		{"an everyday message", severity("10"), playlist.AlertRequest, playlist.AlertDaily, everyday},
-		{"a system drill", severity("21"), playlist.AlertRequest, playlist.AlertDrillSystem, none},
-		{"a simulated drill", severity("22"), playlist.AlertRequest, playlist.AlertDrillSimulated, playlist.RankSimulatedDrill},
-		{"an actual drill", severity("23"), playlist.AlertRequest, playlist.AlertDrillActual, playlist.RankActualDrill},
-		{"a drill of the platform", kind("3"), playlist.AlertRequest, playlist.AlertDrillSystem, none},
-		{"a drill of the front end", kind("4"), playlist.AlertRequest, playlist.AlertDrillSimulated, playlist.RankSimulatedDrill},
-		{"a drill of the terminals", kind("5"), playlist.AlertRequest, playlist.AlertDrillActual, playlist.RankActualDrill},
-		{"two kinds of drill: the quieter", append(kind("5"), severity("21")...), playlist.AlertRequest, playlist.AlertDrillSystem, none},
-		{"a drill that is a test", append(kind("5"), severity("15")...), playlist.AlertRequest, playlist.AlertTest, none},
-		{"a cancel", append(kind("2"), refer...), playlist.AlertCancel, playlist.AlertEmergency, none},
-		{"an update", refer, playlist.AlertUpdate, playlist.AlertEmergency, playlist.RankEmergency1},
+		{"red", nil, emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency1},
+		{"blue", severity("4"), emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency4},
+		{"of unknown severity", severity("0"), emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency4},
+		{"of a severity nobody knows", severity("7"), emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency4},
+		{"a test", severity("15"), emergency.KindRequest, emergency.ClassTest, none},
+		{"an everyday message", severity("10"), emergency.KindRequest, emergency.ClassDaily, everyday},
+		{"a system drill", severity("21"), emergency.KindRequest, emergency.ClassDrillSystem, none},
+		{"a simulated drill", severity("22"), emergency.KindRequest, emergency.ClassDrillSimulated, playlist.RankSimulatedDrill},
+		{"an actual drill", severity("23"), emergency.KindRequest, emergency.ClassDrillActual, playlist.RankActualDrill},
+		{"a drill of the platform", kind("3"), emergency.KindRequest, emergency.ClassDrillSystem, none},
+		{"a drill of the front end", kind("4"), emergency.KindRequest, emergency.ClassDrillSimulated, playlist.RankSimulatedDrill},
+		{"a drill of the terminals", kind("5"), emergency.KindRequest, emergency.ClassDrillActual, playlist.RankActualDrill},
+		{"two kinds of drill: the quieter", append(kind("5"), severity("21")...), emergency.KindRequest, emergency.ClassDrillSystem, none},
+		{"a drill that is a test", append(kind("5"), severity("15")...), emergency.KindRequest, emergency.ClassTest, none},
+		{"a cancel", append(kind("2"), refer...), emergency.KindCancel, emergency.ClassEmergency, none},
+		{"an update", refer, emergency.KindUpdate, emergency.ClassEmergency, playlist.RankEmergency1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := parse(t, ebd(t, string(with(t, quake, c.pairs...)), "EBDR_1.mp3", string(mp3)))
@@ -251,7 +252,7 @@ func TestAnEBMIsRefusedByName(t *testing.T) {
 			if c.why == alert.ErrMissing {
 				want = alert.ResultMissing
 			}
-			if got := alert.ResultOf(err, playlist.AlertSignature{}); got != want {
+			if got := alert.ResultOf(err, emergency.Signature{}); got != want {
 				t.Errorf("answered %d, want %d", got, want)
 			}
 		})
@@ -297,7 +298,7 @@ func TestEBDDialectsAreTolerated(t *testing.T) {
 			if rank, ok := m.Alert.Rank(); !ok || rank != playlist.RankEmergency1 || m.Alert.Texts[0].Title != "地震预警" {
 				t.Errorf("it no longer sounds: %d %v", rank, m.Alert.Texts)
 			}
-			usable := slices.ContainsFunc(m.Alert.Audio, func(a playlist.AlertAudio) bool { return len(a.Data) > 0 })
+			usable := slices.ContainsFunc(m.Alert.Audio, func(a emergency.Audio) bool { return len(a.Data) > 0 })
 			if want := c.key != "alert.ebm_member" && c.key != "alert.audio_digest"; usable != want {
 				t.Errorf("a sound that can be used: %v, want %v", usable, want)
 			}
@@ -329,23 +330,23 @@ func TestSignaturesOfEBD(t *testing.T) {
 		body  string
 		more  []string
 		o     alert.Options
-		state playlist.SignatureState
+		state emergency.SignatureState
 		why   string
 	}{
-		{"by a certificate of the authority's", quake, []string{name, good}, o, playlist.SignatureVerified, ""},
-		{"by a certificate that is believed as it is", quake, []string{name, good}, alert.Options{Certificates: o.Certificates}, playlist.SignatureVerified, ""},
-		{"by a certificate that nobody has", quake, []string{name, good}, alert.Options{Authorities: o.Authorities}, playlist.SignatureUnknown, "alert.ebds_unknown"},
+		{"by a certificate of the authority's", quake, []string{name, good}, o, emergency.SignatureVerified, ""},
+		{"by a certificate that is believed as it is", quake, []string{name, good}, alert.Options{Certificates: o.Certificates}, emergency.SignatureVerified, ""},
+		{"by a certificate that nobody has", quake, []string{name, good}, alert.Options{Authorities: o.Authorities}, emergency.SignatureUnknown, "alert.ebds_unknown"},
 		{"by a certificate of another authority", quake, []string{name, forger.signs(t, quake, ebdID, 7)},
-			alert.Options{Certificates: []alert.Certificate{forger.cert}, Authorities: o.Authorities}, playlist.SignatureBad, "alert.ebds_authority"},
-		{"by another key with the same number", quake, []string{name, forger.signs(t, quake, ebdID, 7)}, o, playlist.SignatureBad, "alert.ebds_signature"},
-		{"a word was changed", strings.Replace(quake, "立即", "不必", 1), []string{name, good}, o, playlist.SignatureBad, "alert.ebds_signature"},
-		{"of another package", quake, []string{name, province.signs(t, quake, "other", 7)}, o, playlist.SignatureBad, "alert.ebds_other"},
-		{"a value of another length", quake, []string{name, strings.Replace(good, value, value[4:], 1)}, o, playlist.SignatureBad, "alert.ebds_value"},
-		{"a value that is no base64", quake, []string{name, strings.Replace(good, value, "?"+value[1:], 1)}, o, playlist.SignatureBad, "alert.ebds_value"},
-		{"a character that is not XML", quake, []string{name, strings.Replace(good, "<IssuerID>0", "<IssuerID>&#x0;", 1)}, o, playlist.SignatureBad, "alert.ebds_nul"},
-		{"no XML at all", quake, []string{name, "x"}, o, playlist.SignatureBad, "alert.ebds_form"},
-		{"two of them", quake, []string{name, good, "EBDS_2.xml", good}, o, playlist.SignatureBad, "alert.ebds_many"},
-		{"none", quake, nil, o, playlist.SignatureAbsent, ""},
+			alert.Options{Certificates: []alert.Certificate{forger.cert}, Authorities: o.Authorities}, emergency.SignatureBad, "alert.ebds_authority"},
+		{"by another key with the same number", quake, []string{name, forger.signs(t, quake, ebdID, 7)}, o, emergency.SignatureBad, "alert.ebds_signature"},
+		{"a word was changed", strings.Replace(quake, "立即", "不必", 1), []string{name, good}, o, emergency.SignatureBad, "alert.ebds_signature"},
+		{"of another package", quake, []string{name, province.signs(t, quake, "other", 7)}, o, emergency.SignatureBad, "alert.ebds_other"},
+		{"a value of another length", quake, []string{name, strings.Replace(good, value, value[4:], 1)}, o, emergency.SignatureBad, "alert.ebds_value"},
+		{"a value that is no base64", quake, []string{name, strings.Replace(good, value, "?"+value[1:], 1)}, o, emergency.SignatureBad, "alert.ebds_value"},
+		{"a character that is not XML", quake, []string{name, strings.Replace(good, "<IssuerID>0", "<IssuerID>&#x0;", 1)}, o, emergency.SignatureBad, "alert.ebds_nul"},
+		{"no XML at all", quake, []string{name, "x"}, o, emergency.SignatureBad, "alert.ebds_form"},
+		{"two of them", quake, []string{name, good, "EBDS_2.xml", good}, o, emergency.SignatureBad, "alert.ebds_many"},
+		{"none", quake, nil, o, emergency.SignatureAbsent, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, err := alert.Parse(ebd(t, c.body, c.more...), c.o)
@@ -356,11 +357,11 @@ func TestSignaturesOfEBD(t *testing.T) {
 			if s.State != c.state || s.Why != c.why || s.Why != "" && !say.Has(s.Why) {
 				t.Errorf("%s %q, want %s %q", s.State, s.Why, c.state, c.why)
 			}
-			if s.State == playlist.SignatureVerified && (s.Counter != 7 || s.By != "00000000002a") {
+			if s.State == emergency.SignatureVerified && (s.Counter != 7 || s.By != "00000000002a") {
 				t.Errorf("counter %d of %s", s.Counter, s.By)
 			}
 			want := alert.ResultReceived
-			if c.state == playlist.SignatureBad {
+			if c.state == emergency.SignatureBad {
 				want = alert.ResultSignature
 			}
 			if got := alert.ResultOf(nil, s); got != want {
@@ -371,7 +372,7 @@ func TestSignaturesOfEBD(t *testing.T) {
 }
 
 func TestACounterThatDoesNotRiseIsAReplay(t *testing.T) {
-	s := playlist.AlertSignature{State: playlist.SignatureVerified, Counter: 7}
+	s := emergency.Signature{State: emergency.SignatureVerified, Counter: 7}
 	for _, c := range []struct {
 		name  string
 		last  uint32
@@ -387,10 +388,10 @@ func TestACounterThatDoesNotRiseIsAReplay(t *testing.T) {
 			t.Errorf("%s: replayed %v", c.name, got)
 		}
 	}
-	if alert.Replayed(0, true, playlist.AlertSignature{State: playlist.SignatureVerified}) != true {
+	if alert.Replayed(0, true, emergency.Signature{State: emergency.SignatureVerified}) != true {
 		t.Error("a counter of 0 after one of 0")
 	}
-	if alert.Replayed(9, true, playlist.AlertSignature{State: playlist.SignatureAbsent}) {
+	if alert.Replayed(9, true, emergency.Signature{State: emergency.SignatureAbsent}) {
 		t.Error("what is not signed has no counter")
 	}
 }
@@ -485,9 +486,9 @@ func TestAnswersReadAsTheyWereWritten(t *testing.T) {
 			if m.Kind != kind || m.Verdict != alert.Valid || got != head {
 				t.Errorf("%s: %s %s %v, head %+v", kind, m.Kind, m.Verdict, m.Warnings, got)
 			}
-			want := playlist.AlertSignature{State: playlist.SignatureAbsent}
+			want := emergency.Signature{State: emergency.SignatureAbsent}
 			if s.By != nil {
-				want = playlist.AlertSignature{State: playlist.SignatureVerified, By: "010203040506", Counter: 9}
+				want = emergency.Signature{State: emergency.SignatureVerified, By: "010203040506", Counter: 9}
 			}
 			if m.Alert.Signature != want {
 				t.Errorf("%s: signature %+v", kind, m.Alert.Signature)
@@ -537,22 +538,22 @@ func TestTheSamePackageForTheSameParts(t *testing.T) {
 func TestARequestReadsAsItWasWritten(t *testing.T) {
 	sign, o := sending(t)
 	sent := time.Date(2026, 7, 1, 0, 29, 0, 0, time.UTC)
-	sound := playlist.AlertAudio{Name: "EBDR_1.mp3", MediaType: "audio/mpeg", Data: mp3}
-	base := playlist.Alert{
-		ID: "1", Sender: "341523", SenderName: "舒城县", Sent: sent, Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertYellow,
+	sound := emergency.Audio{Name: "EBDR_1.mp3", MediaType: "audio/mpeg", Data: mp3}
+	base := emergency.Alert{
+		ID: "1", Sender: "341523", SenderName: "舒城县", Sent: sent, Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Yellow,
 		EventCode: "11B09", Areas: []playlist.Area{"341523100000"}, NotBefore: sent, NotAfter: sent.Add(time.Hour),
-		Texts: []playlist.AlertText{{Language: "zh", Title: "题", Text: "正文 & <完>"}}, Audio: []playlist.AlertAudio{sound},
+		Texts: []emergency.Text{{Language: "zh", Title: "题", Text: "正文 & <完>"}}, Audio: []emergency.Audio{sound},
 	}
 	for _, c := range []struct {
 		name   string
-		change func(*playlist.Alert)
+		change func(*emergency.Alert)
 	}{
-		{"a request", func(*playlist.Alert) {}},
-		{"a cancel", func(a *playlist.Alert) { a.Kind, a.Refs = playlist.AlertCancel, []playlist.AlertID{"0"} }},
-		{"an update", func(a *playlist.Alert) { a.Kind, a.Refs = playlist.AlertUpdate, []playlist.AlertID{"0"} }},
-		{"a drill", func(a *playlist.Alert) { a.Class, a.Level = playlist.AlertDrillActual, playlist.AlertBlue }},
-		{"a test", func(a *playlist.Alert) { a.Class, a.Level = playlist.AlertTest, playlist.AlertBlue }},
-		{"an everyday message", func(a *playlist.Alert) { a.Class, a.Level = playlist.AlertDaily, playlist.AlertBlue }},
+		{"a request", func(*emergency.Alert) {}},
+		{"a cancel", func(a *emergency.Alert) { a.Kind, a.Refs = emergency.KindCancel, []playlist.AlertID{"0"} }},
+		{"an update", func(a *emergency.Alert) { a.Kind, a.Refs = emergency.KindUpdate, []playlist.AlertID{"0"} }},
+		{"a drill", func(a *emergency.Alert) { a.Class, a.Level = emergency.ClassDrillActual, emergency.Blue }},
+		{"a test", func(a *emergency.Alert) { a.Class, a.Level = emergency.ClassTest, emergency.Blue }},
+		{"an everyday message", func(a *emergency.Alert) { a.Class, a.Level = emergency.ClassDaily, emergency.Blue }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := base
@@ -566,10 +567,10 @@ func TestARequestReadsAsItWasWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := m.Alert
-			if got.Signature.State != playlist.SignatureVerified || len(got.Audio) != 1 || got.Audio[0].Matched != alert.OfBytes || !bytes.Equal(got.Audio[0].Data, mp3) {
+			if got.Signature.State != emergency.SignatureVerified || len(got.Audio) != 1 || got.Audio[0].Matched != alert.OfBytes || !bytes.Equal(got.Audio[0].Data, mp3) {
 				t.Errorf("signature %v, sounds %v", got.Signature, got.Audio)
 			}
-			got.Audio, want.Audio, got.Signature = nil, nil, playlist.AlertSignature{}
+			got.Audio, want.Audio, got.Signature = nil, nil, emergency.Signature{}
 			want.Format, want.Identifier = "EBM", "1"
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("read  %+v\nwrote %+v", got, want)

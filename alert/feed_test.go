@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"dalaba/alert"
-	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 func feed(t testing.TB, raw []byte, o alert.Options) alert.Feed {
@@ -60,7 +60,7 @@ func TestAnAlertWithinAFeedIsReadAsItsOwn(t *testing.T) {
 		t.Fatalf("%+v", f.Entries[0])
 	}
 	m := f.Entries[0].Alerts[0]
-	if m.Alert.Signature.State != playlist.SignatureVerified || m.Verdict != alert.Valid || m.Alert.Event != "暴雨" {
+	if m.Alert.Signature.State != emergency.SignatureVerified || m.Verdict != alert.Valid || m.Alert.Event != "暴雨" {
 		t.Errorf("%v, %s %v", m.Alert.Signature, m.Verdict, m.Warnings)
 	}
 	alone, err := alert.Parse(m.Raw, o)

@@ -9,6 +9,7 @@ import (
 
 	"dalaba/alert"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -49,7 +50,7 @@ func judgeMessage(t *testing.T, m alert.Message, signed bool) {
 	if _, ok := a.Rank(); ok && m.Silent.Key != "" && m.Silent.Key != "alert.silent_empty" {
 		t.Fatalf("%s would sound, and should not: %s", a.ID, m.Silent)
 	}
-	if a.Signature.State == playlist.SignatureVerified && !signed || a.Signature.State == "" {
+	if a.Signature.State == emergency.SignatureVerified && !signed || a.Signature.State == "" {
 		t.Fatalf("signature %+v", a.Signature)
 	}
 	if a.Signature.Why != "" && !say.Has(a.Signature.Why) {
@@ -90,8 +91,8 @@ func FuzzCAP(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		judge(t, raw, o, true)
 		// However a signed message is bent: what passes says what was signed.
-		if m, err := alert.Parse(raw, o); err == nil && m.Alert.Signature.State == playlist.SignatureVerified {
-			if a := m.Alert; len(a.Texts) != 1 || a.Texts[0].Text != "预计三小时内降雨超过五十毫米。" || a.Class != playlist.AlertEmergency {
+		if m, err := alert.Parse(raw, o); err == nil && m.Alert.Signature.State == emergency.SignatureVerified {
+			if a := m.Alert; len(a.Texts) != 1 || a.Texts[0].Text != "预计三小时内降雨超过五十毫米。" || a.Class != emergency.ClassEmergency {
 				t.Fatalf("verified, and says %+v", a)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -58,8 +59,8 @@ type Message struct {
 	Kind    Kind
 	Verdict Verdict
 
-	Alert  playlist.Alert // of KindAlert, KindAnswer and KindEBM
-	Silent say.Message    // why what it is never sounds; no key: it may
+	Alert  emergency.Alert // of KindAlert, KindAnswer and KindEBM
+	Silent say.Message     // why what it is never sounds; no key: it may
 
 	// Of CAP.
 	Status     string            // as written: Actual, Exercise, ...

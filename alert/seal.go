@@ -22,7 +22,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 	"github.com/russellhaering/goxmldsig/etreeutils"
 
-	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // How a message was sealed, in XML's own way (XML-DSig, enveloped).
@@ -43,18 +43,18 @@ const maxSeals = 4
 
 // seal is what one signature came to.
 type seal struct {
-	state playlist.SignatureState
+	state emergency.SignatureState
 	why   string // a key of the catalogue
 	by    string
 	weak  bool
 	tree  *node // what was verified, where the digest holds
 }
 
-func broken(why string) seal { return seal{state: playlist.SignatureBad, why: why} }
+func broken(why string) seal { return seal{state: emergency.SignatureBad, why: why} }
 
 // checkSeal looks at a message's signatures. The tree it answers is what the
 // one that counts was put under, nil where none holds.
-func checkSeal(doc document, sent time.Time, o Options, r *report) (playlist.AlertSignature, *node) {
+func checkSeal(doc document, sent time.Time, o Options, r *report) (emergency.Signature, *node) {
 	n := 0
 	for _, k := range doc.root.kids {
 		if k.space == signatureSpace && k.name == "Signature" {
@@ -63,13 +63,13 @@ func checkSeal(doc document, sent time.Time, o Options, r *report) (playlist.Ale
 	}
 	switch {
 	case n == 0:
-		return playlist.AlertSignature{State: playlist.SignatureAbsent}, nil
+		return emergency.Signature{State: emergency.SignatureAbsent}, nil
 	case n > maxSeals:
-		return playlist.AlertSignature{State: playlist.SignatureBad, Why: "alert.seal_many"}, nil
+		return emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_many"}, nil
 	}
 	tree := etree.NewDocument()
 	if err := tree.ReadFromBytes(doc.utf8); err != nil || tree.Root() == nil {
-		return playlist.AlertSignature{State: playlist.SignatureBad, Why: "alert.seal_form"}, nil
+		return emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_form"}, nil
 	}
 	s := sealed{doc: tree, sent: sent, o: o, single: n == 1, forms: map[string][]byte{}}
 	var seals []seal
@@ -79,15 +79,15 @@ func checkSeal(doc document, sent time.Time, o Options, r *report) (playlist.Ale
 		}
 	}
 	// One that is verified is enough: each of them covers the whole message.
-	for _, state := range []playlist.SignatureState{playlist.SignatureVerified, playlist.SignatureBad, playlist.SignatureUnknown} {
+	for _, state := range []emergency.SignatureState{emergency.SignatureVerified, emergency.SignatureBad, emergency.SignatureUnknown} {
 		if i := slices.IndexFunc(seals, func(s seal) bool { return s.state == state }); i >= 0 {
 			if seals[i].weak {
 				r.note("alert.seal_sha1")
 			}
-			return playlist.AlertSignature{State: state, By: seals[i].by, Why: seals[i].why}, seals[i].tree
+			return emergency.Signature{State: state, By: seals[i].by, Why: seals[i].why}, seals[i].tree
 		}
 	}
-	return playlist.AlertSignature{State: playlist.SignatureBad, Why: "alert.seal_form"}, nil
+	return emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_form"}, nil
 }
 
 // sealed is a message with its signatures.
@@ -229,13 +229,13 @@ func (s sealed) check(el *etree.Element, at int) seal {
 	if why != "" {
 		return broken(why)
 	}
-	out := seal{state: playlist.SignatureUnknown, why: "alert.seal_no_key"}
+	out := seal{state: emergency.SignatureUnknown, why: "alert.seal_no_key"}
 	if signer != nil {
 		out = s.vouch(*signer, keys)
 	}
 	sha1 := methods[attribute(info.kid("SignatureMethod"), "Algorithm")].hash == crypto.SHA1
 	out.weak = sha1 || ref.hash == crypto.SHA1
-	if out.state != playlist.SignatureBad {
+	if out.state != emergency.SignatureBad {
 		out.tree = tree
 	}
 	return out
@@ -512,7 +512,7 @@ func (s sealed) vouch(signer key, brought []key) seal {
 		}
 	}
 	if cert == nil {
-		return seal{state: playlist.SignatureUnknown, why: "alert.seal_unknown"}
+		return seal{state: emergency.SignatureUnknown, why: "alert.seal_unknown"}
 	}
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	for _, a := range s.o.Anchors {
@@ -533,7 +533,7 @@ func (s sealed) vouch(signer key, brought []key) seal {
 	if _, err := cert.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: between, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}); err != nil {
-		return seal{state: playlist.SignatureUnknown, by: nameOf(cert), why: "alert.seal_unknown"}
+		return seal{state: emergency.SignatureUnknown, by: nameOf(cert), why: "alert.seal_unknown"}
 	}
 	return s.inTime(cert)
 }
@@ -542,11 +542,11 @@ func (s sealed) inTime(cert *x509.Certificate) seal {
 	by := nameOf(cert)
 	switch {
 	case cert.NotAfter.Before(s.sent):
-		return seal{state: playlist.SignatureBad, by: by, why: "alert.seal_expired"}
+		return seal{state: emergency.SignatureBad, by: by, why: "alert.seal_expired"}
 	case !s.o.Now.IsZero() && cert.NotBefore.After(s.o.Now):
-		return seal{state: playlist.SignatureBad, by: by, why: "alert.seal_early"}
+		return seal{state: emergency.SignatureBad, by: by, why: "alert.seal_early"}
 	}
-	return seal{state: playlist.SignatureVerified, by: by}
+	return seal{state: emergency.SignatureVerified, by: by}
 }
 
 func nameOf(cert *x509.Certificate) string {

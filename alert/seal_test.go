@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"dalaba/alert"
-	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -136,31 +136,31 @@ func TestSignaturesOfCAP(t *testing.T) {
 		name    string
 		message string
 		o       alert.Options
-		state   playlist.SignatureState
+		state   emergency.SignatureState
 		why     string
 	}{
-		{"by a certificate that is believed", signed, trust(of), playlist.SignatureVerified, ""},
-		{"by one whose authority is believed", signed, trust(ca), playlist.SignatureVerified, ""},
-		{"by RSA", sealed(flood, other.signature(t, bare, "")), trust(other), playlist.SignatureVerified, ""},
-		{"by someone unknown", signed, trust(other), playlist.SignatureUnknown, "alert.seal_unknown"},
-		{"by someone, and nobody is believed", signed, alert.Options{}, playlist.SignatureUnknown, "alert.seal_unknown"},
-		{"by a certificate that had expired", sealed(flood, lapsed.signature(t, bare, "")), trust(lapsed), playlist.SignatureBad, "alert.seal_expired"},
-		{"on the day after it was sent", sealed(flood, later.signature(t, bare, "")), trust(later), playlist.SignatureVerified, ""},
-		{"by a certificate of tomorrow", sealed(flood, later.signature(t, bare, "")), at(trust(later), "2026-07-01"), playlist.SignatureBad, "alert.seal_early"},
-		{"twice, once by someone unknown", sealed(flood, other.signature(t, bare, ""), of.signature(t, bare, "")), trust(of), playlist.SignatureVerified, ""},
-		{"with comments put in later", strings.Replace(signed, "三小时内", "三<!-- x -->小时内", 1), trust(of), playlist.SignatureVerified, ""},
-		{"indented later", strings.ReplaceAll(sealed(flood, of.signature(t, strings.ReplaceAll(bare, "\n", ""), "")), "\n", "\n   "), trust(of), playlist.SignatureVerified, ""},
+		{"by a certificate that is believed", signed, trust(of), emergency.SignatureVerified, ""},
+		{"by one whose authority is believed", signed, trust(ca), emergency.SignatureVerified, ""},
+		{"by RSA", sealed(flood, other.signature(t, bare, "")), trust(other), emergency.SignatureVerified, ""},
+		{"by someone unknown", signed, trust(other), emergency.SignatureUnknown, "alert.seal_unknown"},
+		{"by someone, and nobody is believed", signed, alert.Options{}, emergency.SignatureUnknown, "alert.seal_unknown"},
+		{"by a certificate that had expired", sealed(flood, lapsed.signature(t, bare, "")), trust(lapsed), emergency.SignatureBad, "alert.seal_expired"},
+		{"on the day after it was sent", sealed(flood, later.signature(t, bare, "")), trust(later), emergency.SignatureVerified, ""},
+		{"by a certificate of tomorrow", sealed(flood, later.signature(t, bare, "")), at(trust(later), "2026-07-01"), emergency.SignatureBad, "alert.seal_early"},
+		{"twice, once by someone unknown", sealed(flood, other.signature(t, bare, ""), of.signature(t, bare, "")), trust(of), emergency.SignatureVerified, ""},
+		{"with comments put in later", strings.Replace(signed, "三小时内", "三<!-- x -->小时内", 1), trust(of), emergency.SignatureVerified, ""},
+		{"indented later", strings.ReplaceAll(sealed(flood, of.signature(t, strings.ReplaceAll(bare, "\n", ""), "")), "\n", "\n   "), trust(of), emergency.SignatureVerified, ""},
 
-		{"a word was changed", strings.Replace(signed, "三小时", "九小时", 1), trust(of), playlist.SignatureBad, "alert.seal_digest"},
-		{"an area was added", strings.Replace(signed, "<geocode>", "<geocode><valueName>行政区划</valueName><value>340000000000</value></geocode><geocode>", 1), trust(of), playlist.SignatureBad, "alert.seal_digest"},
-		{"the digest was changed to fit", sealed(strings.Replace(flood, "三小时", "九小时", 1), forged(t, of)), trust(of), playlist.SignatureBad, "alert.seal_signature"},
-		{"wrapped: the signed message put into an object", wrapped(t, of, ""), trust(of), playlist.SignatureBad, "alert.seal_digest"},
-		{"wrapped: and referred to by name", wrapped(t, of, "#original"), trust(of), playlist.SignatureBad, "alert.seal_reference"},
-		{"a secret in place of a key", sealed(flood, of.signature(t, bare, "", "xmldsig-more#ecdsa-sha256", "xmldsig-more#hmac-sha256")), trust(of), playlist.SignatureBad, "alert.seal_method"},
-		{"a transform that picks what to sign", sealed(flood, of.signature(t, bare, "", "http://www.w3.org/2001/10/xml-exc-c14n#", "http://www.w3.org/TR/1999/REC-xpath-19991116")), trust(of), playlist.SignatureBad, "alert.seal_method"},
-		{"two signed infos", strings.Replace(signed, "<SignedInfo>", "<SignedInfo></SignedInfo><SignedInfo>", 1), trust(of), playlist.SignatureBad, "alert.seal_form"},
-		{"five signatures", sealed(flood, strings.Repeat(of.signature(t, bare, ""), 5)), trust(of), playlist.SignatureBad, "alert.seal_many"},
-		{"a certificate that is none", strings.Replace(signed, "<X509Certificate>", "<X509Certificate>AAAA", 1), trust(of), playlist.SignatureBad, "alert.seal_certificate"},
+		{"a word was changed", strings.Replace(signed, "三小时", "九小时", 1), trust(of), emergency.SignatureBad, "alert.seal_digest"},
+		{"an area was added", strings.Replace(signed, "<geocode>", "<geocode><valueName>行政区划</valueName><value>340000000000</value></geocode><geocode>", 1), trust(of), emergency.SignatureBad, "alert.seal_digest"},
+		{"the digest was changed to fit", sealed(strings.Replace(flood, "三小时", "九小时", 1), forged(t, of)), trust(of), emergency.SignatureBad, "alert.seal_signature"},
+		{"wrapped: the signed message put into an object", wrapped(t, of, ""), trust(of), emergency.SignatureBad, "alert.seal_digest"},
+		{"wrapped: and referred to by name", wrapped(t, of, "#original"), trust(of), emergency.SignatureBad, "alert.seal_reference"},
+		{"a secret in place of a key", sealed(flood, of.signature(t, bare, "", "xmldsig-more#ecdsa-sha256", "xmldsig-more#hmac-sha256")), trust(of), emergency.SignatureBad, "alert.seal_method"},
+		{"a transform that picks what to sign", sealed(flood, of.signature(t, bare, "", "http://www.w3.org/2001/10/xml-exc-c14n#", "http://www.w3.org/TR/1999/REC-xpath-19991116")), trust(of), emergency.SignatureBad, "alert.seal_method"},
+		{"two signed infos", strings.Replace(signed, "<SignedInfo>", "<SignedInfo></SignedInfo><SignedInfo>", 1), trust(of), emergency.SignatureBad, "alert.seal_form"},
+		{"five signatures", sealed(flood, strings.Repeat(of.signature(t, bare, ""), 5)), trust(of), emergency.SignatureBad, "alert.seal_many"},
+		{"a certificate that is none", strings.Replace(signed, "<X509Certificate>", "<X509Certificate>AAAA", 1), trust(of), emergency.SignatureBad, "alert.seal_certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, err := alert.Parse([]byte(c.message), c.o)
@@ -174,7 +174,7 @@ func TestSignaturesOfCAP(t *testing.T) {
 			if s.Why != "" && !say.Has(s.Why) {
 				t.Errorf("no sentence under %q", s.Why)
 			}
-			if c.state == playlist.SignatureVerified && m.Alert.Texts[0].Text != "预计三小时内降雨超过五十毫米。" {
+			if c.state == emergency.SignatureVerified && m.Alert.Texts[0].Text != "预计三小时内降雨超过五十毫米。" {
 				t.Errorf("verified, and says %q", m.Alert.Texts[0].Text)
 			}
 		})
@@ -210,7 +210,7 @@ func TestSHA1IsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := m.Alert.Signature; s.State != playlist.SignatureVerified || s.By != "dss1.pelmorex.com" {
+	if s := m.Alert.Signature; s.State != emergency.SignatureVerified || s.By != "dss1.pelmorex.com" {
 		t.Errorf("%+v", s)
 	}
 	if len(m.Notes) != 1 || m.Notes[0].Key != "alert.seal_sha1" {

@@ -16,7 +16,7 @@ import (
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
 
-	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -107,7 +107,7 @@ func ParseCertificate(b []byte) (Certificate, error) {
 // Bytes are the certificate's 143.
 func (c Certificate) Bytes() []byte { return c.raw[:] }
 
-// Name is the serial number in hex, as [playlist.AlertSignature] has it.
+// Name is the serial number in hex, as [emergency.Signature] has it.
 func (c Certificate) Name() string { return hex.EncodeToString(c.Serial[:]) }
 
 // SignedBy reports whether an authority signed the certificate.
@@ -203,9 +203,9 @@ func (s *Signer) sign(body []byte, ebdID string, at time.Time, counter uint32) (
 }
 
 // checkSignature holds a body to its EBDS member.
-func checkSignature(body, member []byte, ebdID string, o Options, r *report) playlist.AlertSignature {
-	bad := func(why string) playlist.AlertSignature {
-		return playlist.AlertSignature{State: playlist.SignatureBad, Why: why}
+func checkSignature(body, member []byte, ebdID string, o Options, r *report) emergency.Signature {
+	bad := func(why string) emergency.Signature {
+		return emergency.Signature{State: emergency.SignatureBad, Why: why}
 	}
 	var own report
 	doc, err := readXML(member, &own)
@@ -231,8 +231,8 @@ func checkSignature(body, member []byte, ebdID string, o Options, r *report) pla
 		return bad("alert.ebds_value")
 	}
 	count, serial, rs := value[:4], [6]byte(value[4:10]), value[10:]
-	out := playlist.AlertSignature{
-		State: playlist.SignatureUnknown, By: hex.EncodeToString(serial[:]),
+	out := emergency.Signature{
+		State: emergency.SignatureUnknown, By: hex.EncodeToString(serial[:]),
 		Counter: binary.BigEndian.Uint32(count), Why: "alert.ebds_unknown",
 	}
 	signed := append(body[:len(body):len(body)], count...)
@@ -241,14 +241,14 @@ func checkSignature(body, member []byte, ebdID string, o Options, r *report) pla
 			continue
 		}
 		if !c.believed(o.Authorities) {
-			out.State, out.Why = playlist.SignatureBad, "alert.ebds_authority"
+			out.State, out.Why = emergency.SignatureBad, "alert.ebds_authority"
 			continue
 		}
 		if c.Key.verify(signed, rs) {
-			out.State, out.Why = playlist.SignatureVerified, ""
+			out.State, out.Why = emergency.SignatureVerified, ""
 			return out
 		}
-		out.State, out.Why = playlist.SignatureBad, "alert.ebds_signature"
+		out.State, out.Why = emergency.SignatureBad, "alert.ebds_signature"
 	}
 	return out
 }
@@ -266,6 +266,6 @@ func (c Certificate) believed(authorities []PublicKey) bool {
 // above the last of the same certificate. known is false where the certificate
 // has no last counter yet. A package that its sender sends anew bears the same
 // EBDID and counter: look for the EBDID first.
-func Replayed(last uint32, known bool, s playlist.AlertSignature) bool {
-	return s.State == playlist.SignatureVerified && known && s.Counter <= last
+func Replayed(last uint32, known bool, s emergency.Signature) bool {
+	return s.State == emergency.SignatureVerified && known && s.Counter <= last
 }

@@ -8,6 +8,7 @@ import (
 
 	"dalaba/county/store"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -101,23 +102,20 @@ func (c *County) AlertAccount(ctx context.Context, id playlist.AlertID) (AlertAc
 		delivered := !t.Delivered.IsZero()
 		for _, o := range k.Outputs {
 			rows := of[place{k.ID, o.Name}]
-			if o.Gone && len(rows) == 0 || len(a.Shapes) == 0 && !a.Concerns(o.Area, nil) {
+			if o.Gone && len(rows) == 0 || !a.MayConcern(o.Area) {
 				continue
 			}
-			started, completed := false, false
-			for _, r := range rows {
-				if r.Frames > 0 {
-					started = true
-					if at.Started.IsZero() || r.Started.Before(at.Started) {
-						at.Started = r.Started
-					}
-					if r.Ended.After(at.Ended) {
-						at.Ended = r.Ended
-					}
-				}
-				completed = completed || r.Used != playlist.UsedTone && r.Outcome == playlist.Complete
-				if r.Used != "" && !slices.Contains(at.Used, r.Used) {
-					at.Used = append(at.Used, r.Used)
+			heard := emergency.Heard(rows)
+			started, completed := heard.Sounded, heard.Whole > 0
+			if started && (at.Started.IsZero() || heard.Started.Before(at.Started)) {
+				at.Started = heard.Started
+			}
+			if heard.Ended.After(at.Ended) {
+				at.Ended = heard.Ended
+			}
+			for _, u := range heard.Used {
+				if !slices.Contains(at.Used, u) {
+					at.Used = append(at.Used, u)
 				}
 			}
 			delivered = delivered || len(rows) > 0

@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"dalaba/ingest"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -43,15 +42,13 @@ type AlertRules struct {
 
 func (r AlertRules) life() time.Duration { return cmp.Or(r.Life, playlist.DefaultAlertLife) }
 
-// doubt is why a message is not believed that came by source.
-func (r AlertRules) doubt(s playlist.AlertSignature, source string) playlist.AlertReason {
-	switch {
-	case s.State == playlist.SignatureBad:
-		return playlist.AlertReasonSignature
-	case s.State != playlist.SignatureVerified && !slices.Contains(r.Unsigned, source) && source != FromHand && source != FromLink:
-		return playlist.AlertReasonUnsigned
+// facts are what the rules say of a message that came by source.
+func (r AlertRules) facts(source string) emergency.Facts {
+	return emergency.Facts{
+		Vouched:  source == FromHand || source == FromLink,
+		Unsigned: slices.Contains(r.Unsigned, source),
+		Drills:   r.Drills,
 	}
-	return playlist.AlertReasonNone
 }
 
 // audioWait is how long the sound of an alert may take to be fetched and made
@@ -60,17 +57,17 @@ const audioWait = 2 * time.Minute
 
 // Verdict is what became of a message at the county's door.
 type Verdict struct {
-	ID        playlist.AlertID    `json:"id"`
-	State     playlist.AlertState `json:"state"`
-	Why       string              `json:"why,omitempty"`
-	Duplicate bool                `json:"duplicate,omitempty"`
-	Scopes    []playlist.Scope    `json:"scopes,omitempty"`
-	Reaches   Reaches             `json:"reaches"`
+	ID        playlist.AlertID `json:"id"`
+	State     emergency.State  `json:"state"`
+	Why       string           `json:"why,omitempty"`
+	Duplicate bool             `json:"duplicate,omitempty"`
+	Scopes    []playlist.Scope `json:"scopes,omitempty"`
+	Reaches   Reaches          `json:"reaches"`
 }
 
 // Incoming is a message on its way in.
 type Incoming struct {
-	Alert  playlist.Alert
+	Alert  emergency.Alert
 	Raw    []byte
 	Source string // FromEBD, ...
 	Silent bool   // what it is never sounds
@@ -82,19 +79,18 @@ type Incoming struct {
 // been said, though whoever handed it in has gone meanwhile.
 func (c *County) Take(ctx context.Context, in Incoming) (Verdict, error) {
 	ctx = context.WithoutCancel(ctx)
-	v, targets, a, err := c.triage(ctx, in)
+	v, targets, a, facts, err := c.triage(ctx, in)
 	if err != nil {
 		return v, err
 	}
-	a, ended, err := c.Store.AddAlert(ctx, a, targets)
+	a, ended, err := c.Store.AddAlert(ctx, a, facts, targets)
 	if errors.Is(err, store.ErrConflict) {
-		known, err := c.Store.Alert(ctx, v.ID)
-		return Verdict{ID: v.ID, State: known.State, Why: known.Why, Duplicate: true, Scopes: known.Detail.Scopes}, err
+		return c.duplicate(ctx, v.ID)
 	}
 	if err != nil {
 		return v, err
 	}
-	v.State, v.Why, v.Scopes = a.State, a.Why, a.Detail.Scopes
+	v = v.of(a)
 	c.Log.Warn("emergency message", "alert", a.ID, "source", a.Source, "kind", a.Kind, "class", a.Class, "level", a.Level, "state", a.State, "why", a.Why)
 	// The order comes first, then what it ended; no scope waits for another that
 	// fails.
@@ -122,56 +118,54 @@ func (c *County) Take(ctx context.Context, in Incoming) (Verdict, error) {
 	return v, err
 }
 
-// triage decides whether a message is to sound, and for whom.
-func (c *County) triage(ctx context.Context, in Incoming) (v Verdict, targets []store.Target, a store.Alert, err error) {
+// triage prepares a message for the decision about it: what the county knows of
+// it but for what the store has kept.
+func (c *County) triage(ctx context.Context, in Incoming) (v Verdict, targets []store.Target, a store.Alert, f emergency.Facts, err error) {
 	now := c.now()
-	a = store.Alert{Alert: in.Alert, Received: now, Source: in.Source, Raw: in.Raw, Detail: in.Detail, State: playlist.AlertWaiting}
+	a = store.Alert{Alert: in.Alert, Received: now, Source: in.Source, Raw: in.Raw, Detail: in.Detail}
 	a.Silent = a.Silent || in.Silent
-	a.Ends = a.NotAfter
-	if a.Ends.IsZero() {
-		a.Ends = now.Add(c.Alerts.life())
+	a.Ends = a.Alert.Ends(now, c.Alerts.life())
+	if a.Detail.Scopes == nil {
+		a.Detail.Scopes = c.scopes(in.Alert)
 	}
-	refuse := func(r playlist.AlertReason) { a.State, a.Why = playlist.AlertRefused, string(r) }
-	scopes := a.Detail.Scopes
-	if scopes == nil {
-		scopes = c.scopes(in.Alert)
-	}
-	fleet, targets, err := c.concerned(ctx, in.Alert, scopes)
+	fleet, targets, err := c.concerned(ctx, in.Alert, a.Detail.Scopes)
 	if err != nil {
-		return v, nil, a, err
+		return v, nil, a, f, err
 	}
-	doubt := c.Alerts.doubt(a.Signature, in.Source)
-	_, sounds := a.Rank()
-	switch {
-	case doubt != playlist.AlertReasonNone:
-		refuse(doubt)
-	case a.Kind == playlist.AlertCancel:
-		a.State = playlist.AlertLogged
-	case !sounds:
-		a.State, a.Why = playlist.AlertLogged, string(playlist.AlertReasonSilent)
-	case !now.Before(a.Ends):
-		refuse(playlist.AlertReasonExpired)
-	case a.Class.Drill() && !c.Alerts.Drills:
-		refuse(playlist.AlertReasonDrill)
-	case len(scopes) == 0:
-		refuse(playlist.AlertReasonArea)
-	default:
-		a.Detail.Scopes = scopes
-	}
-	v = Verdict{ID: a.ID, State: a.State, Why: a.Why, Scopes: a.Detail.Scopes, Reaches: c.reaches(fleet)}
-	return v, targets, a, nil
+	f = c.Alerts.facts(in.Source)
+	f.Concerned, f.Expired = len(a.Detail.Scopes) > 0, !now.Before(a.Ends)
+	return Verdict{ID: a.ID, Reaches: c.reaches(fleet)}, targets, a, f, nil
 }
 
-// Weigh is what [County.Take] would decide, and does nothing.
+// Weigh returns what [County.Take] would decide, and does nothing.
 func (c *County) Weigh(ctx context.Context, in Incoming) (Verdict, error) {
-	v, _, _, err := c.triage(ctx, in)
-	return v, err
+	v, _, a, f, err := c.triage(ctx, in)
+	if err != nil {
+		return v, err
+	}
+	a, err = c.Store.WeighAlert(ctx, a, f)
+	if errors.Is(err, store.ErrConflict) {
+		return c.duplicate(ctx, v.ID)
+	}
+	return v.of(a), err
+}
+
+// duplicate is the verdict about a message that has come before.
+func (c *County) duplicate(ctx context.Context, id playlist.AlertID) (Verdict, error) {
+	known, err := c.Store.Alert(ctx, id)
+	return Verdict{ID: id, Duplicate: true}.of(known), err
+}
+
+// of is the verdict with what was decided.
+func (v Verdict) of(a store.Alert) Verdict {
+	v.State, v.Why, v.Scopes = a.State, a.Why, a.Detail.Scopes
+	return v
 }
 
 // scopes are the scopes of this county that an alert's areas name; none where
 // it is for other places. Where only shapes name it, every controller is asked
 // to look.
-func (c *County) scopes(a playlist.Alert) []playlist.Scope {
+func (c *County) scopes(a emergency.Alert) []playlist.Scope {
 	if len(a.Areas) == 0 {
 		return []playlist.Scope{playlist.AreaScope(c.Area)}
 	}
@@ -201,14 +195,14 @@ func (c *County) scopes(a playlist.Alert) []playlist.Scope {
 
 // concerned are the controllers that an alert is for. An output counts where
 // its own area is meant.
-func (c *County) concerned(ctx context.Context, a playlist.Alert, scopes []playlist.Scope) (fleet []store.Controller, targets []store.Target, err error) {
+func (c *County) concerned(ctx context.Context, a emergency.Alert, scopes []playlist.Scope) (fleet []store.Controller, targets []store.Target, err error) {
 	all, err := c.Store.Fleet(ctx, store.FleetQuery{State: store.Active})
 	for _, k := range all {
 		f := k.Follower()
 		if !slices.ContainsFunc(scopes, f.Follows) {
 			continue
 		}
-		k.Outputs = slices.DeleteFunc(slices.Clone(k.Outputs), func(o store.Output) bool { return o.Gone || !a.Concerns(o.Area, nil) && len(a.Shapes) == 0 })
+		k.Outputs = slices.DeleteFunc(slices.Clone(k.Outputs), func(o store.Output) bool { return o.Gone || !a.MayConcern(o.Area) })
 		fleet = append(fleet, k)
 		targets = append(targets, store.Target{Controller: k.ID, Online: c.Online(k)})
 	}
@@ -241,7 +235,7 @@ func (c *County) sound(ctx context.Context, a store.Alert) {
 			continue
 		}
 		bounded, done := context.WithTimeout(ctx, audioWait)
-		clip, err := c.clipOf(bounded, a, audio)
+		clip, err := c.clips().Convert(bounded, a.Alert, audio)
 		done()
 		if err == nil {
 			c.attach(ctx, a, clip, false)
@@ -249,9 +243,9 @@ func (c *County) sound(ctx context.Context, a store.Alert) {
 		}
 		why = append(why, audio.Name+": "+err.Error())
 	}
-	text, ok := a.Text("zh-CN")
-	if ok && strings.TrimSpace(text.Text+text.Advice) != "" {
-		clip, err := c.speak(ctx, a, text)
+	if words := a.Spoken("zh-CN"); words != "" {
+		text, _ := a.Text("zh-CN")
+		clip, err := c.clips().Speak(ctx, words, text.Language, a.Headline())
 		if err == nil {
 			a.Detail.NoClip = strings.Join(why, "; ")
 			c.attach(ctx, a, clip, true)
@@ -295,47 +289,9 @@ func (c *County) attach(ctx context.Context, a store.Alert, clip playlist.Clip, 
 	}
 }
 
-func (c *County) clipOf(ctx context.Context, a store.Alert, audio playlist.AlertAudio) (playlist.Clip, error) {
-	dir, err := os.MkdirTemp(c.Ingest.TempDir, "alert")
-	if err != nil {
-		return playlist.Clip{}, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	name := "sound" + strings.ToLower(filepath.Ext(filepath.Base(audio.Name)))
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, audio.Data, 0o600); err != nil {
-		return playlist.Clip{}, err
-	}
-	res, err := c.Ingest.Urgent().File(ctx, path, ingest.Meta{Title: title(a)}, nil)
-	if err != nil {
-		return playlist.Clip{}, err
-	}
-	return c.shelve(ctx, res)
-}
-
-func (c *County) speak(ctx context.Context, a store.Alert, t playlist.AlertText) (playlist.Clip, error) {
-	words := strings.TrimSpace(strings.Join([]string{t.Text, t.Advice}, "\n"))
-	res, err := c.Ingest.Urgent().Text(ctx, words, ingest.Meta{Title: title(a), Language: t.Language, Text: words}, nil)
-	if err != nil {
-		return playlist.Clip{}, err
-	}
-	return c.shelve(ctx, res)
-}
-
-func (c *County) shelve(ctx context.Context, res ingest.Result) (playlist.Clip, error) {
-	f, err := os.Open(res.Path)
-	if err != nil {
-		return playlist.Clip{}, err
-	}
-	defer func() { _ = errors.Join(f.Close(), os.Remove(res.Path)) }()
-	return res.Clip, c.Store.AddClip(ctx, res.Clip, f)
-}
-
-func title(a store.Alert) string {
-	if t, ok := a.Text("zh-CN"); ok && t.Title != "" {
-		return t.Title
-	}
-	return cmp.Or(a.Event, a.SenderName, string(a.ID))
+// clips makes the clips of alerts.
+func (c *County) clips() ingest.AlertClips {
+	return ingest.AlertClips{Ingester: c.Ingest, Shelve: c.Store.AddClip}
 }
 
 // resume takes up again what was in force when the county ended.
@@ -384,7 +340,7 @@ func (c *County) adopt(ctx context.Context, s link.AlertsState) error {
 			continue
 		}
 		a := store.Alert{
-			Alert: f.Alert, Received: f.Received, Source: FromLink, State: playlist.AlertWaiting, Ends: f.Alert.NotAfter,
+			Alert: f.Alert, Received: f.Received, Source: FromLink, State: emergency.StateWaiting, Ends: f.Alert.NotAfter,
 			Detail: store.AlertDetail{Scopes: []playlist.Scope{s.Scope}, Clip: f.Clip},
 		}
 		if f.Clip != nil {
@@ -399,7 +355,7 @@ func (c *County) adopt(ctx context.Context, s link.AlertsState) error {
 				a.Detail.Clip = nil
 			}
 		}
-		if _, _, err := c.Store.AddAlert(ctx, a, nil); err != nil && !errors.Is(err, store.ErrConflict) {
+		if _, _, err := c.Store.AddAlert(ctx, a, emergency.Facts{Vouched: true, Concerned: true, Drills: true}, nil); err != nil && !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 	}
@@ -408,17 +364,17 @@ func (c *County) adopt(ctx context.Context, s link.AlertsState) error {
 
 // ByHand is an alert that an operator writes.
 type ByHand struct {
-	Text      string              `json:"text"`
-	Title     string              `json:"title,omitempty"`
-	Event     string              `json:"event,omitempty"`
-	Class     playlist.AlertClass `json:"class,omitempty"` // default emergency
-	Level     playlist.AlertLevel `json:"level"`
-	Scopes    []playlist.Scope    `json:"scopes"`
-	Passes    int                 `json:"passes,omitempty"`
-	Life      time.Duration       `json:"life,omitempty"` // default the county's
-	Audio     []byte              `json:"audio,omitempty"`
-	AudioName string              `json:"audio_name,omitempty"`
-	By        string              `json:"by,omitempty"`
+	Text      string           `json:"text"`
+	Title     string           `json:"title,omitempty"`
+	Event     string           `json:"event,omitempty"`
+	Class     emergency.Class  `json:"class,omitempty"` // default emergency
+	Level     emergency.Level  `json:"level"`
+	Scopes    []playlist.Scope `json:"scopes"`
+	Passes    int              `json:"passes,omitempty"`
+	Life      time.Duration    `json:"life,omitempty"` // default the county's
+	Audio     []byte           `json:"audio,omitempty"`
+	AudioName string           `json:"audio_name,omitempty"`
+	By        string           `json:"by,omitempty"`
 }
 
 // Incoming is the alert as a message.
@@ -428,9 +384,9 @@ func (c *County) incoming(h ByHand) (Incoming, error) {
 		return Incoming{}, invalid("county.alert_empty")
 	}
 	if h.Class == "" {
-		h.Class = playlist.AlertEmergency
+		h.Class = emergency.ClassEmergency
 	}
-	if h.Level < playlist.AlertRed || h.Level > playlist.AlertBlue {
+	if h.Level < emergency.Red || h.Level > emergency.Blue {
 		return Incoming{}, invalid("county.alert_level", int(h.Level))
 	}
 	if h.Life < 0 || h.Life > 7*24*time.Hour || h.Passes < 0 || h.Passes > 1000 {
@@ -441,14 +397,14 @@ func (c *County) incoming(h ByHand) (Incoming, error) {
 	}
 	var serial [6]byte
 	_, _ = rand.Read(serial[:]) // it never fails
-	a := playlist.Alert{
+	a := emergency.Alert{
 		ID: playlist.AlertID(fmt.Sprintf("hand-%s-%s", now.Format("20060102T150405Z"), hex.EncodeToString(serial[:]))), Format: "hand",
-		Sender: c.Name, SenderName: cmp.Or(h.By, c.Name), Sent: now, Kind: playlist.AlertRequest, Class: h.Class, Level: h.Level, Event: h.Event,
+		Sender: c.Name, SenderName: cmp.Or(h.By, c.Name), Sent: now, Kind: emergency.KindRequest, Class: h.Class, Level: h.Level, Event: h.Event,
 		NotBefore: now, NotAfter: now.Add(cmp.Or(h.Life, c.Alerts.life())), Passes: h.Passes,
-		Signature: playlist.AlertSignature{State: playlist.SignatureAbsent},
+		Signature: emergency.Signature{State: emergency.SignatureAbsent},
 	}
 	if strings.TrimSpace(h.Text) != "" {
-		a.Texts = []playlist.AlertText{{Language: "zh-CN", Title: h.Title, Text: h.Text}}
+		a.Texts = []emergency.Text{{Language: "zh-CN", Title: h.Title, Text: h.Text}}
 	}
 	a.Audio = h.sound()
 	for _, s := range h.Scopes {
@@ -469,11 +425,11 @@ func (c *County) incoming(h ByHand) (Incoming, error) {
 	return Incoming{Alert: a, Raw: raw, Source: FromHand, Detail: store.AlertDetail{Scopes: h.Scopes}}, err
 }
 
-func (h ByHand) sound() []playlist.AlertAudio {
+func (h ByHand) sound() []emergency.Audio {
 	if len(h.Audio) == 0 {
 		return nil
 	}
-	return []playlist.AlertAudio{{Name: h.AudioName, Size: int64(len(h.Audio)), Data: h.Audio}}
+	return []emergency.Audio{{Name: h.AudioName, Size: int64(len(h.Audio)), Data: h.Audio}}
 }
 
 // TakeByHand sounds an alert that an operator wrote; dry only says whom it
@@ -500,10 +456,10 @@ func (c *County) CancelByHand(ctx context.Context, id playlist.AlertID) (Verdict
 		return Verdict{}, err
 	}
 	now := c.now()
-	cancel := playlist.Alert{
+	cancel := emergency.Alert{
 		ID: playlist.AlertID(fmt.Sprintf("hand-%s-cancel-%s", now.Format("20060102T150405.000000Z"), a.ID)), Format: "hand", Sender: c.Name, Sent: now,
-		Kind: playlist.AlertCancel, Class: a.Class, Level: a.Level, Areas: a.Areas, Refs: []playlist.AlertID{id},
-		Signature: playlist.AlertSignature{State: playlist.SignatureAbsent},
+		Kind: emergency.KindCancel, Class: a.Class, Level: a.Level, Areas: a.Areas, Refs: []playlist.AlertID{id},
+		Signature: emergency.Signature{State: emergency.SignatureAbsent},
 	}
 	return c.Take(ctx, Incoming{Alert: cancel, Source: FromHand})
 }

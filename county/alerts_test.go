@@ -33,6 +33,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // holds reports whether a controller's latest state has an alert, with a clip
@@ -48,7 +49,7 @@ func (b *box) holds(id playlist.AlertID) (clip, ok bool) {
 func (b *box) sounded(id playlist.AlertID, output string, residents int, o playlist.Outcome) {
 	now := time.Now().UTC().Truncate(time.Second)
 	r := playlist.Row{
-		Airing: playlist.AlertAiringID(id), Alert: id, Output: output, Item: 1, Part: 1, Due: now, Started: now, Ended: now.Add(time.Second),
+		Airing: id.Airing(), Alert: id, Output: output, Item: 1, Part: 1, Due: now, Started: now, Ended: now.Add(time.Second),
 		Frames: 48000, OfFrames: 48000, Residents: residents, Area: village, Outcome: playlist.Complete, Clock: playlist.ClockTrusted, Used: playlist.UsedTone,
 	}
 	say := r
@@ -56,7 +57,7 @@ func (b *box) sounded(id playlist.AlertID, output string, residents int, o playl
 	b.aired(r, say)
 }
 
-func (w *world) state(t *testing.T, id playlist.AlertID) playlist.AlertState {
+func (w *world) state(t *testing.T, id playlist.AlertID) emergency.State {
 	t.Helper()
 	a, err := w.Store.Alert(t.Context(), id)
 	if err != nil {
@@ -88,11 +89,11 @@ func TestAnAlertByHandFromOrderToAccount(t *testing.T) {
 	far := w.enrol(t, other, nil, speaker("村西", other, 60))
 	eventually(t, "both are seen", func() bool { return online(t, w, b.id) && online(t, w, far.id) })
 	w.freeze() // what is not said is said by and by otherwise
-	h := county.ByHand{Text: "洪水预警", Level: playlist.AlertRed, Scopes: []playlist.Scope{playlist.AreaScope(townArea)}, Audio: course(t), AudioName: "a.mp3", Passes: 2}
+	h := county.ByHand{Text: "洪水预警", Level: emergency.Red, Scopes: []playlist.Scope{playlist.AreaScope(townArea)}, Audio: course(t), AudioName: "a.mp3", Passes: 2}
 
 	var v county.Verdict
 	w.call(t, "POST", "/api/alerts", url.Values{"dry": {"1"}}, h, &v)
-	if v.State != playlist.AlertWaiting || v.Reaches.Controllers != 1 || v.Reaches.Residents != 500 {
+	if v.State != emergency.StateWaiting || v.Reaches.Controllers != 1 || v.Reaches.Residents != 500 {
 		t.Errorf("dry run: %+v", v)
 	}
 	if all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10)); len(all) != 0 {
@@ -126,7 +127,7 @@ func TestAnAlertByHandFromOrderToAccount(t *testing.T) {
 		t.Errorf("before it sounded: %+v", a)
 	}
 	b.sounded(v.ID, "村口", 420, playlist.Complete)
-	eventually(t, "it is airing", func() bool { return w.state(t, v.ID) == playlist.AlertAiring })
+	eventually(t, "it is airing", func() bool { return w.state(t, v.ID) == emergency.StateAiring })
 	a := account()
 	if a.Residents != (county.Ladder{Targeted: 500, Online: 500, Delivered: 500, Started: 420, Completed: 420}) ||
 		a.Outputs != (county.Ladder{Targeted: 2, Online: 2, Delivered: 2, Started: 1, Completed: 1}) ||
@@ -141,7 +142,7 @@ func TestAnAlertByHandFromOrderToAccount(t *testing.T) {
 		t.Fatalf("not cancelled: %d", s)
 	}
 	eventually(t, "it is called off", func() bool { _, ok := b.holds(v.ID); return !ok })
-	if s := w.state(t, v.ID); s != playlist.AlertCancelled {
+	if s := w.state(t, v.ID); s != emergency.StateCancelled {
 		t.Errorf("state %s", s)
 	}
 }
@@ -153,7 +154,7 @@ func TestAnAlertOfWordsIsSpoken(t *testing.T) {
 	}
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{
-		Text: "请立即撤离", Level: playlist.AlertOrange, Scopes: []playlist.Scope{playlist.ControllerScope(b.id)},
+		Text: "请立即撤离", Level: emergency.Orange, Scopes: []playlist.Scope{playlist.ControllerScope(b.id)},
 	}, false))
 	eventually(t, "the words arrive as a clip", func() bool { clip, _ := b.holds(v.ID); return clip })
 	a := must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID))
@@ -186,11 +187,11 @@ func TestAnAlertsSoundIsMadeAheadOfImports(t *testing.T) {
 		return slices.Compact(all)
 	}
 	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{
-		Text: "预警", Level: playlist.AlertRed, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3",
+		Text: "预警", Level: emergency.Red, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3",
 	}, false))
 	eventually(t, "its clip is made", func() bool { return must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID)).Detail.Clip != nil })
 	sound := nice()
-	must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{Text: "请撤离", Level: playlist.AlertRed, Scopes: v.Scopes}, false))
+	must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{Text: "请撤离", Level: emergency.Red, Scopes: v.Scopes}, false))
 	eventually(t, "another's words are spoken", func() bool {
 		all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10))
 		return len(all) == 2 && all[0].Detail.Clip != nil && all[1].Detail.Clip != nil
@@ -213,18 +214,18 @@ func TestAnAlertEndsWithItsTime(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		outcome playlist.Outcome
-		want    playlist.AlertState
+		want    emergency.State
 	}{
-		{"heard in full", playlist.Complete, playlist.AlertDone},
-		{"heard in part", playlist.Partial, playlist.AlertPartial},
-		{"not heard", "", playlist.AlertFailed},
+		{"heard in full", playlist.Complete, emergency.StateDone},
+		{"heard in part", playlist.Partial, emergency.StatePartial},
+		{"not heard", "", emergency.StateFailed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, t.TempDir(), nil)
 			b := w.enrol(t, village, nil, speaker("村口", village, 420))
 			eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
 			v := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{
-				Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3",
+				Text: "预警", Level: emergency.Blue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3",
 			}, false))
 			eventually(t, "it arrives", func() bool { _, ok := b.holds(v.ID); return ok })
 			if c.outcome != "" {
@@ -239,13 +240,13 @@ func TestAnAlertEndsWithItsTime(t *testing.T) {
 }
 
 // ebm is an emergency message as a province sends it.
-func ebm(t *testing.T, id string, change func(*playlist.Alert)) (alert.Package, playlist.AlertID) {
+func ebm(t *testing.T, id string, change func(*emergency.Alert)) (alert.Package, playlist.AlertID) {
 	t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
-	a := playlist.Alert{
-		ID: playlist.AlertID("6341523000000000001" + id), Sender: "634152300000", SenderName: "县应急广播中心", Sent: now, Kind: playlist.AlertRequest,
-		Class: playlist.AlertEmergency, Level: playlist.AlertRed, EventCode: "11000", Areas: []playlist.Area{townArea}, NotBefore: now, NotAfter: now.Add(time.Hour),
-		Texts: []playlist.AlertText{{Language: "zh-CN", Title: "洪水预警", Text: "请立即撤离"}}, Audio: []playlist.AlertAudio{{Name: "a.mp3", MediaType: "audio/mpeg", Data: course(t)}},
+	a := emergency.Alert{
+		ID: playlist.AlertID("6341523000000000001" + id), Sender: "634152300000", SenderName: "县应急广播中心", Sent: now, Kind: emergency.KindRequest,
+		Class: emergency.ClassEmergency, Level: emergency.Red, EventCode: "11000", Areas: []playlist.Area{townArea}, NotBefore: now, NotAfter: now.Add(time.Hour),
+		Texts: []emergency.Text{{Language: "zh-CN", Title: "洪水预警", Text: "请立即撤离"}}, Audio: []emergency.Audio{{Name: "a.mp3", MediaType: "audio/mpeg", Data: course(t)}},
 	}
 	if change != nil {
 		change(&a)
@@ -279,8 +280,8 @@ type leaver struct {
 	leave func()
 }
 
-func (l *leaver) AddAlert(ctx context.Context, a store.Alert, targets []store.Target) (kept store.Alert, ended []store.Alert, err error) {
-	kept, ended, err = l.Store.AddAlert(ctx, a, targets)
+func (l *leaver) AddAlert(ctx context.Context, a store.Alert, f emergency.Facts, targets []store.Target) (kept store.Alert, ended []store.Alert, err error) {
+	kept, ended, err = l.Store.AddAlert(ctx, a, f, targets)
 	l.leave()
 	return kept, ended, err
 }
@@ -313,13 +314,13 @@ func TestWhatASenderBeganIsDoneThoughHeHangsUp(t *testing.T) {
 	take(ctx, "b1")       // before
 
 	ctx, l.leave = context.WithCancel(t.Context())
-	if v := must[county.Verdict](t)(w.CancelByHand(ctx, id)); v.State != playlist.AlertLogged {
+	if v := must[county.Verdict](t)(w.CancelByHand(ctx, id)); v.State != emergency.StateLogged {
 		t.Errorf("%+v", v)
 	}
 	if slices.Contains(strings.Fields(said()), string(id)) {
 		t.Error("what was cancelled is still said")
 	}
-	if v := must[county.Verdict](t)(w.TakeCAP(ctx, []byte(capXML("c1", string(townArea))), county.FromCAP)); v.State != playlist.AlertWaiting {
+	if v := must[county.Verdict](t)(w.TakeCAP(ctx, []byte(capXML("c1", string(townArea))), county.FromCAP)); v.State != emergency.StateWaiting {
 		t.Errorf("%+v", v)
 	}
 }
@@ -345,8 +346,8 @@ func TestAnAlertGoesOutToEachScopeThatItCan(t *testing.T) {
 	w.Ingest, w.Publish = nil, nil
 	first, second := playlist.AreaScope(townArea), playlist.AreaScope("341523101000")
 	w.Store = torn{w.Store, first}
-	v, err := w.TakeByHand(t.Context(), county.ByHand{Text: "预警", Level: playlist.AlertRed, Scopes: []playlist.Scope{first, second}}, false)
-	if !errors.Is(err, errTorn) || v.State != playlist.AlertWaiting {
+	v, err := w.TakeByHand(t.Context(), county.ByHand{Text: "预警", Level: emergency.Red, Scopes: []playlist.Scope{first, second}}, false)
+	if !errors.Is(err, errTorn) || v.State != emergency.StateWaiting {
 		t.Errorf("%+v, %v; want it waiting, and %v", v, err, errTorn)
 	}
 	e, err := w.Store.Envelope(t.Context(), string(link.KindAlerts), second, 0)
@@ -384,7 +385,7 @@ func TestAnAlertWaitsForNoOtherDocument(t *testing.T) {
 	})
 	await(t, "the manifest is on its way", hangs)
 	work.Go(func() {
-		if _, err := w.TakeByHand(t.Context(), county.ByHand{Text: "预警", Level: playlist.AlertRed, Scopes: []playlist.Scope{scope}}, false); err != nil {
+		if _, err := w.TakeByHand(t.Context(), county.ByHand{Text: "预警", Level: emergency.Red, Scopes: []playlist.Scope{scope}}, false); err != nil {
 			t.Error(err)
 		}
 	})
@@ -418,19 +419,19 @@ func TestEBDPackagesAreAnsweredOnTheSpot(t *testing.T) {
 
 	for _, c := range []struct {
 		name   string
-		change func(*playlist.Alert)
-		state  playlist.AlertState
-		why    playlist.AlertReason
+		change func(*emergency.Alert)
+		state  emergency.State
+		why    emergency.Reason
 		code   alert.ResultCode
 	}{
-		{"another county", func(a *playlist.Alert) { a.Areas = []playlist.Area{"341524100000"} }, playlist.AlertRefused, playlist.AlertReasonArea, alert.ResultOther},
-		{"over already", func(a *playlist.Alert) {
+		{"another county", func(a *emergency.Alert) { a.Areas = []playlist.Area{"341524100000"} }, emergency.StateRefused, emergency.ReasonArea, alert.ResultOther},
+		{"over already", func(a *emergency.Alert) {
 			a.NotAfter = a.Sent.Add(-time.Minute)
 			a.NotBefore = a.NotAfter.Add(-time.Minute)
-		}, playlist.AlertRefused, playlist.AlertReasonExpired, alert.ResultOther},
-		{"a drill where none is allowed", func(a *playlist.Alert) { a.Class = playlist.AlertDrillActual }, playlist.AlertRefused, playlist.AlertReasonDrill, alert.ResultOther},
-		{"a test", func(a *playlist.Alert) { a.Class = playlist.AlertTest }, playlist.AlertLogged, playlist.AlertReasonSilent, alert.ResultReceived},
-		{"a province's, which holds this county", func(a *playlist.Alert) { a.Areas = []playlist.Area{"340000000000"} }, playlist.AlertWaiting, "", alert.ResultReceived},
+		}, emergency.StateRefused, emergency.ReasonExpired, alert.ResultOther},
+		{"a drill where none is allowed", func(a *emergency.Alert) { a.Class = emergency.ClassDrillActual }, emergency.StateRefused, emergency.ReasonDrill, alert.ResultOther},
+		{"a test", func(a *emergency.Alert) { a.Class = emergency.ClassTest }, emergency.StateLogged, emergency.ReasonSilent, alert.ResultReceived},
+		{"a province's, which holds this county", func(a *emergency.Alert) { a.Areas = []playlist.Area{"340000000000"} }, emergency.StateWaiting, "", alert.ResultReceived},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, id := ebm(t, fmt.Sprintf("b%x", sha1.Sum([]byte(c.name)))[:9], c.change)
@@ -464,7 +465,7 @@ func TestUnsignedMessagesAreRefusedUnlessAllowed(t *testing.T) {
 	if m := w.send(t, p); m.Result.Code != alert.ResultSignature {
 		t.Errorf("answered %+v", m.Result)
 	}
-	if a := must[store.Alert](t)(w.Store.Alert(t.Context(), id)); a.State != playlist.AlertRefused || a.Why != string(playlist.AlertReasonUnsigned) {
+	if a := must[store.Alert](t)(w.Store.Alert(t.Context(), id)); a.State != emergency.StateRefused || a.Why != string(emergency.ReasonUnsigned) {
 		t.Errorf("%s, %s", a.State, a.Why)
 	}
 }
@@ -476,14 +477,14 @@ func TestAForgedMessageIsNotInTheRealOnesWay(t *testing.T) {
 	p, id := ebm(t, "a1", nil)
 	m := must[alert.Message](t)(alert.Parse(p.Tar, alert.Options{}))
 	for _, c := range []struct {
-		sig       playlist.AlertSignature
-		state     playlist.AlertState
+		sig       emergency.Signature
+		state     emergency.State
 		duplicate bool
 	}{
-		{playlist.AlertSignature{State: playlist.SignatureBad}, playlist.AlertRefused, false},
-		{playlist.AlertSignature{State: playlist.SignatureAbsent}, playlist.AlertRefused, true},
-		{playlist.AlertSignature{State: playlist.SignatureVerified, By: "province", Counter: 1}, playlist.AlertWaiting, false},
-		{playlist.AlertSignature{State: playlist.SignatureBad}, playlist.AlertWaiting, true},
+		{emergency.Signature{State: emergency.SignatureBad}, emergency.StateRefused, false},
+		{emergency.Signature{State: emergency.SignatureAbsent}, emergency.StateRefused, true},
+		{emergency.Signature{State: emergency.SignatureVerified, By: "province", Counter: 1}, emergency.StateWaiting, false},
+		{emergency.Signature{State: emergency.SignatureBad}, emergency.StateWaiting, true},
 	} {
 		m.Alert.Signature = c.sig
 		v := must[county.Verdict](t)(w.Take(t.Context(), county.Incoming{Alert: m.Alert, Raw: p.Tar, Source: county.FromEBD}))
@@ -499,10 +500,10 @@ func TestACancelThatComesBeforeItsAlert(t *testing.T) {
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
 	p, id := ebm(t, "a1", nil)
-	cancel, _ := ebm(t, "c1", func(a *playlist.Alert) { a.Kind, a.Refs = playlist.AlertCancel, []playlist.AlertID{id} })
+	cancel, _ := ebm(t, "c1", func(a *emergency.Alert) { a.Kind, a.Refs = emergency.KindCancel, []playlist.AlertID{id} })
 	w.send(t, cancel)
 	w.send(t, p)
-	if s := w.state(t, id); s != playlist.AlertCancelled {
+	if s := w.state(t, id); s != emergency.StateCancelled {
 		t.Errorf("state %s", s)
 	}
 	if _, ok := b.holds(id); ok {
@@ -515,24 +516,24 @@ func TestWhatAnUpdateOrACancelEnds(t *testing.T) {
 	w.Ingest = nil
 	for i, c := range []struct {
 		name   string
-		change func(*playlist.Alert)
-		want   playlist.AlertState
+		change func(*emergency.Alert)
+		want   emergency.State
 	}{
-		{"an update that moves it elsewhere", func(a *playlist.Alert) { a.Areas = []playlist.Area{"341524100000"} }, playlist.AlertCancelled},
-		{"an update that ends it", func(a *playlist.Alert) {
+		{"an update that moves it elsewhere", func(a *emergency.Alert) { a.Areas = []playlist.Area{"341524100000"} }, emergency.StateCancelled},
+		{"an update that ends it", func(a *emergency.Alert) {
 			a.NotAfter = a.Sent.Add(-time.Minute)
 			a.NotBefore = a.NotAfter.Add(-time.Minute)
-		}, playlist.AlertCancelled},
-		{"a cancel", func(a *playlist.Alert) { a.Kind = playlist.AlertCancel }, playlist.AlertCancelled},
-		{"an update that is a test", func(a *playlist.Alert) { a.Class = playlist.AlertTest }, playlist.AlertWaiting},
-		{"a cancel that is a test", func(a *playlist.Alert) { a.Kind, a.Class = playlist.AlertCancel, playlist.AlertTest }, playlist.AlertWaiting},
-		{"a drill of the system", func(a *playlist.Alert) { a.Class = playlist.AlertDrillSystem }, playlist.AlertWaiting},
-		{"a drill's cancel", func(a *playlist.Alert) { a.Kind, a.Class = playlist.AlertCancel, playlist.AlertDrillActual }, playlist.AlertWaiting},
+		}, emergency.StateCancelled},
+		{"a cancel", func(a *emergency.Alert) { a.Kind = emergency.KindCancel }, emergency.StateCancelled},
+		{"an update that is a test", func(a *emergency.Alert) { a.Class = emergency.ClassTest }, emergency.StateWaiting},
+		{"a cancel that is a test", func(a *emergency.Alert) { a.Kind, a.Class = emergency.KindCancel, emergency.ClassTest }, emergency.StateWaiting},
+		{"a drill of the system", func(a *emergency.Alert) { a.Class = emergency.ClassDrillSystem }, emergency.StateWaiting},
+		{"a drill's cancel", func(a *emergency.Alert) { a.Kind, a.Class = emergency.KindCancel, emergency.ClassDrillActual }, emergency.StateWaiting},
 	} {
 		p, id := ebm(t, fmt.Sprint("a", i), nil)
 		w.send(t, p)
-		p, _ = ebm(t, fmt.Sprint("b", i), func(a *playlist.Alert) {
-			a.Kind, a.Refs = playlist.AlertUpdate, []playlist.AlertID{id}
+		p, _ = ebm(t, fmt.Sprint("b", i), func(a *emergency.Alert) {
+			a.Kind, a.Refs = emergency.KindUpdate, []playlist.AlertID{id}
 			c.change(a)
 		})
 		w.send(t, p)
@@ -552,7 +553,7 @@ func TestWhatAnUpdateOrACancelEnds(t *testing.T) {
 	if s, raw := w.post(t, "/cap", "application/cap+xml", strings.NewReader(text)); s != http.StatusOK {
 		t.Errorf("%d: %s", s, raw)
 	}
-	if s := w.state(t, v.ID); s != playlist.AlertWaiting {
+	if s := w.state(t, v.ID); s != emergency.StateWaiting {
 		t.Errorf("an empty update leaves it %s", s)
 	}
 }
@@ -646,7 +647,7 @@ func TestRowsThatComeAfterTheEndAreToldToo(t *testing.T) {
 	w.shift.Store(int64(time.Minute))
 	b.sounded(id, "村口", 420, playlist.Complete)
 	eventually(t, "so is what had sounded by then", told("420/500"))
-	if s := w.state(t, id); s != playlist.AlertCancelled {
+	if s := w.state(t, id); s != emergency.StateCancelled {
 		t.Errorf("it is %s", s)
 	}
 	eventually(t, "that was acknowledged", func() bool { return must[store.Alert](t)(w.Store.Alert(t.Context(), id)).Owed.IsZero() })
@@ -754,7 +755,7 @@ func TestCAPComesByPostAndByFeed(t *testing.T) {
 	})
 	eventually(t, "the feed's message is taken", func() bool {
 		all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10))
-		return len(all) == 1 && all[0].Identifier == "feed1" && all[0].Source == county.FromFeed && all[0].Level == playlist.AlertOrange
+		return len(all) == 1 && all[0].Identifier == "feed1" && all[0].Source == county.FromFeed && all[0].Level == emergency.Orange
 	})
 	eventually(t, "it is asked by its tag", func() bool {
 		mu.Lock()
@@ -876,11 +877,11 @@ func TestACountyThatDiesOverAnAlertTakesItUpAgain(t *testing.T) {
 	st := must[*store.Store](t)(store.Open(t.Context(), store.Options{Dir: dir, Zone: shanghai, Log: quiet()}))
 	now := time.Now().UTC()
 	_, _, err := st.AddAlert(t.Context(), store.Alert{
-		Alert: playlist.Alert{ID: "kept", Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed, Areas: []playlist.Area{townArea},
-			NotAfter: now.Add(time.Hour), Sent: now, Texts: []playlist.AlertText{{Language: "zh-CN", Text: "撤离"}}},
-		Received: now, Source: county.FromEBD, State: playlist.AlertWaiting, Ends: now.Add(time.Hour),
+		Alert: emergency.Alert{ID: "kept", Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red, Areas: []playlist.Area{townArea},
+			NotAfter: now.Add(time.Hour), Sent: now, Texts: []emergency.Text{{Language: "zh-CN", Text: "撤离"}}},
+		Received: now, Source: county.FromEBD, State: emergency.StateWaiting, Ends: now.Add(time.Hour),
 		Detail: store.AlertDetail{Scopes: []playlist.Scope{playlist.AreaScope(townArea)}},
-	}, nil)
+	}, emergency.Facts{Unsigned: true, Concerned: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -955,7 +956,7 @@ func TestAReplicaRepeatsWhatAnotherHasSaid(t *testing.T) {
 		t.Errorf("before anything was said: version %d", v)
 	}
 	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{
-		Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3",
+		Text: "预警", Level: emergency.Blue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3",
 	}, false))
 	eventually(t, "it arrives with its clip", func() bool { clip, _ := b.holds(v.ID); return clip })
 	said, until := standing()
@@ -1006,7 +1007,7 @@ func TestAnAlertGoesOnWhenItsReplicaDies(t *testing.T) {
 	if m := must[alert.Message](t)(alert.Parse(must[alert.Package](t)(second.TakeEBD(t.Context(), p.Tar, "peer")).Tar, alert.Options{})); m.Result.Code != alert.ResultReceived {
 		t.Errorf("a retry with the other replica is answered %+v", m.Result)
 	}
-	update, updated := ebm(t, "u1", func(a *playlist.Alert) { a.Kind, a.Refs = playlist.AlertUpdate, []playlist.AlertID{id} })
+	update, updated := ebm(t, "u1", func(a *emergency.Alert) { a.Kind, a.Refs = emergency.KindUpdate, []playlist.AlertID{id} })
 	must[alert.Package](t)(second.TakeEBD(t.Context(), update.Tar, "peer"))
 	eventually(t, "it is updated", func() bool {
 		_, old := b.holds(id)
@@ -1015,7 +1016,7 @@ func TestAnAlertGoesOnWhenItsReplicaDies(t *testing.T) {
 	})
 	eventually(t, "its sender has acknowledged that", func() bool { return must[store.Alert](t)(w.Store.Alert(t.Context(), id)).Owed.IsZero() })
 	w.shift.Store(int64(2 * time.Hour))
-	eventually(t, "the update is over", func() bool { return w.state(t, updated) == playlist.AlertFailed })
+	eventually(t, "the update is over", func() bool { return w.state(t, updated) == emergency.StateFailed })
 	eventually(t, "it is taken back", func() bool { _, ok := b.holds(updated); return !ok })
 	eventually(t, "that goes up", func() bool {
 		m, _ := up.last(alert.KindStateResponse)
@@ -1039,12 +1040,12 @@ func TestAReplicaSaysWhatAnotherDiedOver(t *testing.T) {
 	h := county.ByHand{Audio: course(t), AudioName: "a.mp3"}
 	now := time.Now().UTC()
 	a := store.Alert{
-		Alert: playlist.Alert{ID: "unsaid", Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed, Areas: []playlist.Area{townArea}, Sent: now},
+		Alert: emergency.Alert{ID: "unsaid", Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red, Areas: []playlist.Area{townArea}, Sent: now},
 		// Long enough ago that nobody can be at its sound any more.
-		Received: now.Add(-time.Hour), Source: county.FromHand, State: playlist.AlertWaiting, Ends: now.Add(time.Hour),
+		Received: now.Add(-time.Hour), Source: county.FromHand, State: emergency.StateWaiting, Ends: now.Add(time.Hour),
 		Raw: must[[]byte](t)(json.Marshal(h)), Detail: store.AlertDetail{Scopes: []playlist.Scope{playlist.AreaScope(townArea)}},
 	}
-	if _, _, err := w.Store.AddAlert(t.Context(), a, nil); err != nil {
+	if _, _, err := w.Store.AddAlert(t.Context(), a, emergency.Facts{Vouched: true, Concerned: true}, nil); err != nil {
 		t.Fatal(err)
 	}
 	// Whoever kept it is given time to say it, by the county's clock.
@@ -1052,7 +1053,7 @@ func TestAReplicaSaysWhatAnotherDiedOver(t *testing.T) {
 		return func() bool { w.shift.Add(int64(50 * time.Millisecond)); return ok() }
 	}
 	eventually(t, "what was kept and not said is said, with its sound", later(func() bool { clip, _ := b.holds(a.ID); return clip }))
-	if _, err := w.Store.ChangeAlert(t.Context(), a.ID, func(a *store.Alert) bool { a.State = playlist.AlertCancelled; return true }); err != nil {
+	if _, err := w.Store.ChangeAlert(t.Context(), a.ID, func(a *store.Alert) bool { a.State = emergency.StateCancelled; return true }); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "so is its end", later(func() bool { _, ok := b.holds(a.ID); return !ok }))
@@ -1062,7 +1063,7 @@ func TestAReplicaSaysWhatAnotherDiedOver(t *testing.T) {
 func TestAnAlertIsSaidWhereItsClipIsNot(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
-	h := county.ByHand{Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3"}
+	h := county.ByHand{Text: "预警", Level: emergency.Blue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3"}
 	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), h, false))
 	eventually(t, "it arrives with its clip", func() bool { clip, _ := b.holds(v.ID); return clip })
 	clip := must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID)).Detail.Clip
@@ -1072,7 +1073,7 @@ func TestAnAlertIsSaidWhereItsClipIsNot(t *testing.T) {
 		if err := gone(); err != nil {
 			t.Fatal(err)
 		}
-		other := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{Text: "另一条", Level: playlist.AlertBlue, Scopes: h.Scopes}, false))
+		other := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{Text: "另一条", Level: emergency.Blue, Scopes: h.Scopes}, false))
 		eventually(t, "another of its scope arrives beside it", func() bool {
 			_, ok := b.holds(other.ID)
 			clip, _ := b.holds(v.ID)
@@ -1084,7 +1085,7 @@ func TestAnAlertIsSaidWhereItsClipIsNot(t *testing.T) {
 func TestAReplicaKeepsTheClipsOfAlertsThatItHears(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
-	h := county.ByHand{Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3"}
+	h := county.ByHand{Text: "预警", Level: emergency.Blue, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3"}
 	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), h, false))
 	eventually(t, "it arrives with its clip", func() bool { clip, _ := b.holds(v.ID); return clip })
 	clip := *must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID)).Detail.Clip
@@ -1239,7 +1240,7 @@ func TestReplicasAreNotInEachOthersWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Wait()
-	if s := w.state(t, cancelled); s != playlist.AlertCancelled {
+	if s := w.state(t, cancelled); s != emergency.StateCancelled {
 		t.Errorf("what was cancelled is %s", s)
 	}
 	if _, n := up.last(alert.KindStateResponse); n != 2 {
@@ -1253,7 +1254,7 @@ func TestReplicasAreNotInEachOthersWay(t *testing.T) {
 func TestAlertsInForceAreSaidAnewWithAnotherAlertKey(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	scope := playlist.AreaScope(village)
-	must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{Text: "预警", Level: playlist.AlertBlue, Scopes: []playlist.Scope{scope}}, false))
+	must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{Text: "预警", Level: emergency.Blue, Scopes: []playlist.Scope{scope}}, false))
 	w.die()
 	before := must[store.Envelope](t)(w.Store.Envelope(t.Context(), "alerts", scope, 0))
 	w.Keys.Alert = w.replace(t, link.RoleAlert)

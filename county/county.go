@@ -15,6 +15,7 @@ import (
 	"dalaba/ingest"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // Store is a county's memory; [store.Store] is one. What a writing method was
@@ -60,7 +61,8 @@ type Store interface {
 	Account(ctx context.Context, due []store.Due, upTo time.Time) error
 	Accounted(ctx context.Context) (time.Time, error)
 
-	AddAlert(ctx context.Context, a store.Alert, targets []store.Target) (kept store.Alert, ended []store.Alert, err error)
+	AddAlert(ctx context.Context, a store.Alert, f emergency.Facts, targets []store.Target) (kept store.Alert, ended []store.Alert, err error)
+	WeighAlert(ctx context.Context, a store.Alert, f emergency.Facts) (store.Alert, error)
 	ChangeAlert(ctx context.Context, id playlist.AlertID, f func(*store.Alert) bool) (changed bool, err error)
 	Alert(ctx context.Context, id playlist.AlertID) (store.Alert, error)
 	Alerts(ctx context.Context, limit int) ([]store.Alert, error)

@@ -17,6 +17,7 @@ import (
 	"dalaba/alert"
 	"dalaba/county/store"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -69,7 +70,7 @@ func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Pa
 	}
 	answer := func(r alert.Result) (alert.Package, error) {
 		log := store.EBD{ID: m.EBD.ID, Type: string(m.Kind), Peer: peer, Result: fmt.Sprintf("%d %s", r.Code, r.Desc)}
-		if r.Code == alert.ResultReceived && m.Kind != alert.KindHeartbeat && c.Alerts.doubt(m.Alert.Signature, FromEBD) == playlist.AlertReasonNone {
+		if r.Code == alert.ResultReceived && m.Kind != alert.KindHeartbeat && emergency.Doubt(m.Alert.Signature, c.Alerts.facts(FromEBD)) == emergency.ReasonNone {
 			log.Raw = raw // strangers may send as many and as large ones as they like
 		}
 		if err := c.Store.LogEBD(ctx, log); err != nil {
@@ -83,13 +84,13 @@ func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Pa
 	}
 	if err != nil {
 		c.Log.Warn("EBD refused", "peer", peer, "bytes", len(raw), "err", err)
-		return answer(alert.Result{Code: alert.ResultOf(err, playlist.AlertSignature{}), Desc: say.In(say.Chinese, err)})
+		return answer(alert.Result{Code: alert.ResultOf(err, emergency.Signature{}), Desc: say.In(say.Chinese, err)})
 	}
 	switch m.Kind {
 	case alert.KindEBM:
 	case alert.KindStateRequest:
-		doubt := c.Alerts.doubt(m.Alert.Signature, FromEBD)
-		if doubt != playlist.AlertReasonNone && c.EBD.Upstream == "" {
+		doubt := emergency.Doubt(m.Alert.Signature, c.Alerts.facts(FromEBD))
+		if doubt != emergency.ReasonNone && c.EBD.Upstream == "" {
 			return answer(alert.Result{Code: alert.ResultSignature, Desc: say.M("county.refused_" + string(doubt)).In(say.Chinese)})
 		}
 		c.work.Go(func() { c.report(ctx, m.StateOf, c.answersTo(m.EBD.FromURL), m.EBD.From, m.EBD.ID) })
@@ -106,10 +107,10 @@ func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Pa
 		return answer(alert.Result{Code: alert.ResultOther, Desc: "暂时无法处理"})
 	}
 	r := alert.Result{Code: alert.ResultReceived, Desc: "已接收"}
-	if v.State == playlist.AlertRefused {
+	if v.State == emergency.StateRefused {
 		r = alert.Result{Code: alert.ResultOther, Desc: say.M("county.refused_" + v.Why).In(say.Chinese)}
-		switch playlist.AlertReason(v.Why) {
-		case playlist.AlertReasonSignature, playlist.AlertReasonUnsigned, playlist.AlertReasonReplay:
+		switch emergency.Reason(v.Why) {
+		case emergency.ReasonSignature, emergency.ReasonUnsigned, emergency.ReasonReplay:
 			r.Code = alert.ResultSignature
 		}
 	}
@@ -177,19 +178,19 @@ func (c *County) tellAgain(ctx context.Context) error {
 }
 
 // brdState is the draft's code of a state.
-func brdState(s playlist.AlertState) (alert.BrdState, string) {
+func brdState(s emergency.State) (alert.BrdState, string) {
 	switch s {
-	case playlist.AlertWaiting:
+	case emergency.StateWaiting:
 		return alert.BrdWaiting, "等待播发"
-	case playlist.AlertAiring:
+	case emergency.StateAiring:
 		return alert.BrdAiring, "播发中"
-	case playlist.AlertDone:
+	case emergency.StateDone:
 		return alert.BrdDone, "播发成功"
-	case playlist.AlertPartial:
+	case emergency.StatePartial:
 		return alert.BrdFailed, "部分播发"
-	case playlist.AlertFailed:
+	case emergency.StateFailed:
 		return alert.BrdFailed, "播发失败"
-	case playlist.AlertCancelled:
+	case emergency.StateCancelled:
 		return alert.BrdCancelled, "播发取消"
 	}
 	return alert.BrdUntouched, "未处理"

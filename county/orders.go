@@ -14,6 +14,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // orders remembers, for each scope, which alerts its latest state holds, and
@@ -433,17 +434,17 @@ func (c *County) move(ctx context.Context, id playlist.AlertID, over bool) (move
 	moved, err = c.Store.ChangeAlert(ctx, id, func(a *store.Alert) bool {
 		to, before := a.State, a.Detail.Told
 		switch {
-		case a.State == playlist.AlertRefused || a.State == playlist.AlertLogged:
+		case a.State == emergency.StateRefused || a.State == emergency.StateLogged:
 			return false
 		case a.State.Over():
 		case over && told.Completed > 0 && told.Completed == acc.Outputs.Targeted:
-			to = playlist.AlertDone
+			to = emergency.StateDone
 		case over && told.Started > 0:
-			to = playlist.AlertPartial
+			to = emergency.StatePartial
 		case over:
-			to = playlist.AlertFailed
+			to = emergency.StateFailed
 		case told.Started > 0:
-			to = playlist.AlertAiring
+			to = emergency.StateAiring
 		}
 		news := a.Detail.EBD != nil && (told.Started != before.Started || told.Completed != before.Completed)
 		if since := told.At.Sub(before.At); to == a.State && news && since >= 0 && since < tellEvery {

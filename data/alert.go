@@ -8,11 +8,12 @@ import (
 	"fmt"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // SaveAlerts keeps alerts as they now stand, and what was retired with them.
 // raw is the message of the first of them; nil leaves what is kept of it.
-func (s *Store) SaveAlerts(ctx context.Context, c playlist.Change, raw []byte) error {
+func (s *Store) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		for i, r := range c.Records {
 			text, err := json.Marshal(r)
@@ -43,7 +44,7 @@ func (s *Store) SaveAlerts(ctx context.Context, c playlist.Change, raw []byte) e
 
 // Alerts is all that is kept of alerts, the latest received first, and of what
 // was retired.
-func (s *Store) Alerts(ctx context.Context) (records []playlist.AlertRecord, retired []playlist.Retired, err error) {
+func (s *Store) Alerts(ctx context.Context) (records []emergency.Record, retired []emergency.Retired, err error) {
 	rows, err := s.db().Reader().QueryContext(ctx, "SELECT record FROM alert ORDER BY received DESC, id")
 	if err != nil {
 		return nil, nil, err
@@ -52,7 +53,7 @@ func (s *Store) Alerts(ctx context.Context) (records []playlist.AlertRecord, ret
 	for rows.Next() {
 		var (
 			text []byte
-			r    playlist.AlertRecord
+			r    emergency.Record
 		)
 		if err := rows.Scan(&text); err != nil {
 			return nil, nil, err
@@ -72,7 +73,7 @@ func (s *Store) Alerts(ctx context.Context) (records []playlist.AlertRecord, ret
 	defer func() { _ = gone.Close() }()
 	for gone.Next() {
 		var (
-			r  playlist.Retired
+			r  emergency.Retired
 			at sql.NullInt64
 		)
 		if err := gone.Scan(&r.ID, &r.By, &r.Reason, &at); err != nil {

@@ -6,21 +6,22 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 func TestAlertsAreKeptAsTheyStand(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	a := playlist.AlertRecord{
-		Alert:  playlist.Alert{ID: "a", Kind: playlist.AlertRequest, Areas: []playlist.Area{"320924000000"}, NotAfter: due},
-		Source: playlist.AlertByHand, Received: due, State: playlist.AlertWaiting,
+	a := emergency.Record{
+		Alert:  emergency.Alert{ID: "a", Kind: emergency.KindRequest, Areas: []playlist.Area{"320924000000"}, NotAfter: due},
+		Source: playlist.AlertByHand, Received: due, State: emergency.StateWaiting,
 	}
-	must(t, s.SaveAlerts(t.Context(), playlist.Change{Records: []playlist.AlertRecord{a}}, []byte("<alert/>")))
-	a.State = playlist.AlertCancelled
+	must(t, s.SaveAlerts(t.Context(), emergency.Change{Records: []emergency.Record{a}}, []byte("<alert/>")))
+	a.State = emergency.StateCancelled
 	b := a
 	b.ID, b.Received = "b", due.Add(1)
-	must(t, s.SaveAlerts(t.Context(), playlist.Change{
-		Records: []playlist.AlertRecord{b, a}, Retired: []playlist.Retired{{ID: "a", By: "b", Reason: playlist.AlertReasonSuperseded, At: due}},
+	must(t, s.SaveAlerts(t.Context(), emergency.Change{
+		Records: []emergency.Record{b, a}, Retired: []emergency.Retired{{ID: "a", By: "b", Reason: emergency.ReasonSuperseded, At: due}},
 	}, nil))
 	must(t, s.Close())
 	s = open(t, dir)
@@ -29,11 +30,11 @@ func TestAlertsAreKeptAsTheyStand(t *testing.T) {
 		t.Fatalf("%v %v %v", records, retired, err)
 	}
 	for _, r := range records {
-		if r.State != playlist.AlertCancelled || !r.NotAfter.Equal(due) || r.Source != playlist.AlertByHand {
+		if r.State != emergency.StateCancelled || !r.NotAfter.Equal(due) || r.Source != playlist.AlertByHand {
 			t.Errorf("%+v", r)
 		}
 	}
-	if retired[0] != (playlist.Retired{ID: "a", By: "b", Reason: playlist.AlertReasonSuperseded, At: due}) {
+	if retired[0] != (emergency.Retired{ID: "a", By: "b", Reason: emergency.ReasonSuperseded, At: due}) {
 		t.Errorf("%+v", retired[0])
 	}
 	if raw, err := s.AlertRaw(t.Context(), "a"); err != nil || string(raw) != "<alert/>" {
@@ -52,11 +53,11 @@ func TestAnAlertsRowSaysWhatItWasSoundedWith(t *testing.T) {
 	s := open(t, t.TempDir())
 	for i, output := range []string{"square", "school"} {
 		r := row(output, 1, 1, clipID([]string{"a", "b"}[i])) // each may hear another clip
-		r.Airing, r.Alert, r.Used, r.Slot, r.Playlist = playlist.AlertAiringID("x"), "x", []playlist.Used{playlist.UsedClip, playlist.UsedSpeech}[i], "", ""
+		r.Airing, r.Alert, r.Used, r.Slot, r.Playlist = playlist.AlertID("x").Airing(), "x", []playlist.Used{playlist.UsedClip, playlist.UsedSpeech}[i], "", ""
 		claim(t, s, r, nil, nil)
 		end(t, s, r.Key(), heard(48000))
 	}
-	rows, err := s.Rows(t.Context(), playlist.AlertAiringID("x"))
+	rows, err := s.Rows(t.Context(), playlist.AlertID("x").Airing())
 	if err != nil || len(rows) != 2 || rows[0].Alert != "x" || rows[0].Used != playlist.UsedSpeech || rows[1].Used != playlist.UsedClip {
 		t.Errorf("%+v %v", rows, err)
 	}

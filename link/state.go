@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -68,8 +69,8 @@ type AlertsState struct {
 
 // AlertInForce is one of them.
 type AlertInForce struct {
-	Alert    playlist.Alert `json:"alert"`
-	Received time.Time      `json:"received"` // by the county: ties go to the earlier
+	Alert    emergency.Alert `json:"alert"`
+	Received time.Time       `json:"received"` // by the county: ties go to the earlier
 
 	// Order says that this travels ahead of its sound: take the output and
 	// sound the tone. A later version may bring the clip.

@@ -31,6 +31,7 @@ import (
 
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 const (
@@ -172,10 +173,10 @@ func (o *office) alerts(t testing.TB, scope playlist.Scope, version int64, some 
 }
 
 func flood(id string) link.AlertInForce {
-	return link.AlertInForce{Order: true, Received: time.Now().UTC(), Alert: playlist.Alert{
+	return link.AlertInForce{Order: true, Received: time.Now().UTC(), Alert: emergency.Alert{
 		ID: playlist.AlertID(id), Format: "hand", Sender: "滨海县应急广播中心", Sent: time.Now().UTC(),
-		Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed, Areas: []playlist.Area{town},
-		Texts: []playlist.AlertText{{Language: "zh-CN", Text: "洪水预警"}},
+		Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red, Areas: []playlist.Area{town},
+		Texts: []emergency.Text{{Language: "zh-CN", Text: "洪水预警"}},
 	}}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // forgetAfter is how long an alert that is over is remembered, so that a late
@@ -20,10 +21,10 @@ const forgetAfter = 31 * 24 * time.Hour
 type AlertKeeper interface {
 	// SaveAlerts keeps alerts as they now stand, and what was retired with
 	// them. raw is the first one's message; nil leaves what is kept of it.
-	SaveAlerts(ctx context.Context, c playlist.Change, raw []byte) error
+	SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) error
 
 	// Alerts is all that was kept.
-	Alerts(ctx context.Context) ([]playlist.AlertRecord, []playlist.Retired, error)
+	Alerts(ctx context.Context) ([]emergency.Record, []emergency.Retired, error)
 
 	// ForgetAlerts deletes what can no longer come again.
 	ForgetAlerts(ctx context.Context, ids []playlist.AlertID) error
@@ -42,7 +43,7 @@ type AlertSounds interface {
 	// the clip is here; as [playlist.UsedSpeech], which may take its time; as
 	// [playlist.UsedGeneric]; or the words that a drill begins with, as
 	// [playlist.UsedPreamble].
-	Sound(ctx context.Context, r playlist.AlertRecord, as playlist.Used) (AlertSound, error)
+	Sound(ctx context.Context, r emergency.Record, as playlist.Used) (AlertSound, error)
 }
 
 // ErrNotStored says that an alert is in force, but would be forgotten if the
@@ -61,7 +62,7 @@ type Alarm struct {
 
 	// The rest belongs to Run's goroutine.
 	life   context.Context // of what sounds
-	book   *playlist.AlertBook
+	book   *emergency.Book
 	on     map[playlist.AlertID]*sounding
 	seen   *playlist.Programme // for whose outputs what is in force sounds
 	forgot time.Time
@@ -71,7 +72,7 @@ type Alarm struct {
 
 // sounding is an alert on its outputs.
 type sounding struct {
-	record  chan playlist.AlertRecord // holds the latest
+	record  chan emergency.Record // holds the latest
 	stop    context.CancelCauseFunc
 	choice  *choice
 	outputs []playlist.Output
@@ -82,7 +83,7 @@ type sounding struct {
 func NewAlarm(p *Player, keep AlertKeeper, sounds AlertSounds) *Alarm {
 	return &Alarm{
 		p: p, keep: keep, sounds: sounds, do: make(chan func()), gone: make(chan struct{}),
-		book: playlist.NewAlertBook(nil, nil), on: map[playlist.AlertID]*sounding{},
+		book: emergency.NewBook(nil, nil), on: map[playlist.AlertID]*sounding{},
 	}
 }
 
@@ -100,7 +101,7 @@ func (a *Alarm) Run(ctx context.Context) error {
 		// What was received before is lost; what comes must sound all the same.
 		a.p.Log.Error("alerts cannot be read", "err", err)
 	}
-	a.book = playlist.NewAlertBook(records, retired)
+	a.book = emergency.NewBook(records, retired)
 	defer a.work.Wait()
 	defer close(a.gone)
 	life, stop := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -145,9 +146,9 @@ func (a *Alarm) ask(ctx context.Context, f func()) error {
 // Receive takes a message in. Only where the error is nil may it be
 // acknowledged; with ErrNotStored it is in force all the same. The record is
 // the message's as it now stands; known says that it had come before.
-func (a *Alarm) Receive(ctx context.Context, r playlist.AlertRecord, raw []byte) (rec playlist.AlertRecord, known bool, err error) {
+func (a *Alarm) Receive(ctx context.Context, r emergency.Record, raw []byte) (rec emergency.Record, known bool, err error) {
 	var (
-		c    playlist.Change
+		c    emergency.Change
 		kept <-chan error
 	)
 	err = a.ask(ctx, func() {
@@ -180,7 +181,7 @@ func (a *Alarm) InForce(ctx context.Context, scope playlist.Scope, ids []playlis
 }
 
 // Records are all alerts that are remembered, the latest received first.
-func (a *Alarm) Records(ctx context.Context) (all []playlist.AlertRecord, err error) {
+func (a *Alarm) Records(ctx context.Context) (all []emergency.Record, err error) {
 	err = a.ask(ctx, func() { all = a.book.Records() })
 	return all, err
 }
@@ -201,7 +202,7 @@ func (a *Alarm) write(f func()) {
 }
 
 // save keeps a change; the answer comes once it is durable, or cannot be.
-func (a *Alarm) save(c playlist.Change, raw []byte) <-chan error {
+func (a *Alarm) save(c emergency.Change, raw []byte) <-chan error {
 	kept := make(chan error, 1)
 	if len(c.Records) == 0 && len(c.Retired) == 0 {
 		kept <- nil
@@ -219,7 +220,7 @@ func (a *Alarm) save(c playlist.Change, raw []byte) <-chan error {
 }
 
 // enact starts and ends sounds as the book now has it.
-func (a *Alarm) enact(c playlist.Change) {
+func (a *Alarm) enact(c emergency.Change) {
 	for i, r := range c.Records {
 		s, on := a.on[r.ID]
 		switch {
@@ -239,14 +240,14 @@ func (a *Alarm) enact(c playlist.Change) {
 
 // begin sounds an alert on each output that it concerns. again says that it
 // may have sounded before the daemon was last stopped.
-func (a *Alarm) begin(r playlist.AlertRecord, again bool) {
+func (a *Alarm) begin(r emergency.Record, again bool) {
 	ctx, stop := context.WithCancelCause(a.life)
-	s := &sounding{record: make(chan playlist.AlertRecord, 1), stop: stop, now: map[string]bool{}}
+	s := &sounding{record: make(chan emergency.Record, 1), stop: stop, now: map[string]bool{}}
 	s.record <- r
 	a.on[r.ID] = s
-	outputs := a.p.Programme().Concerned(r.Alert)
+	outputs := r.Concerned(a.p.Programme())
 	if len(outputs) == 0 { // it was concerned once: the site has changed
-		a.settle(r.ID, playlist.AlertFailed)
+		a.settle(r.ID, emergency.StateFailed)
 		return
 	}
 	s.choice = newChoice(ctx, a, s)
@@ -283,7 +284,7 @@ func (a *Alarm) follow() {
 		if s == nil {
 			continue
 		}
-		for _, o := range p.Concerned(r.Alert) {
+		for _, o := range r.Concerned(p) {
 			if !s.now[o.Name] {
 				a.sound(s.choice.ctx, r.ID, s, o, true)
 			}
@@ -293,7 +294,7 @@ func (a *Alarm) follow() {
 
 // started notes that an alert is heard.
 func (a *Alarm) started(ctx context.Context, id playlist.AlertID) {
-	_ = a.ask(ctx, func() { a.settle(id, playlist.AlertAiring) })
+	_ = a.ask(ctx, func() { a.settle(id, emergency.StateAiring) })
 }
 
 // ended notes that an alert has ended on one of its outputs, and, after the
@@ -309,7 +310,7 @@ func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string) {
 	if !last {
 		return
 	}
-	rows, err := a.p.Ledger.Rows(context.Background(), playlist.AlertAiringID(id))
+	rows, err := a.p.Ledger.Rows(context.Background(), id.Airing())
 	if err != nil {
 		a.p.Log.Error("alert's rows cannot be read", "alert", id, "err", err)
 	}
@@ -317,18 +318,18 @@ func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string) {
 		if silent() { // a reload may have brought another output meanwhile
 			delete(a.on, id)
 			s.stop(nil)
-			a.settle(id, playlist.AlertOutcome(rows, s.outputs))
+			a.settle(id, emergency.Outcome(rows, s.outputs))
 		}
 	})
 }
 
-func (a *Alarm) settle(id playlist.AlertID, state playlist.AlertState) {
-	r, changed := a.book.Settle(id, state, a.p.Wall().UTC())
+func (a *Alarm) settle(id playlist.AlertID, state emergency.State) {
+	r, changed := a.book.Advance(id, state, a.p.Wall().UTC())
 	if !changed {
 		return
 	}
 	a.p.Log.Info("alert", "alert", id, "state", state)
-	a.save(playlist.Change{Records: []playlist.AlertRecord{r}}, nil) // told there
+	a.save(emergency.Change{Records: []emergency.Record{r}}, nil) // told there
 }
 
 // tidy forgets, now and then, what is long over.

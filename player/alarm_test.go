@@ -15,6 +15,7 @@ import (
 
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // siren is a stage with an alarm beside its player.
@@ -27,7 +28,7 @@ type siren struct {
 	keep  player.AlertKeeper
 }
 
-func (s *siren) Sound(_ context.Context, _ playlist.AlertRecord, as playlist.Used) (player.AlertSound, error) {
+func (s *siren) Sound(_ context.Context, _ emergency.Record, as playlist.Used) (player.AlertSound, error) {
 	i := map[playlist.Used]int{playlist.UsedClip: 0, playlist.UsedSpeech: 1, playlist.UsedGeneric: 2, playlist.UsedPreamble: 2}[as]
 	if as == playlist.UsedPreamble && !s.words.Load() || as != playlist.UsedPreamble && !s.here[i].Load() {
 		return player.AlertSound{}, errors.New("not here")
@@ -65,10 +66,10 @@ func (s *siren) start() {
 	}
 }
 
-func alert(id playlist.AlertID, change ...func(*playlist.AlertRecord)) playlist.AlertRecord {
-	r := playlist.AlertRecord{Source: playlist.AlertByHand, Alert: playlist.Alert{
-		ID: id, Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed, Event: "flood",
-		Areas: []playlist.Area{"320924000000"}, Texts: []playlist.AlertText{{Language: "zh-CN", Title: "汛情", Text: "请转移"}},
+func alert(id playlist.AlertID, change ...func(*emergency.Record)) emergency.Record {
+	r := emergency.Record{Source: playlist.AlertByHand, Alert: emergency.Alert{
+		ID: id, Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red, Event: "flood",
+		Areas: []playlist.Area{"320924000000"}, Texts: []emergency.Text{{Language: "zh-CN", Title: "汛情", Text: "请转移"}},
 	}}
 	for _, f := range change {
 		f(&r)
@@ -77,13 +78,13 @@ func alert(id playlist.AlertID, change ...func(*playlist.AlertRecord)) playlist.
 }
 
 // withClip says that the alert's clip is to come.
-func withClip(r *playlist.AlertRecord) { r.Audio = []playlist.AlertAudio{{Name: "a.mp3"}} }
+func withClip(r *emergency.Record) { r.Audio = []emergency.Audio{{Name: "a.mp3"}} }
 
-func level(l playlist.AlertLevel) func(*playlist.AlertRecord) {
-	return func(r *playlist.AlertRecord) { r.Level = l }
+func level(l emergency.Level) func(*emergency.Record) {
+	return func(r *emergency.Record) { r.Level = l }
 }
 
-func (s *siren) receive(r playlist.AlertRecord) playlist.AlertRecord {
+func (s *siren) receive(r emergency.Record) emergency.Record {
 	s.t.Helper()
 	got, _, err := s.alarm.Receive(s.t.Context(), r, []byte("raw"))
 	if err != nil {
@@ -92,7 +93,7 @@ func (s *siren) receive(r playlist.AlertRecord) playlist.AlertRecord {
 	return got
 }
 
-func (s *siren) state(id playlist.AlertID) playlist.AlertState {
+func (s *siren) state(id playlist.AlertID) emergency.State {
 	s.t.Helper()
 	all, err := s.alarm.Records(s.t.Context())
 	if err != nil {
@@ -174,11 +175,11 @@ func TestAnAlertCutsInWithTheToneAndTheLessonRejoins(t *testing.T) {
 		time.Sleep(62 * time.Second)
 		began := s.now()
 		s.receive(alert("A", withClip))
-		if got := s.state("A"); got != playlist.AlertWaiting && got != playlist.AlertAiring {
+		if got := s.state("A"); got != emergency.StateWaiting && got != emergency.StateAiring {
 			t.Errorf("state %s", got)
 		}
 		time.Sleep(2 * time.Minute)
-		if got := s.state("A"); got != playlist.AlertDone {
+		if got := s.state("A"); got != emergency.StateDone {
 			t.Errorf("state %s", got)
 		}
 		s.stop()
@@ -222,13 +223,13 @@ func TestTheToneSoundsUntilThereIsSomethingToHear(t *testing.T) {
 		expects bool          // the alert says that it has a clip
 		used    playlist.Used
 		tone    [2]time.Duration
-		state   playlist.AlertState
+		state   emergency.State
 	}{
-		{"the clip comes while it sounds", []int{1}, 9 * time.Second, true, playlist.UsedClip, [2]time.Duration{9 * time.Second, 12 * time.Second}, playlist.AlertDone},
-		{"the clip never comes, the text is spoken", []int{1, 2}, 0, true, playlist.UsedSpeech, [2]time.Duration{19 * time.Second, 21 * time.Second}, playlist.AlertDone},
-		{"no clip is to come, the text is spoken at once", []int{1}, 0, false, playlist.UsedSpeech, [2]time.Duration{4 * time.Second, 6 * time.Second}, playlist.AlertDone},
-		{"nobody can speak, a clip for the event", []int{2}, 0, true, playlist.UsedGeneric, [2]time.Duration{19 * time.Second, 21 * time.Second}, playlist.AlertDone},
-		{"there is nothing but the tone", nil, 0, true, playlist.UsedTone, [2]time.Duration{19 * time.Second, 21 * time.Second}, playlist.AlertPartial},
+		{"the clip comes while it sounds", []int{1}, 9 * time.Second, true, playlist.UsedClip, [2]time.Duration{9 * time.Second, 12 * time.Second}, emergency.StateDone},
+		{"the clip never comes, the text is spoken", []int{1, 2}, 0, true, playlist.UsedSpeech, [2]time.Duration{19 * time.Second, 21 * time.Second}, emergency.StateDone},
+		{"no clip is to come, the text is spoken at once", []int{1}, 0, false, playlist.UsedSpeech, [2]time.Duration{4 * time.Second, 6 * time.Second}, emergency.StateDone},
+		{"nobody can speak, a clip for the event", []int{2}, 0, true, playlist.UsedGeneric, [2]time.Duration{19 * time.Second, 21 * time.Second}, emergency.StateDone},
+		{"there is nothing but the tone", nil, 0, true, playlist.UsedTone, [2]time.Duration{19 * time.Second, 21 * time.Second}, emergency.StatePartial},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -239,7 +240,7 @@ func TestTheToneSoundsUntilThereIsSomethingToHear(t *testing.T) {
 				s.start()
 				defer s.close()
 				time.Sleep(time.Second)
-				a := alert("A", func(r *playlist.AlertRecord) {
+				a := alert("A", func(r *emergency.Record) {
 					if c.expects {
 						withClip(r)
 					}
@@ -282,9 +283,9 @@ func TestACancelStopsTheSoundAtOnce(t *testing.T) {
 		s.receive(alert("A", withClip))
 		time.Sleep(6 * time.Second)
 		at := s.now()
-		s.receive(alert("C", func(r *playlist.AlertRecord) { r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"A"} }))
+		s.receive(alert("C", func(r *emergency.Record) { r.Kind, r.Refs = emergency.KindCancel, []playlist.AlertID{"A"} }))
 		time.Sleep(10 * time.Second)
-		if a, c := s.state("A"), s.state("C"); a != playlist.AlertCancelled || c != playlist.AlertLogged {
+		if a, c := s.state("A"), s.state("C"); a != emergency.StateCancelled || c != emergency.StateLogged {
 			t.Errorf("states %s, %s", a, c)
 		}
 		s.stop()
@@ -307,7 +308,7 @@ func TestTheHigherAlertCutsInAndTheEqualOneQueues(t *testing.T) {
 		s.start()
 		defer s.close()
 		time.Sleep(time.Second)
-		s.receive(alert("orange", withClip, level(playlist.AlertOrange)))
+		s.receive(alert("orange", withClip, level(emergency.Orange)))
 		time.Sleep(8 * time.Second)
 		s.receive(alert("red", withClip))
 		s.receive(alert("red2", withClip))
@@ -344,11 +345,11 @@ func TestAnUpdateTakesThePlaceOfWhatItNames(t *testing.T) {
 		time.Sleep(time.Second)
 		s.receive(alert("A", withClip))
 		time.Sleep(7 * time.Second)
-		s.receive(alert("B", withClip, level(playlist.AlertBlue), func(r *playlist.AlertRecord) {
-			r.Kind, r.Refs = playlist.AlertUpdate, []playlist.AlertID{"A"}
+		s.receive(alert("B", withClip, level(emergency.Blue), func(r *emergency.Record) {
+			r.Kind, r.Refs = emergency.KindUpdate, []playlist.AlertID{"A"}
 		}))
 		time.Sleep(2 * time.Minute)
-		if a, b := s.state("A"), s.state("B"); a != playlist.AlertCancelled || b != playlist.AlertDone {
+		if a, b := s.state("A"), s.state("B"); a != emergency.StateCancelled || b != emergency.StateDone {
 			t.Errorf("states %s, %s", a, b)
 		}
 		s.stop()
@@ -368,10 +369,10 @@ func TestARestartGoesOnWithWhatIsOwed(t *testing.T) {
 		s.start()
 		time.Sleep(time.Second)
 		s.receive(alert("A", withClip))
-		s.receive(alert("short", withClip, level(playlist.AlertBlue), func(r *playlist.AlertRecord) { r.NotAfter = s.now().Add(3 * time.Minute) }))
-		s.receive(alert("gone", withClip, level(playlist.AlertBlue)))
-		s.receive(alert("C", func(r *playlist.AlertRecord) {
-			r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"gone", "not yet come"}
+		s.receive(alert("short", withClip, level(emergency.Blue), func(r *emergency.Record) { r.NotAfter = s.now().Add(3 * time.Minute) }))
+		s.receive(alert("gone", withClip, level(emergency.Blue)))
+		s.receive(alert("C", func(r *emergency.Record) {
+			r.Kind, r.Refs = emergency.KindCancel, []playlist.AlertID{"gone", "not yet come"}
 		}))
 		time.Sleep(20 * time.Second) // the first pass is over, the second under way
 		s.stop()
@@ -387,12 +388,12 @@ func TestARestartGoesOnWithWhatIsOwed(t *testing.T) {
 		s.start()
 		defer s.close()
 		time.Sleep(time.Second)
-		if r := s.receive(alert("not yet come", withClip)); r.State != playlist.AlertCancelled {
+		if r := s.receive(alert("not yet come", withClip)); r.State != emergency.StateCancelled {
 			t.Errorf("a cancel that came first is forgotten: %s", r.State)
 		}
 		time.Sleep(4 * time.Minute)
-		for id, want := range map[playlist.AlertID]playlist.AlertState{
-			"A": playlist.AlertDone, "short": playlist.AlertFailed, "gone": playlist.AlertCancelled,
+		for id, want := range map[playlist.AlertID]emergency.State{
+			"A": emergency.StateDone, "short": emergency.StateFailed, "gone": emergency.StateCancelled,
 		} {
 			if got := s.state(id); got != want {
 				t.Errorf("%s is %s, want %s", id, got, want)
@@ -425,7 +426,7 @@ func TestEmergenciesIgnoreQuietHoursAndCeilingsAndDrillsDoNot(t *testing.T) {
 		s.start()
 		defer s.close()
 		time.Sleep(time.Second)
-		s.receive(alert("drill", withClip, func(r *playlist.AlertRecord) { r.Class = playlist.AlertDrillActual }))
+		s.receive(alert("drill", withClip, func(r *emergency.Record) { r.Class = emergency.ClassDrillActual }))
 		s.receive(alert("A", withClip))
 		time.Sleep(8 * time.Minute)
 		s.stop()
@@ -452,11 +453,11 @@ func TestADrillWithoutItsWordIsNotHeard(t *testing.T) {
 		s.start()
 		defer s.close()
 		time.Sleep(time.Second)
-		s.receive(alert("drill", withClip, func(r *playlist.AlertRecord) {
-			r.Class, r.NotAfter = playlist.AlertDrillSimulated, s.now().Add(20*time.Second)
+		s.receive(alert("drill", withClip, func(r *emergency.Record) {
+			r.Class, r.NotAfter = emergency.ClassDrillSimulated, s.now().Add(20*time.Second)
 		}))
 		time.Sleep(time.Minute)
-		if got := s.state("drill"); got != playlist.AlertFailed {
+		if got := s.state("drill"); got != emergency.StateFailed {
 			t.Errorf("state %s", got)
 		}
 		s.stop()
@@ -498,7 +499,7 @@ func TestADamagedClipIsToldOfAndTheNextBestHeard(t *testing.T) {
 				time.Sleep(time.Second)
 				s.receive(alert("A", withClip))
 				time.Sleep(time.Minute)
-				if got := s.state("A"); got != playlist.AlertDone {
+				if got := s.state("A"); got != emergency.StateDone {
 					t.Errorf("state %s", got)
 				}
 				s.stop()
@@ -547,7 +548,7 @@ func TestAnAlertWaitsForItsTime(t *testing.T) {
 		{"by half a minute: its sender's clock may be ahead", 30 * time.Second, 0, nil, time.Millisecond, "preempted"},
 		{"but not for when it was sent, whatever the sender's clock", 4 * time.Minute, 4 * time.Minute, nil, time.Millisecond, "preempted"},
 		{"and is cancelled meanwhile", 4 * time.Minute, 0, func(s *siren) {
-			s.receive(alert("C", func(r *playlist.AlertRecord) { r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"A"} }))
+			s.receive(alert("C", func(r *emergency.Record) { r.Kind, r.Refs = emergency.KindCancel, []playlist.AlertID{"A"} }))
 		}, 0, "complete"},
 		{"until the clock is not trusted any more", 4 * time.Minute, 0, func(s *siren) { s.doubt.Store(true) }, 2 * time.Minute, "complete"},
 	} {
@@ -567,9 +568,9 @@ func TestAnAlertWaitsForItsTime(t *testing.T) {
 				defer s.close()
 				time.Sleep(62 * time.Second)
 				came := s.now()
-				s.receive(alert("A", withClip, func(r *playlist.AlertRecord) { r.Sent, r.NotBefore = came.Add(c.sent), came.Add(c.early) }))
+				s.receive(alert("A", withClip, func(r *emergency.Record) { r.Sent, r.NotBefore = came.Add(c.sent), came.Add(c.early) }))
 				time.Sleep(2 * time.Minute)
-				if got := s.state("A"); c.from > 2*time.Minute && got != playlist.AlertWaiting {
+				if got := s.state("A"); c.from > 2*time.Minute && got != emergency.StateWaiting {
 					t.Errorf("state %s", got)
 				}
 				if c.change != nil {
@@ -603,14 +604,14 @@ func TestAReloadTakesAnAlertToTheOutputsThereAre(t *testing.T) {
 		name    string
 		outputs []string // after the reload, of which there were east and west
 		want    string
-		state   playlist.AlertState
+		state   emergency.State
 	}{
-		{"one is gone", []string{"west"}, "east/clip:complete east/tone:complete west/clip:complete west/clip:complete west/tone:complete west/tone:complete", playlist.AlertDone},
+		{"one is gone", []string{"west"}, "east/clip:complete east/tone:complete west/clip:complete west/clip:complete west/tone:complete west/tone:complete", emergency.StateDone},
 		{"one is renamed", []string{"west", "new"}, "east/clip:complete east/tone:complete new/clip:complete new/clip:complete new/tone:complete new/tone:complete " +
-			"west/clip:complete west/clip:complete west/tone:complete west/tone:complete", playlist.AlertDone},
+			"west/clip:complete west/clip:complete west/tone:complete west/tone:complete", emergency.StateDone},
 		{"all are", []string{"new"}, "east/clip:complete east/tone:complete new/clip:complete new/clip:complete new/tone:complete new/tone:complete " +
-			"west/clip:complete west/tone:complete", playlist.AlertDone},
-		{"none is left", nil, "east/clip:complete east/tone:complete west/clip:complete west/tone:complete", playlist.AlertDone},
+			"west/clip:complete west/tone:complete", emergency.StateDone},
+		{"none is left", nil, "east/clip:complete east/tone:complete west/clip:complete west/tone:complete", emergency.StateDone},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -619,7 +620,7 @@ func TestAReloadTakesAnAlertToTheOutputsThereAre(t *testing.T) {
 				s.start()
 				defer s.close()
 				time.Sleep(time.Second)
-				s.receive(alert("A", withClip, func(r *playlist.AlertRecord) { r.Passes, r.Gap = 2, 20*time.Second }))
+				s.receive(alert("A", withClip, func(r *emergency.Record) { r.Passes, r.Gap = 2, 20*time.Second }))
 				time.Sleep(20 * time.Second) // it waits for its second pass
 				changed := *s.programme
 				changed.Outputs = nil
@@ -645,7 +646,7 @@ func TestAReloadTakesAnAlertToTheOutputsThereAre(t *testing.T) {
 // slowly is a keeper whose disk hangs for half a minute at each write.
 type slowly struct{ player.AlertKeeper }
 
-func (k slowly) SaveAlerts(ctx context.Context, c playlist.Change, raw []byte) error {
+func (k slowly) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) error {
 	time.Sleep(30 * time.Second)
 	return k.AlertKeeper.SaveAlerts(ctx, c, raw)
 }
@@ -655,10 +656,10 @@ func TestADiskThatHangsHoldsUpNoAlertAndNoCancel(t *testing.T) {
 		name   string
 		cancel time.Duration // after it came; 0: never
 		want   string
-		state  playlist.AlertState
+		state  emergency.State
 	}{
-		{"heard", 0, "east/clip:complete east/tone:complete", playlist.AlertDone},
-		{"cancelled", 2 * time.Second, "east/clip:missed:cancelled east/tone:partial:cancelled", playlist.AlertCancelled},
+		{"heard", 0, "east/clip:complete east/tone:complete", emergency.StateDone},
+		{"cancelled", 2 * time.Second, "east/clip:missed:cancelled east/tone:partial:cancelled", emergency.StateCancelled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -674,7 +675,7 @@ func TestADiskThatHangsHoldsUpNoAlertAndNoCancel(t *testing.T) {
 				if c.cancel > 0 {
 					time.Sleep(c.cancel)
 					work.Go(func() {
-						s.receive(alert("C", func(r *playlist.AlertRecord) { r.Kind, r.Refs = playlist.AlertCancel, []playlist.AlertID{"A"} }))
+						s.receive(alert("C", func(r *emergency.Record) { r.Kind, r.Refs = emergency.KindCancel, []playlist.AlertID{"A"} }))
 					})
 				}
 				time.Sleep(20 * time.Second)
@@ -713,7 +714,7 @@ func TestAnUntrustedClockHoldsNoAlert(t *testing.T) {
 		s.start()
 		defer s.close()
 		time.Sleep(time.Second)
-		s.receive(alert("A", withClip, func(r *playlist.AlertRecord) { r.NotAfter = s.now().Add(-24 * time.Hour) }))
+		s.receive(alert("A", withClip, func(r *emergency.Record) { r.NotAfter = s.now().Add(-24 * time.Hour) }))
 		time.Sleep(2 * time.Minute)
 		s.stop()
 		if got := s.parts("A"); got != "east/clip:complete east/tone:complete" {
@@ -737,7 +738,7 @@ func TestWhatNobodyCanHearWithAnUnknownClockEnds(t *testing.T) {
 		time.Sleep(time.Second)
 		s.receive(alert("A", withClip)) // and there is nothing but the tone
 		time.Sleep(6 * time.Minute)
-		if got := s.state("A"); got != playlist.AlertPartial {
+		if got := s.state("A"); got != emergency.StatePartial {
 			t.Errorf("state %s", got)
 		}
 		s.stop()
@@ -751,13 +752,13 @@ func TestWhatItsCountyWithdrawsFallsSilent(t *testing.T) {
 		s.start()
 		defer s.close()
 		time.Sleep(time.Second)
-		s.receive(alert("A", withClip, func(r *playlist.AlertRecord) { r.Source, r.Scope = playlist.AlertByLink, "group:x" }))
+		s.receive(alert("A", withClip, func(r *emergency.Record) { r.Source, r.Scope = playlist.AlertByLink, "group:x" }))
 		time.Sleep(6 * time.Second)
 		if err := s.alarm.InForce(t.Context(), "group:x", nil); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(5 * time.Second)
-		if got := s.state("A"); got != playlist.AlertCancelled {
+		if got := s.state("A"); got != emergency.StateCancelled {
 			t.Errorf("state %s", got)
 		}
 		s.stop()
@@ -777,10 +778,10 @@ func TestOnlyTheOutputsConcernedSound(t *testing.T) {
 		s.start()
 		defer s.close()
 		time.Sleep(time.Second)
-		s.receive(alert("one", withClip, func(r *playlist.AlertRecord) { r.Areas = []playlist.Area{"320924100201"} }))
-		s.receive(alert("none", withClip, func(r *playlist.AlertRecord) { r.Areas = []playlist.Area{"110000000000"} }))
+		s.receive(alert("one", withClip, func(r *emergency.Record) { r.Areas = []playlist.Area{"320924100201"} }))
+		s.receive(alert("none", withClip, func(r *emergency.Record) { r.Areas = []playlist.Area{"110000000000"} }))
 		time.Sleep(2 * time.Minute)
-		s.receive(alert("town", withClip, func(r *playlist.AlertRecord) { r.Areas = []playlist.Area{"320924100000"} }))
+		s.receive(alert("town", withClip, func(r *emergency.Record) { r.Areas = []playlist.Area{"320924100000"} }))
 		time.Sleep(2 * time.Minute)
 		s.stop()
 		if got := s.parts("one") + "|" + s.parts("none") + "|" + s.parts("town"); got !=
@@ -795,8 +796,8 @@ type broken struct{}
 
 var errBroken = errors.New("the disk is full")
 
-func (broken) SaveAlerts(context.Context, playlist.Change, []byte) error { return errBroken }
-func (broken) Alerts(context.Context) ([]playlist.AlertRecord, []playlist.Retired, error) {
+func (broken) SaveAlerts(context.Context, emergency.Change, []byte) error { return errBroken }
+func (broken) Alerts(context.Context) ([]emergency.Record, []emergency.Retired, error) {
 	return nil, nil, errBroken
 }
 func (broken) ForgetAlerts(context.Context, []playlist.AlertID) error { return errBroken }

@@ -13,6 +13,7 @@ import (
 	"dalaba/devices"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // hangs opens devices, but one only once let go.
@@ -38,7 +39,7 @@ func TestACardThatHangsAsItIsOpenedSilencesNoOtherOutput(t *testing.T) {
 		defer s.close()
 		time.Sleep(150 * time.Second)
 		begun := time.Now()
-		s.receive(alert("a", func(r *playlist.AlertRecord) { r.NotAfter = time.Now().Add(20 * time.Second) }))
+		s.receive(alert("a", func(r *emergency.Record) { r.NotAfter = time.Now().Add(20 * time.Second) }))
 		time.Sleep(60 * time.Second)
 		// West is put on another device, and has nothing to do with the old one
 		// any more but that it must let go first.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 // answers how many came in all.
 func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func(frames int64)) (int64, error) {
 	now := a.p.Wall().UTC()
-	r := playlist.AlertRecord{Rank: playlist.RankMicrophone, Received: now, Alert: playlist.Alert{
+	r := emergency.Record{Rank: playlist.RankMicrophone, Received: now, Alert: emergency.Alert{
 		ID: playlist.AlertID("mic," + now.Format("20060102T150405.000000Z")), Event: title,
 	}}
 	var (
@@ -35,7 +36,7 @@ func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func
 	for _, o := range a.p.Programme().Outputs {
 		e := newEar()
 		ears = append(ears, e)
-		s := &sounding{record: make(chan playlist.AlertRecord, 1)}
+		s := &sounding{record: make(chan emergency.Record, 1)}
 		s.record <- r
 		n := &siren{a: a, s: s, out: o, rules: a.p.Programme().Alerts.Filled(), began: time.Now(), log: a.p.Log.With("alert", r.ID, "output", o.Name)}
 		work.Go(func() { n.live(live, e) })

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 const (
@@ -34,7 +35,7 @@ type siren struct {
 }
 
 // latest is the alert as it now stands.
-func (n *siren) latest() playlist.AlertRecord {
+func (n *siren) latest() emergency.Record {
 	r := <-n.s.record
 	n.s.record <- r
 	return r
@@ -50,7 +51,8 @@ func (n *siren) sound(ctx context.Context) {
 	n.began = time.Now()
 	item, heard := 0, 0
 	if n.again {
-		item, heard = n.done(ctx)
+		before := n.done(ctx)
+		item, heard = before.Last, before.Whole
 	}
 	// What a drill begins with may take a while to make, and is not waited for
 	// in line.
@@ -121,7 +123,7 @@ func (n *siren) due(ctx context.Context) bool {
 func (n *siren) await(ctx context.Context) bool {
 	for {
 		if ch, ok := n.a.p.Channel(n.out.Name); ok {
-			n.ch, n.turn = n.a.p.join(n.out.Name, ch, n.latest().Standing())
+			n.ch, n.turn = n.a.p.join(n.out.Name, ch, n.latest().EffectiveRank())
 			return true
 		}
 		if n.over(ctx) || n.dropped() || pause(ctx, sirenLook) != nil {
@@ -139,23 +141,13 @@ func (n *siren) dropped() bool {
 	return n.turn == nil || n.turn.Ended()
 }
 
-// done is how far the alert came before: the last pass begun, and how many
-// were heard whole.
-func (n *siren) done(ctx context.Context) (item, whole int) {
-	rows, err := n.a.p.Ledger.Rows(ctx, n.latest().AiringID())
+// done is what was heard of the alert on this output before.
+func (n *siren) done(ctx context.Context) emergency.Passes {
+	rows, err := n.a.p.Ledger.Rows(ctx, n.latest().ID.Airing())
 	if err != nil {
 		n.log.Error("alert's rows cannot be read", "err", err)
 	}
-	for _, r := range rows {
-		if r.Output != n.out.Name {
-			continue
-		}
-		item = max(item, r.Item)
-		if r.Used != playlist.UsedTone && r.Used != playlist.UsedPreamble && r.Outcome == playlist.Complete {
-			whole++
-		}
-	}
-	return item, whole
+	return emergency.Heard(slices.DeleteFunc(rows, func(r playlist.Row) bool { return r.Output != n.out.Name }))
 }
 
 // over reports whether the alert's time is over, as far as anybody knows the
@@ -183,7 +175,7 @@ func (n *siren) rest(ctx context.Context, d time.Duration) bool {
 	if pause(ctx, d) != nil {
 		return false
 	}
-	n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().Standing())
+	n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().EffectiveRank())
 	return true
 }
 
@@ -192,9 +184,9 @@ func (n *siren) rest(ctx context.Context, d time.Duration) bool {
 func (n *siren) clear(ctx context.Context) bool {
 	for !n.over(ctx) {
 		_, behind := n.turn.Behind()
-		quiet := !n.latest().Standing().Emergency() && n.a.p.Programme().QuietAt(n.a.p.Wall())
+		quiet := !n.latest().EffectiveRank().Emergency() && n.a.p.Programme().QuietAt(n.a.p.Wall())
 		if n.turn.Ended() { // a reload has put another channel in place, or none
-			n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().Standing())
+			n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().EffectiveRank())
 			if n.dropped() {
 				return false
 			}
@@ -213,7 +205,7 @@ func (n *siren) clear(ctx context.Context) bool {
 // level is the software gain in dB. Ceilings bind what is no emergency.
 func (n *siren) level() float64 {
 	level := min(0, n.rules.LevelDB+n.ch.Level())
-	if !n.latest().Standing().Emergency() {
+	if !n.latest().EffectiveRank().Emergency() {
 		level = min(level, n.a.p.Programme().Site.CeilingDB)
 	}
 	return level
@@ -301,12 +293,11 @@ func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 		}
 	}
 	tone.enough()
+	rows := make([]playlist.Row, 0, len(parts))
 	for _, part := range parts {
-		if h := n.hear(ctx, part); part.row.Used != playlist.UsedTone {
-			whole = whole && h == playlist.Complete
-		}
+		rows = append(rows, n.hear(ctx, part))
 	}
-	return whole, nil
+	return emergency.Heard(rows).Whole > 0, nil
 }
 
 // sirenPart is one sound of a pass on its way.
@@ -356,27 +347,16 @@ func (n *siren) row(item, part int, used playlist.Used) playlist.Row {
 	r := n.latest()
 	p := n.a.p
 	row := playlist.Row{
-		Airing: r.AiringID(), Output: n.out.Name, Item: item, Part: part,
-		Alert: r.ID, Used: used, Title: Headline(r.Alert), Rank: r.Standing(), Due: r.Received, Cued: p.Wall().UTC(),
+		Airing: r.ID.Airing(), Output: n.out.Name, Item: item, Part: part,
+		Alert: r.ID, Used: used, Title: r.Headline(), Rank: r.EffectiveRank(), Due: r.Received, Cued: p.Wall().UTC(),
 		Residents: n.out.Residents, Area: n.out.Area,
 		Clock: p.Trust(), Boot: p.Boot, MonoMS: p.Uptime().Milliseconds(),
 	}
 	return row
 }
 
-// Headline is the alert in a few words.
-func Headline(a playlist.Alert) string {
-	if t, ok := a.Text("zh-CN"); ok && t.Title != "" {
-		return t.Title
-	}
-	if a.Event != "" {
-		return a.Event
-	}
-	return string(a.ID)
-}
-
-// hear waits for a part to end and closes its row.
-func (n *siren) hear(ctx context.Context, part *sirenPart) playlist.Outcome {
+// hear waits for a part to end and closes its row, which it returns.
+func (n *siren) hear(ctx context.Context, part *sirenPart) playlist.Row {
 	p := n.a.p
 	ledger := context.WithoutCancel(ctx)
 	tick := time.NewTicker(watchEvery)
@@ -440,7 +420,7 @@ func (n *siren) hear(ctx context.Context, part *sirenPart) playlist.Outcome {
 		}
 	}
 	p.Watch(Moment{MomentEnded, row})
-	return row.Outcome
+	return row
 }
 
 // judge says what became of a part.

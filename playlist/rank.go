@@ -25,11 +25,11 @@ const (
 	DefaultPriority = 5
 )
 
-// topScheduled is the highest rank of a slot.
-const topScheduled = RankScheduled + 2*MaxPriority
+// RankTopScheduled is the highest rank of a slot.
+const RankTopScheduled = RankScheduled + 2*MaxPriority
 
 // Scheduled reports whether the rank is a slot's.
-func (r Rank) Scheduled() bool { return r >= RankScheduled && r <= topScheduled }
+func (r Rank) Scheduled() bool { return r >= RankScheduled && r <= RankTopScheduled }
 
 // Emergency reports whether the rank ignores quiet hours and ceilings.
 func (r Rank) Emergency() bool { return r >= RankEmergency4 }

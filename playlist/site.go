@@ -37,6 +37,10 @@ func (a Area) Covers(b Area) bool {
 	return strings.HasPrefix(x, y) || strings.HasPrefix(y, x)
 }
 
+// Breadth is how many digits of the code name the area, trailing zero groups
+// left out: the fewer, the larger it is.
+func (a Area) Breadth() int { return len(a.trim()) }
+
 func (a Area) trim() string {
 	s := string(a)
 	for _, n := range []int{9, 6, 4, 2} {

@@ -23,6 +23,7 @@ import (
 	"dalaba/county"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 const (
@@ -228,7 +229,7 @@ func (l *load) alert(ctx context.Context) error {
 			})
 			var v county.Verdict
 			if err := l.c.post(ctx, "/api/alerts", county.ByHand{
-				Title: title, Text: "请马上往高处转移。", Level: playlist.AlertRed, Scopes: []playlist.Scope{playlist.AreaScope(of.area)},
+				Title: title, Text: "请马上往高处转移。", Level: emergency.Red, Scopes: []playlist.Scope{playlist.AreaScope(of.area)},
 			}, &v); err != nil {
 				return err
 			}

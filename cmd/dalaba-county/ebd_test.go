@@ -20,7 +20,7 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 
 	"dalaba/alert"
-	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // newSM2 writes a private key as its owner keeps it.
@@ -105,7 +105,7 @@ func TestEBDAnswersAreSignedByTheKeyOfTheConfig(t *testing.T) {
 			t.Fatalf("%s, %v", m.Kind, err)
 		}
 		s := m.Alert.Signature
-		if s.State != playlist.SignatureVerified || s.By != cert.Name() || s.Counter <= last {
+		if s.State != emergency.SignatureVerified || s.By != cert.Name() || s.Counter <= last {
 			t.Errorf("signature %+v after counter %d", s, last)
 		}
 		last = s.Counter

@@ -20,6 +20,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 func sortStrings(s []string) { slices.Sort(s) }
@@ -212,7 +213,7 @@ func (a *app) alertCmd() *cobra.Command {
 					}
 					h.AudioName = audio
 				}
-				h.Level, h.Class, h.Scopes = playlist.AlertLevel(level), playlist.AlertClass(class), scopes
+				h.Level, h.Class, h.Scopes = emergency.Level(level), emergency.Class(class), scopes
 				body = h
 			}
 			var v county.Verdict
@@ -251,7 +252,7 @@ func (a *app) alertCmd() *cobra.Command {
 	f.StringVar(&h.Title, "title", "", a.Say("county.flag_title"))
 	f.StringVar(&h.Event, "event", "", a.Say("county.flag_event"))
 	f.IntVar(&level, "level", 0, a.Say("county.flag_level"))
-	f.StringVar(&class, "class", string(playlist.AlertEmergency), a.Say("county.flag_class"))
+	f.StringVar(&class, "class", string(emergency.ClassEmergency), a.Say("county.flag_class"))
 	f.IntVar(&h.Passes, "repeat", 0, a.Say("county.flag_repeat"))
 	f.DurationVar(&h.Life, "for", 0, a.Say("county.flag_life"))
 	f.BoolVar(&dry, "dry-run", false, a.Say("county.flag_dry"))
@@ -262,7 +263,7 @@ func (a *app) alertCmd() *cobra.Command {
 
 func (a *app) verdict(v county.Verdict) {
 	r := v.Reaches
-	if v.State == playlist.AlertRefused || v.State == playlist.AlertLogged && v.Why != "" {
+	if v.State == emergency.StateRefused || v.State == emergency.StateLogged && v.Why != "" {
 		a.Println(a.Say("county.alert_not", a.Say("county.refused_"+v.Why)))
 	}
 	a.Println(a.Say("county.reaches", r.Controllers, r.Online, r.Outputs, r.Residents, len(r.Areas)))

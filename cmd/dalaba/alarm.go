@@ -21,6 +21,7 @@ import (
 	"dalaba/player"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -31,7 +32,7 @@ type alarm struct {
 
 	// What comes along with messages, to be made into clips. That takes longer
 	// than whoever handed a message in stays.
-	sounds chan playlist.AlertRecord
+	sounds chan emergency.Record
 
 	mu   sync.Mutex
 	made map[string]player.AlertSound // speech by its text
@@ -102,8 +103,8 @@ func readAlert(raw []byte, c config.Alert) (alert.Message, error) {
 
 // record is a message as the book enters it. Sound that did not come along
 // is not waited for: here nobody fetches it.
-func record(m alert.Message, by playlist.AlertSource) playlist.AlertRecord {
-	r := playlist.AlertRecord{Alert: m.Alert, Source: by}
+func record(m alert.Message, by playlist.AlertSource) emergency.Record {
+	r := emergency.Record{Alert: m.Alert, Source: by}
 	r.Silent = m.Silent.Key != ""
 	r.Audio = nil
 	for _, a := range m.Alert.Audio {
@@ -116,10 +117,10 @@ func record(m alert.Message, by playlist.AlertSource) playlist.AlertRecord {
 
 // take takes a message in: first its meaning, so that it sounds, then the
 // clip that is made of what came with it.
-func (a *alarm) take(ctx context.Context, raw []byte, by playlist.AlertSource) (playlist.AlertRecord, bool, error) {
+func (a *alarm) take(ctx context.Context, raw []byte, by playlist.AlertSource) (emergency.Record, bool, error) {
 	m, err := readAlert(raw, a.d.live.Load().Alert)
 	if err != nil {
-		return playlist.AlertRecord{}, false, err
+		return emergency.Record{}, false, err
 	}
 	r := record(m, by)
 	got, known, err := a.alarm.Receive(ctx, r, raw)
@@ -137,7 +138,7 @@ func (a *alarm) take(ctx context.Context, raw []byte, by playlist.AlertSource) (
 
 // unmade are the alerts in force whose own sound the last run of the daemon
 // left unmade.
-func (a *alarm) unmade(ctx context.Context) (all []playlist.AlertRecord) {
+func (a *alarm) unmade(ctx context.Context) (all []emergency.Record) {
 	store := a.d.site.store
 	records, _, err := store.Alerts(ctx)
 	for _, kept := range records {
@@ -161,9 +162,9 @@ func (a *alarm) unmade(ctx context.Context) (all []playlist.AlertRecord) {
 
 // convert makes the air clip of an alert's own sound, and says that it is
 // there, or that none is to come.
-func (a *alarm) convert(ctx context.Context, r playlist.AlertRecord) {
+func (a *alarm) convert(ctx context.Context, r emergency.Record) {
 	for _, sound := range r.Audio {
-		clip, err := a.clipOf(ctx, sound, r)
+		clip, err := a.clips().Convert(ctx, r.Alert, sound)
 		if ctx.Err() != nil {
 			return // it is made after the next start
 		}
@@ -181,43 +182,15 @@ func (a *alarm) convert(ctx context.Context, r playlist.AlertRecord) {
 	}
 }
 
-func (a *alarm) clipOf(ctx context.Context, sound playlist.AlertAudio, r playlist.AlertRecord) (playlist.Clip, error) {
-	f, err := os.CreateTemp("", "dalaba-alert-*"+filepath.Ext(filepath.Base(sound.Name)))
-	if err != nil {
-		return playlist.Clip{}, err
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(sound.Data)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return playlist.Clip{}, err
-	}
-	res, err := newIngester(a.d.live.Load().Ingest, "").Urgent().File(ctx, f.Name(), ingest.Meta{Title: player.Headline(r.Alert)}, nil)
-	if err != nil {
-		return playlist.Clip{}, err
-	}
-	s, err := a.shelve(ctx, res)
-	return s.Clip, err
-}
-
-// shelve puts a clip just made into the store.
-func (a *alarm) shelve(ctx context.Context, res ingest.Result) (player.AlertSound, error) {
-	defer func() { _ = os.Remove(res.Path) }()
-	f, err := os.Open(res.Path)
-	if err != nil {
-		return player.AlertSound{}, err
-	}
-	defer func() { _ = f.Close() }()
-	store := a.d.site.store
-	if err := store.AddClip(ctx, res.Clip, f); err != nil {
-		return player.AlertSound{}, err
-	}
-	return player.AlertSound{Clip: res.Clip, Path: store.ClipPath(res.Clip.ID)}, nil
+// clips makes clips as the config in force says.
+func (a *alarm) clips() ingest.AlertClips {
+	return ingest.AlertClips{Ingester: newIngester(a.d.live.Load().Ingest, ""), Shelve: a.d.site.store.AddClip}
 }
 
 var errNoSound = errors.New("no such sound")
 
 // Sound is the alert in one of its forms.
-func (a *alarm) Sound(ctx context.Context, r playlist.AlertRecord, as playlist.Used) (player.AlertSound, error) {
+func (a *alarm) Sound(ctx context.Context, r emergency.Record, as playlist.Used) (player.AlertSound, error) {
 	switch as {
 	case playlist.UsedClip:
 		if r.Clip == nil {
@@ -229,33 +202,20 @@ func (a *alarm) Sound(ctx context.Context, r playlist.AlertRecord, as playlist.U
 		}
 		return player.AlertSound{Clip: clip, Path: path}, err
 	case playlist.UsedSpeech:
-		return a.speak(ctx, spoken(r.Alert, a.d.live.Load().Site.Language), player.Headline(r.Alert))
+		language := a.d.live.Load().Site.Language
+		t, _ := r.Text(language)
+		return a.speak(ctx, r.Spoken(language), t.Language, r.Headline())
 	case playlist.UsedPreamble:
-		return a.speak(ctx, say.M("alerts.preamble").In(say.Choose(a.d.live.Load().Site.Language)), say.M("alerts.preamble_title").In(say.Choose(a.d.live.Load().Site.Language)))
+		lang := say.Choose(a.d.live.Load().Site.Language)
+		return a.speak(ctx, say.M("alerts.preamble").In(lang), string(lang), say.M("alerts.preamble_title").In(lang))
 	case playlist.UsedGeneric:
 		return a.generic(r.EventCode)
 	}
 	return player.AlertSound{}, errNoSound
 }
 
-// spoken is what is read out of an alert: its headline, what it says, and what
-// people should do.
-func spoken(a playlist.Alert, language string) string {
-	t, ok := a.Text(language)
-	if !ok {
-		return ""
-	}
-	var parts []string
-	for _, p := range []string{t.Title, t.Text, t.Advice} {
-		if p = strings.TrimSpace(p); p != "" && (len(parts) == 0 || parts[len(parts)-1] != p) {
-			parts = append(parts, p)
-		}
-	}
-	return strings.Join(parts, "\n")
-}
-
 // speak makes a clip of words, or has it from before.
-func (a *alarm) speak(ctx context.Context, text, title string) (player.AlertSound, error) {
+func (a *alarm) speak(ctx context.Context, text, language, title string) (player.AlertSound, error) {
 	if text == "" {
 		return player.AlertSound{}, errNoSound
 	}
@@ -268,15 +228,13 @@ func (a *alarm) speak(ctx context.Context, text, title string) (player.AlertSoun
 	}
 	ctx, cancel := context.WithTimeout(ctx, speakWithin)
 	defer cancel()
-	res, err := newIngester(a.d.live.Load().Ingest, "").Urgent().Text(ctx, text, ingest.Meta{Title: title}, nil)
+	clip, err := a.clips().Speak(ctx, text, language, title)
 	if err != nil {
 		return player.AlertSound{}, err
 	}
-	s, err := a.shelve(ctx, res)
-	if err == nil {
-		a.made[text] = s
-	}
-	return s, err
+	s := player.AlertSound{Clip: clip, Path: a.d.site.store.ClipPath(clip.ID)}
+	a.made[text] = s
+	return s, nil
 }
 
 // speakWithin bounds the making of speech: a minute of it takes seconds.
@@ -337,7 +295,7 @@ func (a *alarm) run(ctx context.Context) error {
 }
 
 func newAlarm(d *daemon, store *data.Store) *alarm {
-	a := &alarm{d: d, sounds: make(chan playlist.AlertRecord), made: map[string]player.AlertSound{}}
+	a := &alarm{d: d, sounds: make(chan emergency.Record), made: map[string]player.AlertSound{}}
 	a.alarm = player.NewAlarm(d.player, store, a)
 	return a
 }
@@ -382,7 +340,7 @@ func (d *daemon) alertDrop(ctx context.Context, cfg *config.Config) error {
 	if cfg.Alert.Drop == "" {
 		return nil
 	}
-	return (&dropped{dir: cfg.Alert.Drop, lang: d.Language(cfg.Site.Language), log: d.log, receive: func(ctx context.Context, raw []byte) (playlist.AlertRecord, error) {
+	return (&dropped{dir: cfg.Alert.Drop, lang: d.Language(cfg.Site.Language), log: d.log, receive: func(ctx context.Context, raw []byte) (emergency.Record, error) {
 		r, _, err := d.alarm.take(ctx, raw, playlist.AlertByDrop)
 		return r, err
 	}}).run(ctx)
@@ -393,7 +351,7 @@ type dropped struct {
 	dir     string
 	lang    say.Lang
 	log     *slog.Logger
-	receive func(context.Context, []byte) (playlist.AlertRecord, error)
+	receive func(context.Context, []byte) (emergency.Record, error)
 	seen    map[string]arrived
 	told    string
 }
@@ -476,7 +434,7 @@ func (p *dropped) take(ctx context.Context, name string, f arrived) error {
 	if info, serr := os.Lstat(path); err == nil && (serr != nil || !f.is(info) || int64(len(raw)) != f.size) {
 		return errArriving
 	}
-	var r playlist.AlertRecord
+	var r emergency.Record
 	if err == nil {
 		r, err = p.receive(ctx, raw)
 	}
@@ -486,7 +444,7 @@ func (p *dropped) take(ctx context.Context, name string, f arrived) error {
 	if errors.Is(err, player.ErrNotStored) {
 		return err // it sounds; after a power cut it must be found again
 	}
-	if err == nil && r.State != playlist.AlertRefused {
+	if err == nil && r.State != emergency.StateRefused {
 		return os.Rename(path, filepath.Join(p.dir, "taken", name))
 	}
 	if err == nil {

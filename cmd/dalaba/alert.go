@@ -17,6 +17,7 @@ import (
 	"dalaba/data"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -56,7 +57,7 @@ func (a *app) alertCmd() *cobra.Command {
 // alertView is `dalaba alert --json`: a message, and what is or would be done
 // about it.
 type alertView struct {
-	playlist.AlertRecord
+	emergency.Record
 	Document  alert.Kind    `json:"document,omitempty"`
 	Verdict   alert.Verdict `json:"verdict,omitempty"`
 	Warnings  []string      `json:"warnings,omitempty"` // in the user's language
@@ -68,13 +69,13 @@ type alertView struct {
 }
 
 // viewOf fills in what the site makes of a record.
-func viewOf(s *site, r playlist.AlertRecord) alertView {
-	v := alertView{AlertRecord: r, Outputs: []string{}}
-	for _, o := range s.Concerned(r.Alert) {
+func viewOf(s *site, r emergency.Record) alertView {
+	v := alertView{Record: r, Outputs: []string{}}
+	for _, o := range r.Concerned(&s.Programme) {
 		v.Outputs = append(v.Outputs, o.Name)
 		v.Residents += o.Residents
 	}
-	if r.Kind != playlist.AlertCancel {
+	if r.Kind != emergency.KindCancel {
 		v.Expires = r.Expires(s.Alerts)
 	}
 	return v
@@ -128,26 +129,26 @@ func (a *app) alertFile(ctx context.Context, path string, check bool) (err error
 	} else {
 		a.alertShow(s, v, check)
 	}
-	if err == nil && v.State == playlist.AlertRefused {
+	if err == nil && v.State == emergency.StateRefused {
 		return cli.ErrTold
 	}
 	return err
 }
 
 // bookOf is the book of alerts as the store has it.
-func bookOf(ctx context.Context, s *site) (*playlist.AlertBook, error) {
+func bookOf(ctx context.Context, s *site) (*emergency.Book, error) {
 	if s.store == nil {
-		return playlist.NewAlertBook(nil, nil), nil
+		return emergency.NewBook(nil, nil), nil
 	}
 	records, retired, err := s.store.Alerts(ctx)
-	return playlist.NewAlertBook(records, retired), err
+	return emergency.NewBook(records, retired), err
 }
 
 // alertAnswer is the daemon's answer to an alert handed in.
 type alertAnswer struct {
-	Record  playlist.AlertRecord `json:"record"`
-	Known   bool                 `json:"known"`
-	NotKept bool                 `json:"not_kept"`
+	Record  emergency.Record `json:"record"`
+	Known   bool             `json:"known"`
+	NotKept bool             `json:"not_kept"`
 }
 
 // handIn gives an order about alerts to the running daemon.
@@ -177,7 +178,7 @@ func (a *app) alertCancel(ctx context.Context, id string) (err error) {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(records, func(r playlist.AlertRecord) bool {
+	i := slices.IndexFunc(records, func(r emergency.Record) bool {
 		return string(r.ID) == id || r.Identifier == id && !r.State.Over()
 	})
 	if i < 0 {
@@ -221,28 +222,28 @@ func (a *app) alertList(ctx context.Context) (err error) {
 	t := a.NewTable(a.Say("alerts.received"), a.Say("alerts.state"), a.Say("alerts.kind"), a.Say("alerts.title"), a.Say("alerts.id"))
 	for _, r := range records {
 		t.Add(cli.Stamp(r.Received, time.Now(), s.Site.Zone), cli.Tint(a.alertState(r, s.Site.Zone), alertTone(r.State)),
-			a.alertKind(r), player.Headline(r.Alert), r.ID)
+			a.alertKind(r), r.Headline(), r.ID)
 	}
 	a.Println(strings.TrimRight(t.Page(), "\n"))
 	return nil
 }
 
-func alertTone(s playlist.AlertState) cli.Tone {
+func alertTone(s emergency.State) cli.Tone {
 	switch s {
-	case playlist.AlertWaiting, playlist.AlertAiring, playlist.AlertDone:
+	case emergency.StateWaiting, emergency.StateAiring, emergency.StateDone:
 		return cli.Good
-	case playlist.AlertPartial:
+	case emergency.StatePartial:
 		return cli.Warn
-	case playlist.AlertFailed, playlist.AlertRefused:
+	case emergency.StateFailed, emergency.StateRefused:
 		return cli.Bad
 	}
 	return cli.Faint
 }
 
 // alertState is the state with its reason, for people.
-func (a *app) alertState(r playlist.AlertRecord, zone *time.Location) string {
+func (a *app) alertState(r emergency.Record, zone *time.Location) string {
 	text := a.Say("alerts.state_" + string(r.State))
-	if r.State == playlist.AlertWaiting && r.Early(time.Now()) {
+	if r.State == emergency.StateWaiting && r.Early(time.Now()) {
 		text += " · " + a.Say("alerts.from", cli.Stamp(r.NotBefore, time.Now(), zone))
 	}
 	if r.Reason != "" {
@@ -253,12 +254,12 @@ func (a *app) alertState(r playlist.AlertRecord, zone *time.Location) string {
 
 // alertKind is what a message is, for people: its class, with the level of an
 // emergency.
-func (a *app) alertKind(r playlist.AlertRecord) string {
+func (a *app) alertKind(r emergency.Record) string {
 	text := a.Say("alerts.class_" + string(r.Class))
-	if r.Class == playlist.AlertEmergency && r.Level >= playlist.AlertRed && r.Level <= playlist.AlertBlue {
+	if r.Class == emergency.ClassEmergency && r.Level >= emergency.Red && r.Level <= emergency.Blue {
 		text += " · " + a.Say("alerts.level_"+strconv.Itoa(int(r.Level)))
 	}
-	if r.Kind != playlist.AlertRequest {
+	if r.Kind != emergency.KindRequest {
 		text = a.Say("alerts.kind_"+string(r.Kind)) + " · " + text
 	}
 	return text
@@ -272,10 +273,10 @@ func (a *app) alertShow(s *site, v alertView, check bool) {
 		}
 	}
 	stamp := func(t time.Time) string { return cli.Stamp(t, time.Now(), s.Site.Zone) }
-	a.Println(player.Headline(v.Alert))
+	a.Println(v.Headline())
 	line("id", string(v.ID))
 	line("format", v.Format)
-	line("kind", a.alertKind(v.AlertRecord))
+	line("kind", a.alertKind(v.Record))
 	line("sender", strings.TrimSpace(v.SenderName+" "+v.Sender))
 	line("event", strings.TrimSpace(v.Event+" "+v.EventCode))
 	line("sent", stamp(v.Sent))
@@ -293,17 +294,17 @@ func (a *app) alertShow(s *site, v alertView, check bool) {
 		signature += " · " + v.Signature.By
 	}
 	line("signature", signature)
-	line("text", strings.ReplaceAll(spoken(v.Alert, s.Site.Language), "\n", " "))
+	line("text", strings.ReplaceAll(v.Spoken(s.Site.Language), "\n", " "))
 	for _, w := range v.Warnings {
 		line("warning", w)
 	}
 	switch {
 	case v.Known:
-		a.Println(a.Say("alerts.known", a.alertState(v.AlertRecord, s.Site.Zone)))
-	case v.State == playlist.AlertRefused:
+		a.Println(a.Say("alerts.known", a.alertState(v.Record, s.Site.Zone)))
+	case v.State == emergency.StateRefused:
 		a.Println(cli.Paint(a.Say("alerts.refused", a.Say("alerts.reason_"+string(v.Reason))), cli.Bad, a.Colour()))
 	case v.State.Over():
-		a.Println(a.Say("alerts.not_aired", a.alertState(v.AlertRecord, s.Site.Zone)))
+		a.Println(a.Say("alerts.not_aired", a.alertState(v.Record, s.Site.Zone)))
 	case v.Early(time.Now()):
 		a.Println(cli.Paint(a.Say("alerts.airs_from", stamp(v.NotBefore), strings.Join(v.Outputs, a.Say("view.comma")), v.Residents), cli.Good, a.Colour()))
 	case check:
@@ -319,9 +320,9 @@ func (a *app) alertShow(s *site, v alertView, check bool) {
 // alertOrder carries out an order about alerts for the control socket.
 func (d *daemon) alertOrder(ctx context.Context, o handOrder) (*alertAnswer, error) {
 	if o.Do == "cancel" {
-		r := playlist.AlertRecord{Source: playlist.AlertAtSite, Alert: playlist.Alert{
+		r := emergency.Record{Source: playlist.AlertAtSite, Alert: emergency.Alert{
 			ID: playlist.AlertID("hand," + d.now().UTC().Format("20060102T150405.000000Z")), Format: "hand", Sent: d.now().UTC(),
-			Kind: playlist.AlertCancel, Refs: []playlist.AlertID{o.AlertID}, Signature: playlist.AlertSignature{State: playlist.SignatureAbsent},
+			Kind: emergency.KindCancel, Refs: []playlist.AlertID{o.AlertID}, Signature: emergency.Signature{State: emergency.SignatureAbsent},
 		}}
 		got, _, err := d.alarm.alarm.Receive(ctx, r, nil)
 		return &alertAnswer{Record: got}, err

@@ -22,6 +22,7 @@ import (
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -323,11 +324,11 @@ func (c *countyLink) alert(ctx context.Context, d link.Document) {
 	var ids []playlist.AlertID
 	for _, a := range d.Alerts.Alerts {
 		ids = append(ids, a.Alert.ID)
-		r := playlist.AlertRecord{Alert: a.Alert, Clip: a.Clip, Scope: d.Scope, Source: playlist.AlertByLink}
+		r := emergency.Record{Alert: a.Alert, Clip: a.Clip, Scope: d.Scope, Source: playlist.AlertByLink}
 		switch {
 		case a.Clip != nil:
 		case a.Order:
-			r.Audio = []playlist.AlertAudio{{Name: "clip"}} // it is to come
+			r.Audio = []emergency.Audio{{Name: "clip"}} // it is to come
 		default:
 			r.Audio = nil // none is to come: the text is spoken here
 		}

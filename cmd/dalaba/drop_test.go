@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -20,12 +20,12 @@ func TestAMessageThatIsStillArrivingIsNotRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		var got []string
-		p := &dropped{dir: dir, lang: say.English, log: slog.New(slog.DiscardHandler), receive: func(_ context.Context, raw []byte) (playlist.AlertRecord, error) {
+		p := &dropped{dir: dir, lang: say.English, log: slog.New(slog.DiscardHandler), receive: func(_ context.Context, raw []byte) (emergency.Record, error) {
 			if string(raw) != "a whole message" {
-				return playlist.AlertRecord{}, errors.New("no message")
+				return emergency.Record{}, errors.New("no message")
 			}
 			got = append(got, string(raw))
-			return playlist.AlertRecord{}, nil
+			return emergency.Record{}, nil
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

@@ -15,6 +15,7 @@ import (
 
 	"dalaba/alert"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 var ebdCmds = map[string]func(*testscript.TestScript, bool, []string){"ebd": ebd, "ebdkeys": ebdKeys}
@@ -63,24 +64,24 @@ func ebd(ts *testscript.TestScript, neg bool, args []string) {
 	id := func(n string) playlist.AlertID {
 		return playlist.AlertID(alert.EBMID(from, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), number(n)))
 	}
-	a := playlist.Alert{
-		ID: id(args[1]), Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed,
+	a := emergency.Alert{
+		ID: id(args[1]), Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red,
 		Sender: from, SenderName: "县应急局", Sent: time.Now(), EventCode: "11B01", NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour),
-		Areas: []playlist.Area{"320924000000"}, Texts: []playlist.AlertText{{Language: "zh-CN", Title: "汛情通知", Text: "请转移到高处。"}},
+		Areas: []playlist.Area{"320924000000"}, Texts: []emergency.Text{{Language: "zh-CN", Title: "汛情通知", Text: "请转移到高处。"}},
 	}
 	switch severity := number(args[2]); severity {
 	case 21, 22, 23:
-		a.Class = []playlist.AlertClass{playlist.AlertDrillSystem, playlist.AlertDrillSimulated, playlist.AlertDrillActual}[severity-21]
+		a.Class = []emergency.Class{emergency.ClassDrillSystem, emergency.ClassDrillSimulated, emergency.ClassDrillActual}[severity-21]
 	default:
-		a.Level = playlist.AlertLevel(severity)
+		a.Level = emergency.Level(severity)
 	}
 	if args[3] != "-" {
-		a.Kind, a.Refs = playlist.AlertCancel, []playlist.AlertID{id(args[3])}
+		a.Kind, a.Refs = emergency.KindCancel, []playlist.AlertID{id(args[3])}
 	}
 	if args[4] != "-" {
 		b, err := os.ReadFile(ts.MkAbs(args[4]))
 		ts.Check(err)
-		a.Audio = []playlist.AlertAudio{{Name: filepath.Base(args[4]), MediaType: "audio/mpeg", Data: b}}
+		a.Audio = []emergency.Audio{{Name: filepath.Base(args[4]), MediaType: "audio/mpeg", Data: b}}
 	}
 	var sign alert.Sign
 	if args[5] != "-" {

@@ -22,6 +22,7 @@ import (
 	"dalaba/data"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 func TestMain(m *testing.M) {
@@ -187,11 +188,11 @@ func waitState(ts *testscript.TestScript, neg bool, args []string) {
 	store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(args[0]))
 	ts.Check(err)
 	defer func() { _ = store.Close() }()
-	var all []playlist.AlertRecord
+	var all []emergency.Record
 	await(ts, "the last alert to be "+args[1], func() bool {
 		all, _, err = store.Alerts(context.Background())
 		ts.Check(err)
-		i := slices.IndexFunc(all, func(r playlist.AlertRecord) bool { return r.Kind != playlist.AlertCancel })
+		i := slices.IndexFunc(all, func(r emergency.Record) bool { return r.Kind != emergency.KindCancel })
 		return i >= 0 && string(all[i].State) == args[1]
 	}, func() string { return fmt.Sprintf("%+v", all) })
 }

@@ -11,7 +11,6 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/data"
-	"dalaba/player"
 	"dalaba/playlist"
 )
 
@@ -234,7 +233,7 @@ func (a *app) showStatus(s *site, st status) {
 	fmt.Fprint(a.Out, t.Page())
 
 	for _, v := range st.Alerts {
-		a.Println(cli.Paint(a.Say("alerts.in_force", player.Headline(v.Alert), a.alertKind(v.AlertRecord), a.alertState(v.AlertRecord, s.Site.Zone), when(v.Expires), v.ID), cli.Bad, a.Colour()))
+		a.Println(cli.Paint(a.Say("alerts.in_force", v.Headline(), a.alertKind(v.Record), a.alertState(v.Record, s.Site.Zone), when(v.Expires), v.ID), cli.Bad, a.Colour()))
 	}
 
 	a.Println("")

@@ -27,6 +27,7 @@ import (
 
 	"dalaba/alert"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // province is whoever sends the county EBD packages, and hears what came of
@@ -124,16 +125,16 @@ func (p *province) last(id playlist.AlertID) (alert.State, bool) {
 }
 
 // message is an emergency for an area, with a clip for its sound.
-func (p *province) message(name string, areas ...playlist.Area) playlist.Alert {
+func (p *province) message(name string, areas ...playlist.Area) emergency.Alert {
 	p.number++
 	now := time.Now()
-	a := playlist.Alert{
-		ID: playlist.AlertID(alert.EBMID(ebrid, now, p.number)), Kind: playlist.AlertRequest, Class: playlist.AlertEmergency, Level: playlist.AlertRed,
+	a := emergency.Alert{
+		ID: playlist.AlertID(alert.EBMID(ebrid, now, p.number)), Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red,
 		Sender: ebrid, SenderName: "省应急局", Sent: now, EventCode: "11B01", NotBefore: now, NotAfter: now.Add(time.Hour),
-		Areas: areas, Texts: []playlist.AlertText{{Language: "zh-CN", Title: "汛情通知", Text: "请转移到高处。"}},
+		Areas: areas, Texts: []emergency.Text{{Language: "zh-CN", Title: "汛情通知", Text: "请转移到高处。"}},
 	}
 	if name != "" {
-		a.Audio = []playlist.AlertAudio{{Name: name, MediaType: "audio/mpeg", Data: clip(p.t, name)}}
+		a.Audio = []emergency.Audio{{Name: name, MediaType: "audio/mpeg", Data: clip(p.t, name)}}
 	}
 	return a
 }
@@ -149,7 +150,7 @@ func clip(t *testing.T, name string) []byte {
 }
 
 // send posts a message and returns the county's answer.
-func (p *province) send(c *county, a playlist.Alert) alert.Message {
+func (p *province) send(c *county, a emergency.Alert) alert.Message {
 	p.t.Helper()
 	p.counter++
 	head := alert.EBD{Version: "1.0", ID: alert.EBDID(ebrid, uint64(p.counter)), From: ebrid, To: "320924000000000001", FromURL: p.URL, Time: time.Now()}
@@ -288,7 +289,7 @@ func TestAnEmergencyCutsInOnAllThatItIsForAndNoneElse(t *testing.T) {
 	if answer.Result.Code != alert.ResultReceived {
 		t.Fatalf("answered %+v", answer.Result)
 	}
-	waitState(t, town, flood.ID, playlist.AlertDone)
+	waitState(t, town, flood.ID, emergency.StateDone)
 	// The lessons of the next minutes are no matter.
 	c.verb(nil, "push", pushFile(t, c.dir, "lessons", never, lesson), "--area", "320924000000", "--yes", "--wait", "5m")
 	waitAll(t, "interrupted lessons have gone on", all, (*village).log, func(v *village) bool {
@@ -361,11 +362,11 @@ func TestAnEmergencyCutsInOnAllThatItIsForAndNoneElse(t *testing.T) {
 	second := p.message("clip3.mp3", "320924000000")
 	second.Audio[0].Data = bytes.Repeat(second.Audio[0].Data, 12)
 	p.send(c, second)
-	waitState(t, all, second.ID, playlist.AlertAiring)
+	waitState(t, all, second.ID, emergency.StateAiring)
 	cancel := p.message("", "320924000000")
-	cancel.Kind, cancel.Refs = playlist.AlertCancel, []playlist.AlertID{second.ID}
+	cancel.Kind, cancel.Refs = emergency.KindCancel, []playlist.AlertID{second.ID}
 	p.send(c, cancel)
-	waitState(t, all, second.ID, playlist.AlertCancelled)
+	waitState(t, all, second.ID, emergency.StateCancelled)
 	waitAll(t, "its rows are closed", all, (*village).log, func(v *village) bool {
 		return !slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return r.Alert == second.ID && r.Outcome == "" })
 	})
@@ -423,11 +424,11 @@ func TestAnEmergencyHoldsThroughWhateverFails(t *testing.T) {
 	// yet, or has: either way something is heard.
 	flood := p.message("clip3.mp3", "320924100000")
 	p.send(c, flood)
-	waitState(t, []*village{steady, reboots}, flood.ID, playlist.AlertAiring)
+	waitState(t, []*village{steady, reboots}, flood.ID, emergency.StateAiring)
 	c.end(syscall.SIGKILL)
 	reboots.end(syscall.SIGKILL)
 	reboots.run()
-	waitState(t, []*village{steady, reboots}, flood.ID, playlist.AlertDone)
+	waitState(t, []*village{steady, reboots}, flood.ID, emergency.StateDone)
 	for _, v := range []*village{steady, reboots} {
 		whole := 0
 		for _, r := range v.rows() {
@@ -442,7 +443,7 @@ func TestAnEmergencyHoldsThroughWhateverFails(t *testing.T) {
 	// One that comes back in time is told by the county, which is back too.
 	c.serve()
 	back.run()
-	waitState(t, []*village{back}, flood.ID, playlist.AlertDone)
+	waitState(t, []*village{back}, flood.ID, emergency.StateDone)
 
 	// One that comes back late hears nothing of what is over, by its own time or
 	// by a cancel, and all of what comes then.
@@ -450,14 +451,14 @@ func TestAnEmergencyHoldsThroughWhateverFails(t *testing.T) {
 	brief.NotAfter = time.Now().Add(15 * time.Second)
 	p.send(c, brief)
 	cancel := p.message("", "320924100000")
-	cancel.Kind, cancel.Refs = playlist.AlertCancel, []playlist.AlertID{flood.ID}
+	cancel.Kind, cancel.Refs = emergency.KindCancel, []playlist.AlertID{flood.ID}
 	p.send(c, cancel)
 	time.Sleep(time.Until(brief.NotAfter.Add(2 * time.Second)))
 	late.run()
 	wait(t, "the late one is there", online, members)
 	last := p.message("clip1.mp3", "320924100000")
 	p.send(c, last)
-	waitState(t, []*village{late}, last.ID, playlist.AlertDone)
+	waitState(t, []*village{late}, last.ID, emergency.StateDone)
 	for _, r := range late.rows() {
 		if r.Frames > 0 && r.Alert != last.ID {
 			t.Errorf("it sounded after its time: %+v", r)

@@ -31,6 +31,7 @@ import (
 	centre "dalaba/county" // the name is a village's county here
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // clusterVariable must be 1 for the move to a cluster to be tried: see "make
@@ -402,7 +403,7 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 	k.servers[1].end(syscall.SIGKILL)
 	push(c.dir)
 	k.start(1)
-	alert := centre.ByHand{Title: "大风", Text: "请留在屋里。", Level: playlist.AlertOrange, Scopes: []playlist.Scope{countyScope}}
+	alert := centre.ByHand{Title: "大风", Text: "请留在屋里。", Level: emergency.Orange, Scopes: []playlist.Scope{countyScope}}
 	var orphan, v centre.Verdict
 	if err := post(c.dir, "/api/alerts", alert, &orphan); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // programs are both programs, built once.
@@ -249,7 +250,7 @@ func (v *village) rows() []playlist.Row {
 }
 
 // alerts are what the village has of alerts.
-func (v *village) alerts() []playlist.AlertRecord {
+func (v *village) alerts() []emergency.Record {
 	v.t.Helper()
 	store, err := data.OpenReadOnly(v.t.Context(), filepath.Join(v.dir, "data"))
 	if err != nil {
@@ -263,7 +264,7 @@ func (v *village) alerts() []playlist.AlertRecord {
 	return all
 }
 
-func (v *village) state(id playlist.AlertID) playlist.AlertState {
+func (v *village) state(id playlist.AlertID) emergency.State {
 	v.t.Helper()
 	for _, r := range v.alerts() {
 		if r.ID == id {
@@ -340,7 +341,7 @@ func waitAll(t *testing.T, what string, all []*village, found func(*village) str
 }
 
 // waitState waits until an alert has a state in every village.
-func waitState(t *testing.T, all []*village, id playlist.AlertID, state playlist.AlertState) {
+func waitState(t *testing.T, all []*village, id playlist.AlertID, state emergency.State) {
 	t.Helper()
 	waitAll(t, fmt.Sprintf("alert %s is %s", id, state), all,
 		func(v *village) string { return fmt.Sprintf("%q, %s", v.state(id), v.log()) },

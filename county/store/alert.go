@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // FromLink is the source of an alert that a controller had, and the county had
@@ -18,16 +19,16 @@ const FromLink = "link"
 
 // Alert is an emergency message as the county remembers it.
 type Alert struct {
-	playlist.Alert
-	Received time.Time           `json:"received"`
-	Changed  time.Time           `json:"changed"`
-	Source   string              `json:"source"` // ebd, cap, feed, hand or [FromLink]
-	State    playlist.AlertState `json:"state"`
-	Why      string              `json:"why,omitempty"`
-	Detail   AlertDetail         `json:"detail"`
-	Raw      []byte              `json:"-"`
-	Ends     time.Time           `json:"ends,omitzero"` // when it is over
-	Owed     time.Time           `json:"owed,omitzero"` // when its sender is to be told again; zero: he knows
+	emergency.Alert
+	Received time.Time       `json:"received"`
+	Changed  time.Time       `json:"changed"`
+	Source   string          `json:"source"` // ebd, cap, feed, hand or [FromLink]
+	State    emergency.State `json:"state"`
+	Why      string          `json:"why,omitempty"`
+	Detail   AlertDetail     `json:"detail"`
+	Raw      []byte          `json:"-"`
+	Ends     time.Time       `json:"ends,omitzero"` // when it is over
+	Owed     time.Time       `json:"owed,omitzero"` // when its sender is to be told again; zero: he knows
 }
 
 // TellAgain is how long after news of an alert its sender is told them once
@@ -67,20 +68,20 @@ type Told struct {
 	Completed int       `json:"completed"` // outputs
 }
 
-// AddAlert keeps a message that came in, with whom it is for where it is to
-// sound. One that is known is [ErrConflict], unless it was refused and now is
-// not: then it takes the place of what was, which anybody may have sent in its
-// name. The counter of its signature is spent; a message whose counter was
-// spent before is kept as refused. What it refers to, where it is an update or
-// a cancel that may, is retired whether or not it has come; one that was
-// retired before it came is kept as cancelled. It answers the message as it is
-// kept, and those in force that it ended.
+// AddAlert decides about a message that came in, by the facts given and what
+// the store knows of it (its counter, and what has retired it), and keeps it,
+// with those it is for if it is to sound. One that is known is [ErrConflict],
+// unless it was refused and now is not: then it takes the place of that copy,
+// which anybody may have sent in its name. The counter of its signature is
+// spent. What it refers to, if it is an update or a cancel that may, is retired
+// whether or not it has come. AddAlert returns the message as it is kept, and
+// the alerts in force that it ended.
 //
-// All of that is done or nothing: whoever dies over it leaves a message that
-// can come again.
-func (s *Store) AddAlert(ctx context.Context, a Alert, targets []Target) (kept Alert, ended []Alert, err error) {
+// All of that is done or nothing: if the county dies over it, the message can
+// come again.
+func (s *Store) AddAlert(ctx context.Context, a Alert, f emergency.Facts, targets []Target) (kept Alert, ended []Alert, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx conn) error {
-		if kept, err = s.judged(ctx, tx, a); err != nil {
+		if kept, err = s.decided(ctx, tx, a, f, s.spendCounter); err != nil {
 			return err
 		}
 		if err := tx.exec(ctx, "DELETE FROM alert WHERE id = ?1", clean(string(kept.ID))); err != nil { // one that was refused
@@ -97,54 +98,63 @@ func (s *Store) AddAlert(ctx context.Context, a Alert, targets []Target) (kept A
 	return kept, ended, err
 }
 
-// judged is a message as it is to be kept.
-func (s *Store) judged(ctx context.Context, tx conn, a Alert) (Alert, error) {
+// WeighAlert returns a message as [Store.AddAlert] would keep it, or its
+// error, and changes nothing.
+func (s *Store) WeighAlert(ctx context.Context, a Alert, f emergency.Facts) (Alert, error) {
+	return s.decided(ctx, s.read(), a, f, s.seeCounter)
+}
+
+// decided is a message with the decision about it. counter is called with the
+// counter of its signature, if that counts.
+func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts, counter func(context.Context, conn, string, uint32) error) (Alert, error) {
 	known, err := alertsOf(ctx, tx, "WHERE id = ?1", clean(string(a.ID)))
 	if err != nil {
 		return a, err
 	}
+	named, err := alertsOf(ctx, tx, "WHERE id IN (SELECT by FROM retired_alert WHERE id IN (?1, ?2)) ORDER BY received, id",
+		clean(string(a.ID)), clean(string(a.ID.Timeless())))
+	if err != nil {
+		return a, err
+	}
+	i := slices.IndexFunc(named, func(by Alert) bool { return by.MayRetire(a.Alert) })
+	if i >= 0 {
+		f.Retired = named[i].Kind.Ending()
+	}
+	state, reason := emergency.Decide(a.Alert, f)
 	conflict := fmt.Errorf("%w: alert %s", ErrConflict, a.ID)
 	spent := false // the counter, by this very message
 	if len(known) > 0 {
-		if known[0].State != playlist.AlertRefused || a.State == playlist.AlertRefused {
+		if known[0].State != emergency.StateRefused || state == emergency.StateRefused {
 			return a, conflict
 		}
 		spent = known[0].retires() && known[0].Signature == a.Signature
 	}
-	if sig := a.Signature; !spent && (a.State != playlist.AlertRefused || a.retires()) && a.Source != FromLink && sig.State == playlist.SignatureVerified && sig.Counter > 0 {
-		err := s.spendCounter(ctx, tx, sig.By, sig.Counter)
+	sig := a.Signature
+	counts := !f.Vouched && sig.State == emergency.SignatureVerified && sig.Counter > 0
+	if counts && !spent && (state != emergency.StateRefused || a.Retires(state, reason)) {
+		err := counter(ctx, tx, sig.By, sig.Counter)
 		if errors.Is(err, ErrStale) {
 			if len(known) > 0 {
 				return a, conflict
 			}
-			a.State, a.Why, a.Detail.Scopes = playlist.AlertRefused, string(playlist.AlertReasonReplay), nil
+			f.Replayed = true
+			state, reason = emergency.Decide(a.Alert, f)
 		} else if err != nil {
 			return a, err
 		}
 	}
-	if a.State.Over() {
-		return a, nil
+	a.State, a.Why = state, string(reason)
+	if state == emergency.StateCancelled {
+		a.Detail.By = named[i].ID
 	}
-	named, err := alertsOf(ctx, tx, "WHERE id IN (SELECT by FROM retired_alert WHERE id IN (?1, ?2)) ORDER BY received, id",
-		clean(string(a.ID)), clean(string(a.ID.Timeless())))
-	if i := slices.IndexFunc(named, func(by Alert) bool { return by.MayRetire(a.Alert) }); i >= 0 {
-		a.State, a.Why, a.Detail.By = playlist.AlertCancelled, string(playlist.AlertReasonCancelled), named[i].ID
+	if state.Over() {
+		a.Detail.Scopes = nil
 	}
-	return a, err
+	return a, nil
 }
 
-// retires reports whether a message ends what it names. An update does so too
-// where it is for other places, or over: then the earlier one is.
-func (a Alert) retires() bool {
-	elsewhere := a.Why == string(playlist.AlertReasonArea) || a.Why == string(playlist.AlertReasonExpired)
-	switch a.Kind {
-	case playlist.AlertCancel:
-		return a.State != playlist.AlertRefused
-	case playlist.AlertUpdate:
-		return a.State != playlist.AlertRefused || elsewhere
-	}
-	return false
-}
+// retires reports whether a message, as it was kept, ends what it names.
+func (a Alert) retires() bool { return a.Retires(a.State, emergency.Reason(a.Why)) }
 
 func (s *Store) insertAlert(ctx context.Context, tx conn, a Alert) error {
 	message, err := json.Marshal(a.Alert)
@@ -166,12 +176,9 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, er
 	if !a.retires() {
 		return nil, nil
 	}
-	why := playlist.AlertReasonCancelled
-	if a.Kind == playlist.AlertUpdate {
-		why = playlist.AlertReasonSuperseded
-	}
+	why := a.Kind.Ending()
 	again := "NOTHING"
-	if a.MayRetire(playlist.Alert{Class: playlist.AlertEmergency}) {
+	if a.RetiresAll() {
 		again = "UPDATE SET by = excluded.by" // who named it before may not have been in earnest
 	}
 	inForce, err := alertsOf(ctx, tx, alertsInForce)
@@ -179,6 +186,9 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, er
 		return nil, err
 	}
 	for _, ref := range a.Refs {
+		if ref == "" {
+			continue
+		}
 		err := tx.exec(ctx, "INSERT INTO retired_alert (id, by, at) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO "+again,
 			clean(string(ref)), clean(string(a.ID)), s.now().UnixMicro())
 		if err != nil {
@@ -188,7 +198,7 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, er
 			if old.ID == a.ID || !ref.Means(old.ID) || !a.MayRetire(old.Alert) {
 				continue
 			}
-			old.State, old.Why, old.Detail.By = playlist.AlertCancelled, string(why), a.ID
+			old.State, old.Why, old.Detail.By = emergency.StateCancelled, string(why), a.ID
 			news := old.Detail.Told
 			news.At = a.Received
 			old.Owe(news)
@@ -401,6 +411,16 @@ func (s *Store) spendCounter(ctx context.Context, tx conn, certificate string, c
 		SET counter = excluded.counter, at = excluded.at WHERE certificate.counter < excluded.counter`,
 		clean(certificate), int64(counter), s.now().UnixMicro())
 	if err == nil && n == 0 {
+		err = fmt.Errorf("%w: counter %d of certificate %s", ErrStale, counter, certificate)
+	}
+	return err
+}
+
+// seeCounter returns what [Store.spendCounter] would, and spends nothing.
+func (s *Store) seeCounter(ctx context.Context, tx conn, certificate string, counter uint32) error {
+	var last int64
+	err := tx.row(ctx, "SELECT coalesce(max(counter), -1) FROM certificate WHERE name = ?1", clean(certificate)).Scan(&last)
+	if err == nil && last >= int64(counter) {
 		err = fmt.Errorf("%w: counter %d of certificate %s", ErrStale, counter, certificate)
 	}
 	return err

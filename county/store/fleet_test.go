@@ -18,6 +18,7 @@ import (
 
 	"dalaba/county/store"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 func TestTheFleetIsFoundByAreaGroupAndState(t *testing.T) {
@@ -269,36 +270,41 @@ func TestClipsLieUnderTheirHash(t *testing.T) {
 	})
 }
 
+// believed are the facts of a message that is to sound.
+var believed = emergency.Facts{Unsigned: true, Concerned: true, Drills: true}
+
 func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		addController(t, s, "c1", "341523100201")
-		alert := func(id playlist.AlertID, kind playlist.AlertKind, refs ...playlist.AlertID) store.Alert {
+		alert := func(id playlist.AlertID, kind emergency.Kind, refs ...playlist.AlertID) store.Alert {
 			return store.Alert{
-				Alert: playlist.Alert{ID: id, Kind: kind, Class: playlist.AlertEmergency, Sent: morning, Refs: refs}, Received: morning, Source: "ebd",
-				State: playlist.AlertWaiting, Raw: []byte{0, 1}, Ends: morning.Add(time.Hour), Detail: store.AlertDetail{Scopes: []playlist.Scope{"area:341523000000"}},
+				Alert: emergency.Alert{ID: id, Kind: kind, Class: emergency.ClassEmergency, Sent: morning, Refs: refs}, Received: morning, Source: "ebd",
+				State: emergency.StateWaiting, Raw: []byte{0, 1}, Ends: morning.Add(time.Hour), Detail: store.AlertDetail{Scopes: []playlist.Scope{"area:341523000000"}},
 			}
 		}
 		add := func(a store.Alert, targets ...store.Target) (store.Alert, []store.Alert) {
 			t.Helper()
-			kept, ended, err := s.AddAlert(t.Context(), a, targets)
+			facts := believed
+			facts.Vouched = a.Source == store.FromLink
+			kept, ended, err := s.AddAlert(t.Context(), a, facts, targets)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return kept, ended
 		}
-		cancel := alert("cancel", playlist.AlertCancel, "late", "x")
-		cancel.State = playlist.AlertLogged
-		if kept, ended := add(cancel); kept.State != playlist.AlertLogged || len(ended) != 0 {
+		cancel := alert("cancel", emergency.KindCancel, "late", "x", "")
+		cancel.State = emergency.StateLogged
+		if kept, ended := add(cancel); kept.State != emergency.StateLogged || len(ended) != 0 {
 			t.Errorf("%s, ended %+v", kept.State, ended)
 		}
-		if kept, _ := add(alert("late", playlist.AlertRequest), store.Target{Controller: "c1"}); kept.State != playlist.AlertCancelled || kept.Detail.By != "cancel" {
+		if kept, _ := add(alert("late", emergency.KindRequest), store.Target{Controller: "c1"}); kept.State != emergency.StateCancelled || kept.Detail.By != "cancel" {
 			t.Errorf("retired before it came, it is %s by %q", kept.State, kept.Detail.By)
 		}
-		if _, _, err := s.AddAlert(t.Context(), alert("late", playlist.AlertRequest), nil); !errors.Is(err, store.ErrConflict) {
+		if _, _, err := s.AddAlert(t.Context(), alert("late", emergency.KindRequest), believed, nil); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("twice: %v", err)
 		}
 		got, err := s.Alert(t.Context(), "late")
-		if err != nil || got.State != playlist.AlertCancelled || got.Detail.By != "cancel" || !bytes.Equal(got.Raw, []byte{0, 1}) || !got.Ends.Equal(morning.Add(time.Hour)) {
+		if err != nil || got.State != emergency.StateCancelled || got.Detail.By != "cancel" || !bytes.Equal(got.Raw, []byte{0, 1}) || !got.Ends.Equal(morning.Add(time.Hour)) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if to, err := s.Targets(t.Context(), "late"); err != nil || len(to) != 0 {
@@ -307,68 +313,73 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 
 		// What is in force ends with the message that names it, in CAP 1.0 without
 		// its time.
-		add(alert("first", playlist.AlertRequest))
-		add(alert("met,two,2026-11-26T07:30:00+08:00", playlist.AlertRequest))
-		add(alert("met,two,", playlist.AlertRequest))
-		update, ended := add(alert("update", playlist.AlertUpdate, "first", "update", "met,two,"), store.Target{Controller: "c1", Online: true})
-		if len(ended) != 3 || ended[0].State != playlist.AlertCancelled || ended[0].Why != string(playlist.AlertReasonSuperseded) || ended[0].Detail.By != "update" {
+		add(alert("first", emergency.KindRequest))
+		add(alert("met,two,2026-11-26T07:30:00+08:00", emergency.KindRequest))
+		add(alert("met,two,", emergency.KindRequest))
+		update, ended := add(alert("update", emergency.KindUpdate, "first", "update", "met,two,"), store.Target{Controller: "c1", Online: true})
+		if len(ended) != 3 || ended[0].State != emergency.StateCancelled || ended[0].Why != string(emergency.ReasonSuperseded) || ended[0].Detail.By != "update" {
 			t.Errorf("ended %+v", ended)
 		}
 		if in, err := s.AlertsInForce(t.Context()); err != nil || len(in) != 1 || in[0].ID != update.ID {
 			t.Errorf("in force %+v, %v", in, err)
 		}
-		add(alert("cap10", playlist.AlertCancel, "met,three,"))
-		if kept, _ := add(alert("met,three,2026-11-26T07:30:00+08:00", playlist.AlertRequest)); kept.State != playlist.AlertCancelled || kept.Detail.By != "cap10" {
+		add(alert("cap10", emergency.KindCancel, "met,three,"))
+		if kept, _ := add(alert("met,three,2026-11-26T07:30:00+08:00", emergency.KindRequest)); kept.State != emergency.StateCancelled || kept.Detail.By != "cap10" {
 			t.Errorf("named without its time before it came, it is %s by %q", kept.State, kept.Detail.By)
 		}
-		refused := alert("refused", playlist.AlertCancel, "update")
-		refused.State = playlist.AlertRefused
-		if _, ended := add(refused); len(ended) != 0 {
-			t.Errorf("a refused message ended %+v", ended)
+		refused := alert("refused", emergency.KindCancel, "update")
+		if kept, ended, err := s.AddAlert(t.Context(), refused, emergency.Facts{Concerned: true}, nil); err != nil || kept.State != emergency.StateRefused || len(ended) != 0 {
+			t.Errorf("an unsigned message is %s and ended %+v, %v", kept.State, ended, err)
 		}
 
 		// An update that moves an alert away, or says that it is over, ends it
 		// here, unless it is a replay.
-		counted := alert("counted", playlist.AlertRequest)
-		counted.Signature = playlist.AlertSignature{State: playlist.SignatureVerified, By: "mover", Counter: 7}
+		counted := alert("counted", emergency.KindRequest)
+		counted.Signature = emergency.Signature{State: emergency.SignatureVerified, By: "mover", Counter: 7}
 		add(counted)
-		for i, why := range []playlist.AlertReason{playlist.AlertReasonArea, playlist.AlertReasonExpired} {
-			old, _ := add(alert(playlist.AlertID("old"+why), playlist.AlertRequest))
-			moved := alert(playlist.AlertID("moved"+why), playlist.AlertUpdate, old.ID)
-			moved.State, moved.Why, moved.Signature = playlist.AlertRefused, string(why), counted.Signature
-			if kept, ended := add(moved); len(ended) != 0 || kept.Why != string(playlist.AlertReasonReplay) {
-				t.Errorf("%s: a replay is refused for %s and ended %+v", why, kept.Why, ended)
+		for i, why := range []emergency.Reason{emergency.ReasonArea, emergency.ReasonExpired} {
+			old, _ := add(alert(playlist.AlertID("old"+why), emergency.KindRequest))
+			moved := alert(playlist.AlertID("moved"+why), emergency.KindUpdate, old.ID)
+			moved.Signature = counted.Signature
+			facts := believed
+			facts.Concerned, facts.Expired = why != emergency.ReasonArea, why == emergency.ReasonExpired
+			if kept, ended, err := s.AddAlert(t.Context(), moved, facts, nil); err != nil || len(ended) != 0 || kept.Why != string(emergency.ReasonReplay) {
+				t.Errorf("%s: a replay is refused for %s and ended %+v, %v", why, kept.Why, ended, err)
 			}
 			moved.ID, moved.Signature.Counter = "anew"+moved.ID, uint32(8+i)
-			if kept, ended := add(moved); len(ended) != 1 || ended[0].ID != old.ID || kept.Why != string(why) {
-				t.Errorf("%s: refused for %s it ended %+v", why, kept.Why, ended)
+			weighed, err := s.WeighAlert(t.Context(), moved, facts)
+			if err != nil || weighed.Why != string(why) {
+				t.Errorf("%s: weighed as %s, %v", why, weighed.Why, err)
+			}
+			if kept, ended, err := s.AddAlert(t.Context(), moved, facts, nil); err != nil || len(ended) != 1 || ended[0].ID != old.ID || kept.Why != string(why) {
+				t.Errorf("%s: refused for %s it ended %+v, %v", why, kept.Why, ended, err)
 			}
 		}
 
 		// A test or a drill ends no emergency, nor one that has yet to come, and
 		// is in no real cancel's way.
-		add(alert("real", playlist.AlertRequest))
-		drill := alert("drill", playlist.AlertRequest)
-		drill.Class = playlist.AlertDrillActual
+		add(alert("real", emergency.KindRequest))
+		drill := alert("drill", emergency.KindRequest)
+		drill.Class = emergency.ClassDrillActual
 		add(drill)
-		for _, class := range []playlist.AlertClass{playlist.AlertTest, playlist.AlertDrillActual} {
-			a := alert(playlist.AlertID(class), playlist.AlertCancel, "real", "drill", "real later", "real last", "drill later")
-			a.State, a.Class = playlist.AlertLogged, class
-			if _, ended := add(a); class == playlist.AlertTest && (len(ended) != 1 || ended[0].ID != "drill") || class != playlist.AlertTest && len(ended) != 0 {
+		for _, class := range []emergency.Class{emergency.ClassTest, emergency.ClassDrillActual} {
+			a := alert(playlist.AlertID(class), emergency.KindCancel, "real", "drill", "real later", "real last", "drill later")
+			a.State, a.Class = emergency.StateLogged, class
+			if _, ended := add(a); class == emergency.ClassTest && (len(ended) != 1 || ended[0].ID != "drill") || class != emergency.ClassTest && len(ended) != 0 {
 				t.Errorf("a cancel of class %s ended %+v", class, ended)
 			}
 		}
-		if kept, _ := add(alert("real later", playlist.AlertRequest)); kept.State != playlist.AlertWaiting {
+		if kept, _ := add(alert("real later", emergency.KindRequest)); kept.State != emergency.StateWaiting {
 			t.Errorf("an emergency that tests had named is %s", kept.State)
 		}
 		drill.ID = "drill later"
-		if kept, _ := add(drill); kept.State != playlist.AlertCancelled || kept.Detail.By != playlist.AlertID(playlist.AlertTest) {
+		if kept, _ := add(drill); kept.State != emergency.StateCancelled || kept.Detail.By != playlist.AlertID(emergency.ClassTest) {
 			t.Errorf("a drill cancelled before it came is %s by %q", kept.State, kept.Detail.By)
 		}
-		cancel = alert("in earnest", playlist.AlertCancel, "real last")
-		cancel.State = playlist.AlertLogged
+		cancel = alert("in earnest", emergency.KindCancel, "real last")
+		cancel.State = emergency.StateLogged
 		add(cancel)
-		if kept, _ := add(alert("real last", playlist.AlertRequest)); kept.State != playlist.AlertCancelled || kept.Detail.By != "in earnest" {
+		if kept, _ := add(alert("real last", emergency.KindRequest)); kept.State != emergency.StateCancelled || kept.Detail.By != "in earnest" {
 			t.Errorf("an emergency cancelled before it came is %s by %q", kept.State, kept.Detail.By)
 		}
 
@@ -384,10 +395,10 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 		if changed, err := s.ChangeAlert(t.Context(), "update", func(a *store.Alert) bool { a.Why = "no"; return false }); changed || err != nil {
 			t.Errorf("changed %v, %v", changed, err)
 		}
-		if changed, err := s.ChangeAlert(t.Context(), "update", func(a *store.Alert) bool { a.State, a.Why = playlist.AlertDone, "yes"; return true }); !changed || err != nil {
+		if changed, err := s.ChangeAlert(t.Context(), "update", func(a *store.Alert) bool { a.State, a.Why = emergency.StateDone, "yes"; return true }); !changed || err != nil {
 			t.Errorf("changed %v, %v", changed, err)
 		}
-		if got, err := s.Alert(t.Context(), "update"); err != nil || got.State != playlist.AlertDone || got.Why != "yes" {
+		if got, err := s.Alert(t.Context(), "update"); err != nil || got.State != emergency.StateDone || got.Why != "yes" {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if changed, err := s.ChangeAlert(t.Context(), "stranger", func(*store.Alert) bool { return true }); changed || !errors.Is(err, store.ErrNotFound) {
@@ -399,40 +410,50 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 			source  string
 			ok      bool
 		}{{5, "ebd", true}, {5, "ebd", false}, {4, "ebd", false}, {4, store.FromLink, true}, {6, "ebd", true}, {1<<32 - 1, "ebd", true}} {
-			a := alert(playlist.AlertID(fmt.Sprint("signed", i)), playlist.AlertRequest)
-			a.Source, a.Signature = c.source, playlist.AlertSignature{State: playlist.SignatureVerified, By: "cert", Counter: c.counter}
+			a := alert(playlist.AlertID(fmt.Sprint("signed", i)), emergency.KindRequest)
+			a.Source, a.Signature = c.source, emergency.Signature{State: emergency.SignatureVerified, By: "cert", Counter: c.counter}
 			kept, _ := add(a)
-			if ok := kept.State == playlist.AlertWaiting; ok != c.ok || !ok && (kept.Why != string(playlist.AlertReasonReplay) || kept.Detail.Scopes != nil) {
+			if ok := kept.State == emergency.StateWaiting; ok != c.ok || !ok && (kept.Why != string(emergency.ReasonReplay) || kept.Detail.Scopes != nil) {
 				t.Errorf("counter %d: %s %s", c.counter, kept.State, kept.Why)
 			}
 		}
 		// What was refused is in nobody's way, unless it was a replay.
 		addController(t, s, "c2", "341523100202")
 		for _, c := range []struct {
-			why     playlist.AlertReason
-			kind    playlist.AlertKind
+			why     emergency.Reason
+			kind    emergency.Kind
 			counter uint32
-			now     playlist.AlertState
+			now     emergency.State
 			ok      bool
 		}{
-			{playlist.AlertReasonSignature, playlist.AlertRequest, 1, playlist.AlertWaiting, true},
-			{playlist.AlertReasonUnsigned, playlist.AlertCancel, 2, playlist.AlertLogged, true},
-			{playlist.AlertReasonSignature, playlist.AlertRequest, 1, playlist.AlertWaiting, false}, // overtaken meanwhile
-			{playlist.AlertReasonReplay, playlist.AlertRequest, 2, playlist.AlertWaiting, false},
-			{playlist.AlertReasonDrill, playlist.AlertRequest, 3, playlist.AlertRefused, false},
-			{playlist.AlertReasonArea, playlist.AlertUpdate, 4, playlist.AlertWaiting, true}, // which has spent it
-			{playlist.AlertReasonArea, playlist.AlertUpdate, 4, playlist.AlertWaiting, false},
+			{emergency.ReasonSignature, emergency.KindRequest, 1, emergency.StateWaiting, true},
+			{emergency.ReasonUnsigned, emergency.KindCancel, 2, emergency.StateLogged, true},
+			{emergency.ReasonSignature, emergency.KindRequest, 1, emergency.StateWaiting, false}, // overtaken meanwhile
+			{emergency.ReasonReplay, emergency.KindRequest, 2, emergency.StateWaiting, false},
+			{emergency.ReasonDrill, emergency.KindRequest, 3, emergency.StateRefused, false},
+			{emergency.ReasonArea, emergency.KindUpdate, 4, emergency.StateWaiting, true}, // which has spent it
+			{emergency.ReasonArea, emergency.KindUpdate, 4, emergency.StateWaiting, false},
 		} {
 			a := alert(playlist.AlertID(fmt.Sprint("forged", c.why, c.counter, c.ok)), c.kind)
-			a.Signature = playlist.AlertSignature{State: playlist.SignatureVerified, By: "forger's victim", Counter: c.counter}
-			first := a
-			first.State, first.Why, first.Source = playlist.AlertRefused, string(c.why), "cap"
-			if c.why == playlist.AlertReasonSignature {
-				first.Signature = playlist.AlertSignature{State: playlist.SignatureBad}
+			a.Signature = emergency.Signature{State: emergency.SignatureVerified, By: "forger's victim", Counter: c.counter}
+			first, then := believed, believed
+			forged := a
+			forged.Source = "cap"
+			switch c.why {
+			case emergency.ReasonSignature:
+				forged.Signature = emergency.Signature{State: emergency.SignatureBad}
+			case emergency.ReasonUnsigned:
+				forged.Signature, first.Unsigned = emergency.Signature{State: emergency.SignatureAbsent}, false
+			case emergency.ReasonDrill:
+				a.Class, forged.Class, first.Drills, then.Drills = emergency.ClassDrillActual, emergency.ClassDrillActual, false, false
+			case emergency.ReasonArea:
+				first.Concerned = false
 			}
-			before, _ := add(first)
-			a.State = c.now
-			kept, _, err := s.AddAlert(t.Context(), a, []store.Target{{Controller: "c2"}})
+			before, _, err := s.AddAlert(t.Context(), forged, first, nil)
+			if err != nil || before.State != emergency.StateRefused {
+				t.Fatalf("%s, want it refused for %s, %v", before.State, c.why, err)
+			}
+			kept, _, err := s.AddAlert(t.Context(), a, then, []store.Target{{Controller: "c2"}})
 			if ok := err == nil && kept.State == c.now; ok != c.ok || !ok && !errors.Is(err, store.ErrConflict) {
 				t.Errorf("refused for %s, then %s: %s, %v", c.why, c.now, kept.State, err)
 			}
@@ -444,10 +465,10 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 			if err != nil || got.State != want.State || got.Why != want.Why || got.Source != want.Source {
 				t.Errorf("refused for %s, then %s: kept as %+v, %v", c.why, c.now, got, err)
 			}
-			if to, err := s.Targets(t.Context(), a.ID); err != nil || len(to) == 1 != (c.ok && c.now == playlist.AlertWaiting) {
+			if to, err := s.Targets(t.Context(), a.ID); err != nil || len(to) == 1 != (c.ok && c.now == emergency.StateWaiting) {
 				t.Errorf("refused for %s, then %s: for %+v, %v", c.why, c.now, to, err)
 			}
-			if _, _, err := s.AddAlert(t.Context(), a, nil); !errors.Is(err, store.ErrConflict) {
+			if _, _, err := s.AddAlert(t.Context(), a, then, nil); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("refused for %s, then %s, once more: %v", c.why, c.now, err)
 			}
 		}
@@ -473,10 +494,10 @@ func TestTwoProcessesChangeAlertsBesideEachOther(t *testing.T) {
 	two := open(t, o)
 	both := []*store.Store{one, two}
 	const n = 40
-	alert := func(id playlist.AlertID, kind playlist.AlertKind, refs ...playlist.AlertID) store.Alert {
-		return store.Alert{Alert: playlist.Alert{ID: id, Kind: kind, Sent: morning, Refs: refs}, Received: morning, State: playlist.AlertWaiting, Ends: morning.Add(time.Hour)}
+	alert := func(id playlist.AlertID, kind emergency.Kind, refs ...playlist.AlertID) store.Alert {
+		return store.Alert{Alert: emergency.Alert{ID: id, Kind: kind, Class: emergency.ClassEmergency, Sent: morning, Refs: refs}, Received: morning, State: emergency.StateWaiting, Ends: morning.Add(time.Hour)}
 	}
-	if _, _, err := one.AddAlert(t.Context(), alert("counted", playlist.AlertRequest), nil); err != nil {
+	if _, _, err := one.AddAlert(t.Context(), alert("counted", emergency.KindRequest), believed, nil); err != nil {
 		t.Fatal(err)
 	}
 	var work sync.WaitGroup
@@ -496,12 +517,12 @@ func TestTwoProcessesChangeAlertsBesideEachOther(t *testing.T) {
 				return err
 			})
 			do(func() error { // an alert by one process, its cancel by the other
-				msg := alert(a, playlist.AlertRequest)
+				msg := alert(a, emergency.KindRequest)
 				if j == i%2 {
-					msg = alert("cancel of "+a, playlist.AlertCancel, a)
-					msg.State = playlist.AlertLogged
+					msg = alert("cancel of "+a, emergency.KindCancel, a)
+					msg.State = emergency.StateLogged
 				}
-				_, _, err := s.AddAlert(t.Context(), msg, nil)
+				_, _, err := s.AddAlert(t.Context(), msg, believed, nil)
 				return err
 			})
 			do(func() error {
@@ -544,8 +565,8 @@ func TestAProcessThatHangsIsOvertaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = hung.Close() })
-	msg := store.Alert{Alert: playlist.Alert{ID: "a", Kind: playlist.AlertRequest, Sent: morning}, Received: morning, State: playlist.AlertWaiting, Ends: morning.Add(time.Hour)}
-	if _, _, err := well.AddAlert(t.Context(), msg, nil); err != nil {
+	msg := store.Alert{Alert: emergency.Alert{ID: "a", Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Sent: morning}, Received: morning, State: emergency.StateWaiting, Ends: morning.Add(time.Hour)}
+	if _, _, err := well.AddAlert(t.Context(), msg, believed, nil); err != nil {
 		t.Fatal(err)
 	}
 	within, wake := make(chan struct{}), make(chan struct{})
@@ -573,7 +594,7 @@ func TestAProcessThatHangsIsOvertaken(t *testing.T) {
 	msg.ID = "b"
 	added := make(chan error, 1)
 	go func() {
-		_, _, err := well.AddAlert(t.Context(), msg, nil)
+		_, _, err := well.AddAlert(t.Context(), msg, believed, nil)
 		added <- err
 	}()
 	select {

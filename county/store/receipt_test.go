@@ -171,7 +171,7 @@ func TestARowComesBackAsItWasSent(t *testing.T) {
 		missed := row("晚", morning, "村口", 1, playlist.Missed)
 		missed.Clip, missed.Title, missed.Series, missed.Issue = "", "", "", 0
 		alert := row("", morning.Add(time.Hour), "村口", 0, playlist.Complete)
-		alert.Alert, alert.Airing, alert.Playlist, alert.Slot, alert.Used = "a,b,c", playlist.AlertAiringID("a,b,c"), "", "", playlist.UsedSpeech
+		alert.Alert, alert.Airing, alert.Playlist, alert.Slot, alert.Used = "a,b,c", playlist.AlertID("a,b,c").Airing(), "", "", playlist.UsedSpeech
 		odd := row("乱\x00码\xff", morning.Add(2*time.Hour), "村口", 4, playlist.Complete)
 		want := []playlist.Row{slot, missed, alert}
 		addReceipts(t, s, "c1", "e", receipts(1, append(want, odd)...))
@@ -199,7 +199,7 @@ func TestAnAlertsRowAndItsCorrectionMayComeTogether(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		addController(t, s, "c1", "341523100201")
 		r := row("", morning, "村口", 0, playlist.Complete)
-		r.Alert, r.Airing, r.Playlist, r.Slot, r.Used, r.Clock = "a", playlist.AlertAiringID("a"), "", "", playlist.UsedTone, playlist.ClockRepaired
+		r.Alert, r.Airing, r.Playlist, r.Slot, r.Used, r.Clock = "a", playlist.AlertID("a").Airing(), "", "", playlist.UsedTone, playlist.ClockRepaired
 		// What was not sent before its clock was put right is right both times.
 		both := receipts(1, r, r)
 		both[1].CorrectsEpoch, both[1].CorrectsSeq = "e", 1

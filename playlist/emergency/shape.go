@@ -1,25 +1,22 @@
-package playlist
+package emergency
 
 import (
 	"math"
-	"strings"
-)
 
-// Place is a place on the ground: latitude and longitude in degrees,
-// WGS 84.
-type Place struct{ Lat, Lon float64 }
+	"dalaba/playlist"
+)
 
 const earthKM = 6371.0088 // mean radius, IUGG
 
 // Holds reports whether a place lies in the shape. A circle is measured along
 // the great circle; a polygon's edges are straight on a map of latitude and
 // longitude, and may cross the 180th meridian.
-func (s AlertShape) Holds(p Place) bool {
+func (s Shape) Holds(p playlist.Place) bool {
 	if len(s.Points) == 0 {
 		return false
 	}
 	if s.RadiusKM > 0 || len(s.Points) == 1 {
-		return distanceKM(Place{s.Points[0][0], s.Points[0][1]}, p) <= s.RadiusKM
+		return distanceKM(playlist.Place{Lat: s.Points[0][0], Lon: s.Points[0][1]}, p) <= s.RadiusKM
 	}
 	// Longitudes go on from the point before, past 180 degrees if they must.
 	lons := make([]float64, len(s.Points))
@@ -38,7 +35,7 @@ func (s AlertShape) Holds(p Place) bool {
 }
 
 // encloses counts the edges east of the place: odd is inside.
-func (s AlertShape) encloses(lons []float64, lat, lon float64) bool {
+func (s Shape) encloses(lons []float64, lat, lon float64) bool {
 	in := false
 	for i, j := 0, len(lons)-1; i < len(lons); j, i = i, i+1 {
 		a, b := s.Points[i][0], s.Points[j][0]
@@ -52,18 +49,9 @@ func (s AlertShape) encloses(lons []float64, lat, lon float64) bool {
 // east is how far a longitude lies east of another, -180 to 180 degrees.
 func east(lon, of float64) float64 { return math.Mod(lon-of+540, 360) - 180 }
 
-func distanceKM(a, b Place) float64 {
+func distanceKM(a, b playlist.Place) float64 {
 	rad := func(d float64) float64 { return d * math.Pi / 180 }
 	dLat, dLon := rad(b.Lat-a.Lat), rad(b.Lon-a.Lon)
 	h := math.Pow(math.Sin(dLat/2), 2) + math.Cos(rad(a.Lat))*math.Cos(rad(b.Lat))*math.Pow(math.Sin(dLon/2), 2)
 	return 2 * earthKM * math.Asin(min(1, math.Sqrt(h)))
-}
-
-// primary is the first subtag of a BCP 47 language tag.
-func primary(tag string) string {
-	first, _, _ := strings.Cut(strings.ToLower(tag), "-")
-	if first == "cmn" || first == "zho" || first == "chi" {
-		return "zh"
-	}
-	return first
 }

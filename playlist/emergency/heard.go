@@ -1,0 +1,74 @@
+package emergency
+
+import (
+	"slices"
+	"time"
+
+	"dalaba/playlist"
+)
+
+// Passes is what one output has sounded of an alert.
+type Passes struct {
+	Last    int       // number of the latest pass that was begun; 0: none
+	Whole   int       // passes in which all that the alert says was heard
+	Sounded bool      // some frame was heard, if only of the tone
+	Started time.Time // when the first frame was heard
+	Ended   time.Time // when the last one was
+	Used    []playlist.Used
+}
+
+// Heard sums up the as-run rows of an alert on one output. A pass counts as
+// heard if the alert's clip, speech or microphone sounded to its end, and, in a
+// drill, the words before it too: neither the tone nor the word 演练 alone says
+// anything.
+func Heard(rows []playlist.Row) (p Passes) {
+	said, cut := map[int]bool{}, map[int]bool{}
+	for _, r := range rows {
+		p.Last = max(p.Last, r.Item)
+		if r.Used != "" && !slices.Contains(p.Used, r.Used) {
+			p.Used = append(p.Used, r.Used)
+		}
+		if r.Frames > 0 {
+			p.Sounded = true
+			if p.Started.IsZero() || r.Started.Before(p.Started) {
+				p.Started = r.Started
+			}
+			if r.Ended.After(p.Ended) {
+				p.Ended = r.Ended
+			}
+		}
+		switch {
+		case r.Used == playlist.UsedTone:
+		case r.Outcome != playlist.Complete:
+			cut[r.Item] = true
+		case r.Used != playlist.UsedPreamble:
+			said[r.Item] = true
+		}
+	}
+	for item := range said {
+		if !cut[item] {
+			p.Whole++
+		}
+	}
+	return p
+}
+
+// Outcome is what became of an alert, by its as-run rows: done if each output
+// has sounded a whole pass, failed if none has sounded at all, else partial.
+func Outcome(rows []playlist.Row, outputs []playlist.Output) State {
+	whole, some := 0, false
+	for _, o := range outputs {
+		p := Heard(slices.DeleteFunc(slices.Clone(rows), func(r playlist.Row) bool { return r.Output != o.Name }))
+		some = some || p.Sounded
+		if p.Whole > 0 {
+			whole++
+		}
+	}
+	switch {
+	case whole > 0 && whole == len(outputs):
+		return StateDone
+	case some:
+		return StatePartial
+	}
+	return StateFailed
+}
