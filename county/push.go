@@ -157,61 +157,57 @@ func (c *County) reaches(fleet []store.Controller) Reaches {
 	return r
 }
 
-// Diff is what sets a manifest apart from the one before it.
+// Diff lists what a manifest changes of the one before it: slots, then
+// playlists, then clips, each kind by how it changed and by name.
 func Diff(before, after playlist.Manifest) []Change {
-	all := []Change{}
-	diff := func(what string, was, is map[string]string, name func(string) string) {
-		for k, text := range is {
-			old, there := was[k]
-			switch {
-			case !there:
-				all = append(all, Change{What: what, How: "added", Name: name(k), Clip: k})
-			case old != text:
-				all = append(all, Change{What: what, How: "changed", Name: name(k), Clip: k})
-			}
-		}
-		for k := range was {
-			if _, there := is[k]; !there {
-				all = append(all, Change{What: what, How: "removed", Name: name(k), Clip: k})
-			}
-		}
-	}
-	slots := func(m playlist.Manifest) map[string]string {
-		out := map[string]string{}
-		for _, s := range m.Slots {
-			out[s.Name] = fmt.Sprintf("%+v %s", s, s.Cron)
-		}
-		return out
-	}
-	lists := func(m playlist.Manifest) map[string]string {
-		out := map[string]string{}
-		for _, l := range m.Playlists {
-			out[l.Name] = fmt.Sprintf("%+v", l)
-		}
-		return out
-	}
-	titles := map[string]string{}
-	clips := func(m playlist.Manifest) map[string]string {
-		out := map[string]string{}
-		for _, k := range m.Clips {
-			out[string(k.ID)] = fmt.Sprintf("%s %s %d", k.Title, k.Series, k.Issue)
-			titles[string(k.ID)] = k.Title
-		}
-		return out
-	}
-	same := func(s string) string { return s }
-	diff("slot", slots(before), slots(after), same)
-	diff("playlist", lists(before), lists(after), same)
-	diff("clip", clips(before), clips(after), func(id string) string { return titles[id] })
-	for i, ch := range all {
-		if ch.What != "clip" {
-			all[i].Clip = ""
-		}
-	}
+	all := slices.Concat(
+		diff(before.Slots, after.Slots, playlist.Slot.Equal, func(s playlist.Slot) (string, Change) {
+			return s.Name, Change{What: "slot", Name: s.Name}
+		}),
+		diff(before.Playlists, after.Playlists, playlist.Playlist.Equal, func(l playlist.Playlist) (string, Change) {
+			return l.Name, Change{What: "playlist", Name: l.Name}
+		}),
+		diff(before.Clips, after.Clips, func(a, b playlist.Clip) bool {
+			return a.Title == b.Title && a.Series == b.Series && a.Issue == b.Issue
+		}, func(k playlist.Clip) (string, Change) {
+			return string(k.ID), Change{What: "clip", Name: k.Title, Clip: string(k.ID)}
+		}),
+	)
 	rank := map[string]int{"slot": 0, "playlist": 1, "clip": 2}
 	slices.SortFunc(all, func(a, b Change) int {
 		return cmp.Or(rank[a.What]-rank[b.What], strings.Compare(a.How, b.How), strings.Compare(a.Name, b.Name), strings.Compare(a.Clip, b.Clip))
 	})
+	return append([]Change{}, all...) // never nil: it goes out as JSON
+}
+
+// diff lists what was added, changed and removed among things of one kind.
+// named returns the key of a thing and the change that names it.
+func diff[T any](before, after []T, equal func(a, b T) bool, named func(T) (key string, ch Change)) []Change {
+	var all []Change
+	was := map[string]T{}
+	note := func(ch Change, how string) {
+		ch.How = how
+		all = append(all, ch)
+	}
+	for _, x := range before {
+		key, _ := named(x)
+		was[key] = x
+	}
+	for _, x := range after {
+		key, ch := named(x)
+		old, there := was[key]
+		delete(was, key)
+		switch {
+		case !there:
+			note(ch, "added")
+		case !equal(old, x):
+			note(ch, "changed")
+		}
+	}
+	for _, x := range was {
+		_, ch := named(x)
+		note(ch, "removed")
+	}
 	return all
 }
 

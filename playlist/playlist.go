@@ -24,6 +24,11 @@ type Playlist struct {
 	Order Order    `json:"order"`
 }
 
+// Equal reports whether the two playlists are the same in every field.
+func (p Playlist) Equal(q Playlist) bool {
+	return p.Name == q.Name && p.Title == q.Title && p.Order == q.Order && slices.Equal(p.Clips, q.Clips)
+}
+
 // Cursor is a playlist's place: the clip taken last, in which round. The zero
 // Cursor stands before the first clip. It names a clip, not a position, so
 // that a playlist may grow or shrink under it and no lesson is skipped.

@@ -2,6 +2,7 @@ package playlist
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -79,6 +80,23 @@ const (
 	MinSlotLevel = -60 // dB
 	MaxSlotLevel = 12
 )
+
+// Equal reports whether the two slots are the same in every field.
+func (s Slot) Equal(t Slot) bool {
+	if s.Cron.String() != t.Cron.String() || !slices.Equal(s.Outputs, t.Outputs) || !slices.Equal(s.Except, t.Except) || !s.Since.Equal(t.Since) {
+		return false
+	}
+	for _, x := range []*Slot{&s, &t} {
+		x.Cron, x.Outputs, x.Except, x.Since = Cron{}, nil, nil, time.Time{}
+	}
+	return reflect.DeepEqual(s, t)
+}
+
+// DueKey is the same for two slots if they have the same name and fall due at
+// the same instants in a zone. It is kept over restarts.
+func (s Slot) DueKey(zone *time.Location) string {
+	return fmt.Sprint(s.Name, "|", s.Cron, "|", s.From, "|", s.To, "|", s.Except, "|", s.Days, "|", zone)
+}
 
 // Check reports what is wrong with a slot that no config reader has seen.
 func (s Slot) Check() error {

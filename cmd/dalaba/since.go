@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"dalaba/playlist"
@@ -32,7 +31,7 @@ func (d *daemon) since(ctx context.Context, programmes ...*playlist.Programme) {
 		}
 		for i := range p.Slots {
 			s := &p.Slots[i]
-			key := fmt.Sprint(s.Name, "|", s.Cron, "|", s.From, "|", s.To, "|", s.Except, "|", s.Days, "|", p.Site.Zone)
+			key := s.DueKey(p.Site.Zone)
 			at, ok := known[key]
 			if !ok || at.After(now.Add(floorSlack)) { // or that was by a wrong clock
 				at, changed = now, true
