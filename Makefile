@@ -65,7 +65,7 @@ unit:
 	@$(MAKE) --no-print-directory -j2 --output-sync=line programs packages
 
 LIST          = $(shell $(GO) list $(or $(PKG),./...))
-DRIVERS      := dalaba/cmd/bench dalaba/cmd/chaos dalaba/cmd/dalaba dalaba/cmd/e2e
+DRIVERS      := dalaba/tools/bench dalaba/tools/chaos dalaba/cmd/dalaba dalaba/tools/e2e
 # All is vetted before.
 TEST         := $(GO) test -vet=off -timeout 60m $(TESTFLAGS)
 RACE         := $(TEST) -race $(UNWATCHED)
@@ -104,20 +104,20 @@ fuzz:
 
 chaos:
 	@./install.sh $(NEED_TEST)
-	$(GO) run ./cmd/chaos -n $(N) $(if $(SEED),-seed $(SEED))
+	$(GO) run ./tools/chaos -n $(N) $(if $(SEED),-seed $(SEED))
 
 faults: build
 	@./install.sh $(NEED_TEST)
-	DALABA_FAULT_FOR=$(WEATHER) DALABA_FAULT_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run BadWeather ./cmd/e2e
+	DALABA_FAULT_FOR=$(WEATHER) DALABA_FAULT_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run BadWeather ./tools/e2e
 
 e2e-cluster: build
 	@./install.sh $(NEED_TEST)
-	DALABA_CLUSTER=1 $(GO) test -count=1 -timeout 20m -v -run MovesToACluster ./cmd/e2e
+	DALABA_CLUSTER=1 $(GO) test -count=1 -timeout 20m -v -run MovesToACluster ./tools/e2e
 
 bench:
 	@./install.sh $(NEED_BENCH)
 	@mkdir -p $(BUILD)
-	$(GO) run ./cmd/bench -o $(BUILD)/bench.json
+	$(GO) run ./tools/bench -o $(BUILD)/bench.json
 
 # For the boards on the poles: build/dalaba-linux-arm64 and -armhf.
 cross:

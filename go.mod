@@ -51,7 +51,7 @@ require (
 )
 
 require (
-	github.com/Shopify/toxiproxy/v2 v2.5.0 // bad lines, in cmd/e2e only
+	github.com/Shopify/toxiproxy/v2 v2.5.0 // bad lines, in tools/e2e only
 	github.com/rs/zerolog v1.28.0 // which toxiproxy asks for
 )
 
