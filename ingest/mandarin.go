@@ -47,7 +47,7 @@ func narrow(text string) string {
 }
 
 // rule reads one kind of thing that stands at the front of the text. say
-// declines by answering "".
+// returns "" if it is none of that kind.
 type rule struct {
 	re  *regexp.Regexp
 	say func(m []string, before, after string) string
@@ -55,125 +55,155 @@ type rule struct {
 
 const num = `(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)`
 
-// rules are tried in order where a number begins.
-var rules []rule
+// rules are tried in this order where a number begins.
+var rules = []rule{
+	{begins(`(\d{4})(?:年|[-/.])(\d{1,2})(?:月|[-/.])(\d{1,2})(?:日|号)?`), sayDate},          // a date with its year
+	{begins(`(\d{4})([-~至到])(\d{4})年`), sayYears},                                         // a span of years
+	{begins(`(\d{4}|\d{2})年`), sayYear},                                                   // a year
+	{begins(`(\d{1,2})月(\d{1,2})(日|号)?`), sayDay},                                         // a day of a month
+	{begins(`(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*[-~至到]\s*(\d{1,2}):(\d{2}))?`), sayTime}, // a time of day, or a span of times
+	{begins(`(\d+):(\d+)`), sayScore},                                                     // a score, or a ratio
+	{begins(`(1[3-9]\d{9}|0\d{2,3}-?\d{7,8}|[48]00-?\d{3}-?\d{4}|\d{7,8})`), sayPhone},    // a telephone number
+	{begins(`(1[02]\d{3}|9[56]\d{3,4}|1[12]\d)`), sayHotline},                             // a short number that is called
+	{begins(`(\d{1,2})-(\d{2})`), sayShortDate},                                           // month and day with a dash
+	{begins(`(\d{2,3})/(\d{2,3})(\s*mmHg)?`), sayPressure},                                // a blood pressure
+	{begins(`(\d+)/(\d+)`), sayFraction},                                                  // a fraction
+	{begins(num + `([%‰])(?:\s*[-~至到]\s*` + num + `([%‰]))?`), sayPercent},                // a percentage, or a span of two
+	{begins(num + `\s*[-~至到]\s*` + num + `([%‰])`), sayPercents},                          // a span of percentages with one sign
+	{begins(num + `(\s*(?:℃|°C|[a-zA-Zμ]{1,6}))?\s*[-~]\s*` + num), saySpan},              // a span of numbers
+	{begins(num), sayNumber},                                                              // any other number
+}
 
-func init() {
-	add := func(re string, say func(m []string, before, after string) string) {
-		rules = append(rules, rule{regexp.MustCompile(`^(?:` + re + `)`), say})
+// begins matches text that begins with re.
+func begins(re string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + re + `)`) }
+
+func sayDate(m []string, _, after string) string {
+	if digitNext(after) || !isDate(m[2], m[3]) {
+		return ""
 	}
-	add(`(\d{4})(?:年|[-/.])(\d{1,2})(?:月|[-/.])(\d{1,2})(?:日|号)?`, func(m []string, _, after string) string {
-		if digitNext(after) || !isDate(m[2], m[3]) {
-			return ""
+	return digits(m[1]) + "年" + number(m[2]) + "月" + number(m[3]) + "日"
+}
+
+func sayYears(m []string, _, _ string) string {
+	return digits(m[1]) + "到" + digits(m[3]) + "年"
+}
+
+func sayYear(m []string, before, after string) string {
+	if len(m[1]) == 2 && !monthNext.MatchString(after) {
+		return "" // twenty years, not the year '20
+	}
+	return digits(m[1]) + "年"
+}
+
+func sayDay(m []string, _, after string) string {
+	if digitNext(after) || !isDate(m[1], m[2]) {
+		return ""
+	}
+	return number(m[1]) + "月" + number(m[2]) + orElse(m[3], "日")
+}
+
+func sayTime(m []string, _, after string) string {
+	if digitNext(after) || !isTime(m[1], m[2]) || m[4] != "" && !isTime(m[4], m[5]) {
+		return ""
+	}
+	said := clock(m[1], m[2])
+	if m[3] != "" && m[3] != "00" {
+		if m[2] == "00" {
+			said += "零分"
 		}
-		return digits(m[1]) + "年" + number(m[2]) + "月" + number(m[3]) + "日"
-	})
-	add(`(\d{4})([-~至到])(\d{4})年`, func(m []string, _, _ string) string {
-		return digits(m[1]) + "到" + digits(m[3]) + "年"
-	})
-	add(`(\d{4}|\d{2})年`, func(m []string, before, after string) string {
-		if len(m[1]) == 2 && !regexp.MustCompile(`^\d{1,2}月`).MatchString(after) {
-			return "" // twenty years, not the year '20
-		}
-		return digits(m[1]) + "年"
-	})
-	add(`(\d{1,2})月(\d{1,2})(日|号)?`, func(m []string, _, after string) string {
-		if digitNext(after) || !isDate(m[1], m[2]) {
-			return ""
-		}
-		return number(m[1]) + "月" + number(m[2]) + orElse(m[3], "日")
-	})
-	add(`(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*[-~至到]\s*(\d{1,2}):(\d{2}))?`, func(m []string, _, after string) string {
-		if digitNext(after) || !isTime(m[1], m[2]) || m[4] != "" && !isTime(m[4], m[5]) {
-			return ""
-		}
-		said := clock(m[1], m[2])
-		if m[3] != "" && m[3] != "00" {
-			if m[2] == "00" {
-				said += "零分"
-			}
-			said += number(m[3]) + "秒"
-		}
-		if m[4] != "" {
-			said += "到" + clock(m[4], m[5])
-		}
-		return said
-	})
-	add(`(\d+):(\d+)`, func(m []string, _, _ string) string { return number(m[1]) + "比" + number(m[2]) })
-	// Telephone numbers.
-	add(`(1[3-9]\d{9}|0\d{2,3}-?\d{7,8}|[48]00-?\d{3}-?\d{4}|\d{7,8})`, func(m []string, before, after string) string {
-		called := regexp.MustCompile(`(?:电话|手机|热线|号码|拨打|打|拨|联系|咨询)[^。！？]{0,12}$`).MatchString(before)
-		if digitNext(after) || len(m[1]) < 9 && !called {
-			return ""
-		}
-		return telephone(m[1])
-	})
-	add(`(1[02]\d{3}|9[56]\d{3,4}|1[12]\d)`, func(m []string, before, after string) string {
-		if digitNext(after) || measured.MatchString(after) || regexp.MustCompile(`^\.\d|^%|^,\d{3}|^/\d`).MatchString(after) {
-			return ""
-		}
-		sure := strings.HasPrefix(m[1], "12") && len(m[1]) == 5 && !strings.HasSuffix(m[1], "00")
-		if !sure && !hotBefore.MatchString(before) && !hotAfter.MatchString(after) {
-			return ""
-		}
-		return telephone(m[1])
-	})
-	add(`(\d{1,2})-(\d{2})`, func(m []string, _, after string) string {
-		if len(m[1]) != 2 || digitNext(after) || !isDate(m[1], m[2]) || measured.MatchString(after) || strings.HasPrefix(after, "%") || strings.HasPrefix(after, ".") {
-			return ""
-		}
-		return number(m[1]) + "月" + number(m[2]) + "日"
-	})
-	add(`(\d{2,3})/(\d{2,3})(\s*mmHg)?`, func(m []string, before, after string) string {
-		if digitNext(after) || m[3] == "" && !strings.HasSuffix(strings.TrimRight(before, "是为约在到了：: "), "血压") {
-			return ""
-		}
-		said := number(m[1]) + "，" + number(m[2])
-		if m[3] != "" {
-			said += "毫米汞柱"
-		}
-		return said
-	})
-	add(`(\d+)/(\d+)`, func(m []string, _, _ string) string { return number(m[2]) + "分之" + number(m[1]) })
-	add(num+`([%‰])(?:\s*[-~至到]\s*`+num+`([%‰]))?`, func(m []string, _, _ string) string {
-		part := map[string]string{"%": "百分之", "‰": "千分之"}
-		said := part[m[2]] + number(m[1])
-		if m[3] != "" {
-			said += "到" + part[m[4]] + number(m[3])
-		}
-		return said
-	})
-	add(num+`\s*[-~至到]\s*`+num+`([%‰])`, func(m []string, _, _ string) string {
-		part := map[string]string{"%": "百分之", "‰": "千分之"}
-		return part[m[3]] + number(m[1]) + "到" + number(m[2])
-	})
-	add(num+`(\s*(?:℃|°C|[a-zA-Zμ]{1,6}))?\s*[-~]\s*`+num, func(m []string, _, after string) string {
-		unit, _ := unitAt(strings.TrimSpace(m[2]))
-		if strings.TrimSpace(m[2]) != "" && unit == "" {
-			return ""
-		}
-		next, _ := unitAt(strings.TrimLeft(after, " "))
-		if unit == next {
-			unit = "" // "2mg-4mg" is two to four
-		}
-		return count(m[1], unit != "" || measured.MatchString(after)) + unit + "到" + count(m[3], next != "" || measured.MatchString(after))
-	})
-	add(num, func(m []string, before, after string) string {
-		letter := before != "" && isLatin(rune(before[len(before)-1]))
-		switch {
-		case letter && !strings.Contains(m[1], "."):
-			return digits(m[1]) // N95, H7N9
-		case strings.HasPrefix(m[1], "0") && len(m[1]) > 1 && m[1][1] != '.':
-			return digits(m[1])
-		}
-		unit, _ := unitAt(strings.TrimLeft(after, " "))
-		two := (unit != "" && unit != "摄氏度" || measured.MatchString(after)) && !strings.HasSuffix(before, "第")
-		return count(m[1], two)
-	})
+		said += number(m[3]) + "秒"
+	}
+	if m[4] != "" {
+		said += "到" + clock(m[4], m[5])
+	}
+	return said
+}
+
+func sayScore(m []string, _, _ string) string { return number(m[1]) + "比" + number(m[2]) }
+
+func sayPhone(m []string, before, after string) string {
+	called := phoneBefore.MatchString(before)
+	if digitNext(after) || len(m[1]) < 9 && !called {
+		return ""
+	}
+	return telephone(m[1])
+}
+
+func sayHotline(m []string, before, after string) string {
+	if digitNext(after) || measured.MatchString(after) || numberGoesOn.MatchString(after) {
+		return ""
+	}
+	sure := strings.HasPrefix(m[1], "12") && len(m[1]) == 5 && !strings.HasSuffix(m[1], "00")
+	if !sure && !hotBefore.MatchString(before) && !hotAfter.MatchString(after) {
+		return ""
+	}
+	return telephone(m[1])
+}
+
+func sayShortDate(m []string, _, after string) string {
+	if len(m[1]) != 2 || digitNext(after) || !isDate(m[1], m[2]) || measured.MatchString(after) || strings.HasPrefix(after, "%") || strings.HasPrefix(after, ".") {
+		return ""
+	}
+	return number(m[1]) + "月" + number(m[2]) + "日"
+}
+
+func sayPressure(m []string, before, after string) string {
+	if digitNext(after) || m[3] == "" && !strings.HasSuffix(strings.TrimRight(before, "是为约在到了：: "), "血压") {
+		return ""
+	}
+	said := number(m[1]) + "，" + number(m[2])
+	if m[3] != "" {
+		said += "毫米汞柱"
+	}
+	return said
+}
+
+func sayFraction(m []string, _, _ string) string { return number(m[2]) + "分之" + number(m[1]) }
+
+func sayPercent(m []string, _, _ string) string {
+	part := map[string]string{"%": "百分之", "‰": "千分之"}
+	said := part[m[2]] + number(m[1])
+	if m[3] != "" {
+		said += "到" + part[m[4]] + number(m[3])
+	}
+	return said
+}
+
+func sayPercents(m []string, _, _ string) string {
+	part := map[string]string{"%": "百分之", "‰": "千分之"}
+	return part[m[3]] + number(m[1]) + "到" + number(m[2])
+}
+
+func saySpan(m []string, _, after string) string {
+	unit, _ := unitAt(strings.TrimSpace(m[2]))
+	if strings.TrimSpace(m[2]) != "" && unit == "" {
+		return ""
+	}
+	next, _ := unitAt(strings.TrimLeft(after, " "))
+	if unit == next {
+		unit = "" // "2mg-4mg" is two to four
+	}
+	return count(m[1], unit != "" || measured.MatchString(after)) + unit + "到" + count(m[3], next != "" || measured.MatchString(after))
+}
+
+func sayNumber(m []string, before, after string) string {
+	letter := before != "" && isLatin(rune(before[len(before)-1]))
+	switch {
+	case letter && !strings.Contains(m[1], "."):
+		return digits(m[1]) // N95, H7N9
+	case strings.HasPrefix(m[1], "0") && len(m[1]) > 1 && m[1][1] != '.':
+		return digits(m[1])
+	}
+	unit, _ := unitAt(strings.TrimLeft(after, " "))
+	two := (unit != "" && unit != "摄氏度" || measured.MatchString(after)) && !strings.HasSuffix(before, "第")
+	return count(m[1], two)
 }
 
 var (
-	measured = regexp.MustCompile(`^\s*(?:个|天|日|次|片|粒|袋|支|瓶|度|岁|年|月|周|小时|分|秒|米|厘米|毫米|公里|里|斤|公斤|克|毫克|千克|升|毫升|人|户|元|块|毛|倍|遍|滴|包|盒|颗|杯|勺|层|种|位|名|条|件|台|亩|只|头|棵|口|家|场|期|步|样|成|点|下|顿|针|剂|例|平方|℃|°C|mg|g|kg|ml|mL|L|cm|mm|m|km|mmHg|kPa)`)
+	monthNext    = regexp.MustCompile(`^\d{1,2}月`)
+	phoneBefore  = regexp.MustCompile(`(?:电话|手机|热线|号码|拨打|打|拨|联系|咨询)[^。！？]{0,12}$`)
+	numberGoesOn = regexp.MustCompile(`^\.\d|^%|^,\d{3}|^/\d`)
+	measured     = regexp.MustCompile(`^\s*(?:个|天|日|次|片|粒|袋|支|瓶|度|岁|年|月|周|小时|分|秒|米|厘米|毫米|公里|里|斤|公斤|克|毫克|千克|升|毫升|人|户|元|块|毛|倍|遍|滴|包|盒|颗|杯|勺|层|种|位|名|条|件|台|亩|只|头|棵|口|家|场|期|步|样|成|点|下|顿|针|剂|例|平方|℃|°C|mg|g|kg|ml|mL|L|cm|mm|m|km|mmHg|kPa)`)
 	// Emergency numbers are called; other numbers are counted.
 	hotBefore = regexp.MustCompile(`(?:电话|热线|拨打|打|拨|呼叫|求助|联系|报警|急救)[^。！？，；]{0,10}$`)
 	hotAfter  = regexp.MustCompile(`^\s*(?:急救|电话|热线|求助|报警|平台|救护)`)
