@@ -371,31 +371,6 @@ func TestSignaturesOfEBD(t *testing.T) {
 	}
 }
 
-func TestACounterThatDoesNotRiseIsAReplay(t *testing.T) {
-	s := emergency.Signature{State: emergency.SignatureVerified, Counter: 7}
-	for _, c := range []struct {
-		name  string
-		last  uint32
-		known bool
-		want  bool
-	}{
-		{"above the last", 6, true, false},
-		{"the last again", 7, true, true},
-		{"below the last", 8, true, true},
-		{"the first of a certificate", 0, false, false},
-	} {
-		if got := alert.Replayed(c.last, c.known, s); got != c.want {
-			t.Errorf("%s: replayed %v", c.name, got)
-		}
-	}
-	if alert.Replayed(0, true, emergency.Signature{State: emergency.SignatureVerified}) != true {
-		t.Error("a counter of 0 after one of 0")
-	}
-	if alert.Replayed(9, true, emergency.Signature{State: emergency.SignatureAbsent}) {
-		t.Error("what is not signed has no counter")
-	}
-}
-
 func TestCertificatesAndKeysAreReadOrRefused(t *testing.T) {
 	authority, file := sm2Key(t)
 	s := newSender(t, authority, "abcdef")

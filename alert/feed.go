@@ -40,19 +40,6 @@ type Entry struct {
 // usable reports whether an entry leads to an alert.
 func (e Entry) usable() bool { return e.Err == nil && (len(e.Alerts) > 0 || len(e.Links) > 0) }
 
-// ParseFeed reads a feed. One whose entries all lead nowhere is refused; of
-// others each entry speaks for itself.
-func ParseFeed(raw []byte, o Options) (Feed, error) {
-	m, err := Parse(raw, o)
-	if err != nil {
-		return Feed{}, err
-	}
-	if m.Feed == nil {
-		return Feed{}, refuse(ErrUnknown, say.M("alert.feed_not"))
-	}
-	return *m.Feed, nil
-}
-
 func isFeed(root *node) bool {
 	return root.name == "feed" && root.space == atomSpace || root.name == "rss" || root.name == "RDF"
 }

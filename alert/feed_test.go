@@ -13,11 +13,11 @@ import (
 
 func feed(t testing.TB, raw []byte, o alert.Options) alert.Feed {
 	t.Helper()
-	f, err := alert.ParseFeed(raw, o)
-	if err != nil {
-		t.Fatal(err)
+	m, err := alert.Parse(raw, o)
+	if err != nil || m.Feed == nil {
+		t.Fatalf("%s, %v", m.Kind, err)
 	}
-	return f
+	return *m.Feed
 }
 
 const atom = `<feed xmlns="http://www.w3.org/2005/Atom"><id>f</id><title>t</title><updated>2026-07-01T00:30:00Z</updated>
@@ -100,14 +100,13 @@ func TestFeedsAreRefused(t *testing.T) {
 		name, raw string
 		why       error
 	}{
-		{"no feed", flood, alert.ErrUnknown},
 		{"too many entries", strings.Replace(atom, "</feed>", many+"</feed>", 1), alert.ErrTooLarge},
 		{"entries that lead nowhere", strings.ReplaceAll(atom, "href", "x"), alert.ErrInvalid},
 		{"an alert that is none, though there is a link", strings.Replace(atom, "</entry>",
 			`<content><alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"/></content></entry>`, 1), alert.ErrInvalid},
 		{"a document type", strings.Replace(atom, "<feed", "<!DOCTYPE feed><feed", 1), alert.ErrForbidden},
 	} {
-		if _, err := alert.ParseFeed([]byte(c.raw), alert.Options{}); !errors.Is(err, c.why) {
+		if _, err := alert.Parse([]byte(c.raw), alert.Options{}); !errors.Is(err, c.why) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

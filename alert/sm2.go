@@ -261,11 +261,3 @@ func (c Certificate) believed(authorities []PublicKey) bool {
 	}
 	return len(authorities) == 0
 }
-
-// Replayed reports whether a signed package was seen before: its counter is not
-// above the last of the same certificate. known is false where the certificate
-// has no last counter yet. A package that its sender sends anew bears the same
-// EBDID and counter: look for the EBDID first.
-func Replayed(last uint32, known bool, s emergency.Signature) bool {
-	return s.State == emergency.SignatureVerified && known && s.Counter <= last
-}

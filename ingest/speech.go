@@ -19,8 +19,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -62,21 +60,6 @@ func (s Speech) filled() Speech {
 		s.Most = 50_000
 	}
 	return s
-}
-
-// ReadWords reads a pronunciation list: TOML, one word = "reading" a line.
-// What is wrong with it is a playlist.ErrInvalid with the line.
-func ReadWords(text []byte) (map[string]string, error) {
-	var words map[string]string
-	if err := toml.Unmarshal(text, &words); err != nil {
-		return nil, fmt.Errorf("%w: %w", playlist.ErrInvalid, say.M("ingest.words", tomlError(err)))
-	}
-	for w, reading := range words {
-		if strings.TrimSpace(w) == "" || strings.TrimSpace(reading) == "" {
-			return nil, fmt.Errorf("%w: %w", playlist.ErrInvalid, say.M("ingest.words_empty", w))
-		}
-	}
-	return words, nil
 }
 
 // Sentences is the text as it will be handed to the program, one item a
@@ -346,18 +329,3 @@ func wavHead(frames int64) []byte {
 }
 
 func abs32(x float32) float32 { return max(x, -x) }
-
-// tomlError is what is wrong with a TOML text, with its line.
-func tomlError(err error) string {
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) && len(strict.Errors) > 0 {
-		row, _ := strict.Errors[0].Position()
-		return fmt.Sprintf("%d: %s", row, strings.Join(strict.Errors[0].Key(), "."))
-	}
-	var decode *toml.DecodeError
-	if errors.As(err, &decode) {
-		row, _ := decode.Position()
-		return fmt.Sprintf("%d: %s", row, strings.TrimPrefix(decode.Error(), "toml: "))
-	}
-	return err.Error()
-}

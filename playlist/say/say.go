@@ -112,20 +112,17 @@ func In(l Lang, err error) string {
 	return err.Error()
 }
 
-// Entry is one sentence in both languages, with the same verbs in both.
-type Entry struct {
+// entry is one sentence in both languages, with the same verbs in both.
+type entry struct {
 	Zh string `toml:"zh"`
 	En string `toml:"en"`
 }
 
-// Words is the whole catalogue by key.
-func Words() map[string]Entry { return words() }
-
 //go:embed words/*.toml
 var files embed.FS
 
-var words = sync.OnceValue(func() map[string]Entry {
-	all := map[string]Entry{}
+var words = sync.OnceValue(func() map[string]entry {
+	all := map[string]entry{}
 	names, err := files.ReadDir("words")
 	if err != nil {
 		panic(err)
@@ -135,7 +132,7 @@ var words = sync.OnceValue(func() map[string]Entry {
 		if err != nil {
 			panic(err)
 		}
-		var entries map[string]Entry
+		var entries map[string]entry
 		if err := toml.Unmarshal(text, &entries); err != nil {
 			panic(fmt.Errorf("words/%s: %w", f.Name(), err))
 		}
