@@ -43,6 +43,7 @@ var rooms = map[string][]string{
 // exceptions are single arrows beyond those.
 var exceptions = map[[2]string]bool{
 	{"county/store", "data/sqlite"}:  true, // the one opener of both stores
+	{"county/store", "data/clips"}:   true, // and the one folder of clips
 	{"cmd/dalaba", "cmd/cli"}:        true, // what the two command lines share
 	{"cmd/dalaba-county", "cmd/cli"}: true,
 }

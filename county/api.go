@@ -409,29 +409,8 @@ func (a *API) addClip(r *http.Request) (any, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	out, err := a.C.Ingest.Take(r.Context(), ingest.Item{Path: path, Meta: meta}, shelf{a.C.Store}, nil)
+	out, err := a.C.Ingest.Take(r.Context(), ingest.Item{Path: path, Meta: meta}, a.C.Store, nil)
 	return AddedClip{Clip: out.Clip, Known: out.Known, Changed: out.Changed, Figures: out.Figures}, err
-}
-
-// shelf is the store as ingest sees it.
-type shelf struct{ Store }
-
-// Clip takes a damaged file for a missing one, so that who imports the clip
-// again gets it back.
-func (s shelf) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error) {
-	c, path, err := s.Store.Clip(ctx, id)
-	if err == nil {
-		err = s.VerifyClip(id)
-	}
-	return c, path, err
-}
-
-func (s shelf) SourceKnown(ctx context.Context, src ingest.Source) (playlist.ClipID, bool, error) {
-	return s.Store.SourceKnown(ctx, store.Source(src))
-}
-
-func (s shelf) NoteSource(ctx context.Context, src ingest.Source, id playlist.ClipID) error {
-	return s.Store.NoteSource(ctx, store.Source(src), id)
 }
 
 func (a *API) push(r *http.Request) (any, error) {

@@ -49,10 +49,10 @@ type Store interface {
 	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
 	Clips(ctx context.Context, series string) ([]playlist.Clip, error)
 	OpenClip(id playlist.ClipID) (*os.File, error)
-	VerifyClip(id playlist.ClipID) error
+	VerifyClip(ctx context.Context, id playlist.ClipID) error
 	SetFigures(ctx context.Context, id playlist.ClipID, figures json.RawMessage) error
-	SourceKnown(ctx context.Context, src store.Source) (playlist.ClipID, bool, error)
-	NoteSource(ctx context.Context, src store.Source, id playlist.ClipID) error
+	SourceKnown(ctx context.Context, src playlist.ClipSource) (playlist.ClipID, bool, error)
+	NoteSource(ctx context.Context, src playlist.ClipSource, id playlist.ClipID) error
 
 	AddReceipts(ctx context.Context, id playlist.ControllerID, b store.Batch) (mark int64, err error)
 	Mark(ctx context.Context, id playlist.ControllerID, epoch string) (int64, error)

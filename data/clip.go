@@ -3,9 +3,7 @@ package data
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,22 +16,20 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dalaba/data/clips"
 	"dalaba/data/sqlite"
 	"dalaba/playlist"
 )
 
+// What [clips.Folder] says of a clip's file.
 var (
-	// ErrNoFile says that a clip is known but its file is not there, because
-	// it was given up for its room or lost.
-	ErrNoFile = errors.New("the clip's file is not there")
-
-	// ErrWrongHash says that bytes are not those the clip's ID stands for.
-	ErrWrongHash = errors.New("the bytes are not those of the clip")
+	ErrNoFile    = clips.ErrNoFile
+	ErrWrongHash = clips.ErrWrongHash
 )
 
 // ClipPath is where the file of a clip lies, or would.
 func (s *Store) ClipPath(id playlist.ClipID) string {
-	return filepath.Join(s.clips, string(id)+".mp3")
+	return s.clips.Path(id)
 }
 
 // AddClip keeps a clip and its file. Bytes that do not hash to the clip's ID
@@ -41,10 +37,7 @@ func (s *Store) ClipPath(id playlist.ClipID) string {
 // title, series and so on are said now, and its file back where that is
 // missing or has changed.
 func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
-	if !playlist.IsClipID(string(c.ID)) || strings.ToLower(string(c.ID)) != string(c.ID) {
-		return fmt.Errorf("%w: %q is no clip ID", playlist.ErrInvalid, c.ID)
-	}
-	size, err := s.keepClip(c.ID, src)
+	size, err := s.clips.Put(c.ID, src)
 	if err != nil {
 		return err
 	}
@@ -66,33 +59,6 @@ func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) err
 	})
 }
 
-// keepClip puts a clip's bytes under their name and answers how many.
-func (s *Store) keepClip(id playlist.ClipID, src io.Reader) (int64, error) {
-	f, err := os.CreateTemp(s.clips, "."+id.Short()+"-*.tmp")
-	if err != nil {
-		return 0, sqlite.Classify(err)
-	}
-	hash := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, hash), src)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	err = errors.Join(err, f.Close())
-	if got := hex.EncodeToString(hash.Sum(nil)); err == nil && got != string(id) {
-		err = fmt.Errorf("%w: %s wanted, %s found", ErrWrongHash, id.Short(), playlist.ClipID(got).Short())
-	}
-	if err == nil && s.verify(id) == nil {
-		return n, os.Remove(f.Name()) // it is there already
-	}
-	if err == nil {
-		err = sqlite.Keep(f.Name(), s.ClipPath(id))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return n, sqlite.Classify(err)
-}
-
 const clipColumns = "SELECT id, title, series, issue, language, text, tags, frames, size, present FROM clip "
 
 // Clip finds a clip and the path of its file. A clip never added is
@@ -106,7 +72,7 @@ func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, st
 	if err != nil {
 		return playlist.Clip{}, "", err
 	}
-	if _, err := os.Stat(s.ClipPath(id)); err != nil {
+	if !s.clips.Has(id) {
 		return c, "", fmt.Errorf("%w: %w: %s", ErrNoFile, playlist.ErrNoClip, id.Short())
 	}
 	return c, s.ClipPath(id), nil
@@ -179,19 +145,10 @@ func oneClip(res sql.Result, err error, id playlist.ClipID) error {
 	return fmt.Errorf("%w: clip %s", ErrNotFound, id.Short())
 }
 
-// Source is a file that was handed in to become a clip.
-type Source struct {
-	Path   string // absolute
-	Size   int64
-	MTime  time.Time
-	SHA256 string // lower-case hex; may be empty when only asking
-	Recipe string // names the ingest settings: another recipe makes another clip
-}
-
 // SourceKnown finds the clip that a source became, by path, size and time of
 // change, or by its hash where that is given. ok is false where it is not
 // known or the clip's file is no longer there.
-func (s *Store) SourceKnown(ctx context.Context, src Source) (id playlist.ClipID, ok bool, err error) {
+func (s *Store) SourceKnown(ctx context.Context, src playlist.ClipSource) (id playlist.ClipID, ok bool, err error) {
 	err = s.db().Reader().QueryRowContext(ctx, `SELECT clip FROM source JOIN clip ON clip.id = source.clip
 		WHERE recipe = ?1 AND present AND (path = ?2 AND source.size = ?3 AND mtime = ?4 OR ?5 != '' AND sha256 = ?5)
 		ORDER BY path = ?2 DESC LIMIT 1`,
@@ -202,14 +159,11 @@ func (s *Store) SourceKnown(ctx context.Context, src Source) (id playlist.ClipID
 	if err != nil {
 		return "", false, err
 	}
-	if _, err := os.Stat(s.ClipPath(id)); err != nil {
-		return "", false, nil
-	}
-	return id, true, nil
+	return id, s.clips.Has(id), nil
 }
 
 // NoteSource keeps which clip a source became.
-func (s *Store) NoteSource(ctx context.Context, src Source, id playlist.ClipID) error {
+func (s *Store) NoteSource(ctx context.Context, src playlist.ClipSource, id playlist.ClipID) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO source (path, size, mtime, sha256, recipe, clip)
 			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET size = excluded.size, mtime = excluded.mtime,
@@ -219,25 +173,9 @@ func (s *Store) NoteSource(ctx context.Context, src Source, id playlist.ClipID) 
 	})
 }
 
-// VerifyClip reads a clip's file and answers [ErrNoFile] or [ErrWrongHash]
-// where it may not air.
-func (s *Store) VerifyClip(_ context.Context, id playlist.ClipID) error { return s.verify(id) }
-
-func (s *Store) verify(id playlist.ClipID) error {
-	f, err := os.Open(s.ClipPath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: clip %s", ErrNoFile, id.Short())
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	got, err := playlist.ClipIDOf(f)
-	if err == nil && got != id {
-		err = fmt.Errorf("%w: %s wanted, %s found", ErrWrongHash, id.Short(), got.Short())
-	}
-	return err
-}
+// VerifyClip reads a clip's file and returns [ErrNoFile] or [ErrWrongHash] if
+// it may not air.
+func (s *Store) VerifyClip(_ context.Context, id playlist.ClipID) error { return s.clips.Verify(id) }
 
 // RemoveClipFile gives up a clip's file; what is known about the clip stays. A
 // file that cannot be removed is not given up.
@@ -248,7 +186,7 @@ func (s *Store) RemoveClipFile(ctx context.Context, id playlist.ClipID) error {
 	if err := os.Remove(s.ClipPath(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(sqlite.Classify(err), s.setPresent(context.WithoutCancel(ctx), id, true))
 	}
-	return sqlite.SyncDir(s.clips)
+	return sqlite.SyncDir(string(s.clips))
 }
 
 func (s *Store) setPresent(ctx context.Context, id playlist.ClipID, present bool) error {
@@ -268,7 +206,7 @@ func (s *Store) regain(ctx context.Context, id playlist.ClipID) error {
 	if err != nil || !known {
 		return err
 	}
-	err = s.verify(id)
+	err = s.clips.Verify(id)
 	switch {
 	case err == nil:
 		return s.setPresent(ctx, id, true)
@@ -285,7 +223,7 @@ func (s *Store) regain(ctx context.Context, id playlist.ClipID) error {
 // power cut, or laid there by hand. Files younger than an hour are not told,
 // for their clip may be on its way.
 func (s *Store) Orphans(ctx context.Context) ([]string, error) {
-	entries, err := os.ReadDir(s.clips)
+	entries, err := os.ReadDir(string(s.clips))
 	if err != nil {
 		return nil, err
 	}
@@ -311,7 +249,7 @@ func (s *Store) Orphans(ctx context.Context) ([]string, error) {
 			}
 		}
 		if !known {
-			all = append(all, filepath.Join(s.clips, e.Name()))
+			all = append(all, filepath.Join(string(s.clips), e.Name()))
 		}
 	}
 	return all, nil
@@ -326,7 +264,7 @@ func (s *Store) Shed(ctx context.Context, need int64, keep func(playlist.ClipID)
 		id   playlist.ClipID
 		size int64
 	}
-	if err := unix.Access(s.clips, unix.W_OK); err != nil {
+	if err := unix.Access(string(s.clips), unix.W_OK); err != nil {
 		return 0, sqlite.Classify(err)
 	}
 	var all []clip

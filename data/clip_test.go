@@ -132,24 +132,24 @@ func TestClipsComeBySeriesIssueAndTitle(t *testing.T) {
 func TestASourceHandedInAgainIsKnown(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	c := addClip(t, s, "sound", "发热", 1)
-	src := data.Source{Path: "/in/a.wav", Size: 9, MTime: due, SHA256: string(clipID("9")), Recipe: "air 1"}
+	src := playlist.ClipSource{Path: "/in/a.wav", Size: 9, MTime: due, SHA256: string(clipID("9")), Recipe: "air 1"}
 	must(t, s.NoteSource(ctx, src, c.ID))
-	other := func(f func(*data.Source)) data.Source {
+	other := func(f func(*playlist.ClipSource)) playlist.ClipSource {
 		o := src
 		f(&o)
 		return o
 	}
 	tests := []struct {
 		name string
-		ask  data.Source
+		ask  playlist.ClipSource
 		want bool
 	}{
-		{"the same file untouched", other(func(s *data.Source) { s.SHA256 = "" }), true},
-		{"touched, its hash not given", other(func(s *data.Source) { s.SHA256, s.MTime = "", due.Add(1) }), false},
-		{"touched, its hash the same", other(func(s *data.Source) { s.MTime = due.Add(1) }), true},
-		{"a copy elsewhere", other(func(s *data.Source) { s.Path = "/in/b.wav" }), true},
-		{"by other settings", other(func(s *data.Source) { s.Recipe = "air 2" }), false},
-		{"of another size", other(func(s *data.Source) { s.Size, s.SHA256 = 10, "" }), false},
+		{"the same file untouched", other(func(s *playlist.ClipSource) { s.SHA256 = "" }), true},
+		{"touched, its hash not given", other(func(s *playlist.ClipSource) { s.SHA256, s.MTime = "", due.Add(1) }), false},
+		{"touched, its hash the same", other(func(s *playlist.ClipSource) { s.MTime = due.Add(1) }), true},
+		{"a copy elsewhere", other(func(s *playlist.ClipSource) { s.Path = "/in/b.wav" }), true},
+		{"by other settings", other(func(s *playlist.ClipSource) { s.Recipe = "air 2" }), false},
+		{"of another size", other(func(s *playlist.ClipSource) { s.Size, s.SHA256 = 10, "" }), false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

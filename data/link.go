@@ -212,7 +212,7 @@ func (s *Store) HasClip(ctx context.Context, id playlist.ClipID) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	return s.verify(id) == nil, nil
+	return s.clips.Verify(id) == nil, nil
 }
 
 // PutClip keeps a clip that was fetched. What is known of it already is not

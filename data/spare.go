@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"dalaba/data/clips"
 	"dalaba/data/sqlite"
 )
 
@@ -44,7 +45,7 @@ const (
 func OpenVolatile(ctx context.Context, dir string, o Options) (*Store, error) {
 	o = o.filled()
 	o.Spare = true
-	s := &Store{dir: dir, clips: clipDir(dir), now: o.Now, o: o, raw: o.Log}
+	s := &Store{dir: dir, clips: clips.Folder(clipDir(dir)), now: o.Now, o: o, raw: o.Log}
 	db, spare, err := s.makeSpare(ctx, true)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dalaba/data/clips"
 	"dalaba/data/sqlite"
 	"dalaba/playlist/say"
 )
@@ -110,7 +111,7 @@ func (o Options) filled() Options {
 // Store is a controller's memory.
 type Store struct {
 	dir   string
-	clips string
+	clips clips.Folder
 	cur   atomic.Pointer[sqlite.DB] // where everything is read and written now
 	log   *slog.Logger              // into the device log as well
 	raw   *slog.Logger              // not into the device log
@@ -159,7 +160,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if err := makeFolders(dir); err != nil {
 		return nil, explain(dir, err)
 	}
-	s := &Store{dir: dir, clips: clipDir(dir), now: o.Now, o: o, raw: o.Log}
+	s := &Store{dir: dir, clips: clips.Folder(clipDir(dir)), now: o.Now, o: o, raw: o.Log}
 	db, loss, err := s.openSound(ctx)
 	if errors.Is(err, sqlite.ErrFull) && os.Remove(ballastFile(dir)) == nil {
 		s.raw.Error("disk full: ballast given up", "path", ballastFile(dir))
@@ -192,7 +193,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 // are [ErrNoStore], [ErrNewer], [ErrDamaged] or what the system said.
 func OpenReadOnly(ctx context.Context, dir string) (*Store, error) {
 	quiet := slog.New(slog.DiscardHandler)
-	s := &Store{dir: dir, clips: clipDir(dir), log: quiet, raw: quiet, now: time.Now, looks: true, stop: func() {}}
+	s := &Store{dir: dir, clips: clips.Folder(clipDir(dir)), log: quiet, raw: quiet, now: time.Now, looks: true, stop: func() {}}
 	if spare, ok := spareOf(dir); ok {
 		if _, running := Running(dir); running {
 			if db, err := sqlite.OpenReadOnly(ctx, file(spare), migrations()); err == nil {
@@ -462,7 +463,7 @@ func (s *Store) Close() error {
 }
 
 // Dir is the folder the store was opened in.
-func (s *Store) Dir() string { return filepath.Dir(s.clips) }
+func (s *Store) Dir() string { return filepath.Dir(string(s.clips)) }
 
 func sinceBoot() time.Duration {
 	var ts unix.Timespec

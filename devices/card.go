@@ -195,6 +195,7 @@ func (c *card) Flush() error {
 	if c.err != nil {
 		return c.err
 	}
+	asked := time.Now()
 	if _, err := c.measure(); err != nil {
 		return c.fail(err)
 	}
@@ -205,17 +206,25 @@ func (c *card) Flush() error {
 	if err := c.pcm.drop(); err != nil {
 		return c.fail(err)
 	}
-	// A little more may have sounded between the measure and the drop. What
-	// looks like much more is a plugin that has forgotten already.
 	if s, err := c.pcm.status(); err == nil {
-		if more := dropped - int64(c.pcm.ring) + s.empty; more > 0 && more < min(dropped, Period) {
-			dropped -= more
-		}
+		dropped -= soundedSince(dropped, dropped-int64(c.pcm.ring)+s.empty, time.Since(asked))
 	}
 	if err := c.begin(dropped); err != nil {
 		return c.fail(err)
 	}
 	return nil
+}
+
+// soundedSince is how many of the frames that were queued at a measure sounded
+// before they were dropped. said is what the card says of that after the drop,
+// passed the time since before the measure. A busy machine may let many sound.
+// If it is more than time has passed, a plugin has forgotten what it held.
+func soundedSince(queued, said int64, passed time.Duration) int64 {
+	most := playlist.FramesIn(passed)
+	if said <= 0 || said > most+Period || said >= queued && said > most {
+		return 0
+	}
+	return min(said, queued)
 }
 
 func (c *card) Levelled() bool { return c.levelled }

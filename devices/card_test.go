@@ -99,6 +99,52 @@ func TestCard(t *testing.T) {
 	}
 }
 
+// What sounds between the measure and the drop of a flush, as on a busy
+// machine, is counted: later sounds are where the log has them.
+func TestAFlushCountsWhatSoundsBeforeTheCardStops(t *testing.T) {
+	card := rack(t, vcard.Spec{Name: "slow"})[0]
+	d := open(t, "slow")
+	defer shut(t, d)
+	must(t, card.Dawdle())
+	written := int64(0)
+	for range 3 {
+		must(t, d.Write(ramp(int(written), devices.Ring)))
+		written += devices.Ring
+		await(t, d, "it sounds", func(p playlist.Position) bool { return p.Consumed > written-devices.Ring })
+		before := position(t, d)
+		must(t, d.Flush())
+		after := position(t, d)
+		if got, want := after.Consumed, int64(len(heard(t, card))); got != want {
+			t.Errorf("%d frames are said to have sounded, %d have; %d had before", got, want, before.Consumed)
+		}
+		if after.Consumed-before.Consumed < playlist.FramesIn(50*time.Millisecond) && after.Consumed < written {
+			t.Errorf("%d frames sounded during the flush, want those of 60 ms", after.Consumed-before.Consumed)
+		}
+		written = after.Consumed
+	}
+}
+
+func TestAFlushBelievesNoMoreThanTimeAllows(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		queued, said int64
+		passed       time.Duration
+		want         int64
+	}{
+		{"nothing", 9600, 0, time.Second, 0},
+		{"a little, between two looks at a clock", 9600, 40, 0, 40},
+		{"as much as the process was kept waiting for", 9600, 1591, 40 * time.Millisecond, 1591},
+		{"more than that: the plugin has forgotten", 9600, 9600, 40 * time.Millisecond, 0},
+		{"little was queued, and the plugin has forgotten", 100, 100, 0, 0},
+		{"all, the process was kept waiting for long", 9600, 9600, time.Second, 9600},
+		{"less than before", 9600, -5, time.Second, 0},
+	} {
+		if got := devices.SoundedSince(c.queued, c.said, c.passed); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 // A position is worth what it foretells: the instant at which a frame will
 // sound, against when the card says that it did. The card goes by the machine's
 // clock. If the machine let its ring run dry between the position and the frame,

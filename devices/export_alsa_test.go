@@ -7,4 +7,6 @@ const WakeAttempts = wakeAttempts
 var (
 	First   = first
 	MixerOf = mixerOf
+
+	SoundedSince = soundedSince
 )

@@ -15,20 +15,14 @@ import (
 	"dalaba/playlist"
 )
 
-// Source is a file as it was handed in.
-type Source struct {
-	Path   string // absolute
-	Size   int64
-	MTime  time.Time
-	SHA256 string // lower-case hex; empty when only asking
-	Recipe string // names the settings it was made with
-}
-
-// Shelf is where clips are kept. data.Store is one, but for its Source.
+// Shelf is where clips are kept: the store of a controller, or of the county.
 type Shelf interface {
-	// Clip finds a clip and the path of its file; an error where there is none.
-	// Where only the file is missing or damaged, the clip comes with it.
+	// Clip finds a clip and the path of its file; an error if there is none. If
+	// only the file is missing, the clip comes with the error.
 	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
+
+	// VerifyClip reads a clip's file; an error if it is missing or damaged.
+	VerifyClip(ctx context.Context, id playlist.ClipID) error
 
 	// AddClip keeps a clip and its bytes; adding it again changes what is said
 	// of it.
@@ -39,10 +33,10 @@ type Shelf interface {
 
 	// SourceKnown finds the clip that a source became by the same recipe, by
 	// path, size and time of change, or by hash where that is given.
-	SourceKnown(ctx context.Context, src Source) (id playlist.ClipID, ok bool, err error)
+	SourceKnown(ctx context.Context, src playlist.ClipSource) (id playlist.ClipID, ok bool, err error)
 
 	// NoteSource keeps which clip a source became.
-	NoteSource(ctx context.Context, src Source, id playlist.ClipID) error
+	NoteSource(ctx context.Context, src playlist.ClipSource, id playlist.ClipID) error
 }
 
 // Outcome is what became of an item that was taken.
@@ -70,7 +64,7 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 	if err != nil {
 		return Outcome{}, err
 	}
-	from := Source{Path: path, Size: info.Size(), MTime: info.ModTime(), Recipe: Recipe}
+	from := playlist.ClipSource{Path: path, Size: info.Size(), MTime: info.ModTime(), Recipe: Recipe}
 	if item.isText() {
 		from.Recipe = g.Speech.Recipe()
 	}
@@ -105,7 +99,7 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 	}
 	defer os.Remove(res.Path)
 	out := Outcome{Clip: res.Clip, Figures: res.Figures}
-	if kept, _, err := shelf.Clip(ctx, res.Clip.ID); err == nil {
+	if kept, _, err := intact(ctx, shelf, res.Clip.ID); err == nil {
 		if out, err = g.known(ctx, item, res.Clip.ID, shelf); err != nil {
 			return Outcome{}, err
 		}
@@ -130,6 +124,16 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 	return out, shelf.NoteSource(ctx, from, res.Clip.ID)
 }
 
+// intact finds a clip whose file is as it was: a clip whose file is damaged and
+// that is imported again gets it back.
+func intact(ctx context.Context, shelf Shelf, id playlist.ClipID) (playlist.Clip, string, error) {
+	c, path, err := shelf.Clip(ctx, id)
+	if err == nil {
+		err = shelf.VerifyClip(ctx, id)
+	}
+	return c, path, err
+}
+
 func add(ctx context.Context, shelf Shelf, c playlist.Clip, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -141,7 +145,7 @@ func add(ctx context.Context, shelf Shelf, c playlist.Clip, path string) error {
 
 // known gives a clip that is on the shelf what the operator says of it now.
 func (g *Ingester) known(ctx context.Context, item Item, id playlist.ClipID, shelf Shelf) (Outcome, error) {
-	clip, path, err := shelf.Clip(ctx, id)
+	clip, path, err := intact(ctx, shelf, id)
 	if err != nil {
 		return Outcome{}, err
 	}

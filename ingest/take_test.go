@@ -26,7 +26,7 @@ type shelf struct {
 	dir     string
 	clips   map[playlist.ClipID]playlist.Clip
 	figures map[playlist.ClipID]json.RawMessage
-	sources []ingest.Source
+	sources []playlist.ClipSource
 	of      []playlist.ClipID
 	added   int
 }
@@ -45,11 +45,14 @@ func (s *shelf) Clip(_ context.Context, id playlist.ClipID) (playlist.Clip, stri
 	if !ok {
 		return c, "", errors.New("not found")
 	}
-	path := filepath.Join(s.dir, string(id))
-	if b, err := os.ReadFile(path); err != nil || sum(b) != string(id) {
-		return c, "", errors.New("lost or damaged")
+	return c, filepath.Join(s.dir, string(id)), nil
+}
+
+func (s *shelf) VerifyClip(_ context.Context, id playlist.ClipID) error {
+	if b, err := os.ReadFile(filepath.Join(s.dir, string(id))); err != nil || sum(b) != string(id) {
+		return errors.New("lost or damaged")
 	}
-	return c, path, nil
+	return nil
 }
 
 func (s *shelf) AddClip(_ context.Context, c playlist.Clip, src io.Reader) error {
@@ -70,7 +73,7 @@ func (s *shelf) SetFigures(_ context.Context, id playlist.ClipID, f json.RawMess
 	return nil
 }
 
-func (s *shelf) SourceKnown(_ context.Context, src ingest.Source) (playlist.ClipID, bool, error) {
+func (s *shelf) SourceKnown(_ context.Context, src playlist.ClipSource) (playlist.ClipID, bool, error) {
 	for i, k := range s.sources {
 		if k.Recipe == src.Recipe && (k.Path == src.Path && k.Size == src.Size && k.MTime.Equal(src.MTime) || src.SHA256 != "" && k.SHA256 == src.SHA256) {
 			return s.of[i], true, nil
@@ -79,7 +82,7 @@ func (s *shelf) SourceKnown(_ context.Context, src ingest.Source) (playlist.Clip
 	return "", false, nil
 }
 
-func (s *shelf) NoteSource(_ context.Context, src ingest.Source, id playlist.ClipID) error {
+func (s *shelf) NoteSource(_ context.Context, src playlist.ClipSource, id playlist.ClipID) error {
 	s.sources, s.of = append(s.sources, src), append(s.of, id)
 	return nil
 }

@@ -76,5 +76,14 @@ type Clip struct {
 	Size     int64    `json:"size"`   // bytes
 }
 
+// ClipSource is a file that was handed in to become a clip.
+type ClipSource struct {
+	Path   string // absolute
+	Size   int64
+	MTime  time.Time
+	SHA256 string // lower-case hex; may be empty when only asking
+	Recipe string // names the ingest settings: another recipe makes another clip
+}
+
 // Length is how long the clip sounds.
 func (c Clip) Length() time.Duration { return Length(c.Frames) }

@@ -144,8 +144,8 @@ func (d *daemon) carryCourse(ctx context.Context, from, to string) (err error) {
 }
 
 // lessonSource is a lesson as the store knows it again.
-func lessonSource(maker *ingest.Ingester, l course.Lesson) data.Source {
-	return data.Source{
+func lessonSource(maker *ingest.Ingester, l course.Lesson) playlist.ClipSource {
+	return playlist.ClipSource{
 		Path: fmt.Sprintf("course:%02d", l.Issue), SHA256: textHash(l.Text), Recipe: maker.Speech.Recipe(),
 		Size: int64(len(l.Text)),
 	}
@@ -242,7 +242,7 @@ func hasCard() bool {
 	return err == nil && len(l.Cards) > 0
 }
 
-func addLesson(ctx context.Context, store *data.Store, maker *ingest.Ingester, l course.Lesson, src data.Source) error {
+func addLesson(ctx context.Context, store *data.Store, maker *ingest.Ingester, l course.Lesson, src playlist.ClipSource) error {
 	res, err := maker.Text(ctx, l.Text, ingest.Meta{
 		Title: l.Title, Series: l.Series, Issue: l.Issue, Language: l.Language, Text: l.Text,
 	}, nil)
@@ -253,7 +253,7 @@ func addLesson(ctx context.Context, store *data.Store, maker *ingest.Ingester, l
 	return keepLesson(ctx, store, res.Clip, res.Path, src)
 }
 
-func keepLesson(ctx context.Context, store *data.Store, c playlist.Clip, path string, src data.Source) error {
+func keepLesson(ctx context.Context, store *data.Store, c playlist.Clip, path string, src playlist.ClipSource) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 	}
 	for i, item := range items {
 		item.Meta = meta
-		out, err := maker.Take(ctx, item, shelf{store}, a.importBar(i, len(items), item.Path))
+		out, err := maker.Take(ctx, item, store, a.importBar(i, len(items), item.Path))
 		if ctx.Err() != nil {
 			break
 		}

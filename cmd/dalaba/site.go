@@ -251,7 +251,7 @@ func (l *library) file(path string) (c playlist.Clip, err error) {
 	if err != nil {
 		return c, err
 	}
-	src := data.Source{Path: path, Size: info.Size(), MTime: info.ModTime(), Recipe: "as is"}
+	src := playlist.ClipSource{Path: path, Size: info.Size(), MTime: info.ModTime(), Recipe: "as is"}
 	if l.store != nil {
 		if id, ok, err := l.store.SourceKnown(l.ctx, src); err == nil && ok {
 			c, _, err := l.store.Clip(l.ctx, id)

@@ -2,29 +2,23 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
-	"time"
 
-	"dalaba/data/sqlite"
+	"dalaba/data/clips"
 	"dalaba/playlist"
 )
 
 // ErrWrongHash says that bytes are not those the clip's ID stands for.
-var ErrWrongHash = errors.New("the bytes are not those of the clip")
+var ErrWrongHash = clips.ErrWrongHash
 
 // ClipPath is where the file of a clip lies, or would.
 func (s *Store) ClipPath(id playlist.ClipID) string {
-	return filepath.Join(s.clips, string(id)+".mp3")
+	return s.clips.Path(id)
 }
 
 // AddClip keeps a clip and its file. Bytes that do not hash to the clip's ID
@@ -32,10 +26,7 @@ func (s *Store) ClipPath(id playlist.ClipID) string {
 // title, series and so on are said now, and its file back where that is
 // missing or has changed.
 func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
-	if !playlist.IsClipID(string(c.ID)) || strings.ToLower(string(c.ID)) != string(c.ID) {
-		return fmt.Errorf("%w: %q is no clip ID", playlist.ErrInvalid, c.ID)
-	}
-	size, err := s.keepClip(c.ID, src)
+	size, err := s.clips.Put(c.ID, src)
 	if err != nil {
 		return err
 	}
@@ -53,40 +44,18 @@ func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) err
 	})
 }
 
-// keepClip puts a clip's bytes under their name and answers how many.
-func (s *Store) keepClip(id playlist.ClipID, src io.Reader) (int64, error) {
-	f, err := os.CreateTemp(s.clips, "."+id.Short()+"-*.tmp")
-	if err != nil {
-		return 0, sqlite.Classify(err)
-	}
-	hash := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, hash), src)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	err = errors.Join(err, f.Close())
-	if got := hex.EncodeToString(hash.Sum(nil)); err == nil && got != string(id) {
-		err = fmt.Errorf("%w: %s wanted, %s found", ErrWrongHash, id.Short(), playlist.ClipID(got).Short())
-	}
-	if err == nil {
-		err = sqlite.Keep(f.Name(), s.ClipPath(id))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return n, sqlite.Classify(err)
-}
-
 // OpenClip opens a clip's file to send it.
 func (s *Store) OpenClip(id playlist.ClipID) (*os.File, error) {
-	if !playlist.IsClipID(string(id)) {
-		return nil, fmt.Errorf("%w: %q is no clip ID", playlist.ErrInvalid, id)
+	f, err := s.clips.Open(id)
+	return f, lost(err)
+}
+
+// lost is the error of a clip's file that is not there as the store's own.
+func lost(err error) error {
+	if errors.Is(err, clips.ErrNoFile) {
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
-	f, err := os.Open(s.ClipPath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: clip %s", ErrNotFound, id.Short())
-	}
-	return f, err
+	return err
 }
 
 const clipColumns = "SELECT id, title, series, issue, language, text, tags, frames, size FROM clip "
@@ -110,25 +79,16 @@ func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, st
 	if err != nil {
 		return c, "", found(err, "clip", id.Short())
 	}
-	if _, err := os.Stat(s.ClipPath(id)); err != nil {
+	if !s.clips.Has(id) {
 		return c, "", fmt.Errorf("%w: the file of clip %s", ErrNotFound, id.Short())
 	}
 	return c, s.ClipPath(id), nil
 }
 
-// VerifyClip reads a clip's file and answers [ErrWrongHash] where it may not
-// air.
-func (s *Store) VerifyClip(id playlist.ClipID) error {
-	f, err := s.OpenClip(id)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	got, err := playlist.ClipIDOf(f)
-	if err == nil && got != id {
-		err = fmt.Errorf("%w: %s wanted, %s found", ErrWrongHash, id.Short(), got.Short())
-	}
-	return err
+// VerifyClip reads a clip's file and returns [ErrNotFound] or [ErrWrongHash]
+// if it may not air.
+func (s *Store) VerifyClip(_ context.Context, id playlist.ClipID) error {
+	return lost(s.clips.Verify(id))
 }
 
 // Clips are the clips of one series or, where series is empty, of all; by
@@ -154,18 +114,9 @@ func (s *Store) SetFigures(ctx context.Context, id playlist.ClipID, figures json
 	})
 }
 
-// Source is a file that was handed in to become a clip.
-type Source struct {
-	Path   string
-	Size   int64
-	MTime  time.Time
-	SHA256 string // lower-case hex; may be empty when only asking
-	Recipe string // names the ingest settings: another recipe makes another clip
-}
-
 // SourceKnown finds the clip that a source became, by path, size and time of
 // change, or by its hash where that is given.
-func (s *Store) SourceKnown(ctx context.Context, src Source) (id playlist.ClipID, ok bool, err error) {
+func (s *Store) SourceKnown(ctx context.Context, src playlist.ClipSource) (id playlist.ClipID, ok bool, err error) {
 	err = s.read().row(ctx, `SELECT clip FROM source
 		WHERE recipe = ?1 AND (path = ?2 AND size = ?3 AND mtime = ?4 OR ?5 != '' AND sha256 = ?5)
 		ORDER BY CASE WHEN path = ?2 THEN 0 ELSE 1 END LIMIT 1`,
@@ -176,14 +127,11 @@ func (s *Store) SourceKnown(ctx context.Context, src Source) (id playlist.ClipID
 	if err != nil {
 		return "", false, err
 	}
-	if _, err := os.Stat(s.ClipPath(id)); err != nil {
-		return "", false, nil
-	}
-	return id, true, nil
+	return id, s.clips.Has(id), nil
 }
 
 // NoteSource keeps which clip a source became.
-func (s *Store) NoteSource(ctx context.Context, src Source, id playlist.ClipID) error {
+func (s *Store) NoteSource(ctx context.Context, src playlist.ClipSource, id playlist.ClipID) error {
 	return s.write(ctx, func(ctx context.Context, tx conn) error {
 		return tx.exec(ctx, `INSERT INTO source (path, size, mtime, sha256, recipe, clip)
 			VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime = excluded.mtime,

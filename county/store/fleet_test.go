@@ -231,13 +231,13 @@ func TestClipsLieUnderTheirHash(t *testing.T) {
 				t.Errorf("%q opens", id)
 			}
 		}
-		if err := s.VerifyClip(c.ID); err != nil {
+		if err := s.VerifyClip(t.Context(), c.ID); err != nil {
 			t.Error(err)
 		}
 		if err := os.WriteFile(s.ClipPath(c.ID), []byte("saund"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.VerifyClip(c.ID); !errors.Is(err, store.ErrWrongHash) {
+		if err := s.VerifyClip(t.Context(), c.ID); !errors.Is(err, store.ErrWrongHash) {
 			t.Errorf("damaged: %v", err)
 		}
 		if err := os.Remove(s.ClipPath(c.ID)); err != nil {
@@ -249,19 +249,19 @@ func TestClipsLieUnderTheirHash(t *testing.T) {
 		if err := s.AddClip(t.Context(), c, bytes.NewReader(raw)); err != nil {
 			t.Fatal(err)
 		}
-		src := store.Source{Path: "/a", Size: 5, MTime: morning, SHA256: "ff", Recipe: "r"}
+		src := playlist.ClipSource{Path: "/a", Size: 5, MTime: morning, SHA256: "ff", Recipe: "r"}
 		if err := s.NoteSource(t.Context(), src, c.ID); err != nil {
 			t.Fatal(err)
 		}
 		for _, q := range []struct {
 			name string
-			src  store.Source
+			src  playlist.ClipSource
 			ok   bool
 		}{
-			{"the same", store.Source{Path: "/a", Size: 5, MTime: morning, Recipe: "r"}, true},
-			{"elsewhere, by its hash", store.Source{Path: "/b", SHA256: "ff", Recipe: "r"}, true},
-			{"another recipe", store.Source{Path: "/a", Size: 5, MTime: morning, Recipe: "s"}, false},
-			{"changed", store.Source{Path: "/a", Size: 6, MTime: morning, Recipe: "r"}, false},
+			{"the same", playlist.ClipSource{Path: "/a", Size: 5, MTime: morning, Recipe: "r"}, true},
+			{"elsewhere, by its hash", playlist.ClipSource{Path: "/b", SHA256: "ff", Recipe: "r"}, true},
+			{"another recipe", playlist.ClipSource{Path: "/a", Size: 5, MTime: morning, Recipe: "s"}, false},
+			{"changed", playlist.ClipSource{Path: "/a", Size: 6, MTime: morning, Recipe: "r"}, false},
 		} {
 			if id, ok, err := s.SourceKnown(t.Context(), q.src); err != nil || ok != q.ok || ok && id != c.ID {
 				t.Errorf("%s: %s %v %v", q.name, id, ok, err)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"dalaba/data/clips"
 	"dalaba/data/sqlite"
 	"dalaba/playlist"
 )
@@ -58,7 +59,7 @@ type Store struct {
 	back  backend
 	pg    bool
 	dir   string
-	clips string
+	clips clips.Folder
 	zone  *time.Location
 	log   *slog.Logger
 	now   func() time.Time
@@ -100,11 +101,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Zone = time.UTC
 	}
 	s := &Store{
-		pg: o.URL != "", dir: o.Dir, clips: filepath.Join(o.Dir, "clips"), zone: o.Zone, log: o.Log, now: o.Now,
+		pg: o.URL != "", dir: o.Dir, clips: clips.Folder(filepath.Join(o.Dir, "clips")), zone: o.Zone, log: o.Log, now: o.Now,
 		jobs: make(chan *job), done: make(chan struct{}), onDamage: o.OnDamage, unwatch: func() {},
 	}
 	s.names.reset()
-	if err := os.MkdirAll(s.clips, 0o755); err != nil {
+	if err := os.MkdirAll(string(s.clips), 0o755); err != nil {
 		return nil, err
 	}
 	var (

@@ -250,6 +250,10 @@ func (c *Card) Occupy() error { return c.tell("busy") }
 // Hang makes the next open wait until [Card.Plug].
 func (c *Card) Hang() error { return c.tell("hangs") }
 
+// Dawdle makes the card sound on for 60 ms before it stops when it is told to
+// drop what it holds.
+func (c *Card) Dawdle() error { return c.tell("dawdles") }
+
 // Fail makes every call return EIO.
 func (c *Card) Fail() error { return c.tell("fails") }
 

@@ -186,6 +186,8 @@ static int card_start(snd_pcm_ioplug_t *io)
 static int card_stop(snd_pcm_ioplug_t *io)
 {
 	struct card *c = io->private_data;
+	if (told(c) == 'd')
+		usleep(60000);
 	advance(c);
 	c->start = 0;
 	tick(c, 0, 0);
