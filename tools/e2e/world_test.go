@@ -54,9 +54,17 @@ type program struct {
 	log  *os.File
 }
 
+// pathOf is the path of a program: today's, unless the name is a path.
+func pathOf(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(programs.dir, name)
+}
+
 func start(t *testing.T, dir, name string, args ...string) *program {
 	t.Helper()
-	return launch(t, dir, nil, filepath.Join(programs.dir, name), args...)
+	return launch(t, dir, nil, pathOf(name), args...)
 }
 
 // launch starts a program with more in its environment.
@@ -106,7 +114,7 @@ func run(t *testing.T, dir, name string, args ...string) []byte {
 func try(dir, name string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(programs.dir, name), args...)
+	cmd := exec.CommandContext(ctx, pathOf(name), args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LANG=en_US.UTF-8")
 	var errs bytes.Buffer
@@ -124,6 +132,7 @@ type county struct {
 	dir     string
 	http    string
 	toneMax string // of its villages
+	release string // folder of its program; empty: today's
 	*program
 }
 
@@ -140,10 +149,16 @@ func freePort(t *testing.T) string {
 
 func newCounty(t *testing.T, more string) *county {
 	t.Helper()
+	return newCountyOf(t, "", more)
+}
+
+// newCountyOf is a county with the program of a release.
+func newCountyOf(t *testing.T, release, more string) *county {
+	t.Helper()
 	if programs.err != nil {
 		t.Fatal(programs.err)
 	}
-	c := &county{t: t, dir: folder(t), toneMax: "6s", http: "127.0.0.1:" + freePort(t)}
+	c := &county{t: t, dir: folder(t), toneMax: "6s", release: release, http: "127.0.0.1:" + freePort(t)}
 	write(t, filepath.Join(c.dir, "county.toml"), fmt.Sprintf(`
 [county]
 name = "测试县"
@@ -160,11 +175,13 @@ listen = "127.0.0.1:%s"
 	return c
 }
 
+func (c *county) path() string { return filepath.Join(c.release, "dalaba-county") }
+
 func (c *county) serve() {
 	c.t.Helper()
-	c.program = start(c.t, c.dir, "dalaba-county", "-c", "county.toml", "serve")
+	c.program = start(c.t, c.dir, c.path(), "-c", "county.toml", "serve")
 	wait(c.t, "the county serves", func() bool {
-		_, err := try(c.dir, "dalaba-county", "-c", "county.toml", "status", "--json")
+		_, err := try(c.dir, c.path(), "-c", "county.toml", "status", "--json")
 		return err == nil
 	})
 }
@@ -172,7 +189,7 @@ func (c *county) serve() {
 // verb runs one of the county's verbs and reads its JSON.
 func (c *county) verb(into any, args ...string) {
 	c.t.Helper()
-	out := run(c.t, c.dir, "dalaba-county", append([]string{"-c", "county.toml"}, args...)...)
+	out := run(c.t, c.dir, c.path(), append([]string{"-c", "county.toml"}, args...)...)
 	if into == nil {
 		return
 	}
@@ -188,6 +205,7 @@ type village struct {
 	area      playlist.Area
 	residents int
 	id        playlist.ControllerID
+	release   string // folder of its program; empty: today's
 	*program
 }
 
@@ -211,7 +229,13 @@ gap = "1s"
 
 func (c *county) village(area playlist.Area, residents int) *village {
 	c.t.Helper()
-	v := &village{t: c.t, dir: folder(c.t), area: area, residents: residents}
+	return c.villageOf("", area, residents)
+}
+
+// villageOf is a village with the program of a release.
+func (c *county) villageOf(release string, area playlist.Area, residents int) *village {
+	c.t.Helper()
+	v := &village{t: c.t, dir: folder(c.t), area: area, residents: residents, release: release}
 	write(c.t, filepath.Join(v.dir, "dalaba.toml"), fmt.Sprintf(villageConfig, area, residents, c.toneMax))
 	var code struct {
 		Code       string                `json:"code"`
@@ -219,13 +243,15 @@ func (c *county) village(area playlist.Area, residents int) *village {
 	}
 	c.verb(&code, "enrol", "--approve", "--area", string(area), "--json")
 	v.id = code.Controller
-	run(c.t, v.dir, "dalaba", "enrol", "https://"+c.http, code.Code)
+	run(c.t, v.dir, v.path(), "enrol", "https://"+c.http, code.Code)
 	return v
 }
 
+func (v *village) path() string { return filepath.Join(v.release, "dalaba") }
+
 func (v *village) run() {
 	v.t.Helper()
-	v.program = start(v.t, v.dir, "dalaba", "run")
+	v.program = start(v.t, v.dir, v.path(), "run")
 }
 
 // rows is the village's own as-run log.
