@@ -7,10 +7,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -84,40 +81,42 @@ func notForLong(network, _ string, c syscall.RawConn) (err error) {
 
 func (p postgresDB) migrate(ctx context.Context) error {
 	files := sub(postgresFiles, "migrations/postgres")
-	names, err := fs.Glob(files, "*.sql")
+	all, err := sqlite.Migrations(files)
 	if err != nil {
 		return err
 	}
-	slices.Sort(names)
 	return p.write(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS migration (number BIGINT NOT NULL PRIMARY KEY)"); err != nil {
-			return err
+		// A program that does not know of "added" opens a database that has more.
+		for _, table := range []string{"migration", "added"} {
+			if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+table+" (number BIGINT NOT NULL PRIMARY KEY)"); err != nil {
+				return err
+			}
 		}
 		var at int
 		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(number), 0) FROM migration").Scan(&at); err != nil {
 			return err
 		}
-		if at > len(names) {
-			return fmt.Errorf("%w: it is at %d, this program knows up to %d", sqlite.ErrNewer, at, len(names))
+		if at > len(all) {
+			return fmt.Errorf("%w: it is at %d, this program knows up to %d", sqlite.ErrNewer, at, len(all))
 		}
-		for i, name := range names {
-			number, _, _ := strings.Cut(name, "_")
-			if n, err := strconv.Atoi(number); err != nil || n != i+1 {
-				return fmt.Errorf("migration %s: %04d_<what>.sql should come here", name, i+1)
-			}
-			if i < at {
-				continue
-			}
-			text, err := fs.ReadFile(files, name)
-			if err != nil {
+		for _, m := range all {
+			var there bool
+			if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM added WHERE number = $1)", m.Number).Scan(&there); err != nil {
 				return err
 			}
-			for _, statement := range statements(string(text)) {
+			if there || m.Number <= at {
+				continue
+			}
+			for _, statement := range statements(m.Text) {
 				if _, err := tx.ExecContext(ctx, statement); err != nil {
-					return fmt.Errorf("migration %s: %w", name, err)
+					return fmt.Errorf("migration %s: %w", m.Name, err)
 				}
 			}
-			if _, err := tx.ExecContext(ctx, "INSERT INTO migration (number) VALUES ($1)", i+1); err != nil {
+			table := "migration"
+			if m.Adds {
+				table = "added"
+			}
+			if _, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (number) VALUES ($1)", m.Number); err != nil {
 				return err
 			}
 		}

@@ -17,8 +17,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -73,13 +71,12 @@ type DB struct {
 }
 
 // Open opens the database at path, making it where it is absent, checks it
-// and brings it forward by the migrations it has not seen. The migrations are
-// files at the root of the file system, named 0001_what.sql, 0002_what.sql
-// and so on; each runs once, in one transaction together with its number.
+// and brings it forward by the [Migrations] it has not seen. Each runs once, in
+// one transaction together with its number.
 //
 // Errors are [ErrNewer], [ErrDamaged], [ErrFull] or what the system said.
 func Open(ctx context.Context, path string, migrations fs.FS, o Options) (*DB, error) {
-	steps, err := load(migrations)
+	steps, err := Migrations(migrations)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +98,7 @@ func Open(ctx context.Context, path string, migrations fs.FS, o Options) (*DB, e
 }
 
 // prepare checks the file and migrates it.
-func (d *DB) prepare(ctx context.Context, steps []step, o Options) error {
+func (d *DB) prepare(ctx context.Context, steps []Migration, o Options) error {
 	v, err := version(ctx, d.w)
 	if err != nil {
 		return err
@@ -122,32 +119,67 @@ func (d *DB) prepare(ctx context.Context, steps []step, o Options) error {
 	if err != nil {
 		return err
 	}
-	for n := v + 1; n <= len(steps); n++ {
-		if err := d.step(ctx, n, steps[n-1]); err != nil {
-			return fmt.Errorf("migration %s: %w", steps[n-1].name, err)
+	left, err := unseen(ctx, d.w, steps)
+	if err != nil {
+		return err
+	}
+	for _, m := range left {
+		if err := d.migrate(ctx, m); err != nil {
+			return fmt.Errorf("migration %s: %w", m.Name, err)
 		}
 	}
 	return nil
 }
 
-// step runs one migration, unless another process has meanwhile.
-func (d *DB) step(ctx context.Context, n int, s step) error {
+// seen reports whether a database has had a migration. Those up to user_version
+// are in it, and those that only add and are listed in the table "added": a
+// program that does not know that table opens the database as well.
+func seen(ctx context.Context, db interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, m Migration) (yes bool, err error) {
+	var at, listed int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&at); err != nil || at >= m.Number || !m.Adds {
+		return at >= m.Number, err
+	}
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'added'").Scan(&listed); err != nil || listed == 0 {
+		return false, err
+	}
+	err = db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM added WHERE number = ?)", m.Number).Scan(&yes)
+	return yes, err
+}
+
+// unseen returns the migrations that a database has not had.
+func unseen(ctx context.Context, db *sql.DB, all []Migration) (left []Migration, err error) {
+	for _, m := range all {
+		yes, err := seen(ctx, db, m)
+		if err != nil {
+			return nil, err
+		}
+		if !yes {
+			left = append(left, m)
+		}
+	}
+	return left, nil
+}
+
+// migrate runs one migration, unless another process has meanwhile.
+func (d *DB) migrate(ctx context.Context, m Migration) error {
 	tx, err := d.w.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	var v int
-	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
+	if yes, err := seen(ctx, tx, m); err != nil || yes {
 		return err
 	}
-	if v >= n {
-		return nil
-	}
-	if _, err := tx.ExecContext(ctx, s.text); err != nil {
+	if _, err := tx.ExecContext(ctx, m.Text); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", n)); err != nil {
+	note := fmt.Sprintf("PRAGMA user_version = %d", m.Number)
+	if m.Adds {
+		note = fmt.Sprintf("CREATE TABLE IF NOT EXISTS added (number INTEGER NOT NULL PRIMARY KEY) STRICT; INSERT INTO added VALUES (%d)", m.Number)
+	}
+	if _, err := tx.ExecContext(ctx, note); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -158,7 +190,7 @@ func (d *DB) step(ctx context.Context, n int, s step) error {
 // see what was committed when they began. Errors are [fs.ErrNotExist],
 // [ErrNewer], [ErrOlder], [ErrDamaged] or what the system said.
 func OpenReadOnly(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
-	steps, err := load(migrations)
+	steps, err := Migrations(migrations)
 	if err != nil {
 		return nil, err
 	}
@@ -182,8 +214,13 @@ func OpenReadOnly(ctx context.Context, path string, migrations fs.FS) (*DB, erro
 		err = Classify(err)
 	case v > len(steps):
 		err = fmt.Errorf("%w: it is at %d, this program knows up to %d", ErrNewer, v, len(steps))
-	case v < len(steps):
-		err = fmt.Errorf("%w: it is at %d, this program needs %d", ErrOlder, v, len(steps))
+	default:
+		var left []Migration
+		if left, err = unseen(ctx, d.r, steps); err != nil {
+			err = Classify(err)
+		} else if len(left) > 0 {
+			err = fmt.Errorf("%w: it lacks migration %s", ErrOlder, left[0].Name)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.r.Close())
@@ -565,29 +602,4 @@ func Classify(err error) error {
 
 func noRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-}
-
-// step is one migration.
-type step struct{ name, text string }
-
-// load reads the migrations and insists that they count 1, 2, 3 without a gap.
-func load(f fs.FS) ([]step, error) {
-	names, err := fs.Glob(f, "*.sql")
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	steps := make([]step, 0, len(names))
-	for i, name := range names {
-		number, _, ok := strings.Cut(name, "_")
-		if n, err := strconv.Atoi(number); !ok || err != nil || n != i+1 {
-			return nil, fmt.Errorf("migration %s: %04d_<what>.sql should come here", name, i+1)
-		}
-		text, err := fs.ReadFile(f, name)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, step{name, string(text)})
-	}
-	return steps, nil
 }

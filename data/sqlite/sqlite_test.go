@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,6 +115,63 @@ func TestMigrations(t *testing.T) {
 		}
 		if after, _ := os.ReadFile(path); string(after) != string(before) {
 			t.Error("it was changed")
+		}
+	})
+	t.Run("one that only adds stands in no older program's way", func(t *testing.T) {
+		path := odd(t)
+		adds := fstest.MapFS{
+			"0001_start.sql":     first["0001_start.sql"],
+			"0002_more.adds.sql": {Data: []byte("ALTER TABLE t ADD COLUMN b TEXT NOT NULL DEFAULT 'b';")},
+		}
+		for range 2 {
+			if err := open(t, path, adds).Close(); err != nil {
+				t.Fatal(err)
+			}
+			old := open(t, path, first)
+			if err := insert(t.Context(), old, "old"); err != nil {
+				t.Fatal(err)
+			}
+			if err := old.Close(); err != nil {
+				t.Fatal(err)
+			}
+			look, err := sqlite.OpenReadOnly(t.Context(), path, first)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := look.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if look, err = sqlite.OpenReadOnly(t.Context(), path, adds); err != nil {
+				t.Fatal(err)
+			}
+			if err := look.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The first that does more holds all before it.
+		whole := maps.Clone(adds)
+		whole["0003_change.sql"] = &fstest.MapFile{Data: []byte("UPDATE t SET b = b || '!';")}
+		d := open(t, path, whole)
+		var all string
+		err := d.Reader().QueryRow("SELECT group_concat(a || b, ' ') FROM (SELECT * FROM t ORDER BY id)").Scan(&all)
+		if v, verr := d.Version(t.Context()); all != "oneb! oldb! oldb!" || v != 3 || err != nil || verr != nil {
+			t.Fatalf("%q at %d, %v, %v", all, v, err, verr)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sqlite.Open(t.Context(), path, adds, sqlite.Options{}); !errors.Is(err, sqlite.ErrNewer) {
+			t.Error(err)
+		}
+	})
+	t.Run("what was not added cannot be looked at", func(t *testing.T) {
+		path := odd(t)
+		if err := open(t, path, first).Close(); err != nil {
+			t.Fatal(err)
+		}
+		adds := fstest.MapFS{"0001_start.sql": first["0001_start.sql"], "0002_more.adds.sql": {Data: []byte("CREATE TABLE u (a INTEGER) STRICT;")}}
+		if _, err := sqlite.OpenReadOnly(t.Context(), path, adds); !errors.Is(err, sqlite.ErrOlder) {
+			t.Error(err)
 		}
 	})
 	t.Run("an older schema cannot be looked at", func(t *testing.T) {

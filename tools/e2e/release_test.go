@@ -4,20 +4,24 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 
+	"dalaba/data/sqlite"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 )
 
-// lastRelease builds the programs of the latest release in RELEASES from the
-// history, and returns their folder.
-func lastRelease(t *testing.T) string {
+var root = filepath.Join("..", "..")
+
+// lastRelease is the commit of the latest release in RELEASES. The test is
+// skipped if the clone does not have it.
+func lastRelease(t *testing.T) (commit string) {
 	t.Helper()
-	root := filepath.Join("..", "..")
 	text, err := os.ReadFile(filepath.Join(root, "RELEASES"))
 	if err != nil {
 		t.Fatal(err)
@@ -28,24 +32,90 @@ func lastRelease(t *testing.T) string {
 		t.Fatalf("RELEASES ends in %q, want a version and a commit", lines[len(lines)-1])
 	}
 	if err := exec.Command("git", "-C", root, "cat-file", "-e", commit+"^{commit}").Run(); err != nil {
-		t.Skipf("this clone is shallow: it has no commit %s of release %s", commit, version)
+		t.Skipf("this clone is shallow: it lacks commit %s of release %s", commit, version)
 	}
+	return commit
+}
+
+// shell runs a command at the root of the tree.
+func shell(t *testing.T, format string, args ...any) string {
+	t.Helper()
+	command := fmt.Sprintf(format, args...)
+	c := exec.Command("bash", "-o", "pipefail", "-c", command)
+	c.Dir = root
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", command, err, out)
+	}
+	return string(out)
+}
+
+// buildRelease builds the programs of a commit, and returns their folder.
+func buildRelease(t *testing.T, commit string) string {
+	t.Helper()
 	dir := folder(t)
 	source := filepath.Join(dir, "source")
 	if err := os.Mkdir(source, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range []string{
-		fmt.Sprintf("git archive %s | tar -x -C %q", commit, source),
-		fmt.Sprintf("cd %q && go build -o %q ./cmd/dalaba ./cmd/dalaba-county", source, dir+"/"),
-	} {
-		c := exec.Command("bash", "-o", "pipefail", "-c", command)
-		c.Dir = root
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", command, err, out)
+	shell(t, "git archive %s | tar -x -C %q", commit, source)
+	shell(t, "cd %q && go build -o %q ./cmd/dalaba ./cmd/dalaba-county", source, dir+"/")
+	return dir
+}
+
+// What has been released is never edited, and what came since only adds: else
+// the program one version back could not be put in place again.
+func TestMigrationsSinceTheLastReleaseOnlyAdd(t *testing.T) {
+	commit := lastRelease(t)
+	for _, dir := range []string{"data/migrations/controller", "county/store/migrations/sqlite", "county/store/migrations/postgres"} {
+		released := map[string]bool{}
+		for _, name := range strings.Fields(shell(t, "git ls-tree --name-only %s %s/", commit, dir)) {
+			released[path.Base(name)] = true
+			if now := shell(t, "cat %s", name); now != shell(t, "git show %s:%s", commit, name) {
+				t.Errorf("%s was edited after its release", name)
+			}
+		}
+		all, err := sqlite.Migrations(os.DirFS(filepath.Join(root, dir)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range all {
+			if released[m.Name] {
+				continue
+			}
+			if why := doesMore(m); why != "" {
+				t.Errorf("%s/%s: %s", dir, m.Name, why)
+			}
 		}
 	}
-	return dir
+	for text, ok := range map[string]bool{
+		"-- why\nCREATE TABLE a (b TEXT) STRICT;\nALTER TABLE a ADD COLUMN c TEXT;\nCREATE INDEX d ON a (b);\n": true,
+		"ALTER TABLE a DROP COLUMN c;\n": false, "UPDATE a SET b = c;\n": false, "DROP TABLE a;\n": false,
+	} {
+		if why := doesMore(sqlite.Migration{Name: "0001_a.adds.sql", Text: text, Adds: true}); (why == "") != ok {
+			t.Errorf("%q: %q", text, why)
+		}
+	}
+}
+
+var comment = regexp.MustCompile(`--[^\n]*`)
+
+// doesMore says what a migration does that does not only add.
+func doesMore(m sqlite.Migration) string {
+	if !m.Adds {
+		return "its name does not end in .adds.sql"
+	}
+	for statement := range strings.SplitSeq(comment.ReplaceAllString(m.Text, ""), ";") {
+		words := strings.Fields(strings.ToUpper(statement))
+		start := strings.Join(words[:min(len(words), 2)], " ")
+		switch {
+		case len(words) == 0, start == "CREATE TABLE", start == "CREATE INDEX":
+		case start == "ALTER TABLE" && len(words) > 3 && words[3] == "ADD":
+		default:
+			return strings.Join(words, " ") + " does more than add"
+		}
+	}
+	return ""
 }
 
 // Villages run old programs for years, and a county may have to go back to its
@@ -56,7 +126,7 @@ func TestTodaysProgramsAndThoseOneVersionBackGetOn(t *testing.T) {
 		t.Skip("builds a release, and airs for a minute")
 	}
 	t.Parallel()
-	before := lastRelease(t)
+	before := buildRelease(t, lastRelease(t))
 	const today = ""
 	for _, c := range []struct {
 		name         string
