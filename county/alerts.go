@@ -85,7 +85,7 @@ func (c *County) Take(ctx context.Context, in Incoming) (Verdict, error) {
 	}
 	a, ended, err := c.Store.AddAlert(ctx, a, facts, targets)
 	if errors.Is(err, store.ErrConflict) {
-		return c.duplicate(ctx, v.ID)
+		return c.duplicate(ctx, v)
 	}
 	if err != nil {
 		return v, err
@@ -118,8 +118,8 @@ func (c *County) Take(ctx context.Context, in Incoming) (Verdict, error) {
 	return v, err
 }
 
-// triage prepares a message for the decision about it: what the county knows of
-// it but for what the store has kept.
+// triage gathers the facts for the decision about a message, but for those that
+// the store knows: its counter, and what has ended it.
 func (c *County) triage(ctx context.Context, in Incoming) (v Verdict, targets []store.Target, a store.Alert, f emergency.Facts, err error) {
 	now := c.now()
 	a = store.Alert{Alert: in.Alert, Received: now, Source: in.Source, Raw: in.Raw, Detail: in.Detail}
@@ -145,15 +145,16 @@ func (c *County) Weigh(ctx context.Context, in Incoming) (Verdict, error) {
 	}
 	a, err = c.Store.WeighAlert(ctx, a, f)
 	if errors.Is(err, store.ErrConflict) {
-		return c.duplicate(ctx, v.ID)
+		return c.duplicate(ctx, v)
 	}
 	return v.of(a), err
 }
 
 // duplicate is the verdict about a message that has come before.
-func (c *County) duplicate(ctx context.Context, id playlist.AlertID) (Verdict, error) {
-	known, err := c.Store.Alert(ctx, id)
-	return Verdict{ID: id, Duplicate: true}.of(known), err
+func (c *County) duplicate(ctx context.Context, v Verdict) (Verdict, error) {
+	known, err := c.Store.Alert(ctx, v.ID)
+	v.Duplicate = true
+	return v.of(known), err
 }
 
 // of is the verdict with what was decided.

@@ -274,6 +274,40 @@ func (w *world) send(t *testing.T, p alert.Package) alert.Message {
 	return m
 }
 
+// What the preview says of a message is what becomes of it: one that was
+// cancelled before it came, and one that came before.
+func TestAPreviewSaysWhatBecomesOfAMessage(t *testing.T) {
+	w := newWorld(t, t.TempDir(), unsigned)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	message := func(id playlist.AlertID, kind emergency.Kind, refs ...playlist.AlertID) county.Incoming {
+		return county.Incoming{Source: county.FromEBD, Raw: []byte{1}, Alert: emergency.Alert{
+			ID: id, Kind: kind, Class: emergency.ClassEmergency, Level: emergency.Red, Areas: []playlist.Area{townArea}, Sent: time.Now(), Refs: refs,
+		}}
+	}
+	must[county.Verdict](t)(w.Take(t.Context(), message("cancel", emergency.KindCancel, "late")))
+	for _, c := range []struct {
+		id        playlist.AlertID
+		state     emergency.State
+		why       emergency.Reason
+		duplicate bool
+	}{
+		{"late", emergency.StateCancelled, emergency.ReasonCancelled, false},
+		{"late", emergency.StateCancelled, emergency.ReasonCancelled, true},
+		{"plain", emergency.StateWaiting, emergency.ReasonNone, false},
+		{"plain", emergency.StateWaiting, emergency.ReasonNone, true},
+	} {
+		m := message(c.id, emergency.KindRequest)
+		weighed := must[county.Verdict](t)(w.Weigh(t.Context(), m))
+		taken := must[county.Verdict](t)(w.Take(t.Context(), m))
+		for _, v := range []county.Verdict{weighed, taken} {
+			if v.State != c.state || v.Why != string(c.why) || v.Duplicate != c.duplicate || v.Reaches.Residents != 420 {
+				t.Errorf("%s: %+v", c.id, v)
+			}
+		}
+	}
+}
+
 // leaver is a store of whose users one goes as soon as his alert is kept.
 type leaver struct {
 	county.Store

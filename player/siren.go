@@ -238,7 +238,7 @@ func (n *siren) mute(ctx context.Context, item int) {
 	n.a.p.Watch(Moment{MomentEnded, row})
 }
 
-// pass is one round of tone and sound. It answers whether the whole of what
+// pass is one round of tone and sound. It returns whether the whole of what
 // the alert has to say was heard; an error is a drill's whose words are not
 // there, of which nothing is heard.
 func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
@@ -275,7 +275,7 @@ func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 	n.a.started(ctx, row.Alert)
 
 	var unfit []playlist.Used
-	for !whole {
+	for ready := false; !ready; {
 		used, found, ok := n.choice.take(ctx, began, n.rules, unfit)
 		if !ok {
 			break
@@ -285,7 +285,7 @@ func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 			unfit = append(unfit, used) // the next best, while the tone sounds on
 			continue
 		}
-		whole = true
+		ready = true
 		for _, part := range append(next, last) {
 			part.take = n.turn.Play(Cue{Sound: part.sound, Lead: sirenLead})
 			n.claim(part)

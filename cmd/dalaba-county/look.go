@@ -230,7 +230,11 @@ func (a *app) alertCmd() *cobra.Command {
 				a.Println(a.Say("county.dry"))
 				return nil
 			}
-			if err := a.confirm(a.Say("county.alert_ask", v.Reaches.Controllers, v.Reaches.Residents), yes); err != nil {
+			question := a.Say("county.alert_ask", v.Reaches.Controllers, v.Reaches.Residents)
+			if v.State.Over() || v.Duplicate {
+				question = a.Say("county.alert_ask_silent")
+			}
+			if err := a.confirm(question, yes); err != nil {
 				return err
 			}
 			if err := k.post(ctx, path, nil, body, &v); err != nil {
@@ -263,7 +267,10 @@ func (a *app) alertCmd() *cobra.Command {
 
 func (a *app) verdict(v county.Verdict) {
 	r := v.Reaches
-	if v.State == emergency.StateRefused || v.State == emergency.StateLogged && v.Why != "" {
+	if v.Duplicate {
+		a.Println(a.Say("county.alert_known", a.Say("county.alert_"+string(v.State))))
+	}
+	if v.State.Over() && v.Why != "" {
 		a.Println(a.Say("county.alert_not", a.Say("county.refused_"+v.Why)))
 	}
 	a.Println(a.Say("county.reaches", r.Controllers, r.Online, r.Outputs, r.Residents, len(r.Areas)))
