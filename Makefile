@@ -15,7 +15,7 @@
 SHELL        := /bin/bash
 BUILD        := build
 BIN          := $(BUILD)/dalaba
-ROOMS        := alert cmd county data devices ingest link player playlist tools
+ROOMS        := alert cmd controller county data devices ingest link player playlist tools web
 GO           ?= go
 # One set of flags, so that what ships, is vetted and is tested compiles once.
 export GOFLAGS += -trimpath

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -310,40 +309,4 @@ func (q *events) write(batch []Event) {
 		q.dropped.Add(int64(len(batch)))
 		q.s.raw.Warn("device log could not be written", "records", len(batch), "err", err)
 	}
-}
-
-// State is a small fact by name; ok is false where it was never set.
-func (s *Store) State(ctx context.Context, key string) (value string, ok bool, err error) {
-	err = s.db().Reader().QueryRowContext(ctx, "SELECT value FROM state WHERE key = ?", key).Scan(&value)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", false, nil
-	}
-	return value, err == nil, err
-}
-
-// States are the small facts whose names begin so.
-func (s *Store) States(ctx context.Context, prefix string) (map[string]string, error) {
-	rows, err := s.db().Reader().QueryContext(ctx, "SELECT key, value FROM state WHERE substr(key, 1, length(?1)) = ?1", prefix)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	all := map[string]string{}
-	for rows.Next() {
-		var k, v string
-		if err := rows.Scan(&k, &v); err != nil {
-			return nil, err
-		}
-		all[k] = v
-	}
-	return all, rows.Err()
-}
-
-// SetState keeps a small fact under a name.
-func (s *Store) SetState(ctx context.Context, key, value string) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO state (key, value) VALUES (?, ?)
-			ON CONFLICT DO UPDATE SET value = excluded.value`, key, value)
-		return err
-	})
 }

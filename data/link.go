@@ -182,14 +182,11 @@ type Batch struct {
 	Receipts []Receipt
 }
 
-// stateEventsSent is the store's fact of the last event that the county has.
-const stateEventsSent = "events_sent"
-
 // UnsentEvents are the oldest events of at least that level that the county
 // does not have, at most limit. What came before the first of them and was
 // less is passed over.
 func (s *Store) UnsentEvents(ctx context.Context, least, limit int) ([]Event, error) {
-	text, _, err := s.State(ctx, stateEventsSent)
+	text, err := s.fact(ctx, factEventsSent)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +196,7 @@ func (s *Store) UnsentEvents(ctx context.Context, least, limit int) ([]Event, er
 
 // EventsSent notes that the county has the events up to that one.
 func (s *Store) EventsSent(ctx context.Context, id int64) error {
-	return s.SetState(ctx, stateEventsSent, strconv.FormatInt(id, 10))
+	return s.setFact(ctx, factEventsSent, strconv.FormatInt(id, 10))
 }
 
 // HasClip reports whether the clip is known, its file is here and its bytes

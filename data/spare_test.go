@@ -137,7 +137,7 @@ func between(t *testing.T, s *data.Store) {
 	end(t, s, row("square", 2, 1, clipID("b")).Key(), heard(48000))
 	claim(t, s, row("square", 3, 1, clipID("c")), at(2, clipID("b")), at(3, clipID("c")))
 	record(t, s, 4)
-	must(t, s.SetState(ctx, "clock", "trusted"))
+	must(t, s.SetClock(ctx, playlist.ClockTrusted))
 	must(t, s.SetWatermark(ctx, due.Add(time.Hour)))
 	if !health(t, s).Volatile {
 		t.Error("the disk was written")
@@ -170,7 +170,7 @@ func afterwards(t *testing.T, s *data.Store, epoch string) {
 	if at, err := s.Watermark(ctx); err != nil || !at.Equal(due.Add(time.Hour)) {
 		t.Error(at, err)
 	}
-	if v, _, err := s.State(ctx, "clock"); err != nil || v != "trusted" {
+	if v, err := s.Clock(ctx); err != nil || v != playlist.ClockTrusted {
 		t.Error(v, err)
 	}
 	if c, err := s.Cursor(ctx, "health"); err != nil || c != *at(3, clipID("c")) {
@@ -231,7 +231,7 @@ func TestADiskThatFillsWhileTheStoreIsOpen(t *testing.T) {
 			t.Fatal("it never went over to memory")
 		}
 		fill()
-		must(t, s.SetState(t.Context(), fmt.Sprint("fill", i), strings.Repeat("x", 100_000)))
+		must(t, s.PutManifest(t.Context(), playlist.Manifest{Scope: playlist.Scope(fmt.Sprint("fill", i)), Note: strings.Repeat("x", 100_000)}))
 	}
 	between(t, s)
 	must(t, os.Remove(filepath.Join(dir, "junk")))

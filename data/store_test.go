@@ -430,16 +430,49 @@ func TestPruneGoesThroughMoreRowsThanOneBite(t *testing.T) {
 	}
 }
 
-func TestSmallFacts(t *testing.T) {
-	s, ctx := open(t, t.TempDir()), t.Context()
-	if v, ok, err := s.State(ctx, "clock"); v != "" || ok || err != nil {
-		t.Errorf("%q, %v, %v", v, ok, err)
+func TestFactsOutliveARestart(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	s := open(t, dir)
+	if c, err := s.Clock(ctx); c != "" || err != nil {
+		t.Errorf("of a new store: %q, %v", c, err)
 	}
-	for _, want := range []string{"held", "trusted"} {
-		must(t, s.SetState(ctx, "clock", want))
-		if v, ok, err := s.State(ctx, "clock"); v != want || !ok || err != nil {
-			t.Errorf("%q, %v, %v", v, ok, err)
-		}
+	if at, err := s.Started(ctx); !at.IsZero() || err != nil {
+		t.Errorf("of a new store: %v, %v", at, err)
+	}
+	at := time.Date(2026, 3, 5, 7, 30, 0, 0, time.UTC)
+	scope := playlist.AreaScope("320924100201")
+	must(t, s.SetClock(ctx, playlist.ClockUntrusted))
+	must(t, s.SetClock(ctx, playlist.ClockTrusted))
+	must(t, s.SetClockVouched(ctx, "boot-1", at))
+	must(t, s.SetStarted(ctx, at))
+	must(t, s.SetSynced(ctx, at.Add(time.Minute)))
+	must(t, s.SetAutoCard(ctx, "hw:1"))
+	must(t, s.SetSlotsSince(ctx, map[string]time.Time{"morning": at}))
+	must(t, s.PutManifest(ctx, playlist.Manifest{Scope: scope, Version: 3}))
+	must(t, s.PutManifest(ctx, playlist.Manifest{Scope: "else", Version: 1}))
+	must(t, s.DropManifest(ctx, "else"))
+	must(t, s.Close())
+	s = open(t, dir)
+	if c, err := s.Clock(ctx); c != playlist.ClockTrusted || err != nil {
+		t.Errorf("clock: %q, %v", c, err)
+	}
+	if boot, began, err := s.ClockVouched(ctx); boot != "boot-1" || !began.Equal(at) || err != nil {
+		t.Errorf("vouched: %q, %v, %v", boot, began, err)
+	}
+	if got, err := s.Started(ctx); !got.Equal(at) || err != nil {
+		t.Errorf("started: %v, %v", got, err)
+	}
+	if got, err := s.Synced(ctx); !got.Equal(at.Add(time.Minute)) || err != nil {
+		t.Errorf("synced: %v, %v", got, err)
+	}
+	if card, err := s.AutoCard(ctx); card != "hw:1" || err != nil {
+		t.Errorf("card: %q, %v", card, err)
+	}
+	if since, err := s.SlotsSince(ctx); len(since) != 1 || !since["morning"].Equal(at) || err != nil {
+		t.Errorf("slots: %v, %v", since, err)
+	}
+	if m, err := s.Manifests(ctx); len(m) != 1 || m[scope].Version != 3 || err != nil {
+		t.Errorf("manifests: %v, %v", m, err)
 	}
 }
 

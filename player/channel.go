@@ -44,6 +44,8 @@ type Channel struct {
 	up   atomic.Bool   // the device is open and moves
 	hard atomic.Bool   // and has set the output's level itself
 
+	state atomic.Pointer[ChannelState]
+
 	called atomic.Bool  // an answer is awaited
 	lives  atomic.Int64 // when it last gave one, as a duration since the player began
 
@@ -75,11 +77,13 @@ type Channel struct {
 
 // NewChannel makes the channel of an output. wall is the wall clock.
 func NewChannel(out playlist.Output, open OpenDevice, wall func() time.Time, log *slog.Logger) *Channel {
-	return &Channel{
+	c := &Channel{
 		out: out, open: open, wall: func() time.Time { return wall().Round(0) }, log: log.With("output", out.Name),
 		mail: requests{ring: make(chan struct{}, 1)}, gone: make(chan struct{}), told: map[string]bool{},
 		past: make([]int16, history), block: make([]int16, period),
 	}
+	c.state.Store(&ChannelState{})
+	return c
 }
 
 // Idle reports whether nobody is in line.
@@ -87,6 +91,28 @@ func (c *Channel) Idle() bool { return c.busy.Load() == 0 }
 
 // Up reports whether the device is open and takes sound.
 func (c *Channel) Up() bool { return c.up.Load() }
+
+// ChannelState is what a channel last reported of its output.
+type ChannelState struct {
+	Up    bool      // the device is open and plays
+	Since time.Time // of the wall clock, when Up last changed; zero before the first report
+	Err   error     // why the device is away: the last loss, or why it does not open; nil if it is up or rests
+}
+
+// State is the state of the output, as the log tells it: a device that opens
+// and breaks off again at once is away until it has played for a while. Any
+// goroutine may call it.
+func (c *Channel) State() ChannelState { return *c.state.Load() }
+
+// report puts the output's state on record.
+func (c *Channel) report(up bool, err error) {
+	was := c.State()
+	now := ChannelState{Up: up, Since: was.Since, Err: err}
+	if up != was.Up || was.Since.IsZero() {
+		now.Since = c.wall()
+	}
+	c.state.Store(&now)
+}
 
 // Gain is the software gain, in dB, with which a sound meant to be heard at
 // want above or below the output's own level is heard so, and never above the
@@ -254,6 +280,7 @@ func (c *Channel) trouble(what string, err error) {
 		c.told[text] = true
 	}
 	c.shown = false
+	c.report(false, err)
 }
 
 // close closes a device, and does not wait for one that hangs.
@@ -284,6 +311,7 @@ func (c *Channel) rest(ctx context.Context) {
 		c.written = c.consumed // silence that nobody will miss
 		c.shown = false
 		c.log.Info("output closed")
+		c.report(false, nil)
 	}
 	for len(c.turns) == 0 {
 		select {
@@ -380,6 +408,7 @@ func (c *Channel) back() {
 	c.log.Info("output opened", "device", c.out.Device, "away_ms", c.backAt.Sub(c.lostAt).Milliseconds())
 	c.shown, c.flapping, c.backoff = true, false, 0
 	clear(c.told)
+	c.report(true, nil)
 }
 
 func (c *Channel) lost(err error) {
@@ -566,4 +595,5 @@ func (c *Channel) shut() {
 		}
 	}
 	c.log.Info("output closed")
+	c.report(false, nil)
 }

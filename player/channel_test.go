@@ -533,8 +533,8 @@ func TestAnOutputThatRestsIsOpenOnlyWhileItIsWanted(t *testing.T) {
 		var heard []player.Heard
 		for range 2 {
 			time.Sleep(time.Minute)
-			if r.ch.Up() {
-				t.Error("open with nothing due")
+			if state := r.ch.State(); r.ch.Up() || state.Up || state.Err != nil {
+				t.Errorf("with nothing due: %+v", state)
 			}
 			_, s := r.sound(5000, playlist.Rate)
 			due := time.Now().Add(2 * time.Second)
@@ -567,5 +567,52 @@ func TestAnOutputThatRestsIsOpenOnlyWhileItIsWanted(t *testing.T) {
 		if seconds := len(file) / playlist.Rate; seconds > 10 {
 			t.Errorf("%d s on tape of two sounds of one", seconds)
 		}
+	})
+}
+
+func TestTheStateOfAnOutputTellsSinceWhenAndWhyItIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var broken, missing atomic.Bool
+		missing.Store(true)
+		errMissing := errors.New("no such card")
+		r := newRoom(t, func(ctx context.Context, o playlist.Output) (player.Device, error) {
+			if missing.Load() {
+				return nil, errMissing
+			}
+			d, err := devices.Open(ctx, o, devices.Options{})
+			return flaky{d, &broken}, err
+		})
+		if got := r.ch.State(); got != (player.ChannelState{}) {
+			t.Errorf("before the first report: %+v", got)
+		}
+		want := func(when string, up bool, since time.Time, why error) {
+			t.Helper()
+			got := r.ch.State()
+			if off := got.Since.Sub(since); got.Up != up || off < 0 || off > time.Second || !errors.Is(got.Err, why) || (why == nil) != (got.Err == nil) {
+				t.Errorf("%s: %+v, want up %v since %v for %v", when, got, up, since, why)
+			}
+		}
+		begun := time.Now()
+		time.Sleep(10 * time.Second)
+		want("never opened", false, begun, errMissing)
+		missing.Store(false)
+		opened := time.Now()
+		time.Sleep(10 * time.Second)
+		want("open", true, opened, nil)
+		broken.Store(true)
+		lost := time.Now()
+		time.Sleep(10 * time.Second)
+		want("lost", false, lost, errUnplugged)
+		missing.Store(true)
+		time.Sleep(10 * time.Second)
+		want("lost, and does not open", false, lost, errMissing)
+		broken.Store(false)
+		missing.Store(false)
+		back := time.Now()
+		time.Sleep(10 * time.Second)
+		want("back", true, back, nil)
+		stopped := time.Now()
+		r.stop()
+		want("stopped", false, stopped, nil)
 	})
 }

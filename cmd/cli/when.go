@@ -144,18 +144,6 @@ func Midnight(at time.Time, zone *time.Location, on int) time.Time {
 	return time.Date(y, m, d+on, 0, 0, 0, 0, zone)
 }
 
-// Stamp is an instant in the site's zone, the year left out where it is
-// this one's.
-func Stamp(t, now time.Time, zone *time.Location) string {
-	if t.IsZero() {
-		return ""
-	}
-	if local := t.In(zone); local.Year() == now.In(zone).Year() {
-		return local.Format("01-02 15:04:05")
-	}
-	return t.In(zone).Format(time.DateTime)
-}
-
 // AgeOf is about how long ago something was, for people.
 func (a *App) AgeOf(t, now time.Time) string {
 	switch d := now.Sub(t); {

@@ -12,13 +12,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"dalaba/alert"
 	"dalaba/cmd/cli"
-	"dalaba/data"
-	"dalaba/player"
+	"dalaba/controller"
+	"dalaba/controller/control"
+	"dalaba/controller/site"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // alertCmd hands an emergency message in by hand, looks at one, or lists those
@@ -54,70 +55,47 @@ func (a *app) alertCmd() *cobra.Command {
 	return c
 }
 
-// alertView is `dalaba alert --json`: a message, and what is or would be done
-// about it.
-type alertView struct {
-	emergency.Record
-	Document  alert.Kind    `json:"document,omitempty"`
-	Verdict   alert.Verdict `json:"verdict,omitempty"`
-	Warnings  []string      `json:"warnings,omitempty"` // in the user's language
-	Known     bool          `json:"known"`              // it had come before
-	Outputs   []string      `json:"outputs"`            // on which it sounds, or would
-	Residents int           `json:"residents"`          // in earshot of those
-	Expires   time.Time     `json:"expires,omitzero"`
-	NotKept   bool          `json:"not_kept,omitempty"` // it is in force but would not survive a power cut
-}
-
-// viewOf fills in what the site makes of a record.
-func viewOf(s *site, r emergency.Record) alertView {
-	v := alertView{Record: r, Outputs: []string{}}
-	for _, o := range r.Concerned(&s.Programme) {
-		v.Outputs = append(v.Outputs, o.Name)
-		v.Residents += o.Residents
-	}
-	if r.Kind != emergency.KindCancel {
-		v.Expires = r.Expires(s.Alerts)
-	}
-	return v
-}
-
 func (a *app) alertFile(ctx context.Context, path string, check bool) (err error) {
 	s, err := a.look(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	raw, err := readMessage(path)
+	raw, err := controller.ReadMessage(path)
 	if err != nil {
 		return cli.Refuse(say.M("alerts.unreadable", path, err))
 	}
-	m, err := readAlert(raw, s.Alert)
+	m, err := controller.ReadAlert(raw, s.Alert)
 	if err != nil {
 		return cli.Refuse(err)
 	}
-	var v alertView
+	var v site.Alert
 	if check {
-		r := record(m, playlist.AlertByHand)
+		r := controller.RecordOf(m, playlist.AlertByHand)
 		r.Received, r.Clock = time.Now().UTC(), playlist.ClockTrusted
-		book, err := bookOf(ctx, s)
+		book, err := s.AlertBook(ctx)
 		if err != nil {
 			return err
 		}
 		book.Receive(r, &s.Programme)
 		_, known := book.Record(r.ID)
 		got, _ := book.Record(r.ID)
-		v = viewOf(s, got)
+		v = s.AlertOf(got)
 		v.Known = known && !got.Received.Equal(r.Received)
 	} else {
-		got, err := a.handIn(ctx, s, handOrder{Do: "alert", File: path})
+		daemon, err := control.Ask(ctx, s.Site.DataDir, a.Language())
 		if err != nil {
 			return err
 		}
-		v = viewOf(s, got.Record)
+		got, err := daemon.TakeAlert(ctx, raw)
+		if err != nil {
+			return err
+		}
+		v = s.AlertOf(got.Record)
 		v.Known, v.NotKept = got.Known, got.NotKept
 	}
 	v.Document, v.Verdict = m.Kind, m.Verdict
@@ -135,46 +113,14 @@ func (a *app) alertFile(ctx context.Context, path string, check bool) (err error
 	return err
 }
 
-// bookOf is the book of alerts as the store has it.
-func bookOf(ctx context.Context, s *site) (*emergency.Book, error) {
-	if s.store == nil {
-		return emergency.NewBook(nil, nil), nil
-	}
-	records, retired, err := s.store.Alerts(ctx)
-	return emergency.NewBook(records, retired), err
-}
-
-// alertAnswer is the daemon's answer to an alert handed in.
-type alertAnswer struct {
-	Record  emergency.Record `json:"record"`
-	Known   bool             `json:"known"`
-	NotKept bool             `json:"not_kept"`
-}
-
-// handIn gives an order about alerts to the running daemon.
-func (a *app) handIn(ctx context.Context, s *site, o handOrder) (alertAnswer, error) {
-	if _, ok := data.Running(s.Site.DataDir); !ok {
-		return alertAnswer{}, say.M("run.not_running", s.Site.DataDir)
-	}
-	o.Lang = a.Language()
-	r, err := askDaemon(ctx, socketOf(s.Site.DataDir), o, func(handReport) {})
-	if err != nil {
-		return alertAnswer{}, err
-	}
-	if r.Alert == nil {
-		return alertAnswer{}, say.M("technician.broke_off", "")
-	}
-	return *r.Alert, nil
-}
-
 // alertCancel retires an alert by hand.
 func (a *app) alertCancel(ctx context.Context, id string) (err error) {
 	s, err := a.lookStore(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	records, _, err := s.store.Alerts(ctx)
+	defer func() { err = errors.Join(err, s.Close()) }()
+	records, _, err := s.Store.Alerts(ctx)
 	if err != nil {
 		return err
 	}
@@ -187,7 +133,11 @@ func (a *app) alertCancel(ctx context.Context, id string) (err error) {
 	if records[i].State.Over() {
 		return cli.Refuse(say.M("alerts.over", id, say.M("alerts.state_"+string(records[i].State))))
 	}
-	if _, err := a.handIn(ctx, s, handOrder{Do: "cancel", AlertID: records[i].ID}); err != nil {
+	daemon, err := control.Ask(ctx, s.Site.DataDir, a.Language())
+	if err != nil {
+		return err
+	}
+	if _, err := daemon.CancelAlert(ctx, records[i].ID); err != nil {
 		return err
 	}
 	if a.JSON {
@@ -203,15 +153,15 @@ func (a *app) alertList(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	records, _, err := s.store.Alerts(ctx)
+	defer func() { err = errors.Join(err, s.Close()) }()
+	records, _, err := s.Store.Alerts(ctx)
 	if err != nil {
 		return err
 	}
 	if a.JSON {
-		views := []alertView{}
+		views := []site.Alert{}
 		for _, r := range records {
-			views = append(views, viewOf(s, r))
+			views = append(views, s.AlertOf(r))
 		}
 		return json.NewEncoder(a.Out).Encode(views)
 	}
@@ -221,7 +171,7 @@ func (a *app) alertList(ctx context.Context) (err error) {
 	}
 	t := a.NewTable(a.Say("alerts.received"), a.Say("alerts.state"), a.Say("alerts.kind"), a.Say("alerts.title"), a.Say("alerts.id"))
 	for _, r := range records {
-		t.Add(cli.Stamp(r.Received, time.Now(), s.Site.Zone), cli.Tint(a.alertState(r, s.Site.Zone), alertTone(r.State)),
+		t.Add(web.Stamp(r.Received, time.Now(), s.Site.Zone), cli.Tint(a.alertState(r, s.Site.Zone), alertTone(r.State)),
 			a.alertKind(r), r.Headline(), r.ID)
 	}
 	a.Println(strings.TrimRight(t.Page(), "\n"))
@@ -244,7 +194,7 @@ func alertTone(s emergency.State) cli.Tone {
 func (a *app) alertState(r emergency.Record, zone *time.Location) string {
 	text := a.Say("alerts.state_" + string(r.State))
 	if r.State == emergency.StateWaiting && r.Early(time.Now()) {
-		text += " · " + a.Say("alerts.from", cli.Stamp(r.NotBefore, time.Now(), zone))
+		text += " · " + a.Say("alerts.from", web.Stamp(r.NotBefore, time.Now(), zone))
 	}
 	if r.Reason != "" {
 		text += " · " + a.Say("alerts.reason_"+string(r.Reason))
@@ -266,13 +216,13 @@ func (a *app) alertKind(r emergency.Record) string {
 }
 
 // alertShow tells of one message, line by line.
-func (a *app) alertShow(s *site, v alertView, check bool) {
+func (a *app) alertShow(s *site.Site, v site.Alert, check bool) {
 	line := func(key, text string) {
 		if text != "" {
 			a.Println("  " + cli.Columns.FillRight(a.Say("alerts."+key), 10) + cli.Printable(text))
 		}
 	}
-	stamp := func(t time.Time) string { return cli.Stamp(t, time.Now(), s.Site.Zone) }
+	stamp := func(t time.Time) string { return web.Stamp(t, time.Now(), s.Site.Zone) }
 	a.Println(v.Headline())
 	line("id", string(v.ID))
 	line("format", v.Format)
@@ -315,26 +265,4 @@ func (a *app) alertShow(s *site, v alertView, check bool) {
 	if v.NotKept {
 		a.Println(cli.Paint(a.Say("alerts.not_kept"), cli.Bad, a.Colour()))
 	}
-}
-
-// alertOrder carries out an order about alerts for the control socket.
-func (d *daemon) alertOrder(ctx context.Context, o handOrder) (*alertAnswer, error) {
-	if o.Do == "cancel" {
-		r := emergency.Record{Source: playlist.AlertAtSite, Alert: emergency.Alert{
-			ID: playlist.AlertID("hand," + d.now().UTC().Format("20060102T150405.000000Z")), Format: "hand", Sent: d.now().UTC(),
-			Kind: emergency.KindCancel, Refs: []playlist.AlertID{o.AlertID}, Signature: emergency.Signature{State: emergency.SignatureAbsent},
-		}}
-		got, _, err := d.alarm.alarm.Receive(ctx, r, nil)
-		return &alertAnswer{Record: got}, err
-	}
-	raw, err := readMessage(o.File)
-	if err != nil {
-		return nil, say.M("alerts.unreadable", o.File, err)
-	}
-	got, known, err := d.alarm.take(ctx, raw, playlist.AlertByHand)
-	answer := &alertAnswer{Record: got, Known: known}
-	if errors.Is(err, player.ErrNotStored) {
-		answer.NotKept, err = true, nil
-	}
-	return answer, err
 }

@@ -13,9 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/site"
 	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // asrunCmd shows the as-run log.
@@ -47,8 +49,8 @@ func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Que
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.close() }()
-	if s.store == nil && !a.JSON {
+	defer func() { _ = s.Close() }()
+	if s.Store == nil && !a.JSON {
 		return say.M("cli.no_store", s.Site.DataDir)
 	}
 	if q.Since, q.Until, err = p.Span(now, s.Site.Zone); err != nil {
@@ -60,10 +62,10 @@ func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Que
 			q.Since = time.Time{}
 		}
 	}
-	if s.store == nil {
+	if s.Store == nil {
 		return newList(a.Out).end() // nothing has aired yet
 	}
-	rows := s.store.AsRun(ctx, q)
+	rows := s.Store.AsRun(ctx, q)
 	switch {
 	case a.JSON:
 		return rowsJSON(a.Out, rows)
@@ -133,7 +135,7 @@ func rfc3339(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-func (a *app) rowsTable(s *site, rows iter.Seq2[playlist.Row, error], now time.Time, q data.Query) error {
+func (a *app) rowsTable(s *site.Site, rows iter.Seq2[playlist.Row, error], now time.Time, q data.Query) error {
 	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.by_output"), a.Say("view.by_clip"),
 		a.Say("view.started"), ">"+a.Say("view.heard"), a.Say("view.outcome"))
 	_, alive := data.Running(s.Site.DataDir)
@@ -152,7 +154,7 @@ func (a *app) rowsTable(s *site, rows iter.Seq2[playlist.Row, error], now time.T
 		if r.Clip != "" {
 			clip = a.ClipName(r.Clip, r.Title, r.Issue)
 		}
-		if t.Add(cli.Stamp(r.Due, now, s.Site.Zone), a.rowSlot(r), r.Output, clip, started, heard, a.outcome(r, alive)) {
+		if t.Add(web.Stamp(r.Due, now, s.Site.Zone), a.rowSlot(r), r.Output, clip, started, heard, a.outcome(r, alive)) {
 			fmt.Fprint(a.Out, t.Page())
 		}
 	}
@@ -160,7 +162,7 @@ func (a *app) rowsTable(s *site, rows iter.Seq2[playlist.Row, error], now time.T
 		if q.Since.IsZero() {
 			a.Println(a.Say("view.asrun_empty"))
 		} else {
-			a.Println(a.Say("view.asrun_none", cli.Stamp(q.Since, now, s.Site.Zone)))
+			a.Println(a.Say("view.asrun_none", web.Stamp(q.Since, now, s.Site.Zone)))
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/site"
 	"dalaba/playlist/config"
 )
 
@@ -39,14 +40,14 @@ func (a *app) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := openToLook(ctx, config.DataDir(a.config, text))
+	store, err := site.OpenToLook(ctx, config.DataDir(a.config, text))
 	if err != nil {
 		return err
 	}
 	if store != nil {
 		defer func() { _ = store.Close() }()
 	}
-	cfg, problems := config.Read(a.config, text, &library{ctx: ctx, store: store, mixers: true})
+	cfg, problems := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store, Mixers: true})
 	ok := !config.Refused(problems)
 	if a.JSON {
 		report := checked{File: a.config, OK: ok, Problems: []problem{}}

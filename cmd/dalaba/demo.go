@@ -17,9 +17,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/clock"
+	"dalaba/controller/site"
 	"dalaba/data"
 	"dalaba/data/course"
-	"dalaba/devices"
 	"dalaba/ingest"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
@@ -30,35 +31,35 @@ import (
 // course, a config whose slots fall due within seconds, and recordings where
 // there is no sound card.
 func (a *app) demoCmd() *cobra.Command {
-	d := &daemon{app: a, reachAfter: 3}
+	o := runOptions{reachAfter: 3}
 	dir := ""
 	c := a.JSONFlag(&cobra.Command{
 		Use:   "demo",
 		Short: a.Say("run.demo_short"),
-		RunE:  func(c *cobra.Command, _ []string) error { return d.demo(c.Context(), dir) },
+		RunE:  func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), dir, o) },
 	})
 	c.Flags().StringVar(&dir, "dir", "build/demo", a.Say("run.flag_dir"))
-	c.Flags().DurationVar(&d.length, "for", 0, a.Say("run.flag_for"))
+	c.Flags().DurationVar(&o.length, "for", 0, a.Say("run.flag_for"))
 	return c
 }
 
-func (d *daemon) demo(ctx context.Context, dir string) error {
-	d.Stream = true
-	d.config = filepath.Join(dir, "dalaba.toml")
-	if err := d.anew(ctx, dir); err != nil {
+func (a *app) demo(ctx context.Context, dir string, o runOptions) error {
+	a.Stream = true
+	a.config = filepath.Join(dir, "dalaba.toml")
+	if err := a.anew(ctx, dir); err != nil {
 		return err
 	}
-	if err := d.course(ctx, filepath.Join(dir, "data")); err != nil {
+	if err := a.course(ctx, filepath.Join(dir, "data")); err != nil {
 		return err
 	}
-	text, err := d.demoConfig(dir, time.Now())
+	text, err := a.demoConfig(dir, time.Now())
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(d.config, text, 0o644); err != nil {
+	if err := renameio.WriteFile(a.config, text, 0o644); err != nil {
 		return err
 	}
-	return d.run(ctx)
+	return a.run(ctx, o)
 }
 
 // demoMark begins every config that a demo has made.
@@ -70,19 +71,19 @@ var demoTapes = []string{"east.wav", "west.wav", "vehicle.wav"}
 // anew leaves of an earlier demo in the folder nothing but the clips: what it
 // would have aired since, had it run on, is nobody's concern. A folder that
 // holds anything else by a demo's names is not touched.
-func (d *daemon) anew(ctx context.Context, dir string) (err error) {
+func (a *app) anew(ctx context.Context, dir string) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	home := filepath.Join(dir, "data")
-	text, err := os.ReadFile(d.config)
+	text, err := os.ReadFile(a.config)
 	ours := err == nil && bytes.HasPrefix(text, []byte(demoMark))
 	_, found := os.Lstat(home)
 	if err == nil && !ours || !ours && found == nil {
 		return cli.Refuse(say.M("run.demo_not_ours", dir))
 	}
 	if found != nil {
-		return renameio.WriteFile(d.config, []byte(demoMark+"\n"), 0o644)
+		return renameio.WriteFile(a.config, []byte(demoMark+"\n"), 0o644)
 	}
 	held, err := data.Lock(home)
 	if err != nil {
@@ -93,7 +94,7 @@ func (d *daemon) anew(ctx context.Context, dir string) (err error) {
 	if err := os.RemoveAll(fresh); err != nil {
 		return err
 	}
-	if err := d.carryCourse(ctx, home, fresh); err != nil {
+	if err := a.carryCourse(ctx, home, fresh); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(home); err != nil {
@@ -109,8 +110,8 @@ func (d *daemon) anew(ctx context.Context, dir string) (err error) {
 
 // carryCourse takes the lessons of one store into another. Those that cannot
 // be read any more are spoken again.
-func (d *daemon) carryCourse(ctx context.Context, from, to string) (err error) {
-	store, err := data.Open(ctx, to, data.Options{Log: slog.New(d.console()), Boot: bootID()})
+func (a *app) carryCourse(ctx context.Context, from, to string) (err error) {
+	store, err := data.Open(ctx, to, data.Options{Log: slog.New(a.console()), Boot: clock.Boot()})
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (d *daemon) carryCourse(ctx context.Context, from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	maker := newIngester(config.Ingest{}, to)
+	maker := site.NewIngester(config.Ingest{}, to)
 	for _, l := range lessons {
 		src := lessonSource(maker, l)
 		id, ok, err := old.SourceKnown(ctx, src)
@@ -152,17 +153,17 @@ func lessonSource(maker *ingest.Ingester, l course.Lesson) playlist.ClipSource {
 }
 
 // course sees to it that the sample course is in the store.
-func (d *daemon) course(ctx context.Context, dir string) error {
+func (a *app) course(ctx context.Context, dir string) error {
 	lessons, err := course.Lessons()
 	if err != nil {
 		return err
 	}
-	store, err := data.Open(ctx, dir, data.Options{Log: slog.New(d.console()), Boot: bootID()})
+	store, err := data.Open(ctx, dir, data.Options{Log: slog.New(a.console()), Boot: clock.Boot()})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	maker := newIngester(config.Ingest{}, dir)
+	maker := site.NewIngester(config.Ingest{}, dir)
 	told := false
 	for i, l := range lessons {
 		src := lessonSource(maker, l)
@@ -172,33 +173,33 @@ func (d *daemon) course(ctx context.Context, dir string) error {
 			continue
 		}
 		if !told {
-			d.note(d.Say("run.demo_course", len(lessons)))
+			a.note(a.Say("run.demo_course", len(lessons)))
 			told = true
 		}
-		if cli.IsTerminal(d.Out) {
-			fmt.Fprintf(d.Out, "\r\x1b[K  %s %d/%d %s", gauge(24, time.Duration(i), time.Duration(len(lessons))), i+1, len(lessons), l.Title)
+		if cli.IsTerminal(a.Out) {
+			fmt.Fprintf(a.Out, "\r\x1b[K  %s %d/%d %s", gauge(24, time.Duration(i), time.Duration(len(lessons))), i+1, len(lessons), l.Title)
 		}
 		if err := addLesson(ctx, store, maker, l, src); err != nil {
 			return say.M("run.demo_failed", l.Issue, err)
 		}
 	}
-	if told && cli.IsTerminal(d.Out) {
-		fmt.Fprint(d.Out, "\r\x1b[K")
+	if told && cli.IsTerminal(a.Out) {
+		fmt.Fprint(a.Out, "\r\x1b[K")
 	}
-	d.note(d.Say("run.demo_ready", len(lessons)))
+	a.note(a.Say("run.demo_ready", len(lessons)))
 	return nil
 }
 
 // demoConfig is a config of three outputs whose slots fall due a few seconds
 // from now and then each minute.
-func (d *daemon) demoConfig(dir string, now time.Time) ([]byte, error) {
+func (a *app) demoConfig(dir string, now time.Time) ([]byte, error) {
 	first := "auto"
-	if !hasCard() {
+	if !site.HasCard() {
 		abs, err := filepath.Abs(filepath.Join(dir, "*.wav"))
 		if err != nil {
 			return nil, err
 		}
-		d.note(d.Say("run.demo_no_card", abs))
+		a.note(a.Say("run.demo_no_card", abs))
 		first = "wav:" + demoTapes[0]
 	}
 	var b bytes.Buffer
@@ -235,11 +236,6 @@ outputs = ["%s"]
 `, o.name, o.device, o.residents, o.name, due.Second(), o.name)
 	}
 	return b.Bytes(), nil
-}
-
-func hasCard() bool {
-	l, err := devices.List()
-	return err == nil && len(l.Cards) > 0
 }
 
 func addLesson(ctx context.Context, store *data.Store, maker *ingest.Ingester, l course.Lesson, src playlist.ClipSource) error {

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/site"
+	"dalaba/controller/status"
 	"dalaba/devices"
 	"dalaba/playlist/say"
 )
@@ -41,7 +43,7 @@ type outputUses struct {
 	Control *devices.Control `json:"control,omitempty"` // what takes the level
 	Muted   []string         `json:"muted,omitempty"`
 	HeldBy  []devices.Holder `json:"held_by,omitempty"`
-	State   string           `json:"state"` // as of dalaba status
+	State   status.State     `json:"state"` // as of dalaba status
 	Since   time.Time        `json:"since,omitzero"`
 	Problem string           `json:"problem,omitempty"`
 }
@@ -64,7 +66,7 @@ func (a *app) devices(ctx context.Context, now time.Time) error {
 	s, err := a.look(ctx)
 	switch {
 	case err == nil:
-		defer func() { _ = s.close() }()
+		defer func() { _ = s.Close() }()
 		if l.Outputs, err = a.outputsUse(ctx, s, now); err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func orNone[T any](list []T) []T {
 	return list
 }
 
-func (a *app) outputsUse(ctx context.Context, s *site, now time.Time) ([]outputUses, error) {
+func (a *app) outputsUse(ctx context.Context, s *site.Site, now time.Time) ([]outputUses, error) {
 	st, err := a.statusOf(ctx, s, now)
 	if err != nil {
 		return nil, err
@@ -101,8 +103,8 @@ func (a *app) outputsUse(ctx context.Context, s *site, now time.Time) ([]outputU
 	for i, o := range s.Outputs {
 		n := st.Outputs[i]
 		u := outputUses{Name: o.Name, Device: o.Device, LevelDB: o.LevelDB, State: n.State, Since: n.Since, Problem: n.Problem}
-		if onCard(o.Device) {
-			look, err := devices.Inspect(autoCard(ctx, s.store, o).Device, !st.Running)
+		if site.OnCard(o.Device) {
+			look, err := devices.Inspect(site.Card(ctx, s.Store, o).Device, !st.Running)
 			u.PCM, u.Control, u.Muted, u.HeldBy = look.Device, look.Level, look.Muted, look.HeldBy
 			if err != nil && u.Problem == "" {
 				u.Problem = say.In(a.Language(), err)
@@ -111,12 +113,6 @@ func (a *app) outputsUse(ctx context.Context, s *site, now time.Time) ([]outputU
 		uses = append(uses, u)
 	}
 	return uses, nil
-}
-
-// onCard reports whether a device is a card and not a file or nothing.
-func onCard(device string) bool {
-	kind, _, _ := strings.Cut(device, ":")
-	return kind != "wav" && kind != "null"
 }
 
 func (a *app) showDevices(l listed) {
@@ -161,7 +157,7 @@ func (a *app) showDevices(l listed) {
 		if o.Control != nil {
 			mixer = a.mixerLine([]devices.Control{*o.Control})
 		}
-		t.Add(o.Name, device, fmt.Sprintf("%g", o.LevelDB), mixer, cli.Tint(a.Say("view.state_"+o.State), stateTone(o.State)), cli.Tint(o.Problem, cli.Bad))
+		t.Add(o.Name, device, fmt.Sprintf("%g", o.LevelDB), mixer, cli.Tint(a.Say("view.state_"+string(o.State)), stateTone(o.State)), cli.Tint(o.Problem, cli.Bad))
 	}
 	fmt.Fprint(a.Out, t.Page())
 }

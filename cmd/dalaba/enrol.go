@@ -4,20 +4,22 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller"
+	"dalaba/controller/clock"
+	"dalaba/controller/control"
+	"dalaba/controller/uplink"
 	"dalaba/data"
 	"dalaba/link"
-	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
@@ -47,17 +49,17 @@ func (a *app) enrol(ctx context.Context, url, code string, wait time.Duration) (
 	if err != nil {
 		return err
 	}
-	if err := s.close(); err != nil {
+	if err := s.Close(); err != nil {
 		return err
 	}
 	store, err := data.Open(ctx, s.Site.DataDir, data.Options{
-		Log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError})), Boot: bootID(), Mono: uptime,
+		Log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError})), Boot: clock.Boot(), Mono: clock.Uptime,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	key, err := ownKey(s.Site.DataDir)
+	key, err := uplink.OwnKey(s.Site.DataDir)
 	if err != nil {
 		return err
 	}
@@ -71,7 +73,7 @@ func (a *app) enrol(ctx context.Context, url, code string, wait time.Duration) (
 		if area == "" {
 			area = s.Site.Area
 		}
-		if len(self.Areas) < 16 && !contains(self.Areas, area) {
+		if len(self.Areas) < 16 && !slices.Contains(self.Areas, area) {
 			self.Areas = append(self.Areas, area)
 		}
 	}
@@ -92,17 +94,13 @@ func (a *app) enrol(ctx context.Context, url, code string, wait time.Duration) (
 	if err != nil {
 		return err
 	}
-	if err := link.Adopt(context.WithoutCancel(ctx), wire{store}, got); err != nil {
+	if err := link.Adopt(context.WithoutCancel(ctx), uplink.Wire{Store: store}, got); err != nil {
 		return err
 	}
-	if err := store.SetState(context.WithoutCancel(ctx), stateEnrolled, time.Now().UTC().Format(time.RFC3339Nano)); err != nil {
+	if err := store.SetEnrolled(context.WithoutCancel(ctx), time.Now()); err != nil {
 		return err
 	}
-	if pid, ok := data.Running(s.Site.DataDir); ok && pid > 0 {
-		if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
-			a.Println(a.Say("import.reload_by_hand"))
-		}
-	}
+	a.askReload(ctx, s.Site.DataDir)
 	member, trust := got.Member.Member, got.Trust.Trust
 	if a.JSON {
 		return json.NewEncoder(a.Out).Encode(map[string]any{
@@ -114,56 +112,10 @@ func (a *app) enrol(ctx context.Context, url, code string, wait time.Duration) (
 	return nil
 }
 
-func contains(all []playlist.Area, a playlist.Area) bool {
-	for _, x := range all {
-		if x == a {
-			return true
-		}
-	}
-	return false
-}
-
-// ownKey is the controller's key, made on the first day.
-func ownKey(dataDir string) (*link.Key, error) {
-	key, err := link.ReadKey(keyFile(dataDir))
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, err
-	}
-	key = link.NewKey()
-	return key, link.WriteKey(keyFile(dataDir), key)
-}
-
 // isCarrier reports whether a folder is a stick from the county.
 func isCarrier(dir string) bool {
 	fi, err := os.Stat(filepath.Join(dir, "documents"))
 	return err == nil && fi.IsDir()
-}
-
-// carriedAnswer is what a stick brought and takes along.
-type carriedAnswer struct {
-	Accepted int               `json:"accepted"` // documents taken
-	Known    int               `json:"known"`    // that were here already
-	Others   int               `json:"others"`   // for other controllers
-	Refused  map[string]string `json:"refused,omitempty"`
-	Clips    int               `json:"clips"`    // taken
-	Missing  int               `json:"missing"`  // clips neither here nor on the stick
-	Receipts int               `json:"receipts"` // laid on the stick
-}
-
-// carry takes in what a stick brings, by this controller.
-func carry(ctx context.Context, ctl *link.Controller, dir string, lang say.Lang) (carriedAnswer, error) {
-	got, err := ctl.Import(ctx, link.Carrier{Dir: dir})
-	c := carriedAnswer{
-		Accepted: len(got.Accepted), Known: got.Known, Others: got.Others,
-		Clips: len(got.Clips), Missing: len(got.Missing), Receipts: got.Receipts,
-	}
-	for name, err := range got.Refused {
-		if c.Refused == nil {
-			c.Refused = map[string]string{}
-		}
-		c.Refused[name] = say.In(lang, err)
-	}
-	return c, err
 }
 
 // importCarrier is `dalaba import DIR` of a stick: through the daemon where one
@@ -173,23 +125,14 @@ func (a *app) importCarrier(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.close(); err != nil {
+	if err := s.Close(); err != nil {
 		return err
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	var c carriedAnswer
-	if _, ok := data.Running(s.Site.DataDir); ok {
-		r, err := askDaemon(ctx, socketOf(s.Site.DataDir), handOrder{Do: "carrier", File: dir, Lang: a.Language()}, func(handReport) {})
-		if err != nil {
-			return err
-		}
-		if r.Carried == nil {
-			return say.M("technician.broke_off", "")
-		}
-		c = *r.Carried
-	} else if c, err = a.carryHere(ctx, s, dir); err != nil {
+	c, err := a.carry(ctx, s.Site.DataDir, dir)
+	if err != nil {
 		return err
 	}
 	if a.JSON {
@@ -209,22 +152,15 @@ func (a *app) importCarrier(ctx context.Context, dir string) error {
 	return err
 }
 
-// carryHere is carry with no daemon: what it brings is in force from the next
-// start on.
-func (a *app) carryHere(ctx context.Context, s *site, dir string) (c carriedAnswer, err error) {
-	log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError}))
-	store, err := data.Open(ctx, s.Site.DataDir, data.Options{Log: log, Boot: bootID(), Mono: uptime})
+// carry has the daemon take in a stick or, if none runs, does so itself.
+func (a *app) carry(ctx context.Context, dataDir, dir string) (control.Carried, error) {
+	if _, ok := data.Running(dataDir); !ok {
+		log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError}))
+		return controller.CarryAlone(ctx, dataDir, dir, a.Language(), data.Options{Log: log, Boot: clock.Boot(), Mono: clock.Uptime})
+	}
+	daemon, err := control.Ask(ctx, dataDir, a.Language())
 	if err != nil {
-		return c, err
+		return control.Carried{}, err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	ctl, err := newController(s.Site.DataDir, wire{store})
-	if errors.Is(err, fs.ErrNotExist) {
-		return c, say.M("enrol.not_enrolled")
-	}
-	if err != nil {
-		return c, err
-	}
-	ctl.Log = log
-	return carry(ctx, ctl, dir, a.Language())
+	return daemon.Carry(ctx, dir)
 }

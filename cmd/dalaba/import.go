@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/clock"
+	"dalaba/controller/site"
 	"dalaba/data"
 	"dalaba/ingest"
 	"dalaba/playlist"
@@ -67,7 +68,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	maker := newIngester(settings, "")
+	maker := site.NewIngester(settings, "")
 	items, refusals := maker.Collect(args)
 	if len(items) > 1 && (meta.Title != "" || meta.Issue != 0) {
 		return cli.Refuse(say.M("import.one_only", len(items)))
@@ -104,11 +105,8 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 			fresh = true
 		}
 	}
-	if pid, ok := data.Running(store.Dir()); fresh && ok && pid > 0 {
-		// A series may have grown: the daemon reads its config again.
-		if err := syscall.Kill(pid, syscall.SIGHUP); err != nil && !a.JSON {
-			a.Println(a.Say("import.reload_by_hand"))
-		}
+	if fresh {
+		a.askReload(context.WithoutCancel(ctx), store.Dir()) // a series may have grown
 	}
 	if ctx.Err() != nil {
 		return say.M("import.cancelled", len(items)+len(refusals)-len(all))
@@ -131,12 +129,12 @@ func (a *app) openLibrary(ctx context.Context) (*data.Store, config.Ingest, erro
 	if err != nil {
 		return nil, config.Ingest{}, err
 	}
-	store, err := data.Open(ctx, dir, data.Options{Log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError})), Boot: bootID(), Mono: uptime})
+	store, err := data.Open(ctx, dir, data.Options{Log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError})), Boot: clock.Boot(), Mono: clock.Uptime})
 	if err != nil {
 		return nil, config.Ingest{}, err
 	}
 	var settings config.Ingest
-	if cfg, _ := config.Read(a.config, text, &library{ctx: ctx, store: store}); cfg != nil {
+	if cfg, _ := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store}); cfg != nil {
 		settings = cfg.Ingest
 	}
 	return store, settings, nil

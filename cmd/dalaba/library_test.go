@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
-	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"dalaba/data"
-	"dalaba/link"
 	"dalaba/playlist"
 )
 
@@ -48,22 +45,4 @@ func airs(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return false
 	})
-}
-
-func TestOnlyACountyThatThereIsIsWaitedFor(t *testing.T) {
-	store, err := data.Open(t.Context(), t.TempDir(), data.Options{Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = store.Close() }()
-	c := &countyLink{store: wire{store}}
-	if c.waits(t.Context()) {
-		t.Error("without an enrolment one is waited for")
-	}
-	if err := store.KeepDocument(t.Context(), data.Document{Kind: string(link.KindMember), Version: 1, Raw: []byte("{}")}, nil); err != nil {
-		t.Fatal(err)
-	}
-	if !c.waits(t.Context()) {
-		t.Error("with one, none is")
-	}
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
@@ -52,6 +54,28 @@ const (
 	followBatch = 1000
 )
 
+// eventSource returns at most limit events of the device log after an ID, or the
+// last ones if it is 0. A limit of 0 is none.
+type eventSource func(ctx context.Context, after int64, limit int) ([]data.Event, error)
+
+// events returns where to read the device log: in the store or, for a user who may
+// not read that, from the running daemon.
+func (a *app) events(ctx context.Context) (from eventSource, zone *time.Location, end func() error, err error) {
+	s, err := a.look(ctx)
+	if errors.Is(err, fs.ErrPermission) {
+		if daemon, aerr := a.ask(ctx); aerr == nil {
+			return daemon.Events, time.Local, func() error { return nil }, nil
+		}
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if s.Store == nil {
+		return nil, nil, nil, say.M("cli.no_store", s.Site.DataDir)
+	}
+	return s.Store.Events, s.Site.Zone, s.Close, nil
+}
+
 // log shows the last n events of the level or above and, with follow, those
 // that come, until ctx ends. With --json each is a line of its own.
 func (a *app) log(ctx context.Context, follow bool, levelText string, n int) error {
@@ -60,22 +84,19 @@ func (a *app) log(ctx context.Context, follow bool, levelText string, n int) err
 		return cli.Refuse(say.M("view.bad_level", levelText))
 	}
 	a.Stream = true
-	s, err := a.look(ctx)
+	source, zone, end, err := a.events(ctx)
 	if err != nil {
-		return err
-	}
-	defer func() { _ = s.close() }()
-	if s.store == nil {
-		if a.JSON && !follow {
+		if m := (say.Message{}); errors.As(err, &m) && m.Key == "cli.no_store" && a.JSON && !follow {
 			return nil // nothing was noted yet: no line
 		}
-		return say.M("cli.no_store", s.Site.DataDir)
+		return err
 	}
+	defer func() { _ = end() }()
 	limit := 0
 	if level <= slog.LevelInfo && n > 0 {
 		limit = n
 	}
-	events, err := s.store.Events(ctx, 0, limit)
+	events, err := source(ctx, 0, limit)
 	if err != nil {
 		return err
 	}
@@ -87,18 +108,22 @@ func (a *app) log(ctx context.Context, follow bool, levelText string, n int) err
 	if n >= 0 && len(events) > n {
 		events = events[len(events)-n:]
 	}
-	zone := s.Site.Zone
 	for _, e := range events {
 		if err := a.event(e, zone); err != nil {
 			return err
 		}
 	}
-	if !follow {
-		if len(events) == 0 && !a.JSON {
-			a.Println(a.Say("view.log_empty"))
-		}
-		return nil
+	if follow {
+		return a.followLog(ctx, source, seen, level, zone)
 	}
+	if len(events) == 0 && !a.JSON {
+		a.Println(a.Say("view.log_empty"))
+	}
+	return nil
+}
+
+// followLog shows events after an ID as they come, until ctx ends.
+func (a *app) followLog(ctx context.Context, source eventSource, seen int64, level slog.Level, zone *time.Location) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
@@ -107,7 +132,12 @@ func (a *app) log(ctx context.Context, follow bool, levelText string, n int) err
 			return nil
 		case <-tick.C:
 		}
-		if events, err = s.after(ctx, seen); err != nil {
+		limit := followBatch
+		if seen == 0 {
+			limit = 0 // all, not the last ones
+		}
+		events, err := source(ctx, seen, limit)
+		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -123,14 +153,6 @@ func (a *app) log(ctx context.Context, follow bool, levelText string, n int) err
 			}
 		}
 	}
-}
-
-// after is what came after the event; seen 0 is none yet.
-func (s *site) after(ctx context.Context, seen int64) ([]data.Event, error) {
-	if seen == 0 {
-		return s.store.Events(ctx, 0, 0)
-	}
-	return s.store.Events(ctx, seen, followBatch)
 }
 
 func (a *app) event(e data.Event, zone *time.Location) error {

@@ -7,8 +7,10 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,8 +21,13 @@ import (
 	"time"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/control"
+	"dalaba/controller/site"
+	"dalaba/controller/status"
 	"dalaba/data"
+	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/say"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -231,12 +238,9 @@ func (v *village) history() {
 	v.silent(v.row("早间", today+"07:30:00", "West", 2, 0, 0), playlist.Failed, playlist.ReasonClip)
 	v.airs(v.row("加播", today+"11:59:40", "村口", 1, 1, 1), today+"11:59:40")
 
-	for k, s := range map[string]string{stateClock: "trusted", stateStarted: today + "06:00:00", stateConfig: today + "08:00:00"} {
-		if k != stateClock {
-			s = v.at(s).Format(time.RFC3339)
-		}
-		v.must(v.store.SetState(v.t.Context(), k, s))
-	}
+	v.must(v.store.SetClock(v.t.Context(), playlist.ClockTrusted))
+	v.must(v.store.SetStarted(v.t.Context(), v.at(today+"06:00:00")))
+	v.must(v.store.SetConfigRead(v.t.Context(), v.at(today+"08:00:00")))
 	log := slog.New(v.store.LogHandler(nil))
 	time.Sleep(time.Until(v.at("2026-11-23 12:00:01")))
 	log.Info("started", "pid", 4321, "config", "/etc/dalaba/dalaba.toml", "outputs", 2, "slots", 6, "cut_off", 0)
@@ -253,6 +257,44 @@ func (v *village) dalaba(args ...string) (code int, out, errOut string) {
 	var o, e bytes.Buffer
 	code = run(v.t.Context(), append([]string{"-c", filepath.Join(v.dir, "dalaba.toml")}, args...), nil, &o, &e)
 	return code, o.String(), e.String()
+}
+
+// answers has a daemon of the village tell its status, of which West's device is
+// away, until end is called. Meanwhile no time passes.
+func (v *village) answers() (end func()) {
+	v.t.Helper()
+	s, err := (&app{App: cli.New("dalaba", nil, nil, io.Discard, io.Discard), config: filepath.Join(v.dir, "dalaba.toml")}).look(v.t.Context())
+	v.must(err)
+	server := &control.Server{Daemon: teller{v: v, site: s}, Dir: filepath.Join(v.dir, "data"), Log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(v.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	for err = errors.New("not asked"); err != nil; {
+		_, err = control.Ask(ctx, filepath.Join(v.dir, "data"), say.English)
+	}
+	return func() {
+		cancel()
+		v.must(errors.Join(<-ended, s.Close()))
+	}
+}
+
+// teller is a daemon that tells how it is, and no more.
+type teller struct {
+	control.Daemon
+	v    *village
+	site *site.Site
+}
+
+func (t teller) Status(ctx context.Context, lang say.Lang) (status.Status, error) {
+	return status.Of(ctx, t.site, filepath.Join(t.v.dir, "dalaba.toml"), time.Now(), true, &status.Live{
+		PID: 4321, Clock: playlist.ClockTrusted, Lang: lang, Channel: func(output string) (player.ChannelState, bool) {
+			at := t.v.at("2026-11-23 12:00:01")
+			if output == "West" {
+				return player.ChannelState{Since: at, Err: fmt.Errorf("no such device")}, true
+			}
+			return player.ChannelState{Up: true, Since: at}, true
+		},
+	})
 }
 
 // unstable is what differs from one run of the tests to the next.
@@ -304,6 +346,7 @@ func TestTheVerbsThatLook(t *testing.T) {
 		v.history()
 		held, err := data.Lock(filepath.Join(v.dir, "data"))
 		v.must(err)
+		end := v.answers()
 		for name, args := range map[string][]string{
 			"status":      {"status"},
 			"plan":        {"plan", "--days", "2"},
@@ -334,6 +377,7 @@ func TestTheVerbsThatLook(t *testing.T) {
 				golden(t, name+"."+form, v.stable(out))
 			}
 		}
+		end()
 		v.must(held.Release())
 		for form, lang := range map[string]string{"zh": "zh-CN", "en": "en"} {
 			_, out, _ := v.dalaba("status", "--lang", lang)

@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/site"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // planCmd lists the coming airings.
@@ -57,7 +59,7 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.close() }()
+	defer func() { _ = s.Close() }()
 	if days < 1 || days > maxPlanDays {
 		return cli.Refuse(say.M("view.bad_days", maxPlanDays))
 	}
@@ -67,7 +69,7 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 			return err
 		}
 	}
-	outlook, err := s.outlook(ctx)
+	outlook, err := s.Outlook(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,7 +107,7 @@ func (a *app) planJSON(plan []playlist.Planned, o playlist.Outlook) error {
 	return list.end()
 }
 
-func (a *app) planTable(s *site, plan []playlist.Planned, o playlist.Outlook, now time.Time) {
+func (a *app) planTable(s *site.Site, plan []playlist.Planned, o playlist.Outlook, now time.Time) {
 	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.outputs"), a.Say("view.start"), a.Say("view.end"),
 		a.Say("view.clips"), a.Say("view.notes"))
 	clock := func(at time.Time) string {
@@ -128,7 +130,7 @@ func (a *app) planTable(s *site, plan []playlist.Planned, o playlist.Outlook, no
 		case len(p.Flags) > 0:
 			tone = cli.Warn
 		}
-		full := t.Add(cli.Stamp(p.Due, now, s.Site.Zone), playlist.SlotTitle(p.Slot.Name).In(a.Language()), strings.Join(outputs, a.Say("view.comma")),
+		full := t.Add(web.Stamp(p.Due, now, s.Site.Zone), playlist.SlotTitle(p.Slot.Name).In(a.Language()), strings.Join(outputs, a.Say("view.comma")),
 			clock(p.Start), clock(p.End), a.clipList(p.Clips, o), cli.Tint(a.flags(p, o), tone))
 		if full {
 			fmt.Fprint(a.Out, t.Page())

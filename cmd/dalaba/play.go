@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/files"
+	"dalaba/controller/hand"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -40,23 +42,23 @@ func (a *app) play(ctx context.Context, what, output string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	out, err := outputNamed(s.Config, output)
 	if err != nil {
 		return err
 	}
 	var clips []playlist.Clip
-	if s.store != nil {
-		if clips, err = s.store.Clips(ctx, ""); err != nil {
+	if s.Store != nil {
+		if clips, err = s.Store.Clips(ctx, ""); err != nil {
 			return err
 		}
 	}
-	o := handOrder{Do: "play"}
+	var o hand.Order
 	if isPath(what, clips) {
 		if o.File, err = filepath.Abs(what); err != nil {
 			return err
 		}
-		if _, err := scanFile(o.File); err != nil {
+		if _, err := files.Scan(o.File); err != nil {
 			return cli.Refuse(say.M("technician.bad_file", what, err))
 		}
 		return a.sound(ctx, s, out, o, filepath.Base(what), "")

@@ -76,8 +76,8 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.close() }()
-	if s.store == nil && !a.JSON {
+	defer func() { _ = s.Close() }()
+	if s.Store == nil && !a.JSON {
 		return say.M("cli.no_store", s.Site.DataDir)
 	}
 	since, until, err := p.Span(now, s.Site.Zone)
@@ -89,8 +89,8 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 		q.Since = since.Add(-playlist.Horizon) // tells which slots were in force
 	}
 	rows := func(func(playlist.Row, error) bool) {} // nothing has aired yet
-	if s.store != nil {
-		rows = s.store.AsRun(ctx, q)
+	if s.Store != nil {
+		rows = s.Store.AsRun(ctx, q)
 	}
 	lines, total, err := s.Reach(rows, by, since, until, now)
 	if err != nil {

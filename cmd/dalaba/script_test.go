@@ -31,6 +31,13 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
+	// In-process daemons are not to take the machine's control socket. A script has a
+	// folder of its own.
+	if os.Getenv("RUNTIME_DIRECTORY") == "" {
+		if err := os.Setenv("RUNTIME_DIRECTORY", "/proc/nowhere"); err != nil {
+			panic(err)
+		}
+	}
 	testscript.Main(m, map[string]func(){"dalaba": main})
 }
 
@@ -96,6 +103,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CLIPS", clips)
 			e.Setenv("LANG", "C.UTF-8")
+			e.Setenv("RUNTIME_DIRECTORY", filepath.Join(e.WorkDir, "run"))
 			e.Setenv("PATH", path)
 			e.Setenv("GORACE", "log_path="+filepath.Join(e.WorkDir, "race"))
 			if name := strings.TrimPrefix(filepath.Base(e.WorkDir), "script-"); pathRaced != "" && slices.Contains(raced, name) {

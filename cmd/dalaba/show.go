@@ -15,21 +15,21 @@ import (
 	"golang.org/x/term"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/site"
 	"dalaba/data"
 	"dalaba/devices"
 	"dalaba/player"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // show tells the terminal what airs: a line when a clip starts and when it
 // ends and, on a terminal, a bar for each output below them.
 type show struct {
 	*app
-	config  func() *config.Config // in force
-	store   *data.Store
-	now     func() time.Time
+	daemon  shown // set by begin
 	began   time.Time
 	moments chan player.Moment
 
@@ -42,6 +42,15 @@ type show struct {
 
 	mu      sync.Mutex
 	backlog backlog
+}
+
+// shown is the daemon whose airings are shown. controller.Controller implements
+// it.
+type shown interface {
+	Config() *config.Config
+	Store() *data.Store
+	Now() time.Time
+	Trust() playlist.ClockState
 }
 
 // backlog is what was missed long before now, to be told of in one line.
@@ -69,14 +78,11 @@ func (b *backlog) add(r playlist.Row) {
 	}
 }
 
-func newShow(a *app, cfg func() *config.Config, store *data.Store, now func() time.Time, reachAfter int) *show {
-	return &show{
-		app: a, config: cfg, store: store, now: now, began: now(), moments: make(chan player.Moment, 256),
-		reachAfter: reachAfter, on: map[string]playlist.Row{},
-	}
+func newShow(a *app, reachAfter int) *show {
+	return &show{app: a, moments: make(chan player.Moment, 256), reachAfter: reachAfter, on: map[string]playlist.Row{}}
 }
 
-// watch is the player's: it must not wait.
+// watch is called by the player, and must not wait.
 func (s *show) watch(m player.Moment) {
 	if s.stale(m) {
 		s.mu.Lock()
@@ -131,8 +137,9 @@ func (a *app) note(text string) {
 }
 
 // begin says what the daemon is about to do.
-func (s *show) begin(clock playlist.ClockState) {
-	cfg := s.config()
+func (s *show) begin(daemon shown) {
+	s.daemon, s.began = daemon, daemon.Now()
+	cfg, clock := daemon.Config(), daemon.Trust()
 	if s.JSON {
 		e := event{Event: "running", Site: cfg.Site.Name, Area: cfg.Site.Area, Clock: clock}
 		for _, o := range cfg.Outputs {
@@ -143,15 +150,15 @@ func (s *show) begin(clock playlist.ClockState) {
 	}
 	s.Println(s.bold(s.Say("run.welcome", cfg.Site.Name, cfg.Site.Area)))
 	for _, o := range cfg.Outputs {
-		s.Println(s.Say("run.output_line", o.Name, devices.Describe(autoCard(context.Background(), s.store, o)), o.Residents))
+		s.Println(s.Say("run.output_line", o.Name, devices.Describe(site.Card(context.Background(), daemon.Store(), o)), o.Residents))
 	}
-	if h, err := s.store.Health(context.Background()); err == nil && h.Volatile {
+	if h, err := daemon.Store().Health(context.Background()); err == nil && h.Volatile {
 		s.Println(s.Say("run.volatile", cfg.Site.DataDir))
 	}
 	if clock != playlist.ClockTrusted {
 		s.Println(s.Say("run.held"))
 	}
-	for a := range cfg.Timetable().After(s.now()) {
+	for a := range cfg.Timetable().After(daemon.Now()) {
 		list, _ := cfg.Playlist(a.Slot.Playlist)
 		s.Println(s.Say("run.next_line", a.Due.In(cfg.Site.Zone).Format("01-02 15:04:05"), playlist.SlotTitle(a.Slot.Name), list.Title))
 		break
@@ -165,11 +172,11 @@ func (s *show) bold(text string) string {
 	return "\x1b[1m" + text + "\x1b[0m"
 }
 
-// stale reports whether a moment tells of what was missed while nobody ran
-// the daemon, or the clock was wrong: there may be years of it.
+// stale reports whether a moment tells of an airing missed while the daemon was off
+// or the clock was wrong. There may be years of them.
 func (s *show) stale(m player.Moment) bool {
 	return m.Kind == player.MomentSilent && m.Row.Outcome == playlist.Missed &&
-		(m.Row.Due.Before(s.began) || m.Row.Due.Before(s.now().Add(-playlist.MaxWindow)))
+		(m.Row.Due.Before(s.began) || m.Row.Due.Before(s.daemon.Now().Add(-playlist.MaxWindow)))
 }
 
 // missed tells of the backlog: of one as of any other, of many in one line.
@@ -187,9 +194,9 @@ func (s *show) missed(ctx context.Context) {
 			s.emit(event{Event: "backlog", Missed: b.n, From: b.first.UTC(), To: b.until.UTC()})
 			return
 		}
-		zone := s.config().Site.Zone
-		stamp := func(t time.Time) string { return cli.Stamp(t, s.now(), zone) }
-		s.line(s.Say("run.backlog", s.now().In(zone).Format("15:04:05"), b.n, stamp(b.first), stamp(b.until)))
+		zone := s.daemon.Config().Site.Zone
+		stamp := func(t time.Time) string { return web.Stamp(t, s.daemon.Now(), zone) }
+		s.line(s.Say("run.backlog", s.daemon.Now().In(zone).Format("15:04:05"), b.n, stamp(b.first), stamp(b.until)))
 	}
 }
 
@@ -197,7 +204,7 @@ func (s *show) missed(ctx context.Context) {
 const backlogEvery = 2 * time.Second
 
 // run shows moments until ctx ends and what was on its way has been shown.
-func (s *show) run(ctx context.Context) error {
+func (s *show) run(ctx context.Context) {
 	tick := time.NewTicker(backlogEvery)
 	defer tick.Stop()
 	for {
@@ -207,7 +214,7 @@ func (s *show) run(ctx context.Context) error {
 		case <-tick.C:
 			s.missed(ctx)
 		case <-ctx.Done():
-			return nil
+			return
 		}
 	}
 }
@@ -236,7 +243,9 @@ func (s *show) moment(ctx context.Context, m player.Moment) {
 	if s.JSON {
 		s.emit(event{Event: string(m.Kind), Row: &r})
 	}
-	clock := func(t time.Time) string { return t.Round(time.Second).In(s.config().Site.Zone).Format("15:04:05") }
+	clock := func(t time.Time) string {
+		return t.Round(time.Second).In(s.daemon.Config().Site.Zone).Format("15:04:05")
+	}
 	switch m.Kind {
 	case player.MomentStarted:
 		if s.JSON {
@@ -327,7 +336,7 @@ func (s *show) draw() {
 	for _, r := range s.on {
 		wide = max(wide, runewidth.StringWidth(r.Output))
 	}
-	for _, o := range s.config().Outputs {
+	for _, o := range s.daemon.Config().Outputs {
 		r, ok := s.on[o.Name]
 		if !ok {
 			continue
@@ -353,8 +362,8 @@ func gauge(width int, part, whole time.Duration) string {
 
 // reach shows the reach table of what this run has aired.
 func (s *show) reach(ctx context.Context) {
-	tally := playlist.NewTally(playlist.ByClip, s.config().Site.Zone)
-	for r, err := range s.store.AsRun(ctx, data.Query{Since: s.began.Add(-playlist.DefaultWindow)}) {
+	tally := playlist.NewTally(playlist.ByClip, s.daemon.Config().Site.Zone)
+	for r, err := range s.daemon.Store().AsRun(ctx, data.Query{Since: s.began.Add(-playlist.DefaultWindow)}) {
 		if err != nil {
 			return
 		}

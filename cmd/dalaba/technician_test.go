@@ -1,15 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/diagnose"
 	"dalaba/data"
 	"dalaba/devices/vcard"
 	"dalaba/playlist"
@@ -215,24 +217,24 @@ func virtualCard(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// askSocket SOCKET LINE sends a line to the control socket and shows what it
-// answers, without the times.
+// ask SOCKET PATH BODY WANT posts a body to the control socket and looks for what it
+// is answered.
 func askSocket(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: ask socket line want")
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: ask socket path body want")
 	}
-	c, err := net.Dial("unix", ts.MkAbs(args[0]))
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", ts.MkAbs(args[0]))
+	}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Post("http://dalaba"+args[1], "application/json", strings.NewReader(args[2]))
 	ts.Check(err)
-	defer c.Close()
-	ts.Check(c.SetDeadline(time.Now().Add(patience)))
-	_, err = c.Write([]byte(args[1] + "\n"))
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
 	ts.Check(err)
-	var said strings.Builder
-	for s := bufio.NewScanner(c); s.Scan(); {
-		said.WriteString(s.Text() + "\n")
-	}
-	if !strings.Contains(said.String(), args[2]) {
-		ts.Fatalf("it answers %q, want %q", said.String(), args[2])
+	if !strings.Contains(string(said), args[3]) {
+		ts.Fatalf("it answers %q, want %q", said, args[3])
 	}
 }
 
@@ -287,38 +289,6 @@ func waitLog(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-func TestSocketPathTooLong(t *testing.T) {
-	_, err := listen(filepath.Join(t.TempDir(), strings.Repeat("long", 30), "dalaba.sock"))
-	if err == nil || !strings.Contains(err.Error(), "shorter path") {
-		t.Errorf("listen: %v", err)
-	}
-}
-
-func TestAStaleSocketIsReplacedAndOnlyItsOwnerMayUseIt(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "dalaba.sock")
-	for range 2 { // the first is left behind, as by a power cut
-		ln, err := listen(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fi, err := os.Stat(path)
-		if err != nil || fi.Mode().Perm() != 0o600 {
-			t.Errorf("%v, %v", fi, err)
-		}
-		go func() {
-			if c, err := ln.Accept(); err == nil {
-				c.Close()
-			}
-		}()
-		c, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Close()
-		ln.Close()
-	}
-}
-
 func TestADaemonThatIsToldToEndAsItStartsEndsWithoutAFault(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "dalaba.toml")
@@ -331,29 +301,6 @@ func TestADaemonThatIsToldToEndAsItStartsEndsWithoutAFault(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run(ctx, []string{"run", "-c", conf}, nil, &out, &errs); code != cli.ExitOK {
 		t.Errorf("code %d: %s%s, want none", code, out.String(), errs.String())
-	}
-}
-
-func TestOrdersByHandAreBounded(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		o    handOrder
-		ok   bool
-	}{
-		{"a tone", handOrder{Do: "tone", HZ: 1000, Seconds: 5, LevelDB: -20}, true},
-		{"too low to hear", handOrder{Do: "tone", HZ: 1, Seconds: 5}, false},
-		{"no frequency", handOrder{Do: "tone", HZ: math.NaN(), Seconds: 5}, false},
-		{"for ever", handOrder{Do: "tone", HZ: 1000, Seconds: 1e9}, false},
-		{"for no time", handOrder{Do: "tone", HZ: 1000}, false},
-		{"above full scale", handOrder{Do: "tone", HZ: 1000, Seconds: 1, LevelDB: 6}, false},
-		{"a clip", handOrder{Do: "play", Clip: "ab"}, true},
-		{"a clip and a file", handOrder{Do: "play", Clip: "ab", File: "/x"}, false},
-		{"nothing to play", handOrder{Do: "play"}, false},
-		{"something else", handOrder{Do: "reboot"}, false},
-	} {
-		if err := c.o.check(); (err == nil) != c.ok {
-			t.Errorf("%s: %v", c.name, err)
-		}
 	}
 }
 
@@ -392,7 +339,7 @@ func TestDoctorReadsTheStore(t *testing.T) {
 	}
 	log.Error("output lost", "output", "east", "err", "gone")
 	log.Error("output lost", "output", "east", "err", "gone")
-	if err := store.SetState(ctx, stateStarted, time.Now().Format(time.RFC3339)); err != nil {
+	if err := store.SetStarted(ctx, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	missed := playlist.Row{Airing: "a@1", Output: "east", Item: 1, Slot: "a", Due: time.Now().UTC(), Outcome: playlist.Missed}
@@ -425,7 +372,7 @@ func TestDoctorReadsTheStore(t *testing.T) {
 		all := map[string]string{}
 		for _, f := range said.Findings {
 			all[f.Check] += string(f.Result) + " " + f.Found + " → " + f.Remedy + "\n"
-			if (f.Result == isFail || f.Result == isWarn) && f.Remedy == "" && f.Check != "config" {
+			if (f.Result == diagnose.Fail || f.Result == diagnose.Warn) && f.Remedy == "" && f.Check != "config" {
 				t.Errorf("no remedy for %+v", f)
 			}
 		}

@@ -45,7 +45,7 @@ func (a *app) why(ctx context.Context, now time.Time, text string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.close() }()
+	defer func() { _ = s.Close() }()
 	moments, day, err := cli.ParseMoments(text, now, s.Site.Zone)
 	if err != nil {
 		return err
@@ -65,8 +65,8 @@ func (a *app) why(ctx context.Context, now time.Time, text string) error {
 			e.Said = append(e.Said, a.Say("why.of_them", offsetOf(at)))
 		}
 		var rows []playlist.Row
-		if s.store != nil {
-			for r, err := range s.store.AsRun(ctx, data.Query{Since: at.Add(-24 * time.Hour), Until: at.Add(time.Hour)}) {
+		if s.Store != nil {
+			for r, err := range s.Store.AsRun(ctx, data.Query{Since: at.Add(-24 * time.Hour), Until: at.Add(time.Hour)}) {
 				if err != nil {
 					return err
 				}

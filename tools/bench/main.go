@@ -128,6 +128,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return fail(err)
 	}
 	defer os.RemoveAll(b.dir)
+	if err := os.Setenv("RUNTIME_DIRECTORY", filepath.Join(b.dir, "run")); err != nil { // of control sockets
+		return fail(err)
+	}
 	figures, err := b.measure(ctx, wanted, out)
 	if err := write(*file, figures); err != nil {
 		return fail(err)

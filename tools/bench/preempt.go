@@ -4,17 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"dalaba/controller/control"
+	"dalaba/controller/hand"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/say"
 )
 
 // The tone that preempts: so high that no speech has it, so that the card's
@@ -75,9 +76,13 @@ func (b *bench) preemptions(ctx context.Context, rounds int) ([]float64, error) 
 	if err != nil {
 		return nil, err
 	}
+	daemon, err := control.Ask(ctx, s.data(), say.English)
+	if err != nil {
+		return nil, errors.Join(err, d.end())
+	}
 	orders, err := inTurn(ctx, rounds, func() error { return nil }, func() (time.Time, error) {
 		at := time.Now()
-		return at, s.tone("pole")
+		return at, tone(ctx, daemon, "pole")
 	})
 	if err := errors.Join(err, d.end()); err != nil {
 		return nil, err
@@ -113,32 +118,13 @@ func (b *bench) airOn(ctx context.Context, s *site, device, env string) (*daemon
 }
 
 // tone has the running daemon sound the tone and waits until it is over.
-func (s *site) tone(output string) error {
-	conn, err := net.Dial("unix", filepath.Join(s.data(), "dalaba.sock"))
-	if err != nil {
-		return err
+func tone(ctx context.Context, daemon *control.Client, output string) error {
+	order := hand.Order{Output: output, HZ: toneHZ, Seconds: toneLength.Seconds(), LevelDB: toneDB}
+	r, err := daemon.Play(ctx, order, func(hand.Report) {})
+	if err == nil && !r.Complete {
+		err = errors.New("the tone did not sound to its end")
 	}
-	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(grace)); err != nil {
-		return err
-	}
-	order := map[string]any{"do": "tone", "output": output, "hz": toneHZ, "seconds": toneLength.Seconds(), "level_db": toneDB, "lang": "en"}
-	if err := json.NewEncoder(conn).Encode(order); err != nil {
-		return err
-	}
-	var said struct {
-		Over, Complete bool
-		Error          string
-	}
-	for reports := json.NewDecoder(conn); !said.Over; {
-		if err := reports.Decode(&said); err != nil {
-			return err
-		}
-	}
-	if !said.Complete {
-		return fmt.Errorf("the tone did not sound: %s", said.Error)
-	}
-	return nil
+	return err
 }
 
 // inTurn has a lesson sound and gives the order for the tone, again and again.

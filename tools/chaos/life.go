@@ -95,7 +95,7 @@ func (h *harness) begin(ctx context.Context) (*life, error) {
 func (h *harness) dalaba(program, config string) *exec.Cmd {
 	c := exec.Command(program, "run", "--lang", "en", "--config", config)
 	c.Dir = h.dir
-	c.Env = append(os.Environ(), "ALSA_CONFIG_PATH="+h.site.alsa)
+	c.Env = append(os.Environ(), "ALSA_CONFIG_PATH="+h.site.alsa, "RUNTIME_DIRECTORY="+filepath.Join(h.dir, "run"))
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return c
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -424,16 +423,12 @@ func (w *weather) look(v *village) {
 	for _, d := range docs {
 		now[d.Kind+" "+string(d.Scope)] = d.Version
 	}
-	inForce, err := s.States(w.t.Context(), "manifest/")
+	inForce, err := s.Manifests(w.t.Context())
 	if err != nil {
 		w.t.Fatalf("%s: %v", v.id, err)
 	}
-	for key, text := range inForce {
-		var m playlist.Manifest
-		if err := json.Unmarshal([]byte(text), &m); err != nil {
-			w.t.Fatalf("%s: %s: %v", v.id, key, err)
-		}
-		now[key] = m.Version
+	for scope, m := range inForce {
+		now["manifest/"+string(scope)] = m.Version
 	}
 	if w.newest[v.id] == nil {
 		w.newest[v.id] = map[string]int64{}
@@ -611,11 +606,8 @@ func (w *weather) unsettled(v *village, pushed string) string {
 	if slices.Contains(w.mute, v) {
 		return ""
 	}
-	text, _, err := s.State(w.t.Context(), "manifest/"+string(countyScope))
-	var m playlist.Manifest
-	if err == nil {
-		err = json.Unmarshal([]byte(text), &m)
-	}
+	inForce, err := s.Manifests(w.t.Context())
+	m := inForce[countyScope]
 	if note, _, _ := strings.Cut(m.Note, " ("); err != nil || note != pushed { // issued again, it says so in brackets
 		return fmt.Sprintf("airs by %q, not %q: %v", m.Note, pushed, err)
 	}

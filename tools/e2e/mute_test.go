@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"dalaba/controller/uplink"
 	"dalaba/data"
 	"dalaba/link"
 	"dalaba/playlist"
@@ -59,7 +60,7 @@ func mute(ctx context.Context, dir string) (err error) {
 	between := func() time.Duration { return 500*time.Millisecond + rand.N(time.Second) }
 	began := time.Now()
 	c := &link.Controller{
-		Key: key, Store: forgetful{store}, Log: log, Boot: "mute",
+		Key: key, Store: forgetful{uplink.Wire{Store: store}}, Log: log, Boot: "mute",
 		Clock: func() playlist.ClockState { return playlist.ClockTrusted },
 		Mono:  func() time.Duration { return time.Since(began) },
 		Health: func(ctx context.Context) link.Health {
@@ -120,58 +121,18 @@ func air(ctx context.Context, store *data.Store, quiet string, wake func()) erro
 // forgetful is a controller's store as the link sees it, with a bad memory for
 // what the county has and a bad sense of order: receipts go twice, and some
 // before those that come first.
-type forgetful struct{ *data.Store }
+type forgetful struct{ uplink.Wire }
 
 func (f forgetful) SetAside(_ context.Context, r link.Refused) error {
 	return fmt.Errorf("receipt %d of %s is set aside: %s", r.Seq, r.Epoch, r.Why)
 }
 
-func (f forgetful) Documents(ctx context.Context) ([]link.Stored, error) {
-	docs, err := f.Store.Documents(ctx)
-	all := make([]link.Stored, len(docs))
-	for i, d := range docs {
-		all[i] = link.Stored{Have: link.Have{Kind: link.Kind(d.Kind), Scope: d.Scope, Version: d.Version, Digest: d.Digest}, Raw: d.Raw}
-	}
-	return all, err
-}
-
-func (f forgetful) Keep(ctx context.Context, d link.Document) error {
-	kept := func(h link.Have) data.Document {
-		return data.Document{Kind: string(h.Kind), Scope: h.Scope, Version: h.Version, Digest: h.Digest}
-	}
-	doc := kept(d.Have)
-	doc.Raw = d.Raw
-	var forget []data.Document
-	for _, h := range d.Voids {
-		forget = append(forget, kept(h))
-	}
-	return f.KeepDocument(ctx, doc, forget)
-}
-
 func (f forgetful) Outbox(ctx context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
-	b, err := f.Batch(ctx, data.Mark(after), limit)
-	if n := len(b.Receipts); err == nil && n > 1 && after == (link.Mark{}) && rand.N(10) == 0 {
-		b.Receipts = b.Receipts[n/2:] // the others come later
+	epoch, gone, batch, err := f.Wire.Outbox(ctx, after, limit)
+	if n := len(batch); err == nil && n > 1 && after == (link.Mark{}) && rand.N(10) == 0 {
+		batch = batch[n/2:] // the others come later
 	}
-	var all []link.Receipt
-	for _, r := range b.Receipts {
-		out := link.Receipt{Row: r.Row}
-		if r.Corrects.Seq > 0 {
-			m := link.Mark(r.Corrects)
-			out.Corrects = &m
-		}
-		all = append(all, out)
-	}
-	return b.Epoch, b.Gone, all, err
-}
-
-func (f forgetful) Marks(ctx context.Context) ([]link.Mark, error) {
-	marks, err := f.Store.Marks(ctx)
-	var all []link.Mark
-	for _, m := range marks {
-		all = append(all, link.Mark(m))
-	}
-	return all, err
+	return epoch, gone, batch, err
 }
 
 // SetMark forgets one in ten, as a power cut at that instant would.
@@ -179,7 +140,7 @@ func (f forgetful) SetMark(ctx context.Context, m link.Mark) error {
 	if rand.N(10) == 0 {
 		return nil
 	}
-	return f.Store.SetMark(ctx, data.Mark(m))
+	return f.Wire.SetMark(ctx, m)
 }
 
 func (f forgetful) Events(context.Context, int) ([]link.Event, error) { return nil, nil }

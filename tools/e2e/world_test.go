@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 			programs.err = fmt.Errorf("%w: %s", err, out)
 		}
 		programs.dir = dir
+		if err := os.Setenv("RUNTIME_DIRECTORY", dir+"/run"); err != nil { // of control sockets
+			panic(err)
+		}
 		return m.Run()
 	}())
 }

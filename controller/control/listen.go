@@ -1,0 +1,103 @@
+package control
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"dalaba/data"
+	"dalaba/playlist/say"
+)
+
+// listener is the daemon's end of the socket.
+type listener struct {
+	net.Listener
+	path string
+	lock *os.File // on the folder that several daemons may want; nil: none
+}
+
+// Close stops listening and removes the socket.
+func (l *listener) Close() error {
+	err := errors.Join(l.Listener.Close(), os.Remove(l.path))
+	if l.lock != nil {
+		err = errors.Join(err, l.lock.Close())
+	}
+	return err
+}
+
+// listen takes the first place for the socket that it can have.
+func listen(dataDir string, who access) (*listener, error) {
+	removeOld(dataDir)
+	if l, err := listenInRun(who); err == nil {
+		return l, nil
+	}
+	path := filepath.Join(dataDir, socketName)
+	ln, err := listenAt(path, who)
+	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOSPC) {
+		path = inMemory(dataDir)
+		ln, err = listenAt(path, who)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &listener{Listener: ln, path: path}, nil
+}
+
+// removeOld removes what earlier daemons of the data folder left behind. The
+// caller holds the folder, so that no such daemon runs.
+func removeOld(dataDir string) {
+	for _, path := range append(oldPlaces(dataDir), filepath.Join(dataDir, socketName), inMemory(dataDir)) {
+		if data.Ours(dataDir, path) {
+			_ = os.Remove(path) // one that cannot be removed is not listened at
+		}
+	}
+}
+
+// listenInRun takes the machine's place. Only one daemon has it.
+func listenInRun(who access) (*listener, error) {
+	dir := runDir()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "control.lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	path := filepath.Join(dir, socketName)
+	ln, err := listenAt(path, who)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return &listener{Listener: ln, path: path, lock: lock}, nil
+}
+
+// listenAt takes the path from whatever lies there. The socket has its mode and
+// owner before it has its name.
+func listenAt(path string, who access) (net.Listener, error) {
+	fresh := path + ".new"
+	if len(fresh) > maxPath {
+		return nil, say.M("technician.long_path", path, maxPath-len(".new"))
+	}
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	ln.SetUnlinkOnClose(false)
+	if err = who.secure(fresh); err == nil {
+		err = os.Rename(fresh, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, ln.Close(), os.Remove(fresh))
+	}
+	return ln, nil
+}

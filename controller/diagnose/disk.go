@@ -1,0 +1,109 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"dalaba/playlist/say"
+	"dalaba/web"
+)
+
+const (
+	leastRoom  = 500 << 20 // bytes free, and
+	leastShare = 0.05      // of the disk: less is a warning
+	noRoom     = 20 << 20  // bytes free: less is a failure
+)
+
+// disk looks how full the disk is.
+func (d *examination) disk(context.Context) {
+	if d.dir == "" {
+		return
+	}
+	at := d.dir
+	var st unix.Statfs_t
+	err := unix.Statfs(at, &st)
+	for ; errors.Is(err, unix.ENOENT) && at != filepath.Dir(at); err = unix.Statfs(at, &st) {
+		at = filepath.Dir(at)
+	}
+	if err != nil {
+		d.add("disk", Fail, say.M("doctor.as_is", err), "df -h "+at)
+		return
+	}
+	free, size := int64(st.Bavail*uint64(st.Bsize)), int64(st.Blocks*uint64(st.Bsize))
+	share := float64(free) / max(1, float64(size))
+	remedy := "du -xh --max-depth=2 / | sort -h | tail -n 20"
+	switch {
+	case free < noRoom || st.Files > 0 && st.Ffree == 0:
+		d.add("disk", Fail, say.M("doctor.disk_full", web.Size(free), share*100), say.M("doctor.disk_do"), remedy)
+	case free < leastRoom || share < leastShare:
+		d.add("disk", Warn, say.M("doctor.disk_low", web.Size(free), share*100), say.M("doctor.disk_do"), remedy)
+	default:
+		d.add("disk", OK, say.M("doctor.disk_ok", web.Size(free), share*100))
+	}
+}
+
+// permissions looks for files that the daemon cannot write because they belong to
+// another user, and for a folder that every user can write.
+func (d *examination) permissions(context.Context) {
+	if d.dir == "" {
+		return
+	}
+	fi, err := os.Stat(d.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.add("permissions", Warn, say.M("doctor.dir_none", d.dir), d.start())
+		return
+	}
+	if err != nil || !fi.IsDir() {
+		d.add("permissions", Fail, say.M("doctor.dir_bad", d.dir), "ls -ld "+d.dir)
+		return
+	}
+	who := fi // who must be able to write: the daemon, else the folder's owner
+	if d.running && d.pid > 0 {
+		if p, err := os.Stat("/proc/" + strconv.Itoa(d.pid)); err == nil {
+			who = p
+		}
+	}
+	uid := owner(who)
+	var foreign []string
+	for _, name := range []string{"", "clips", "backup", "dalaba.db", "dalaba.db-wal", "dalaba.lock"} {
+		path := filepath.Join(d.dir, name)
+		if f, err := os.Stat(path); err == nil && uid != 0 && owner(f) != uid {
+			foreign = append(foreign, path)
+		}
+	}
+	switch {
+	case errors.Is(unix.Access(d.dir, unix.W_OK), unix.EROFS):
+		d.add("permissions", Fail, say.M("doctor.disk_read_only", d.dir), "mount -o remount,rw $(findmnt -nT "+d.dir+" -o TARGET)", "dmesg | tail -n 50")
+	case len(foreign) > 0:
+		d.add("permissions", Fail, say.M("doctor.dir_foreign", strings.Join(foreign, " "), nameOf(uid)),
+			fmt.Sprintf("chown -R %s %s", nameOf(uid), d.dir))
+	case fi.Mode().Perm()&0o002 != 0:
+		d.add("permissions", Warn, say.M("doctor.dir_open", d.dir), "chmod o-w "+d.dir)
+	case fi.Mode().Perm()&0o200 == 0 || uid == uint32(os.Geteuid()) && unix.Access(d.dir, unix.W_OK) != nil:
+		d.add("permissions", Fail, say.M("doctor.dir_read_only", d.dir), "chmod u+w "+d.dir)
+	case unix.Access(d.dir, unix.W_OK) != nil:
+		d.add("permissions", Warn, say.M("doctor.dir_read_only", d.dir), "sudo dalaba doctor")
+	default:
+		d.add("permissions", OK, say.M("doctor.dir_ok", d.dir, nameOf(uid)))
+	}
+}
+
+func owner(fi fs.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Uid }
+
+func nameOf(uid uint32) string {
+	id := strconv.Itoa(int(uid))
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
+}

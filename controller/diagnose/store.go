@@ -1,0 +1,175 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"dalaba/controller/uplink"
+	"dalaba/data"
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+	"dalaba/web"
+)
+
+const (
+	backupLate = 48 * time.Hour
+	checkTime  = time.Minute     // for reading the database
+	clipsTime  = 5 * time.Second // for reading clips
+	lossRecent = 30 * 24 * time.Hour
+	linkSilent = 30 * time.Minute // since the county last answered: longer is a warning
+)
+
+// database reads the whole database, and looks at its backups.
+func (d *examination) database(ctx context.Context) {
+	if d.store == nil {
+		return
+	}
+	h := d.health
+	checking, cancel := context.WithTimeout(ctx, checkTime)
+	err := d.store.Check(checking)
+	cancel()
+	switch {
+	case errors.Is(err, data.ErrDamaged):
+		d.add("store", Fail, say.M("doctor.store_damaged", err), say.M("doctor.store_damaged_do"), d.restart())
+	case errors.Is(err, context.DeadlineExceeded):
+		d.add("store", Warn, say.M("doctor.store_slow", int(checkTime.Seconds())), say.M("doctor.store_slow_do"))
+	case err != nil:
+		d.add("store", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
+	default:
+		d.add("store", OK, say.M("doctor.store_ok", web.Size(h.Size), h.Schema))
+	}
+	if h.Volatile {
+		d.add("store", Fail, say.M("doctor.store_memory"), say.M("doctor.store_memory_do"), "df -h "+d.dir, "dmesg | tail -n 50")
+	}
+	if n := len(h.Losses); n > 0 {
+		l := h.Losses[n-1]
+		r := Info
+		if d.now.Sub(l.At) < lossRecent {
+			r = Warn
+		}
+		d.add("store", r, say.M("doctor.store_loss", l.At.In(d.zone()).Format(time.DateTime), l.Why), say.M("doctor.store_loss_do"))
+	}
+	switch age := d.now.Sub(h.LastBackup); {
+	case h.Backups == 0:
+		d.add("backup", Warn, say.M("doctor.backup_none"), say.M("doctor.backup_do"), d.start())
+	case age > backupLate:
+		d.add("backup", Warn, say.M("doctor.backup_old", web.Age(h.LastBackup, d.now)), say.M("doctor.backup_do"), d.start())
+	default:
+		d.add("backup", OK, say.M("doctor.backup_ok", web.Age(h.LastBackup, d.now), h.Backups))
+	}
+}
+
+// clips looks that the clips of every playlist are there, and reads as many of
+// them as the time allows.
+func (d *examination) clips(ctx context.Context) {
+	if d.cfg == nil {
+		return
+	}
+	var (
+		ready   []playlist.ClipID
+		waiting int
+		seen    = map[playlist.ClipID]bool{}
+	)
+	for _, l := range d.cfg.Playlists {
+		if len(l.Clips) == 0 {
+			d.add("clips", Fail, say.M("doctor.clips_empty", l.Name), say.M("doctor.clips_empty_do"))
+		}
+		for _, id := range l.Clips {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			if d.store == nil {
+				waiting++
+				continue
+			}
+			c, _, err := d.store.Clip(ctx, id)
+			switch {
+			case err == nil:
+				ready = append(ready, id)
+			case errors.Is(err, data.ErrNotFound):
+				waiting++
+			case errors.Is(err, data.ErrNoFile):
+				d.add("clips", Fail, say.M("doctor.clip_missing", clipName(id, c), l.Name, d.store.ClipPath(id)), d.clipAgain())
+			default:
+				d.add("clips", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
+			}
+		}
+	}
+	if waiting > 0 && d.running {
+		d.add("clips", Warn, say.M("doctor.clips_new", waiting), "dalaba reload -c "+d.file)
+	} else if waiting > 0 {
+		d.add("clips", Info, say.M("doctor.clips_waiting", waiting))
+	}
+	// Each examination reads others first.
+	rand.Shuffle(len(ready), func(i, j int) { ready[i], ready[j] = ready[j], ready[i] })
+	read, broken := 0, 0
+	for end := time.Now().Add(clipsTime); read < len(ready) && (read == 0 || time.Now().Before(end)) && ctx.Err() == nil; read++ {
+		id := ready[read]
+		if err := d.store.VerifyClip(ctx, id); err != nil {
+			broken++
+			c, _, _ := d.store.Clip(ctx, id)
+			d.add("clips", Fail, say.M("doctor.clip_damaged", clipName(id, c), err),
+				"rm "+d.store.ClipPath(id), d.clipAgain())
+		}
+	}
+	if len(ready) > 0 && broken == 0 {
+		d.add("clips", OK, say.M("doctor.clips_ok", len(ready), read))
+	}
+}
+
+// clipAgain returns how to bring a clip back from where it came.
+func (d *examination) clipAgain() say.Message {
+	if d.running {
+		return say.M("doctor.clip_again", "dalaba reload -c "+d.file)
+	}
+	return say.M("doctor.clip_again", d.start())
+}
+
+// unsent looks at the receipts that the county does not have.
+func (d *examination) unsent(ctx context.Context) {
+	if d.store == nil {
+		return
+	}
+	n, oldest, err := d.store.Unsent(ctx)
+	aside, why, aerr := d.store.Aside(ctx)
+	switch err := errors.Join(err, aerr); {
+	case err != nil:
+		d.add("unsent", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
+	case aside > 0:
+		d.add("unsent", Warn, say.M("doctor.aside", aside, why, n), "dalaba log --level error -c "+d.file)
+	case n == 0:
+		d.add("unsent", OK, say.M("doctor.unsent_none"))
+	default:
+		d.add("unsent", Info, say.M("doctor.unsent", n, web.Stamp(oldest, d.now, d.zone())))
+	}
+}
+
+// link looks whether the county hears from the controller.
+func (d *examination) link(ctx context.Context) {
+	if d.store == nil {
+		return
+	}
+	docs, err := uplink.Wire{Store: d.store}.Documents(ctx)
+	if err != nil {
+		d.add("link", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
+		return
+	}
+	m := uplink.MemberOf(docs)
+	synced, _ := d.store.Synced(ctx)
+	switch {
+	case m.Controller == "":
+		d.add("link", Info, say.M("doctor.link_none"))
+	case m.Retired:
+		d.add("link", Warn, say.M("doctor.link_retired", m.Controller), say.M("doctor.link_retired_do"))
+	case synced.IsZero():
+		d.add("link", Warn, say.M("doctor.link_never", m.Controller), say.M("doctor.link_do", strings.Join(m.Servers, " ")))
+	case d.now.Sub(synced) > linkSilent:
+		d.add("link", Warn, say.M("doctor.link_silent", m.Controller, web.Stamp(synced, d.now, d.zone())), say.M("doctor.link_do", strings.Join(m.Servers, " ")))
+	default:
+		d.add("link", OK, say.M("doctor.link_ok", m.Controller, web.Stamp(synced, d.now, d.zone())))
+	}
+}

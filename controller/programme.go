@@ -1,0 +1,246 @@
+package controller
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"dalaba/controller/clock"
+	"dalaba/controller/site"
+	"dalaba/controller/uplink"
+	"dalaba/data"
+	"dalaba/playlist"
+	"dalaba/playlist/config"
+	"dalaba/playlist/say"
+)
+
+// reloader airs by another programme from now on. player.Player implements it.
+type reloader interface {
+	Reload(ctx context.Context, p *playlist.Programme) error
+}
+
+// programme is what is in force: the site's own config with the county's programme
+// beside it. It changes as a whole or not at all. It belongs to the goroutine of
+// Controller.attend, but for inForce and rearranged.
+type programme struct {
+	file   string
+	dir    string // the data folder, which stays as long as the daemon runs
+	store  *data.Store
+	log    *slog.Logger
+	now    func() time.Time
+	player reloader // set before anything calls reload or rearrange
+
+	before *playlist.Programme // in force when the daemon last stopped; nil: the same as now
+	begun  *config.Config      // in force as the daemon began
+	live   atomic.Pointer[config.Config]
+
+	clipArrived   chan struct{} // a clip came in through the inbox
+	countyChanged chan struct{} // the county's manifests in force have changed
+
+	own       *config.Config  // as the file has it
+	listeners []chan struct{} // are told of each change
+}
+
+// loadProgramme reads the config as the daemon starts. If it is refused and an
+// earlier one was in force, that one is: a pole must not fall silent at the next
+// power cut because of a typing error.
+func loadProgramme(ctx context.Context, c *Controller, dir string) (*programme, error) {
+	p := &programme{
+		file: c.File, dir: dir, store: c.store, log: c.log, now: c.now,
+		clipArrived: make(chan struct{}, 1), countyChanged: make(chan struct{}, 1),
+	}
+	own, problems := p.load(ctx, c.Text)
+	c.Problems(problems)
+	if own == nil {
+		return nil, ErrRefused
+	}
+	cfg, err := uplink.WithCounty(ctx, c.store, own)
+	if err != nil {
+		c.log.Error("county's programme cannot be read", "err", err)
+	}
+	p.own, p.begun = own, cfg
+	p.since(ctx, &cfg.Programme, p.before)
+	p.live.Store(cfg)
+	return p, nil
+}
+
+// load returns the site's own config: the file's or, if that is refused, the last
+// good one; nil if there is none. The problems are the file's.
+func (p *programme) load(ctx context.Context, text []byte) (*config.Config, []config.Problem) {
+	lib := &site.Library{Ctx: ctx, Store: p.store, Keep: true}
+	cfg, problems := config.Read(p.file, text, lib)
+	good := site.LastGood(p.dir)
+	old, err := os.ReadFile(good)
+	if !config.Refused(problems) {
+		if err == nil && !bytes.Equal(old, text) {
+			if was, _ := config.Read(p.file, old, lib); was != nil {
+				was, _ = uplink.WithCounty(ctx, p.store, was) // if that cannot be read, the file's own
+				p.before = &was.Programme
+			}
+		}
+		p.keepGood(text)
+		return cfg, problems
+	}
+	if err != nil {
+		return nil, problems
+	}
+	cfg, faults := config.Read(p.file, old, lib)
+	if config.Refused(faults) {
+		return nil, problems
+	}
+	p.log.Error("config refused, the last good one is in force", "config", p.file, "last_good", good)
+	return cfg, problems
+}
+
+// keepGood keeps the config in force for a day on which the file is broken.
+func (p *programme) keepGood(text []byte) {
+	path := site.LastGood(p.dir)
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return
+	}
+	if err := data.KeepFile(path, text, 0o600); err != nil {
+		p.log.Error("config in force not kept", "err", err)
+	}
+}
+
+func (p *programme) inForce() *config.Config { return p.live.Load() }
+
+// rearranged says that the county's manifests in force have changed.
+func (p *programme) rearranged() { nudge(p.countyChanged) }
+
+// nudge wakes the receiver of ch, if it is not awake already.
+func nudge(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// reload reads the config file again and puts it in force as a whole. The error
+// says why not: the problems of the file, if there are any, or another reason. At
+// the desk, mixers are looked at, see [site.Library].
+func (p *programme) reload(ctx context.Context, atDesk bool) (sum string, problems []config.Problem, err error) {
+	text, err := site.ReadConfig(p.file)
+	if err != nil {
+		return "", nil, err
+	}
+	digest := sha256.Sum256(text)
+	sum = hex.EncodeToString(digest[:])
+	cfg, problems := config.Read(p.file, text, &site.Library{Ctx: ctx, Store: p.store, Keep: true, Mixers: atDesk})
+	if config.Refused(problems) {
+		return sum, problems, ErrRefused
+	}
+	if cfg.Site.DataDir != p.inForce().Site.DataDir {
+		return sum, problems, say.M("run.data_dir_fixed")
+	}
+	was := p.own
+	p.own = cfg
+	if err := p.apply(ctx); err != nil {
+		p.own = was
+		return sum, problems, err
+	}
+	p.keepGood(text)
+	if err := p.store.SetConfigRead(ctx, p.now()); err != nil && ctx.Err() == nil {
+		p.log.Error("state not kept", "key", "config", "err", err)
+	}
+	return sum, problems, nil
+}
+
+// rearrange puts the county's programme, which has changed, in force beside the
+// site's own.
+func (p *programme) rearrange(ctx context.Context) {
+	if p.apply(ctx) == nil {
+		p.log.Info("county's programme in force", "slots", len(p.inForce().Slots)-len(p.own.Slots))
+	}
+}
+
+// apply puts the site's own config and the county's programme in force. An error
+// means that the daemon stops.
+func (p *programme) apply(ctx context.Context) error {
+	cfg, err := uplink.WithCounty(ctx, p.store, p.own)
+	if err != nil {
+		p.log.Error("county's programme cannot be read", "err", err)
+	}
+	p.since(ctx, &cfg.Programme, &p.inForce().Programme)
+	if err := p.player.Reload(ctx, &cfg.Programme); err != nil {
+		return err
+	}
+	p.live.Store(cfg)
+	for _, l := range p.listeners {
+		nudge(l)
+	}
+	return nil
+}
+
+// since notes in the programmes' slots when they came into force, so that no slot
+// counts as missed for the time before. A slot whose schedule has changed is
+// another one. Slots in none of the programmes are forgotten: the programme in
+// force until now must be among them.
+func (p *programme) since(ctx context.Context, programmes ...*playlist.Programme) {
+	known, err := p.store.SlotsSince(ctx)
+	now, changed := p.now().UTC(), false
+	in := map[string]time.Time{}
+	for _, pr := range programmes {
+		if pr == nil {
+			continue
+		}
+		for i := range pr.Slots {
+			s := &pr.Slots[i]
+			key := s.DueKey(pr.Site.Zone)
+			at, ok := known[key]
+			if !ok || at.After(now.Add(clock.Slack)) { // or that was by a wrong clock
+				at, changed = now, true
+			}
+			if in[key] = at; !s.Since.Equal(at) {
+				s.Since = at
+			}
+		}
+	}
+	if changed || len(in) != len(known) {
+		err = p.store.SetSlotsSince(ctx, in)
+	}
+	if err != nil && ctx.Err() == nil {
+		p.log.Error("state not kept", "key", "slots", "err", err)
+	}
+}
+
+// disbelieve corrects slots that came into force in the future, by a clock that
+// ran ahead: by that, none would fall due for years.
+func (p *programme) disbelieve(ctx context.Context) {
+	ahead := p.now().Add(clock.Slack)
+	if !slices.ContainsFunc(p.inForce().Slots, func(s playlist.Slot) bool { return s.Since.After(ahead) }) {
+		return
+	}
+	cfg := *p.inForce()
+	cfg.Slots = slices.Clone(cfg.Slots) // the player reads the others
+	p.since(ctx, &cfg.Programme)
+	if p.player.Reload(ctx, &cfg.Programme) == nil {
+		p.live.Store(&cfg)
+	}
+}
+
+// lasting returns the keys that a new config has other than the daemon began with
+// and that take effect at the next start only, in their order.
+func lasting(begun, now *config.Config) []string {
+	keys := []string{}
+	for _, k := range []struct {
+		key      string
+		was, now any
+	}{
+		{"site.language", begun.Site.Language, now.Site.Language},
+		{"amplifier.relay", begun.Amplifier.Relay, now.Amplifier.Relay},
+		{"amplifier.warm_up", begun.Amplifier.WarmUp, now.Amplifier.WarmUp},
+		{"amplifier.hold", begun.Amplifier.Hold, now.Amplifier.Hold},
+	} {
+		if k.was != k.now {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
+}

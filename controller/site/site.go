@@ -1,0 +1,160 @@
+// Package site is what a config means on this machine: the config with the store
+// that it names, the clips that its playlists mean, and the county's programme
+// beside its own. The daemon and the verbs that look read it in the same way.
+package site
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"dalaba/controller/files"
+	"dalaba/controller/uplink"
+	"dalaba/data"
+	"dalaba/playlist"
+	"dalaba/playlist/config"
+	"dalaba/playlist/emergency"
+	"dalaba/playlist/say"
+)
+
+// Site is a config with the store that it names.
+type Site struct {
+	*config.Config             // with the county's programme
+	Store          *data.Store // nil if there is none yet
+}
+
+// Close closes the store.
+func (s *Site) Close() error {
+	if s.Store == nil {
+		return nil
+	}
+	return s.Store.Close()
+}
+
+// Look reads a config file's text and opens its store to look only: it disturbs no
+// daemon and makes nothing. If the text is refused, the site goes by the last good
+// config, as the daemon does, and fellBack is set; if there is none, the site is
+// nil. Problems come with either. The error tells of a store that cannot be read.
+func Look(ctx context.Context, file string, text []byte) (s *Site, problems []config.Problem, fellBack bool, err error) {
+	s = &Site{}
+	dir := config.DataDir(file, text)
+	if s.Store, err = OpenToLook(ctx, dir); err != nil {
+		return nil, nil, false, err
+	}
+	lib := &Library{Ctx: ctx, Store: s.Store}
+	cfg, problems := config.Read(file, text, lib)
+	if config.Refused(problems) {
+		fellBack = true
+		if cfg = readLastGood(file, dir, lib); cfg == nil {
+			return nil, problems, false, s.Close()
+		}
+	}
+	if s.Config, err = uplink.WithCounty(ctx, s.Store, cfg); err != nil {
+		return nil, problems, fellBack, errors.Join(err, s.Close())
+	}
+	return s, problems, fellBack, nil
+}
+
+func readLastGood(file, dir string, lib *Library) *config.Config {
+	text, err := os.ReadFile(LastGood(dir))
+	if dir == "" || err != nil {
+		return nil
+	}
+	cfg, _ := config.Read(file, text, lib)
+	return cfg
+}
+
+// OpenToLook opens the store in a folder to look only; nil if there is none, or no
+// folder in which one could be.
+func OpenToLook(ctx context.Context, dir string) (*data.Store, error) {
+	if dir == "" || !config.CanBeFolder(dir) {
+		return nil, nil // the config's reader tells of that
+	}
+	store, err := data.OpenReadOnly(ctx, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return store, err
+}
+
+// LastGood is the file that holds the config in force, for a day on which the
+// config itself is broken.
+func LastGood(dir string) string { return filepath.Join(dir, "dalaba.toml.good") }
+
+// ReadConfig reads a config file. Errors say to the operator what is wrong with
+// it.
+func ReadConfig(file string) ([]byte, error) {
+	f, err := files.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, say.M("cli.no_config", file)
+	}
+	var text []byte
+	if err == nil {
+		// The config's reader refuses a file with more.
+		text, err = io.ReadAll(io.LimitReader(f, config.MaxSize+1))
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return nil, say.M("cli.config_unreadable", file, err)
+	}
+	return text, nil
+}
+
+// Outlook is what the store knows of clips and cursors, for a plan.
+func (s *Site) Outlook(ctx context.Context) (playlist.Outlook, error) {
+	o := playlist.Outlook{
+		Clip: func(playlist.ClipID) (c playlist.Clip, ready bool) { return c, false }, Cursors: map[string]playlist.Cursor{},
+	}
+	if s.Store == nil {
+		return o, nil
+	}
+	type known struct {
+		clip  playlist.Clip
+		ready bool
+	}
+	clips := map[playlist.ClipID]known{}
+	o.Clip = func(id playlist.ClipID) (playlist.Clip, bool) {
+		k, ok := clips[id]
+		if !ok {
+			c, _, err := s.Store.Clip(ctx, id)
+			k = known{c, err == nil}
+			clips[id] = k
+		}
+		return k.clip, k.ready
+	}
+	for _, l := range s.Playlists {
+		c, err := s.Store.Cursor(ctx, l.Name)
+		if err != nil {
+			return o, err
+		}
+		o.Cursors[l.Name] = c
+	}
+	return o, nil
+}
+
+// AlertBook returns the book of alerts as the store has it.
+func (s *Site) AlertBook(ctx context.Context) (*emergency.Book, error) {
+	if s.Store == nil {
+		return emergency.NewBook(nil, nil), nil
+	}
+	records, retired, err := s.Store.Alerts(ctx)
+	return emergency.NewBook(records, retired), err
+}
+
+// DataDir returns the data folder that a config names. If it names none that can be
+// one, the folder is empty, and the problems say what is wrong with the config.
+func DataDir(ctx context.Context, file string, text []byte) (string, []config.Problem) {
+	dir := config.DataDir(file, text)
+	if dir != "" && config.CanBeFolder(dir) {
+		return dir, nil
+	}
+	_, problems := config.Read(file, text, &Library{Ctx: ctx})
+	if dir != "" { // without a store, the rest would speak of clips that may be there
+		problems = slices.DeleteFunc(problems, func(p config.Problem) bool { return p.Key != "site.data_dir" })
+	}
+	return "", problems
+}

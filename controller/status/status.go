@@ -1,0 +1,230 @@
+// Package status tells how a controller is: what it plays now and next, how its
+// outputs, clock and store are, and what the county does not have yet.
+package status
+
+import (
+	"context"
+	"time"
+
+	"dalaba/controller/site"
+	"dalaba/data"
+	"dalaba/player"
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// Status is how a controller is, and what `dalaba status --json` prints. Times are
+// UTC.
+type Status struct {
+	At       time.Time `json:"at"`
+	Site     string    `json:"site"`
+	Area     string    `json:"area"`
+	Timezone string    `json:"timezone"`
+	DataDir  string    `json:"data_dir"`
+	Running  bool      `json:"running"`
+	PID      int       `json:"pid,omitempty"`
+	Started  time.Time `json:"started,omitzero"` // the daemon, this time or last
+	Config   Config    `json:"config"`
+	Clock    string    `json:"clock"`   // trusted, untrusted or unknown; as last noted if the daemon does not run
+	CutOff   int       `json:"cut_off"` // rows that a crash or power cut left open, closed at the next start
+	Outputs  []Output  `json:"outputs"`
+	Alerts   []Alert   `json:"alerts"` // in force
+	Next     []Next    `json:"next"`
+
+	Store  *data.Health `json:"store,omitempty"`
+	Unsent Unsent       `json:"unsent"`
+}
+
+// Config is the config in force.
+type Config struct {
+	File  string    `json:"file"`
+	Since time.Time `json:"since,omitzero"` // when it was read
+}
+
+// Alert is an alert in force.
+type Alert = site.Alert
+
+// Unsent is what the county does not have yet.
+type Unsent struct {
+	Receipts int       `json:"receipts"`
+	Oldest   time.Time `json:"oldest,omitzero"`
+	Aside    int       `json:"aside,omitempty"` // that the county could not keep: not sent again
+}
+
+// State is how an output is.
+type State string
+
+// The states of an output.
+const (
+	Airing  State = "airing"
+	Idle    State = "idle"
+	Away    State = "away"    // its device is
+	Off     State = "off"     // the daemon does not run
+	Unknown State = "unknown" // the daemon has not tried yet, or could not be asked
+)
+
+// Output is how an output is.
+type Output struct {
+	Name      string    `json:"name"`
+	Device    string    `json:"device"`
+	Residents int       `json:"residents"`
+	State     State     `json:"state"`
+	Since     time.Time `json:"since,omitzero"`
+	Problem   string    `json:"problem,omitempty"` // why it is away
+	Airing    *OnAir    `json:"airing,omitempty"`
+}
+
+// OnAir is what an output plays.
+type OnAir struct {
+	Airing    playlist.AiringID `json:"airing"`
+	Slot      string            `json:"slot"`
+	Clip      playlist.ClipID   `json:"clip"`
+	Title     string            `json:"title"`
+	Series    string            `json:"series,omitempty"`
+	Issue     int               `json:"issue,omitempty"`
+	Started   time.Time         `json:"started,omitzero"` // absent: ready, not sounding yet
+	PositionS float64           `json:"position_s"`       // estimated from the start, as if nothing had interrupted it
+	LengthS   float64           `json:"length_s"`
+}
+
+// Next is an airing to come.
+type Next struct {
+	Airing   playlist.AiringID `json:"airing"`
+	Due      time.Time         `json:"due"`
+	Slot     string            `json:"slot"`
+	Playlist string            `json:"playlist"`
+	Title    string            `json:"title"` // of the playlist
+	Outputs  []string          `json:"outputs"`
+	Quiet    bool              `json:"quiet"` // falls due in quiet hours: will not sound
+}
+
+const (
+	nextShown    = 5
+	clockUnknown = "unknown"
+)
+
+// Live is what only the running daemon knows.
+type Live struct {
+	PID     int
+	Clock   playlist.ClockState
+	Channel func(output string) (player.ChannelState, bool)
+	Lang    say.Lang // for what is wrong with a device
+}
+
+// Of returns how a site is: what the running daemon knows or, if live is nil, what
+// the store remembers. running reports that a daemon runs at all; without live its
+// outputs are Unknown.
+func Of(ctx context.Context, s *site.Site, file string, now time.Time, running bool, live *Live) (st Status, err error) {
+	st = Status{
+		At: now.UTC(), Site: s.Site.Name, Area: string(s.Site.Area), Timezone: s.Site.Zone.String(), DataDir: s.Site.DataDir, Running: running, Clock: clockUnknown,
+		Config: Config{File: file}, Outputs: []Output{}, Next: next(s, now), Alerts: []Alert{},
+	}
+	var open []playlist.Row
+	if s.Store != nil {
+		if open, err = st.read(ctx, s); err != nil {
+			return st, err
+		}
+	}
+	if live != nil {
+		st.PID, st.Clock = live.PID, string(live.Clock)
+	}
+	if !running {
+		st.CutOff = len(open)
+	}
+	for _, o := range s.Outputs {
+		st.Outputs = append(st.Outputs, outputNow(o, now, running, live, open))
+	}
+	return st, nil
+}
+
+// read fills in what the store remembers, and returns the open rows.
+func (st *Status) read(ctx context.Context, s *site.Site) (open []playlist.Row, err error) {
+	if st.Started, err = s.Store.Started(ctx); err != nil {
+		return nil, err
+	}
+	if st.Config.Since, err = s.Store.ConfigRead(ctx); err != nil {
+		return nil, err
+	}
+	if c, err := s.Store.Clock(ctx); err == nil && c != "" {
+		st.Clock = string(c)
+	}
+	book, err := s.AlertBook(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range book.InForce() {
+		st.Alerts = append(st.Alerts, s.AlertOf(r))
+	}
+	health, err := s.Store.Health(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st.Store = &health
+	if st.Unsent.Receipts, st.Unsent.Oldest, err = s.Store.Unsent(ctx); err != nil {
+		return nil, err
+	}
+	if st.Unsent.Aside, _, err = s.Store.Aside(ctx); err != nil {
+		return nil, err
+	}
+	return s.Store.OpenRows(ctx)
+}
+
+func next(s *site.Site, now time.Time) []Next {
+	all := []Next{}
+	for a := range s.Timetable().After(now) {
+		if len(all) == nextShown {
+			break
+		}
+		list, _ := s.Playlist(a.Slot.Playlist)
+		all = append(all, Next{
+			Airing: a.ID, Due: a.Due, Slot: a.Slot.Name, Playlist: a.Slot.Playlist, Title: list.Title, Outputs: a.Slot.Outputs, Quiet: s.QuietAt(a.Due),
+		})
+	}
+	return all
+}
+
+// outputNow returns how an output is.
+func outputNow(o playlist.Output, now time.Time, running bool, live *Live, open []playlist.Row) Output {
+	out := Output{Name: o.Name, Device: o.Device, Residents: o.Residents, State: Off}
+	if !running {
+		return out
+	}
+	out.State = Unknown
+	if live != nil {
+		ch, ok := live.Channel(o.Name)
+		out.State = Device(o, ch, ok)
+		out.Since = ch.Since.UTC()
+		if out.State == Away && ch.Err != nil {
+			out.Problem = say.In(live.Lang, ch.Err)
+		}
+	}
+	for _, r := range open {
+		if r.Output != o.Name || out.Airing != nil && r.Started.IsZero() {
+			continue
+		}
+		n := &OnAir{
+			Airing: r.Airing, Slot: r.Slot, Clip: r.Clip, Title: r.Title, Series: r.Series, Issue: r.Issue, Started: r.Started,
+			LengthS: playlist.Length(r.OfFrames).Seconds(), PositionS: playlist.Length(r.FromFrame).Seconds(),
+		}
+		if !r.Started.IsZero() {
+			out.State, out.Since = Airing, r.Started
+			n.PositionS = min(n.LengthS, n.PositionS+max(0, now.Sub(r.Started).Seconds()))
+		}
+		out.Airing = n
+	}
+	return out
+}
+
+// Device returns how an output's device is, by its channel, if there is one: Idle,
+// Away or, before the first try, Unknown.
+func Device(o playlist.Output, ch player.ChannelState, ok bool) State {
+	switch {
+	case ok && ch.Up:
+		return Idle
+	case ok && ch.Err != nil:
+		return Away
+	case ok && o.CloseIdle: // it is opened when something is to sound
+		return Idle
+	}
+	return Unknown
+}

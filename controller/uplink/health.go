@@ -1,0 +1,46 @@
+package uplink
+
+import (
+	"context"
+
+	"dalaba/link"
+)
+
+// health returns how the controller is, for the county.
+func (u *Uplink) health(ctx context.Context) link.Health {
+	cfg := u.Config()
+	h := link.Health{Program: u.Program, Site: cfg.Site.Name, Area: cfg.Site.Area, Store: "ok"}
+	h.Started, _ = u.store.Started(ctx)
+	if s, err := u.store.Health(ctx); err == nil {
+		h.StoreBytes, h.FreeBytes = s.Size, s.Free
+		if s.Volatile {
+			h.Store = "volatile"
+		}
+	} else {
+		h.Store = "damaged"
+	}
+	h.Unsent, h.Oldest, _ = u.store.Unsent(ctx)
+	if clips, err := u.store.Clips(ctx, ""); err == nil {
+		h.Clips = len(clips)
+	}
+	h.Outputs = u.Outputs(ctx)
+	h.Progress = u.progress(ctx)
+	h.Alerts = u.alertProgress(ctx)
+	return h
+}
+
+// alertProgress returns how the latest alerts stand, at most [link.MaxAlerts].
+func (u *Uplink) alertProgress(ctx context.Context) (all []link.AlertProgress) {
+	records, err := u.Alarm.Records(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, r := range records[:min(len(records), link.MaxAlerts)] {
+		at := r.Received
+		if !r.Ended.IsZero() {
+			at = r.Ended
+		}
+		all = append(all, link.AlertProgress{ID: r.ID, State: string(r.State), Why: string(r.Reason), At: at})
+	}
+	return all
+}

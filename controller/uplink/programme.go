@@ -1,0 +1,65 @@
+package uplink
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"dalaba/data"
+	"dalaba/link"
+	"dalaba/playlist"
+	"dalaba/playlist/config"
+)
+
+// WithCounty returns the config with the county's manifests in force merged into
+// its programme. It does not change cfg, and returns cfg itself if there are none
+// or, with the error, if they cannot be read.
+func WithCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*config.Config, error) {
+	if store == nil {
+		return cfg, nil
+	}
+	inForce, err := store.Manifests(ctx)
+	if err != nil || len(inForce) == 0 {
+		return cfg, err
+	}
+	docs, err := Wire{store}.Documents(ctx)
+	if err != nil {
+		return cfg, err
+	}
+	var manifests []playlist.Manifest
+	for _, m := range inForce {
+		manifests = append(manifests, m)
+	}
+	slices.SortFunc(manifests, func(a, b playlist.Manifest) int { return strings.Compare(string(a.Scope), string(b.Scope)) })
+	merged := *cfg
+	merged.Programme = *cfg.With(MemberOf(docs).Follower(), manifests)
+	return &merged, nil
+}
+
+// MemberOf returns the controller's member document; the zero Member if it is not
+// enrolled. A member document stays in use until the next one comes, even if its
+// signer has lost the role meanwhile.
+func MemberOf(docs []link.Stored) link.Member {
+	for _, s := range docs {
+		if isMember(s) {
+			if d, err := link.OpenKept(s); err == nil {
+				return *d.Member
+			}
+		}
+	}
+	return link.Member{}
+}
+
+func isMember(s link.Stored) bool { return s.Kind == link.KindMember }
+
+// trustOf returns the trust document kept, which was verified when it came.
+func trustOf(docs []link.Stored) link.Trust {
+	for _, s := range docs {
+		if s.Kind == link.KindTrust {
+			if t, err := link.AcceptTrust(s.Raw, nil); err == nil {
+				return t
+			}
+		}
+	}
+	return link.Trust{}
+}

@@ -1,0 +1,170 @@
+package uplink
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"dalaba/data"
+	"dalaba/link"
+	"dalaba/playlist"
+	"dalaba/playlist/config"
+)
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// After a county has replaced its fleet key it may take a while until each
+// controller has a member document of the new one.
+func TestTheCountysSlotsStayThoughItsFleetKeyIsReplaced(t *testing.T) {
+	store := must[*data.Store](t)(data.Open(t.Context(), t.TempDir(), data.Options{Log: slog.New(slog.DiscardHandler)}))
+	defer func() { _ = store.Close() }()
+	const village = playlist.Area("320924100201")
+	root := link.NewKey()
+	trust := func(version int64, fleet *link.Key) link.Document {
+		d := link.Trust{Version: version}
+		d.Grant(link.RoleRoot, 1, root.Public())
+		d.Grant(link.RoleFleet, 1, fleet.Public())
+		raw := must[link.Envelope](t)(link.SealTrust(d, root)).Bytes()
+		return must[link.Document](t)(link.Open(raw, d))
+	}
+	fleet := link.NewKey()
+	first := trust(1, fleet)
+	raw := must[link.Envelope](t)(link.SealMember(link.Member{Controller: "daba-1", Version: 1, Areas: []playlist.Area{village}}, fleet)).Bytes()
+	for _, d := range []link.Document{first, must[link.Document](t)(link.Open(raw, *first.Trust)), trust(2, link.NewKey())} {
+		if err := (Wire{store}).Keep(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scope := playlist.AreaScope(village)
+	m := playlist.Manifest{Scope: scope, Version: 1, Slots: []playlist.Slot{{Name: "早间", Playlist: "健康", Cron: must[playlist.Cron](t)(playlist.ParseCron("30 7 * * *"))}}}
+	if err := store.PutManifest(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	cfg := &config.Config{}
+	cfg.Site.Area, cfg.Outputs = village, []playlist.Output{{Name: "村口"}}
+	if got, err := WithCounty(t.Context(), store, cfg); err != nil || len(got.Slots) != 1 {
+		t.Errorf("%d slots, %v", len(got.Slots), err)
+	}
+}
+
+// clipServer serves a clip by a certificate that vouches for itself, made an
+// hour ago.
+func clipServer(t *testing.T) (url, ca string) {
+	t.Helper()
+	key := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "county"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der := must[[]byte](t)(x509.CreateCertificate(rand.Reader, c, c, key.Public(), key))
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "clip") }))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv.URL, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+func TestClipsAreFetchedAsTheMemberDocumentHasIt(t *testing.T) {
+	dir := t.TempDir()
+	store := must[*data.Store](t)(data.Open(t.Context(), dir, data.Options{Log: slog.New(slog.DiscardHandler)}))
+	defer func() { _ = store.Close() }()
+	if err := link.WriteKey(keyFile(dir), link.NewKey()); err != nil {
+		t.Fatal(err)
+	}
+	first, firstCA := clipServer(t)
+	second, secondCA := clipServer(t)
+	root, fleet := link.NewKey(), link.NewKey()
+	trust := link.Trust{Version: 1}
+	trust.Grant(link.RoleRoot, 1, root.Public())
+	trust.Grant(link.RoleFleet, 1, fleet.Public())
+	member := func(version int64, url, ca string) []byte {
+		m := link.Member{Controller: "daba-1", Version: version, Clips: []string{url}, CA: ca}
+		return must[link.Envelope](t)(link.SealMember(m, fleet)).Bytes()
+	}
+	for _, raw := range [][]byte{must[link.Envelope](t)(link.SealTrust(trust, root)).Bytes(), member(1, first, firstCA)} {
+		if err := (Wire{store}).Keep(t.Context(), must[link.Document](t)(link.Open(raw, trust))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wall, trusted := time.Unix(300, 0), &told{state: playlist.ClockUntrusted} // where a box without a battery begins
+	u := New(Options{
+		Store: store, Dir: dir, Log: slog.New(slog.DiscardHandler), Clock: trusted, Now: func() time.Time { return wall },
+		Config: func() *config.Config { return &config.Config{} },
+	})
+	ctl := must[*link.Controller](t)(u.connect(t.Context()))
+	get := func(url string) error {
+		t.Helper()
+		resp, err := u.clips.Client.Get(url)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+	if err := get(first); err != nil {
+		t.Errorf("with no time: %v", err)
+	}
+	if err := get(second); err == nil {
+		t.Error("another CA was believed")
+	}
+	wall, trusted.state = time.Now(), playlist.ClockTrusted
+	if _, err := ctl.Take(t.Context(), member(2, second, secondCA)); err != nil {
+		t.Fatal(err)
+	}
+	if err := get(second); err != nil {
+		t.Errorf("by the new member document: %v", err)
+	}
+	if err := get(first); err == nil {
+		t.Error("the CA of the member document before is still believed")
+	}
+	wall = time.Unix(300, 0)
+	u.clips.Client.Transport.(*clipTransport).client.CloseIdleConnections()
+	if err := get(second); err == nil {
+		t.Error("a certificate that is not valid yet was believed by a clock that is trusted")
+	}
+}
+
+// told is a clock that is as it is told.
+type told struct{ state playlist.ClockState }
+
+func (c *told) Trust() playlist.ClockState    { return c.state }
+func (*told) County(time.Time, time.Duration) {}
+
+func TestReceiptsWaitOnlyForACountyThatThereIs(t *testing.T) {
+	store, err := data.Open(t.Context(), t.TempDir(), data.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	u := New(Options{Store: store, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if u.Waits(t.Context()) {
+		t.Error("without an enrolment one is waited for")
+	}
+	if err := store.KeepDocument(t.Context(), data.Document{Kind: string(link.KindMember), Version: 1, Raw: []byte("{}")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !u.Waits(t.Context()) {
+		t.Error("with one, none is")
+	}
+}

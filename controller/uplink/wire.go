@@ -1,0 +1,106 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"dalaba/controller/files"
+	"dalaba/data"
+	"dalaba/link"
+	"dalaba/playlist"
+)
+
+// Wire is a controller's store as the link sees it.
+type Wire struct{ *data.Store }
+
+var _ link.ControllerStore = Wire{}
+
+// Documents returns the envelopes kept.
+func (w Wire) Documents(ctx context.Context) ([]link.Stored, error) {
+	docs, err := w.Store.Documents(ctx)
+	all := make([]link.Stored, len(docs))
+	for i, d := range docs {
+		all[i] = link.Stored{
+			Have: link.Have{Kind: link.Kind(d.Kind), Scope: d.Scope, Version: d.Version, Digest: d.Digest},
+			Raw:  d.Raw,
+		}
+	}
+	return all, err
+}
+
+// Keep keeps a document and forgets those that it voids.
+func (w Wire) Keep(ctx context.Context, d link.Document) error {
+	kept := func(h link.Have) data.Document {
+		return data.Document{Kind: string(h.Kind), Scope: h.Scope, Version: h.Version, Digest: h.Digest}
+	}
+	doc := kept(d.Have)
+	doc.Raw = d.Raw
+	var forget []data.Document
+	for _, h := range d.Voids {
+		forget = append(forget, kept(h))
+	}
+	return w.KeepDocument(ctx, doc, forget)
+}
+
+// Outbox returns the next receipts after a mark.
+func (w Wire) Outbox(ctx context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
+	b, err := w.Batch(ctx, data.Mark(after), limit)
+	var all []link.Receipt
+	for _, r := range b.Receipts {
+		out := link.Receipt{Row: r.Row}
+		if r.Corrects.Seq > 0 {
+			m := link.Mark(r.Corrects)
+			out.Corrects = &m
+		}
+		all = append(all, out)
+	}
+	return b.Epoch, b.Gone, all, err
+}
+
+// Marks returns how far the county has each epoch.
+func (w Wire) Marks(ctx context.Context) ([]link.Mark, error) {
+	marks, err := w.Store.Marks(ctx)
+	var all []link.Mark
+	for _, m := range marks {
+		all = append(all, link.Mark(m))
+	}
+	return all, err
+}
+
+// SetMark notes how far the county has an epoch.
+func (w Wire) SetMark(ctx context.Context, m link.Mark) error {
+	return w.Store.SetMark(ctx, data.Mark(m))
+}
+
+// SetAside notes a receipt that the county cannot keep.
+func (w Wire) SetAside(ctx context.Context, r link.Refused) error {
+	return w.Store.SetAside(ctx, data.Mark{Epoch: r.Epoch, Seq: r.Seq}, r.Why)
+}
+
+// Events returns the oldest events that the county lacks and on which its people
+// may have to act: warnings and errors.
+func (w Wire) Events(ctx context.Context, limit int) ([]link.Event, error) {
+	events, err := w.UnsentEvents(ctx, int(slog.LevelWarn), limit)
+	var all []link.Event
+	for _, e := range events {
+		all = append(all, link.Event{
+			ID: e.ID, At: e.At, Boot: e.Boot, MonoMS: e.Mono.Milliseconds(), Level: int(e.Level), Message: e.Message, Attrs: e.Attrs,
+		})
+	}
+	return all, err
+}
+
+// PutClip keeps a clip that is fit to air. It removes a clip that is not: what
+// go-mp3 would turn into noise must not reach an output, even with a valid
+// signature.
+func (w Wire) PutClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
+	if err := w.Store.PutClip(ctx, c, src); err != nil {
+		return err
+	}
+	if _, err := files.Scan(w.ClipPath(c.ID)); err != nil {
+		return errors.Join(err, w.RemoveClipFile(ctx, c.ID))
+	}
+	return nil
+}
