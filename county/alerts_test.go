@@ -330,7 +330,7 @@ func TestWhatASenderBeganIsDoneThoughHeHangsUp(t *testing.T) {
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
 	said := func() string {
-		return must[store.Envelope](t)(w.Store.Envelope(t.Context(), string(link.KindAlerts), playlist.AreaScope(townArea), 0)).Note
+		return must[store.Envelope](t)(w.Store.Envelope(t.Context(), link.KindAlerts, playlist.AreaScope(townArea), 0)).Note
 	}
 	take := func(ctx context.Context, id string) playlist.AlertID {
 		t.Helper()
@@ -384,7 +384,7 @@ func TestAnAlertGoesOutToEachScopeThatItCan(t *testing.T) {
 	if !errors.Is(err, errTorn) || v.State != emergency.StateWaiting {
 		t.Errorf("%+v, %v; want it waiting, and %v", v, err, errTorn)
 	}
-	e, err := w.Store.Envelope(t.Context(), string(link.KindAlerts), second, 0)
+	e, err := w.Store.Envelope(t.Context(), link.KindAlerts, second, 0)
 	if err != nil || e.Note != string(v.ID) {
 		t.Errorf("%s was told of %q, %v; want %q", second, e.Note, err, v.ID)
 	}
@@ -1208,7 +1208,7 @@ type meanwhile struct {
 	version, inForce func()
 }
 
-func (m *meanwhile) NextVersion(ctx context.Context, kind string, scope playlist.Scope) (int64, error) {
+func (m *meanwhile) NextVersion(ctx context.Context, kind link.Kind, scope playlist.Scope) (int64, error) {
 	v, err := m.Store.NextVersion(ctx, kind, scope)
 	if f := m.version; f != nil {
 		m.version = nil
@@ -1255,7 +1255,7 @@ func TestReplicasAreNotInEachOthersWay(t *testing.T) {
 	if between.version != nil {
 		t.Fatal("the second came too late")
 	}
-	e := must[store.Envelope](t)(second.Store.Envelope(t.Context(), string(link.KindAlerts), playlist.AreaScope(townArea), 0))
+	e := must[store.Envelope](t)(second.Store.Envelope(t.Context(), link.KindAlerts, playlist.AreaScope(townArea), 0))
 	if n := len(strings.Fields(e.Note)); n != 2 {
 		t.Errorf("version %d, the last, holds %d alerts of 2", e.Version, n)
 	}
@@ -1280,7 +1280,7 @@ func TestReplicasAreNotInEachOthersWay(t *testing.T) {
 	if _, n := up.last(alert.KindStateResponse); n != 2 {
 		t.Errorf("%d reports of 2 alerts that are over", n)
 	}
-	if e := must[store.Envelope](t)(second.Store.Envelope(t.Context(), string(link.KindAlerts), playlist.AreaScope(townArea), 0)); e.Note != "" {
+	if e := must[store.Envelope](t)(second.Store.Envelope(t.Context(), link.KindAlerts, playlist.AreaScope(townArea), 0)); e.Note != "" {
 		t.Errorf("version %d, the last, holds %s", e.Version, e.Note)
 	}
 }

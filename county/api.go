@@ -139,7 +139,7 @@ func (a *API) Handler() http.Handler {
 		return json.RawMessage(raw), err
 	})
 	handle("GET /api/manifests", func(r *http.Request) (any, error) {
-		return list(a.C.Store.Versions(r.Context(), string(link.KindManifest), playlist.Scope(r.URL.Query().Get("scope"))))
+		return list(a.C.Store.Versions(r.Context(), link.KindManifest, playlist.Scope(r.URL.Query().Get("scope"))))
 	})
 	handle("GET /api/earlier", func(r *http.Request) (any, error) {
 		v, err := number(r, "version", 0)
@@ -441,7 +441,7 @@ func (a *API) documents(r *http.Request) (any, error) {
 	latest, err := a.C.Store.Latest(r.Context(), "")
 	all := []Held{}
 	for _, e := range latest {
-		all = append(all, Held{link.Have{Kind: link.Kind(e.Kind), Scope: e.Scope, Version: e.Version, Digest: e.Digest}, e.Bytes})
+		all = append(all, Held{link.Have{Kind: e.Kind, Scope: e.Scope, Version: e.Version, Digest: e.Digest}, e.Bytes})
 	}
 	return all, err
 }

@@ -33,15 +33,15 @@ type Store interface {
 	UseCode(ctx context.Context, id string, who store.Controller) (store.Controller, error)
 	Codes(ctx context.Context) ([]store.Code, error)
 
-	AddEvents(ctx context.Context, id playlist.ControllerID, events []store.Event) error
+	AddEvents(ctx context.Context, id playlist.ControllerID, events []link.Event) error
 	Events(ctx context.Context, id playlist.ControllerID, limit int) ([]store.Event, error)
 
 	AddEnvelope(ctx context.Context, e store.Envelope) error
-	NextVersion(ctx context.Context, kind string, scope playlist.Scope) (int64, error)
-	RaiseVersion(ctx context.Context, kind string, scope playlist.Scope, v int64) error
-	Latest(ctx context.Context, kind string) ([]store.Envelope, error)
-	Envelope(ctx context.Context, kind string, scope playlist.Scope, version int64) (store.Envelope, error)
-	Versions(ctx context.Context, kind string, scope playlist.Scope) ([]store.Envelope, error)
+	NextVersion(ctx context.Context, kind link.Kind, scope playlist.Scope) (int64, error)
+	RaiseVersion(ctx context.Context, kind link.Kind, scope playlist.Scope, v int64) error
+	Latest(ctx context.Context, kind link.Kind) ([]store.Envelope, error)
+	Envelope(ctx context.Context, kind link.Kind, scope playlist.Scope, version int64) (store.Envelope, error)
+	Versions(ctx context.Context, kind link.Kind, scope playlist.Scope) ([]store.Envelope, error)
 	ManifestsSince(ctx context.Context, since time.Time) ([]store.Envelope, error)
 	InForce(ctx context.Context, scopes []playlist.Scope) ([]store.Envelope, error)
 
@@ -54,7 +54,7 @@ type Store interface {
 	SourceKnown(ctx context.Context, src playlist.ClipSource) (playlist.ClipID, bool, error)
 	NoteSource(ctx context.Context, src playlist.ClipSource, id playlist.ClipID) error
 
-	AddReceipts(ctx context.Context, id playlist.ControllerID, b store.Batch) (mark int64, err error)
+	AddReceipts(ctx context.Context, b link.Batch) (mark int64, err error)
 	Mark(ctx context.Context, id playlist.ControllerID, epoch string) (int64, error)
 	Rows(ctx context.Context, q store.RowQuery) ([]store.RowOf, error)
 	Reach(ctx context.Context, q store.ReachQuery) (store.ReachReport, error)
@@ -192,7 +192,7 @@ func (c *County) issue(ctx context.Context, k link.Kind, scope playlist.Scope,
 	turn.Lock()
 	defer turn.Unlock()
 	for {
-		v, err := c.Store.NextVersion(ctx, string(k), scope)
+		v, err := c.Store.NextVersion(ctx, k, scope)
 		if err != nil {
 			return store.Envelope{}, err
 		}
@@ -200,7 +200,7 @@ func (c *County) issue(ctx context.Context, k link.Kind, scope playlist.Scope,
 		if err != nil {
 			return store.Envelope{}, err
 		}
-		e := store.Envelope{Kind: string(k), Scope: scope, Version: v, Digest: env.Digest(), Bytes: env.Bytes(), Note: note}
+		e := store.Envelope{Kind: k, Scope: scope, Version: v, Digest: env.Digest(), Bytes: env.Bytes(), Note: note}
 		err = c.Store.AddEnvelope(ctx, e)
 		if errors.Is(err, store.ErrStale) {
 			continue // another replica took the version
@@ -239,7 +239,7 @@ func manifestOf(e store.Envelope) (playlist.Manifest, error) {
 
 // kept reads an envelope of our store.
 func kept(e store.Envelope) (link.Document, error) {
-	h := link.Have{Kind: link.Kind(e.Kind), Scope: e.Scope, Version: e.Version, Digest: e.Digest}
+	h := link.Have{Kind: e.Kind, Scope: e.Scope, Version: e.Version, Digest: e.Digest}
 	d, err := link.OpenKept(link.Stored{Have: h, Raw: e.Bytes})
 	if err != nil {
 		err = fmt.Errorf("%s of %s, version %d: %w", e.Kind, e.Scope, e.Version, err)
@@ -249,7 +249,7 @@ func kept(e store.Envelope) (link.Document, error) {
 
 // trust is the trust document in force.
 func (c *County) trust(ctx context.Context) (link.Trust, error) {
-	e, err := c.Store.Envelope(ctx, string(link.KindTrust), "", 0)
+	e, err := c.Store.Envelope(ctx, link.KindTrust, "", 0)
 	if errors.Is(err, store.ErrNotFound) {
 		return link.Trust{}, link.ErrNoTrust
 	}

@@ -45,14 +45,14 @@ func (e Edge) Versions(ctx context.Context, who playlist.Follower) ([]link.Have,
 	list, err := e.C.Store.InForce(ctx, append(link.FollowedScopes(who), ""))
 	all := make([]link.Have, 0, len(list))
 	for _, v := range list {
-		all = append(all, link.Have{Kind: link.Kind(v.Kind), Scope: v.Scope, Version: v.Version, Digest: v.Digest})
+		all = append(all, link.Have{Kind: v.Kind, Scope: v.Scope, Version: v.Version, Digest: v.Digest})
 	}
 	return all, err
 }
 
 // Envelope is one of those.
 func (e Edge) Envelope(ctx context.Context, h link.Have) ([]byte, error) {
-	v, err := e.C.Store.Envelope(ctx, string(h.Kind), h.Scope, h.Version)
+	v, err := e.C.Store.Envelope(ctx, h.Kind, h.Scope, h.Version)
 	return v.Bytes, err
 }
 
@@ -71,17 +71,7 @@ func (e Edge) Marks(ctx context.Context, id playlist.ControllerID, epochs []stri
 
 // Commit stores a batch and answers the mark.
 func (e Edge) Commit(ctx context.Context, b link.Batch) (link.Mark, error) {
-	in := store.Batch{Epoch: b.Epoch, Gone: b.Gone, Receipts: make([]store.Receipt, len(b.Receipts))}
-	for i, r := range b.Receipts {
-		in.Receipts[i].Row, in.Receipts[i].Wrong = r.Row, r.Wrong != nil
-		if r.Corrects != nil {
-			in.Receipts[i].CorrectsEpoch, in.Receipts[i].CorrectsSeq = r.Corrects.Epoch, r.Corrects.Seq
-		}
-	}
-	seq, err := e.C.Store.AddReceipts(ctx, b.Controller, in)
-	if errors.Is(err, store.ErrGap) {
-		err = fmt.Errorf("%w: %w", link.ErrGap, err)
-	}
+	seq, err := e.C.Store.AddReceipts(ctx, b)
 	if err == nil {
 		e.C.heard(b)
 	}
@@ -116,15 +106,7 @@ func (e Edge) Seen(ctx context.Context, s link.Seen) error {
 		return err
 	}
 	if len(q.Events) > 0 {
-		events := make([]store.Event, len(q.Events))
-		for i, v := range q.Events {
-			attrs, err := json.Marshal(v.Attrs)
-			if err != nil {
-				return err
-			}
-			events[i] = store.Event{At: v.At, Level: v.Level, Message: v.Message, Attrs: attrs, Boot: v.Boot, MonoMS: v.MonoMS, Number: v.ID}
-		}
-		if err := e.C.Store.AddEvents(ctx, q.Controller, events); err != nil {
+		if err := e.C.Store.AddEvents(ctx, q.Controller, q.Events); err != nil {
 			return err
 		}
 	}
@@ -149,7 +131,7 @@ func (e Edge) Recover(ctx context.Context, d link.Document) error {
 	c := e.C
 	c.recovering.Lock() // a whole fleet may show it at once
 	defer c.recovering.Unlock()
-	kind := string(d.Kind)
+	kind := d.Kind
 	ours, err := c.Store.Envelope(ctx, kind, d.Scope, 0)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -224,7 +206,7 @@ func (c *County) untold(ctx context.Context, k store.Controller) (bool, error) {
 	if k.State != store.Active {
 		return false, nil
 	}
-	e, err := c.Store.Envelope(ctx, string(link.KindMember), playlist.ControllerScope(k.ID), 0)
+	e, err := c.Store.Envelope(ctx, link.KindMember, playlist.ControllerScope(k.ID), 0)
 	if errors.Is(err, store.ErrNotFound) {
 		return true, nil
 	}

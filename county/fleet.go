@@ -139,11 +139,11 @@ func (e Edge) Enrol(ctx context.Context, code link.Code, _ time.Time, r link.Enr
 	if err := c.renew(ctx, k.ID); err != nil {
 		return link.Decision{}, err
 	}
-	trust, err := c.Store.Envelope(ctx, string(link.KindTrust), "", 0)
+	trust, err := c.Store.Envelope(ctx, link.KindTrust, "", 0)
 	if err != nil {
 		return link.Decision{}, err
 	}
-	member, err := c.Store.Envelope(ctx, string(link.KindMember), playlist.ControllerScope(k.ID), 0)
+	member, err := c.Store.Envelope(ctx, link.KindMember, playlist.ControllerScope(k.ID), 0)
 	return link.Decision{State: link.EnrolGranted, Trust: trust.Bytes, Member: member.Bytes}, err
 }
 

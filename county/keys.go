@@ -114,7 +114,7 @@ func (c *County) AddTrust(ctx context.Context, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	err = c.Store.AddEnvelope(ctx, store.Envelope{Kind: string(link.KindTrust), Version: t.Version, Digest: env.Digest(), Bytes: raw})
+	err = c.Store.AddEnvelope(ctx, store.Envelope{Kind: link.KindTrust, Version: t.Version, Digest: env.Digest(), Bytes: raw})
 	if err != nil {
 		return err
 	}

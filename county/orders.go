@@ -199,7 +199,7 @@ func (c *County) overtake(ctx context.Context, inForce []store.Alert) error {
 		return err
 	}
 	for _, e := range latest {
-		if e.Kind != string(link.KindAlerts) || e.Version <= held[e.Scope].version {
+		if e.Kind != link.KindAlerts || e.Version <= held[e.Scope].version {
 			continue
 		}
 		h, err := c.said(ctx, e, inForce)

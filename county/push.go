@@ -72,7 +72,7 @@ func (c *County) Propose(ctx context.Context, d Draft) (Proposal, error) {
 	if a, ok := d.Scope.Area(); ok && !a.Within(c.Area) {
 		return Proposal{}, invalid("county.not_ours", string(a), string(c.Area))
 	}
-	next, err := c.Store.NextVersion(ctx, string(link.KindManifest), d.Scope)
+	next, err := c.Store.NextVersion(ctx, link.KindManifest, d.Scope)
 	if err != nil {
 		return Proposal{}, err
 	}
@@ -107,7 +107,7 @@ func (c *County) Propose(ctx context.Context, d Draft) (Proposal, error) {
 func (c *County) propose(ctx context.Context, m playlist.Manifest) (Proposal, error) {
 	p := Proposal{Manifest: m, Signed: c.Keys.Playlist != nil, Changes: []Change{}, Conflicts: []Conflict{}}
 	var before playlist.Manifest
-	e, err := c.Store.Envelope(ctx, string(link.KindManifest), m.Scope, 0)
+	e, err := c.Store.Envelope(ctx, link.KindManifest, m.Scope, 0)
 	switch {
 	case err == nil:
 		if before, err = manifestOf(e); err != nil {
@@ -219,7 +219,7 @@ const foreseen = 7 * 24 * time.Hour
 // site airs of its own the county does not know.
 func (c *County) conflicts(ctx context.Context, m playlist.Manifest, fleet []store.Controller) ([]Conflict, error) {
 	manifests := []playlist.Manifest{m}
-	latest, err := c.Store.Latest(ctx, string(link.KindManifest))
+	latest, err := c.Store.Latest(ctx, link.KindManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -346,7 +346,7 @@ func (c *County) IssueSigned(ctx context.Context, raw []byte) (store.Envelope, e
 	}
 	c.issuing.Lock()
 	defer c.issuing.Unlock()
-	e := store.Envelope{Kind: string(link.KindManifest), Scope: d.Scope, Version: d.Version, Digest: d.Digest, Bytes: raw, Note: d.Manifest.Note}
+	e := store.Envelope{Kind: link.KindManifest, Scope: d.Scope, Version: d.Version, Digest: d.Digest, Bytes: raw, Note: d.Manifest.Note}
 	if err := c.Store.AddEnvelope(ctx, e); err != nil {
 		if errors.Is(err, store.ErrStale) {
 			err = fault{store.ErrStale, say.M("county.stale", string(d.Scope), d.Version)}
@@ -360,7 +360,7 @@ func (c *County) IssueSigned(ctx context.Context, raw []byte) (store.Envelope, e
 // Earlier is a manifest of an earlier version, ready to be issued again above
 // all others. Version 0 is the latest.
 func (c *County) Earlier(ctx context.Context, scope playlist.Scope, version int64) (playlist.Manifest, error) {
-	e, err := c.Store.Envelope(ctx, string(link.KindManifest), scope, version)
+	e, err := c.Store.Envelope(ctx, link.KindManifest, scope, version)
 	if errors.Is(err, store.ErrNotFound) {
 		return playlist.Manifest{}, fault{store.ErrNotFound, say.M("county.no_version", string(scope), version)}
 	}
@@ -371,7 +371,7 @@ func (c *County) Earlier(ctx context.Context, scope playlist.Scope, version int6
 	if err != nil {
 		return playlist.Manifest{}, err
 	}
-	next, err := c.Store.NextVersion(ctx, string(link.KindManifest), scope)
+	next, err := c.Store.NextVersion(ctx, link.KindManifest, scope)
 	if err != nil {
 		return playlist.Manifest{}, err
 	}

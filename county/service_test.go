@@ -283,7 +283,7 @@ func TestAReplicaDoesNotTellAgainWhatAnotherHasTold(t *testing.T) {
 		}
 	}
 	version := func() int64 {
-		return must[store.Envelope](t)(w.Store.Envelope(t.Context(), string(link.KindMember), playlist.ControllerScope(b.id), 0)).Version
+		return must[store.Envelope](t)(w.Store.Envelope(t.Context(), link.KindMember, playlist.ControllerScope(b.id), 0)).Version
 	}
 	seen()
 	area := playlist.Area("341523100202")

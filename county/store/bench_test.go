@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dalaba/county/store"
+	"dalaba/link"
 	"dalaba/playlist"
 )
 
@@ -31,8 +32,9 @@ func BenchmarkReceipts(b *testing.B) {
 							due := morning.Add(time.Duration(n*200+i) * 20 * time.Minute)
 							rows = append(rows, row(fmt.Sprintf("时段%d", i%10), due, "村口", i%20, playlist.Complete))
 						}
-						_, err := s.AddReceipts(b.Context(), playlist.ControllerID(fmt.Sprintf("c%d", c)),
-							store.Batch{Epoch: "e", Receipts: receipts(int64(n*200+1), rows...)})
+						_, err := s.AddReceipts(b.Context(), link.Batch{
+							Controller: playlist.ControllerID(fmt.Sprintf("c%d", c)), Epoch: "e", Receipts: receipts(int64(n*200+1), rows...),
+						})
 						work <- err
 					}()
 				}

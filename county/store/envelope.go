@@ -6,12 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"dalaba/link"
 	"dalaba/playlist"
 )
 
 // Envelope is a signed state of a scope, as it goes to the controllers.
 type Envelope struct {
-	Kind    string         `json:"kind"`            // trust, member, alerts or manifest
+	Kind    link.Kind      `json:"kind"`
 	Scope   playlist.Scope `json:"scope,omitempty"` // trust has none
 	Version int64          `json:"version"`
 	Digest  string         `json:"digest"` // tells apart what claims one version
@@ -28,7 +29,7 @@ func (s *Store) AddEnvelope(ctx context.Context, e Envelope) error {
 
 func (s *Store) addEnvelope(ctx context.Context, tx conn, e Envelope) error {
 	var last int64
-	err := tx.row(ctx, "SELECT coalesce(max(version), 0) FROM envelope WHERE kind = ?1 AND scope = ?2", e.Kind, string(e.Scope)).Scan(&last)
+	err := tx.row(ctx, "SELECT coalesce(max(version), 0) FROM envelope WHERE kind = ?1 AND scope = ?2", string(e.Kind), string(e.Scope)).Scan(&last)
 	if err != nil {
 		return err
 	}
@@ -36,29 +37,35 @@ func (s *Store) addEnvelope(ctx context.Context, tx conn, e Envelope) error {
 		return fmt.Errorf("%w: %s of %s is at version %d", ErrStale, e.Kind, e.Scope, last)
 	}
 	n, err := tx.change(ctx, `INSERT INTO envelope (kind, scope, version, bytes, at, note, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-		ON CONFLICT (kind, scope, version) DO NOTHING`, e.Kind, string(e.Scope), e.Version, e.Bytes, s.now().UnixMicro(), clean(e.Note), e.Digest)
+		ON CONFLICT (kind, scope, version) DO NOTHING`, string(e.Kind), string(e.Scope), e.Version, e.Bytes, s.now().UnixMicro(), clean(e.Note), e.Digest)
 	if err == nil && n == 0 { // by another process, since
 		err = fmt.Errorf("%w: %s of %s has a version %d", ErrStale, e.Kind, e.Scope, e.Version)
 	}
 	return err
 }
 
+// floorOf is the key of the setting below which no version of a kind and scope
+// is issued any more.
+func floorOf(kind link.Kind, scope playlist.Scope) string {
+	return "floor " + string(kind) + " " + string(scope)
+}
+
 // RaiseVersion makes the next version of a kind and scope be above v, as it
 // must where controllers hold a later one than this store knows of: it was
 // restored from a backup.
-func (s *Store) RaiseVersion(ctx context.Context, kind string, scope playlist.Scope, v int64) error {
-	return s.write(ctx, func(ctx context.Context, tx conn) error { return raise(ctx, tx, "floor "+kind+" "+string(scope), v) })
+func (s *Store) RaiseVersion(ctx context.Context, kind link.Kind, scope playlist.Scope, v int64) error {
+	return s.write(ctx, func(ctx context.Context, tx conn) error { return raise(ctx, tx, floorOf(kind, scope), v) })
 }
 
 // NextVersion is the version that the next envelope of a kind and scope should
 // have.
-func (s *Store) NextVersion(ctx context.Context, kind string, scope playlist.Scope) (int64, error) {
+func (s *Store) NextVersion(ctx context.Context, kind link.Kind, scope playlist.Scope) (int64, error) {
 	var last, floor int64
-	err := s.read().row(ctx, "SELECT coalesce(max(version), 0) FROM envelope WHERE kind = ?1 AND scope = ?2", kind, string(scope)).Scan(&last)
+	err := s.read().row(ctx, "SELECT coalesce(max(version), 0) FROM envelope WHERE kind = ?1 AND scope = ?2", string(kind), string(scope)).Scan(&last)
 	if err != nil {
 		return 0, err
 	}
-	v, err := s.Setting(ctx, "floor "+kind+" "+string(scope))
+	v, err := s.Setting(ctx, floorOf(kind, scope))
 	if err != nil {
 		return 0, err
 	}
@@ -81,10 +88,10 @@ func scanEnvelope(scan func(...any) error) (e Envelope, err error) {
 
 // Latest is the envelope of the highest version of each scope of a kind, or of
 // all kinds where kind is empty.
-func (s *Store) Latest(ctx context.Context, kind string) (all []Envelope, err error) {
+func (s *Store) Latest(ctx context.Context, kind link.Kind) (all []Envelope, err error) {
 	err = s.read().each(ctx, envelopeColumns+`e WHERE (?1 = '' OR kind = ?1) AND version =
 		(SELECT max(version) FROM envelope m WHERE m.kind = e.kind AND m.scope = e.scope) ORDER BY kind, scope`,
-		[]any{kind}, func(scan func(...any) error) error {
+		[]any{string(kind)}, func(scan func(...any) error) error {
 			e, err := scanEnvelope(scan)
 			all = append(all, e)
 			return err
@@ -93,17 +100,17 @@ func (s *Store) Latest(ctx context.Context, kind string) (all []Envelope, err er
 }
 
 // Envelope finds one version; 0 is the highest.
-func (s *Store) Envelope(ctx context.Context, kind string, scope playlist.Scope, version int64) (Envelope, error) {
+func (s *Store) Envelope(ctx context.Context, kind link.Kind, scope playlist.Scope, version int64) (Envelope, error) {
 	e, err := scanEnvelope(s.read().row(ctx, envelopeColumns+`WHERE kind = ?1 AND scope = ?2 AND (CAST(?3 AS BIGINT) = 0 OR version = ?3)
-		ORDER BY version DESC LIMIT 1`, kind, string(scope), version).Scan)
-	return e, found(err, kind+" of", scope)
+		ORDER BY version DESC LIMIT 1`, string(kind), string(scope), version).Scan)
+	return e, found(err, string(kind)+" of", scope)
 }
 
 // Versions are all versions of a kind and scope, the latest first, without
 // their bytes; of every scope where scope is empty.
-func (s *Store) Versions(ctx context.Context, kind string, scope playlist.Scope) (all []Envelope, err error) {
+func (s *Store) Versions(ctx context.Context, kind link.Kind, scope playlist.Scope) (all []Envelope, err error) {
 	err = s.read().each(ctx, `SELECT kind, scope, version, at, note, digest FROM envelope WHERE kind = ?1 AND (?2 = '' OR scope = ?2)
-		ORDER BY scope, version DESC`, []any{kind, string(scope)}, func(scan func(...any) error) error {
+		ORDER BY scope, version DESC`, []any{string(kind), string(scope)}, func(scan func(...any) error) error {
 		var e Envelope
 		var at int64
 		if err := scan(&e.Kind, &e.Scope, &e.Version, &at, &e.Note, &e.Digest); err != nil {

@@ -51,7 +51,7 @@ func FillYear(ctx context.Context, s *Store, controllers, days, clips int) error
 			return err
 		}
 		for day := range days {
-			b := &batch{s: s, tx: tx, tallies: map[tallyKey]sums{}, marks: map[presenceKey]*marks{}}
+			b := &intake{s: s, tx: tx, tallies: map[tallyKey]sums{}, marks: map[presenceKey]*marks{}}
 			for _, o := range outputs {
 				for n := range clips {
 					v := verdict{billing: int64(n + 1), area: string(o.Area), residents: 300, sums: sums{1, 1, 1, 1, 300}}
@@ -62,7 +62,7 @@ func FillYear(ctx context.Context, s *Store, controllers, days, clips int) error
 					}
 				}
 			}
-			if err := b.settle(ctx); err != nil {
+			if err := b.writeSums(ctx); err != nil {
 				return err
 			}
 		}

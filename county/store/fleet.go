@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"dalaba/link"
 	"dalaba/playlist"
 )
 
@@ -427,7 +428,7 @@ func (s *Store) Codes(ctx context.Context) (all []Code, err error) {
 	return all, err
 }
 
-// Event is a line of a controller's device log that it sent upstream.
+// Event is a [link.Event] as the county keeps it.
 type Event struct {
 	Controller playlist.ControllerID `json:"controller"`
 	At         time.Time             `json:"at"`
@@ -443,16 +444,16 @@ type Event struct {
 const mostEvents = 5000
 
 // AddEvents keeps events of a controller, each once; the oldest make room.
-func (s *Store) AddEvents(ctx context.Context, id playlist.ControllerID, events []Event) error {
+func (s *Store) AddEvents(ctx context.Context, id playlist.ControllerID, events []link.Event) error {
 	return s.write(ctx, func(ctx context.Context, tx conn) error {
 		for _, e := range events {
-			attrs := "{}"
-			if len(e.Attrs) > 0 && json.Valid(e.Attrs) {
-				attrs = clean(string(e.Attrs))
+			attrs, err := json.Marshal(e.Attrs)
+			if err != nil {
+				return err
 			}
-			err := tx.exec(ctx, `INSERT INTO event (controller, at, level, message, attrs, boot, mono_ms, number)
+			err = tx.exec(ctx, `INSERT INTO event (controller, at, level, message, attrs, boot, mono_ms, number)
 				VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (controller, number, boot, mono_ms) DO NOTHING`,
-				string(id), e.At.UnixMicro(), int64(e.Level), clean(e.Message), attrs, clean(e.Boot), e.MonoMS, e.Number)
+				string(id), e.At.UnixMicro(), int64(e.Level), clean(e.Message), clean(string(attrs)), clean(e.Boot), e.MonoMS, e.ID)
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"dalaba/county/store"
+	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 )
@@ -634,8 +635,8 @@ func TestWhoWasRevokedStaysSo(t *testing.T) {
 func TestEventsAreKeptOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		addController(t, s, "c1", "341523100201")
-		e := []store.Event{{At: morning, Level: 8, Message: "card gone", Attrs: json.RawMessage(`{"a":1}`), Boot: "b", MonoMS: 5, Number: 1},
-			{At: morning.Add(time.Second), Message: "card back", Boot: "b", MonoMS: 6, Number: 2}}
+		e := []link.Event{{At: morning, Level: 8, Message: "card gone", Attrs: map[string]any{"a": 1}, Boot: "b", MonoMS: 5, ID: 1},
+			{At: morning.Add(time.Second), Message: "card back", Boot: "b", MonoMS: 6, ID: 2}}
 		for range 2 {
 			if err := s.AddEvents(t.Context(), "c1", e); err != nil {
 				t.Fatal(err)

@@ -47,7 +47,7 @@ type marks struct{ targeted, reached, doubt []int64 }
 
 // mark finds what the batch says of an output on a day: of the clip, and
 // whatever the clip.
-func (b *batch) mark(day, billing, output int64) (both [2]*marks) {
+func (b *intake) mark(day, billing, output int64) (both [2]*marks) {
 	for i, k := range []presenceKey{{day, billing, output / blockBits}, {day, anyBilling, output / blockBits}} {
 		m := b.marks[k]
 		if m == nil {
@@ -59,8 +59,8 @@ func (b *batch) mark(day, billing, output int64) (both [2]*marks) {
 	return both
 }
 
-// settle writes the batch's sums and marks.
-func (b *batch) settle(ctx context.Context) error {
+// writeSums writes the sums and marks of the receipts taken in.
+func (b *intake) writeSums(ctx context.Context) error {
 	keys := slices.SortedFunc(maps.Keys(b.tallies), func(x, y tallyKey) int {
 		return cmp.Or(cmp.Compare(x.level, y.level), cmp.Compare(x.area, y.area), cmp.Compare(x.day, y.day), cmp.Compare(x.billing, y.billing))
 	})
@@ -99,7 +99,7 @@ func (b *batch) settle(ctx context.Context) error {
 }
 
 // present brings one block of outputs up to date.
-func (b *batch) present(ctx context.Context, k presenceKey, m *marks) error {
+func (b *intake) present(ctx context.Context, k presenceKey, m *marks) error {
 	var targeted, reached set
 	table, where, args := "presence", "day = ?1 AND block = ?2 AND billing = ?3", []any{k.day, k.block, k.billing}
 	if k.billing == anyBilling {
@@ -196,7 +196,7 @@ func (s *Store) fillDays(ctx context.Context) error {
 // day. It takes as long as the controller has been there, and is needed only
 // where a correction took a proof away. Of a day whose receipts may be deleted
 // by now it believes the sets as they stand.
-func (b *batch) prove(ctx context.Context, k presenceKey, output int64, targetedNow, reachedNow bool) (targeted, reached bool, err error) {
+func (b *intake) prove(ctx context.Context, k presenceKey, output int64, targetedNow, reachedNow bool) (targeted, reached bool, err error) {
 	var forgotten int64
 	err = b.tx.row(ctx, "SELECT CAST(value AS BIGINT) FROM setting WHERE key = ?1", stateForgotten).Scan(&forgotten)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -589,7 +589,7 @@ func (r *report) finish() ReachReport {
 	}
 	out := ReachReport{By: r.q.By, Lines: []playlist.Reach{}}
 	for _, l := range r.lines {
-		if reach := r.settled(l); reach.Planned > 0 {
+		if reach := r.reachOf(l); reach.Planned > 0 {
 			out.Lines = append(out.Lines, reach)
 		}
 	}
@@ -597,12 +597,12 @@ func (r *report) finish() ReachReport {
 		return cmp.Or(cmp.Compare(flag(a.Key == KeyUnknown), flag(b.Key == KeyUnknown)), cmp.Compare(a.Series, b.Series), cmp.Compare(a.Issue, b.Issue),
 			cmp.Compare(a.Key, b.Key))
 	})
-	out.Total = r.settled(&r.total)
+	out.Total = r.reachOf(&r.total)
 	return out
 }
 
-// settled turns a line's sets into residents, each output once.
-func (r *report) settled(l *line) playlist.Reach {
+// reachOf is a line with the residents of its sets, each output once.
+func (r *report) reachOf(l *line) playlist.Reach {
 	l.Residents, l.Reached = 0, 0
 	l.targeted.each(func(id int64) {
 		if id < int64(len(r.earshot)) {

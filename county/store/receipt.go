@@ -11,48 +11,28 @@ import (
 	"strings"
 	"time"
 
+	"dalaba/link"
 	"dalaba/playlist"
 )
-
-// ErrGap says that receipts are missing before those that were given.
-var ErrGap = errors.New("receipts are missing before these")
-
-// Receipt is an as-run row as its controller sent it; Row.Seq is its number.
-type Receipt struct {
-	Row playlist.Row
-
-	// The earlier receipt that this one puts right; empty: none.
-	CorrectsEpoch string
-	CorrectsSeq   int64
-
-	Wrong bool // it cannot be kept: the mark passes its number, and no more
-}
-
-// Batch is receipts of one epoch.
-type Batch struct {
-	Epoch    string
-	Gone     int64 // those up to here the controller has no more, whether or not it ever sent them
-	Receipts []Receipt
-}
 
 // MaxReceipts is how many receipts [Store.AddReceipts] takes at once.
 const MaxReceipts = 1000
 
-// AddReceipts keeps receipts of one epoch of a controller and what follows
-// from them, and answers the epoch's high-water mark: all receipts up to it
-// are stored. Those at or below the mark are not looked at again. Where the
-// rest do not go on from the mark nothing is kept and the answer is [ErrGap],
-// unless what is missing is gone for good. One that is [Receipt.Wrong] is
+// AddReceipts keeps receipts of one epoch of a controller and what follows from
+// them, and returns the epoch's high-water mark: all receipts up to it are
+// stored. Those at or below the mark are not read again. If the others do
+// not continue from the mark, nothing is kept and the error is [link.ErrGap],
+// unless what is missing is gone for good. One that is [link.Receipt.Wrong] is
 // passed over.
 //
-// A receipt that corrects an earlier one, or speaks of the same row, supersedes
+// A receipt that corrects an earlier one, or is about the same row, supersedes
 // it; both are kept.
-func (s *Store) AddReceipts(ctx context.Context, id playlist.ControllerID, b Batch) (mark int64, err error) {
+func (s *Store) AddReceipts(ctx context.Context, b link.Batch) (mark int64, err error) {
 	if len(b.Receipts) > MaxReceipts {
 		return 0, fmt.Errorf("%w: %d receipts at once, %d at most", playlist.ErrInvalid, len(b.Receipts), MaxReceipts)
 	}
 	err = s.write(ctx, func(ctx context.Context, tx conn) error {
-		mark, err = s.addReceipts(ctx, tx, id, b)
+		mark, err = s.addReceipts(ctx, tx, b)
 		return err
 	})
 	return mark, err
@@ -67,27 +47,22 @@ func (s *Store) Mark(ctx context.Context, id playlist.ControllerID, epoch string
 	return mark, err
 }
 
-func (s *Store) addReceipts(ctx context.Context, tx conn, id playlist.ControllerID, given Batch) (int64, error) {
-	e, err := s.epoch(ctx, tx, id, given.Epoch)
+func (s *Store) addReceipts(ctx context.Context, tx conn, given link.Batch) (int64, error) {
+	e, err := s.epoch(ctx, tx, given.Controller, given.Epoch)
 	if err != nil {
 		return 0, err
 	}
-	list := slices.DeleteFunc(slices.Clone(given.Receipts), func(r Receipt) bool { return r.Row.Seq <= e.mark })
-	if len(list) == 0 {
-		return e.mark, nil
-	}
-	lost := list[0].Row.Seq - e.mark - 1
-	if lost > 0 && given.Gone != list[0].Row.Seq-1 {
-		return e.mark, fmt.Errorf("%w: %d wanted, %d found", ErrGap, e.mark+1, list[0].Row.Seq)
-	}
-	for i, r := range list {
-		if r.Row.Seq != list[0].Row.Seq+int64(i) {
-			return e.mark, fmt.Errorf("%w: %d wanted, %d found", ErrGap, list[0].Row.Seq+int64(i), r.Row.Seq)
+	for i, r := range given.Receipts {
+		if want := given.Receipts[0].Row.Seq + int64(i); r.Row.Seq != want {
+			return e.mark, fmt.Errorf("%w: %d wanted, %d found", link.ErrGap, want, r.Row.Seq)
 		}
 	}
-	b := &batch{s: s, tx: tx, controller: id, epoch: e, tallies: map[tallyKey]sums{}, marks: map[presenceKey]*marks{}}
-	mark := list[len(list)-1].Row.Seq
-	list = slices.DeleteFunc(list, func(r Receipt) bool { return r.Wrong })
+	list, mark, lost, err := given.After(e.mark)
+	if err != nil || len(list) == 0 {
+		return e.mark, err
+	}
+	b := &intake{s: s, tx: tx, controller: given.Controller, epoch: e, now: s.now().UnixMicro(), tallies: map[tallyKey]sums{}, marks: map[presenceKey]*marks{}}
+	list = slices.DeleteFunc(slices.Clone(list), func(r link.Receipt) bool { return r.Wrong != nil })
 	if err := b.add(ctx, list); err != nil {
 		return 0, err
 	}
@@ -208,12 +183,13 @@ func (s *Store) output(ctx context.Context, tx conn, id playlist.ControllerID, r
 	return all[0], nil
 }
 
-// batch is the receipts of one transaction on their way into the store.
-type batch struct {
+// intake is the receipts of one transaction on their way into the store.
+type intake struct {
 	s          *Store
 	tx         conn
 	controller playlist.ControllerID
 	epoch      epochRow
+	now        int64 // in Unix microseconds
 	tallies    map[tallyKey]sums
 	marks      map[presenceKey]*marks
 }
@@ -239,52 +215,35 @@ type item struct {
 	before, after []part
 }
 
-func (b *batch) add(ctx context.Context, list []Receipt) error {
-	var (
-		rows  [][]any
-		items = map[itemKey]*item{}
-		fresh = make(map[int]itemKey, len(list))
-		parts = make([]part, len(list))
-		now   = b.s.now().UnixMicro()
-	)
-	for i, r := range list {
-		row := r.Row
-		area := string(row.Area)
-		if _, err := playlist.ParseArea(area); err != nil {
-			area = b.epoch.area
-		}
-		st, err := b.s.strand(ctx, b.tx, strandOf(row))
+// incoming is a receipt with what the store calls its row by.
+type incoming struct {
+	link.Receipt
+	values []any // of its row in the table
+	item   itemKey
+	part   part
+	counts bool // it counts in reach; an alert has an account of its own
+}
+
+// add writes the receipts and all that is counted of them.
+func (b *intake) add(ctx context.Context, given []link.Receipt) error {
+	list := make([]incoming, len(given))
+	items := map[itemKey]*item{}
+	rows := make([][]any, len(given))
+	for i, r := range given {
+		in, err := b.read(ctx, r)
 		if err != nil {
 			return err
 		}
-		bill, err := b.s.billing(ctx, b.tx, row)
-		if err != nil {
-			return err
+		list[i], rows[i] = in, in.values
+		if !in.counts {
+			continue
 		}
-		out, err := b.s.output(ctx, b.tx, b.controller, row, area)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, []any{b.epoch.id, row.Seq, now, st, row.Due.UnixMicro(), out.ID, int64(row.Item), int64(row.Part), bill,
-			int64(row.Rank), micros(row.Cued), micros(row.Started), micros(row.Ended), row.FromFrame, row.Frames, row.OfFrames,
-			row.AtFrame, row.LevelDB, int64(row.Residents), area, clean(string(row.Used)), clean(string(row.Outcome)),
-			clean(string(row.Reason)), clean(string(row.Clock)), clean(row.Boot), row.MonoMS})
-		if row.Alert != "" {
-			continue // an alert has an account of its own
-		}
-		k := itemKey{st, row.Due.UnixMicro(), out.ID, int64(row.Item)}
-		items[k] = &item{}
-		if s := strandOf(row); s.airing == "" {
-			items[k].slot = s.slot
-		}
-		fresh[i] = k
-		parts[i] = part{
-			epoch: b.epoch.id, seq: row.Seq, part: int64(row.Part), billing: bill, clip: row.Clip != "", area: area,
-			residents: int64(row.Residents), delivered: !row.Cued.IsZero() || row.Frames > 0, started: row.Frames > 0,
-			completed: row.Outcome == playlist.Complete,
+		items[in.item] = &item{}
+		if s := strandOf(r.Row); s.airing == "" {
+			items[in.item].slot = s.slot
 		}
 	}
-	corrected, err := b.corrected(ctx, list, items)
+	corrected, err := b.corrected(ctx, given, items)
 	if err != nil {
 		return err
 	}
@@ -297,39 +256,78 @@ func (b *batch) add(ctx context.Context, list []Receipt) error {
 	if err := b.insert(ctx, rows); err != nil {
 		return err
 	}
-	for i := range list {
-		if c := corrected[i]; c != (target{}) {
-			if err := b.supersede(ctx, c.epoch, c.seq); err != nil {
-				return err
-			}
-			if it := items[c.item]; it != nil {
-				it.after = slices.DeleteFunc(it.after, func(p part) bool { return p.epoch == c.epoch && p.seq == c.seq })
-			}
+	for i, in := range list {
+		if err := b.replace(ctx, in, corrected[i], items); err != nil {
+			return err
 		}
-		k, ok := fresh[i]
-		if !ok {
-			if err := b.supersedeAlert(ctx, list[i], rows[i]); err != nil {
-				return err
-			}
-			continue
-		}
-		it := items[k]
-		if j := slices.IndexFunc(it.after, func(p part) bool { return p.part == parts[i].part }); j >= 0 {
-			if err := b.supersede(ctx, it.after[j].epoch, it.after[j].seq); err != nil {
-				return err
-			}
-			it.after[j] = parts[i]
-			continue
-		}
-		it.after = append(it.after, parts[i])
 	}
 	for k, it := range items {
 		b.count(k, it)
 	}
-	if err := b.settle(ctx); err != nil {
+	if err := b.writeSums(ctx); err != nil {
 		return err
 	}
-	return b.unsilence(ctx, items)
+	return b.clearSilence(ctx, items)
+}
+
+// read finds the numbers by which the store calls what a receipt names.
+func (b *intake) read(ctx context.Context, r link.Receipt) (in incoming, err error) {
+	row := r.Row
+	area := string(row.Area)
+	if _, err := playlist.ParseArea(area); err != nil {
+		area = b.epoch.area
+	}
+	st, err := b.s.strand(ctx, b.tx, strandOf(row))
+	if err != nil {
+		return in, err
+	}
+	bill, err := b.s.billing(ctx, b.tx, row)
+	if err != nil {
+		return in, err
+	}
+	out, err := b.s.output(ctx, b.tx, b.controller, row, area)
+	if err != nil {
+		return in, err
+	}
+	return incoming{
+		Receipt: r,
+		values: []any{b.epoch.id, row.Seq, b.now, st, row.Due.UnixMicro(), out.ID, int64(row.Item), int64(row.Part), bill,
+			int64(row.Rank), micros(row.Cued), micros(row.Started), micros(row.Ended), row.FromFrame, row.Frames, row.OfFrames,
+			row.AtFrame, row.LevelDB, int64(row.Residents), area, clean(string(row.Used)), clean(string(row.Outcome)),
+			clean(string(row.Reason)), clean(string(row.Clock)), clean(row.Boot), row.MonoMS},
+		item: itemKey{st, row.Due.UnixMicro(), out.ID, int64(row.Item)},
+		part: part{
+			epoch: b.epoch.id, seq: row.Seq, part: int64(row.Part), billing: bill, clip: row.Clip != "", area: area,
+			residents: int64(row.Residents), delivered: !row.Cued.IsZero() || row.Frames > 0, started: row.Frames > 0,
+			completed: row.Outcome == playlist.Complete,
+		},
+		counts: row.Alert == "",
+	}, nil
+}
+
+// replace marks the receipts that a new one corrects or repeats as superseded,
+// and has the new one count in their place.
+func (b *intake) replace(ctx context.Context, in incoming, corrects target, items map[itemKey]*item) error {
+	if corrects != (target{}) {
+		if err := b.supersede(ctx, corrects.epoch, corrects.seq); err != nil {
+			return err
+		}
+		if it := items[corrects.item]; it != nil {
+			it.after = slices.DeleteFunc(it.after, func(p part) bool { return p.epoch == corrects.epoch && p.seq == corrects.seq })
+		}
+	}
+	if !in.counts {
+		return b.supersedeAlert(ctx, in)
+	}
+	it := items[in.item]
+	j := slices.IndexFunc(it.after, func(p part) bool { return p.part == in.part.part })
+	if j < 0 {
+		it.after = append(it.after, in.part)
+		return nil
+	}
+	old := it.after[j]
+	it.after[j] = in.part
+	return b.supersede(ctx, old.epoch, old.seq)
 }
 
 // target is a receipt that another puts right.
@@ -341,10 +339,10 @@ type target struct {
 // corrected finds the receipts that the batch puts right, and adds their items
 // to those it speaks of. One that is not here, or of this very batch, is left
 // to what the rows themselves say.
-func (b *batch) corrected(ctx context.Context, list []Receipt, items map[itemKey]*item) (map[int]target, error) {
+func (b *intake) corrected(ctx context.Context, list []link.Receipt, items map[itemKey]*item) (map[int]target, error) {
 	all := map[int]target{}
 	for i, r := range list {
-		if r.CorrectsEpoch == "" {
+		if r.Corrects == nil {
 			continue
 		}
 		var (
@@ -355,7 +353,7 @@ func (b *batch) corrected(ctx context.Context, list []Receipt, items map[itemKey
 		err := b.tx.row(ctx, `SELECT r.epoch, r.seq, r.strand, r.due, r.output, r.item, CASE WHEN s.airing = '' THEN s.slot ELSE '' END,
 			CASE WHEN s.alert = '' THEN 1 ELSE 0 END FROM receipt r JOIN epoch e ON e.id = r.epoch JOIN strand s ON s.id = r.strand
 			WHERE e.controller = ?1 AND e.name = ?2 AND r.seq = ?3 AND r.superseded = 0`,
-			string(b.controller), clean(r.CorrectsEpoch), r.CorrectsSeq).
+			string(b.controller), clean(r.Corrects.Epoch), r.Corrects.Seq).
 			Scan(&t.epoch, &t.seq, &t.item.strand, &t.item.due, &t.item.output, &t.item.item, &slot, &bare)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
@@ -372,7 +370,7 @@ func (b *batch) corrected(ctx context.Context, list []Receipt, items map[itemKey
 }
 
 // load finds what the store holds of the items.
-func (b *batch) load(ctx context.Context, items map[itemKey]*item) error {
+func (b *intake) load(ctx context.Context, items map[itemKey]*item) error {
 	for keys := range slices.Chunk(slices.Collect(maps.Keys(items)), 200) {
 		var (
 			q    strings.Builder
@@ -419,7 +417,7 @@ func (b *batch) load(ctx context.Context, items map[itemKey]*item) error {
 const receiptColumns = `epoch, seq, stored, strand, due, output, item, part, billing, rank, cued, started, ended, from_frame, frames,
 	of_frames, at_frame, level_db, residents, area, used, outcome, reason, clock, boot, mono_ms`
 
-func (b *batch) insert(ctx context.Context, rows [][]any) error {
+func (b *intake) insert(ctx context.Context, rows [][]any) error {
 	return insertMany(ctx, b.tx, "INSERT INTO receipt ("+receiptColumns+") VALUES ", "", rows)
 }
 
@@ -452,15 +450,16 @@ func insertMany(ctx context.Context, tx conn, head, tail string, rows [][]any) e
 	return nil
 }
 
-func (b *batch) supersede(ctx context.Context, epoch, seq int64) error {
+func (b *intake) supersede(ctx context.Context, epoch, seq int64) error {
 	return b.tx.exec(ctx, "UPDATE receipt SET superseded = 1 WHERE epoch = ?1 AND seq = ?2", epoch, seq)
 }
 
 // supersedeAlert retires earlier receipts of an alert's row. Those that follow
 // in the batch are here already, and a row put right may be among them.
-func (b *batch) supersedeAlert(ctx context.Context, r Receipt, row []any) error {
+func (b *intake) supersedeAlert(ctx context.Context, in incoming) error {
+	row := in.values
 	return b.tx.exec(ctx, `UPDATE receipt SET superseded = 1 WHERE strand = ?1 AND due = ?2 AND output = ?3 AND item = ?4 AND part = ?5
-		AND superseded = 0 AND NOT (epoch = ?6 AND seq >= ?7)`, row[3], row[4], row[5], row[6], row[7], b.epoch.id, r.Row.Seq)
+		AND superseded = 0 AND NOT (epoch = ?6 AND seq >= ?7)`, row[3], row[4], row[5], row[6], row[7], b.epoch.id, in.Row.Seq)
 }
 
 // verdict is what all parts of an item prove together, as [playlist.Tally]
@@ -488,7 +487,7 @@ func judge(parts []part) (v verdict, ok bool) {
 }
 
 // count adds what an item has become and takes away what it was.
-func (b *batch) count(k itemKey, it *item) {
+func (b *intake) count(k itemKey, it *item) {
 	day := b.s.Day(time.UnixMicro(k.due))
 	was, before := judge(it.before)
 	is, after := judge(it.after)
@@ -538,7 +537,7 @@ func district(area string) string {
 	return area[:6] + "000000"
 }
 
-func (b *batch) book(day int64, v verdict, sign int64) {
+func (b *intake) book(day int64, v verdict, sign int64) {
 	for _, k := range []tallyKey{
 		{byVillageAndClip, v.area, day, v.billing}, {byVillage, v.area, day, anyBilling},
 		{byTownAndClip, town(v.area), day, v.billing}, {byTown, town(v.area), day, anyBilling},
@@ -550,8 +549,8 @@ func (b *batch) book(day int64, v verdict, sign int64) {
 	}
 }
 
-// unsilence takes back that nothing was heard of airings that speak now.
-func (b *batch) unsilence(ctx context.Context, items map[itemKey]*item) error {
+// clearSilence deletes the "no receipt" records of airings that have one now.
+func (b *intake) clearSilence(ctx context.Context, items map[itemKey]*item) error {
 	type place struct{ day, output int64 }
 	places := map[place]bool{}
 	for k := range items {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dalaba/county/store"
+	"dalaba/link"
 	"dalaba/playlist"
 )
 
@@ -47,19 +48,19 @@ func row(slot string, due time.Time, output string, clip int, outcome playlist.O
 	return r
 }
 
-func receipts(from int64, rows ...playlist.Row) []store.Receipt {
-	var all []store.Receipt
+func receipts(from int64, rows ...playlist.Row) []link.Receipt {
+	var all []link.Receipt
 	for i, r := range rows {
 		r.Seq = from + int64(i)
-		all = append(all, store.Receipt{Row: r})
+		all = append(all, link.Receipt{Row: r})
 	}
 	return all
 }
 
-func addReceipts(t testing.TB, s *store.Store, id, epoch string, list []store.Receipt) int64 {
+func addReceipts(t testing.TB, s *store.Store, id, epoch string, list []link.Receipt) int64 {
 	t.Helper()
-	mark, err := s.AddReceipts(t.Context(), playlist.ControllerID(id), store.Batch{Epoch: epoch, Receipts: list})
-	if err != nil && !errors.Is(err, store.ErrGap) {
+	mark, err := s.AddReceipts(t.Context(), link.Batch{Controller: playlist.ControllerID(id), Epoch: epoch, Receipts: list})
+	if err != nil && !errors.Is(err, link.ErrGap) {
 		t.Fatal(err)
 	}
 	return mark
@@ -89,7 +90,7 @@ func TestAReceiptThatCannotBeKeptIsPassedOver(t *testing.T) {
 		list := receipts(1,
 			row("早", morning, "村口", 1, playlist.Complete), playlist.Row{},
 			row("早", morning.AddDate(0, 0, 2), "村口", 3, playlist.Partial), playlist.Row{})
-		list[1].Wrong, list[3].Wrong = true, true
+		list[1].Wrong, list[3].Wrong = playlist.ErrInvalid, playlist.ErrInvalid
 		for range 2 { // the answer may be lost
 			if mark := addReceipts(t, s, "c1", "e", list); mark != 4 {
 				t.Errorf("mark %d", mark)
@@ -99,7 +100,7 @@ func TestAReceiptThatCannotBeKeptIsPassedOver(t *testing.T) {
 			t.Errorf("one that others are missing before: mark %d", mark)
 		}
 		alone := receipts(5, playlist.Row{})
-		alone[0].Wrong = true
+		alone[0].Wrong = playlist.ErrInvalid
 		if mark := addReceipts(t, s, "c1", "e", alone); mark != 5 {
 			t.Errorf("one alone: mark %d", mark)
 		}
@@ -118,7 +119,7 @@ func TestReceiptsAreKeptOnce(t *testing.T) {
 			row("早", morning.AddDate(0, 0, 2), "村口", 3, playlist.Partial))
 		for _, step := range []struct {
 			name string
-			list []store.Receipt
+			list []link.Receipt
 			mark int64
 			kept int
 		}{
@@ -147,17 +148,17 @@ func TestReceiptsAreKeptOnce(t *testing.T) {
 		if mark := addReceipts(t, s, "c1", "e2", list[:1]); mark != 1 {
 			t.Errorf("another epoch begins at mark %d", mark)
 		}
-		if _, err := s.AddReceipts(t.Context(), "c1", store.Batch{Epoch: "e1", Receipts: list[1:]}); err != nil {
+		if _, err := s.AddReceipts(t.Context(), link.Batch{Controller: "c1", Epoch: "e1", Receipts: list[1:]}); err != nil {
 			t.Errorf("what is there already: %v", err)
 		}
 		beyond := receipts(9, row("早", morning.AddDate(0, 0, 9), "村口", 9, playlist.Complete))
-		if mark, err := s.AddReceipts(t.Context(), "c1", store.Batch{Epoch: "e1", Receipts: beyond}); !errors.Is(err, store.ErrGap) || mark != 3 {
+		if mark, err := s.AddReceipts(t.Context(), link.Batch{Controller: "c1", Epoch: "e1", Receipts: beyond}); !errors.Is(err, link.ErrGap) || mark != 3 {
 			t.Errorf("a gap: mark %d, %v", mark, err)
 		}
-		if mark, err := s.AddReceipts(t.Context(), "c1", store.Batch{Epoch: "e1", Gone: 8, Receipts: beyond}); err != nil || mark != 9 {
+		if mark, err := s.AddReceipts(t.Context(), link.Batch{Controller: "c1", Epoch: "e1", Gone: 8, Receipts: beyond}); err != nil || mark != 9 {
 			t.Errorf("a gap for good: mark %d, %v", mark, err)
 		}
-		if _, err := s.AddReceipts(t.Context(), "nobody", store.Batch{Epoch: "e", Receipts: list}); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.AddReceipts(t.Context(), link.Batch{Controller: "nobody", Epoch: "e", Receipts: list}); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a stranger's receipts: %v", err)
 		}
 	})
@@ -202,7 +203,7 @@ func TestAnAlertsRowAndItsCorrectionMayComeTogether(t *testing.T) {
 		r.Alert, r.Airing, r.Playlist, r.Slot, r.Used, r.Clock = "a", playlist.AlertID("a").Airing(), "", "", playlist.UsedTone, playlist.ClockRepaired
 		// What was not sent before its clock was put right is right both times.
 		both := receipts(1, r, r)
-		both[1].CorrectsEpoch, both[1].CorrectsSeq = "e", 1
+		both[1].Corrects = &link.Mark{Epoch: "e", Seq: 1}
 		addReceipts(t, s, "c1", "e", both)
 		got, err := s.Rows(t.Context(), store.RowQuery{Alert: "a"})
 		if err != nil || len(got) != 1 || got[0].Seq != 2 {
@@ -352,7 +353,7 @@ func TestACorrectionSupersedesAndNothingIsEdited(t *testing.T) {
 		addReceipts(t, s, "c1", "e", receipts(mark+1, other))
 		moved := row("夜", morning.Add(12*time.Hour), "村口", 7, playlist.Complete)
 		moved.Seq = 1
-		_, err := s.AddReceipts(t.Context(), "c1", store.Batch{Epoch: "f", Receipts: []store.Receipt{{Row: moved, CorrectsEpoch: "e", CorrectsSeq: mark + 1}}})
+		_, err := s.AddReceipts(t.Context(), link.Batch{Controller: "c1", Epoch: "f", Receipts: []link.Receipt{{Row: moved, Corrects: &link.Mark{Epoch: "e", Seq: mark + 1}}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -428,12 +429,12 @@ func TestManyWriteAtOnce(t *testing.T) {
 					due := morning.AddDate(0, 0, day)
 					list := receipts(int64(day+1), row("早", due, "村口", day, playlist.Complete))
 					for range 2 { // each batch twice, as after a lost answer
-						if mark, err := s.AddReceipts(t.Context(), id, store.Batch{Epoch: "e", Receipts: list}); err != nil || mark != int64(day+1) {
+						if mark, err := s.AddReceipts(t.Context(), link.Batch{Controller: id, Epoch: "e", Receipts: list}); err != nil || mark != int64(day+1) {
 							t.Errorf("%s: mark %d, %v", id, mark, err)
 						}
 					}
 					// One that fails must not take the others' work with it.
-					if _, err := s.AddReceipts(t.Context(), "nobody", store.Batch{Epoch: "e", Receipts: list}); !errors.Is(err, store.ErrNotFound) {
+					if _, err := s.AddReceipts(t.Context(), link.Batch{Controller: "nobody", Epoch: "e", Receipts: list}); !errors.Is(err, store.ErrNotFound) {
 						t.Errorf("a stranger's receipts: %v", err)
 					}
 				}
