@@ -301,7 +301,7 @@ func (r *reader) config(root *table) {
 func (r *reader) strangers(root *table) {
 	known := slices.Concat(r.tables.singles, r.tables.lists)
 	for _, e := range root.entries {
-		if !slices.Contains(known, e.key) {
+		if !e.seen && !slices.Contains(known, e.key) {
 			r.unknown(e, known)
 		}
 	}

@@ -1,0 +1,59 @@
+package config
+
+import (
+	"slices"
+	"time"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// Push is what a push file says: playlists, and slots for all outputs of
+// whatever controllers it is pushed to.
+type Push struct {
+	Playlists []playlist.Playlist
+	Slots     []playlist.Slot
+}
+
+// pushed are the tables of a push file.
+var pushed = tables{
+	lists: []string{"playlist", "slot"},
+	homes: map[string]string{"cron": "slot", "clips": "playlist", "series": "playlist"},
+}
+
+// ReadPush reads a push file: the playlists and slots of a dalaba.toml, by the
+// same rules, and no other table of it. zone is that of the controllers. Like
+// [Read] it reports every problem it finds, in the order of the file, and the
+// push is nil if one of them is a [Fault].
+func ReadPush(file string, text []byte, zone *time.Location, lib Library) (*Push, []Problem) {
+	r := newReader(file, text, pushed)
+	r.lib, r.out.Site.Zone = lib, zone
+	if !r.legible() {
+		return nil, r.problems
+	}
+	r.root = r.parse()
+	r.useless()
+	r.strangers(r.root)
+	r.readPlaylists(r.many(r.root, "playlist"))
+	r.slots(r.many(r.root, "slot"))
+	r.unusedPlaylists()
+	r.finish()
+	if Refused(r.problems) {
+		return nil, r.problems
+	}
+	p := &Push{Playlists: r.out.Playlists, Slots: r.out.Slots}
+	for i := range p.Slots {
+		p.Slots[i].Outputs = nil // all that a controller has
+	}
+	return p, r.problems
+}
+
+// useless reports the tables that a dalaba.toml has and a push file does not.
+func (r *reader) useless() {
+	for _, e := range r.root.entries {
+		if !slices.Contains(r.tables.lists, e.key) && slices.Contains(slices.Concat(ours.singles, ours.lists), e.key) {
+			e.seen = true
+			r.fault(e.at, e.key, say.M("county.push_table"), say.M("county.push_table_remedy"))
+		}
+	}
+}
