@@ -16,72 +16,80 @@ import (
 	"dalaba/link"
 )
 
-// brokerCmd writes what a stock nats-server needs to take the embedded one's
-// place: the same accounts, a certificate that is believed as its own is.
+// brokerFlags are the flags of broker.
+type brokerFlags struct {
+	name, listen, cluster, accounts string
+	routes, also                    []string
+}
+
+// brokerCmd writes what a stock nats-server needs to replace the embedded one:
+// the same accounts, and a certificate that controllers accept.
 func (a *app) brokerCmd() *cobra.Command {
-	var name, listen, cluster, dir string
-	var routes, names []string
+	var o brokerFlags
 	c := &cobra.Command{
 		Use: "broker DIR", Short: a.Say("county.broker_short"), Long: a.Say("county.broker_long"), Args: a.oneArg("folder"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := a.load()
-			if err != nil {
-				return err
-			}
-			if name == "" || strings.ContainsAny(name, "\"\\\n ") {
-				return cli.Refuse(sayM("county.need_name"))
-			}
-			host, port, err := net.SplitHostPort(listen)
-			n := 0
-			if _, perr := fmt.Sscan(port, &n); err != nil || perr != nil {
-				return cli.Refuse(sayM("county.conf_address", listen))
-			}
-			auth, err := link.ReadAuthority(authorityFile(s))
-			if err != nil {
-				return err
-			}
-			if err := os.MkdirAll(args[0], 0o700); err != nil {
-				return err
-			}
-			crt, err := brokerCert(s, args[0], name, names, time.Now())
-			if err != nil {
-				return err
-			}
-			if dir == "" {
-				dir = filepath.Join(args[0], "accounts")
-			}
-			text, err := link.Broker{
-				Name: name, Host: host, Port: n, Cert: crt.cert, Key: crt.key, Dir: dir, Operator: auth.Operator, System: auth.System, Account: auth.Account,
-			}.Config()
-			if err != nil {
-				return err
-			}
-			if cluster != "" {
-				if s.HTTP.Cert != "" {
-					// One from elsewhere may be for servers only, and for other names.
-					crt, err = issueCert(s, filepath.Join(args[0], "cluster"), append([]string{name}, names...), time.Now())
-					if err != nil {
-						return err
-					}
-				}
-				text += clusterBlock(cluster, routes, crt)
-			}
-			file := filepath.Join(args[0], "nats.conf")
-			if err := renameio.WriteFile(file, []byte(text), 0o600); err != nil {
-				return err
-			}
-			a.Println(a.Say("county.broker_written", file, file))
-			return nil
-		},
+		RunE: func(_ *cobra.Command, args []string) error { return a.broker(args[0], o) },
 	}
 	f := c.Flags()
-	f.StringVar(&name, "name", "", a.Say("county.flag_broker_name"))
-	f.StringVar(&listen, "listen", "0.0.0.0:4222", a.Say("county.flag_broker_listen"))
-	f.StringVar(&cluster, "cluster", "", a.Say("county.flag_broker_cluster"))
-	f.StringSliceVar(&routes, "route", nil, a.Say("county.flag_broker_route"))
-	f.StringSliceVar(&names, "also", nil, a.Say("county.flag_broker_also"))
-	f.StringVar(&dir, "accounts", "", a.Say("county.flag_broker_accounts"))
+	f.StringVar(&o.name, "name", "", a.Say("county.flag_broker_name"))
+	f.StringVar(&o.listen, "listen", "0.0.0.0:4222", a.Say("county.flag_broker_listen"))
+	f.StringVar(&o.cluster, "cluster", "", a.Say("county.flag_broker_cluster"))
+	f.StringSliceVar(&o.routes, "route", nil, a.Say("county.flag_broker_route"))
+	f.StringSliceVar(&o.also, "also", nil, a.Say("county.flag_broker_also"))
+	f.StringVar(&o.accounts, "accounts", "", a.Say("county.flag_broker_accounts"))
 	return c
+}
+
+// broker writes the broker's files into dir.
+func (a *app) broker(dir string, o brokerFlags) error {
+	s, err := a.load()
+	if err != nil {
+		return err
+	}
+	if o.name == "" || strings.ContainsAny(o.name, "\"\\\n ") {
+		return cli.Refuse(sayM("county.need_name"))
+	}
+	host, port, err := net.SplitHostPort(o.listen)
+	n := 0
+	if _, perr := fmt.Sscan(port, &n); err != nil || perr != nil {
+		return cli.Refuse(sayM("county.conf_address", o.listen))
+	}
+	auth, err := link.ReadAuthority(authorityFile(s))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	crt, err := brokerCert(s, dir, o.name, o.also, time.Now())
+	if err != nil {
+		return err
+	}
+	if o.accounts == "" {
+		o.accounts = filepath.Join(dir, "accounts")
+	}
+	text, err := link.Broker{
+		Name: o.name, Host: host, Port: n, Cert: crt.cert, Key: crt.key, Dir: o.accounts, Operator: auth.Operator, System: auth.System, Account: auth.Account,
+	}.Config()
+	if err != nil {
+		return err
+	}
+	if o.cluster != "" {
+		if s.HTTP.Cert != "" {
+			// The operator's certificate may be for servers only, and for other names.
+			crt, err = issueCert(s, filepath.Join(dir, "cluster"), append([]string{o.name}, o.also...), time.Now())
+			if err != nil {
+				return err
+			}
+		}
+		text += clusterBlock(o.cluster, o.routes, crt)
+	}
+	file := filepath.Join(dir, "nats.conf")
+	if err := renameio.WriteFile(file, []byte(text), 0o600); err != nil {
+		return err
+	}
+	a.Println(a.Say("county.broker_written", file, file))
+	return nil
 }
 
 // brokerCert lays in dir what a broker shows to those who dial it, which must

@@ -120,7 +120,39 @@ func (r *configReader) path(p string) string {
 	return filepath.Join(filepath.Dir(r.file), p)
 }
 
+// check notes what is wrong with the settings, and fills in what their texts
+// mean and what the file leaves out.
 func (r *configReader) check(s *settings) {
+	r.checkCounty(s)
+	r.checkHTTP(s)
+	r.checkNATS(s)
+	for _, v := range []struct {
+		key, text string
+		to        *time.Duration
+		lo, hi    time.Duration
+	}{
+		{"ingest.timeout", s.Ingest.Timeout, &s.timeout, time.Second, time.Hour},
+		{"alert.life", s.Alert.Life, &s.life, time.Minute, 7 * 24 * time.Hour},
+		{"ebd.heartbeat", s.EBD.Heartbeat, &s.heartbeat, time.Second, 24 * time.Hour},
+	} {
+		*v.to = r.span(v.key, v.text, v.lo, v.hi)
+	}
+	if p := s.Ingest.Pace; p != 0 && (p < 80 || p > 450) {
+		r.Fault("ingest.pace", sayM("config.whole_range", strconv.Itoa(p), 80, 450), sayM("config.whole_remedy", 80, 450))
+	}
+	r.checkAlert(s)
+	r.checkEBD(s)
+	for i, f := range s.Feed {
+		key := fmt.Sprintf("feed[%d].", i+1)
+		r.Need(key+"url", f.URL, "https://alerts.example.org/feed.xml")
+		r.url(key+"url", f.URL, "http", "https")
+		s.feeds = append(s.feeds, county.Feed{
+			URL: f.URL, Every: r.span(key+"every", f.Every, time.Second, 24*time.Hour), Silent: r.span(key+"silent", f.Silent, time.Minute, 30*24*time.Hour),
+		})
+	}
+}
+
+func (r *configReader) checkCounty(s *settings) {
 	c := &s.County
 	r.Need("county.name", c.Name, "舒城县融媒体中心")
 	r.Need("county.area", c.Area, "341523000000")
@@ -150,7 +182,9 @@ func (r *configReader) check(s *settings) {
 		r.Fault("county.receipts", sayM("county.conf_receipts", days), sayM("county.conf_receipts_remedy", leastReceipts))
 	}
 	s.keepReceipts = time.Duration(days) * 24 * time.Hour
+}
 
+func (r *configReader) checkHTTP(s *settings) {
 	h := &s.HTTP
 	h.Listen = orElse(h.Listen, "0.0.0.0:8443")
 	r.address("http.listen", h.Listen)
@@ -162,6 +196,9 @@ func (r *configReader) check(s *settings) {
 		*p = r.path(*p)
 		r.exists(key, *p)
 	}
+}
+
+func (r *configReader) checkNATS(s *settings) {
 	s.NATS.Listen = orElse(s.NATS.Listen, "0.0.0.0:4222")
 	r.address("nats.listen", s.NATS.Listen)
 	for _, u := range s.NATS.Servers {
@@ -173,21 +210,9 @@ func (r *configReader) check(s *settings) {
 	if len(s.NATS.URLs) > 0 && len(s.NATS.Servers) == 0 {
 		s.NATS.Servers = s.NATS.URLs
 	}
+}
 
-	for _, v := range []struct {
-		key, text string
-		to        *time.Duration
-		lo, hi    time.Duration
-	}{
-		{"ingest.timeout", s.Ingest.Timeout, &s.timeout, time.Second, time.Hour},
-		{"alert.life", s.Alert.Life, &s.life, time.Minute, 7 * 24 * time.Hour},
-		{"ebd.heartbeat", s.EBD.Heartbeat, &s.heartbeat, time.Second, 24 * time.Hour},
-	} {
-		*v.to = r.span(v.key, v.text, v.lo, v.hi)
-	}
-	if p := s.Ingest.Pace; p != 0 && (p < 80 || p > 450) {
-		r.Fault("ingest.pace", sayM("config.whole_range", strconv.Itoa(p), 80, 450), sayM("config.whole_remedy", 80, 450))
-	}
+func (r *configReader) checkAlert(s *settings) {
 	for _, way := range s.Alert.Unsigned {
 		if !slices.Contains([]string{county.FromEBD, county.FromCAP, county.FromFeed}, way) {
 			r.Fault("alert.unsigned", sayM("config.choice", way), sayM("county.conf_unsigned_remedy"))
@@ -201,6 +226,9 @@ func (r *configReader) check(s *settings) {
 			r.exists(key, files[i])
 		}
 	}
+}
+
+func (r *configReader) checkEBD(s *settings) {
 	r.url("ebd.url", s.EBD.URL, "http", "https")
 	r.url("ebd.upstream", s.EBD.Upstream, "http", "https")
 	if s.EBD.EBRID != "" && strings.Trim(s.EBD.EBRID, "0123456789") != "" {
@@ -217,14 +245,6 @@ func (r *configReader) check(s *settings) {
 	}
 	s.EBD.Key = r.path(s.EBD.Key)
 	r.secret("ebd.key", s.EBD.Key)
-	for i, f := range s.Feed {
-		key := fmt.Sprintf("feed[%d].", i+1)
-		r.Need(key+"url", f.URL, "https://alerts.example.org/feed.xml")
-		r.url(key+"url", f.URL, "http", "https")
-		s.feeds = append(s.feeds, county.Feed{
-			URL: f.URL, Every: r.span(key+"every", f.Every, time.Second, 24*time.Hour), Silent: r.span(key+"silent", f.Silent, time.Minute, 30*24*time.Hour),
-		})
-	}
 }
 
 const (

@@ -84,45 +84,51 @@ func (a *app) adminCmd() *cobra.Command {
 // enrolCmd makes codes, and approves who came with one.
 func (a *app) enrolCmd() *cobra.Command {
 	var n county.NewCode
-	var area string
 	c := a.JSONFlag(&cobra.Command{
 		Use: "enrol", Short: a.Say("county.enrol_short"), Long: a.Say("county.enrol_long"), Args: a.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if area == "" {
-				return cli.Refuse(sayM("county.enrol_area"))
-			}
-			n.Area = playlist.Area(area)
-			k, err := a.ask()
-			if err != nil {
-				return err
-			}
-			var made county.MadeCode
-			if err := k.post(c.Context(), "/api/codes", nil, n, &made); err != nil {
-				return err
-			}
-			if a.JSON {
-				return a.show(made)
-			}
-			var s county.CountyStatus
-			if err := k.get(c.Context(), "/api/status", nil, &s); err != nil {
-				return err
-			}
-			a.Println(a.Say("county.enrol_code", string(made.Controller), made.Code, k.local(made.Expires).Format("2006-01-02 15:04")))
-			a.Println(a.Say("county.enrol_how", s.URL, made.Code))
-			a.Println(a.Say("county.status_key", s.Print))
-			if !n.Approve {
-				a.Println(a.Say("county.enrol_then", string(made.Controller)))
-			}
-			return nil
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return a.enrol(c.Context(), n) },
 	})
 	f := c.Flags()
-	f.StringVar(&area, "area", "", a.Say("county.flag_area_of"))
+	f.StringVar((*string)(&n.Area), "area", "", a.Say("county.flag_area_of"))
 	f.StringVar(&n.Name, "name", "", a.Say("county.flag_name"))
 	f.StringVar((*string)(&n.Controller), "id", "", a.Say("county.flag_id"))
 	f.StringSliceVar(&n.Groups, "group", nil, a.Say("county.flag_group_of"))
 	f.BoolVar(&n.Approve, "approve", false, a.Say("county.flag_approve"))
-	codes := a.JSONFlag(&cobra.Command{
+	c.AddCommand(a.codesCmd(), a.stateCmd("approve"))
+	return c
+}
+
+// enrol makes a code and says what to do with it.
+func (a *app) enrol(ctx context.Context, n county.NewCode) error {
+	if n.Area == "" {
+		return cli.Refuse(sayM("county.enrol_area"))
+	}
+	k, err := a.ask()
+	if err != nil {
+		return err
+	}
+	var made county.MadeCode
+	if err := k.post(ctx, "/api/codes", nil, n, &made); err != nil {
+		return err
+	}
+	if a.JSON {
+		return a.show(made)
+	}
+	var s county.CountyStatus
+	if err := k.get(ctx, "/api/status", nil, &s); err != nil {
+		return err
+	}
+	a.Println(a.Say("county.enrol_code", string(made.Controller), made.Code, k.local(made.Expires).Format("2006-01-02 15:04")))
+	a.Println(a.Say("county.enrol_how", s.URL, made.Code))
+	a.Println(a.Say("county.status_key", s.Print))
+	if !n.Approve {
+		a.Println(a.Say("county.enrol_then", string(made.Controller)))
+	}
+	return nil
+}
+
+func (a *app) codesCmd() *cobra.Command {
+	return a.JSONFlag(&cobra.Command{
 		Use: "codes", Short: a.Say("county.codes_short"), Args: a.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			k, err := a.ask()
@@ -144,9 +150,6 @@ func (a *app) enrolCmd() *cobra.Command {
 			return nil
 		},
 	})
-	approve := a.stateCmd("approve")
-	c.AddCommand(codes, approve)
-	return c
 }
 
 // stateCmd approves, retires or revokes a controller.

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dalaba/cmd/cli"
+	"dalaba/county"
+	"dalaba/ingest"
+	"dalaba/playlist/say"
+)
+
+// upload hands a file in, with what the file beside it says of it.
+func (a *app) upload(ctx context.Context, k *client, item ingest.Item) (out county.AddedClip, err error) {
+	var maker ingest.Ingester
+	f, err := maker.OpenSource(item.Path)
+	if err != nil {
+		return out, err
+	}
+	defer func() { _ = f.Close() }()
+	m, err := maker.Said(item)
+	if err != nil {
+		return out, err
+	}
+	q := url.Values{"name": {filepath.Base(item.Path)}, "tag": m.Tags}
+	for key, v := range map[string]string{"title": m.Title, "series": m.Series, "language": m.Language, "text": m.Text} {
+		if v != "" {
+			q.Set(key, v)
+		}
+	}
+	if m.Issue != 0 {
+		q.Set("issue", strconv.Itoa(m.Issue))
+	}
+	return out, k.post(ctx, "/api/clips", q, f, &out)
+}
+
+func (a *app) importCmd() *cobra.Command {
+	var meta ingest.Meta
+	c := a.JSONFlag(&cobra.Command{
+		Use: "import FILES...", Short: a.Say("county.import_short"), Long: a.Say("county.import_long"),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cli.Refuse(sayM("import.nothing"))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if n := meta.Issue; c.Flags().Changed("issue") && (n < 1 || n > ingest.MaxIssue) {
+				return cli.Refuse(say.M("ingest.issue", n, ingest.MaxIssue))
+			}
+			return a.importFiles(c.Context(), args, meta)
+		},
+	})
+	f := c.Flags()
+	f.StringVar(&meta.Title, "title", "", a.Say("import.flag_title"))
+	f.StringVar(&meta.Series, "series", "", a.Say("import.flag_series"))
+	f.IntVar(&meta.Issue, "issue", 0, a.Say("import.flag_issue"))
+	f.StringVar(&meta.Language, "language", "", a.Say("import.flag_language"))
+	return c
+}
+
+// imported is a file of `import --json`.
+type imported struct {
+	File string            `json:"file"`
+	Why  string            `json:"why,omitempty"` // refused
+	Clip *county.AddedClip `json:"clip,omitempty"`
+}
+
+// importFiles hands files in, or takes back what a carrier brought.
+func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) error {
+	k, err := a.ask()
+	if err != nil {
+		return err
+	}
+	if len(args) == 1 {
+		if fi, err := os.Stat(filepath.Join(args[0], "receipts")); err == nil && fi.IsDir() {
+			return a.importCarrier(ctx, k, args[0])
+		}
+	}
+	files, refused := new(ingest.Ingester).Collect(args)
+	if len(files) > 1 && (meta.Title != "" || meta.Issue != 0) {
+		return cli.Refuse(sayM("import.one_only", len(files)))
+	}
+	var all []imported
+	t := a.NewTable(a.Say("import.head_file"), a.Say("import.head_verdict"), a.Say("import.head_clip"), a.Say("import.head_length"))
+	refuse := func(file string, err error) {
+		all = append(all, imported{File: file, Why: say.In(a.Language(), err)})
+		t.Add(filepath.Base(file), a.Say("import.refused"), "", "")
+	}
+	for _, f := range files {
+		f.Meta = meta
+		out, err := a.upload(ctx, k, f)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			refuse(f.Path, err)
+			continue
+		}
+		verdict := "taken"
+		switch {
+		case out.Changed:
+			verdict = "changed"
+		case out.Known:
+			verdict = "known"
+		}
+		all = append(all, imported{File: f.Path, Clip: &out})
+		t.Add(filepath.Base(f.Path), a.Say("import."+verdict), a.ClipName(out.Clip.ID, out.Clip.Title, out.Clip.Issue), out.Clip.Length().Round(100*time.Millisecond).String())
+	}
+	for _, r := range refused {
+		refuse(r.Name, r.Err)
+	}
+	return a.showImported(all, t)
+}
+
+// showImported prints what became of files. The verb fails if one was refused.
+func (a *app) showImported(all []imported, t *cli.Table) error {
+	if a.JSON {
+		if err := a.show(all); err != nil {
+			return err
+		}
+	} else {
+		a.Println(t.Page())
+	}
+	bad := false
+	for _, l := range all {
+		if l.Why == "" {
+			continue
+		}
+		bad = true
+		if !a.JSON {
+			a.Println(a.Say("cli.bad_clip", cli.Printable(l.File), l.Why))
+		}
+	}
+	if bad {
+		return cli.ErrTold
+	}
+	return nil
+}
+
+func (a *app) importCarrier(ctx context.Context, k *client, dir string) error {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	var got carriedBack
+	if err := k.post(ctx, "/api/import", url.Values{"dir": {full}}, nil, &got); err != nil {
+		return err
+	}
+	if a.JSON {
+		if err := a.show(got); err != nil {
+			return err
+		}
+	} else {
+		a.Println(a.Say("county.carried_back", got.Receipts, len(got.Gaps), len(got.Refused)))
+		for _, name := range slices.Sorted(maps.Keys(got.Refused)) {
+			a.Println("  " + cli.Printable(name+": "+got.Refused[name]))
+		}
+	}
+	if len(got.Refused) > 0 {
+		return cli.ErrTold
+	}
+	return nil
+}

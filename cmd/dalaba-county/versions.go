@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"dalaba/cmd/cli"
+	"dalaba/county"
+	"dalaba/county/store"
+	"dalaba/playlist"
+)
+
+func (a *app) rollbackCmd() *cobra.Command {
+	var (
+		t       target
+		version int64
+		o       issueFlags
+	)
+	c := a.JSONFlag(&cobra.Command{
+		Use: "rollback", Short: a.Say("county.rollback_short"), Long: a.Say("county.rollback_long"), Args: a.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.rollback(c.Context(), t, version, o) },
+	})
+	a.targetFlags(c, &t)
+	c.Flags().Int64Var(&version, "to", 0, a.Say("county.flag_to_version"))
+	a.issueFlags(c, &o)
+	return c
+}
+
+// rollback issues an earlier version again for each scope.
+func (a *app) rollback(ctx context.Context, t target, version int64, o issueFlags) error {
+	scopes, err := t.scopes()
+	if err != nil {
+		return err
+	}
+	if version < 1 {
+		return cli.Refuse(sayM("county.need_version"))
+	}
+	k, err := a.ask()
+	if err != nil {
+		return err
+	}
+	q := func(i int) url.Values {
+		return url.Values{"scope": {string(scopes[i])}, "version": {strconv.FormatInt(version, 10)}}
+	}
+	var out pushed
+	for i := range scopes {
+		var p county.Proposal
+		if err := k.get(ctx, "/api/earlier", q(i), &p); err != nil {
+			return err
+		}
+		out.Proposals = append(out.Proposals, p)
+		if !a.JSON {
+			a.proposal(k, p)
+		}
+	}
+	return a.issue(ctx, k, out, o, func(i int) (e store.Envelope, err error) {
+		return e, k.post(ctx, "/api/rollback", q(i), nil, &e)
+	})
+}
+
+// versionsCmd lists all versions that were issued.
+func (a *app) versionsCmd() *cobra.Command {
+	var t target
+	c := a.JSONFlag(&cobra.Command{
+		Use: "versions", Short: a.Say("county.versions_short"), Args: a.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			scopes := []playlist.Scope{""}
+			if !t.empty() {
+				var err error
+				if scopes, err = t.scopes(); err != nil {
+					return err
+				}
+			}
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			list := []store.Envelope{}
+			for _, s := range scopes {
+				var some []store.Envelope
+				if err := k.get(c.Context(), "/api/manifests", url.Values{"scope": {string(s)}}, &some); err != nil {
+					return err
+				}
+				list = append(list, some...)
+			}
+			if a.JSON {
+				return a.show(list)
+			}
+			tab := a.NewTable(a.Say("county.head_scope"), ">"+a.Say("county.head_v"), a.Say("county.head_at"), a.Say("county.head_note"))
+			for _, e := range list {
+				tab.Add(string(e.Scope), strconv.FormatInt(e.Version, 10), k.local(e.At).Format("2006-01-02 15:04"), e.Note)
+			}
+			a.Println(tab.Page())
+			return nil
+		},
+	})
+	a.targetFlags(c, &t)
+	return c
+}
+
+// deliveryCmd shows how far each controller is with the latest version.
+func (a *app) deliveryCmd() *cobra.Command {
+	var t target
+	c := a.JSONFlag(&cobra.Command{
+		Use: "delivery", Short: a.Say("county.delivery_short"), Args: a.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			scopes, err := t.scopes()
+			if err != nil {
+				return err
+			}
+			k, err := a.ask()
+			if err != nil {
+				return err
+			}
+			list := []county.Delivered{}
+			for _, s := range scopes {
+				var versions []store.Envelope
+				if err := k.get(c.Context(), "/api/manifests", url.Values{"scope": {string(s)}}, &versions); err != nil {
+					return err
+				}
+				if len(versions) == 0 {
+					continue
+				}
+				some, err := delivery(c.Context(), k, versions[0])
+				if err != nil {
+					return err
+				}
+				list = append(list, some...)
+			}
+			if a.JSON {
+				return a.show(list)
+			}
+			tab := a.NewTable(a.Say("county.head_controller"), a.Say("county.head_name"), a.Say("county.head_step"), ">"+a.Say("county.head_clips"), a.Say("county.head_faults"))
+			for _, d := range list {
+				tab.Add(string(d.Controller), d.Name, a.Say("county.step_"+string(d.Step)), fmt.Sprintf("%d/%d", d.Present, d.Clips), d.Why)
+			}
+			a.Println(tab.Page())
+			return nil
+		},
+	})
+	a.targetFlags(c, &t)
+	return c
+}
