@@ -73,7 +73,7 @@ func course(t *testing.T) []byte {
 
 func TestAnAlertByHandFromOrderToAccount(t *testing.T) {
 	ordered := make(chan struct{})
-	w := newWorld(t, t.TempDir(), func(c *county.County) {
+	w := newWorld(t, t.TempDir(), func(c *county.Options) {
 		door := c.Ingest.Door
 		c.Ingest.Door = func(r io.Reader) (playlist.Clip, error) {
 			select { // no sound is ready before the order has arrived
@@ -167,7 +167,7 @@ func TestAnAlertOfWordsIsSpoken(t *testing.T) {
 func TestAnAlertsSoundIsMadeAheadOfImports(t *testing.T) {
 	dir := t.TempDir()
 	told := filepath.Join(dir, "told")
-	w := newWorld(t, t.TempDir(), func(c *county.County) {
+	w := newWorld(t, t.TempDir(), func(c *county.Options) {
 		if err := c.Ingest.Ready(); err != nil {
 			t.Skip(err)
 		}
@@ -310,22 +310,23 @@ func TestAPreviewSaysWhatBecomesOfAMessage(t *testing.T) {
 
 // leaver is a store of whose users one goes as soon as his alert is kept.
 type leaver struct {
-	county.Store
+	county.AlertStore
 	leave func()
 }
 
 func (l *leaver) AddAlert(ctx context.Context, a store.Alert, f emergency.Facts, targets []store.Target) (kept store.Alert, ended []store.Alert, err error) {
-	kept, ended, err = l.Store.AddAlert(ctx, a, f, targets)
+	kept, ended, err = l.AlertStore.AddAlert(ctx, a, f, targets)
 	l.leave()
 	return kept, ended, err
 }
 
 func TestWhatASenderBeganIsDoneThoughHeHangsUp(t *testing.T) {
 	l := &leaver{}
-	w := newWorld(t, t.TempDir(), func(c *county.County) {
-		unsigned(c)
-		l.Store = c.Store
-		c.Store = l
+	w := newWorld(t, t.TempDir(), unsigned, func(c *county.County) {
+		county.WithAlertStore(c, func(own county.AlertStore) county.AlertStore {
+			l.AlertStore = own
+			return l
+		})
 	})
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
@@ -361,7 +362,7 @@ func TestWhatASenderBeganIsDoneThoughHeHangsUp(t *testing.T) {
 
 // torn is a store that cannot keep the documents of one scope.
 type torn struct {
-	county.Store
+	county.Envelopes
 	scope playlist.Scope
 }
 
@@ -371,15 +372,15 @@ func (s torn) AddEnvelope(ctx context.Context, e store.Envelope) error {
 	if e.Scope == s.scope {
 		return errTorn
 	}
-	return s.Store.AddEnvelope(ctx, e)
+	return s.Envelopes.AddEnvelope(ctx, e)
 }
 
 func TestAnAlertGoesOutToEachScopeThatItCan(t *testing.T) {
 	w := newWorld(t, t.TempDir(), unsigned)
 	w.die() // nothing is put right by and by
-	w.Ingest, w.Publish = nil, nil
+	w.alone()
 	first, second := playlist.AreaScope(townArea), playlist.AreaScope("341523101000")
-	w.Store = torn{w.Store, first}
+	county.WithEnvelopes(w.County, func(own county.Envelopes) county.Envelopes { return torn{own, first} })
 	v, err := w.TakeByHand(t.Context(), county.ByHand{Text: "预警", Level: emergency.Red, Scopes: []playlist.Scope{first, second}}, false)
 	if !errors.Is(err, errTorn) || v.State != emergency.StateWaiting {
 		t.Errorf("%+v, %v; want it waiting, and %v", v, err, errTorn)
@@ -395,9 +396,9 @@ func TestAnAlertWaitsForNoOtherDocument(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	clip := w.clip(t, "clip1.mp3")
 	w.die()
-	w.Ingest = nil
 	hangs, release, said := make(chan struct{}), make(chan struct{}), make(chan playlist.Scope, 1)
-	w.Publish = func(_ context.Context, s playlist.Scope, k link.Kind, _ []byte) error {
+	o := w.Options
+	o.Ingest, o.Publish = nil, func(_ context.Context, s playlist.Scope, k link.Kind, _ []byte) error {
 		switch k {
 		case link.KindManifest:
 			close(hangs)
@@ -407,6 +408,7 @@ func TestAnAlertWaitsForNoOtherDocument(t *testing.T) {
 		}
 		return nil
 	}
+	w.County = county.New(o)
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer close(release)
@@ -428,7 +430,7 @@ func TestAnAlertWaitsForNoOtherDocument(t *testing.T) {
 	}
 }
 
-func unsigned(c *county.County) {
+func unsigned(c *county.Options) {
 	c.Alerts.Unsigned = []string{county.FromEBD, county.FromCAP, county.FromFeed}
 	c.EBD.EBRID = "634152300000000002"
 }
@@ -546,8 +548,10 @@ func TestACancelThatComesBeforeItsAlert(t *testing.T) {
 }
 
 func TestWhatAnUpdateOrACancelEnds(t *testing.T) {
-	w := newWorld(t, t.TempDir(), unsigned)
-	w.Ingest = nil
+	w := newWorld(t, t.TempDir(), func(o *county.Options) {
+		unsigned(o)
+		o.Ingest = nil
+	})
 	for i, c := range []struct {
 		name   string
 		change func(*emergency.Alert)
@@ -631,7 +635,7 @@ func TestStatesAndHeartbeatsGoUpstreamAsMeasured(t *testing.T) {
 	up := &upstream{}
 	srv := httptest.NewServer(up)
 	t.Cleanup(srv.Close)
-	w := newWorld(t, t.TempDir(), func(c *county.County) {
+	w := newWorld(t, t.TempDir(), func(c *county.Options) {
 		unsigned(c)
 		c.EBD.Upstream, c.EBD.To, c.EBD.Heartbeat = srv.URL, "634000000000000001", 50*time.Millisecond
 	})
@@ -661,7 +665,7 @@ func TestRowsThatComeAfterTheEndAreToldToo(t *testing.T) {
 	up := &upstream{}
 	srv := httptest.NewServer(up)
 	t.Cleanup(srv.Close)
-	w := newWorld(t, t.TempDir(), func(c *county.County) {
+	w := newWorld(t, t.TempDir(), func(c *county.Options) {
 		unsigned(c)
 		c.EBD.Upstream, c.EBD.To = srv.URL, "634000000000000001"
 	})
@@ -725,7 +729,7 @@ func TestAStateIsToldOnlyWhereTheOperatorWouldHaveIt(t *testing.T) {
 			there, his := httptest.NewServer(up), httptest.NewServer(him)
 			t.Cleanup(there.Close)
 			t.Cleanup(his.Close)
-			w := newWorld(t, t.TempDir(), func(k *county.County) {
+			w := newWorld(t, t.TempDir(), func(k *county.Options) {
 				if c.unsigned {
 					unsigned(k)
 				}
@@ -783,7 +787,7 @@ func TestCAPComesByPostAndByFeed(t *testing.T) {
 	})
 	srv := httptest.NewServer(feed)
 	t.Cleanup(srv.Close)
-	w := newWorld(t, t.TempDir(), func(c *county.County) {
+	w := newWorld(t, t.TempDir(), func(c *county.Options) {
 		unsigned(c)
 		c.Alerts.Feeds = []county.Feed{{URL: srv.URL + "/feed.xml", Every: 20 * time.Millisecond}}
 	})
@@ -868,10 +872,10 @@ func TestADeadLinkDoesNotHoldUpItsFeed(t *testing.T) {
 		}
 		st := must[*store.Store](t)(store.Open(t.Context(), store.Options{Dir: t.TempDir(), Zone: shanghai, Log: quiet()}))
 		var log strings.Builder
-		c := &county.County{
+		c := county.New(county.Options{
 			Name: "舒城县融媒体中心", Area: countyArea, Zone: shanghai, Store: st, Log: slog.New(slog.NewTextHandler(&log, nil)),
 			EBD: county.EBD{Client: &http.Client{Transport: web(feed)}},
-		}
+		})
 		ctx, stop := context.WithCancel(t.Context())
 		var poll sync.WaitGroup
 		taken := func(after time.Duration, want int) {
@@ -974,7 +978,7 @@ func TestTheAPIOpensToATokenOrALogin(t *testing.T) {
 func TestAReplicaRepeatsWhatAnotherHasSaid(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
-	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys, Authority: w.Authority}
+	second := county.New(county.Options{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys, Authority: w.Authority})
 	standing := func() (version int64, until time.Time) {
 		if err := county.SettleNow(t.Context(), second); err != nil {
 			t.Fatal(err)
@@ -1011,7 +1015,7 @@ func TestAnAlertGoesOnWhenItsReplicaDies(t *testing.T) {
 	up := &upstream{}
 	srv := httptest.NewServer(up)
 	t.Cleanup(srv.Close)
-	w := newWorld(t, t.TempDir(), func(c *county.County) {
+	w := newWorld(t, t.TempDir(), func(c *county.Options) {
 		unsigned(c)
 		c.EBD.Upstream, c.EBD.To = srv.URL, "634000000000000001"
 	})
@@ -1101,7 +1105,7 @@ func TestAnAlertIsSaidWhereItsClipIsNot(t *testing.T) {
 	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), h, false))
 	eventually(t, "it arrives with its clip", func() bool { clip, _ := b.holds(v.ID); return clip })
 	clip := must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID)).Detail.Clip
-	path := w.Store.(*store.Store).ClipPath(clip.ID)
+	path := w.Store.ClipPath(clip.ID)
 
 	for _, gone := range []func() error{func() error { return nil }, func() error { return os.Remove(path) }} {
 		if err := gone(); err != nil {
@@ -1123,12 +1127,12 @@ func TestAReplicaKeepsTheClipsOfAlertsThatItHears(t *testing.T) {
 	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), h, false))
 	eventually(t, "it arrives with its clip", func() bool { clip, _ := b.holds(v.ID); return clip })
 	clip := *must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID)).Detail.Clip
-	path := w.Store.(*store.Store).ClipPath(clip.ID)
+	path := w.Store.ClipPath(clip.ID)
 	before := must[[]byte](t)(os.ReadFile(path))
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys}
+	second := county.New(county.Options{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys})
 	if err := county.SettleNow(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
@@ -1152,13 +1156,13 @@ func TestTheFinalStateReachesASenderWhoWasAway(t *testing.T) {
 		up.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.Close)
-	w := newWorld(t, t.TempDir(), func(c *county.County) {
+	w := newWorld(t, t.TempDir(), func(c *county.Options) {
 		unsigned(c)
 		c.EBD.Upstream = srv.URL
 	})
 	w.die()
 	w.freeze() // else it would fall due by itself on a slow machine
-	w.Ingest, w.Publish = nil, nil
+	w.alone()
 	p, over := ebm(t, "a1", nil)
 	must[alert.Package](t)(w.TakeEBD(t.Context(), p.Tar, "peer"))
 	p, cancelled := ebm(t, "b1", nil)
@@ -1177,7 +1181,7 @@ func TestTheFinalStateReachesASenderWhoWasAway(t *testing.T) {
 		t.Errorf("nothing failed: %+v", log)
 	}
 
-	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys, Alerts: w.Alerts, EBD: w.EBD}
+	second := county.New(county.Options{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys, Alerts: w.Alerts, EBD: w.EBD})
 	up.Lock()
 	away = false
 	up.Unlock()
@@ -1201,15 +1205,24 @@ func TestTheFinalStateReachesASenderWhoWasAway(t *testing.T) {
 	}
 }
 
-// meanwhile is a store of which another replica makes use between two
-// questions of this one, once.
-type meanwhile struct {
-	county.Store
-	version, inForce func()
-}
+// meanwhile is what another replica does between two questions of this one to
+// the store, once.
+type meanwhile struct{ version, inForce func() }
 
-func (m *meanwhile) NextVersion(ctx context.Context, kind link.Kind, scope playlist.Scope) (int64, error) {
-	v, err := m.Store.NextVersion(ctx, kind, scope)
+// between is the store of the documents, and of the course of alerts, with that.
+type (
+	betweenVersions struct {
+		county.Envelopes
+		*meanwhile
+	}
+	betweenAlerts struct {
+		county.CourseStore
+		*meanwhile
+	}
+)
+
+func (m betweenVersions) NextVersion(ctx context.Context, kind link.Kind, scope playlist.Scope) (int64, error) {
+	v, err := m.Envelopes.NextVersion(ctx, kind, scope)
 	if f := m.version; f != nil {
 		m.version = nil
 		f()
@@ -1217,8 +1230,8 @@ func (m *meanwhile) NextVersion(ctx context.Context, kind link.Kind, scope playl
 	return v, err
 }
 
-func (m *meanwhile) AlertsInForce(ctx context.Context) ([]store.Alert, error) {
-	all, err := m.Store.AlertsInForce(ctx)
+func (m betweenAlerts) AlertsInForce(ctx context.Context) ([]store.Alert, error) {
+	all, err := m.CourseStore.AlertsInForce(ctx)
 	if f := m.inForce; f != nil {
 		m.inForce = nil
 		f()
@@ -1230,16 +1243,17 @@ func TestReplicasAreNotInEachOthersWay(t *testing.T) {
 	up := &upstream{}
 	srv := httptest.NewServer(up)
 	t.Cleanup(srv.Close)
-	w := newWorld(t, t.TempDir(), func(c *county.County) {
+	w := newWorld(t, t.TempDir(), func(c *county.Options) {
 		unsigned(c)
 		c.EBD.Upstream = srv.URL
 	})
 	w.die() // nothing is put right by and by
 	w.freeze()
-	w.Ingest, w.Publish = nil, nil
-	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys, Alerts: w.Alerts, EBD: w.EBD}
-	between := &meanwhile{Store: w.Store}
-	w.Store = between
+	w.alone()
+	second := county.New(county.Options{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys, Alerts: w.Alerts, EBD: w.EBD})
+	between := &meanwhile{}
+	county.WithEnvelopes(w.County, func(own county.Envelopes) county.Envelopes { return betweenVersions{own, between} })
+	county.WithCourseStore(w.County, func(own county.CourseStore) county.CourseStore { return betweenAlerts{own, between} })
 	take := func(c *county.County, id string) {
 		t.Helper()
 		p, _ := ebm(t, id, nil)
@@ -1255,7 +1269,7 @@ func TestReplicasAreNotInEachOthersWay(t *testing.T) {
 	if between.version != nil {
 		t.Fatal("the second came too late")
 	}
-	e := must[store.Envelope](t)(second.Store.Envelope(t.Context(), link.KindAlerts, playlist.AreaScope(townArea), 0))
+	e := must[store.Envelope](t)(w.Store.Envelope(t.Context(), link.KindAlerts, playlist.AreaScope(townArea), 0))
 	if n := len(strings.Fields(e.Note)); n != 2 {
 		t.Errorf("version %d, the last, holds %d alerts of 2", e.Version, n)
 	}
@@ -1280,7 +1294,7 @@ func TestReplicasAreNotInEachOthersWay(t *testing.T) {
 	if _, n := up.last(alert.KindStateResponse); n != 2 {
 		t.Errorf("%d reports of 2 alerts that are over", n)
 	}
-	if e := must[store.Envelope](t)(second.Store.Envelope(t.Context(), link.KindAlerts, playlist.AreaScope(townArea), 0)); e.Note != "" {
+	if e := must[store.Envelope](t)(w.Store.Envelope(t.Context(), link.KindAlerts, playlist.AreaScope(townArea), 0)); e.Note != "" {
 		t.Errorf("version %d, the last, holds %s", e.Version, e.Note)
 	}
 }
@@ -1293,7 +1307,7 @@ func TestAlertsInForceAreSaidAnewWithAnotherAlertKey(t *testing.T) {
 	before := must[store.Envelope](t)(w.Store.Envelope(t.Context(), "alerts", scope, 0))
 	w.Keys.Alert = w.replace(t, link.RoleAlert)
 
-	again := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys}
+	again := county.New(county.Options{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys})
 	for range 2 {
 		if err := county.SettleNow(t.Context(), again); err != nil {
 			t.Fatal(err)
@@ -1301,7 +1315,7 @@ func TestAlertsInForceAreSaidAnewWithAnotherAlertKey(t *testing.T) {
 		w.shift.Add(int64(time.Minute))
 	}
 	e := must[store.Envelope](t)(w.Store.Envelope(t.Context(), "alerts", scope, 0))
-	d, err := link.Open(e.Bytes, must[link.Trust](t)(county.Edge{C: again}.Trust(t.Context())))
+	d, err := link.Open(e.Bytes, must[link.Trust](t)(again.Edge().Trust(t.Context())))
 	if err != nil || e.Version <= before.Version || len(d.Alerts.Alerts) != 1 {
 		t.Errorf("version %d after %d: %+v, %v", e.Version, before.Version, d.Alerts, err)
 	}

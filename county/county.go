@@ -2,12 +2,8 @@ package county
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -15,144 +11,153 @@ import (
 	"dalaba/ingest"
 	"dalaba/link"
 	"dalaba/playlist"
-	"dalaba/playlist/emergency"
 )
 
-// Store is a county's memory; [store.Store] is one. What a writing method was
-// given is on the disk when it returns nil.
-type Store interface {
-	ChangeController(ctx context.Context, id playlist.ControllerID, f func(*store.Controller) error) (store.Controller, error)
-	Revoke(ctx context.Context, user string, at time.Time) error
-	Revoked(ctx context.Context) (map[string]time.Time, error)
-	Seen(ctx context.Context, id playlist.ControllerID, r store.Report) error
-	Fleet(ctx context.Context, q store.FleetQuery) ([]store.Controller, error)
-	Controller(ctx context.Context, id playlist.ControllerID) (store.Controller, error)
-
-	AddCode(ctx context.Context, c store.Code) error
-	Code(ctx context.Context, id string) (store.Code, error)
-	UseCode(ctx context.Context, id string, who store.Controller) (store.Controller, error)
-	Codes(ctx context.Context) ([]store.Code, error)
-
-	AddEvents(ctx context.Context, id playlist.ControllerID, events []link.Event) error
-	Events(ctx context.Context, id playlist.ControllerID, limit int) ([]store.Event, error)
-
-	AddEnvelope(ctx context.Context, e store.Envelope) error
-	NextVersion(ctx context.Context, kind link.Kind, scope playlist.Scope) (int64, error)
-	RaiseVersion(ctx context.Context, kind link.Kind, scope playlist.Scope, v int64) error
-	Latest(ctx context.Context, kind link.Kind) ([]store.Envelope, error)
-	Envelope(ctx context.Context, kind link.Kind, scope playlist.Scope, version int64) (store.Envelope, error)
-	Versions(ctx context.Context, kind link.Kind, scope playlist.Scope) ([]store.Envelope, error)
-	ManifestsSince(ctx context.Context, since time.Time) ([]store.Envelope, error)
-	InForce(ctx context.Context, scopes []playlist.Scope) ([]store.Envelope, error)
-
-	AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error
-	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
-	Clips(ctx context.Context, series string) ([]playlist.Clip, error)
-	OpenClip(id playlist.ClipID) (*os.File, error)
-	VerifyClip(ctx context.Context, id playlist.ClipID) error
-	SetFigures(ctx context.Context, id playlist.ClipID, figures json.RawMessage) error
-	SourceKnown(ctx context.Context, src playlist.ClipSource) (playlist.ClipID, bool, error)
-	NoteSource(ctx context.Context, src playlist.ClipSource, id playlist.ClipID) error
-
-	AddReceipts(ctx context.Context, b link.Batch) (mark int64, err error)
-	Mark(ctx context.Context, id playlist.ControllerID, epoch string) (int64, error)
-	Rows(ctx context.Context, q store.RowQuery) ([]store.RowOf, error)
-	Reach(ctx context.Context, q store.ReachQuery) (store.ReachReport, error)
-	Account(ctx context.Context, due []store.Due, upTo time.Time) error
-	Accounted(ctx context.Context) (time.Time, error)
-
-	AddAlert(ctx context.Context, a store.Alert, f emergency.Facts, targets []store.Target) (kept store.Alert, ended []store.Alert, err error)
-	WeighAlert(ctx context.Context, a store.Alert, f emergency.Facts) (store.Alert, error)
-	ChangeAlert(ctx context.Context, id playlist.AlertID, f func(*store.Alert) bool) (changed bool, err error)
-	Alert(ctx context.Context, id playlist.AlertID) (store.Alert, error)
-	Alerts(ctx context.Context, limit int) ([]store.Alert, error)
-	AlertsInForce(ctx context.Context) ([]store.Alert, error)
-	AlertsOwed(ctx context.Context, now time.Time) ([]store.Alert, error)
-	Targets(ctx context.Context, id playlist.AlertID) ([]store.Target, error)
-	Delivered(ctx context.Context, controller playlist.ControllerID, ids []playlist.AlertID) error
-
-	LogEBD(ctx context.Context, m store.EBD) error
-	EBDs(ctx context.Context, limit int) ([]store.EBD, error)
-	NextCounter(ctx context.Context, name string) (uint32, error)
-
-	SetAdmin(ctx context.Context, name, password string) error
-	Login(ctx context.Context, name, password string, expires time.Time) (token string, err error)
-	Session(ctx context.Context, token string) (admin string, err error)
-	Logout(ctx context.Context, token string) error
-	Ping(ctx context.Context) error
-	Kind() string
-	LastBackup() (at time.Time, n int, err error)
-	Losses(ctx context.Context) ([]store.Loss, error)
-}
-
-// Keys are the private keys that lie here. Playlist may be nil: manifests are
-// then signed elsewhere and brought.
+// Keys are the private keys that lie on this server. Playlist may be nil: then
+// manifests are signed elsewhere and handed in.
 type Keys struct {
 	Fleet, Edge, Alert, Playlist link.Signer
 }
 
-// County is a county media centre. Its exported fields are set before it is
-// used and not changed after.
-type County struct {
+// Options of [New]. Area, Zone, Store, Log, Keys and Authority must be given.
+type Options struct {
 	Name  string
 	Area  playlist.Area
 	Zone  *time.Location
-	Store Store
+	Store *store.Store
 	Log   *slog.Logger
 	Now   func() time.Time // default time.Now
 
 	Keys      Keys
-	Authority *link.Authority
-	Servers   []string // of the broker, as controllers are told
-	ClipURLs  []string // as controllers are told
-	CA        string   // PEM, likewise
+	Authority *link.Authority // over the broker's users
+	Servers   []string        // addresses of the broker for controllers
+	ClipURLs  []string        // addresses of the clips for controllers
+	CA        string          // certificates that controllers are to accept, as PEM
 
-	// Publish says a document to all who are there; [link.Publisher.Publish].
+	// Publish sends a document to all controllers that are connected; nil: they
+	// find it when they sync. [link.Publisher.Publish] is one.
 	Publish func(ctx context.Context, scope playlist.Scope, k link.Kind, raw []byte) error
 
-	// PushAccount keeps the authority and gives the broker its account, after a
-	// login was revoked by this county or by another replica of it.
+	// PushAccount keeps the authority and gives the broker its account, after
+	// this county or another replica of it revoked a login.
 	PushAccount func(context.Context, *link.Authority) error
 
-	Ingest *ingest.Ingester // nil: only clips that are here already
+	Ingest *ingest.Ingester // nil: no new clips are made
 	Alerts AlertRules
-	EBD    EBD // how we speak to the emergency system
+	EBD    EBD
 
-	issuing    sync.Mutex // one document at a time gets its version
-	ordering   sync.Mutex // so does one state of alerts, which waits for no other document
-	recovering sync.Mutex // and one that was lost is taken back
-	login      login
-	work       sync.WaitGroup
-	members    members
-	orders     orders
+	Token   string // opens the API without a login; empty: none does
+	Version string // of this program
 }
 
-// Online is how long after its last sync a controller counts as online: syncs
-// come each 60 s, give or take a half.
-const Online = 3 * time.Minute
+// County is a county media centre. Make one with [New].
+type County struct {
+	base
+	parts
+	every time.Duration // how often alerts are advanced
+	work  *sync.WaitGroup
+	api   *api
+}
 
-func (c *County) now() time.Time {
-	if c.Now == nil {
-		return time.Now().UTC()
+// parts are what a county is made of. Each keeps its own state and knows only
+// the parts that it is given.
+type parts struct {
+	documents  *documents  // signed and issued, of every kind
+	members    *members    // the documents that tell a controller who it is
+	logins     *logins     // the broker's account, and who is revoked in it
+	fleet      *fleet      // the controllers
+	enrolment  *enrolment  // how a controller joins
+	library    *library    // the clips
+	programmes *programmes // manifests: proposed, issued, followed
+	reach      *reach      // whom the airings reached
+	orders     *orders     // the documents that name the alerts in force
+	sounds     *sounds     // the clips of alerts
+	outcomes   *outcomes   // the figures of alerts
+	alerts     *alerts     // messages, as they come in
+	course     *course     // alerts, as time passes and receipts come
+	ebd        *ebd        // the emergency system
+	feeds      []*feed     // of CAP messages
+	edge       *edge       // the county as controllers ask it
+}
+
+// base is what every part knows of the county that it belongs to.
+type base struct {
+	name string
+	area playlist.Area
+	zone *time.Location
+	log  *slog.Logger
+	now  func() time.Time // in UTC
+}
+
+// onlineFor is how long after its last sync a controller counts as online. A
+// controller syncs each 60 s, give or take a half.
+const onlineFor = 3 * time.Minute
+
+// online reports whether a controller was seen lately.
+func (b base) online(k store.Controller) bool {
+	return !k.Seen.IsZero() && b.now().Sub(k.Seen) < onlineFor
+}
+
+// New makes a county. It does nothing by itself until [County.Run].
+func New(o Options) *County {
+	b := base{name: o.Name, area: o.Area, zone: o.Zone, log: o.Log, now: utc(o.Now)}
+	work := &sync.WaitGroup{}
+	var p parts
+	p.documents = &documents{base: b, envelopes: o.Store, publish: o.Publish}
+	p.members = &members{
+		base: b, store: o.Store, documents: p.documents, authority: o.Authority, key: o.Keys.Fleet,
+		servers: o.Servers, clipURLs: o.ClipURLs, ca: o.CA, told: map[playlist.ControllerID]string{},
 	}
-	return c.Now().UTC()
+	p.logins = &logins{base: b, store: o.Store, authority: o.Authority, push: o.PushAccount}
+	p.fleet = &fleet{base: b, store: o.Store, members: p.members, logins: p.logins}
+	p.enrolment = &enrolment{base: b, store: o.Store, members: p.members, documents: p.documents}
+	p.library = &library{store: o.Store, ingest: o.Ingest}
+	p.programmes = &programmes{base: b, clips: o.Store, documents: p.documents, fleet: p.fleet, key: o.Keys.Playlist}
+	p.reach = &reach{base: b, store: o.Store, fleet: p.fleet}
+	p.orders = newOrders(b, o.Store, p.documents, o.Keys.Alert)
+	p.sounds = newSounds(b, o.Store, o.Ingest, p.orders)
+	p.outcomes = &outcomes{store: o.Store}
+	p.alerts = &alerts{base: b, store: o.Store, rules: o.Alerts, fleet: p.fleet, orders: p.orders, sounds: p.sounds, work: work}
+	p.course = newCourse(b, o.Store, p.orders, p.sounds, p.outcomes, work)
+	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work}
+	p.alerts.changed, p.course.changed = p.ebd.tell, p.ebd.tell
+	for _, f := range o.Alerts.Feeds {
+		p.feeds = append(p.feeds, newFeed(b, f, o.EBD.client(), p.alerts))
+	}
+	p.edge = &edge{
+		base: b, store: o.Store, documents: p.documents, members: p.members, programmes: p.programmes, orders: p.orders, alerts: p.alerts, course: p.course,
+	}
+	c := &County{base: b, parts: p, every: time.Second, work: work}
+	c.api = newAPI(o, b, p)
+	return c
 }
 
-// Wait waits for what the county does beside those who asked for it.
-func (c *County) Wait() { c.work.Wait() }
+// utc is a clock in UTC; time.Now if there is none.
+func utc(now func() time.Time) func() time.Time {
+	if now == nil {
+		now = time.Now
+	}
+	return func() time.Time { return now().UTC() }
+}
 
-// Run does what falls due by itself, until ctx ends: accounts for airings that
-// nobody spoke of, ends alerts whose time is over, speaks to the emergency
-// system.
+// Edge is the county as [link.Edge] asks it.
+func (c *County) Edge() link.EdgeStore { return c.edge }
+
+// Standing is what [link.Publisher] is to repeat.
+func (c *County) Standing(context.Context) ([]link.Standing, error) { return c.orders.standing(), nil }
+
+// Run does what falls due by itself, until ctx ends: it records airings without
+// a receipt, ends alerts whose time is over, reads feeds and reports to the
+// emergency system.
 func (c *County) Run(ctx context.Context) error {
-	var parts sync.WaitGroup
+	var group sync.WaitGroup
 	every := func(d time.Duration, f func(context.Context) error, what string) {
-		parts.Go(func() {
+		group.Go(func() {
 			tick := time.NewTicker(d)
 			defer tick.Stop()
 			for {
 				if err := f(ctx); err != nil && ctx.Err() == nil {
-					c.Log.Error(what, "err", err)
+					c.log.Error(what, "err", err)
 				}
 				select {
 				case <-ctx.Done():
@@ -162,99 +167,25 @@ func (c *County) Run(ctx context.Context) error {
 			}
 		})
 	}
-	if err := c.resume(ctx); err != nil && ctx.Err() == nil {
-		c.Log.Error("alerts in force could not be taken up again", "err", err)
+	if err := c.course.resume(ctx); err != nil && ctx.Err() == nil {
+		c.log.Error("alerts in force could not be taken up again", "err", err)
 	}
-	every(time.Minute, c.account, "airings could not be accounted for")
-	every(time.Minute, c.pushAccount, "the broker does not know who is revoked; they may still listen there")
-	every(settleEvery, c.settle, "alerts could not be settled")
-	if c.EBD.Upstream != "" && c.EBD.Heartbeat > 0 {
-		every(c.EBD.Heartbeat, c.heartbeat, "the emergency system did not take our heartbeat")
+	every(time.Minute, c.reach.account, "airings could not be accounted for")
+	every(time.Minute, c.logins.pushAccount, "the broker does not know who is revoked; they may still listen there")
+	every(c.every, c.advance, "alerts could not be settled")
+	if c.ebd.settings.Upstream != "" && c.ebd.settings.Heartbeat > 0 {
+		every(c.ebd.settings.Heartbeat, c.ebd.heartbeat, "the emergency system did not take our heartbeat")
 	}
-	for _, f := range c.Alerts.Feeds {
-		parts.Go(func() { c.poll(ctx, f) })
+	for _, f := range c.feeds {
+		group.Go(func() { f.run(ctx) })
 	}
-	parts.Wait()
+	group.Wait()
 	c.work.Wait()
 	return nil
 }
 
-// issue makes the next version of a document, keeps it and says it. Whoever is
-// not there to hear it finds it in the next sync. What seal reads of the store
-// is no older than the version that it is given: no document can say less than
-// one below it did.
-func (c *County) issue(ctx context.Context, k link.Kind, scope playlist.Scope,
-	seal func(version int64) (e link.Envelope, note string, err error)) (store.Envelope, error) {
-	turn := &c.issuing
-	if k == link.KindAlerts {
-		turn = &c.ordering
-	}
-	turn.Lock()
-	defer turn.Unlock()
-	for {
-		v, err := c.Store.NextVersion(ctx, k, scope)
-		if err != nil {
-			return store.Envelope{}, err
-		}
-		env, note, err := seal(v)
-		if err != nil {
-			return store.Envelope{}, err
-		}
-		e := store.Envelope{Kind: k, Scope: scope, Version: v, Digest: env.Digest(), Bytes: env.Bytes(), Note: note}
-		err = c.Store.AddEnvelope(ctx, e)
-		if errors.Is(err, store.ErrStale) {
-			continue // another replica took the version
-		}
-		if err != nil {
-			return store.Envelope{}, err
-		}
-		c.say(ctx, k, scope, e.Bytes)
-		return e, nil
-	}
-}
-
-func (c *County) say(ctx context.Context, k link.Kind, scope playlist.Scope, raw []byte) {
-	if c.Publish == nil {
-		return
-	}
-	bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := c.Publish(bounded, scope, k, raw); err != nil {
-		c.Log.Warn("document not said; controllers find it at their next sync", "kind", k, "scope", scope, "err", err)
-	}
-}
-
-// manifestOf reads a manifest that was issued here. Whoever signed it may have lost
-// the role since.
-func manifestOf(e store.Envelope) (playlist.Manifest, error) {
-	d, err := kept(e)
-	if err != nil {
-		return playlist.Manifest{}, err
-	}
-	if d.Manifest == nil {
-		return playlist.Manifest{}, link.ErrWrongType
-	}
-	return *d.Manifest, nil
-}
-
-// kept reads an envelope of our store.
-func kept(e store.Envelope) (link.Document, error) {
-	h := link.Have{Kind: e.Kind, Scope: e.Scope, Version: e.Version, Digest: e.Digest}
-	d, err := link.OpenKept(link.Stored{Have: h, Raw: e.Bytes})
-	if err != nil {
-		err = fmt.Errorf("%s of %s, version %d: %w", e.Kind, e.Scope, e.Version, err)
-	}
-	return d, err
-}
-
-// trust is the trust document in force.
-func (c *County) trust(ctx context.Context) (link.Trust, error) {
-	e, err := c.Store.Envelope(ctx, link.KindTrust, "", 0)
-	if errors.Is(err, store.ErrNotFound) {
-		return link.Trust{}, link.ErrNoTrust
-	}
-	if err != nil {
-		return link.Trust{}, err
-	}
-	return link.AcceptTrust(e.Bytes, nil)
+// advance brings the alerts up to date and reports what is owed to senders.
+// Every replica does so; what one has done first, the others find done.
+func (c *County) advance(ctx context.Context) error {
+	return errors.Join(c.course.advance(ctx), c.ebd.tellAgain(ctx))
 }

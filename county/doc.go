@@ -2,8 +2,9 @@
 // pushes to them, the emergency messages it passes on, and whom all that
 // reached.
 //
-// [County] decides; what it must not lose lies in its [Store]; what
-// controllers are to do leaves it as signed envelopes of package link. Its
-// HTTP handlers serve controllers (clips, enrolment), those who send emergency
-// messages, and operators.
+// A [County] is made of parts, each with its own state: see [New] for what they
+// are and which of them know each other. What a county must not lose lies in
+// its [store.Store]; what controllers are to do leaves it as signed envelopes
+// of package link. Its HTTP handlers serve controllers (clips, enrolment),
+// senders of emergency messages, and operators: see routes.go.
 package county

@@ -3,23 +3,120 @@ package county
 import (
 	"context"
 	"time"
+
+	"dalaba/alert"
+	"dalaba/county/store"
+	"dalaba/playlist"
 )
 
+// What tests say of the parts of a county.
+type (
+	Incoming    = incoming
+	Envelopes   = envelopes
+	AlertStore  = alertStore
+	CourseStore = courseStore
+)
+
+// Diff lists what a manifest changes of the one before it.
+var Diff = diffOf
+
+// These have a part of a county use another store than its own.
+func WithEnvelopes(c *County, f func(Envelopes) Envelopes) {
+	c.documents.envelopes = f(c.documents.envelopes)
+}
+
+func WithAlertStore(c *County, f func(AlertStore) AlertStore) {
+	c.alerts.store = f(c.alerts.store)
+}
+
+func WithCourseStore(c *County, f func(CourseStore) CourseStore) {
+	c.course.store = f(c.course.store)
+}
+
 // AccountNow accounts for what fell due, as Run does each minute.
-func AccountNow(ctx context.Context, c *County) error { return c.account(ctx) }
+func AccountNow(ctx context.Context, c *County) error { return c.reach.account(ctx) }
 
 // IssueMember tells a controller anew who it is.
-var IssueMember = (*County).issueMember
+func IssueMember(c *County, ctx context.Context, id playlist.ControllerID) error {
+	return c.members.issue(ctx, id)
+}
 
-// SettleNow moves alerts on, as Run does each second.
-func SettleNow(ctx context.Context, c *County) error { return c.settle(ctx) }
+// SettleNow advances alerts, as Run does each second.
+func SettleNow(ctx context.Context, c *County) error { return c.advance(ctx) }
+
+// SettleOften has Run advance alerts more often than each second. It is to be
+// called before Run.
+func SettleOften(c *County, d time.Duration) { c.every = d }
 
 // PushAccountNow has the broker know who is revoked, as Run does each minute.
-func PushAccountNow(ctx context.Context, c *County) error { return c.pushAccount(ctx) }
+func PushAccountNow(ctx context.Context, c *County) error { return c.logins.pushAccount(ctx) }
 
-// Poll asks a feed until ctx ends, as Run does.
-var Poll = (*County).poll
+// Poll reads a feed until ctx ends, as Run does.
+func Poll(c *County, ctx context.Context, f Feed) {
+	newFeed(c.base, f, c.ebd.settings.client(), c.alerts).run(ctx)
+}
 
-// SettleOften has Run move alerts on more often than each second. It is to be
-// called before any county runs.
-func SettleOften(d time.Duration) { settleEvery = d }
+// Wait waits for what goes on after its request was answered.
+func (c *County) Wait() { c.work.Wait() }
+
+// What the API and the network ask of the parts.
+
+func (c *County) AddTrust(ctx context.Context, raw []byte) error {
+	return c.documents.addTrust(ctx, raw)
+}
+
+func (c *County) Online(k store.Controller) bool { return c.online(k) }
+
+func (c *County) Revoke(ctx context.Context, id playlist.ControllerID) error {
+	return c.fleet.revoke(ctx, id)
+}
+
+func (c *County) Move(ctx context.Context, id playlist.ControllerID, m Moved) error {
+	return c.fleet.move(ctx, id, m)
+}
+
+func (c *County) Propose(ctx context.Context, d Draft) (Proposal, error) {
+	return c.programmes.propose(ctx, d)
+}
+
+func (c *County) Unsigned(m playlist.Manifest) ([]byte, error) { return unsigned(m) }
+
+func (c *County) Issue(ctx context.Context, d Draft) (store.Envelope, error) {
+	return c.programmes.issue(ctx, d)
+}
+
+func (c *County) Earlier(ctx context.Context, scope playlist.Scope, version int64) (playlist.Manifest, error) {
+	return c.programmes.earlier(ctx, scope, version)
+}
+
+func (c *County) Rollback(ctx context.Context, scope playlist.Scope, version int64) (store.Envelope, error) {
+	return c.programmes.rollback(ctx, scope, version)
+}
+
+func (c *County) Reach(ctx context.Context, q store.ReachQuery) (ReachReport, error) {
+	return c.reach.report(ctx, q)
+}
+
+func (c *County) Take(ctx context.Context, in Incoming) (Verdict, error) {
+	return c.alerts.take(ctx, in)
+}
+
+func (c *County) Weigh(ctx context.Context, in Incoming) (Verdict, error) {
+	return c.alerts.weigh(ctx, in)
+}
+
+func (c *County) TakeByHand(ctx context.Context, h ByHand, dry bool) (Verdict, error) {
+	return c.alerts.takeByHand(ctx, h, dry)
+}
+
+func (c *County) CancelByHand(ctx context.Context, id playlist.AlertID) (Verdict, error) {
+	return c.alerts.cancelByHand(ctx, id)
+}
+
+func (c *County) TakeCAP(ctx context.Context, raw []byte, source string) (Verdict, error) {
+	return c.alerts.takeCAP(ctx, raw, source)
+}
+
+func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Package, error) {
+	return c.ebd.take(ctx, raw, peer)
+}

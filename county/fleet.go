@@ -1,12 +1,11 @@
 package county
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
-	"strings"
-	"sync"
+	"slices"
 	"time"
 
 	"dalaba/county/store"
@@ -15,87 +14,31 @@ import (
 	"dalaba/playlist/say"
 )
 
-// fault is an error that a person reads and a caller decides on.
-type fault struct {
-	is  error
-	msg say.Message
+// fleetStore keeps the controllers and what they told.
+type fleetStore interface {
+	controllerFinder
+	ChangeController(ctx context.Context, id playlist.ControllerID, f func(*store.Controller) error) (store.Controller, error)
+	Fleet(ctx context.Context, q store.FleetQuery) ([]store.Controller, error)
+	Events(ctx context.Context, id playlist.ControllerID, limit int) ([]store.Event, error)
+	Rows(ctx context.Context, q store.RowQuery) ([]store.RowOf, error)
 }
 
-func (f fault) Error() string        { return f.msg.Error() }
-func (f fault) Unwrap() error        { return f.msg }
-func (f fault) Is(target error) bool { return errors.Is(f.is, target) }
-
-func invalid(key string, args ...any) error { return fault{playlist.ErrInvalid, say.M(key, args...)} }
-
-// NewCode is what an operator says of a controller that is to enrol.
-type NewCode struct {
-	Controller playlist.ControllerID `json:"controller,omitempty"` // empty: one is made of the area
-	Name       string                `json:"name,omitempty"`       // empty: what the controller calls its site
-	Area       playlist.Area         `json:"area"`
-	Groups     []string              `json:"groups,omitempty"`
-	Approve    bool                  `json:"approve,omitempty"` // the code alone is approval enough
-}
-
-// MadeCode is a code to be told to whoever enrols the controller.
-type MadeCode struct {
-	Code       string                `json:"code"`
-	Controller playlist.ControllerID `json:"controller"`
-	Expires    time.Time             `json:"expires"`
-}
-
-// AddCode makes a one-time enrolment code.
-func (c *County) AddCode(ctx context.Context, n NewCode) (MadeCode, error) {
-	if err := c.ours(n.Area, n.Groups); err != nil {
-		return MadeCode{}, err
-	}
-	if n.Controller == "" {
-		for i := 1; ; i++ {
-			n.Controller = playlist.ControllerID(fmt.Sprintf("%s-%d", n.Area, i))
-			_, err := c.Store.Controller(ctx, n.Controller)
-			taken, cerr := c.promised(ctx, n.Controller)
-			if cerr != nil {
-				return MadeCode{}, cerr
-			}
-			if errors.Is(err, store.ErrNotFound) && !taken {
-				break
-			}
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
-				return MadeCode{}, err
-			}
-		}
-	}
-	if !playlist.IsToken(string(n.Controller)) {
-		return MadeCode{}, invalid("county.no_token", n.Controller)
-	}
-	text, code := link.NewCode(c.now())
-	err := c.Store.AddCode(ctx, store.Code{
-		ID: code.ID, Secret: code.Secret, Controller: n.Controller, Name: n.Name, Area: n.Area, Groups: n.Groups, Approve: n.Approve, Expires: code.Expires,
-	})
-	if errors.Is(err, store.ErrConflict) {
-		return MadeCode{}, fault{store.ErrConflict, say.M("county.controller_there", string(n.Controller))}
-	}
-	return MadeCode{Code: text, Controller: n.Controller, Expires: code.Expires}, err
-}
-
-// promised reports whether a code waits for a controller of that name.
-func (c *County) promised(ctx context.Context, id playlist.ControllerID) (bool, error) {
-	codes, err := c.Store.Codes(ctx)
-	for _, k := range codes {
-		if k.Controller == id {
-			return true, err
-		}
-	}
-	return false, err
+// fleet is the controllers of the county.
+type fleet struct {
+	base
+	store   fleetStore
+	members *members
+	logins  *logins
 }
 
 // ours reports what is wrong with an area and groups for a controller of this
 // county.
-func (c *County) ours(area playlist.Area, groups []string) error {
+func (b base) ours(area playlist.Area, groups []string) error {
 	if _, err := playlist.ParseArea(string(area)); err != nil {
 		return invalid("county.bad_area", string(area))
 	}
-	if !area.Within(c.Area) {
-		return invalid("county.not_ours", string(area), string(c.Area))
+	if !area.Within(b.area) {
+		return invalid("county.not_ours", string(area), string(b.area))
 	}
 	for _, g := range groups {
 		if !playlist.IsToken(g) {
@@ -105,52 +48,10 @@ func (c *County) ours(area playlist.Area, groups []string) error {
 	return nil
 }
 
-// EnrolCode finds a code for [link.EnrolHandler].
-func (e Edge) EnrolCode(ctx context.Context, id string) (link.Code, error) {
-	k, err := e.C.Store.Code(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return link.Code{}, link.ErrCode
-	}
-	return link.Code{ID: k.ID, Secret: k.Secret, Expires: k.Expires}, err
-}
-
-// Enrol notes who came with a code and answers how that stands.
-func (e Edge) Enrol(ctx context.Context, code link.Code, _ time.Time, r link.EnrolRequest) (link.Decision, error) {
-	c := e.C
-	k, err := c.Store.UseCode(ctx, code.ID, store.Controller{
-		Name: r.Site, Key: r.Key.String(), Fingerprint: r.Key.Fingerprint(), User: r.User, Version: r.Program,
-	})
-	switch {
-	case errors.Is(err, store.ErrConflict):
-		return link.Decision{}, link.ErrCodeUsed
-	case errors.Is(err, store.ErrNotFound):
-		return link.Decision{}, link.ErrCode
-	case err != nil:
-		return link.Decision{}, err
-	}
-	switch {
-	case k.Key != r.Key.String():
-		return link.Decision{State: link.EnrolRefused, Reason: "another controller has this name now"}, nil
-	case k.State == store.Pending:
-		return link.Decision{State: link.EnrolPending}, nil
-	case k.State != store.Active:
-		return link.Decision{State: link.EnrolRefused, Reason: string(k.State)}, nil
-	}
-	if err := c.renew(ctx, k.ID); err != nil {
-		return link.Decision{}, err
-	}
-	trust, err := c.Store.Envelope(ctx, link.KindTrust, "", 0)
-	if err != nil {
-		return link.Decision{}, err
-	}
-	member, err := c.Store.Envelope(ctx, link.KindMember, playlist.ControllerScope(k.ID), 0)
-	return link.Decision{State: link.EnrolGranted, Trust: trust.Bytes, Member: member.Bytes}, err
-}
-
-// Approve takes a controller in that has come with its code. One that was
-// revoked is not taken in again so: the broker refuses the login it has.
-func (c *County) Approve(ctx context.Context, id playlist.ControllerID) error {
-	return c.change(ctx, id, func(k *store.Controller) error {
+// approve admits a controller that has come with its code. One that was revoked
+// is not admitted again this way: the broker refuses the login it has.
+func (f *fleet) approve(ctx context.Context, id playlist.ControllerID) error {
+	return f.change(ctx, id, func(k *store.Controller) error {
 		switch k.State {
 		case store.Active, store.Pending:
 			k.State = store.Active
@@ -160,54 +61,58 @@ func (c *County) Approve(ctx context.Context, id playlist.ControllerID) error {
 	})
 }
 
-// Move gives a controller another name, area or groups; what is nil stays.
-func (c *County) Move(ctx context.Context, id playlist.ControllerID, name *string, area *playlist.Area, groups *[]string) error {
-	return c.change(ctx, id, func(k *store.Controller) error {
-		if name != nil {
-			k.Name = *name
+// Moved is what changes of a controller; what is null stays.
+type Moved struct {
+	Name   *string        `json:"name"`
+	Area   *playlist.Area `json:"area"`
+	Groups *[]string      `json:"groups"`
+}
+
+// move gives a controller another name, area or groups.
+func (f *fleet) move(ctx context.Context, id playlist.ControllerID, m Moved) error {
+	return f.change(ctx, id, func(k *store.Controller) error {
+		if m.Name != nil {
+			k.Name = *m.Name
 		}
-		if area != nil {
-			k.Area = *area
+		if m.Area != nil {
+			k.Area = *m.Area
 		}
-		if groups != nil {
-			k.Groups = *groups
+		if m.Groups != nil {
+			k.Groups = *m.Groups
 		}
-		return c.ours(k.Area, k.Groups)
+		return f.ours(k.Area, k.Groups)
 	})
 }
 
-// change changes what a controller is, and tells it where that is news to it.
-func (c *County) change(ctx context.Context, id playlist.ControllerID, f func(*store.Controller) error) error {
-	if _, err := c.Store.ChangeController(ctx, id, f); err != nil {
+// change changes what a controller is, and tells it if that is news to it.
+func (f *fleet) change(ctx context.Context, id playlist.ControllerID, do func(*store.Controller) error) error {
+	if _, err := f.store.ChangeController(ctx, id, do); err != nil {
 		return unknown(err, id)
 	}
-	return c.tellMember(ctx, id, c.untold)
+	return f.members.update(ctx, id)
 }
 
-// Retire lets a controller go for good. What the county sent it goes out of
-// force there, and its line is closed; receipts that it still holds can come
-// on a stick.
-func (c *County) Retire(ctx context.Context, id playlist.ControllerID) error {
-	if _, err := c.Store.ChangeController(ctx, id, to(store.Retired)); err != nil {
+// retire dismisses a controller for good. What the county sent it goes out of
+// force there, and its connection is closed; receipts that it still holds can
+// come on a stick.
+func (f *fleet) retire(ctx context.Context, id playlist.ControllerID) error {
+	if _, err := f.store.ChangeController(ctx, id, to(store.Retired)); err != nil {
 		return unknown(err, id)
 	}
-	return c.issueMember(ctx, id)
+	return f.members.issue(ctx, id)
 }
 
-// Revoke shuts out a controller whose key is in other hands: it is answered
-// nothing any more, and the broker no longer lets it in.
-func (c *County) Revoke(ctx context.Context, id playlist.ControllerID) error {
-	k, err := c.Store.ChangeController(ctx, id, to(store.Disabled))
+// revoke shuts out a controller whose key is in other hands: the county no
+// longer answers it, and the broker no longer admits it.
+func (f *fleet) revoke(ctx context.Context, id playlist.ControllerID) error {
+	k, err := f.store.ChangeController(ctx, id, to(store.Disabled))
 	if err != nil {
 		return unknown(err, id)
 	}
 	if k.User == "" {
 		return nil
 	}
-	if err := c.Store.Revoke(ctx, k.User, c.now()); err != nil {
-		return err
-	}
-	return c.pushAccount(ctx)
+	return f.logins.revoke(ctx, k.User)
 }
 
 func to(s store.State) func(*store.Controller) error {
@@ -217,95 +122,25 @@ func to(s store.State) func(*store.Controller) error {
 	}
 }
 
-// login is the broker's account of this county's controllers as it was last
-// given to the broker.
-type login struct {
-	sync.Mutex
-	pushed map[string]time.Time // who was revoked in it; nil: not yet
-}
-
-// pushAccount gives the broker the county's account where it does not have it
-// as the store says who is revoked. Each replica has an account of its own; by
-// the store none takes back what another has revoked.
-func (c *County) pushAccount(ctx context.Context) error {
-	if c.PushAccount == nil || c.Authority == nil {
-		return nil
-	}
-	c.login.Lock()
-	defer c.login.Unlock()
-	if c.login.pushed == nil {
-		if err := c.recollect(ctx); err != nil {
-			return err
-		}
-	}
-	for {
-		revoked, err := c.Store.Revoked(ctx)
-		if err != nil || maps.Equal(revoked, c.login.pushed) || len(revoked) == 0 {
-			return err
-		}
-		if err := c.Authority.RevokeSince(revoked); err != nil {
-			return err
-		}
-		if err := c.PushAccount(ctx, c.Authority); err != nil {
-			return err
-		}
-		c.login.pushed = revoked // another may have pushed between; the store says so by now
-	}
-}
-
-// recollect brings the store what was revoked before it kept that.
-func (c *County) recollect(ctx context.Context) error {
-	known, err := c.Store.Revoked(ctx)
-	if err != nil {
-		return err
-	}
-	missing, err := c.Authority.Revoked()
-	if err != nil {
-		return err
-	}
-	disabled, err := c.Store.Fleet(ctx, store.FleetQuery{State: store.Disabled})
-	if err != nil {
-		return err
-	}
-	for _, k := range disabled {
-		if _, ok := missing[k.User]; !ok && k.User != "" {
-			missing[k.User] = c.now()
-		}
-	}
-	for user, at := range missing {
-		if _, ok := known[user]; ok {
-			continue
-		}
-		if err := c.Store.Revoke(ctx, user, at); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *County) find(ctx context.Context, id playlist.ControllerID) (store.Controller, error) {
-	k, err := c.Store.Controller(ctx, id)
+func (f *fleet) find(ctx context.Context, id playlist.ControllerID) (store.Controller, error) {
+	k, err := f.store.Controller(ctx, id)
 	return k, unknown(err, id)
 }
 
 // unknown puts into words that there is no such controller.
 func unknown(err error, id playlist.ControllerID) error {
-	if errors.Is(err, store.ErrNotFound) {
-		return fault{store.ErrNotFound, say.M("county.no_controller", string(id))}
-	}
-	return err
+	return missing(err, "county.no_controller", string(id))
 }
 
-// Online reports whether a controller was seen lately.
-func (c *County) Online(k store.Controller) bool {
-	return !k.Seen.IsZero() && c.now().Sub(k.Seen) < Online
+// active lists the controllers that are part of the county.
+func (f *fleet) active(ctx context.Context) ([]store.Controller, error) {
+	return f.store.Fleet(ctx, store.FleetQuery{State: store.Active})
 }
 
-// who are the controllers of a scope that are active.
-func (c *County) who(ctx context.Context, scope playlist.Scope) ([]store.Controller, error) {
-	fleet, err := c.Store.Fleet(ctx, store.FleetQuery{State: store.Active})
-	var all []store.Controller
-	for _, k := range fleet {
+// followers lists the active controllers that follow a scope.
+func (f *fleet) followers(ctx context.Context, scope playlist.Scope) (all []store.Controller, err error) {
+	active, err := f.active(ctx)
+	for _, k := range active {
 		if k.Follower().Follows(scope) {
 			all = append(all, k)
 		}
@@ -313,5 +148,133 @@ func (c *County) who(ctx context.Context, scope playlist.Scope) ([]store.Control
 	return all, err
 }
 
-// plain is a name without what would break a line.
-func plain(s string) string { return strings.Join(strings.Fields(s), " ") }
+// Reaches is whom something is for.
+type Reaches struct {
+	Controllers int             `json:"controllers"`
+	Online      int             `json:"online"`
+	Outputs     int             `json:"outputs"`
+	Residents   int             `json:"residents"`
+	Areas       []playlist.Area `json:"areas"`
+	Names       []string        `json:"names"` // of the controllers
+}
+
+// reaches sums up controllers and their outputs.
+func (b base) reaches(list []store.Controller) Reaches {
+	r := Reaches{Areas: []playlist.Area{}, Names: []string{}}
+	for _, k := range list {
+		r.Controllers++
+		r.Names = append(r.Names, cmp.Or(k.Name, string(k.ID)))
+		if b.online(k) {
+			r.Online++
+		}
+		if !slices.Contains(r.Areas, k.Area) {
+			r.Areas = append(r.Areas, k.Area)
+		}
+		for _, o := range k.Outputs {
+			if !o.Gone {
+				r.Outputs++
+				r.Residents += o.Residents
+			}
+		}
+	}
+	return r
+}
+
+// health is what a controller last told of itself.
+func health(k store.Controller) (h link.Health, err error) {
+	if len(k.Health) == 0 {
+		return h, nil
+	}
+	return h, json.Unmarshal(k.Health, &h)
+}
+
+// faulty reports whether a controller says of itself that a person must come.
+func faulty(h link.Health) bool {
+	return h.Store != "" && h.Store != "ok" ||
+		slices.ContainsFunc(h.Outputs, func(o link.OutputHealth) bool { return o.State != "" && o.State != "ok" })
+}
+
+// Status is how a controller of the fleet is, for people.
+type Status struct {
+	store.Controller
+	Online bool     `json:"online"`
+	Faults []string `json:"faults"` // what a person must mend
+}
+
+// list tells how each controller that the query names is. silent narrows that
+// to active ones that are not online, faulty to those with faults.
+func (f *fleet) list(ctx context.Context, q store.FleetQuery, silent, faulty bool) ([]Status, error) {
+	list, err := f.store.Fleet(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	all := []Status{}
+	for _, k := range list {
+		s := Status{Controller: k, Online: f.online(k)}
+		h, err := health(k)
+		if err != nil {
+			return nil, err
+		}
+		s.Faults = faultsOf(h)
+		if silent && (s.Online || k.State != store.Active) || faulty && len(s.Faults) == 0 {
+			continue
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// faultsOf lists what a person must mend at a controller.
+func faultsOf(h link.Health) []string {
+	all := []string{}
+	if h.Store != "" && h.Store != "ok" {
+		all = append(all, "store: "+h.Store)
+	}
+	for _, o := range h.Outputs {
+		if o.State != "" && o.State != "ok" {
+			all = append(all, o.Name+": "+o.State)
+		}
+	}
+	for _, p := range h.Progress {
+		if !p.Active && p.Why != "" && p.Why != "not_before" { // to wait for its day is no fault
+			all = append(all, string(p.Scope)+": "+p.Why)
+		}
+	}
+	return all
+}
+
+// LogLine is an event of a controller or a row of its as-run log.
+type LogLine struct {
+	At    time.Time     `json:"at"`
+	Event *store.Event  `json:"event,omitempty"`
+	Row   *playlist.Row `json:"row,omitempty"`
+}
+
+// history lists the latest that a controller told, events and rows, in order of
+// time.
+func (f *fleet) history(ctx context.Context, id playlist.ControllerID, limit int) ([]LogLine, error) {
+	if _, err := f.find(ctx, id); err != nil {
+		return nil, err
+	}
+	events, err := f.store.Events(ctx, id, limit)
+	rows, rerr := f.store.Rows(ctx, store.RowQuery{Controller: id, Limit: limit})
+	if err = errors.Join(err, rerr); err != nil {
+		return nil, err
+	}
+	all := []LogLine{}
+	for _, e := range events {
+		all = append(all, LogLine{At: e.At, Event: &e})
+	}
+	for _, r := range rows {
+		at := r.Due
+		if !r.Ended.IsZero() {
+			at = r.Ended
+		}
+		all = append(all, LogLine{At: at, Row: &r.Row})
+	}
+	slices.SortStableFunc(all, func(a, b LogLine) int { return a.At.Compare(b.At) })
+	if len(all) > limit {
+		all = all[len(all)-limit:]
+	}
+	return all, nil
+}

@@ -7,15 +7,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"dalaba/county/store"
 	"dalaba/link"
-	"dalaba/playlist"
 )
 
 // The files of a county's keys. The root keys belong on paper or sticks, each
-// in another drawer, and the playlist key on the machine of whoever answers for
-// the programme; the server needs neither.
+// in another drawer, and the playlist key on the machine of the editor who is
+// responsible for the programme; the server needs neither.
 const (
 	RootKeys    = 3
 	rootQuorum  = 2
@@ -29,8 +29,8 @@ const (
 func RootKey(n int) string { return fmt.Sprintf("root-%d.key", n) }
 
 // MakeKeys makes a county's keys in dir and the trust document that says what
-// each is worth, signed by the root keys. Keys that are there already are
-// taken.
+// each is worth, signed by the root keys. Keys that exist already are
+// used.
 func MakeKeys(dir string, t link.Trust) (link.Envelope, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return link.Envelope{}, err
@@ -66,8 +66,8 @@ func MakeKeys(dir string, t link.Trust) (link.Envelope, error) {
 	return link.SealTrust(t, roots...)
 }
 
-// ReadKeys reads the keys that a server needs, and the playlist key where it
-// lies beside them.
+// ReadKeys reads the keys that a server needs, and the playlist key if it lies
+// beside them.
 func ReadKeys(dir string) (k Keys, err error) {
 	for name, to := range map[string]*link.Signer{keyFleet: &k.Fleet, keyEdge: &k.Edge, keyAlert: &k.Alert, KeyPlaylist: &k.Playlist} {
 		key, kerr := link.ReadKey(filepath.Join(dir, name))
@@ -84,40 +84,15 @@ func ReadKeys(dir string) (k Keys, err error) {
 
 // Found begins a county that has no trust document yet, with keys made in dir.
 // It reports whether it did.
-func (c *County) Found(ctx context.Context, dir string) (made bool, err error) {
-	_, err = c.trust(ctx)
+func Found(ctx context.Context, st *store.Store, dir string) (made bool, err error) {
+	d := &documents{envelopes: st}
+	_, err = d.trust(ctx)
 	if !errors.Is(err, link.ErrNoTrust) {
 		return false, err
 	}
-	env, err := MakeKeys(dir, link.Trust{Version: 1, Issued: c.now()})
+	env, err := MakeKeys(dir, link.Trust{Version: 1, Issued: time.Now().UTC()})
 	if err != nil {
 		return false, err
 	}
-	return true, c.AddTrust(ctx, env.Bytes())
-}
-
-// AddTrust puts a trust document in force that follows from the one before.
-func (c *County) AddTrust(ctx context.Context, raw []byte) error {
-	held, err := c.trust(ctx)
-	var before *link.Trust
-	switch {
-	case err == nil:
-		before = &held
-	case !errors.Is(err, link.ErrNoTrust):
-		return err
-	}
-	t, err := link.AcceptTrust(raw, before)
-	if err != nil {
-		return err
-	}
-	env, err := link.ParseEnvelope(raw)
-	if err != nil {
-		return err
-	}
-	err = c.Store.AddEnvelope(ctx, store.Envelope{Kind: link.KindTrust, Version: t.Version, Digest: env.Digest(), Bytes: raw})
-	if err != nil {
-		return err
-	}
-	c.say(ctx, link.KindTrust, playlist.AreaScope(c.Area), raw)
-	return nil
+	return true, d.addTrust(ctx, env.Bytes())
 }

@@ -2,49 +2,61 @@ package county
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"slices"
 	"time"
 
 	"dalaba/county/store"
-	"dalaba/link"
 	"dalaba/playlist"
 )
 
-// health is what a controller last told of itself.
-func health(k store.Controller) (h link.Health, err error) {
-	if len(k.Health) == 0 {
-		return h, nil
-	}
-	return h, json.Unmarshal(k.Health, &h)
+// reachStore keeps what receipts tell, and what they should have told.
+type reachStore interface {
+	Reach(ctx context.Context, q store.ReachQuery) (store.ReachReport, error)
+	Account(ctx context.Context, due []store.Due, upTo time.Time) error
+	Accounted(ctx context.Context) (time.Time, error)
+	ManifestsSince(ctx context.Context, since time.Time) ([]store.Envelope, error)
 }
 
-// accountAfter is how long after its deadline an airing is taken to be one of
-// which no receipt speaks: long enough for a sync or two.
-const accountAfter = 5 * time.Minute
+// reach reports whom airings reached, and records the airings of which no
+// receipt has come.
+type reach struct {
+	base
+	store reachStore
+	fleet *fleet
+}
 
-// accountBack is how far back accounting begins where it has never been done.
-const accountBack = 24 * time.Hour
+const (
+	// accountAfter is how long after its deadline an airing is taken to be one
+	// without a receipt: long enough for a sync or two.
+	accountAfter = 5 * time.Minute
 
-// account notes what fell due by the manifests in force and of which nobody
-// has spoken. It goes on from where it was, so that nothing is left out while
-// the county was down.
-func (c *County) account(ctx context.Context) error {
-	last, err := c.Store.Accounted(ctx)
+	// accountBack is how far back accounting begins if it has never been done.
+	accountBack = 24 * time.Hour
+
+	// accountStep is how much is accounted for at once: what was done is kept.
+	accountStep = 24 * time.Hour
+
+	// longestDeadline is from the due instant of an airing to its latest deadline.
+	longestDeadline = 25 * time.Hour
+)
+
+// account records what fell due by the manifests in force and has no receipt.
+// It continues from where it was, so that nothing is left out while the county
+// was down.
+func (r *reach) account(ctx context.Context) error {
+	last, err := r.store.Accounted(ctx)
 	if err != nil {
 		return err
 	}
-	now := c.now().Add(-accountAfter)
+	now := r.now().Add(-accountAfter)
 	if last.IsZero() {
 		last = now.Add(-accountBack)
 	}
-	for last.Before(now) { // a day at a time: so is it soon kept
+	for last.Before(now) {
 		to := now
-		if next := last.Add(24 * time.Hour); next.Before(now) {
+		if next := last.Add(accountStep); next.Before(now) {
 			to = next
 		}
-		if err := c.accountFor(ctx, last, to); err != nil {
+		if err := r.accountFor(ctx, last, to); err != nil {
 			return err
 		}
 		last = to
@@ -53,13 +65,12 @@ func (c *County) account(ctx context.Context) error {
 }
 
 // accountFor accounts for the airings whose deadline lies in (from, to].
-func (c *County) accountFor(ctx context.Context, from, to time.Time) error {
-	const longest = 25 * time.Hour // from due to the latest deadline
-	list, err := c.Store.ManifestsSince(ctx, from.Add(-longest))
+func (r *reach) accountFor(ctx context.Context, from, to time.Time) error {
+	list, err := r.store.ManifestsSince(ctx, from.Add(-longestDeadline))
 	if err != nil {
 		return err
 	}
-	fleet, err := c.Store.Fleet(ctx, store.FleetQuery{State: store.Active})
+	fleet, err := r.fleet.active(ctx)
 	if err != nil {
 		return err
 	}
@@ -67,7 +78,7 @@ func (c *County) accountFor(ctx context.Context, from, to time.Time) error {
 	for i, e := range list {
 		m, err := manifestOf(e)
 		if err != nil {
-			c.Log.Warn("manifest cannot be accounted for", "scope", e.Scope, "version", e.Version, "err", err)
+			r.log.Warn("manifest cannot be accounted for", "scope", e.Scope, "version", e.Version, "err", err)
 			continue
 		}
 		begins, ends := e.At, time.Time{}
@@ -77,43 +88,57 @@ func (c *County) accountFor(ctx context.Context, from, to time.Time) error {
 		if i+1 < len(list) && list[i+1].Scope == e.Scope {
 			ends = list[i+1].At
 		}
-		type zone struct {
-			id    int64
-			since time.Time
-		}
-		var zones []zone
-		for _, k := range fleet {
-			if !k.Follower().Follows(e.Scope) {
-				continue
-			}
-			area, isArea := e.Scope.Area()
-			for _, o := range k.Outputs {
-				if !o.Gone && (!isArea || o.Area.Within(area)) {
-					zones = append(zones, zone{o.ID, k.Made})
-				}
-			}
-		}
-		if len(zones) == 0 {
+		inForce := func(at time.Time) bool { return !at.Before(begins) && (ends.IsZero() || at.Before(ends)) }
+		due = append(due, r.dueBy(m, zonesOf(e.Scope, fleet), from, to, inForce)...)
+	}
+	return r.store.Account(ctx, due, to)
+}
+
+// zone is an output and since when its controller is part of the county.
+type zone struct {
+	id    int64
+	since time.Time
+}
+
+// zonesOf lists the outputs on which the manifest of a scope airs.
+func zonesOf(scope playlist.Scope, fleet []store.Controller) (all []zone) {
+	area, isArea := scope.Area()
+	for _, k := range fleet {
+		if !k.Follower().Follows(scope) {
 			continue
 		}
-		p := playlist.Programme{Site: playlist.Site{Zone: c.Zone}, Slots: m.Slots}
-		for _, a := range p.Timetable().Due(from.Add(-longest), to) {
-			deadline := a.Slot.Deadline(a.Due, c.Zone)
-			if !deadline.After(from) || deadline.After(to) || a.Due.Before(begins) || !ends.IsZero() && !a.Due.Before(ends) {
-				continue
-			}
-			d := store.Due{Slot: playlist.CountyName(e.Scope, a.Slot.Name), Due: a.Due, Items: a.Slot.Count}
-			for _, z := range zones {
-				if z.since.Before(a.Due) {
-					d.Outputs = append(d.Outputs, z.id)
-				}
-			}
-			if len(d.Outputs) > 0 {
-				due = append(due, d)
+		for _, o := range k.Outputs {
+			if !o.Gone && (!isArea || o.Area.Within(area)) {
+				all = append(all, zone{o.ID, k.Made})
 			}
 		}
 	}
-	return c.Store.Account(ctx, due, to)
+	return all
+}
+
+// dueBy lists the airings of a manifest whose deadline lies in (from, to], with
+// the outputs that should have aired them.
+func (r *reach) dueBy(m playlist.Manifest, zones []zone, from, to time.Time, inForce func(time.Time) bool) (all []store.Due) {
+	if len(zones) == 0 {
+		return nil
+	}
+	p := playlist.Programme{Site: playlist.Site{Zone: r.zone}, Slots: m.Slots}
+	for _, a := range p.Timetable().Due(from.Add(-longestDeadline), to) {
+		deadline := a.Slot.Deadline(a.Due, r.zone)
+		if !deadline.After(from) || deadline.After(to) || !inForce(a.Due) {
+			continue
+		}
+		d := store.Due{Slot: playlist.CountyName(m.Scope, a.Slot.Name), Due: a.Due, Items: a.Slot.Count}
+		for _, z := range zones {
+			if z.since.Before(a.Due) {
+				d.Outputs = append(d.Outputs, z.id)
+			}
+		}
+		if len(d.Outputs) > 0 {
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // Rate is a share with what it is made of.
@@ -121,7 +146,7 @@ type Rate struct {
 	Numerator   int64    `json:"numerator"`
 	Denominator int64    `json:"denominator"`
 	Unknown     int64    `json:"unknown"`
-	Value       *float64 `json:"value"` // null where the denominator is 0
+	Value       *float64 `json:"value"` // null if the denominator is 0
 }
 
 func rate(n, d, unknown int64) Rate {
@@ -136,7 +161,7 @@ func rate(n, d, unknown int64) Rate {
 // ReachLine is a line of a reach report with its rates.
 type ReachLine struct {
 	playlist.Reach
-	Audible    *int     `json:"audible"`    // always null: no sensor says so
+	Audible    *int     `json:"audible"`    // always null: no sensor tells
 	Completion Rate     `json:"completion"` // completed / planned
 	ReachRate  Rate     `json:"reach_rate"` // reached / residents
 	Frequency  *float64 `json:"frequency"`  // person_airings / reached
@@ -162,9 +187,9 @@ func lineOf(r playlist.Reach) ReachLine {
 	return l
 }
 
-// Reach reports whom the airings reached.
-func (c *County) Reach(ctx context.Context, q store.ReachQuery) (ReachReport, error) {
-	rep, err := c.Store.Reach(ctx, q)
+// report tells whom the airings reached.
+func (r *reach) report(ctx context.Context, q store.ReachQuery) (ReachReport, error) {
+	rep, err := r.store.Reach(ctx, q)
 	if err != nil {
 		return ReachReport{}, err
 	}
@@ -173,81 +198,4 @@ func (c *County) Reach(ctx context.Context, q store.ReachQuery) (ReachReport, er
 		out.Lines = append(out.Lines, lineOf(l))
 	}
 	return out, nil
-}
-
-// Status is how a controller of the fleet does, for people.
-type Status struct {
-	store.Controller
-	Online bool     `json:"online"`
-	Faults []string `json:"faults"` // what a person must mend
-}
-
-// FleetStatus is the fleet and what is wrong with it.
-func (c *County) FleetStatus(ctx context.Context, q store.FleetQuery, silent, faulty bool) ([]Status, error) {
-	fleet, err := c.Store.Fleet(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	all := []Status{}
-	for _, k := range fleet {
-		s := Status{Controller: k, Online: c.Online(k), Faults: []string{}}
-		h, err := health(k)
-		if err != nil {
-			return nil, err
-		}
-		if h.Store != "" && h.Store != "ok" {
-			s.Faults = append(s.Faults, "store: "+h.Store)
-		}
-		for _, o := range h.Outputs {
-			if o.State != "" && o.State != "ok" {
-				s.Faults = append(s.Faults, o.Name+": "+o.State)
-			}
-		}
-		for _, p := range h.Progress {
-			if !p.Active && p.Why != "" && p.Why != "not_before" { // what waits for its day is well
-				s.Faults = append(s.Faults, string(p.Scope)+": "+p.Why)
-			}
-		}
-		if silent && (s.Online || k.State != store.Active) || faulty && len(s.Faults) == 0 {
-			continue
-		}
-		all = append(all, s)
-	}
-	return all, nil
-}
-
-// LogLine is an event of a controller or a row of its as-run log.
-type LogLine struct {
-	At    time.Time     `json:"at"`
-	Event *store.Event  `json:"event,omitempty"`
-	Row   *playlist.Row `json:"row,omitempty"`
-}
-
-// ControllerLog is the latest of what a controller told, events and rows, in
-// order of time.
-func (c *County) ControllerLog(ctx context.Context, id playlist.ControllerID, limit int) ([]LogLine, error) {
-	if _, err := c.find(ctx, id); err != nil {
-		return nil, err
-	}
-	events, err := c.Store.Events(ctx, id, limit)
-	rows, rerr := c.Store.Rows(ctx, store.RowQuery{Controller: id, Limit: limit})
-	if err = errors.Join(err, rerr); err != nil {
-		return nil, err
-	}
-	all := []LogLine{}
-	for _, e := range events {
-		all = append(all, LogLine{At: e.At, Event: &e})
-	}
-	for _, r := range rows {
-		at := r.Due
-		if !r.Ended.IsZero() {
-			at = r.Ended
-		}
-		all = append(all, LogLine{At: at, Row: &r.Row})
-	}
-	slices.SortStableFunc(all, func(a, b LogLine) int { return a.At.Compare(b.At) })
-	if len(all) > limit {
-		all = all[len(all)-limit:]
-	}
-	return all, nil
 }

@@ -108,7 +108,7 @@ func TestWhoIsMovedRetiredOrRevoked(t *testing.T) {
 		t.Errorf("clip after it was revoked: %d", s)
 	}
 	eventually(t, "the broker has thrown it out", func() bool { return w.broker.NumClients() == 3 }) // ours
-	if _, err := (county.Edge{C: w.County}).Registered(t.Context(), "nobody"); !errors.Is(err, link.ErrUnknown) {
+	if _, err := w.Edge().Registered(t.Context(), "nobody"); !errors.Is(err, link.ErrUnknown) {
 		t.Errorf("a stranger: %v", err)
 	}
 }
@@ -192,7 +192,7 @@ func TestARevokedControllerComesBackByANewCodeAlone(t *testing.T) {
 // others revoked anybody.
 func TestNoReplicaUndoesWhatAnotherRevoked(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
-	second, _ := w.replica(t)
+	second, theirs := w.replica(t)
 	one, two := w.enrol(t, village, nil, speaker("村口", village, 420)), w.enrol(t, other, nil, speaker("村西", other, 80))
 	eventually(t, "both are seen", func() bool { return online(t, w, one.id) && online(t, w, two.id) })
 	outs := func(t *testing.T, a *link.Authority, want ...*box) {
@@ -214,7 +214,7 @@ func TestNoReplicaUndoesWhatAnotherRevoked(t *testing.T) {
 	if err := second.Revoke(t.Context(), two.id); err != nil {
 		t.Fatal(err)
 	}
-	outs(t, second.Authority, one, two)
+	outs(t, theirs, one, two)
 	eventually(t, "the broker keeps both out", func() bool { return w.broker.NumClients() == 6 })
 
 	// What the first gives the broker next is by what the second did.
@@ -226,10 +226,10 @@ func TestNoReplicaUndoesWhatAnotherRevoked(t *testing.T) {
 	// A replica that was away begins with an account in which nobody is revoked.
 	failed, pushed := errors.New("no broker"), 0
 	answer := failed
-	late := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys,
-		Authority:   must[*link.Authority](t)(link.ReadAuthority(filepath.Join(w.dir, "keys", "broker.json"))),
-		PushAccount: func(context.Context, *link.Authority) error { pushed++; return answer }}
-	outs(t, late.Authority)
+	stale := must[*link.Authority](t)(link.ReadAuthority(filepath.Join(w.dir, "keys", "broker.json")))
+	late := county.New(county.Options{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys,
+		Authority: stale, PushAccount: func(context.Context, *link.Authority) error { pushed++; return answer }})
+	outs(t, stale)
 	if err := county.PushAccountNow(t.Context(), late); !errors.Is(err, failed) {
 		t.Errorf("a broker that does not take it: %v", err)
 	}
@@ -239,7 +239,7 @@ func TestNoReplicaUndoesWhatAnotherRevoked(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	outs(t, late.Authority, one, two)
+	outs(t, stale, one, two)
 	if pushed != 2 {
 		t.Errorf("pushed %d times, want once in vain and once", pushed)
 	}
@@ -254,11 +254,11 @@ func TestWhoWasRevokedIsRecollected(t *testing.T) {
 	if err := w.Authority.Revoke(time.Now(), users[0]); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Store.(*store.Store).AddController(t.Context(), store.Controller{ID: "gone", Area: village, User: users[1], State: store.Disabled}); err != nil {
+	if err := w.Store.AddController(t.Context(), store.Controller{ID: "gone", Area: village, User: users[1], State: store.Disabled}); err != nil {
 		t.Fatal(err)
 	}
 	pushes := 0
-	again := &county.County{Store: w.Store, Log: quiet(), Authority: w.Authority, PushAccount: func(context.Context, *link.Authority) error { pushes++; return nil }}
+	again := county.New(county.Options{Store: w.Store, Log: quiet(), Authority: w.Authority, PushAccount: func(context.Context, *link.Authority) error { pushes++; return nil }})
 	if err := county.PushAccountNow(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
@@ -273,12 +273,12 @@ func TestAReplicaDoesNotTellAgainWhatAnotherHasTold(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
-	second := &county.County{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys,
-		Authority: w.Authority, Servers: w.Servers, ClipURLs: w.ClipURLs, CA: w.CA}
+	second := county.New(county.Options{Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Keys: w.Keys,
+		Authority: w.Authority, Servers: w.Servers, ClipURLs: w.ClipURLs, CA: w.CA})
 	seen := func() {
 		t.Helper()
 		q := link.SyncRequest{Controller: b.id, Health: link.Health{Outputs: []link.OutputHealth{speaker("村口", village, 420)}}}
-		if err := (county.Edge{C: second}).Seen(t.Context(), link.Seen{At: time.Now(), Request: q}); err != nil {
+		if err := second.Edge().Seen(t.Context(), link.Seen{At: time.Now(), Request: q}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -287,7 +287,7 @@ func TestAReplicaDoesNotTellAgainWhatAnotherHasTold(t *testing.T) {
 	}
 	seen()
 	area := playlist.Area("341523100202")
-	if err := w.Move(t.Context(), b.id, nil, &area, nil); err != nil {
+	if err := w.Move(t.Context(), b.id, county.Moved{Area: &area}); err != nil {
 		t.Fatal(err)
 	}
 	before := version()
@@ -370,8 +370,7 @@ func TestAPushArrivesAndIsFollowed(t *testing.T) {
 
 func TestAManifestSignedElsewhere(t *testing.T) {
 	var away link.Signer
-	w := newWorld(t, t.TempDir(), nil)
-	away, w.Keys.Playlist = w.Keys.Playlist, nil
+	w := newWorld(t, t.TempDir(), func(o *county.Options) { away, o.Keys.Playlist = o.Keys.Playlist, nil })
 	clip := w.clip(t, "clip1.mp3")
 	scope := playlist.AreaScope(townArea)
 	if s := w.call(t, "POST", "/api/push", nil, draft(t, scope, clip), nil); s != http.StatusConflict {
@@ -483,7 +482,7 @@ func TestACountyRestoredFromYesterdayForgetsNothing(t *testing.T) {
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	scope := playlist.AreaScope(countyArea)
 	backup := t.TempDir() + "/yesterday.db"
-	if err := w.Store.(*store.Store).Backup(t.Context(), backup); err != nil {
+	if err := w.Store.Backup(t.Context(), backup); err != nil {
 		t.Fatal(err)
 	}
 	must[store.Envelope](t)(w.Issue(t.Context(), draft(t, scope, clip)))
@@ -526,7 +525,7 @@ func TestWhatARestoredCountyIssuesIsTheLastWord(t *testing.T) {
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	scope := playlist.AreaScope(countyArea)
 	backup := t.TempDir() + "/yesterday.db"
-	if err := w.Store.(*store.Store).Backup(t.Context(), backup); err != nil {
+	if err := w.Store.Backup(t.Context(), backup); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -562,7 +561,7 @@ func TestWhatARestoredCountyIssuesIsTheLastWord(t *testing.T) {
 // the old one is lost.
 func (w *world) replace(t *testing.T, r link.Role) link.Signer {
 	t.Helper()
-	held := must[link.Trust](t)(county.Edge{C: w.County}.Trust(t.Context()))
+	held := must[link.Trust](t)(w.Edge().Trust(t.Context()))
 	next := link.Trust{Version: held.Version + 1, Issued: time.Now().UTC()}
 	fresh := link.NewKey()
 	for role, h := range held.Roles {
@@ -592,16 +591,17 @@ func TestTheProgrammeGoesOnWithAnotherPlaylistKey(t *testing.T) {
 	must[store.Envelope](t)(w.Issue(t.Context(), draft(t, below, clip)))
 	eventually(t, "the manifests arrive", func() bool { return b.has(link.KindManifest, scope) == 1 && b.has(link.KindManifest, below) == 1 })
 	w.Keys.Playlist = w.replace(t, link.RolePlaylist)
+	next, _ := w.replica(t)
 	eventually(t, "the new trust document arrives", func() bool { return b.has(link.KindTrust, "") == 2 })
 
-	p, err := w.Propose(t.Context(), draft(t, scope, clip, second))
+	p, err := next.Propose(t.Context(), draft(t, scope, clip, second))
 	if err != nil || p.Over != 1 || len(p.Changes) == 0 || len(p.Conflicts) == 0 {
 		t.Errorf("proposal over version %d, %d changes, %d conflicts, %v", p.Over, len(p.Changes), len(p.Conflicts), err)
 	}
-	if e, err := w.Issue(t.Context(), draft(t, scope, clip, second)); err != nil || e.Version != 2 {
+	if e, err := next.Issue(t.Context(), draft(t, scope, clip, second)); err != nil || e.Version != 2 {
 		t.Errorf("push: version %d, %v", e.Version, err)
 	}
-	if e, err := w.Rollback(t.Context(), scope, 1); err != nil || e.Version != 3 {
+	if e, err := next.Rollback(t.Context(), scope, 1); err != nil || e.Version != 3 {
 		t.Errorf("rollback: version %d, %v", e.Version, err)
 	}
 	eventually(t, "what the new key signed arrives", func() bool { return b.has(link.KindManifest, scope) == 3 })

@@ -64,11 +64,6 @@ func must[T any](t testing.TB) func(T, error) T {
 // enough for a machine that does much else.
 const patience = 2 * time.Minute
 
-func TestMain(m *testing.M) {
-	county.SettleOften(100 * time.Millisecond)
-	os.Exit(m.Run())
-}
-
 // journal keeps the last lines that the parts under test logged, for a test
 // that fails.
 type journal struct {
@@ -125,16 +120,16 @@ func await[T any](t *testing.T, what string, from <-chan T) T {
 // world is a county with a broker and its doors open on loopback.
 type world struct {
 	*county.County
-	api    *county.API
-	http   *httptest.Server // the public door
-	ca     string
-	dir    string
-	broker *server.Server
-	edge   *link.Edge
-	die    func()       // what speaks to the broker ends
-	shift  atomic.Int64 // of its clock, in nanoseconds
-	still  atomic.Int64 // where its clock was stopped, in Unix nanoseconds; 0: it runs
-	boxes  []*box
+	county.Options                  // by which it was made, without what speaks to the broker
+	http           *httptest.Server // the public door
+	ca             string
+	dir            string
+	broker         *server.Server
+	edge           *link.Edge
+	die            func()       // what speaks to the broker ends
+	shift          atomic.Int64 // of its clock, in nanoseconds
+	still          atomic.Int64 // where its clock was stopped, in Unix nanoseconds; 0: it runs
+	boxes          []*box
 }
 
 // freeze stops the county's clock, which only its shift moves from then on.
@@ -172,14 +167,14 @@ func (w *world) String() string {
 }
 
 // newWorld starts a county on the store folder; change may set it up
-// otherwise.
-func newWorld(t *testing.T, dir string, change func(*county.County)) *world {
+// otherwise, and the others see it before it runs.
+func newWorld(t *testing.T, dir string, change func(*county.Options), made ...func(*county.County)) *world {
 	t.Helper()
 	st, err := store.Open(t.Context(), store.Options{Dir: dir, Zone: shanghai, Log: quiet()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: dir, County: &county.County{
+	w := &world{dir: dir, Options: county.Options{
 		Name: "舒城县融媒体中心", Area: countyArea, Zone: shanghai, Store: st, Log: quiet(), Ingest: &ingest.Ingester{
 			TempDir: t.TempDir(),
 			Door: func(r io.Reader) (playlist.Clip, error) {
@@ -188,16 +183,17 @@ func newWorld(t *testing.T, dir string, change func(*county.County)) *world {
 			},
 			Decode: func(r io.Reader) (ingest.Samples, error) { return player.OpenClip(r) },
 		},
+		Token: "secret", Version: "test",
 	}}
 	w.Now = w.clock
-	if change != nil {
-		change(w.County)
-	}
 	keys := filepath.Join(dir, "keys")
-	if _, err := w.Found(t.Context(), keys); err != nil {
+	if _, err := county.Found(t.Context(), st, keys); err != nil {
 		t.Fatal(err)
 	}
 	w.Keys = must[county.Keys](t)(county.ReadKeys(keys))
+	if change != nil {
+		change(&w.Options)
+	}
 	file := filepath.Join(keys, "broker.json")
 	if w.Authority, err = link.ReadAuthority(file); err != nil {
 		w.Authority = must[*link.Authority](t)(link.NewAuthority("舒城县"))
@@ -224,12 +220,10 @@ func newWorld(t *testing.T, dir string, change func(*county.County)) *world {
 	}
 	w.Servers, w.CA = []string{"tls://" + w.broker.Addr().String()}, w.ca
 
-	w.api = &county.API{C: w.County, Token: "secret", Version: "test"}
-	w.http = httptest.NewUnstartedServer(w.api.Public())
+	w.http = httptest.NewUnstartedServer(nil)
 	pair := must[tls.Certificate](t)(tls.LoadX509KeyPair(cert, key))
 	w.http.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
-	w.http.StartTLS()
-	w.ClipURLs = []string{w.http.URL}
+	w.ClipURLs = []string{"https://" + w.http.Listener.Addr().String()}
 
 	t.Cleanup(func() {
 		w.http.Close()
@@ -239,7 +233,9 @@ func newWorld(t *testing.T, dir string, change func(*county.County)) *world {
 			t.Error(err)
 		}
 	})
-	w.edge, w.die = w.serve(t, w.County)
+	w.County, w.edge, w.die = w.serve(t, w.Options, made...)
+	w.http.Config.Handler = w.Public()
+	w.http.StartTLS()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(w)
@@ -248,19 +244,25 @@ func newWorld(t *testing.T, dir string, change func(*county.County)) *world {
 	return w
 }
 
-// serve has a county speak to the broker until it dies.
-func (w *world) serve(t *testing.T, c *county.County) (edge *link.Edge, die func()) {
+// serve makes a county and has it speak to the broker until it dies.
+func (w *world) serve(t *testing.T, o county.Options, made ...func(*county.County)) (c *county.County, edge *link.Edge, die func()) {
 	t.Helper()
 	conns := map[string]*nats.Conn{}
 	for _, user := range []string{link.UserPublisher, link.UserEdge, link.UserSystem} {
-		conns[user] = must[*nats.Conn](t)(link.Dial(user, c.Servers, w.ca, must[[]byte](t)(c.Authority.Creds(user))))
+		conns[user] = must[*nats.Conn](t)(link.Dial(user, o.Servers, w.ca, must[[]byte](t)(o.Authority.Creds(user))))
 	}
-	publisher := &link.Publisher{Conn: conns[link.UserPublisher], Log: quiet(), Standing: c.Standing, Every: 20 * time.Millisecond}
-	c.Publish = publisher.Publish
-	c.PushAccount = func(_ context.Context, a *link.Authority) error {
+	publisher := &link.Publisher{Conn: conns[link.UserPublisher], Log: quiet(), Every: 20 * time.Millisecond}
+	o.Publish = publisher.Publish
+	o.PushAccount = func(_ context.Context, a *link.Authority) error {
 		return link.PushAccount(conns[link.UserSystem], a, patience)
 	}
-	edge = &link.Edge{Conn: conns[link.UserEdge], Store: county.Edge{C: c}, Key: c.Keys.Edge, Log: quiet()}
+	c = county.New(o)
+	publisher.Standing = c.Standing
+	county.SettleOften(c, 100*time.Millisecond)
+	for _, f := range made {
+		f(c)
+	}
+	edge = &link.Edge{Conn: conns[link.UserEdge], Store: c.Edge(), Key: o.Keys.Edge, Log: quiet()}
 	ctx, stop := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = edge.Run(ctx) })
@@ -275,19 +277,25 @@ func (w *world) serve(t *testing.T, c *county.County) (edge *link.Edge, die func
 		}
 	})
 	t.Cleanup(die)
-	return edge, die
+	return c, edge, die
 }
 
-// replica is another county on the same store, broker and keys.
-func (w *world) replica(t *testing.T) (c *county.County, die func()) {
+// replica is another county on the same store, broker and keys, with an
+// authority of its own.
+func (w *world) replica(t *testing.T) (c *county.County, a *link.Authority) {
 	t.Helper()
-	c = &county.County{
-		Name: w.Name, Area: w.Area, Zone: w.Zone, Store: w.Store, Log: quiet(), Now: w.Now, Ingest: w.Ingest, Alerts: w.Alerts, EBD: w.EBD,
-		Keys: w.Keys, Servers: w.Servers, ClipURLs: w.ClipURLs, CA: w.CA,
-		Authority: must[*link.Authority](t)(link.ReadAuthority(filepath.Join(w.dir, "keys", "broker.json"))),
-	}
-	_, die = w.serve(t, c)
-	return c, die
+	o := w.Options
+	o.Authority = must[*link.Authority](t)(link.ReadAuthority(filepath.Join(w.dir, "keys", "broker.json")))
+	c, _, _ = w.serve(t, o)
+	return c, o.Authority
+}
+
+// alone puts a county that makes no clips and publishes nothing in the place of
+// one that has died.
+func (w *world) alone() {
+	o := w.Options
+	o.Ingest = nil
+	w.County = county.New(o)
 }
 
 // certify makes a certificate for loopback that vouches for itself.

@@ -151,7 +151,7 @@ func (a *app) importCarrier(ctx context.Context, k *client, dir string) error {
 	if err != nil {
 		return err
 	}
-	var got carriedBack
+	var got county.CarriedBack
 	if err := k.post(ctx, "/api/import", url.Values{"dir": {full}}, nil, &got); err != nil {
 		return err
 	}

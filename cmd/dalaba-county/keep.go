@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"dalaba/county/store"
 )
 
 // errDamaged ends a server whose database was found damaged while it ran; the
@@ -21,10 +19,7 @@ const keepEBD = 400 * 24 * time.Hour
 // and receipts and the log of the emergency system no longer than the config
 // says.
 func (c *centre) keep(ctx context.Context) error {
-	st, ok := c.county.Store.(*store.Store)
-	if !ok {
-		return nil
-	}
+	st := c.store
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {

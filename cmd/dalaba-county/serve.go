@@ -36,7 +36,6 @@ import (
 	"dalaba/link"
 	"dalaba/player"
 	"dalaba/playlist"
-	"dalaba/playlist/say"
 )
 
 // serveCmd is the server.
@@ -54,18 +53,18 @@ func authorityFile(s *settings) string { return filepath.Join(keysDir(s), "broke
 func tokenFile(s *settings) string     { return filepath.Join(s.County.DataDir, "admin.token") }
 func socketFile(s *settings) string    { return filepath.Join(s.County.DataDir, "county.sock") }
 
-// centre is `dalaba-county serve`: the parts of a county, wired.
+// centre is `dalaba-county serve`: a county with its broker and its sockets.
 type centre struct {
 	*app
-	s      *settings
-	log    *slog.Logger
-	county *county.County
-	api    *county.API
-	certs  certs
-	public net.Listener
-	socket net.Listener
-	broker *server.Server // nil: it is elsewhere
-	urls   []string       // of the broker, for our own programs
+	s       *settings
+	log     *slog.Logger
+	store   *store.Store
+	options county.Options // of the county, complete once the broker is connected
+	certs   certs
+	public  net.Listener
+	socket  net.Listener
+	broker  *server.Server // nil: it is elsewhere
+	urls    []string       // of the broker, for our own programs
 }
 
 func (a *app) serve(ctx context.Context) (err error) {
@@ -94,7 +93,8 @@ func (a *app) serve(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	if err := c.prepare(ctx, st); err != nil {
+	c.store = st
+	if err := c.prepare(ctx); err != nil {
 		return err
 	}
 	err = c.run(ctx)
@@ -105,7 +105,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 }
 
 // lock keeps a second server away from the data folder: from an SQLite store,
-// and from the socket and the files of this one.
+// and from the socket and the other files in it.
 func lock(s *settings) (*data.Held, error) {
 	held, err := data.Lock(s.County.DataDir)
 	if errors.Is(err, data.ErrLocked) {
@@ -115,24 +115,12 @@ func lock(s *settings) (*data.Held, error) {
 	return held, err
 }
 
-// prepare makes what a first start makes, and opens the doors so far that
-// their addresses are known.
-func (c *centre) prepare(ctx context.Context, st *store.Store) (err error) {
+// prepare makes what a first start makes, starts the broker, and opens the
+// sockets so that their addresses are known.
+func (c *centre) prepare(ctx context.Context) (err error) {
 	s := c.s
-	trust, err := trustOptions(s)
-	if err != nil {
+	if err := c.setUp(); err != nil {
 		return err
-	}
-	signer, err := ebdSigner(s)
-	if err != nil {
-		return err
-	}
-	c.county = &county.County{
-		Name: s.County.Name, Area: s.area, Zone: s.zone, Store: st, Log: c.log, Ingest: newIngester(s),
-		Alerts: county.AlertRules{
-			Trust: trust, Unsigned: s.Alert.Unsigned, Life: s.life, Drills: s.Alert.Drills != nil && *s.Alert.Drills, Feeds: s.feeds,
-		},
-		EBD: county.EBD{EBRID: s.EBD.EBRID, URL: s.EBD.URL, Upstream: s.EBD.Upstream, To: s.EBD.To, Heartbeat: s.heartbeat, Signer: signer},
 	}
 	if c.public, err = net.Listen("tcp", s.HTTP.Listen); err != nil {
 		return err
@@ -148,37 +136,63 @@ func (c *centre) prepare(ctx context.Context, st *store.Store) (err error) {
 	if c.certs, err = ensureCerts(s, names, time.Now()); err != nil {
 		return err
 	}
-	made, err := c.county.Found(ctx, keysDir(s))
-	if err != nil {
-		return err
-	}
-	if made {
-		c.log.Warn("keys made; take the root keys, and best the playlist key too, to other places", "dir", keysDir(s))
-	}
-	if c.county.Keys, err = county.ReadKeys(keysDir(s)); err != nil {
-		return err
-	}
-	if c.county.Authority, err = readAuthority(s); err != nil {
+	if err := c.readKeys(ctx); err != nil {
 		return err
 	}
 	if err := c.startBroker(); err != nil {
 		return err
 	}
-	c.county.CA, c.county.ClipURLs = c.certs.ca, []string{strings.TrimSuffix(base.String(), "/")}
-	c.county.Servers = s.NATS.Servers
-	if len(c.county.Servers) == 0 {
+	o := &c.options
+	o.CA, o.ClipURLs, o.Servers = c.certs.ca, []string{strings.TrimSuffix(base.String(), "/")}, s.NATS.Servers
+	if len(o.Servers) == 0 {
 		_, port, _ := net.SplitHostPort(strings.TrimPrefix(c.urls[0], "tls://"))
-		c.county.Servers = []string{"tls://" + net.JoinHostPort(base.Hostname(), port)}
+		o.Servers = []string{"tls://" + net.JoinHostPort(base.Hostname(), port)}
 	}
-	token, err := ensureToken(tokenFile(s))
-	if err != nil {
+	if o.Token, err = ensureToken(tokenFile(s)); err != nil {
 		return err
 	}
-	c.api = &county.API{C: c.county, Token: token, Version: cli.Version()}
 	return c.openSocket()
 }
 
-// base is the address under which controllers reach us.
+// setUp fills in the options that the config says.
+func (c *centre) setUp() error {
+	s := c.s
+	trust, err := trustOptions(s)
+	if err != nil {
+		return err
+	}
+	signer, err := ebdSigner(s)
+	if err != nil {
+		return err
+	}
+	c.options = county.Options{
+		Name: s.County.Name, Area: s.area, Zone: s.zone, Store: c.store, Log: c.log, Ingest: newIngester(s), Version: cli.Version(),
+		Alerts: county.AlertRules{
+			Trust: trust, Unsigned: s.Alert.Unsigned, Life: s.life, Drills: s.Alert.Drills != nil && *s.Alert.Drills, Feeds: s.feeds,
+		},
+		EBD: county.EBD{EBRID: s.EBD.EBRID, URL: s.EBD.URL, Upstream: s.EBD.Upstream, To: s.EBD.To, Heartbeat: s.heartbeat, Signer: signer},
+	}
+	return nil
+}
+
+// readKeys reads the county's keys, making them at the first start.
+func (c *centre) readKeys(ctx context.Context) error {
+	dir := keysDir(c.s)
+	made, err := county.Found(ctx, c.store, dir)
+	if err != nil {
+		return err
+	}
+	if made {
+		c.log.Warn("keys made; take the root keys, and best the playlist key too, to other places", "dir", dir)
+	}
+	if c.options.Keys, err = county.ReadKeys(dir); err != nil {
+		return err
+	}
+	c.options.Authority, err = readAuthority(c.s)
+	return err
+}
+
+// base is the address at which controllers reach us.
 func (c *centre) base() (*url.URL, error) {
 	if c.s.HTTP.URL != "" {
 		return url.Parse(c.s.HTTP.URL)
@@ -220,7 +234,7 @@ func ensureToken(path string) (string, error) {
 	return token, renameio.WriteFile(path, []byte(token+"\n"), 0o600, renameio.IgnoreUmask())
 }
 
-// brokerReady is how long the embedded broker may take to open its door.
+// brokerReady is how long the embedded broker may take to start.
 const brokerReady = 20 * time.Second
 
 // startBroker starts the embedded broker, unless there is another.
@@ -240,7 +254,7 @@ func (c *centre) startBroker() error {
 	if n == 0 {
 		n = -1 // the broker's word for any
 	}
-	a := c.county.Authority
+	a := c.options.Authority
 	text, err := link.Broker{
 		Name: "dalaba-county", Host: host, Port: n, Cert: c.certs.cert, Key: c.certs.key,
 		Dir: filepath.Join(c.s.County.DataDir, "accounts"), Operator: a.Operator, System: a.System, Account: a.Account,
@@ -272,7 +286,7 @@ func (c *centre) startBroker() error {
 	return nil
 }
 
-// openSocket opens the door that only this machine's operator can use.
+// openSocket opens the socket that only the operator of this machine can use.
 func (c *centre) openSocket() error {
 	path := socketFile(c.s)
 	if len(path) > 100 {
@@ -290,12 +304,15 @@ func (c *centre) openSocket() error {
 }
 
 func (c *centre) dial(name string) (*nats.Conn, error) {
-	creds, err := c.county.Authority.Creds(name)
+	creds, err := c.options.Authority.Creds(name)
 	if err != nil {
 		return nil, err
 	}
 	return link.Dial("dalaba-county "+name, c.urls, c.certs.ca, creds)
 }
+
+// brokerWithin is how long the broker may take to accept an account.
+const brokerWithin = 10 * time.Second
 
 func (c *centre) run(ctx context.Context) (err error) {
 	if c.broker != nil {
@@ -315,38 +332,39 @@ func (c *centre) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	publisher := &link.Publisher{Conn: conns[link.UserPublisher], Log: c.log, Standing: c.county.Standing}
-	edge := &link.Edge{Conn: conns[link.UserEdge], Store: county.Edge{C: c.county}, Key: c.county.Keys.Edge, Log: c.log}
-	c.county.Publish = publisher.Publish
-	c.county.PushAccount = func(_ context.Context, a *link.Authority) error {
-		return errors.Join(link.WriteAuthority(authorityFile(c.s), a), link.PushAccount(conns[link.UserSystem], a, 10*time.Second))
+	publisher := &link.Publisher{Conn: conns[link.UserPublisher], Log: c.log}
+	o := c.options
+	o.Publish = publisher.Publish
+	o.PushAccount = func(_ context.Context, a *link.Authority) error {
+		return errors.Join(link.WriteAuthority(authorityFile(c.s), a), link.PushAccount(conns[link.UserSystem], a, brokerWithin))
 	}
-
+	k := county.New(o)
+	publisher.Standing = k.Standing
+	edge := &link.Edge{Conn: conns[link.UserEdge], Store: k.Edge(), Key: o.Keys.Edge, Log: c.log}
 	pair, err := tls.LoadX509KeyPair(c.certs.cert, c.certs.key)
 	if err != nil {
 		return err
 	}
-	quiet := slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)
-	open := &county.API{C: c.county, Open: true, Version: cli.Version()}
-	imports := http.NewServeMux()
-	imports.Handle("/", open.Handler())
-	imports.HandleFunc("POST /api/import", c.importReceipts(edge))
-	servers := []struct {
-		s *http.Server
-		l net.Listener
-	}{
-		{&http.Server{
-			Handler: c.api.Public(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: quiet,
-			TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
-		}, nil},
-		{&http.Server{Handler: imports, ReadHeaderTimeout: 30 * time.Second, ErrorLog: quiet}, c.socket},
-	}
-	servers[0].l = tls.NewListener(c.public, servers[0].s.TLSConfig)
-
 	group, ctx := errgroup.WithContext(ctx)
-	for _, v := range servers {
+	c.serveHTTP(ctx, group, k, pair)
+	group.Go(func() error { return edge.Run(ctx) })
+	group.Go(func() error { return publisher.Run(ctx) })
+	group.Go(func() error { return k.Run(ctx) })
+	group.Go(func() error { return c.keep(ctx) })
+	c.Println(c.Say("county.serving", o.Name, o.ClipURLs[0], strings.Join(o.Servers, " ")))
+	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // an error says only that systemd did not start us
+	return group.Wait()
+}
+
+// serveHTTP serves the network and the operator's socket until ctx ends.
+func (c *centre) serveHTTP(ctx context.Context, group *errgroup.Group, k *county.County, pair tls.Certificate) {
+	errorLog := slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)
+	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	public := &http.Server{Handler: k.Public(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: errorLog, TLSConfig: conf}
+	operator := &http.Server{Handler: k.Operator(), ReadHeaderTimeout: 30 * time.Second, ErrorLog: errorLog}
+	for s, l := range map[*http.Server]net.Listener{public: tls.NewListener(c.public, conf), operator: c.socket} {
 		group.Go(func() error {
-			if err := v.s.Serve(v.l); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
@@ -355,38 +373,11 @@ func (c *centre) run(ctx context.Context) (err error) {
 			<-ctx.Done()
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			if err := v.s.Shutdown(end); err != nil {
-				return v.s.Close()
+			if err := s.Shutdown(end); err != nil {
+				return s.Close()
 			}
 			return nil
 		})
-	}
-	group.Go(func() error { return edge.Run(ctx) })
-	group.Go(func() error { return publisher.Run(ctx) })
-	group.Go(func() error { return c.county.Run(ctx) })
-	group.Go(func() error { return c.keep(ctx) })
-	c.Println(c.Say("county.serving", c.s.County.Name, c.county.ClipURLs[0], strings.Join(c.county.Servers, " ")))
-	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // nobody may be listening
-	return group.Wait()
-}
-
-// carriedBack is what a carrier brought back.
-type carriedBack struct {
-	Receipts int                `json:"receipts"`          // that are new
-	Gaps     map[string][]int64 `json:"gaps,omitempty"`    // by controller/epoch: receipts before this number are still to come
-	Refused  map[string]string  `json:"refused,omitempty"` // why, by file
-}
-
-// importReceipts takes in what a carrier brought back, from a folder of this
-// machine.
-func (c *centre) importReceipts(e *link.Edge) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		got, err := e.Import(r.Context(), link.Carrier{Dir: r.URL.Query().Get("dir")})
-		back := carriedBack{Receipts: got.Receipts, Gaps: got.Gaps, Refused: map[string]string{}}
-		for name, why := range got.Refused {
-			back.Refused[name] = say.In(say.Choose(r.Header.Get("Accept-Language")), why)
-		}
-		c.county.Answer(w, r, back, err)
 	}
 }
 
@@ -395,8 +386,8 @@ func unreadable(key, path string, err error) error {
 	return cli.Refuse(sayM("county.conf_unreadable", key, path, err))
 }
 
-// ebdSigner reads the key by which our EBD packages are signed; nil where the
-// config names none.
+// ebdSigner reads the key that signs our EBD packages; nil if the config names
+// none.
 func ebdSigner(s *settings) (*alert.Signer, error) {
 	if s.EBD.Key == "" {
 		return nil, nil
@@ -412,7 +403,7 @@ func ebdSigner(s *settings) (*alert.Signer, error) {
 	return signer, nil
 }
 
-// trustOptions reads whom the config believes.
+// trustOptions reads the certificates and keys whose signatures hold.
 func trustOptions(s *settings) (o alert.Options, err error) {
 	for _, path := range s.Alert.Anchors {
 		text, err := os.ReadFile(path)
@@ -458,8 +449,8 @@ func trustOptions(s *settings) (o alert.Options, err error) {
 	return o, nil
 }
 
-// newIngester makes clips as the config says, proven with the player's own
-// door check and decoder.
+// newIngester makes clips as the config says, and proves them with the player's
+// own check and decoder.
 func newIngester(s *settings) *ingest.Ingester {
 	return &ingest.Ingester{
 		FFmpeg: s.Ingest.FFmpeg, FFprobe: s.Ingest.FFprobe,

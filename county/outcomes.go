@@ -2,22 +2,31 @@ package county
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"dalaba/county/store"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
-	"dalaba/playlist/say"
 )
+
+// outcomeStore keeps what became of alerts.
+type outcomeStore interface {
+	Alert(ctx context.Context, id playlist.AlertID) (store.Alert, error)
+	Targets(ctx context.Context, id playlist.AlertID) ([]store.Target, error)
+	Fleet(ctx context.Context, q store.FleetQuery) ([]store.Controller, error)
+	Rows(ctx context.Context, q store.RowQuery) ([]store.RowOf, error)
+}
+
+// outcomes tells what became of alerts.
+type outcomes struct{ store outcomeStore }
 
 // Ladder is how many of something came how far.
 type Ladder struct {
 	Targeted  int `json:"targeted"`
 	Online    int `json:"online"`    // seen within minutes before the order
-	Delivered int `json:"delivered"` // said that it has the order
-	Started   int `json:"started"`   // some frame sounded, if only of the tone
+	Delivered int `json:"delivered"` // told that it has the order
+	Started   int `json:"started"`   // some frame was played, if only of the tone
 	Completed int `json:"completed"` // a whole pass of what the alert says was heard
 }
 
@@ -56,92 +65,48 @@ type AlertTarget struct {
 	Used       []playlist.Used       `json:"used,omitempty"`
 }
 
-// AlertAccount gives an account of an alert.
-func (c *County) AlertAccount(ctx context.Context, id playlist.AlertID) (AlertAccount, error) {
-	a, err := c.Store.Alert(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return AlertAccount{}, fault{store.ErrNotFound, say.M("county.no_alert", string(id))}
-	}
+// mostRows bounds the rows of one alert.
+const mostRows = 1 << 20
+
+// place is an output of a controller.
+type place struct {
+	controller playlist.ControllerID
+	output     string
+}
+
+// account tells what became of an alert.
+func (o *outcomes) account(ctx context.Context, id playlist.AlertID) (AlertAccount, error) {
+	a, err := o.store.Alert(ctx, id)
 	if err != nil {
-		return AlertAccount{}, err
+		return AlertAccount{}, noAlert(err, id)
 	}
 	acc := AlertAccount{Alert: a, Silent: []AlertTarget{}, All: []AlertTarget{}}
-	targets, err := c.Store.Targets(ctx, id)
+	targets, err := o.store.Targets(ctx, id)
 	if err != nil || len(targets) == 0 {
 		return acc, err
 	}
 	q := store.FleetQuery{}
+	known := map[playlist.ControllerID]store.Target{}
 	for _, t := range targets {
 		q.IDs = append(q.IDs, t.Controller)
+		known[t.Controller] = t
 	}
-	fleet, err := c.Store.Fleet(ctx, q)
+	list, err := o.store.Fleet(ctx, q)
 	if err != nil {
 		return acc, err
 	}
-	rows, err := c.Store.Rows(ctx, store.RowQuery{Alert: id, Limit: 1 << 20})
+	rows, err := o.store.Rows(ctx, store.RowQuery{Alert: id, Limit: mostRows})
 	if err != nil {
 		return acc, err
-	}
-	type place struct {
-		controller playlist.ControllerID
-		output     string
 	}
 	of := map[place][]playlist.Row{}
 	for _, r := range rows {
 		p := place{r.Controller, r.Output}
 		of[p] = append(of[p], r.Row)
 	}
-	known := map[playlist.ControllerID]store.Target{}
-	for _, t := range targets {
-		known[t.Controller] = t
-	}
 	unknown := 0
-	for _, k := range fleet {
-		t := known[k.ID]
-		at := AlertTarget{Controller: k.ID, Name: k.Name, Area: k.Area, Online: t.Online, Delivered: t.Delivered}
-		delivered := !t.Delivered.IsZero()
-		for _, o := range k.Outputs {
-			rows := of[place{k.ID, o.Name}]
-			if o.Gone && len(rows) == 0 || !a.MayConcern(o.Area) {
-				continue
-			}
-			heard := emergency.Heard(rows)
-			started, completed := heard.Sounded, heard.Whole > 0
-			if started && (at.Started.IsZero() || heard.Started.Before(at.Started)) {
-				at.Started = heard.Started
-			}
-			if heard.Ended.After(at.Ended) {
-				at.Ended = heard.Ended
-			}
-			for _, u := range heard.Used {
-				if !slices.Contains(at.Used, u) {
-					at.Used = append(at.Used, u)
-				}
-			}
-			delivered = delivered || len(rows) > 0
-			if len(rows) == 0 {
-				unknown++
-			}
-			at.Outputs++
-			at.Residents += o.Residents
-			if completed {
-				at.Completed++
-			}
-			for _, l := range []struct {
-				ladder *Ladder
-				n      int
-			}{{&acc.Outputs, 1}, {&acc.Residents, o.Residents}} {
-				l.ladder.count(l.n, t.Online, delivered, started, completed)
-			}
-		}
-		acc.Controllers.count(1, t.Online, delivered, !at.Started.IsZero(), at.Outputs > 0 && at.Completed == at.Outputs)
-		if at.Completed > 0 {
-			acc.ResBrdStat[1]++
-		}
-		if at.Started.IsZero() {
-			acc.Silent = append(acc.Silent, at)
-		}
-		acc.All = append(acc.All, at)
+	for _, k := range list {
+		unknown += acc.add(k, known[k.ID], of)
 	}
 	acc.ResBrdStat[3] = acc.Outputs.Completed
 	if acc.ResBrdStat[1] > 0 {
@@ -149,6 +114,57 @@ func (c *County) AlertAccount(ctx context.Context, id playlist.AlertID) (AlertAc
 	}
 	acc.CoverageRate = rate(int64(acc.Residents.Completed), int64(acc.Residents.Targeted), int64(unknown))
 	return acc, nil
+}
+
+// add adds a controller and its outputs. It returns how many of those no row
+// tells of.
+func (acc *AlertAccount) add(k store.Controller, t store.Target, rows map[place][]playlist.Row) (unknown int) {
+	at := AlertTarget{Controller: k.ID, Name: k.Name, Area: k.Area, Online: t.Online, Delivered: t.Delivered}
+	delivered := !t.Delivered.IsZero()
+	for _, o := range k.Outputs {
+		of := rows[place{k.ID, o.Name}]
+		if o.Gone && len(of) == 0 || !acc.Alert.MayConcern(o.Area) {
+			continue
+		}
+		heard := emergency.Heard(of)
+		completed := heard.Whole > 0
+		delivered = delivered || len(of) > 0
+		if len(of) == 0 {
+			unknown++
+		}
+		at.add(o, heard)
+		acc.Outputs.count(1, t.Online, delivered, heard.Sounded, completed)
+		acc.Residents.count(o.Residents, t.Online, delivered, heard.Sounded, completed)
+	}
+	acc.Controllers.count(1, t.Online, delivered, !at.Started.IsZero(), at.Outputs > 0 && at.Completed == at.Outputs)
+	if at.Completed > 0 {
+		acc.ResBrdStat[1]++
+	}
+	if at.Started.IsZero() {
+		acc.Silent = append(acc.Silent, at)
+	}
+	acc.All = append(acc.All, at)
+	return unknown
+}
+
+// add adds what was heard on an output.
+func (at *AlertTarget) add(o store.Output, heard emergency.Passes) {
+	if heard.Sounded && (at.Started.IsZero() || heard.Started.Before(at.Started)) {
+		at.Started = heard.Started
+	}
+	if heard.Ended.After(at.Ended) {
+		at.Ended = heard.Ended
+	}
+	for _, u := range heard.Used {
+		if !slices.Contains(at.Used, u) {
+			at.Used = append(at.Used, u)
+		}
+	}
+	at.Outputs++
+	at.Residents += o.Residents
+	if heard.Whole > 0 {
+		at.Completed++
+	}
 }
 
 func (l *Ladder) count(n int, online, delivered, started, completed bool) {

@@ -1,0 +1,277 @@
+package county
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"dalaba/county/store"
+	"dalaba/link"
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// clipFinder finds the clips that a draft names.
+type clipFinder interface {
+	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
+}
+
+// programmes is the manifests: what controllers air and when.
+type programmes struct {
+	base
+	clips     clipFinder
+	documents *documents
+	fleet     *fleet
+	key       link.Signer // nil: manifests are signed elsewhere
+}
+
+// Draft is what an operator wants controllers of a scope to air.
+type Draft struct {
+	Scope     playlist.Scope      `json:"scope"`
+	NotBefore time.Time           `json:"not_before,omitzero"`
+	Partial   bool                `json:"partial,omitempty"`
+	Note      string              `json:"note,omitempty"`
+	Playlists []playlist.Playlist `json:"playlists"`
+	Slots     []playlist.Slot     `json:"slots"`
+}
+
+// Proposal is a manifest that has not been issued.
+type Proposal struct {
+	Manifest  playlist.Manifest `json:"manifest"`
+	Over      int64             `json:"over"` // the version in force now; 0: none
+	Changes   []Change          `json:"changes"`
+	Reaches   Reaches           `json:"reaches"`
+	Conflicts []Conflict        `json:"conflicts"`
+	Bytes     int64             `json:"bytes"`  // of clips that it adds
+	Signed    bool              `json:"signed"` // the server can sign it itself
+}
+
+// propose shows what a draft would do, and does nothing.
+func (p *programmes) propose(ctx context.Context, d Draft) (Proposal, error) {
+	if _, err := playlist.ParseScope(string(d.Scope)); err != nil {
+		return Proposal{}, err
+	}
+	if a, ok := d.Scope.Area(); ok && !a.Within(p.area) {
+		return Proposal{}, invalid("county.not_ours", string(a), string(p.area))
+	}
+	next, err := p.documents.NextVersion(ctx, link.KindManifest, d.Scope)
+	if err != nil {
+		return Proposal{}, err
+	}
+	m := playlist.Manifest{
+		Scope: d.Scope, Version: next, Issued: p.now(), NotBefore: d.NotBefore, Partial: d.Partial, Note: d.Note,
+		Playlists: d.Playlists, Slots: d.Slots,
+	}
+	if m.Clips, err = p.clipsOf(ctx, d.Playlists); err != nil {
+		return Proposal{}, err
+	}
+	if err := m.Check(); err != nil {
+		return Proposal{}, err
+	}
+	return p.compare(ctx, m)
+}
+
+// clipsOf lists the clips of playlists, each once and without its text.
+func (p *programmes) clipsOf(ctx context.Context, lists []playlist.Playlist) ([]playlist.Clip, error) {
+	all := []playlist.Clip{}
+	seen := map[playlist.ClipID]bool{}
+	for _, l := range lists {
+		for _, id := range l.Clips {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			clip, _, err := p.clips.Clip(ctx, id)
+			if err != nil {
+				return nil, missingClip(err, id, l.Name)
+			}
+			clip.Text = ""
+			all = append(all, clip)
+		}
+	}
+	return all, nil
+}
+
+// missingClip puts into words that a playlist names a clip that is not there.
+func missingClip(err error, id playlist.ClipID, list string) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return invalid("county.no_clip", id.Short(), plain(list))
+	}
+	return err
+}
+
+// compare makes a proposal of a manifest: what it changes, whom it reaches, and
+// what it collides with.
+func (p *programmes) compare(ctx context.Context, m playlist.Manifest) (Proposal, error) {
+	out := Proposal{Manifest: m, Signed: p.key != nil, Changes: []Change{}, Conflicts: []Conflict{}}
+	var before playlist.Manifest
+	e, err := p.documents.current(ctx, link.KindManifest, m.Scope)
+	switch {
+	case err == nil:
+		if before, err = manifestOf(e); err != nil {
+			return out, err
+		}
+		out.Over = before.Version
+	case !errors.Is(err, store.ErrNotFound):
+		return out, err
+	}
+	out.Changes = diffOf(before, m)
+	held := map[playlist.ClipID]bool{}
+	for _, clip := range before.Clips {
+		held[clip.ID] = true
+	}
+	for _, clip := range m.Clips {
+		if !held[clip.ID] {
+			out.Bytes += clip.Size
+		}
+	}
+	followers, err := p.fleet.followers(ctx, m.Scope)
+	if err != nil {
+		return out, err
+	}
+	out.Reaches = p.reaches(followers)
+	out.Conflicts, err = p.conflicts(ctx, m, followers)
+	return out, err
+}
+
+// errNoKey says that the playlist key does not lie here: the manifest has to
+// be signed elsewhere.
+var errNoKey = errors.New("no playlist key here")
+
+// issue signs a draft's manifest and publishes it.
+func (p *programmes) issue(ctx context.Context, d Draft) (store.Envelope, error) {
+	proposal, err := p.propose(ctx, d)
+	if err != nil {
+		return store.Envelope{}, err
+	}
+	return p.sign(ctx, proposal.Manifest, 0)
+}
+
+// sign issues a manifest. If only is not 0, it is issued as that version or, if
+// another document has that, not at all: the error is then [store.ErrStale].
+func (p *programmes) sign(ctx context.Context, m playlist.Manifest, only int64) (store.Envelope, error) {
+	if p.key == nil {
+		return store.Envelope{}, fault{errNoKey, say.M("county.no_playlist_key")}
+	}
+	e, err := p.documents.issue(ctx, link.KindManifest, m.Scope, func(v int64) (link.Envelope, string, error) {
+		if only != 0 && v != only {
+			return link.Envelope{}, "", store.ErrStale
+		}
+		m.Version, m.Issued = v, p.now()
+		e, err := link.SealManifest(m, p.key)
+		return e, m.Note, err
+	})
+	if err == nil {
+		p.log.Info("manifest issued", "scope", m.Scope, "version", e.Version, "slots", len(m.Slots), "clips", len(m.Clips))
+	}
+	return e, err
+}
+
+// unsigned is a manifest's envelope, for the holder of the playlist key to sign.
+// [programmes.issueSigned] accepts it then.
+func unsigned(m playlist.Manifest) ([]byte, error) {
+	env, err := link.SealManifest(m)
+	return env.Bytes(), err
+}
+
+// issueSigned publishes a manifest that was signed elsewhere. Its version must
+// be above all before it.
+func (p *programmes) issueSigned(ctx context.Context, raw []byte) (store.Envelope, error) {
+	t, err := p.documents.trust(ctx)
+	if err != nil {
+		return store.Envelope{}, err
+	}
+	d, err := link.Open(raw, t)
+	if err != nil {
+		return store.Envelope{}, err
+	}
+	if d.Manifest == nil {
+		return store.Envelope{}, link.ErrWrongType
+	}
+	for _, clip := range d.Manifest.Clips {
+		if _, _, err := p.clips.Clip(ctx, clip.ID); err != nil {
+			return store.Envelope{}, err
+		}
+	}
+	e := store.Envelope{Kind: link.KindManifest, Scope: d.Scope, Version: d.Version, Digest: d.Digest, Bytes: raw, Note: d.Manifest.Note}
+	err = p.documents.add(ctx, e)
+	if errors.Is(err, store.ErrStale) {
+		err = fault{store.ErrStale, say.M("county.stale", string(d.Scope), d.Version)}
+	}
+	if err != nil {
+		return store.Envelope{}, err
+	}
+	return e, nil
+}
+
+// versions lists all manifests of a scope, or of all scopes if it is empty.
+func (p *programmes) versions(ctx context.Context, scope playlist.Scope) ([]store.Envelope, error) {
+	return p.documents.Versions(ctx, link.KindManifest, scope)
+}
+
+// earlier is a manifest of an earlier version, ready to be issued again above
+// all others. Version 0 is the latest.
+func (p *programmes) earlier(ctx context.Context, scope playlist.Scope, version int64) (playlist.Manifest, error) {
+	e, err := p.documents.Envelope(ctx, link.KindManifest, scope, version)
+	if err != nil {
+		return playlist.Manifest{}, missing(err, "county.no_version", string(scope), version)
+	}
+	m, err := manifestOf(e)
+	if err != nil {
+		return playlist.Manifest{}, err
+	}
+	next, err := p.documents.NextVersion(ctx, link.KindManifest, scope)
+	if err != nil {
+		return playlist.Manifest{}, err
+	}
+	m.Note = strings.TrimSpace(fmt.Sprintf("%s (v%d)", m.Note, m.Version))
+	m.Version, m.Issued, m.NotBefore = next, p.now(), time.Time{}
+	return m, nil
+}
+
+// proposeEarlier shows what a rollback would do.
+func (p *programmes) proposeEarlier(ctx context.Context, scope playlist.Scope, version int64) (Proposal, error) {
+	m, err := p.earlier(ctx, scope, version)
+	if err != nil {
+		return Proposal{}, err
+	}
+	return p.compare(ctx, m)
+}
+
+// rollback issues an earlier version again, above all others: controllers
+// accept no lower version than they hold.
+func (p *programmes) rollback(ctx context.Context, scope playlist.Scope, version int64) (store.Envelope, error) {
+	m, err := p.earlier(ctx, scope, version)
+	if err != nil {
+		return store.Envelope{}, err
+	}
+	return p.sign(ctx, m, 0)
+}
+
+// restore takes back a manifest that controllers hold and this county has lost,
+// having been restored from a backup. ours is the latest that it has. If that is
+// the later word, it goes out again above the one that was lost.
+func (p *programmes) restore(ctx context.Context, lost link.Document, ours store.Envelope) error {
+	if ours.Version < lost.Version {
+		if ours.Version == 0 {
+			return nil
+		}
+		m, err := manifestOf(ours)
+		if err != nil {
+			return err
+		}
+		if !m.Issued.After(lost.Issued) {
+			return nil
+		}
+	}
+	m, err := p.earlier(ctx, lost.Scope, ours.Version)
+	if err == nil {
+		_, err = p.sign(ctx, m, lost.Version+1)
+	}
+	if err != nil && !errors.Is(err, store.ErrStale) { // stale: an operator has pushed meanwhile
+		p.log.Error("manifest must be pushed again: controllers hold a later version", "scope", lost.Scope, "version", lost.Version, "err", err)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package county
+
+import (
+	"net/http"
+)
+
+// access is who may use a route.
+type access int
+
+const (
+	anyone   access = iota // no token is needed
+	admitted               // the holder of the token, or of a session
+	operator               // only the operator of this machine, by its socket
+)
+
+// route is an entry of the API. do returns what goes out as JSON.
+type route struct {
+	method, path string
+	who          access
+	do           func(*api, *http.Request) (any, error)
+}
+
+// routes is the whole API.
+var routes = []route{
+	{"POST", "/api/login", anyone, (*api).login},
+	{"POST", "/api/logout", admitted, (*api).logout},
+	{"POST", "/api/admin", admitted, (*api).setAdmin},
+	{"GET", "/api/status", admitted, (*api).status},
+
+	{"GET", "/api/fleet", admitted, (*api).listFleet},
+	{"GET", "/api/codes", admitted, (*api).listCodes},
+	{"POST", "/api/codes", admitted, (*api).addCode},
+	{"POST", "/api/controllers/{id}/approve", admitted, (*api).approve},
+	{"POST", "/api/controllers/{id}/retire", admitted, (*api).retire},
+	{"POST", "/api/controllers/{id}/revoke", admitted, (*api).revoke},
+	{"POST", "/api/controllers/{id}/move", admitted, (*api).move},
+	{"GET", "/api/controllers/{id}/log", admitted, (*api).controllerLog},
+
+	{"GET", "/api/clips", admitted, (*api).listClips},
+	{"GET", "/api/clips/{id}", admitted, (*api).clip},
+	{"POST", "/api/clips", admitted, (*api).addClip},
+
+	{"POST", "/api/propose", admitted, (*api).propose},
+	{"POST", "/api/push", admitted, (*api).push},
+	{"POST", "/api/publish", admitted, (*api).publish},
+	{"POST", "/api/unsigned", admitted, (*api).unsigned},
+	{"GET", "/api/manifests", admitted, (*api).listManifests},
+	{"GET", "/api/earlier", admitted, (*api).earlier},
+	{"POST", "/api/rollback", admitted, (*api).rollback},
+	{"GET", "/api/delivery", admitted, (*api).delivery},
+
+	{"GET", "/api/documents", admitted, (*api).listDocuments},
+	{"POST", "/api/trust", admitted, (*api).addTrust},
+	{"POST", "/api/import", operator, (*api).importCarrier},
+
+	{"GET", "/api/reach", admitted, (*api).reachReport},
+
+	{"GET", "/api/alerts", admitted, (*api).listAlerts},
+	{"POST", "/api/alerts", admitted, (*api).alertByHand},
+	{"POST", "/api/alerts/message", admitted, (*api).alertByFile},
+	{"GET", "/api/account", admitted, (*api).alertAccount},
+	{"POST", "/api/cancel", admitted, (*api).cancelAlert},
+	{"GET", "/api/ebd", admitted, (*api).listEBD},
+}
+
+// networkAPI serves the API to the network.
+func (a *api) networkAPI() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		if r.who == operator {
+			continue
+		}
+		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, q *http.Request) {
+			if r.who == admitted {
+				if err := a.accounts.admit(q); err != nil {
+					a.write(w, q, nil, err)
+					return
+				}
+			}
+			v, err := r.do(a, q)
+			a.write(w, q, v, err)
+		})
+	}
+	return mux
+}
+
+// operatorAPI serves the API to the operator of this machine.
+func (a *api) operatorAPI() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, q *http.Request) {
+			v, err := r.do(a, q)
+			a.write(w, q, v, err)
+		})
+	}
+	return mux
+}

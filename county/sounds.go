@@ -1,0 +1,184 @@
+package county
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"dalaba/alert"
+	"dalaba/county/store"
+	"dalaba/ingest"
+	"dalaba/playlist"
+)
+
+// soundStore keeps the clips of alerts.
+type soundStore interface {
+	ChangeAlert(ctx context.Context, id playlist.AlertID, f func(*store.Alert) bool) (changed bool, err error)
+	AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error
+}
+
+// sounds makes the clips of alerts.
+type sounds struct {
+	base
+	store  soundStore
+	clips  *ingest.AlertClips // nil: no clips are made
+	orders *orders
+
+	mu     sync.Mutex
+	making map[playlist.AlertID]context.CancelFunc
+	tried  map[playlist.AlertID]bool // a clip was made here, or could not be
+}
+
+func newSounds(b base, st soundStore, maker *ingest.Ingester, o *orders) *sounds {
+	s := &sounds{base: b, store: st, orders: o, making: map[playlist.AlertID]context.CancelFunc{}, tried: map[playlist.AlertID]bool{}}
+	if maker != nil {
+		s.clips = &ingest.AlertClips{Ingester: maker, Shelve: st.AddClip}
+	}
+	return s
+}
+
+const (
+	// audioWait is how long the sound of an alert may take to be converted before
+	// its text is spoken instead.
+	audioWait = 2 * time.Minute
+
+	// soundAgain is how long after an alert came its clip is made by other
+	// replicas too: by then the one that took the alert in has made it or has died.
+	soundAgain = audioWait + 30*time.Second
+)
+
+// make makes an alert's clip, of the sound that came with it or else of its
+// text, and issues the alert with it. Until then its order alone is in force.
+func (s *sounds) make(ctx context.Context, a store.Alert) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.begin(a.ID, cancel)
+	defer s.end(a.ID)
+	if s.clips == nil || a.Detail.Clip != nil {
+		return
+	}
+	clip, why, ok := s.convert(ctx, a)
+	if ok {
+		s.attach(ctx, a, clip, false)
+		return
+	}
+	if words := a.Spoken("zh-CN"); words != "" {
+		text, _ := a.Text("zh-CN")
+		clip, err := s.clips.Speak(ctx, words, text.Language, a.Headline())
+		if err == nil {
+			a.Detail.NoClip = strings.Join(why, "; ")
+			s.attach(ctx, a, clip, true)
+			return
+		}
+		why = append(why, "speech: "+err.Error())
+	}
+	if ctx.Err() == nil {
+		s.giveUp(ctx, a.ID, strings.Join(why, "; "))
+	}
+}
+
+func (s *sounds) begin(id playlist.AlertID, cancel context.CancelFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.making[id], s.tried[id] = cancel, true
+}
+
+func (s *sounds) end(id playlist.AlertID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.making, id)
+}
+
+// convert makes a clip of the first sound that came with an alert and can be
+// used. why is what is wrong with those before it.
+func (s *sounds) convert(ctx context.Context, a store.Alert) (clip playlist.Clip, why []string, ok bool) {
+	for _, audio := range a.Audio {
+		if len(audio.Data) == 0 || audio.Matched == alert.OfNone {
+			why = append(why, audio.Name+": no usable sound came with it")
+			continue
+		}
+		bounded, done := context.WithTimeout(ctx, audioWait)
+		clip, err := s.clips.Convert(bounded, a.Alert, audio)
+		done()
+		if err == nil {
+			return clip, why, true
+		}
+		why = append(why, audio.Name+": "+err.Error())
+	}
+	return clip, why, false
+}
+
+// giveUp notes why an alert has no clip. The controllers have its words and
+// speak them themselves, or play what they keep for such events.
+func (s *sounds) giveUp(ctx context.Context, id playlist.AlertID, why string) {
+	s.log.Error("alert has no clip; controllers speak it themselves", "alert", id, "why", why)
+	_, err := s.store.ChangeAlert(ctx, id, func(now *store.Alert) bool {
+		now.Detail.NoClip = why
+		return now.Detail.Clip == nil // else another replica could make it
+	})
+	if err != nil {
+		s.log.Error("alert could not be kept", "alert", id, "err", err)
+	}
+}
+
+// attach gives an alert its clip, unless it is over or another replica has given
+// it one.
+func (s *sounds) attach(ctx context.Context, a store.Alert, clip playlist.Clip, spoken bool) {
+	changed, err := s.store.ChangeAlert(ctx, a.ID, func(now *store.Alert) bool {
+		if now.State.Over() || now.Detail.Clip != nil {
+			return false
+		}
+		now.Detail.Clip, now.Detail.Spoken, now.Detail.NoClip = &clip, spoken, a.Detail.NoClip
+		return true
+	})
+	if changed {
+		for _, scope := range a.Detail.Scopes {
+			err = errors.Join(err, s.orders.issue(ctx, scope))
+		}
+	}
+	if err != nil {
+		s.log.Error("clip of alert could not be issued", "alert", a.ID, "clip", clip.ID, "err", err)
+	}
+}
+
+// stop ends the making of an alert's clip.
+func (s *sounds) stop(id playlist.AlertID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cancel := s.making[id]; cancel != nil {
+		cancel()
+	}
+}
+
+// abandoned reports whether no replica has made an alert's clip in the time that
+// it takes, and this one has not tried.
+func (s *sounds) abandoned(a store.Alert) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.tried[a.ID] && a.Detail.Clip == nil && a.Detail.NoClip == "" && s.now().Sub(a.Received) > soundAgain
+}
+
+// forget forgets the alerts that are not in force.
+func (s *sounds) forget(inForce map[playlist.AlertID]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keepOnly(s.tried, inForce)
+}
+
+// withSound is an alert with the sound that came with it. The store has that in
+// the raw message alone.
+func withSound(a store.Alert) store.Alert {
+	if a.Source == FromHand {
+		var h ByHand
+		if err := json.Unmarshal(a.Raw, &h); err == nil {
+			a.Audio = h.sound()
+		}
+	} else if m, err := alert.Parse(a.Raw, alert.Options{}); err == nil {
+		a.Audio = m.Alert.Audio
+	}
+	return a
+}
