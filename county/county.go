@@ -64,7 +64,7 @@ type County struct {
 type parts struct {
 	documents  *documents  // signed and issued, of every kind
 	members    *members    // the documents that tell a controller who it is
-	logins     *logins     // the broker's account, and who is revoked in it
+	logins     *logins     // the broker's account, and the users revoked in it
 	fleet      *fleet      // the controllers
 	enrolment  *enrolment  // how a controller joins
 	library    *library    // the clips

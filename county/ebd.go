@@ -26,8 +26,8 @@ import (
 type EBD struct {
 	EBRID     string        // our own number there; empty: the county's area code with six zeros
 	URL       string        // of our own endpoint, told to others
-	Upstream  string        // where heartbeats go, and all states
-	To        string        // EBRID of the platform that stands there
+	Upstream  string        // address for heartbeats and all states; empty: states go to their senders
+	To        string        // EBRID of the platform at Upstream
 	Heartbeat time.Duration // 0: none
 	Signer    *alert.Signer // nil: what we send is not signed
 	Client    *http.Client  // default one with a timeout
@@ -156,7 +156,7 @@ func (e *ebd) takeEBM(ctx context.Context, m alert.Message, raw []byte) alert.Re
 }
 
 // takeStateRequest reports the state of an alert, if the request is believed or
-// the report goes where the operator wants it.
+// the report goes to the address that the operator chose.
 func (e *ebd) takeStateRequest(ctx context.Context, m alert.Message) alert.Result {
 	if doubt := e.doubt(m); doubt != emergency.ReasonNone && e.settings.Upstream == "" {
 		return alert.Result{Code: alert.ResultSignature, Desc: refusal(doubt)}

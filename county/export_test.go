@@ -120,3 +120,17 @@ func (c *County) TakeCAP(ctx context.Context, raw []byte, source string) (Verdic
 func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Package, error) {
 	return c.ebd.take(ctx, raw, peer)
 }
+
+// Route is an entry of the API, and who may use it.
+type Route struct {
+	Method, Path           string
+	Anyone, OnlyByOperator bool
+}
+
+// Routes lists the whole API.
+func Routes() (all []Route) {
+	for _, r := range routes {
+		all = append(all, Route{r.method, r.path, r.who == anyone, r.who == operator})
+	}
+	return all
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -51,6 +52,48 @@ func TestAControllerEnrolsAndIsSeen(t *testing.T) {
 	// A programme that waits for its day is none of them.
 	if want := []string{"村口: no sound card", "group:schools: no room"}; !slices.Equal(fleet[0].Faults, want) {
 		t.Errorf("faults %q, want %q", fleet[0].Faults, want)
+	}
+}
+
+// What the table of routes says of access holds at the door to the network.
+func TestAStrangerIsRefusedByEachRouteThatAsksForMore(t *testing.T) {
+	st := must[*store.Store](t)(store.Open(t.Context(), store.Options{Dir: t.TempDir(), Zone: shanghai, Log: quiet()}))
+	t.Cleanup(func() { _ = st.Close() })
+	c := county.New(county.Options{Area: countyArea, Zone: shanghai, Store: st, Log: quiet(), Token: "secret"})
+	public, operator := c.Public(), c.Operator()
+	ask := func(h http.Handler, r county.Route, token string) int {
+		q := httptest.NewRequest(r.Method, strings.ReplaceAll(r.Path, "{id}", "x"), strings.NewReader("{}"))
+		if token != "" {
+			q.Header.Set("Authorization", "Bearer "+token)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, q)
+		return w.Code
+	}
+	routes := county.Routes()
+	if len(routes) < 30 {
+		t.Fatalf("only %d routes", len(routes))
+	}
+	for _, r := range routes {
+		name := r.Method + " " + r.Path
+		if r.OnlyByOperator != (r.Path == "/api/import") { // which reads a folder of this machine
+			t.Errorf("%s is for the operator alone: %v", name, r.OnlyByOperator)
+		}
+		switch stranger := ask(public, r, ""); {
+		case r.OnlyByOperator:
+			if holder := ask(public, r, "secret"); stranger != http.StatusNotFound || holder != http.StatusNotFound {
+				t.Errorf("%s: %d and with the token %d from the network", name, stranger, holder)
+			}
+		case r.Anyone && r.Path != "/api/login":
+			t.Errorf("%s is open to all", name)
+		case stranger != http.StatusUnauthorized: // a login without a name is refused as well
+			t.Errorf("%s: %d", name, stranger)
+		case !r.Anyone && ask(public, r, "secret") == http.StatusUnauthorized:
+			t.Errorf("%s refuses the token", name)
+		}
+		if got := ask(operator, r, ""); got == http.StatusUnauthorized && r.Path != "/api/login" {
+			t.Errorf("%s refuses the operator", name)
+		}
 	}
 }
 

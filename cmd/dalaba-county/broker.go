@@ -92,10 +92,10 @@ func (a *app) broker(dir string, o brokerFlags) error {
 	return nil
 }
 
-// brokerCert lays in dir what a broker shows to those who dial it, which must
-// be what they believe the county itself by: the operator's certificate where
-// the config has one, else one of the county's own authority. They dial it by
-// the other names that it has, or by its only one.
+// brokerCert writes into dir the certificate that a broker shows. Programs must
+// accept it as they accept the county's: it is the operator's certificate if the
+// config has one, else one of the county's own authority. They dial the broker
+// by the other names that it has, or by its only one.
 func brokerCert(s *settings, dir, name string, also []string, now time.Time) (certs, error) {
 	if s.HTTP.Cert == "" {
 		return issueCert(s, dir, append([]string{name}, also...), now)
@@ -125,8 +125,8 @@ func brokerCert(s *settings, dir, name string, also []string, now time.Time) (ce
 	return c, nil
 }
 
-// clusterBlock joins brokers by TLS in both directions, each known by the
-// county's authority.
+// clusterBlock joins brokers by TLS in both directions, each with a certificate
+// of the county's authority.
 func clusterBlock(listen string, routes []string, c certs) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cluster {\n  name: \"dalaba\"\n  listen: %q\n  tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true, timeout: 10 }\n  routes: [\n",

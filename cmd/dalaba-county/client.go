@@ -20,20 +20,20 @@ import (
 	"dalaba/link"
 )
 
-// client is how verbs ask the running server.
+// client is how verbs call the running server.
 type client struct {
 	base  string
 	token string
 	lang  string
-	zone  *time.Location // the county's, once it has answered
+	zone  *time.Location // the county's, after its first response
 	http  *http.Client
 }
 
-// local is an instant in the zone that the county's people live by.
+// local is an instant in the county's zone.
 func (c *client) local(t time.Time) time.Time { return t.In(c.zone) }
 
-// ask is a client of the server that --server names, else of the one on this
-// machine, by its socket.
+// ask makes a client of the server that --server names, or else of the one on
+// this machine, by its socket.
 func (a *app) ask() (*client, error) {
 	c := &client{lang: string(a.Language()), zone: time.Local}
 	if a.server == "" {
@@ -72,7 +72,7 @@ func (a *app) ask() (*client, error) {
 	return c, nil
 }
 
-// get asks and decodes the answer.
+// get sends a request and decodes the response.
 func (c *client) get(ctx context.Context, path string, q url.Values, to any) error {
 	return c.do(ctx, http.MethodGet, path, q, nil, to)
 }
@@ -150,7 +150,7 @@ func (a *app) show(v any) error {
 	return e.Encode(v)
 }
 
-// confirm asks a person; without one there is no yes.
+// confirm asks a person; without a terminal the verb is refused.
 func (a *app) confirm(question string, yes bool) error {
 	if yes {
 		return nil

@@ -253,7 +253,7 @@ const (
 	leastReceipts   = 31  // days: corrections come within them
 )
 
-// whole is a whole number of the file, or what holds where it is left out.
+// whole is a whole number of the file, or its default if it is left out.
 func (r *configReader) whole(key string, n *int, def, lo, hi int) int {
 	if n == nil {
 		return def

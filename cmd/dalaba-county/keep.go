@@ -11,8 +11,8 @@ import (
 // next start puts it right.
 var errDamaged = errors.New("the database is damaged; start again to restore the last backup")
 
-// keepEBD is how long the log of the emergency system is kept where receipts
-// are for ever: it is of no use to a report.
+// keepEBD is how long the log of the emergency system is kept if receipts are
+// kept for ever: no report uses it.
 const keepEBD = 400 * 24 * time.Hour
 
 // keep keeps the store in order, hour by hour: backups of an SQLite database,

@@ -219,7 +219,7 @@ func (a *app) push(ctx context.Context, k *client, path string, o pushFlags) err
 	})
 }
 
-// issue asks, has the server issue each proposal by do, or writes what is to be
+// issue asks the person, has do issue each proposal, or writes what is to be
 // signed elsewhere, and follows the delivery.
 func (a *app) issue(ctx context.Context, k *client, out pushed, o issueFlags, do func(int) (store.Envelope, error)) error {
 	out.Issued = []store.Envelope{}
@@ -275,7 +275,7 @@ func (a *app) writeUnsigned(ctx context.Context, k *client, out pushed, file str
 	return nil
 }
 
-// rawJSON keeps an answer as it is.
+// rawJSON keeps a response as it is.
 type rawJSON []byte
 
 // UnmarshalJSON keeps it.

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	return a.Execute(ctx, root, args)
 }
 
-// defaultConfig is ./dalaba-county.toml where there is one, else the system's.
+// defaultConfig is ./dalaba-county.toml if there is one, else the system's.
 func defaultConfig() string {
 	const here, system = "dalaba-county.toml", "/etc/dalaba/dalaba-county.toml"
 	if _, err := os.Stat(here); err == nil {

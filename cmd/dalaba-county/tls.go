@@ -21,11 +21,11 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// certs is what the server shows, and who vouches for it.
+// certs is the certificate of the server, and of the authority that signed it.
 type certs struct {
 	cert, key string // files, PEM
 	ca        string // PEM; empty: the system's
-	caFile    string // where that lies too
+	caFile    string // file of that
 }
 
 const (
@@ -34,10 +34,10 @@ const (
 	renewAhead = 90 * 24 * time.Hour
 )
 
-// ensureCerts takes the operator's certificates, or makes an authority of the
-// county's own and a certificate for the names. The certificate is made anew
-// where names came to it or its end is near; the authority stays, for
-// controllers know it.
+// ensureCerts returns the operator's certificates, or makes an authority of the
+// county's own and a certificate for the names. The certificate is made again if
+// a name is new or it soon expires; the authority stays, for controllers know
+// it.
 func ensureCerts(s *settings, names []string, now time.Time) (certs, error) {
 	if s.HTTP.Cert != "" {
 		c := certs{cert: s.HTTP.Cert, key: s.HTTP.Key}

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// ErrDenied says that a name and password, or a token, do not open anything.
+// ErrDenied says that a name and password, or a token, are wrong.
 var ErrDenied = errors.New("denied")
 
 // cost is what a password takes to hash; memory is in KiB.
@@ -54,8 +54,8 @@ func checkPassword(hash, password string) bool {
 	return subtle.ConstantTimeCompare([]byte(hash), []byte(hashPassword(password, raw, c))) == 1
 }
 
-// SetAdmin gives an administrator a password, making the account where there
-// is none, and ends its sessions.
+// SetAdmin gives an administrator a password, making the account if there is
+// none, and ends its sessions.
 func (s *Store) SetAdmin(ctx context.Context, name, password string) error {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // it never fails
@@ -70,16 +70,16 @@ func (s *Store) SetAdmin(ctx context.Context, name, password string) error {
 	})
 }
 
-// nobody is hashed where there is no such name, so that the answer takes as
-// long.
-var nobody = sync.OnceValue(func() string {
+// noAdmin is compared if there is no administrator of that name, so that the
+// refusal takes as long.
+var noAdmin = sync.OnceValue(func() string {
 	return hashPassword("", []byte("0123456789abcdef"), passwordCost)
 })
 
 // Login opens a session: a token that is good until expires. A wrong name or
 // password is [ErrDenied].
 func (s *Store) Login(ctx context.Context, name, password string, expires time.Time) (token string, err error) {
-	hash := nobody()
+	hash := noAdmin()
 	err = s.read().row(ctx, "SELECT hash FROM admin WHERE name = ?1", name).Scan(&hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", err
@@ -98,8 +98,8 @@ func (s *Store) Login(ctx context.Context, name, password string, expires time.T
 	})
 }
 
-// Session is who opened the session of a token; [ErrDenied] where none did, or
-// it has expired.
+// Session returns the administrator who opened the session of a token, or
+// [ErrDenied] if there is none or it has expired.
 func (s *Store) Session(ctx context.Context, token string) (admin string, err error) {
 	err = s.read().row(ctx, "SELECT admin FROM session WHERE hash = ?1 AND expires > ?2", hashOf(token), s.now().UnixMicro()).Scan(&admin)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -115,7 +115,7 @@ func (s *Store) Logout(ctx context.Context, token string) error {
 	})
 }
 
-// hashOf is what is kept of a token: whoever reads the store cannot use it.
+// hashOf is what is kept of a token: a reader of the store cannot log in with it.
 func hashOf(token string) string {
 	h := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(h[:])

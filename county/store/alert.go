@@ -28,11 +28,11 @@ type Alert struct {
 	Detail   AlertDetail     `json:"detail"`
 	Raw      []byte          `json:"-"`
 	Ends     time.Time       `json:"ends,omitzero"` // when it is over
-	Owed     time.Time       `json:"owed,omitzero"` // when its sender is to be told again; zero: he knows
+	Owed     time.Time       `json:"owed,omitzero"` // when its sender is to be told again; zero: it knows
 }
 
 // TellAgain is how long after news of an alert its sender is told them once
-// more, where he did not acknowledge them.
+// more, if it did not acknowledge them.
 const TellAgain = 30 * time.Second
 
 // Owe notes news of an alert that its sender is to be told.
@@ -49,19 +49,19 @@ type AlertDetail struct {
 	Clip   *playlist.Clip   `json:"clip,omitempty"`    // the air clip made of it
 	Spoken bool             `json:"spoken,omitempty"`  // the clip was made of its text
 	NoClip string           `json:"no_clip,omitempty"` // why its own sound is not used
-	EBD    *EBDOrigin       `json:"ebd,omitempty"`     // where answers go
+	EBD    *EBDOrigin       `json:"ebd,omitempty"`     // the sender to report to
 	By     playlist.AlertID `json:"by,omitempty"`      // the message that retired it
 	Told   Told             `json:"told,omitzero"`
 }
 
-// EBDOrigin is whom to tell how an EBM went.
+// EBDOrigin is the sender of an EBM, which is to be told how it went.
 type EBDOrigin struct {
 	EBDID string `json:"ebd_id"`
 	From  string `json:"from"` // EBRID
 	URL   string `json:"url,omitempty"`
 }
 
-// Told is what was last found of an alert for whoever sent it.
+// Told is the figures of an alert that its sender was last told.
 type Told struct {
 	At        time.Time `json:"at"`
 	Started   int       `json:"started"`   // outputs
@@ -72,7 +72,7 @@ type Told struct {
 // the store knows of it (its counter, and what has retired it), and keeps it,
 // with those it is for if it is to sound. One that is known is [ErrConflict],
 // unless it was refused and now is not: then it takes the place of that copy,
-// which anybody may have sent in its name. The counter of its signature is
+// which a stranger may have sent in its name. The counter of its signature is
 // spent. What it refers to, if it is an update or a cancel that may, is retired
 // whether or not it has come. AddAlert returns the message as it is kept, and
 // the alerts in force that it ended.
@@ -212,8 +212,8 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, er
 }
 
 // ChangeAlert has f change the state, the reason, the detail and what is owed of
-// an alert as they stand now, while nobody else does. Where f answers false nothing is
-// changed, which is what changed then says. f may not ask the store.
+// an alert as they are now, while no other writer does. If f returns false,
+// nothing is changed, and changed is false. f may not call the store.
 func (s *Store) ChangeAlert(ctx context.Context, id playlist.AlertID, f func(*Alert) bool) (changed bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx conn) error {
 		a, err := scanAlert(tx.row(ctx, alertColumns+"WHERE id = ?1", clean(string(id))).Scan)
@@ -370,8 +370,8 @@ func (s *Store) LogEBD(ctx context.Context, m EBD) error {
 }
 
 // PruneEBD deletes messages of the emergency system that came or went before
-// an instant, and answers how many. Where none has since then it deletes
-// nothing, as [Store.Prune] does.
+// an instant, and returns how many. If none has since then, it deletes nothing,
+// as [Store.Prune] does.
 func (s *Store) PruneEBD(ctx context.Context, before time.Time) (n int64, err error) {
 	for {
 		var gone int64

@@ -16,15 +16,15 @@ import (
 // ErrWrongHash says that bytes are not those the clip's ID stands for.
 var ErrWrongHash = clips.ErrWrongHash
 
-// ClipPath is where the file of a clip lies, or would.
+// ClipPath is the path of the file of a clip, whether or not it exists.
 func (s *Store) ClipPath(id playlist.ClipID) string {
 	return s.clips.Path(id)
 }
 
 // AddClip keeps a clip and its file. Bytes that do not hash to the clip's ID
 // are [ErrWrongHash] and nothing is kept. Adding a clip again gives it what
-// title, series and so on are said now, and its file back where that is
-// missing or has changed.
+// title, series and so on are given now, and its file back if that is missing or
+// has changed.
 func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
 	size, err := s.clips.Put(c.ID, src)
 	if err != nil {
@@ -72,8 +72,8 @@ func scanClip(scan func(...any) error) (c playlist.Clip, err error) {
 	return c, err
 }
 
-// Clip finds a clip and the path of its file. Where only the file is missing
-// the clip comes with [ErrNotFound].
+// Clip finds a clip and the path of its file. If only the file is missing, the
+// clip comes with [ErrNotFound].
 func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error) {
 	c, err := scanClip(s.read().row(ctx, clipColumns+"WHERE id = ?1", string(id)).Scan)
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *Store) VerifyClip(_ context.Context, id playlist.ClipID) error {
 	return lost(s.clips.Verify(id))
 }
 
-// Clips are the clips of one series or, where series is empty, of all; by
+// Clips are the clips of one series or, if series is empty, of all; by
 // series, issue and title.
 func (s *Store) Clips(ctx context.Context, series string) (all []playlist.Clip, err error) {
 	err = s.read().each(ctx, clipColumns+"WHERE (?1 = '' OR series = ?1) ORDER BY series, issue, title, id",
@@ -115,7 +115,7 @@ func (s *Store) SetFigures(ctx context.Context, id playlist.ClipID, figures json
 }
 
 // SourceKnown finds the clip that a source became, by path, size and time of
-// change, or by its hash where that is given.
+// change, or by its hash if that is given.
 func (s *Store) SourceKnown(ctx context.Context, src playlist.ClipSource) (id playlist.ClipID, ok bool, err error) {
 	err = s.read().row(ctx, `SELECT clip FROM source
 		WHERE recipe = ?1 AND (path = ?2 AND size = ?3 AND mtime = ?4 OR ?5 != '' AND sha256 = ?5)

@@ -47,7 +47,7 @@ type Copied struct {
 }
 
 // Copy copies all that one store holds into another, which must be empty of
-// it, in one transaction: all of it is there afterwards, or none. Nobody may
+// it, in one transaction: all of it is there afterwards, or none. No one may
 // write to from meanwhile. Clip files are not touched.
 func Copy(ctx context.Context, from, to *Store) ([]Copied, error) {
 	var done []Copied

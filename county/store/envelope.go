@@ -50,8 +50,8 @@ func floorOf(kind link.Kind, scope playlist.Scope) string {
 	return "floor " + string(kind) + " " + string(scope)
 }
 
-// RaiseVersion makes the next version of a kind and scope be above v, as it
-// must where controllers hold a later one than this store knows of: it was
+// RaiseVersion makes the next version of a kind and scope be above v. That is
+// needed if controllers hold a later one than this store knows of: it was
 // restored from a backup.
 func (s *Store) RaiseVersion(ctx context.Context, kind link.Kind, scope playlist.Scope, v int64) error {
 	return s.write(ctx, func(ctx context.Context, tx conn) error { return raise(ctx, tx, floorOf(kind, scope), v) })
@@ -87,7 +87,7 @@ func scanEnvelope(scan func(...any) error) (e Envelope, err error) {
 }
 
 // Latest is the envelope of the highest version of each scope of a kind, or of
-// all kinds where kind is empty.
+// all kinds if kind is empty.
 func (s *Store) Latest(ctx context.Context, kind link.Kind) (all []Envelope, err error) {
 	err = s.read().each(ctx, envelopeColumns+`e WHERE (?1 = '' OR kind = ?1) AND version =
 		(SELECT max(version) FROM envelope m WHERE m.kind = e.kind AND m.scope = e.scope) ORDER BY kind, scope`,
@@ -107,7 +107,7 @@ func (s *Store) Envelope(ctx context.Context, kind link.Kind, scope playlist.Sco
 }
 
 // Versions are all versions of a kind and scope, the latest first, without
-// their bytes; of every scope where scope is empty.
+// their bytes; of every scope if scope is empty.
 func (s *Store) Versions(ctx context.Context, kind link.Kind, scope playlist.Scope) (all []Envelope, err error) {
 	err = s.read().each(ctx, `SELECT kind, scope, version, at, note, digest FROM envelope WHERE kind = ?1 AND (?2 = '' OR scope = ?2)
 		ORDER BY scope, version DESC`, []any{string(kind), string(scope)}, func(scan func(...any) error) error {

@@ -14,14 +14,14 @@ import (
 	"dalaba/playlist"
 )
 
-// State is where a controller stands with its county.
+// State is what a controller is to its county.
 type State string
 
 // The states of a controller.
 const (
 	Pending  State = "pending"  // enrolled, not yet approved
 	Active   State = "active"   // one of ours
-	Disabled State = "disabled" // revoked: nothing it says or asks is answered
+	Disabled State = "disabled" // revoked: it gets no answer to anything
 	Retired  State = "retired"  // gone for good; its log is kept
 )
 
@@ -114,9 +114,8 @@ func (s *Store) addController(ctx context.Context, tx conn, c Controller) error 
 }
 
 // ChangeController has f change the name, the area, the groups and the state of
-// a controller as they stand now, while nobody else does, and answers it as it
-// was left. Where f answers an error nothing is changed. f may not ask the
-// store.
+// a controller as they are now, while no other writer does, and returns it as f
+// left it. If f returns an error, nothing is changed. f may not call the store.
 func (s *Store) ChangeController(ctx context.Context, id playlist.ControllerID, f func(*Controller) error) (k Controller, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx conn) error {
 		if k, err = controller(ctx, tx, id); err != nil {
@@ -173,7 +172,7 @@ type Report struct {
 	Outputs []Output // nil: it did not say
 }
 
-// Seen notes a sync.
+// Seen records a sync.
 func (s *Store) Seen(ctx context.Context, id playlist.ControllerID, r Report) error {
 	have, err := json.Marshal(r.Have)
 	if err != nil {
@@ -321,7 +320,7 @@ func controller(ctx context.Context, from conn, id playlist.ControllerID) (Contr
 	return c, err
 }
 
-// Code is a one-time enrolment code and what it makes of who brings it.
+// Code is a one-time enrolment code and what the controller that brings it becomes.
 type Code struct {
 	ID         string                `json:"-"` // derived from the code, and no secret
 	Secret     []byte                `json:"-"` // derived from the code
@@ -379,7 +378,7 @@ func (s *Store) Code(ctx context.Context, id string) (Code, error) {
 // UseCode spends a code on a key and takes the controller in, in one
 // transaction. The first key to come has the code: another is [ErrConflict],
 // and one that never came before its expiry [ErrNotFound]. The same key may
-// come as often as it likes. It answers the controller as it stands.
+// come as often as it likes. UseCode returns the controller as it is then.
 func (s *Store) UseCode(ctx context.Context, id string, who Controller) (Controller, error) {
 	err := s.write(ctx, func(ctx context.Context, tx conn) error {
 		c, err := scanCode(tx.row(ctx, codeColumns+"WHERE id = ?1", id).Scan)

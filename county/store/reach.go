@@ -33,11 +33,11 @@ type tallyKey struct {
 	billing int64
 }
 
-// presenceKey names one block of outputs, of one clip on one day, or of
-// whatever clips ([anyBilling]).
+// presenceKey names one block of outputs, of one clip on one day, or of all
+// clips ([anyBilling]).
 type presenceKey struct{ day, billing, block int64 }
 
-// anyBilling stands for whatever clip.
+// anyBilling stands for all clips.
 const anyBilling = 0
 
 const blockBits = 4096
@@ -45,8 +45,8 @@ const blockBits = 4096
 // marks are the outputs of a block that a batch speaks of.
 type marks struct{ targeted, reached, doubt []int64 }
 
-// mark finds what the batch says of an output on a day: of the clip, and
-// whatever the clip.
+// mark finds what the batch says of an output on a day: of the clip, and of all
+// clips.
 func (b *intake) mark(day, billing, output int64) (both [2]*marks) {
 	for i, k := range []presenceKey{{day, billing, output / blockBits}, {day, anyBilling, output / blockBits}} {
 		m := b.marks[k]
@@ -88,7 +88,7 @@ func (b *intake) writeSums(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Clips before whatever the clip, which is proven by them.
+	// Single clips before all clips, which are proven by them.
 	blocks := slices.SortedFunc(maps.Keys(b.marks), func(x, y presenceKey) int { return cmp.Compare(y.billing, x.billing) })
 	for _, k := range blocks {
 		if err := b.present(ctx, k, b.marks[k]); err != nil {
@@ -160,8 +160,8 @@ func union(ctx context.Context, tx conn, day, block int64) (targeted, reached se
 	return targeted, reached, err
 }
 
-// fillDays makes the sets whatever the clip, where an earlier program kept
-// those of clips alone.
+// fillDays makes the sets of all clips together, if an earlier program kept
+// those of each clip alone.
 func (s *Store) fillDays(ctx context.Context) error {
 	const want = "NOT EXISTS (SELECT 1 FROM presence_day) AND EXISTS (SELECT 1 FROM presence)"
 	var n int
@@ -194,8 +194,8 @@ func (s *Store) fillDays(ctx context.Context) error {
 
 // prove looks through a controller's receipts for a clip on an output and a
 // day. It takes as long as the controller has been there, and is needed only
-// where a correction took a proof away. Of a day whose receipts may be deleted
-// by now it believes the sets as they stand.
+// if a correction took a proof away. For a day whose receipts may be deleted by
+// now it believes the sets as they are.
 func (b *intake) prove(ctx context.Context, k presenceKey, output int64, targetedNow, reachedNow bool) (targeted, reached bool, err error) {
 	var forgotten int64
 	err = b.tx.row(ctx, "SELECT CAST(value AS BIGINT) FROM setting WHERE key = ?1", stateForgotten).Scan(&forgotten)
@@ -296,7 +296,7 @@ type ReachQuery struct {
 }
 
 // ReachReport is whom the airings reached. Planned counts what a receipt
-// speaks of and what none does; the latter is Unknown as well. Nobody knows
+// speaks of and what none does; the latter is Unknown as well. It is not known
 // which clip it would have been: by series, issue and clip it stands in a line
 // of its own, whose key is [KeyUnknown].
 // Counts belong to the area that a zone had when it aired; Reached and
@@ -440,7 +440,7 @@ func (r *report) sums(ctx context.Context) error {
 		column = "day"
 	}
 	lo, hi := r.span()
-	// The zone of a town itself, or of nobody's village, lies in no village.
+	// The zone of a town itself, or of an unknown village, lies in no village.
 	query := fmt.Sprintf(`SELECT %s, CAST(sum(planned) AS BIGINT), CAST(sum(delivered) AS BIGINT), CAST(sum(started) AS BIGINT),
 		CAST(sum(completed) AS BIGINT), CAST(sum(persons) AS BIGINT) FROM tally
 		WHERE level = ?1 AND area IN (SELECT area FROM tally_area WHERE level = ?1 AND area >= ?2 AND area <= ?3)
@@ -627,7 +627,7 @@ type Due struct {
 
 // Account notes which of the airings that fell due up to an instant no receipt
 // speaks of. Those are unknown, until a receipt comes. It does so in bites, so
-// that nobody who writes waits long; what a crash cuts off is done again.
+// that no other writer waits long; what a crash cuts off is done again.
 func (s *Store) Account(ctx context.Context, due []Due, upTo time.Time) error {
 	for _, d := range due {
 		for outputs := range slices.Chunk(d.Outputs, 500) {
@@ -655,7 +655,7 @@ func (s *Store) accountFor(ctx context.Context, tx conn, d Due, outputs []int64)
 		clean(d.Slot), d.Due.UnixMicro(), s.Day(d.Due), int64(d.Items))
 }
 
-// Accounted is the instant up to which [Store.Account] has gone; zero where it
+// Accounted is the instant up to which [Store.Account] has gone; zero if it
 // never has.
 func (s *Store) Accounted(ctx context.Context) (time.Time, error) {
 	v, err := s.Setting(ctx, "accounted")

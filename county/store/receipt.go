@@ -38,7 +38,7 @@ func (s *Store) AddReceipts(ctx context.Context, b link.Batch) (mark int64, err 
 	return mark, err
 }
 
-// Mark is the high-water mark of an epoch; 0 where nothing of it is stored.
+// Mark is the high-water mark of an epoch; 0 if nothing of it is stored.
 func (s *Store) Mark(ctx context.Context, id playlist.ControllerID, epoch string) (mark int64, err error) {
 	err = s.read().row(ctx, "SELECT mark FROM epoch WHERE controller = ?1 AND name = ?2", string(id), epoch).Scan(&mark)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -211,7 +211,7 @@ type part struct {
 
 // item is an item before and after the batch.
 type item struct {
-	slot          string // empty where no slot's due instant names the airing
+	slot          string // empty if the airing is not named by a slot and its due instant
 	before, after []part
 }
 
@@ -593,14 +593,14 @@ func (b *intake) clearSilence(ctx context.Context, items map[itemKey]*item) erro
 const stateForgotten = "receipts_forgotten"
 
 // pruneBite is how many receipts are deleted in one transaction, so that those
-// who come in never wait long.
+// that come in never wait long.
 const pruneBite = 2000
 
 // Prune deletes receipts that came in before an instant and whose airings fell
-// due before it too, and answers how many. What reports count of them stays,
+// due before it too, and returns how many. What reports count of them stays,
 // and so do the marks, so that none is taken in again. Receipts of alerts stay:
-// an alert's account is made of them. Where none has come in since the instant
-// it deletes nothing: the clock is wrong, or nobody needs the room.
+// an alert's account is made of them. If none has come in since the instant,
+// it deletes nothing: the clock is wrong, or no room is needed.
 func (s *Store) Prune(ctx context.Context, before time.Time) (n int64, err error) {
 	var latest int64
 	err = s.read().row(ctx, "SELECT coalesce(max(at), 0) FROM epoch").Scan(&latest)

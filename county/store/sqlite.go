@@ -38,7 +38,7 @@ func (s *Store) backups() sqlite.Backups {
 var errVanished = errors.New("the database is missing though there are backups of it")
 
 // openSQLite opens the database in the store's folder, or what a backup holds
-// where it is damaged or missing.
+// if it is damaged or missing.
 func (s *Store) openSQLite(ctx context.Context) (*Loss, error) {
 	if err := os.MkdirAll(s.backups().Dir, 0o700); err != nil {
 		return nil, err
@@ -76,8 +76,8 @@ func (s *Store) openSQLite(ctx context.Context) (*Loss, error) {
 }
 
 // repair sets a damaged database aside and restores the newest good backup.
-// Where there is none it touches nothing: a county that has forgotten its
-// fleet helps nobody.
+// If there is none it touches nothing: a county that has forgotten its fleet is
+// of no use.
 func (s *Store) repair(ctx context.Context, why error, all []sqlite.Backup, open func() (*sqlite.DB, error)) (*sqlite.DB, *Loss, error) {
 	good := false
 	for _, b := range all {
@@ -105,12 +105,12 @@ func (s *Store) repair(ctx context.Context, why error, all []sqlite.Backup, open
 type Loss struct {
 	At     time.Time `json:"at"` // when it was found
 	Why    string    `json:"why"`
-	Aside  string    `json:"aside,omitempty"` // where the damaged file lies now; empty: there was none
+	Aside  string    `json:"aside,omitempty"` // path of the damaged file now; empty: there was none
 	Backup string    `json:"backup"`          // what was restored
 	Kept   time.Time `json:"kept"`            // when that was made: what was recorded since is lost
 }
 
-// ownAhead is how far counters of our own go on after a loss: nobody makes so
+// ownAhead is how far counters of our own jump after a loss: no county makes so
 // many signatures in the time between two backups.
 const ownAhead = 100_000
 
@@ -165,8 +165,8 @@ func (s *Store) check(ctx context.Context, db *sqlite.DB) {
 }
 
 // BackupDue checks every page of an SQLite store's database and backs it up
-// where the last backup is more than 24 hours old; the last keep of them stay.
-// It answers the path of the new one, empty where none was due. PostgreSQL has
+// if the last backup is more than 24 hours old; the last keep of them stay.
+// It returns the path of the new one, empty if none was due. PostgreSQL has
 // pg_dump for it.
 func (s *Store) BackupDue(ctx context.Context, now time.Time, keep int) (string, error) {
 	b, ok := s.back.(sqliteDB)
@@ -181,7 +181,7 @@ func (s *Store) BackupDue(ctx context.Context, now time.Time, keep int) (string,
 }
 
 // LastBackup is when the newest backup of an SQLite store was made, and how
-// many there are; zero where there is none, or PostgreSQL sees to it.
+// many there are; zero if there is none, or PostgreSQL makes them.
 func (s *Store) LastBackup() (at time.Time, n int, err error) {
 	if s.pg {
 		return at, 0, nil

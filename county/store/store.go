@@ -19,13 +19,13 @@ import (
 )
 
 var (
-	// ErrNotFound says that nothing goes by that name.
+	// ErrNotFound says that there is nothing of that name.
 	ErrNotFound = errors.New("not found")
 
 	// ErrConflict says that the name, version or code is taken.
 	ErrConflict = errors.New("already there")
 
-	// ErrStale says that somebody else was first.
+	// ErrStale says that another writer was first.
 	ErrStale = errors.New("overtaken")
 
 	// ErrNewer says that a later dalaba-county made the store.
@@ -83,15 +83,15 @@ type backend interface {
 	close() error
 }
 
-// Open opens the store, making it where it is absent, and brings an older one
+// Open opens the store, making it if it is absent, and brings an older one
 // forward.
 //
 // An SQLite database that is damaged, or missing while there are backups of
 // it, is set aside as county.db.damaged-<time>, and the newest backup without
 // a fault takes its place. That is logged as an error and kept: see
-// [Store.Losses]. Where no backup is any good nothing is touched and the answer
-// is [ErrDamaged]. Nobody else may have the store open. Every page of a
-// database of up to 256 MiB is checked before Open answers; of a larger one
+// [Store.Losses]. If no backup is good, nothing is touched and the error is
+// [ErrDamaged]. No other process may have the store open. Every page of a
+// database of up to 256 MiB is checked before Open returns; of a larger one
 // only both ends of each table, and the rest in the background.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
@@ -161,7 +161,7 @@ func (s *Store) Dir() string { return s.dir }
 // Zone is the zone in which days are counted.
 func (s *Store) Zone() *time.Location { return s.zone }
 
-// errClosed answers writes that come after Close.
+// errClosed is the error of writes that come after Close.
 var errClosed = errors.New("the store is closed")
 
 // job is one caller's part of a transaction.
@@ -189,11 +189,11 @@ func (s *Store) write(ctx context.Context, f func(context.Context, conn) error) 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	<-j.done // the writer always answers
+	<-j.done // the writer always closes it
 	return j.err
 }
 
-// writer is the one who writes.
+// writer runs all jobs, many in a transaction.
 func (s *Store) writer() {
 	for {
 		var batch []*job
@@ -237,7 +237,7 @@ func (s *Store) commit(batch []*job) {
 				s.names.reset() // some may be of rows that are gone
 			}
 			if _, err := tx.ExecContext(ctx, end); err != nil {
-				return err // that of its own is no answer to the others
+				return err // the transaction is broken, not only this job
 			}
 		}
 		return nil
@@ -263,7 +263,7 @@ func (j *job) run(c conn) error {
 	return j.f(context.WithoutCancel(j.ctx), c)
 }
 
-// read is the database for those who only look.
+// read is the database for reading only.
 func (s *Store) read() conn { return conn{s.back.reader(), s.pg} }
 
 // querier is a transaction or a pool.
@@ -292,7 +292,7 @@ func (c conn) exec(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
-// change is exec that answers how many rows it touched.
+// change is exec that returns how many rows it touched.
 func (c conn) change(ctx context.Context, query string, args ...any) (int64, error) {
 	res, err := c.q.ExecContext(ctx, c.sql(query), args...)
 	if err != nil {
@@ -305,7 +305,7 @@ func (c conn) row(ctx context.Context, query string, args ...any) *sql.Row {
 	return c.q.QueryRowContext(ctx, c.sql(query), args...)
 }
 
-// each calls f with every row of the answer.
+// each calls f with every row of the result.
 func (c conn) each(ctx context.Context, query string, args []any, f func(scan func(...any) error) error) error {
 	rows, err := c.q.QueryContext(ctx, c.sql(query), args...)
 	if err != nil {
@@ -377,7 +377,7 @@ func sub(f fs.FS, dir string) fs.FS {
 	return g
 }
 
-// Setting is a small fact by name; empty where it was never set.
+// Setting is a small fact by name; empty if it was never set.
 func (s *Store) Setting(ctx context.Context, key string) (string, error) {
 	var v string
 	err := s.read().row(ctx, "SELECT value FROM setting WHERE key = ?1", key).Scan(&v)
