@@ -93,18 +93,18 @@ func (f *feed) run(ctx context.Context) {
 // read reads the feed once and takes what it names. An entry that cannot be
 // taken is no failure of the feed: it is tried again the next time.
 func (f *feed) read(ctx context.Context) error {
-	resp, raw, err := f.get(ctx, f.URL, true)
+	resp, err := f.get(ctx, f.URL, true)
 	switch {
 	case err != nil:
 		return err
-	case resp.StatusCode == http.StatusNotModified:
+	case resp.code == http.StatusNotModified:
 		return nil
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("%s: %s", f.URL, resp.Status)
-	case len(raw) > maxFeed:
+	case resp.code != http.StatusOK:
+		return fmt.Errorf("%s: %s", f.URL, resp.status)
+	case len(resp.body) > maxFeed:
 		return alert.ErrTooLarge
 	}
-	m, err := f.alerts.parse(raw)
+	m, err := f.alerts.parse(resp.body)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (f *feed) read(ctx context.Context) error {
 			failed = errors.Join(failed, f.entry(ctx, e))
 		}
 	}
-	f.tag, f.modified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	f.tag, f.modified = resp.header.Get("ETag"), resp.header.Get("Last-Modified")
 	if failed != nil {
 		f.log.Warn("messages of a feed could not be taken; they are tried again", "url", f.URL, "err", failed)
 		f.tag, f.modified = "", "" // the same again is wanted
@@ -127,11 +127,19 @@ func (f *feed) read(ctx context.Context) error {
 	return nil
 }
 
+// response is what came back for a request.
+type response struct {
+	code   int
+	status string
+	header http.Header
+	body   []byte // up to one byte more than maxFeed
+}
+
 // get requests a URL; if changed, only what has changed since the last time.
-func (f *feed) get(ctx context.Context, from string, changed bool) (*http.Response, []byte, error) {
+func (f *feed) get(ctx context.Context, from string, changed bool) (response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
-		return nil, nil, err
+		return response{}, err
 	}
 	if changed && f.tag != "" {
 		r.Header.Set("If-None-Match", f.tag)
@@ -141,10 +149,10 @@ func (f *feed) get(ctx context.Context, from string, changed bool) (*http.Respon
 	}
 	resp, err := f.client.Do(r)
 	if err != nil {
-		return nil, nil, err
+		return response{}, err
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxFeed+1))
-	return resp, raw, errors.Join(err, resp.Body.Close())
+	return response{resp.StatusCode, resp.Status, resp.Header, raw}, errors.Join(err, resp.Body.Close())
 }
 
 // entry takes the alerts of an entry, fetching those that it only names.
@@ -172,21 +180,21 @@ func (f *feed) entry(ctx context.Context, e alert.Entry) error {
 		f.seen[key] = true
 		return nil
 	}
-	resp, raw, err := f.get(ctx, to.String(), false)
+	resp, err := f.get(ctx, to.String(), false)
 	switch {
 	case err != nil:
 		return err
-	case resp.StatusCode >= 400 && resp.StatusCode < 500:
+	case resp.code >= 400 && resp.code < 500:
 		if f.denied[key]++; f.denied[key] < mostDenied {
-			return fmt.Errorf("%s: %s", to, resp.Status)
+			return fmt.Errorf("%s: %s", to, resp.status)
 		}
-		f.log.Warn("feed names a message that is not there", "url", to.String(), "status", resp.Status)
+		f.log.Warn("feed names a message that is not there", "url", to.String(), "status", resp.status)
 		f.seen[key] = true
 		return nil
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("%s: %s", to, resp.Status)
+	case resp.code != http.StatusOK:
+		return fmt.Errorf("%s: %s", to, resp.status)
 	}
-	if _, err := f.alerts.takeCAP(ctx, raw, FromFeed); err != nil && !errors.Is(err, playlist.ErrInvalid) {
+	if _, err := f.alerts.takeCAP(ctx, resp.body, FromFeed); err != nil && !errors.Is(err, playlist.ErrInvalid) {
 		return err
 	} else if err != nil {
 		f.log.Warn("message of a feed refused", "url", to.String(), "err", err)
