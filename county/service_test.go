@@ -297,9 +297,15 @@ func TestWhoWasRevokedIsRecollected(t *testing.T) {
 	if err := w.Authority.Revoke(time.Now(), users[0]); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Store.AddController(t.Context(), store.Controller{ID: "gone", Area: village, User: users[1], State: store.Disabled}); err != nil {
+	code := store.Code{ID: "code", Secret: []byte{1}, Controller: "gone", Area: village, Approve: true, Expires: time.Now().Add(time.Hour)}
+	if err := w.Store.AddCode(t.Context(), code); err != nil {
 		t.Fatal(err)
 	}
+	must[store.Controller](t)(w.Store.UseCode(t.Context(), code.ID, store.Controller{Key: "key", User: users[1]}))
+	must[store.Controller](t)(w.Store.ChangeController(t.Context(), "gone", func(k *store.Controller) error {
+		k.State = store.Disabled
+		return nil
+	}))
 	pushes := 0
 	again := county.New(county.Options{Store: w.Store, Log: quiet(), Authority: w.Authority, PushAccount: func(context.Context, *link.Authority) error { pushes++; return nil }})
 	if err := county.PushAccountNow(t.Context(), again); err != nil {

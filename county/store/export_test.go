@@ -69,3 +69,14 @@ func FillYear(ctx context.Context, s *Store, controllers, days, clips int) error
 		return nil
 	})
 }
+
+// AddController takes a controller into the fleet without a code.
+func (s *Store) AddController(ctx context.Context, c Controller) error {
+	if !playlist.IsToken(string(c.ID)) {
+		return fmt.Errorf("%w: controller ID %q", playlist.ErrInvalid, c.ID)
+	}
+	return s.write(ctx, func(ctx context.Context, tx conn) error { return s.addController(ctx, tx, c) })
+}
+
+// Dir is the folder that the clips lie in.
+func (s *Store) Dir() string { return s.dir }

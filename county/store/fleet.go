@@ -82,15 +82,8 @@ func (c Controller) Residents() int {
 	return n
 }
 
-// AddController takes a controller into the fleet. Its ID must be new, or that
+// addController takes a controller into the fleet. Its ID must be new, or that
 // of one that is retired or still pending: [ErrConflict] otherwise.
-func (s *Store) AddController(ctx context.Context, c Controller) error {
-	if !playlist.IsToken(string(c.ID)) {
-		return fmt.Errorf("%w: controller ID %q", playlist.ErrInvalid, c.ID)
-	}
-	return s.write(ctx, func(ctx context.Context, tx conn) error { return s.addController(ctx, tx, c) })
-}
-
 func (s *Store) addController(ctx context.Context, tx conn, c Controller) error {
 	groups, err := json.Marshal(append([]string{}, c.Groups...))
 	if err != nil {

@@ -155,12 +155,6 @@ func (s *Store) Kind() string {
 	return "sqlite"
 }
 
-// Dir is the folder the clips lie in.
-func (s *Store) Dir() string { return s.dir }
-
-// Zone is the zone in which days are counted.
-func (s *Store) Zone() *time.Location { return s.zone }
-
 // errClosed is the error of writes that come after Close.
 var errClosed = errors.New("the store is closed")
 
