@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dalaba/playlist"
@@ -16,8 +17,8 @@ import (
 // copy of it is known for what it is.
 const forgetAfter = 31 * 24 * time.Hour
 
-// AlertKeeper is what survives of alerts. Each call is one transaction,
-// durable when it returns. data.Store is one.
+// AlertKeeper is what survives a restart of the alerts. Each call is one
+// transaction, durable when it returns. data.Store is one.
 type AlertKeeper interface {
 	// SaveAlerts keeps alerts as they now stand, and what was retired with
 	// them. raw is the first one's message; nil leaves what is kept of it.
@@ -26,7 +27,7 @@ type AlertKeeper interface {
 	// Alerts is all that was kept.
 	Alerts(ctx context.Context) ([]emergency.Record, []emergency.Retired, error)
 
-	// ForgetAlerts deletes what can no longer come again.
+	// ForgetAlerts deletes alerts of which no late copy can come any more.
 	ForgetAlerts(ctx context.Context, ids []playlist.AlertID) error
 }
 
@@ -39,8 +40,8 @@ type AlertSound struct {
 // AlertSounds finds what an alert is sounded with. It is asked from many
 // goroutines, again for each pass.
 type AlertSounds interface {
-	// Sound is the alert as [playlist.UsedClip], which answers an error until
-	// the clip is here; as [playlist.UsedSpeech], which may take its time; as
+	// Sound finds the alert as [playlist.UsedClip], which is an error until the
+	// clip is here; as [playlist.UsedSpeech], which may take its time; as
 	// [playlist.UsedGeneric]; or the words that a drill begins with, as
 	// [playlist.UsedPreamble].
 	Sound(ctx context.Context, r emergency.Record, as playlist.Used) (AlertSound, error)
@@ -52,7 +53,7 @@ var ErrNotStored = errors.New("alert not stored")
 
 // Alarm keeps the book of alerts and sounds them on a player's channels: each
 // pass begins with the attention tone, at once, whatever else was sounding,
-// and goes on with the best there is to be heard by then.
+// and goes on with the best sound that is there by then.
 type Alarm struct {
 	p      *Player
 	keep   AlertKeeper
@@ -64,7 +65,7 @@ type Alarm struct {
 	life   context.Context // of what sounds
 	book   *emergency.Book
 	on     map[playlist.AlertID]*sounding
-	seen   *playlist.Programme // for whose outputs what is in force sounds
+	seen   *playlist.Programme // the one whose outputs sound what is in force
 	forgot time.Time
 	wrote  chan struct{} // closed once the keeper's last call has returned
 	work   sync.WaitGroup
@@ -72,12 +73,22 @@ type Alarm struct {
 
 // sounding is an alert on its outputs.
 type sounding struct {
-	record  chan emergency.Record // holds the latest
+	record  atomic.Pointer[emergency.Record] // the alert as it now stands
 	stop    context.CancelCauseFunc
-	choice  *choice
+	choice  *choice // nil for the microphone
 	outputs []playlist.Output
 	now     map[string]bool // outputs on which it still sounds
+	rows    []playlist.Row  // of the outputs on which it has ended
 }
+
+func newSounding(r emergency.Record) *sounding {
+	s := &sounding{now: map[string]bool{}}
+	s.record.Store(&r)
+	return s
+}
+
+// latest is the alert as it now stands.
+func (s *sounding) latest() emergency.Record { return *s.record.Load() }
 
 // NewAlarm makes the alarm of a player. Both must be run.
 func NewAlarm(p *Player, keep AlertKeeper, sounds AlertSounds) *Alarm {
@@ -143,9 +154,9 @@ func (a *Alarm) ask(ctx context.Context, f func()) error {
 	}
 }
 
-// Receive takes a message in. Only where the error is nil may it be
-// acknowledged; with ErrNotStored it is in force all the same. The record is
-// the message's as it now stands; known says that it had come before.
+// Receive takes a message in. It may be acknowledged only if the error is nil;
+// with ErrNotStored it is in force all the same. The record is the message's as
+// it now stands; known says that it had come before.
 func (a *Alarm) Receive(ctx context.Context, r emergency.Record, raw []byte) (rec emergency.Record, known bool, err error) {
 	var (
 		c    emergency.Change
@@ -186,9 +197,8 @@ func (a *Alarm) Records(ctx context.Context) (all []emergency.Record, err error)
 	return all, err
 }
 
-// write calls the keeper after what it was called for before, in the order of
-// the book, and does not wait: a disk that hangs must hold up no alert and no
-// cancel.
+// write calls the keeper after its calls before, in the order of the book, and
+// does not wait: a disk that hangs must hold up no alert and no cancel.
 func (a *Alarm) write(f func()) {
 	before, mine := a.wrote, make(chan struct{})
 	a.wrote = mine
@@ -201,7 +211,7 @@ func (a *Alarm) write(f func()) {
 	})
 }
 
-// save keeps a change; the answer comes once it is durable, or cannot be.
+// save keeps a change; the channel yields once it is durable, or cannot be.
 func (a *Alarm) save(c emergency.Change, raw []byte) <-chan error {
 	kept := make(chan error, 1)
 	if len(c.Records) == 0 && len(c.Retired) == 0 {
@@ -227,8 +237,7 @@ func (a *Alarm) enact(c emergency.Change) {
 		case r.State.Over() && on:
 			s.stop(errRetired)
 		case !r.State.Over() && on:
-			<-s.record
-			s.record <- r
+			s.record.Store(&r)
 		case !r.State.Over():
 			a.begin(r, false)
 		}
@@ -242,31 +251,31 @@ func (a *Alarm) enact(c emergency.Change) {
 // may have sounded before the daemon was last stopped.
 func (a *Alarm) begin(r emergency.Record, again bool) {
 	ctx, stop := context.WithCancelCause(a.life)
-	s := &sounding{record: make(chan emergency.Record, 1), stop: stop, now: map[string]bool{}}
-	s.record <- r
+	s := newSounding(r)
+	s.stop = stop
 	a.on[r.ID] = s
 	outputs := r.Concerned(a.p.Programme())
 	if len(outputs) == 0 { // it was concerned once: the site has changed
-		a.settle(r.ID, emergency.StateFailed)
+		a.advance(r.ID, emergency.StateFailed)
 		return
 	}
 	s.choice = newChoice(ctx, a, s)
 	for _, o := range outputs {
-		a.sound(ctx, r.ID, s, o, again)
+		a.start(ctx, r.ID, s, o, again)
 	}
 }
 
-// sound sounds an alert on one output.
-func (a *Alarm) sound(ctx context.Context, id playlist.AlertID, s *sounding, o playlist.Output, again bool) {
+// start sounds an alert on one output.
+func (a *Alarm) start(ctx context.Context, id playlist.AlertID, s *sounding, o playlist.Output, again bool) {
 	if !slices.ContainsFunc(s.outputs, func(x playlist.Output) bool { return x.Name == o.Name }) {
 		s.outputs = append(s.outputs, o)
 	}
 	s.now[o.Name] = true
-	n := &siren{a: a, s: s, out: o, choice: s.choice, again: again, log: a.p.Log.With("alert", id, "output", o.Name)}
+	n := &siren{a: a, s: s, out: o, again: again, log: a.p.Log.With("alert", id, "output", o.Name)}
 	a.work.Go(func() {
-		n.sound(ctx)
+		n.run(ctx)
 		if !errors.Is(context.Cause(ctx), errStopped) { // else it is still in force
-			a.ended(id, s, o.Name)
+			a.ended(id, s, o.Name, n.rows)
 		}
 	})
 }
@@ -286,7 +295,7 @@ func (a *Alarm) follow() {
 		}
 		for _, o := range r.Concerned(p) {
 			if !s.now[o.Name] {
-				a.sound(s.choice.ctx, r.ID, s, o, true)
+				a.start(s.choice.ctx, r.ID, s, o, true)
 			}
 		}
 	}
@@ -294,23 +303,24 @@ func (a *Alarm) follow() {
 
 // started notes that an alert is heard.
 func (a *Alarm) started(ctx context.Context, id playlist.AlertID) {
-	_ = a.ask(ctx, func() { a.settle(id, emergency.StateAiring) })
+	_ = a.ask(ctx, func() { a.advance(id, emergency.StateAiring) })
 }
 
-// ended notes that an alert has ended on one of its outputs, and, after the
-// last of them, what became of it.
-func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string) {
+// ended notes that an alert has ended on one of its outputs, with those rows,
+// and, after the last of them, what became of it.
+func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string, rows []playlist.Row) {
 	silent := func() bool { return len(s.now) == 0 }
 	last := false
 	_ = a.ask(context.Background(), func() {
 		delete(s.now, output)
+		s.rows = append(s.rows, rows...)
 		a.follow() // it may have ended there because it is to sound elsewhere
 		last = silent()
 	})
 	if !last {
 		return
 	}
-	rows, err := a.p.Ledger.Rows(context.Background(), id.Airing())
+	kept, err := a.p.Ledger.Rows(context.Background(), id.Airing())
 	if err != nil {
 		a.p.Log.Error("alert's rows cannot be read", "alert", id, "err", err)
 	}
@@ -318,18 +328,39 @@ func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string) {
 		if silent() { // a reload may have brought another output meanwhile
 			delete(a.on, id)
 			s.stop(nil)
-			a.settle(id, emergency.Outcome(rows, s.outputs))
+			a.advance(id, emergency.Outcome(overlay(kept, s.rows), s.outputs))
 		}
 	})
 }
 
-func (a *Alarm) settle(id playlist.AlertID, state emergency.State) {
+// overlay are the rows that the ledger has kept, from before a restart too, and
+// in place of them those just heard: the ledger may not have taken them yet.
+func overlay(kept, heard []playlist.Row) []playlist.Row {
+	all := slices.Clone(heard)
+	for _, r := range kept {
+		if !slices.ContainsFunc(heard, func(h playlist.Row) bool { return h.Key() == r.Key() }) {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// owe runs a retry on a goroutine that Run waits for; false if Run has ended.
+func (a *Alarm) owe(retry func(ctx context.Context)) bool {
+	return a.ask(context.Background(), func() {
+		life := a.life
+		a.work.Go(func() { retry(life) })
+	}) == nil
+}
+
+// advance puts an alert's new state in the book and reports it.
+func (a *Alarm) advance(id playlist.AlertID, state emergency.State) {
 	r, changed := a.book.Advance(id, state, a.p.Wall().UTC())
 	if !changed {
 		return
 	}
 	a.p.Log.Info("alert", "alert", id, "state", state)
-	a.save(emergency.Change{Records: []emergency.Record{r}}, nil) // told there
+	a.save(emergency.Change{Records: []emergency.Record{r}}, nil) // which logs what fails
 }
 
 // tidy forgets, now and then, what is long over.

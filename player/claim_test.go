@@ -12,6 +12,7 @@ import (
 
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 type stubborn struct {
@@ -202,4 +203,51 @@ func TestAWeekWithoutPowerIsRecordedBesideWhatAirs(t *testing.T) {
 			t.Errorf("told %d times", n)
 		}
 	})
+}
+
+func TestWhatIsHeardWhileTheDiskFailsIsInTheLogOnceItWorks(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		from, until time.Duration
+		after       bool // a claim is made though it is said to have failed
+	}{
+		{"all the while", 500 * time.Millisecond, 40 * time.Second, false},
+		{"all the while, though the rows are opened", 500 * time.Millisecond, 40 * time.Second, true},
+		{"as it begins", 500 * time.Millisecond, 2 * time.Second, false},
+		{"as it ends", 4 * time.Second, 40 * time.Second, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSiren(t, "east")
+				s.here[0].Store(true)
+				s.ledger = &fickle{Ledger: s.store, from: time.Now().Add(c.from), until: time.Now().Add(c.until), after: c.after}
+				s.start()
+				defer s.close()
+				time.Sleep(time.Second)
+				s.receive(alert("A", withClip))
+				time.Sleep(15 * time.Second)
+				if got := s.state("A"); got != emergency.StateDone {
+					t.Errorf("before the disk works: %s", got)
+				}
+				s.speak(3 * time.Second)
+				time.Sleep(time.Minute)
+				s.stop()
+				if got, want := s.parts("A"), "east/clip:complete east/tone:complete"; got != want {
+					t.Errorf("got %q, want %q", got, want)
+				}
+				spoken := 0
+				for _, r := range s.rows() {
+					if r.Used == playlist.UsedMic && r.Outcome == playlist.Complete && r.Frames > 2*playlist.Rate {
+						spoken++
+					}
+					if r.Alert != "" && (r.Seq == 0 || r.Ended.Sub(r.Started) < time.Second) {
+						t.Errorf("%+v", r)
+					}
+				}
+				if spoken != 1 {
+					t.Errorf("%d rows of the microphone", spoken)
+				}
+			})
+		})
+	}
 }

@@ -9,9 +9,9 @@ import (
 	"dalaba/playlist"
 )
 
-// cue chooses the item's clip, checks it and decodes its first second. A clip
-// that will not air is told of, and the playlist's next is tried.
-func (f *performance) cue(ctx context.Context, item int) (*part, error) {
+// cue chooses the item's clip, checks it and decodes its first second. If a
+// clip will not air it tells so and tries the playlist's next.
+func (f *performance) cue(ctx context.Context, item int) (*entry, error) {
 	rows, err := f.p.Ledger.Rows(ctx, f.due.ID)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
@@ -20,16 +20,7 @@ func (f *performance) cue(ctx context.Context, item int) (*part, error) {
 	if !ok || len(list.Clips) == 0 {
 		return nil, fmt.Errorf("playlist %s has no clips", f.due.Slot.Playlist)
 	}
-	n := 1
-	var chosen playlist.ClipID
-	for _, r := range rows {
-		if gaveBack := r.Outcome != "" && r.Frames == 0 && r.Started.IsZero(); r.Item == item && r.Clip != "" && !gaveBack {
-			chosen = r.Clip
-		}
-		if r.Item == item && r.Output == f.out.Name {
-			n = max(n, r.Part+1)
-		}
-	}
+	n, chosen := f.soFar(rows, item)
 	if chosen != "" {
 		return f.open(ctx, item, n, chosen)
 	}
@@ -60,9 +51,29 @@ func (f *performance) cue(ctx context.Context, item int) (*part, error) {
 	return nil, errors.Join(failures...)
 }
 
+// soFar reads from the airing's rows which part of the item is next on this
+// output, and the clip that was chosen for it; "" if none was, or if it was
+// given back because nothing of it sounded.
+func (f *performance) soFar(rows []playlist.Row, item int) (part int, chosen playlist.ClipID) {
+	part = 1
+	for _, r := range rows {
+		if r.Item != item {
+			continue
+		}
+		gaveBack := r.Outcome != "" && r.Frames == 0 && r.Started.IsZero()
+		if r.Clip != "" && !gaveBack {
+			chosen = r.Clip
+		}
+		if r.Output == f.out.Name {
+			part = max(part, r.Part+1)
+		}
+	}
+	return part, chosen
+}
+
 // open checks a clip's file against its hash and the air profile, and begins
 // to decode it.
-func (f *performance) open(ctx context.Context, item, n int, id playlist.ClipID) (*part, error) {
+func (f *performance) open(ctx context.Context, item, n int, id playlist.ClipID) (*entry, error) {
 	clip, path, err := f.p.Ledger.Clip(ctx, id)
 	if err != nil && !errors.Is(err, playlist.ErrNoClip) {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
@@ -74,7 +85,7 @@ func (f *performance) open(ctx context.Context, item, n int, id playlist.ClipID)
 	if err != nil {
 		return nil, err
 	}
-	c := &part{row: f.row(item, n), path: path}
+	c := f.entry(ctx, f.row(item, n), path)
 	c.row.Clip, c.row.Title, c.row.Series, c.row.Issue = id, clip.Title, clip.Series, clip.Issue
 	c.row.OfFrames, c.row.Cued = frames, f.p.Wall().UTC()
 	c.row.LevelDB = f.level()
@@ -86,8 +97,8 @@ func (f *performance) open(ctx context.Context, item, n int, id playlist.ClipID)
 }
 
 // load opens the clip's sound from its start.
-func (c *part) load(ctx context.Context) error {
-	sound, err := OpenSound(c.path, c.row.LevelDB)
+func (e *entry) load(ctx context.Context) error {
+	sound, err := OpenSound(e.path, e.row.LevelDB)
 	if err != nil {
 		return err
 	}
@@ -95,7 +106,7 @@ func (c *part) load(ctx context.Context) error {
 		sound.Close()
 		return err
 	}
-	c.sound = sound
+	e.sound = sound
 	return nil
 }
 

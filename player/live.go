@@ -20,8 +20,8 @@ const (
 
 // Speak puts what is said into a microphone on every output, above all else,
 // until in ends or ctx does: S16LE mono frames at [playlist.Rate], as they
-// come. tell, which may be nil, is told now and then how many frames came. It
-// answers how many came in all.
+// come. It calls tell, if that is not nil, now and then with how many frames
+// came, and returns how many came in all.
 func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func(frames int64)) (int64, error) {
 	now := a.p.Wall().UTC()
 	r := emergency.Record{Rank: playlist.RankMicrophone, Received: now, Alert: emergency.Alert{
@@ -36,9 +36,7 @@ func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func
 	for _, o := range a.p.Programme().Outputs {
 		e := newEar()
 		ears = append(ears, e)
-		s := &sounding{record: make(chan emergency.Record, 1)}
-		s.record <- r
-		n := &siren{a: a, s: s, out: o, rules: a.p.Programme().Alerts.Filled(), began: time.Now(), log: a.p.Log.With("alert", r.ID, "output", o.Name)}
+		n := &siren{a: a, s: newSounding(r), out: o, rules: a.p.Programme().Alerts.Filled(), began: time.Now(), log: a.p.Log.With("alert", r.ID, "output", o.Name)}
 		work.Go(func() { n.live(live, e) })
 	}
 	stopped := context.AfterFunc(ctx, func() { stop(errStopped) })
@@ -52,7 +50,7 @@ func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func
 	return frames, err
 }
 
-// relay hands what comes in to every ear.
+// relay hands all that comes in to every ear.
 func relay(ctx context.Context, in io.Reader, ears []*ear, tell func(int64)) (frames int64, err error) {
 	raw := make([]byte, 2*liveBlock)
 	told := time.Now()
@@ -98,9 +96,11 @@ func (n *siren) live(ctx context.Context, e *ear) {
 		row := n.row(1, part, playlist.UsedMic)
 		row.LevelDB = level
 		sound := NewSound(e, level, nil)
-		said := &sirenPart{row: row, take: n.turn.Play(Cue{Sound: sound})}
-		n.claim(said)
+		said := n.entry(row)
+		n.play(ctx, said, Cue{Sound: sound})
+		cut := context.AfterFunc(ctx, n.turn.End)
 		n.hear(ctx, said)
+		cut()
 		close(e.gone)
 		sound.Close()
 		if said.take.Heard().Cut != CutDevice || ctx.Err() != nil || e.closed() {
@@ -110,11 +110,11 @@ func (n *siren) live(ctx context.Context, e *ear) {
 	}
 }
 
-// opened waits for the output's device as long as somebody speaks.
+// opened waits for the output's device until the speech ends.
 func (n *siren) opened(ctx context.Context, e *ear) {
 	for !n.ch.Up() {
 		if n.turn.Ended() { // a reload has put another channel in place
-			n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, playlist.RankMicrophone)
+			n.join()
 		}
 		select {
 		case <-ctx.Done():
@@ -130,8 +130,8 @@ func (n *siren) opened(ctx context.Context, e *ear) {
 // ear is one output's share of what is said, as a beep.Streamer.
 type ear struct {
 	blocks chan []int16
-	shut   chan struct{} // closed once nobody speaks any more
-	gone   chan struct{} // closed once nobody listens by this ear
+	shut   chan struct{} // closed when the speech has ended
+	gone   chan struct{} // closed when this ear is not listened to any more
 	quiet  int           // frames of silence still to come
 	cur    []int16
 }
@@ -154,8 +154,8 @@ func (e *ear) closed() bool {
 	}
 }
 
-// late lets go by what was said before the device was there, but for a second:
-// who listens is to hear the speaker, not what he said before.
+// late drops what was said before the device was there, but for the last
+// second: the village hears the speaker now, not what he said before.
 func (e *ear) late() {
 	for len(e.blocks) > playlist.Rate/liveBlock {
 		<-e.blocks
@@ -191,7 +191,7 @@ func (e *ear) Stream(samples [][2]float64) (int, bool) {
 
 func (e *ear) Err() error { return nil }
 
-// drain lets what is said go by, until nobody speaks any more.
+// drain drops what is said, until the speech ends.
 func (e *ear) drain() {
 	for range e.blocks {
 	}

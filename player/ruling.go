@@ -4,71 +4,78 @@ import (
 	"dalaba/playlist"
 )
 
+// then is what follows on a part of an airing.
 type then int
 
 const (
-	goOn then = iota
-	stop
-	rejoin
-	restart
-	again // the same row, nothing of it has sounded
+	thenNext    then = iota // the next item
+	thenStop                // nothing: the airing ends
+	thenRejoin              // another part, from where this one stopped
+	thenRestart             // another part, from the start of the clip
+	thenAgain               // the same row once more: nothing of it has sounded
 )
 
+// ruling is what became of a part and what follows.
 type ruling struct {
 	outcome playlist.Outcome
 	reason  playlist.Reason
 	then    then
-	cue     Cue
+	cue     Cue // for thenAgain
 }
 
-// judge says what became of a part and what follows.
-func (f *performance) judge(c *part, h Heard) ruling {
-	row := c.row
-	row.Frames = h.Frames
-	outcome := row.Judge()
+// judge decides what became of a part and what follows.
+func (f *performance) judge(c *entry, h Heard) ruling {
+	outcome := c.heard(h).Judge()
+	if outcome == playlist.Complete {
+		return f.judgeComplete(c, h)
+	}
 	if h.Frames == 0 {
 		outcome = playlist.Missed
 	}
-	after := f.due.Slot.After
-	if outcome == playlist.Complete {
-		r := ruling{outcome: outcome}
-		switch {
-		case f.makeGood:
-			r.reason = playlist.ReasonMakeGood
-		case row.Item == 1 && !f.sounded && h.Started.Sub(f.due.Due) > lateBy+f.preamble():
-			r.reason = playlist.ReasonLate
-		}
-		if h.Cut == CutStopped {
-			r.then = stop
-		}
-		return r
-	}
 	switch h.Cut {
 	case CutPreempt:
-		r := ruling{outcome: playlist.Preempted, reason: playlist.ReasonPreempted, then: rejoin}
-		switch {
-		case after == playlist.AfterDrop:
-			r.then = stop
-		case h.Frames == 0:
-			r.then, r.cue = again, Cue{At: f.p.Wall(), Deadline: f.p.Wall().Add(playlist.RejoinWithin), First: true}
-		case after == playlist.AfterRestart:
-			r.then = restart
-		}
-		return r
+		return f.judgePreempted(h)
 	case CutUntil:
 		if outcome == playlist.Missed {
 			outcome = playlist.Suppressed
 		}
-		return ruling{outcome: outcome, reason: playlist.ReasonQuiet, then: stop}
+		return ruling{outcome: outcome, reason: playlist.ReasonQuiet, then: thenStop}
 	case CutExpired:
-		return ruling{outcome: outcome, reason: busyBehind(h.By), then: stop}
+		return ruling{outcome: outcome, reason: busyBehind(h.By), then: thenStop}
 	case CutDevice:
-		return ruling{outcome: outcome, reason: playlist.ReasonDevice, then: stop}
+		return ruling{outcome: outcome, reason: playlist.ReasonDevice, then: thenStop}
 	case CutStopped:
-		return ruling{outcome: outcome, reason: playlist.ReasonStopped, then: stop}
+		return ruling{outcome: outcome, reason: playlist.ReasonStopped, then: thenStop}
 	}
 	if h.Frames == 0 {
 		outcome = playlist.Failed
 	}
 	return ruling{outcome: outcome, reason: playlist.ReasonDecode}
+}
+
+func (f *performance) judgeComplete(c *entry, h Heard) ruling {
+	r := ruling{outcome: playlist.Complete}
+	switch {
+	case f.makeGood:
+		r.reason = playlist.ReasonMakeGood
+	case c.row.Item == 1 && !f.sounded && h.Started.Sub(f.due.Due) > lateBy+f.preamble():
+		r.reason = playlist.ReasonLate
+	}
+	if h.Cut == CutStopped {
+		r.then = thenStop
+	}
+	return r
+}
+
+func (f *performance) judgePreempted(h Heard) ruling {
+	r := ruling{outcome: playlist.Preempted, reason: playlist.ReasonPreempted, then: thenRejoin}
+	switch now := f.p.Wall(); {
+	case f.due.Slot.After == playlist.AfterDrop:
+		r.then = thenStop
+	case h.Frames == 0:
+		r.then, r.cue = thenAgain, Cue{At: now, Deadline: now.Add(playlist.RejoinWithin), First: true}
+	case f.due.Slot.After == playlist.AfterRestart:
+		r.then = thenRestart
+	}
+	return r
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"dalaba/playlist"
@@ -19,45 +17,56 @@ const (
 	sirenHold = 15 * time.Second      // up to which an alert keeps the output between two passes
 )
 
-// siren is an alert on one output: pass after pass of tone and sound.
+// alertEntry is how rows of alerts are told of.
+var alertEntry = &entryKind{
+	silent: MomentEnded,
+	onAir: func(log *slog.Logger, row playlist.Row) {
+		log.Warn("alert on air", "used", row.Used, "clip", row.Clip, "pass", row.Item)
+	},
+	ended: func(*slog.Logger, playlist.Row, error) {},
+	notKept: func(log *slog.Logger, row playlist.Row, opened bool, err error) {
+		if opened {
+			log.Error("alert's row not closed", "used", row.Used, "err", err)
+		} else {
+			log.Error("alert's row not opened", "used", row.Used, "err", err)
+		}
+	},
+}
+
+// siren is an alert on one output: pass after pass of tone and sound. It is the
+// microphone too.
 type siren struct {
 	a      *Alarm
 	s      *sounding
 	out    playlist.Output
-	choice *choice
 	again  bool // it may have sounded before the daemon was last stopped
 	log    *slog.Logger
 	ch     *Channel
 	turn   *Turn
 	rules  playlist.AlertRules
 	began  time.Time
-	lead   int64 // frames of silence before the next tone
+	lead   int64          // frames of silence before the next tone
+	rows   []playlist.Row // of what has ended
+	before emergency.Passes
 }
 
-// latest is the alert as it now stands.
-func (n *siren) latest() emergency.Record {
-	r := <-n.s.record
-	n.s.record <- r
-	return r
-}
+func (n *siren) latest() emergency.Record { return n.s.latest() }
 
-// sound airs the passes that are still owed; it returns when they have been
-// heard, the alert's time is over, or ctx ends.
-func (n *siren) sound(ctx context.Context) {
+// run airs the passes that are still owed. It returns when they have been
+// heard, when the alert's time is over, or when ctx ends.
+func (n *siren) run(ctx context.Context) {
 	n.rules, n.began = n.a.p.Programme().Alerts.Filled(), time.Now()
 	if !n.due(ctx) {
 		return
 	}
 	n.began = time.Now()
-	item, heard := 0, 0
 	if n.again {
-		before := n.done(ctx)
-		item, heard = before.Last, before.Whole
+		n.before = n.done(ctx)
 	}
-	// What a drill begins with may take a while to make, and is not waited for
-	// in line.
+	// What a drill begins with may take a while to make: it is made before the
+	// alert gets in line.
 	if _, err := n.words(ctx); err != nil {
-		n.mute(ctx, item+1)
+		n.mute(ctx, n.before.Last+1)
 		return
 	}
 	if !n.await(ctx) {
@@ -66,6 +75,12 @@ func (n *siren) sound(ctx context.Context) {
 	power := n.a.p.power(ctx, n.a.p.Wall())
 	defer power.release()
 	defer func() { n.turn.End() }()
+	n.repeat(ctx)
+}
+
+// repeat airs one pass after another.
+func (n *siren) repeat(ctx context.Context) {
+	item, heard := n.before.Last, n.before.Whole
 	for passes := n.passes(); heard < passes && !n.over(ctx) && !n.dropped(); {
 		whole, err := n.pass(ctx, item+1)
 		if ctx.Err() != nil {
@@ -123,13 +138,20 @@ func (n *siren) due(ctx context.Context) bool {
 func (n *siren) await(ctx context.Context) bool {
 	for {
 		if ch, ok := n.a.p.Channel(n.out.Name); ok {
-			n.ch, n.turn = n.a.p.join(n.out.Name, ch, n.latest().EffectiveRank())
+			n.ch = ch
+			n.join()
 			return true
 		}
 		if n.over(ctx) || n.dropped() || pause(ctx, sirenLook) != nil {
 			return false
 		}
 	}
+}
+
+// join gets in line on the output's channel now in force, with the rank that
+// the alert has now.
+func (n *siren) join() {
+	n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().EffectiveRank())
 }
 
 // dropped reports whether a reload has taken the output away. What still
@@ -147,23 +169,23 @@ func (n *siren) done(ctx context.Context) emergency.Passes {
 	if err != nil {
 		n.log.Error("alert's rows cannot be read", "err", err)
 	}
+	_ = n.a.ask(ctx, func() { rows = overlay(rows, n.s.rows) })
 	return emergency.Heard(slices.DeleteFunc(rows, func(r playlist.Row) bool { return r.Output != n.out.Name }))
 }
 
-// over reports whether the alert's time is over, as far as anybody knows the
-// time.
+// over reports whether the alert's time is over, as far as the time is known.
 func (n *siren) over(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return true
 	}
 	r := n.latest()
 	if n.a.p.Trust() != playlist.ClockTrusted || r.Clock != playlist.ClockTrusted && r.NotAfter.IsZero() {
-		return time.Since(n.began) > n.rules.Life // what time it is, or was when it came, nobody knows
+		return time.Since(n.began) > n.rules.Life // the time now, or when it came, is not known
 	}
 	return n.a.p.Wall().After(r.Expires(n.rules))
 }
 
-// rest lets time pass between two passes. A short one is silent; in a longer
+// rest lets time pass between two passes. A short rest is silent; in a longer
 // one the output is free for others.
 func (n *siren) rest(ctx context.Context, d time.Duration) bool {
 	n.lead = 0
@@ -175,22 +197,22 @@ func (n *siren) rest(ctx context.Context, d time.Duration) bool {
 	if pause(ctx, d) != nil {
 		return false
 	}
-	n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().EffectiveRank())
+	n.join()
 	return true
 }
 
-// clear waits until the output is open and nobody is before the alert in its
-// line, and, for what is no emergency, until no quiet hours forbid it.
+// clear waits until the output is open and no other is before the alert in its
+// line, and, if the alert is no emergency, until quiet hours are over.
 func (n *siren) clear(ctx context.Context) bool {
 	for !n.over(ctx) {
 		_, behind := n.turn.Behind()
 		quiet := !n.latest().EffectiveRank().Emergency() && n.a.p.Programme().QuietAt(n.a.p.Wall())
 		if n.turn.Ended() { // a reload has put another channel in place, or none
-			n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().EffectiveRank())
+			n.join()
 			if n.dropped() {
 				return false
 			}
-			behind = true // nobody has looked yet
+			behind = true // until the next look
 		}
 		if !behind && !quiet && n.ch.Up() {
 			return true
@@ -202,7 +224,7 @@ func (n *siren) clear(ctx context.Context) bool {
 	return false
 }
 
-// level is the software gain in dB. Ceilings bind what is no emergency.
+// level is the software gain in dB. Ceilings bind all but emergencies.
 func (n *siren) level() float64 {
 	level := min(0, n.rules.LevelDB+n.ch.Level())
 	if !n.latest().EffectiveRank().Emergency() {
@@ -211,45 +233,44 @@ func (n *siren) level() float64 {
 	return level
 }
 
-// words are what a drill begins with; without them it does not sound. What is
-// no drill needs none.
+// words are what a drill begins with; without them it does not sound. An alert
+// that is no drill needs none.
 func (n *siren) words(ctx context.Context) (found AlertSound, err error) {
 	if !n.latest().Class.Drill() {
 		return found, nil
 	}
-	found, err = n.choice.sound(ctx, playlist.UsedPreamble)
+	found, err = n.s.choice.sound(ctx, playlist.UsedPreamble)
 	if err != nil && ctx.Err() == nil {
 		n.log.Error("alert has no sound", "used", playlist.UsedPreamble, "err", err)
 	}
 	return found, err
 }
 
-// mute records that a drill could not be sounded for want of its words.
+// mute records that a drill could not be sounded because its words are missing.
 func (n *siren) mute(ctx context.Context, item int) {
 	if ctx.Err() != nil {
 		return
 	}
 	row := n.row(item, 0, playlist.UsedPreamble)
 	row.Ended, row.Outcome, row.Reason = n.a.p.Wall().UTC(), playlist.Failed, playlist.ReasonClip
-	if err := n.a.p.Ledger.Record(context.WithoutCancel(ctx), row); err != nil {
-		n.log.Error("alert's row not opened", "used", row.Used, "err", err)
-		return
-	}
+	n.rows = append(n.rows, row)
+	n.a.p.keep(n.log, n.a.owe, func() error {
+		return n.a.p.Ledger.Record(context.WithoutCancel(ctx), row)
+	}, func(err error) { alertEntry.notKept(n.log, row, false, err) })
 	n.a.p.Watch(Moment{MomentEnded, row})
 }
 
-// pass is one round of tone and sound. It returns whether the whole of what
-// the alert has to say was heard; an error is a drill's whose words are not
-// there, of which nothing is heard.
+// pass is one round of tone and sound. whole says that all that the alert has
+// to say was heard. The error is a drill's that has no words: nothing of it is
+// heard.
 func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 	words, err := n.words(ctx)
 	if err != nil || !n.clear(ctx) {
 		return false, err
 	}
-	// Also while the record of an earlier part waits for a disk.
 	defer context.AfterFunc(ctx, n.turn.End)()
 	began := time.Now()
-	var next []*sirenPart
+	var next []*entry
 	if n.latest().Class.Drill() {
 		first, err := n.load(ctx, n.row(item, 2, playlist.UsedPreamble), words)
 		if err != nil {
@@ -265,52 +286,53 @@ func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 	if sound.Ready(ctx) != nil {
 		return false, nil
 	}
-	// At once; the record follows while it sounds. A crash in between costs a
-	// line of the log, a disk that is slow would cost seconds of warning.
-	first := n.turn.Play(Cue{Sound: sound, Lead: n.lead})
 	row := n.row(item, 1, playlist.UsedTone)
 	row.OfFrames, row.LevelDB = tone.least, level
-	parts := []*sirenPart{{row: row, take: first}}
-	n.claim(parts[0])
+	first := n.entry(row)
+	n.play(ctx, first, Cue{Sound: sound, Lead: n.lead})
 	n.a.started(ctx, row.Alert)
-
-	var unfit []playlist.Used
-	for ready := false; !ready; {
-		used, found, ok := n.choice.take(ctx, began, n.rules, unfit)
-		if !ok {
-			break
-		}
-		last, err := n.load(ctx, n.row(item, 2+len(next), used), found)
-		if err != nil {
-			unfit = append(unfit, used) // the next best, while the tone sounds on
-			continue
-		}
-		ready = true
-		for _, part := range append(next, last) {
-			part.take = n.turn.Play(Cue{Sound: part.sound, Lead: sirenLead})
-			n.claim(part)
-			parts = append(parts, part)
-		}
-	}
+	parts := append([]*entry{first}, n.say(ctx, item, began, next)...)
 	tone.enough()
-	rows := make([]playlist.Row, 0, len(parts))
+	var rows []playlist.Row
 	for _, part := range parts {
 		rows = append(rows, n.hear(ctx, part))
 	}
 	return emergency.Heard(rows).Whole > 0, nil
 }
 
-// sirenPart is one sound of a pass on its way.
-type sirenPart struct {
-	row     playlist.Row
-	take    *Take
-	sound   *Sound
-	claimed chan error
+// say gets in line, behind the tone, what is loaded for that pass and the best
+// that there is to be heard of the alert. It returns what sounds then: nothing
+// if there is nothing but the tone.
+func (n *siren) say(ctx context.Context, item int, began time.Time, loaded []*entry) []*entry {
+	var unfit []playlist.Used
+	for {
+		used, found, ok := n.s.choice.best(ctx, began, n.rules, unfit)
+		if !ok {
+			return nil
+		}
+		last, err := n.load(ctx, n.row(item, 2+len(loaded), used), found)
+		if err != nil {
+			unfit = append(unfit, used) // the next best, while the tone sounds on
+			continue
+		}
+		loaded = append(loaded, last)
+		for _, part := range loaded {
+			n.play(ctx, part, Cue{Sound: part.sound, Lead: sirenLead})
+		}
+		return loaded
+	}
 }
 
-// load opens a sound for the part of that row. One that will not air is told
-// of.
-func (n *siren) load(ctx context.Context, row playlist.Row, found AlertSound) (*sirenPart, error) {
+// play gets a sound in line at once; its row is opened meanwhile. A crash in
+// between costs a line of the log, but a slow disk would cost seconds of
+// warning.
+func (n *siren) play(ctx context.Context, part *entry, cue Cue) {
+	part.take = n.turn.Play(cue)
+	part.claimBeside(ctx)
+}
+
+// load opens a sound for the part of that row. If it will not air it tells so.
+func (n *siren) load(ctx context.Context, row playlist.Row, found AlertSound) (*entry, error) {
 	level := n.level()
 	frames, err := Verify(found.Clip.ID, found.Path)
 	var sound *Sound
@@ -333,109 +355,53 @@ func (n *siren) load(ctx context.Context, row playlist.Row, found AlertSound) (*
 	if found.Clip.Title != "" {
 		row.Title = found.Clip.Title
 	}
-	return &sirenPart{row: row, sound: sound}, nil
+	part := n.entry(row)
+	part.sound = sound
+	return part, nil
 }
 
-// claim opens the part's row while it already sounds.
-func (n *siren) claim(part *sirenPart) {
-	row := part.row
-	part.claimed = make(chan error, 1)
-	go func() { part.claimed <- n.a.p.Ledger.Claim(context.Background(), playlist.Claim{Row: row}) }()
+// entry is a new one of that row.
+func (n *siren) entry(row playlist.Row) *entry {
+	return &entry{p: n.a.p, kind: alertEntry, log: n.log, owe: n.a.owe, row: row}
 }
 
 func (n *siren) row(item, part int, used playlist.Used) playlist.Row {
 	r := n.latest()
 	p := n.a.p
-	row := playlist.Row{
+	return playlist.Row{
 		Airing: r.ID.Airing(), Output: n.out.Name, Item: item, Part: part,
 		Alert: r.ID, Used: used, Title: r.Headline(), Rank: r.EffectiveRank(), Due: r.Received, Cued: p.Wall().UTC(),
 		Residents: n.out.Residents, Area: n.out.Area,
 		Clock: p.Trust(), Boot: p.Boot, MonoMS: p.Uptime().Milliseconds(),
 	}
-	return row
 }
 
 // hear waits for a part to end and closes its row, which it returns.
-func (n *siren) hear(ctx context.Context, part *sirenPart) playlist.Row {
-	p := n.a.p
-	ledger := context.WithoutCancel(ctx)
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	var (
-		kept     time.Time
-		keeping  sync.Mutex
-		told     bool
-		recorded = true
-	)
-	stop := ctx.Done()
-	for over := false; !over; {
-		select {
-		case <-part.take.Done():
-			over = true
-		case <-stop:
-			n.turn.End() // it fades out at once
-			stop = nil
-		case <-tick.C:
-			row := part.row
-			row.Frames, row.AtFrame, row.Started = part.take.Progress()
-			if row.Started.IsZero() {
-				continue
-			}
-			if !told {
-				told = true
-				n.log.Warn("alert on air", "used", row.Used, "clip", row.Clip, "pass", row.Item)
-				p.Watch(Moment{MomentStarted, row})
-			}
-			p.Watch(Moment{MomentProgress, row})
-			if time.Since(kept) >= checkpointEvery && keeping.TryLock() {
-				kept = time.Now()
-				go func() {
-					defer keeping.Unlock()
-					if err := p.Ledger.Checkpoint(ledger, row.Key(), row.Started, row.AtFrame, row.Frames); err != nil {
-						n.log.Error("checkpoint not kept", "err", err)
-					}
-				}()
-			}
-		}
-	}
-	keeping.Lock() // the last checkpoint is over
+func (n *siren) hear(ctx context.Context, part *entry) playlist.Row {
+	part.watch(ctx, nil)
 	if part.sound != nil {
 		part.sound.Close()
 	}
-	if err := <-part.claimed; err != nil {
-		recorded = false
-		n.log.Error("alert's row not opened", "used", part.row.Used, "err", err)
-	}
 	h := part.take.Heard()
-	row := part.row
-	row.Started, row.Ended, row.Frames, row.AtFrame = h.Started, h.Ended, h.Frames, h.AtFrame
-	row.Outcome, row.Reason = n.judge(ctx, row, h)
-	if row.Ended.IsZero() {
-		row.Ended = p.Wall().UTC()
-	}
-	if recorded {
-		end := playlist.End{Started: row.Started, Ended: row.Ended, Frames: row.Frames, AtFrame: row.AtFrame, Outcome: row.Outcome, Reason: row.Reason}
-		if err := p.Ledger.End(ledger, row.Key(), end); err != nil {
-			n.log.Error("alert's row not closed", "used", row.Used, "err", err)
-		}
-	}
-	p.Watch(Moment{MomentEnded, row})
+	outcome, reason := n.judge(ctx, part.heard(h), h.Cut)
+	row := part.end(ctx, h, outcome, reason)
+	n.rows = append(n.rows, row)
 	return row
 }
 
-// judge says what became of a part.
-func (n *siren) judge(ctx context.Context, row playlist.Row, h Heard) (playlist.Outcome, playlist.Reason) {
+// judge decides what became of a part.
+func (n *siren) judge(ctx context.Context, row playlist.Row, cut Cut) (playlist.Outcome, playlist.Reason) {
 	outcome := row.Judge()
 	if outcome == playlist.Complete {
 		return outcome, playlist.ReasonNone
 	}
-	if h.Frames == 0 {
+	if row.Frames == 0 {
 		outcome = playlist.Missed
 	}
-	switch h.Cut {
+	switch cut {
 	case CutNone, CutStopped:
-		if row.Used == playlist.UsedMic && h.Frames > 0 {
-			return playlist.Complete, playlist.ReasonNone // it is as long as somebody speaks
+		if row.Used == playlist.UsedMic && row.Frames > 0 {
+			return playlist.Complete, playlist.ReasonNone // it is as long as the speech
 		}
 	case CutPreempt, CutExpired:
 		return playlist.Preempted, playlist.ReasonPreempted
@@ -448,110 +414,4 @@ func (n *siren) judge(ctx context.Context, row playlist.Row, h Heard) (playlist.
 		return outcome, playlist.ReasonCancelled
 	}
 	return outcome, playlist.ReasonStopped
-}
-
-// choice settles, for all outputs of an alert, what is heard after the tone.
-type choice struct {
-	a   *Alarm
-	s   *sounding
-	ctx context.Context // of the sounding
-
-	begun   sync.Once
-	spoken  chan struct{} // closed once speech is made or cannot be; nil: there is no text
-	speech  AlertSound
-	noWords error
-	unfit   atomic.Bool // the alert's clip would not air: it is not waited for
-}
-
-func newChoice(ctx context.Context, a *Alarm, s *sounding) *choice {
-	c := &choice{a: a, s: s, ctx: ctx}
-	r := <-s.record
-	s.record <- r
-	if _, ok := r.Text(""); ok {
-		c.spoken = make(chan struct{})
-		// Made at once, so that it is ready should the clip not come.
-		a.work.Go(func() {
-			if _, err := c.sound(ctx, playlist.UsedClip); err != nil {
-				c.speak()
-			}
-		})
-	}
-	return c
-}
-
-// sound is the alert, as it now stands, in one of its forms.
-func (c *choice) sound(ctx context.Context, as playlist.Used) (AlertSound, error) {
-	r := <-c.s.record
-	c.s.record <- r
-	return c.a.sounds.Sound(ctx, r, as)
-}
-
-// speak has the text spoken, once.
-func (c *choice) speak() {
-	if c.spoken == nil {
-		return
-	}
-	c.begun.Do(func() {
-		c.a.work.Go(func() {
-			defer close(c.spoken)
-			c.speech, c.noWords = c.sound(c.ctx, playlist.UsedSpeech)
-			if c.noWords != nil && c.ctx.Err() == nil {
-				r := <-c.s.record
-				c.s.record <- r
-				c.a.p.Log.Error("alert cannot be spoken", "alert", r.ID, "err", c.noWords)
-			}
-		})
-	})
-}
-
-// take waits, while the tone sounds, for the best there is that was not found
-// unfit: the alert's clip; its text spoken, at once where no clip is to come
-// and else when the tone has sounded its longest; a clip for its kind of
-// event. ok is false where there is none of them.
-func (c *choice) take(ctx context.Context, began time.Time, rules playlist.AlertRules, unfit []playlist.Used) (playlist.Used, AlertSound, bool) {
-	fit := func(u playlist.Used) bool { return !slices.Contains(unfit, u) }
-	if !fit(playlist.UsedClip) {
-		c.unfit.Store(true)
-	}
-	for {
-		r := <-c.s.record
-		c.s.record <- r
-		if fit(playlist.UsedClip) {
-			if found, err := c.a.sounds.Sound(ctx, r, playlist.UsedClip); err == nil {
-				return playlist.UsedClip, found, true
-			}
-		}
-		c.speak()
-		late := time.Since(began) >= rules.ToneMax
-		spoken, said := c.said()
-		if expected := r.Clip != nil || len(r.Audio) > 0; !expected || late || c.unfit.Load() {
-			if said && spoken && fit(playlist.UsedSpeech) {
-				return playlist.UsedSpeech, c.speech, true
-			}
-			if (said || late) && fit(playlist.UsedGeneric) {
-				if found, err := c.a.sounds.Sound(ctx, r, playlist.UsedGeneric); err == nil {
-					return playlist.UsedGeneric, found, true
-				}
-			}
-			if late {
-				return playlist.UsedTone, AlertSound{}, false
-			}
-		}
-		if pause(ctx, sirenLook) != nil {
-			return playlist.UsedTone, AlertSound{}, false
-		}
-	}
-}
-
-// said reports whether speaking is over, and whether it gave a sound.
-func (c *choice) said() (ok, over bool) {
-	if c.spoken == nil {
-		return false, true
-	}
-	select {
-	case <-c.spoken:
-		return c.noWords == nil, true
-	default:
-		return false, false
-	}
 }
