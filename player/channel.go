@@ -57,7 +57,7 @@ type Channel struct {
 	consumed  int64         // frames that have left
 	at        time.Time     // when consumed was measured
 	origin    time.Duration // smoothed: when frame 0 would have left, against epoch
-	settled   bool          // origin holds
+	measured  bool          // origin holds
 	epoch     time.Time     // a monotonic anchor
 	moved     time.Time     // when consumed last grew
 	underruns int64
@@ -72,7 +72,7 @@ type Channel struct {
 	block     []int16
 	turns     []*Turn
 	cur       *Take
-	inflight  []*Take // written to the device in part or whole, not yet settled
+	inflight  []*Take // sounding or ending, in the order of their first frames
 }
 
 // NewChannel makes the channel of an output. wall is the wall clock.
@@ -346,11 +346,8 @@ func (c *Channel) giveUp() {
 	now := c.wall()
 	for _, t := range c.turns {
 		// What has begun to sound has no deadline any more.
-		for k := t.head(); k != nil && !k.begun && !k.Deadline.IsZero() && now.After(k.Deadline); k = t.head() {
-			if c.cur == k {
-				c.cur = nil
-			}
-			c.expire(t, Heard{Cut: CutDevice})
+		for k := t.head(); k != nil && k.phase == phaseWaiting && !k.Deadline.IsZero() && now.After(k.Deadline); k = t.head() {
+			c.leave(k, 0, Heard{Cut: CutDevice})
 		}
 	}
 	if time.Since(c.lostAt) < loss || len(c.inflight) == 0 {
@@ -359,7 +356,7 @@ func (c *Channel) giveUp() {
 	for _, k := range c.inflight {
 		h := k.reckon(c, c.consumed)
 		h.Cut = CutDevice
-		k.drop()
+		c.release(k)
 		k.finish(h)
 	}
 	c.cur, c.inflight = nil, nil
@@ -367,7 +364,7 @@ func (c *Channel) giveUp() {
 }
 
 func (c *Channel) opened(dev Device) {
-	c.dev, c.settled = dev, false
+	c.dev, c.measured = dev, false
 	c.underruns = 0
 	pos, err := dev.Position()
 	if err != nil {
@@ -470,7 +467,7 @@ func (c *Channel) observe() error {
 	}
 	if pos.Underruns > c.underruns {
 		c.log.Warn("underrun", "count", pos.Underruns)
-		c.underruns, c.settled = pos.Underruns, false
+		c.underruns, c.measured = pos.Underruns, false
 	}
 	c.consumed, c.at = min(consumed, c.written), pos.At
 	if c.consumed-c.first >= proof {
@@ -479,14 +476,14 @@ func (c *Channel) observe() error {
 	origin := pos.At.Sub(c.epoch) - playlist.Length(c.consumed)
 	switch {
 	case c.written == c.consumed:
-		c.settled = false // an empty queue tells nothing of the next frame's delay
+		c.measured = false // an empty queue tells nothing of the next frame's delay
 		c.origin = origin
-	case !c.settled:
-		c.origin, c.settled = origin, true
+	case !c.measured:
+		c.origin, c.measured = origin, true
 	default:
 		c.origin += (origin - c.origin) / 16
 	}
-	c.settle()
+	c.tally()
 	return nil
 }
 
@@ -520,14 +517,16 @@ func (c *Channel) stamp(frame int64) time.Time {
 	return c.instant(frame).UTC().Round(100 * time.Microsecond)
 }
 
-func (c *Channel) settle() {
+// tally notes what the device has consumed of the takes in flight, and
+// finishes those whose last frame it was.
+func (c *Channel) tally() {
 	for len(c.inflight) > 0 {
 		k := c.inflight[0]
 		if c.consumed > k.start && k.startedAt.Load() == 0 {
 			k.heard.Started = c.stamp(k.start)
 			k.startedAt.Store(k.heard.Started.UnixNano())
 		}
-		if k.end < 0 || c.consumed < k.end {
+		if k.phase != phaseEnding || c.consumed < k.end {
 			if k.startedAt.Load() != 0 {
 				k.progress.Store(k.until(c.consumed))
 			}

@@ -616,3 +616,47 @@ func TestTheStateOfAnOutputTellsSinceWhenAndWhyItIsAway(t *testing.T) {
 		want("stopped", false, stopped, nil)
 	})
 }
+
+func TestATurnEndedBeforeItsCutIsHeardGivesTheSoundsBackInOrder(t *testing.T) {
+	for before := 40 * time.Millisecond; before < 220*time.Millisecond; before += 12 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRoom(t, nil)
+			first, chime := r.sound(5000, playlist.Rate)
+			defer chime.Close()
+			second, lesson := r.sound(12000, playlist.Rate)
+			defer lesson.Close()
+			_, other := r.sound(20000, playlist.Rate)
+			defer other.Close()
+			a := r.ch.Join(playlist.RankScheduled)
+			b := r.ch.Join(playlist.RankScheduled + 9)
+			at := time.Now().Add(time.Second)
+			cut := at.Add(time.Second + 50*time.Millisecond) // just after the lesson begins
+			takes := []*player.Take{a.Play(player.Cue{Sound: chime, At: at}), a.Play(player.Cue{Sound: lesson})}
+			gone := b.Play(player.Cue{Sound: other, At: cut})
+			time.Sleep(time.Until(cut.Add(-before)))
+			b.End()
+			<-gone.Done()
+			for i, k := range takes {
+				<-k.Done()
+				if h := k.Heard(); h.Frames != playlist.Rate || h.Cut != player.CutNone {
+					t.Errorf("ended %v before: take %d: %+v", before, i+1, h)
+				}
+			}
+			a.End()
+			r.stop()
+			h1, h2 := takes[0].Heard(), takes[1].Heard()
+			if h2.AtFrame != h1.AtFrame+h1.Frames {
+				t.Fatalf("ended %v before: the chime at %d for %d frames, the lesson at %d", before, h1.AtFrame, h1.Frames, h2.AtFrame)
+			}
+			file, wrong := r.heard()[h1.AtFrame:], 0
+			for i := range 2 * playlist.Rate {
+				if c, j := []*count{first, second}[i/playlist.Rate], i%playlist.Rate; i >= len(file) || file[i] != c.value(j) {
+					wrong++
+				}
+			}
+			if wrong > 2500 { // fades
+				t.Errorf("ended %v before: %d frames are not as recorded", before, wrong)
+			}
+		})
+	}
+}

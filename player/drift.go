@@ -21,10 +21,10 @@ type slip struct {
 	by int64 // frames of the sound beyond those of the output
 }
 
-// paced takes the next frames of k's sound into the output. Cards' clocks are
-// up to some 100 ppm off, so that neighbouring loudspeakers would drift apart:
-// where the sound has come apart from the wall clock, a run of frames is
-// squeezed or stretched by one.
+// paced copies the next frames of k's sound into the output. The clocks of
+// cards are up to some 100 ppm off, and neighbouring loudspeakers would drift
+// apart: if the sound is ahead of the wall clock or behind it, a run of frames
+// is stretched or squeezed by one.
 func (c *Channel) paced(k *Take, into []int16, offset int64) (frames []int16, over bool) {
 	by := c.slip(k, len(into), offset)
 	if k.chasing && len(into) > slipIn {
@@ -53,9 +53,10 @@ func (c *Channel) paced(k *Take, into []int16, offset int64) (frames []int16, ov
 	return into, over
 }
 
-// slip says whether the take must gain or lose a frame in a run of n.
+// slip is how many more frames of the sound than of the output a run of n
+// frames must hold: 1, 0 or -1.
 func (c *Channel) slip(k *Take, n int, offset int64) int {
-	if !k.begun || n < slipIn || !c.settled || k.fading > 0 {
+	if k.phase == phaseWaiting || n < slipIn || !c.measured || k.fading > 0 {
 		return 0
 	}
 	at := c.written + offset

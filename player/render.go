@@ -8,8 +8,8 @@ import (
 	"dalaba/playlist"
 )
 
-// render fills the block; it answers fewer frames than a period only where a
-// decoder is behind.
+// render fills the block and returns how many frames it holds: a period, or
+// fewer if a decoder is behind.
 func (c *Channel) render() int {
 	start := c.instant(c.written)
 	for i := 0; i < period; {
@@ -40,7 +40,8 @@ func (c *Channel) render() int {
 	return period
 }
 
-// draw renders from the current take; -1 where its decoder is behind.
+// draw renders frames of the current take and returns how many; -1 if its
+// decoder is behind.
 func (c *Channel) draw(into []int16, offset, fade int64) int {
 	k := c.cur
 	if k.Lead > 0 {
@@ -50,10 +51,8 @@ func (c *Channel) draw(into []int16, offset, fade int64) int {
 		return int(n)
 	}
 	frames, over := c.paced(k, into, offset)
-	if len(frames) > 0 && !k.begun {
-		k.begun, k.start = true, c.written+offset
-		k.anchor = c.instant(k.start)
-		c.inflight = append(c.inflight, k)
+	if len(frames) > 0 && k.phase == phaseWaiting {
+		c.begin(k, c.written+offset)
 	}
 	shape := frames
 	if k.fading > 0 {
@@ -90,41 +89,14 @@ func ramp(frames []int16, gain, to float64, over int64) {
 	}
 }
 
-// choose settles who is heard at that instant, which is the block's frame at
-// offset.
+// choose puts on the air the take that is to be heard at that instant, which is
+// the block's frame at offset.
 func (c *Channel) choose(at time.Time, offset int64) {
 	frame := c.written + offset
-	if k := c.cur; k != nil && !k.Until.IsZero() && roundFrames(k.Until.Sub(at)) <= 0 {
+	if k := c.cur; k != nil && k.pastUntil(at) {
 		c.leave(k, frame, Heard{Cut: CutUntil})
 	}
-	var best *Take
-	for i := 0; i < len(c.turns); i++ {
-		t := c.turns[i]
-		for k := t.head(); k != nil && !k.begun && k != c.cur; k = t.head() {
-			h := Heard{Cut: CutExpired}
-			switch {
-			case !k.Until.IsZero() && roundFrames(k.Until.Sub(at)) <= 0:
-				h.Cut = CutUntil
-			case k.Deadline.IsZero() || !at.After(k.Deadline):
-				h.Cut = CutNone
-			case c.cur != nil:
-				h.By = c.cur.turn.rank
-			case !c.up.Load():
-				h.Cut = CutDevice // it is open, but nothing has left it yet
-			}
-			if h.Cut == CutNone {
-				break
-			}
-			c.expire(t, h)
-		}
-		k := t.head()
-		if k == nil || !k.At.IsZero() && roundFrames(k.At.Sub(at)) > 0 {
-			continue
-		}
-		if best == nil || t.rank > best.turn.rank {
-			best = k
-		}
-	}
+	best := c.best(at)
 	if best == nil || best == c.cur {
 		return
 	}
@@ -135,6 +107,49 @@ func (c *Channel) choose(at time.Time, offset int64) {
 		c.leave(c.cur, frame, Heard{Cut: CutPreempt, By: best.turn.rank})
 	}
 	c.cur = best
+}
+
+// best is the take of the highest rank that may sound at that instant; of equal
+// ranks, the one that joined first. It ends the takes that are too late.
+func (c *Channel) best(at time.Time) *Take {
+	var best *Take
+	for _, t := range c.turns {
+		for k := t.head(); k != nil && k.phase == phaseWaiting && k != c.cur; k = t.head() {
+			why := c.tooLate(k, at)
+			if why.Cut == CutNone {
+				break
+			}
+			c.leave(k, 0, why)
+		}
+		k := t.head()
+		if k == nil || !k.At.IsZero() && roundFrames(k.At.Sub(at)) > 0 {
+			continue
+		}
+		if best == nil || t.rank > best.turn.rank {
+			best = k
+		}
+	}
+	return best
+}
+
+// tooLate is why a take that waits will not sound any more; CutNone if it may.
+func (c *Channel) tooLate(k *Take, at time.Time) Heard {
+	switch {
+	case k.pastUntil(at):
+		return Heard{Cut: CutUntil}
+	case k.Deadline.IsZero() || !at.After(k.Deadline):
+		return Heard{}
+	case c.cur != nil:
+		return Heard{Cut: CutExpired, By: c.cur.turn.rank}
+	case !c.up.Load():
+		return Heard{Cut: CutDevice} // it is open, but nothing has left it yet
+	}
+	return Heard{Cut: CutExpired}
+}
+
+// pastUntil reports whether the take must have ended by that instant.
+func (k *Take) pastUntil(at time.Time) bool {
+	return !k.Until.IsZero() && roundFrames(k.Until.Sub(at)) <= 0
 }
 
 // foreseen is the next instant at which the current take will be cut.
@@ -173,29 +188,8 @@ func roundFrames(d time.Duration) int64 {
 	return int64(math.Round(d.Seconds() * playlist.Rate))
 }
 
-// leave ends the current take's rendering at that frame.
-func (c *Channel) leave(k *Take, end int64, why Heard) {
-	k.end = end
-	k.heard.Cut, k.heard.By, k.heard.Err = why.Cut, why.By, why.Err
-	if len(k.turn.queue) > 0 && k.turn.queue[0] == k {
-		k.turn.queue = k.turn.queue[1:]
-	}
-	if !k.begun {
-		k.finish(Heard{Cut: why.Cut, By: why.By, Err: why.Err})
-	}
-	if c.cur == k {
-		c.cur = nil
-	}
-}
-
-func (c *Channel) expire(t *Turn, h Heard) {
-	k := t.queue[0]
-	t.queue = t.queue[1:]
-	k.finish(h)
-}
-
-// urge cuts lower ranks off for a take that may not wait, or that came too late
-// for the cut to be foreseen and faded.
+// urge cuts lower ranks off for a take that does not wait, or that was queued
+// too late for render to foresee and fade the cut.
 func (c *Channel) urge(k *Take) {
 	if c.dev == nil || k.turn.head() != k {
 		return
@@ -218,9 +212,36 @@ func (c *Channel) urge(k *Take) {
 }
 
 // cutOff drops what the device has queued and fades out from there. Of the
-// takes that lose frames by it, those that match end as why says; the rest
+// takes that lose frames by it, those that match end as why says; the others
 // get their frames back and go on.
 func (c *Channel) cutOff(match func(*Take) bool, why Heard) {
+	d := c.flush()
+	flying := c.inflight
+	c.inflight = nil
+	// The last one first: each goes to the front of its turn's queue.
+	for _, k := range slices.Backward(flying) {
+		var ends *Heard
+		if match(k) {
+			ends = &why
+		}
+		if c.takeBack(k, d, ends) {
+			c.inflight = append(c.inflight, k)
+		}
+	}
+	slices.Reverse(c.inflight)
+	if k := c.cur; k != nil && k.phase == phaseWaiting && match(k) {
+		c.leave(k, c.written, why)
+	}
+	if len(d.tail) > 0 && c.dev != nil {
+		if err := c.write(d.tail); err != nil {
+			c.lost(err)
+		}
+	}
+}
+
+// flush takes back from the device what it has queued, and fades the first of
+// it out. That tail is heard: it belongs to what was sounding.
+func (c *Channel) flush() flushed {
 	if c.dev != nil {
 		if err := c.dev.Flush(); err != nil {
 			c.lost(err)
@@ -230,75 +251,18 @@ func (c *Channel) cutOff(match func(*Take) bool, why Heard) {
 			c.consumed, c.at = min(c.base+pos.Consumed, c.written), pos.At
 		}
 	}
-	c.settle()
-	end := c.written
-	dropped := c.remembered(c.consumed, end)
-	from := c.consumed
-	c.written, c.settled = c.consumed, false
+	c.tally()
+	d := flushed{from: c.consumed, frames: c.remembered(c.consumed, c.written)}
+	c.written, c.measured = c.consumed, false
 	c.origin = time.Since(c.epoch) - playlist.Length(c.consumed)
-	// The tail is heard: it belongs to what was sounding.
-	tail := slices.Clone(dropped[:min(len(dropped), fadeTail)])
+	tail := slices.Clone(d.frames[:min(len(d.frames), fadeTail)])
 	loud := false
 	for i := range tail {
 		tail[i] = int16(float64(tail[i]) * float64(len(tail)-i) / float64(len(tail)))
 		loud = loud || tail[i] != 0
 	}
-	if !loud {
-		tail = nil
+	if loud {
+		d.tail = tail
 	}
-	kept := from + int64(len(tail))
-	flying := c.inflight
-	c.inflight = nil
-	for _, k := range flying {
-		last := k.end
-		if last < 0 {
-			last = end
-		}
-		// Frames of k within what was dropped, beyond the tail.
-		a, b := max(k.start, kept), min(last, end)
-		if b > a {
-			k.Sound.giveBack(dropped[a-from : b-from])
-		}
-		switch {
-		case k.start >= kept: // not heard at all: it starts anew, later
-			k.begun, k.end, k.start = false, -1, 0
-			k.heard = Heard{}
-			if match(k) {
-				k.finish(why)
-				k.drop()
-			} else if k.turn.head() != k {
-				k.turn.queue = append([]*Take{k}, k.turn.queue...)
-			}
-			if c.cur == k {
-				c.cur = nil
-			}
-		case k.end >= 0 && k.end <= kept: // its last frame is heard yet
-			c.inflight = append(c.inflight, k)
-		case !match(k): // its first frames are in the tail; the others follow
-			k.end, k.heard.Cut, k.heard.By, k.heard.Err = -1, CutNone, 0, nil
-			k.fading = fadeIn
-			if k.turn.head() != k {
-				k.turn.queue = append([]*Take{k}, k.turn.queue...)
-			}
-			c.inflight = append(c.inflight, k)
-		default:
-			k.end = kept
-			k.heard.Cut, k.heard.By = why.Cut, why.By
-			k.drop()
-			if c.cur == k {
-				c.cur = nil
-			}
-			c.inflight = append(c.inflight, k)
-		}
-	}
-	if k := c.cur; k != nil && match(k) && !k.begun {
-		k.drop()
-		k.finish(why)
-		c.cur = nil
-	}
-	if len(tail) > 0 && c.dev != nil {
-		if err := c.write(tail); err != nil {
-			c.lost(err)
-		}
-	}
+	return d
 }

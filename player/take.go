@@ -23,7 +23,7 @@ const (
 
 // Heard is what became of a take.
 type Heard struct {
-	Started, Ended time.Time // of its first and last frame; zero where none left the device
+	Started, Ended time.Time // of its first and last frame; zero if none left the device
 	AtFrame        int64     // the device's count of frames at its first frame
 	Frames         int64     // frames of the sound that left the device
 	Cut            Cut
@@ -35,9 +35,9 @@ type Heard struct {
 type Cue struct {
 	Sound    *Sound
 	At       time.Time // first frame leaves the loudspeaker then; zero: at once, cutting a lower rank off
-	Deadline time.Time // where it has not started by then, it will not; zero: none
+	Deadline time.Time // if it has not started by then, it will not; zero: none
 	Until    time.Time // it is faded out to end then; zero: never
-	Lead     int64     // frames of silence first, where it follows another on the same turn
+	Lead     int64     // frames of silence first, if it follows another on the same turn
 	Resumed  bool      // it goes on in the middle of a sound: fade in
 	First    bool      // before what its turn has queued, not behind
 }
@@ -54,15 +54,15 @@ type Turn struct {
 type Take struct {
 	Cue
 	turn       *Turn
+	phase      phase
 	fading     int64         // frames of fade-in still to come
-	anchor     time.Time     // when its first frame left; what follows is held to it
+	anchor     time.Time     // when its first frame left; the frames after it are held to it
 	drift      time.Duration // smoothed: how late the sound is
 	chasing    bool
 	slips      []slip
-	start, end int64 // in the channel's count; end is -1 until known
-	begun      bool
+	start, end int64 // in the channel's count: its first frame, once it sounds, and the one behind its last, once it ends
 	heard      Heard
-	done       chan struct{}
+	done       chan struct{} // closed when it is over
 	progress   atomic.Int64
 	startedAt  atomic.Int64 // Unix nanoseconds; 0 before
 }
@@ -71,7 +71,7 @@ type Take struct {
 func (c *Channel) Join(rank playlist.Rank) *Turn {
 	t := &Turn{c: c, rank: rank}
 	c.busy.Add(1)
-	// Not waited for: whoever gets in line must not hang on a device.
+	// Not waited for: the caller must not hang on a device.
 	if !c.post(func() { c.turns = append(c.turns, t) }) {
 		c.busy.Add(-1)
 	}
@@ -81,7 +81,7 @@ func (c *Channel) Join(rank playlist.Rank) *Turn {
 // Play queues a cue on the turn. The cue's sound stays the caller's to close,
 // once the take is done.
 func (t *Turn) Play(cue Cue) *Take {
-	k := &Take{Cue: cue, turn: t, end: -1, done: make(chan struct{})}
+	k := &Take{Cue: cue, turn: t, done: make(chan struct{})}
 	if cue.Resumed {
 		k.fading = fadeIn
 	}
@@ -161,30 +161,14 @@ func (k *Take) Done() <-chan struct{} { return k.done }
 // Heard is what became of the take; it holds once Done is closed.
 func (k *Take) Heard() Heard { return k.heard }
 
-// Progress is how many frames of the sound have left the device, of which
-// device count was its first frame, and when that left; zero before it does.
+// Progress is how many frames of the sound have left the device, the device's
+// count of frames at its first one, and when that left; zero before it does.
 func (k *Take) Progress() (frames, atFrame int64, started time.Time) {
 	ns := k.startedAt.Load()
 	if ns == 0 {
 		return 0, 0, time.Time{}
 	}
-	return k.progress.Load(), k.start, time.Unix(0, ns).UTC() // start was settled before startedAt was
-}
-
-func (k *Take) finish(h Heard) {
-	select {
-	case <-k.done:
-	default:
-		k.heard = h
-		close(k.done)
-	}
-}
-
-// drop takes k out of its turn's queue.
-func (k *Take) drop() {
-	if i := slices.Index(k.turn.queue, k); i >= 0 {
-		k.turn.queue = slices.Delete(k.turn.queue, i, i+1)
-	}
+	return k.progress.Load(), k.start, time.Unix(0, ns).UTC() // start was set before startedAt, and stays
 }
 
 // until is how many frames of the sound the output's frames up to end hold.
@@ -210,7 +194,7 @@ func (k *Take) reckon(c *Channel, end int64) Heard {
 	}
 	h.AtFrame = k.start
 	h.Ended = h.Started.Add(playlist.Length(end - k.start))
-	if wall := c.stamp(end); k.end >= 0 && wall.After(h.Ended) {
+	if wall := c.stamp(end); k.phase == phaseEnding && wall.After(h.Ended) {
 		h.Ended = wall // the device was away for a while
 	}
 	k.progress.Store(h.Frames)
