@@ -52,7 +52,7 @@ type AlertSounds interface {
 var ErrNotStored = errors.New("alert not stored")
 
 // Alarm keeps the book of alerts and sounds them on a player's channels: each
-// pass begins with the attention tone, at once, whatever else was sounding,
+// pass begins with the attention tone, at once, whatever was sounding before,
 // and goes on with the best sound that is there by then.
 type Alarm struct {
 	p      *Player
@@ -104,12 +104,12 @@ var (
 	errStopped = errors.New("the daemon stops")
 )
 
-// Run sounds what was in force when it last ran and what is received, until
-// ctx ends.
+// Run sounds the alerts that were in force when it last ran and those received,
+// until ctx ends.
 func (a *Alarm) Run(ctx context.Context) error {
 	records, retired, err := a.keep.Alerts(ctx)
 	if err != nil {
-		// What was received before is lost; what comes must sound all the same.
+		// The alerts received before are lost; those to come must sound all the same.
 		a.p.Log.Error("alerts cannot be read", "err", err)
 	}
 	a.book = emergency.NewBook(records, retired)
@@ -176,8 +176,8 @@ func (a *Alarm) Receive(ctx context.Context, r emergency.Record, raw []byte) (re
 	return rec, c.Known, <-kept
 }
 
-// InForce tells which alerts of a scope its county has in force: others that
-// came with its envelopes fall silent.
+// InForce says which alerts of a scope the county has in force: others that came
+// with the county's envelopes fall silent.
 func (a *Alarm) InForce(ctx context.Context, scope playlist.Scope, ids []playlist.AlertID) error {
 	var kept <-chan error
 	err := a.ask(ctx, func() {
@@ -280,8 +280,8 @@ func (a *Alarm) start(ctx context.Context, id playlist.AlertID, s *sounding, o p
 	})
 }
 
-// follow sounds what is in force on outputs that a reload has brought. One
-// that has sounded it to its end has nothing left to do.
+// follow sounds the alerts in force on outputs that a reload has brought. An
+// output that has sounded an alert to its end has nothing left to do.
 func (a *Alarm) follow() {
 	p := a.p.Programme()
 	if p == a.seen {
@@ -363,7 +363,7 @@ func (a *Alarm) advance(id playlist.AlertID, state emergency.State) {
 	a.save(emergency.Change{Records: []emergency.Record{r}}, nil) // which logs what fails
 }
 
-// tidy forgets, now and then, what is long over.
+// tidy forgets, each hour, the alerts that are long over.
 func (a *Alarm) tidy(ctx context.Context) {
 	if a.p.Trust() != playlist.ClockTrusted || time.Since(a.forgot) < time.Hour {
 		return

@@ -25,13 +25,13 @@ const (
 	loss     = 10 * time.Second           // an airing waits this long for its device to come back
 	backoff0 = 20 * time.Millisecond      // before the first new attempt at a lost device
 	backoff1 = 500 * time.Millisecond     // at most
-	settling = 500 * time.Millisecond     // for the last fade to leave the device, and for the device to close
+	goodbye  = 500 * time.Millisecond     // for the last fade to leave the device, and for the device to close
 )
 
 // Channel owns one output. Its goroutine alone feeds the device, without a
-// gap, silence included, and decides each period which turn is heard. Nobody
-// else waits for a device: one that hangs as it is opened holds up no request
-// and no other output.
+// gap, silence included, and decides each period which turn is heard. No other
+// goroutine waits for a device: one that hangs as it is opened holds up no
+// request and no other output.
 type Channel struct {
 	out  playlist.Output
 	open OpenDevice
@@ -46,7 +46,7 @@ type Channel struct {
 
 	state atomic.Pointer[ChannelState]
 
-	called atomic.Bool  // an answer is awaited
+	called atomic.Bool  // the goroutine is asked for a sign of life
 	lives  atomic.Int64 // when it last gave one, as a duration since the player began
 
 	// Below belongs to Run's goroutine. Frames are counted from the first
@@ -86,7 +86,7 @@ func NewChannel(out playlist.Output, open OpenDevice, wall func() time.Time, log
 	return c
 }
 
-// Idle reports whether nobody is in line.
+// Idle reports whether no turn is in line.
 func (c *Channel) Idle() bool { return c.busy.Load() == 0 }
 
 // Up reports whether the device is open and takes sound.
@@ -125,8 +125,8 @@ func (c *Channel) Gain(want, ceiling float64) float64 {
 	return min(0, total)
 }
 
-// answered is when, since began, the channel's goroutine last answered, and
-// asks it to answer again.
+// answered is when, since began, the channel's goroutine last gave a sign of
+// life, and asks it for another.
 func (c *Channel) answered(began time.Time) time.Duration {
 	now := time.Since(began)
 	c.lives.CompareAndSwap(0, int64(max(now, 1))) // its first second
@@ -149,7 +149,7 @@ func (c *Channel) Level() float64 {
 	return c.out.LevelDB
 }
 
-// requests are what others want of a channel's goroutine, in their order.
+// requests are functions that other goroutines have the channel's run, in order.
 type requests struct {
 	ring   chan struct{} // something is waiting
 	mu     sync.Mutex
@@ -158,7 +158,7 @@ type requests struct {
 }
 
 // post has f run on the channel's goroutine, and does not wait for it; false
-// where the channel has ended, and f will not run.
+// if the channel has ended, and f will not run.
 func (c *Channel) post(f func()) bool {
 	c.mail.mu.Lock()
 	defer c.mail.mu.Unlock()
@@ -184,7 +184,7 @@ func (c *Channel) serve(last bool) {
 	}
 }
 
-// ask has f run on the channel's goroutine and waits for it; false where the
+// ask has f run on the channel's goroutine and waits for it; false if the
 // channel has ended.
 func (c *Channel) ask(f func()) bool {
 	ran := make(chan struct{})
@@ -231,18 +231,18 @@ func (c *Channel) Run(ctx context.Context) error {
 	return nil
 }
 
-// acquire opens the device on a goroutine of its own: a card may take as long
-// as it likes to answer, and requests are served meanwhile. One that answers
-// after ctx has ended is closed there.
+// acquire opens the device on a goroutine of its own: a card may take any time
+// to open, and requests are served meanwhile. A device that opens after ctx has
+// ended is closed there.
 func (c *Channel) acquire(ctx context.Context) (Device, error) {
-	type answer struct {
+	type result struct {
 		dev Device
 		err error
 	}
-	got := make(chan answer, 1)
+	got := make(chan result, 1)
 	go func() {
 		dev, err := c.open(ctx, c.out)
-		got <- answer{dev, err}
+		got <- result{dev, err}
 	}()
 	look := time.NewTicker(backoff1)
 	defer look.Stop()
@@ -258,7 +258,7 @@ func (c *Channel) acquire(ctx context.Context) (Device, error) {
 			select {
 			case a := <-got:
 				return a.dev, a.err
-			case <-time.After(settling):
+			case <-time.After(goodbye):
 			}
 			c.log.Error("output hangs as it is opened", "device", c.out.Device)
 			go func() {
@@ -271,7 +271,7 @@ func (c *Channel) acquire(ctx context.Context) (Device, error) {
 	}
 }
 
-// trouble tells, once, why there is no device, and waits a little longer
+// trouble logs, once, why there is no device, and lets a little more time pass
 // before the next attempt.
 func (c *Channel) trouble(what string, err error) {
 	c.backoff = min(max(2*c.backoff, backoff0), backoff1)
@@ -292,12 +292,12 @@ func (c *Channel) close(dev Device) {
 		if err != nil {
 			c.log.Warn("output does not close", "err", err)
 		}
-	case <-time.After(settling):
+	case <-time.After(goodbye):
 		c.log.Warn("output hangs as it is closed", "device", c.out.Device)
 	}
 }
 
-// rest closes the device and waits until somebody gets in line.
+// rest closes the device and waits until a turn gets in line.
 func (c *Channel) rest(ctx context.Context) {
 	if c.dev != nil {
 		// Measured to its end: the next device's frames are counted from here.
@@ -308,7 +308,7 @@ func (c *Channel) rest(ctx context.Context) {
 		c.close(c.dev)
 		c.dev = nil
 		c.up.Store(false)
-		c.written = c.consumed // silence that nobody will miss
+		c.written = c.consumed // what the device had queued was silence
 		c.shown = false
 		c.log.Info("output closed")
 		c.report(false, nil)
@@ -341,7 +341,7 @@ func (c *Channel) idleFor(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// giveUp ends what cannot wait for the device any longer.
+// giveUp ends the takes that cannot wait for the device any longer.
 func (c *Channel) giveUp() {
 	now := c.wall()
 	for _, t := range c.turns {
@@ -371,8 +371,8 @@ func (c *Channel) opened(dev Device) {
 		c.lost(err)
 		return
 	}
-	// A device may count on from an earlier life (a WAV file that grew): the
-	// row's AtFrame is in its count, so ours follows it where it can.
+	// A device may count on from an earlier run (a WAV file that grew): the
+	// row's AtFrame is in its count, so ours follows it if it can.
 	if c.written == 0 {
 		c.written, c.consumed = pos.Consumed, pos.Consumed
 		c.base = 0
@@ -381,7 +381,7 @@ func (c *Channel) opened(dev Device) {
 	}
 	c.moved, c.first = time.Now(), c.consumed
 	c.hard.Store(dev.Levelled())
-	// What the lost device had queued but not played goes first.
+	// The frames that the lost device had queued but not played go first.
 	if n := c.written - c.consumed; n > 0 {
 		again := c.remembered(c.consumed, c.written)
 		ramp(again, 0, 1, fadeIn)
@@ -392,8 +392,8 @@ func (c *Channel) opened(dev Device) {
 }
 
 // back notes that the device moves. That it opened says little: a card may
-// open and play nothing. One that keeps breaking off is told of once it has
-// gone on for a while.
+// open and play nothing. A device that keeps breaking off is logged as opened
+// once it has played for a while.
 func (c *Channel) back() {
 	if !c.up.Load() {
 		c.up.Store(true)
@@ -453,7 +453,7 @@ func (c *Channel) wait(ctx context.Context, d time.Duration) {
 
 var errStalled = errors.New("the device has stopped moving")
 
-// observe measures how far the device has come and settles what was heard.
+// observe measures how far the device has come and notes what was heard.
 func (c *Channel) observe() error {
 	pos, err := c.dev.Position()
 	if err != nil {
@@ -495,8 +495,8 @@ func (c *Channel) instant(frame int64) time.Time {
 }
 
 // clocks reads both clocks at one moment. A busy machine may stop us between the
-// two readings for longer than a sound is let drift: of several pairs it takes
-// the closest.
+// two readings for longer than a sound may drift: of several pairs it takes the
+// closest.
 func (c *Channel) clocks() (now, wall time.Time) {
 	closest := time.Duration(math.MaxInt64)
 	for range 8 {
@@ -563,12 +563,12 @@ func (c *Channel) remembered(from, to int64) []int16 {
 	return frames
 }
 
-// shut fades out, settles everybody and closes the device.
+// shut fades out, finishes all takes and closes the device.
 func (c *Channel) shut() {
 	c.cutOff(func(*Take) bool { return true }, Heard{Cut: CutStopped})
 	if c.dev != nil {
 		quiet := make([]int16, period)
-		for give := time.Now().Add(settling); c.consumed < c.written && len(c.inflight) > 0 && time.Now().Before(give); {
+		for give := time.Now().Add(goodbye); c.consumed < c.written && len(c.inflight) > 0 && time.Now().Before(give); {
 			// The device may wait for a whole period before it starts.
 			if err := c.write(quiet); err != nil {
 				break

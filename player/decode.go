@@ -29,7 +29,7 @@ type Decoder struct {
 // that cannot be decoded ErrDecode; a panic of the decoder is an ErrDecode
 // like any other.
 func OpenClip(r io.Reader) (d *Decoder, err error) {
-	// A reader that can seek would have go-mp3 read the whole file first.
+	// If the reader could seek, go-mp3 would read the whole file first.
 	in := bufio.NewReaderSize(r, 16<<10)
 	if err := fitStart(in); err != nil {
 		return nil, err
@@ -49,8 +49,8 @@ func OpenClip(r io.Reader) (d *Decoder, err error) {
 	return &Decoder{mp3: m, buf: make([]byte, 4*samplesPerFrame)}, nil
 }
 
-// Read fills frames with samples and says how many. At the end of the clip it
-// answers io.EOF; on ErrDecode the clip has broken off. Either stays. A clip
+// Read fills frames with samples and returns how many. At the end of the clip
+// the error is io.EOF; on ErrDecode the clip has broken off. Either stays. A clip
 // that went through Scan yields exactly its Info's Frames.
 func (d *Decoder) Read(frames []int16) (int, error) {
 	n := 0

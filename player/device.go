@@ -12,8 +12,8 @@ import (
 // and open another.
 type Device interface {
 	// Write queues frames behind those already queued, waiting for room as
-	// they sound. It waits no longer than the queue takes to sound; a device
-	// that stalls answers with an error.
+	// they sound. It waits no longer than the queue takes to sound; it returns
+	// an error if the device stalls.
 	Write(frames []int16) error
 
 	// Position says how far the sound has come.
@@ -24,13 +24,13 @@ type Device interface {
 	Flush() error
 
 	// Levelled reports whether the output's level_db was set in hardware when
-	// the device was opened. Where not, the player applies it.
+	// the device was opened. If not, the player applies it.
 	Levelled() bool
 
 	// Close stops at once.
 	Close() error
 }
 
-// OpenDevice opens an output's device. It answers at once; a busy or missing
+// OpenDevice opens an output's device. It returns at once; a busy or missing
 // card is an error, and the caller tries again.
 type OpenDevice func(ctx context.Context, out playlist.Output) (Device, error)

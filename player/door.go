@@ -38,8 +38,8 @@ type unfit struct{ say.Message }
 func (u unfit) Unwrap() error        { return u.Message }
 func (u unfit) Is(target error) bool { return target == ErrUnfit }
 
-// Scan reads a whole clip and lets it through the door only if it keeps the
-// air profile from its first byte to its last: MPEG-1 layer III, 48 kHz, mono,
+// Scan reads a whole clip and accepts it only if it keeps the air profile from
+// its first byte to its last: MPEG-1 layer III, 48 kHz, mono,
 // one bit rate of 32 to 160 kbit/s, whole frames and nothing but frames, no
 // tags, and side information that go-mp3 decodes as the standard means it.
 // Everything else is ErrUnfit; an error of r is returned as it is. It looks
@@ -80,37 +80,12 @@ type scan struct {
 	held   int // bytes of main data that the decoder holds for the next frame
 }
 
-// frame checks the next one; end is true where the file properly ends.
+// frame checks the next frame; end is true if the file ends properly here.
 func (s *scan) frame(in *bufio.Reader) (end bool, err error) {
-	head, err := in.Peek(headerSize)
-	switch {
-	case err == io.EOF && len(head) == 0 && s.frames > 0:
-		return true, nil
-	case err == io.EOF && len(head) == 0:
-		return false, unfit{say.M("clip.empty")}
-	case err != nil && err != io.EOF:
-		return false, err
+	h, end, err := s.header(in)
+	if end || err != nil {
+		return end, err
 	}
-	if name := tagName(in); name != "" {
-		return false, unfit{say.M("clip.tagged", name)}
-	}
-	if err == io.EOF {
-		return false, unfit{say.M("clip.garbage", s.at)}
-	}
-	h, problem := parseHeader(head)
-	if problem.Key == "clip.not_mp3" && s.frames > 0 {
-		return false, unfit{say.M("clip.garbage", s.at)}
-	}
-	if problem.Key != "" {
-		return false, unfit{problem}
-	}
-	if s.frames == 0 {
-		s.first = h
-	}
-	if h.kbps != s.first.kbps {
-		return false, unfit{say.M("clip.vbr", s.first.kbps, h.kbps)}
-	}
-
 	frame := make([]byte, h.size)
 	if _, err := io.ReadFull(in, frame); err != nil {
 		if err == io.ErrUnexpectedEOF {
@@ -143,7 +118,41 @@ func (s *scan) frame(in *bufio.Reader) (end bool, err error) {
 	return false, nil
 }
 
-// tagName says which tag begins here, "" where none does.
+// header reads the next frame's header, and leaves it in the reader; end is
+// true if the file ends properly here.
+func (s *scan) header(in *bufio.Reader) (h header, end bool, err error) {
+	head, err := in.Peek(headerSize)
+	switch {
+	case err == io.EOF && len(head) == 0 && s.frames > 0:
+		return h, true, nil
+	case err == io.EOF && len(head) == 0:
+		return h, false, unfit{say.M("clip.empty")}
+	case err != nil && err != io.EOF:
+		return h, false, err
+	}
+	if name := tagName(in); name != "" {
+		return h, false, unfit{say.M("clip.tagged", name)}
+	}
+	if err == io.EOF {
+		return h, false, unfit{say.M("clip.garbage", s.at)}
+	}
+	h, problem := parseHeader(head)
+	if problem.Key == "clip.not_mp3" && s.frames > 0 {
+		return h, false, unfit{say.M("clip.garbage", s.at)}
+	}
+	if problem.Key != "" {
+		return h, false, unfit{problem}
+	}
+	if s.frames == 0 {
+		s.first = h
+	}
+	if h.kbps != s.first.kbps {
+		return h, false, unfit{say.M("clip.vbr", s.first.kbps, h.kbps)}
+	}
+	return h, false, nil
+}
+
+// tagName is the tag that begins here; "" if none does.
 func tagName(in *bufio.Reader) string {
 	head, _ := in.Peek(8)
 	for _, t := range []struct{ magic, name string }{
@@ -235,7 +244,7 @@ func checkSideInfo(side []byte, main, held int, at int64) (begin int, problem sa
 			blockType = b.take(2)
 			mixed := b.take(1)
 			if blockType == 0 || mixed == 1 {
-				return begin, damaged // forbidden, and mixed blocks nobody makes
+				return begin, damaged // forbidden, and mixed blocks, which no encoder makes
 			}
 			tables = 2
 		} else {

@@ -15,7 +15,7 @@ const (
 	slipOut = 960                    // output frames between two slips: 0.1 % at most, two cents in pitch
 )
 
-// slip is a place where a take was squeezed or stretched by a frame.
+// slip is a place at which a take was squeezed or stretched by a frame.
 type slip struct {
 	at int64 // in the channel's count
 	by int64 // frames of the sound beyond those of the output

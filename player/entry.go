@@ -23,7 +23,7 @@ var errStore = errors.New("the store does not answer")
 // entry is one row of the as-run log and the sound that it is about: a clip of
 // an airing, a sound of an alert, or what is said into the microphone. It is
 // claimed, before its sound or beside it, reports progress, writes checkpoints
-// and is ended once. Whatever the ledger does not take is tried again.
+// and is ended once. A call that the ledger fails is tried again.
 //
 // One goroutine uses an entry. It calls the ledger on another goroutine if the
 // sound must not wait for the disk, but never for two things at once.
@@ -100,8 +100,8 @@ func (e *entry) claim(ctx context.Context) error {
 	return err
 }
 
-// findOwn returns nil if the row that the ledger has is the one that an
-// earlier claim of e opened.
+// findOwn returns nil if an earlier claim of e opened the row that the ledger
+// has.
 func (e *entry) findOwn(ctx context.Context) error {
 	rows, err := e.p.Ledger.Rows(ctx, e.row.Airing)
 	if err != nil {
@@ -253,8 +253,23 @@ func (p *Player) keep(log *slog.Logger, owe owe, call func() error, failed func(
 	}
 }
 
+// record writes rows of which nothing sounded, and tries until it works or ctx
+// ends.
+func (p *Player) record(ctx context.Context, log *slog.Logger, rows ...playlist.Row) error {
+	err := p.insist(ctx, log, time.Time{}, func() error {
+		return p.Ledger.Record(context.WithoutCancel(ctx), rows...)
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		p.Watch(Moment{MomentSilent, r})
+	}
+	return nil
+}
+
 // insist calls the ledger, and again while that fails, until that instant;
-// zero: without end. It returns errStore if it was in vain.
+// zero: without end. It returns errStore if no call worked by then.
 func (p *Player) insist(ctx context.Context, log *slog.Logger, until time.Time, call func() error) error {
 	told := false
 	for wait := storeRetry0; ; wait = min(2*wait, storeRetry1) {

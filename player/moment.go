@@ -2,8 +2,8 @@ package player
 
 import "dalaba/playlist"
 
-// Moment is something that has just happened to an airing, for whoever
-// watches.
+// Moment is something that has just happened to an airing or an alert, as
+// [Options].Watch is told of it.
 type Moment struct {
 	Kind MomentKind
 	Row  playlist.Row

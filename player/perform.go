@@ -124,16 +124,10 @@ func (f *performance) record(ctx context.Context, first int, o playlist.Outcome,
 		return nil
 	}
 	f.leaveLine() // this may wait for a disk
-	err := f.insist(ctx, time.Time{}, func() error {
-		return f.p.Ledger.Record(context.WithoutCancel(ctx), rows...)
-	})
-	if err != nil {
+	if err := f.p.record(ctx, f.log, rows...); err != nil {
 		return err
 	}
 	f.log.Warn("airing did not sound", "outcome", o, "reason", why)
-	for _, r := range rows {
-		f.p.Watch(Moment{MomentSilent, r})
-	}
 	return nil
 }
 

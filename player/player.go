@@ -15,7 +15,7 @@ import (
 
 const watermarkEvery = 10 * time.Minute
 
-// Options are what a player stands on. Ledger, Open and Log are needed.
+// Options are what a player works with. Ledger, Open and Log are needed.
 type Options struct {
 	Ledger Ledger
 	Open   OpenDevice
@@ -24,9 +24,9 @@ type Options struct {
 	Uptime func() time.Duration       // since that boot; nil: zero
 	Wall   func() time.Time           // the wall clock; nil: time.Now
 	Trust  func() playlist.ClockState // asked each second; nil: trusted
-	Watch  func(Moment)               // called from many goroutines, must be quick; nil: nobody
-	Unfit  func(playlist.ClipID)      // told of a clip whose file will not air, must be quick; nil: nobody
-	Before *playlist.Programme        // in force until the daemon stopped, where it was another
+	Watch  func(Moment)               // called from many goroutines, must be quick; nil: not called
+	Unfit  func(playlist.ClipID)      // told of a clip whose file will not air, must be quick; nil: not called
+	Before *playlist.Programme        // in force until the daemon stopped, if it was another
 	Amp    Amplifier                  // switched on ahead of sound; nil: none
 	WarmUp time.Duration              // how long before its sound an amplifier must be on
 }
@@ -35,8 +35,8 @@ type Options struct {
 // one.
 type Amplifier interface {
 	// On keeps it on until the matching Off and returns once it is warm: at
-	// by, where that lies far enough ahead. Where ctx ends first it answers
-	// its error and wants no Off.
+	// by, if that lies far enough ahead. If ctx ends first it returns the
+	// error of ctx, and must not be followed by Off.
 	On(ctx context.Context, by time.Time) error
 	Off()
 }
@@ -59,7 +59,7 @@ type Player struct {
 	desk      *playlist.Desk // nil until the watermark is known
 	marked    time.Time      // when the watermark was last set, monotonic
 	kept      chan struct{}  // closed once it is written; nil: not yet set
-	batches   int            // of airings recorded together, so far
+	groups    int            // of missed airings recorded together, so far
 	runs      map[string]context.CancelFunc
 	work      sync.WaitGroup
 }
@@ -80,7 +80,7 @@ func New(p *playlist.Programme, o Options) *Player {
 	if wall == nil {
 		wall = time.Now
 	}
-	// Without the monotonic reading: a clock that was set must be seen to be.
+	// Without the monotonic reading, which would hide that the clock was set.
 	o.Wall = func() time.Time { return wall().Round(0) }
 	if o.Trust == nil {
 		o.Trust = func() playlist.ClockState { return playlist.ClockTrusted }
@@ -127,7 +127,7 @@ func (p *Player) Run(ctx context.Context) error {
 				p.keepMark(ledger, p.accounted(), make(chan struct{}))
 			}
 		case o := <-p.orders:
-			at := p.accounted() // up to now the old programme ruled
+			at := p.accounted() // up to now the old programme was in force
 			p.programme = o.programme
 			p.live.Store(o.programme)
 			if p.desk != nil {
@@ -158,10 +158,10 @@ func (p *Player) Reload(ctx context.Context, programme *playlist.Programme) erro
 // Ready reports whether the schedule has been asked at all.
 func (p *Player) Ready() bool { return p.asked.Load() > 0 }
 
-// Answered is when the player was last seen to live, with its monotonic
-// reading: since then the schedule has been asked, which happens each second,
-// and every output's goroutine has answered to an earlier call of this, be its
-// device here or not. It waits for no disk and no device.
+// Answered is when the player last gave a sign of life, with its monotonic
+// reading: since then the schedule was asked, which happens each second, and
+// every output's goroutine replied to an earlier call of Answered, with or
+// without its device. It waits for no disk and no device.
 func (p *Player) Answered() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,8 +180,8 @@ func (p *Player) Channel(output string) (*Channel, bool) {
 	return c, ok
 }
 
-// join gets in line for an output: on the channel in force, which a reload may
-// have put in place of the one known.
+// join gets in line for an output: on the channel in force, which may be another
+// than the one known, after a reload.
 func (p *Player) join(output string, known *Channel, rank playlist.Rank) (*Channel, *Turn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -191,9 +191,9 @@ func (p *Player) join(output string, known *Channel, rank playlist.Rank) (*Chann
 	return known, known.Join(rank)
 }
 
-// arrange starts and ends channels as the programme's outputs want it. One
-// that is in use is left alone until it is idle, unless its device is away:
-// who waits for that in vain goes on with the new one.
+// arrange starts and ends channels by the programme's outputs. A channel in use
+// is left alone until it is idle, unless its device is away: the turns that
+// wait for that device get in line for the new one.
 func (p *Player) arrange(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -203,7 +203,8 @@ func (p *Player) arrange(ctx context.Context) {
 	}
 	for name, c := range p.channels {
 		o, ok := wanted[name]
-		if same := ok && o.Device == c.out.Device && o.LevelDB == c.out.LevelDB && o.ExtraDelay == c.out.ExtraDelay && o.CloseIdle == c.out.CloseIdle; same || !c.Idle() && c.Up() {
+		same := ok && o.Device == c.out.Device && o.LevelDB == c.out.LevelDB && o.ExtraDelay == c.out.ExtraDelay && o.CloseIdle == c.out.CloseIdle
+		if same || !c.Idle() && c.Up() {
 			continue
 		}
 		p.runs[name]()
@@ -214,7 +215,6 @@ func (p *Player) arrange(ctx context.Context) {
 		if p.channels[name] != nil {
 			continue
 		}
-		// Not under ctx: the performers still read what became of their takes.
 		run, stop := context.WithCancel(ctx)
 		c := NewChannel(o, p.openAfter(leaving[name]), p.Wall, p.Log)
 		p.channels[name], p.runs[name] = c, stop
@@ -226,8 +226,8 @@ func (p *Player) arrange(ctx context.Context) {
 	}
 }
 
-// openAfter opens devices once the channel that had the output before has let
-// go of its own.
+// openAfter opens devices once the channel that had the output before has
+// closed its own.
 func (p *Player) openAfter(old *Channel) OpenDevice {
 	if old == nil {
 		return p.Open
@@ -242,18 +242,10 @@ func (p *Player) openAfter(old *Channel) OpenDevice {
 	}
 }
 
-// ask takes in hand what fell due since it was last asked.
+// ask starts to perform the airings that fell due since it was last called.
 func (p *Player) ask(ctx context.Context) error {
-	if p.desk == nil {
-		mark, err := p.Ledger.Watermark(ctx)
-		if err != nil {
-			return fmt.Errorf("watermark: %w", err)
-		}
-		p.desk = playlist.NewDesk(p.programme, mark)
-		p.desk.Ahead = p.WarmUp
-		if p.Before != nil {
-			p.desk.Resume(p.Before)
-		}
+	if err := p.openDesk(ctx); err != nil {
+		return err
 	}
 	if p.asked.Load() == 0 {
 		p.Log.Info("ready")
@@ -270,10 +262,27 @@ func (p *Player) ask(ctx context.Context) error {
 			continue
 		}
 		for _, name := range d.Slot.Outputs {
-			p.take(ctx, d, name)
+			p.start(ctx, d, name)
 		}
 	}
-	p.settle(ctx, gone)
+	p.recordMissed(ctx, gone)
+	return nil
+}
+
+// openDesk begins at the watermark, once that is known.
+func (p *Player) openDesk(ctx context.Context) error {
+	if p.desk != nil {
+		return nil
+	}
+	mark, err := p.Ledger.Watermark(ctx)
+	if err != nil {
+		return fmt.Errorf("watermark: %w", err)
+	}
+	p.desk = playlist.NewDesk(p.programme, mark)
+	p.desk.Ahead = p.WarmUp
+	if p.Before != nil {
+		p.desk.Resume(p.Before)
+	}
 	return nil
 }
 
@@ -285,8 +294,8 @@ func (p *Player) performance(programme *playlist.Programme, d playlist.Due, outp
 	return f
 }
 
-// take hands one airing on one output to a performer, once.
-func (p *Player) take(ctx context.Context, d playlist.Due, output string) {
+// start performs one airing on one output, unless it is in hand.
+func (p *Player) start(ctx context.Context, d playlist.Due, output string) {
 	h := hand{d.ID, output}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -300,8 +309,8 @@ func (p *Player) take(ctx context.Context, d playlist.Due, output string) {
 		f.ch = p.channels[output]
 	}
 	if f.ch != nil {
-		// In line at once, in order of due instant and rank: whoever starts
-		// first knows who else is about to.
+		// In line at once, in order of due instant and rank: the airing that
+		// starts first knows which others are about to.
 		f.turn = f.ch.Join(f.rank())
 	}
 	p.work.Go(func() {
@@ -319,11 +328,11 @@ func (p *Player) take(ctx context.Context, d playlist.Due, output string) {
 	})
 }
 
-// accounted is how far everything is: up to now, or up to the first airing that
-// is still in hand; zero where nothing can be said.
+// accounted is the instant up to which all is accounted for: now, or the first
+// airing that is still in hand; zero if that is not known.
 func (p *Player) accounted() time.Time {
 	if p.desk == nil || p.Trust() != playlist.ClockTrusted {
-		return time.Time{} // of what an untrusted clock shows nothing is accounted for
+		return time.Time{} // the instants of an untrusted clock count for nothing
 	}
 	p.marked = time.Now()
 	p.mu.Lock()
@@ -331,8 +340,8 @@ func (p *Player) accounted() time.Time {
 	return p.desk.Watermark(p.Wall(), maps.Values(p.inHand))
 }
 
-// keepMark sets the watermark behind those set before, and closes done then. A
-// slow disk does not hold up the schedule.
+// keepMark sets the watermark after the ones before it, and closes done then.
+// It does not wait: a slow disk must not hold up the schedule.
 func (p *Player) keepMark(ctx context.Context, at time.Time, done chan struct{}) {
 	before := p.kept
 	p.kept = done

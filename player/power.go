@@ -9,7 +9,7 @@ import (
 type power struct {
 	amp  Amplifier
 	stop context.CancelFunc
-	on   chan error // answers once; nil where there is no amplifier
+	on   chan error // yields once; nil if there is no amplifier
 	got  bool
 	err  error
 }
@@ -25,8 +25,8 @@ func (p *Player) power(ctx context.Context, by time.Time) *power {
 	return u
 }
 
-// warm waits for an amplifier that is not on in time for a sound whose
-// instant has passed; one that still has time is not waited for.
+// warm waits until the amplifier is on if the sound's instant has passed; else
+// it does not wait.
 func (u *power) warm(ctx context.Context, ahead time.Duration) error {
 	if u.on == nil || ahead > 0 {
 		return nil
@@ -40,7 +40,7 @@ func (u *power) warm(ctx context.Context, ahead time.Duration) error {
 	}
 }
 
-// release ends the use, where it has not ended.
+// release ends the use, if it has not ended.
 func (u *power) release() {
 	if u == nil || u.on == nil {
 		return

@@ -10,7 +10,7 @@ type then int
 const (
 	thenNext    then = iota // the next item
 	thenStop                // nothing: the airing ends
-	thenRejoin              // another part, from where this one stopped
+	thenRejoin              // another part, from the frame at which this one stopped
 	thenRestart             // another part, from the start of the clip
 	thenAgain               // the same row once more: nothing of it has sounded
 )

@@ -31,9 +31,8 @@ type Sound struct {
 	err  error // valid once blocks is closed
 }
 
-// NewSound starts to decode s at levelDB, which must not lift it above full
-// scale: what would is clipped. finish is called when the decoder is done
-// with s.
+// NewSound starts to decode s at levelDB; samples that this lifts above full
+// scale are clipped. It calls finish when the decoder is done with s.
 func NewSound(s beep.Streamer, levelDB float64, finish func() error) *Sound {
 	if levelDB != 0 {
 		s = &effects.Volume{Streamer: s, Base: 10, Volume: levelDB / 20}
@@ -109,8 +108,8 @@ func (o *Sound) Ready(ctx context.Context) error {
 	return nil
 }
 
-// next hands out at most n frames, or none where the decoder is behind. over
-// means that no more will come.
+// next hands out at most n frames, or none if the decoder is behind. over means
+// that no more will come.
 func (o *Sound) next(n int) (frames []int16, over bool) {
 	if len(o.cur) == 0 && !o.over {
 		select {

@@ -93,7 +93,7 @@ func newAttention(least, most time.Duration) *attention {
 		from := playlist.FramesIn(time.Duration(i) * note)
 		t.partials = append(t.partials, partial{hz: hz, amp: 0.5, from: from, to: from + playlist.FramesIn(note)})
 	}
-	// The rest is a note that nobody hears.
+	// The rest is a note without loudness.
 	t.partials = append(t.partials, partial{from: t.figure - 1, to: t.figure})
 	figures := func(d time.Duration) int64 { return max(1, (playlist.FramesIn(d)+t.figure-1)/t.figure) * t.figure }
 	t.least = figures(least)
