@@ -36,8 +36,8 @@ func (c *count) Err() error { return nil }
 
 func (c *count) value(i int) int16 { return int16(c.base + i%1000) }
 
-// frameOf is the number of the frame, modulo 1000, that a sample shows; -1
-// where it is none of the stream's.
+// frameOf is the number of the frame, modulo 1000, that a sample shows; -1 if
+// it is none of the stream's.
 func (c *count) frameOf(v int16) int {
 	if i := int(v) - c.base; i >= 0 && i < 1000 {
 		return i

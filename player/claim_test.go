@@ -54,13 +54,13 @@ func TestAClaimThatFailsCutsNothingOff(t *testing.T) {
 	})
 }
 
-// fickle is a ledger whose disk does not answer at times.
+// fickle is a ledger whose disk fails at times.
 type fickle struct {
 	player.Ledger
 	mu      sync.Mutex
-	from    time.Time // it does not answer from here
-	until   time.Time // to here
-	after   bool      // what was asked is done all the same
+	from    time.Time // it fails from then
+	until   time.Time // to then
+	after   bool      // a claim that fails is made all the same
 	records int
 	most    int // goroutines while it recorded
 }

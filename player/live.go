@@ -98,9 +98,9 @@ func (n *siren) live(ctx context.Context, e *ear) {
 		sound := NewSound(e, level, nil)
 		said := n.entry(row)
 		n.play(ctx, said, Cue{Sound: sound})
-		cut := context.AfterFunc(ctx, n.turn.End)
+		uncut := context.AfterFunc(ctx, n.turn.End) // it falls silent at once
 		n.hear(ctx, said)
-		cut()
+		uncut()
 		close(e.gone)
 		sound.Close()
 		if said.take.Heard().Cut != CutDevice || ctx.Err() != nil || e.closed() {

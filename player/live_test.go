@@ -13,7 +13,7 @@ import (
 	"dalaba/playlist"
 )
 
-// speak is somebody who speaks into the microphone for so long.
+// speak speaks into the microphone for so long.
 func (s *siren) speak(d time.Duration) {
 	s.t.Helper()
 	in, out := io.Pipe()

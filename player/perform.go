@@ -152,8 +152,8 @@ func (f *performance) row(item, n int) playlist.Row {
 	}
 }
 
-// rank is the slot's, but for a make-good: that takes what no slot of today
-// wants.
+// rank is the slot's; a make-good has the lowest of all slots, so that those of
+// today go first.
 func (f *performance) rank() playlist.Rank {
 	if f.makeGood {
 		return playlist.RankScheduled

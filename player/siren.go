@@ -268,7 +268,7 @@ func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 	if err != nil || !n.clear(ctx) {
 		return false, err
 	}
-	defer context.AfterFunc(ctx, n.turn.End)()
+	defer context.AfterFunc(ctx, n.turn.End)() // it falls silent at once
 	began := time.Now()
 	var next []*entry
 	if n.latest().Class.Drill() {
