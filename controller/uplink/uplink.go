@@ -140,8 +140,16 @@ func (u *Uplink) session(ctx context.Context, ctl *link.Controller) {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
-	parts.Go(func() { u.report(ctl.Run(ctx), "link ended") })
-	parts.Go(func() { u.report(u.clips.Run(ctx), "clips are not fetched") })
+	parts.Go(func() {
+		if err := ctl.Run(ctx); err != nil {
+			u.Log.Error("link ended", "err", err)
+		}
+	})
+	parts.Go(func() {
+		if err := u.clips.Run(ctx); err != nil {
+			u.Log.Error("clips are not fetched", "err", err)
+		}
+	})
 	for {
 		select {
 		case <-u.reenrol:
@@ -151,12 +159,6 @@ func (u *Uplink) session(ctx context.Context, ctl *link.Controller) {
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-func (u *Uplink) report(err error, what string) {
-	if err != nil {
-		u.Log.Error(what, "err", err)
 	}
 }
 
