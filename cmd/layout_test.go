@@ -43,7 +43,8 @@ var rooms = map[string][]string{
 
 	"controller/clock":    {},
 	"controller/files":    {},
-	"controller/uplink":   {"controller/files"},
+	"controller/demo":     {"controller/clock", "controller/files", "controller/site"},
+	"controller/uplink":   {"controller/clock", "controller/files"},
 	"controller/site":     {"controller/clock", "controller/files", "controller/uplink"},
 	"controller/hand":     {"controller/files", "controller/site"},
 	"controller/status":   {"controller/site"},

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +17,6 @@ import (
 	"dalaba/controller/control"
 	"dalaba/controller/uplink"
 	"dalaba/data"
-	"dalaba/link"
 	"dalaba/playlist/say"
 )
 
@@ -52,63 +49,31 @@ func (a *app) enrol(ctx context.Context, url, code string, wait time.Duration) (
 	if err := s.Close(); err != nil {
 		return err
 	}
-	store, err := data.Open(ctx, s.Site.DataDir, data.Options{
-		Log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError})), Boot: clock.Boot(), Mono: clock.Uptime,
+	note := func(m say.Message) {
+		if !a.JSON {
+			a.Println(m.In(a.Language()))
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	joined, err := uplink.Enrol(ctx, s.Config, uplink.Enrolment{
+		URL: url, Code: code, Program: cli.Version(), Log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError})),
+		Key:     func(fingerprint string) { note(say.M("enrol.own_key", fingerprint)) },
+		Pending: func() { note(say.M("enrol.pending")) },
+		Busy:    func(wait time.Duration) { note(say.M("enrol.busy", wait)) },
 	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	key, err := uplink.OwnKey(s.Site.DataDir)
-	if err != nil {
-		return err
-	}
-	if !strings.Contains(url, "://") {
-		url = "https://" + url
-	}
-	self := link.EnrolRequest{Site: s.Site.Name, Outputs: len(s.Outputs), Program: cli.Version()}
-	for _, o := range s.Outputs {
-		self.Residents += o.Residents
-		area := o.Area
-		if area == "" {
-			area = s.Site.Area
-		}
-		if len(self.Areas) < 16 && !slices.Contains(self.Areas, area) {
-			self.Areas = append(self.Areas, area)
-		}
-	}
-	if !a.JSON {
-		a.Println(a.Say("enrol.own_key", key.Public().Fingerprint()))
-	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	got, err := link.Enrol(ctx, link.Enrolment{URL: url, Code: code, Key: key, Self: self, Pending: func() {
-		if !a.JSON {
-			a.Println(a.Say("enrol.pending"))
-		}
-	}, Busy: func(wait time.Duration) {
-		if !a.JSON {
-			a.Println(a.Say("enrol.busy", wait))
-		}
-	}})
-	if err != nil {
-		return err
-	}
-	if err := link.Adopt(context.WithoutCancel(ctx), uplink.Wire{Store: store}, got); err != nil {
-		return err
-	}
-	if err := store.SetEnrolled(context.WithoutCancel(ctx), time.Now()); err != nil {
-		return err
-	}
-	a.askReload(ctx, s.Site.DataDir)
-	member, trust := got.Member.Member, got.Trust.Trust
+	a.askReload(context.WithoutCancel(ctx), s.Site.DataDir)
+	member := joined.Member
 	if a.JSON {
 		return json.NewEncoder(a.Out).Encode(map[string]any{
-			"controller": member.Controller, "areas": member.Areas, "groups": member.Groups, "key": key.Public().Fingerprint(), "county": trust.Fingerprint(),
+			"controller": member.Controller, "areas": member.Areas, "groups": member.Groups, "key": joined.Key, "county": joined.County,
 		})
 	}
 	a.Println(a.Say("enrol.done", member.Controller))
-	a.Println(a.Say("enrol.county_key", trust.Fingerprint()))
+	a.Println(a.Say("enrol.county_key", joined.County))
 	return nil
 }
 

@@ -216,8 +216,8 @@ func NewController(dataDir string, store *data.Store) (*link.Controller, error) 
 	return &link.Controller{Key: key, Store: Wire{store}}, nil
 }
 
-// OwnKey returns the controller's key, and makes it on first use.
-func OwnKey(dataDir string) (*link.Key, error) {
+// ownKey returns the controller's key, and makes it on first use.
+func ownKey(dataDir string) (*link.Key, error) {
 	key, err := link.ReadKey(keyFile(dataDir))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
