@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -16,7 +17,10 @@ import (
 // ErrSilent means that a live stream broke off: nothing came for 30 s.
 var ErrSilent = errors.New("the server has fallen silent")
 
-const silence = 30 * time.Second
+const (
+	silence     = 30 * time.Second
+	dialTimeout = 5 * time.Second
+)
 
 // Client asks a server.
 type Client struct {
@@ -24,6 +28,19 @@ type Client struct {
 	HTTP   *http.Client // nil: http.DefaultClient
 	Lang   say.Lang     // of answers for people
 	Header http.Header  // sent with each request
+
+	Answered func(*http.Response) // called with each answer before its body is read; nil: not called
+}
+
+// OverSocket returns an HTTP client that reaches one server, over a unix socket.
+func OverSocket(path string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, // another connection costs less than an idle one to look after
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			d := net.Dialer{Timeout: dialTimeout}
+			return d.DialContext(ctx, "unix", path)
+		},
+	}}
 }
 
 // Failed is an answer that is not 200. Its text is for people, in the client's
@@ -41,7 +58,8 @@ func (c *Client) Get(ctx context.Context, path string, to any) error {
 	return c.do(ctx, http.MethodGet, path, nil, to)
 }
 
-// Post sends a value as JSON, or bytes as they are, and decodes the answer.
+// Post sends a value as JSON, or bytes and readers as they are, and decodes the
+// answer.
 func (c *Client) Post(ctx context.Context, path string, body, to any) error {
 	return c.do(ctx, http.MethodPost, path, body, to)
 }
@@ -114,6 +132,8 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	case nil:
 	case []byte:
 		r, kind = bytes.NewReader(b), "application/octet-stream"
+	case io.Reader:
+		r, kind = b, "application/octet-stream"
 	default:
 		text, err := json.Marshal(b)
 		if err != nil {
@@ -139,6 +159,9 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
+	}
+	if c.Answered != nil {
+		c.Answered(resp)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, failed(path, resp)

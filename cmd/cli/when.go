@@ -143,17 +143,3 @@ func Midnight(at time.Time, zone *time.Location, on int) time.Time {
 	y, m, d := at.In(zone).Date()
 	return time.Date(y, m, d+on, 0, 0, 0, 0, zone)
 }
-
-// AgeOf is about how long ago something was, for people.
-func (a *App) AgeOf(t, now time.Time) string {
-	switch d := now.Sub(t); {
-	case d < 2*time.Minute:
-		return a.Say("view.ago_s", int(max(d, 0).Seconds()))
-	case d < 2*time.Hour:
-		return a.Say("view.ago_m", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return a.Say("view.ago_h", int(d.Hours()))
-	default:
-		return a.Say("view.ago_d", int(d.Hours()/24))
-	}
-}

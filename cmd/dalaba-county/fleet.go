@@ -13,6 +13,7 @@ import (
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/playlist"
+	"dalaba/web"
 )
 
 func (a *app) statusCmd() *cobra.Command {
@@ -301,7 +302,7 @@ func (a *app) fleetTable(all []county.Status) {
 	for _, s := range all {
 		seen := a.Say("county.never")
 		if !s.Seen.IsZero() {
-			seen = a.AgeOf(s.Seen, now)
+			seen = web.Age(s.Seen, now).In(a.Language())
 		}
 		tone := cli.Good
 		if !s.Online {

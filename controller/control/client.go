@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -40,7 +39,7 @@ func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
 	}
 	var denied, last error
 	for _, path := range places(dir) {
-		c := &Client{dir: dir, web: web.Client{Base: "http://dalaba", Lang: lang, Header: http.Header{DirHeader: {dir}}, HTTP: over(path)}}
+		c := &Client{dir: dir, web: web.Client{Base: "http://dalaba", Lang: lang, Header: http.Header{DirHeader: {dir}}, HTTP: web.OverSocket(path)}}
 		switch err := c.hello(ctx); {
 		case err == nil:
 			return c, nil
@@ -68,17 +67,6 @@ func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
 		return nil, say.M("technician.long_path", dir, maxPath-len("/"+socketName+".new"))
 	}
 	return nil, say.M("control.no_socket")
-}
-
-// over is an HTTP client over a unix socket.
-func over(path string) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, // another connection costs less than an idle one to look after
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			d := net.Dialer{Timeout: dialTimeout}
-			return d.DialContext(ctx, "unix", path)
-		},
-	}}
 }
 
 func isStatus(err error, status int) bool {
