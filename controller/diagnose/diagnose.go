@@ -182,7 +182,11 @@ func (d *examination) folder(ctx context.Context, text []byte) {
 		}
 	}
 	if err != nil {
-		d.add("daemon", Warn, say.M("doctor.as_is", err), d.restart())
+		remedy := d.restart()
+		if os.Geteuid() != 0 {
+			remedy = "sudo dalaba doctor -c " + d.file
+		}
+		d.add("daemon", Warn, say.M("doctor.as_is", err), remedy)
 	}
 }
 
