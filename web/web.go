@@ -48,7 +48,7 @@ func WithProblems(err error, list []string) error { return Problems{err, list} }
 // Unwrap returns the error.
 func (p Problems) Unwrap() error { return p.error }
 
-// Handler answers a request with a value, which is sent as JSON, or an error. An
+// Handler returns the value that responds to a request, as JSON, or an error. An
 // error without a [Status] is answered with 500.
 type Handler func(r *http.Request) (any, error)
 
@@ -62,7 +62,7 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, v)
 }
 
-// Fail answers a request with an error, in the request's language.
+// Fail responds to a request with an error, in the request's language.
 func Fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusInternalServerError
 	if e := (statusError{}); errors.As(err, &e) {

@@ -32,13 +32,13 @@ func (a *app) devicesCmd() *cobra.Command {
 type listed struct {
 	devices.Listing
 	Problem string       `json:"problem,omitempty"` // why there are no cards, or no outputs
-	Outputs []outputUses `json:"outputs"`           // of the config, where there is one
+	Outputs []outputUses `json:"outputs"`           // of the config, if there is one
 }
 
 type outputUses struct {
 	Name    string           `json:"name"`
 	Device  string           `json:"device"`
-	PCM     string           `json:"pcm,omitempty"` // where it plays on a card: which
+	PCM     string           `json:"pcm,omitempty"` // the card, if it plays on one
 	LevelDB float64          `json:"level_db"`
 	Control *devices.Control `json:"control,omitempty"` // what takes the level
 	Muted   []string         `json:"muted,omitempty"`
@@ -176,7 +176,7 @@ func (a *app) heldBy(h []devices.Holder) cli.Cell {
 	return cli.Tint(a.Say("technician.held", strings.Join(names, " ")), cli.Warn)
 }
 
-// mixerLine is a mixer's controls as "Master -20 dB", with a mark where muted.
+// mixerLine is a mixer's controls as "Master -20 dB", with a mark if it is muted.
 func (a *app) mixerLine(all []devices.Control) string {
 	var parts []string
 	for _, c := range all {

@@ -83,8 +83,8 @@ func isCarrier(dir string) bool {
 	return err == nil && fi.IsDir()
 }
 
-// importCarrier is `dalaba import DIR` of a stick: through the daemon where one
-// runs, so that what it brings is in force at once.
+// importCarrier is `dalaba import DIR` of a stick: through the daemon if one runs,
+// so that what it brings is in force at once.
 func (a *app) importCarrier(ctx context.Context, dir string) error {
 	s, err := a.look(ctx)
 	if err != nil {

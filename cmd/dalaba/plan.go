@@ -41,7 +41,7 @@ type plannedAiring struct {
 	Playlist string            `json:"playlist"`
 	Priority int               `json:"priority"`
 	Due      time.Time         `json:"due"`
-	Start    time.Time         `json:"start,omitzero"` // expected; absent where it will not sound
+	Start    time.Time         `json:"start,omitzero"` // expected; absent if it will not sound
 	End      time.Time         `json:"end,omitzero"`
 	Clips    []plannedClip     `json:"clips"`
 	Flags    []playlist.Flag   `json:"flags"`

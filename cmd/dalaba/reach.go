@@ -34,8 +34,8 @@ func (a *app) reachCmd() *cobra.Command {
 	return c
 }
 
-// reachReport is `dalaba reach --json`. A rate is null where its denominator
-// is 0. Times are UTC.
+// reachReport is `dalaba reach --json`. A rate is null if its denominator is
+// 0. Times are UTC.
 type reachReport struct {
 	By    playlist.Grouping `json:"by"`
 	Since *time.Time        `json:"since"` // null: from the first row on

@@ -29,7 +29,7 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// defaultConfig is ./dalaba.toml where there is one, else the system's.
+// defaultConfig is ./dalaba.toml if there is one, else the system's.
 func defaultConfig() string {
 	const here, system = "dalaba.toml", "/etc/dalaba/dalaba.toml"
 	if _, err := os.Stat(here); err == nil {

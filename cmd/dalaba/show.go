@@ -285,7 +285,7 @@ func mark(o playlist.Outcome) string {
 	return "✗"
 }
 
-// name is the clip for people, or the slot where no clip was chosen.
+// name is the clip for people, or the slot if no clip was chosen.
 func (s *show) name(r playlist.Row) string {
 	switch {
 	case r.Used == playlist.UsedTone:

@@ -20,7 +20,7 @@ import (
 	"dalaba/playlist/say"
 )
 
-// outputNamed is the output of that name; where none was named, the only one.
+// outputNamed returns the output of that name; if none is named, the only one.
 func outputNamed(cfg *config.Config, name string) (playlist.Output, error) {
 	var names []string
 	for _, o := range cfg.Outputs {
@@ -55,7 +55,7 @@ type played struct {
 	Error    string          `json:"error,omitempty"`
 }
 
-// sound plays an order through the daemon where one runs, else directly, and
+// sound plays an order through the daemon if one runs, else directly, and
 // shows how it comes along. name is what sounds, for people.
 func (a *app) sound(ctx context.Context, s *site.Site, out playlist.Output, o hand.Order, name, title string) error {
 	o.Output = out.Name

@@ -35,7 +35,7 @@ func (a *app) whyCmd() *cobra.Command {
 // explained is `dalaba why --json`. Times are UTC.
 type explained struct {
 	At    time.Time      `json:"at"`
-	Again time.Time      `json:"again,omitzero"` // where clocks showed that time twice
+	Again time.Time      `json:"again,omitzero"` // set if clocks showed that time twice
 	Said  []string       `json:"said"`           // in the user's language
 	Rows  []playlist.Row `json:"rows"`           // of the as-run log, due or sounding at that time
 }

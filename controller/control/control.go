@@ -16,7 +16,7 @@
 //	GET  /v1/log            ?after=ID&limit=N: a list of data.Event
 //
 // Answers for people are in the language of Accept-Language. A request names the
-// data folder that it means in [DirHeader]: the daemon of another one answers 421.
+// data folder that it means in [DirHeader]: the daemon of another folder responds with 421.
 package control
 
 import (

@@ -29,7 +29,7 @@ const (
 	lastWords  = 3 * time.Second  // for streams to end, when the daemon stops
 )
 
-// Server answers on the control socket.
+// Server serves the API on the control socket.
 type Server struct {
 	Daemon Daemon
 	Dir    string // the data folder
@@ -43,7 +43,7 @@ type Server struct {
 	stopping context.Context // ends when the daemon is told to stop
 }
 
-// Run answers until ctx ends. The sound does not depend on it: if it cannot listen,
+// Run serves until ctx ends. The sound does not depend on it: if it cannot listen,
 // it says so in the log and returns.
 func (s *Server) Run(ctx context.Context) error {
 	who := accessTo(s.Dir)
@@ -215,7 +215,7 @@ func (s *Server) sounder(o hand.Order) (sounder, error) {
 
 func (s *Server) mic(*http.Request) (sounder, error) { return s.Daemon.SpeakLive, nil }
 
-// sound answers with a stream until the sound is over. The sound ends when the
+// sound responds with a stream until the sound is over. The sound ends when the
 // client says stop, or is gone.
 func sound(s *Server, order func(*http.Request) (sounder, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -285,7 +285,7 @@ func (s *Server) stop(r *http.Request) (any, error) {
 	return struct{}{}, nil
 }
 
-// carry answers with a stream, because a stick may take hours.
+// carry responds with a stream, because a stick may take hours.
 func (s *Server) carry(w http.ResponseWriter, r *http.Request) {
 	in, err := read[Stick](r)
 	if err == nil && !filepath.IsAbs(in.Dir) {
