@@ -174,15 +174,17 @@ func unpack(b []byte, limit int64) ([]byte, error) {
 }
 
 // strict decodes one JSON value that fills all of b and has no field that v
-// does not know.
+// does not know. Envelopes and signed state are read so, but for alerts: a field
+// that is not known could change what the others mean.
 func strict(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	return decode(d, v)
 }
 
-// lenient does the same and lets fields pass that v does not know. Only what
-// steers nothing is read so: health, events and their like.
+// lenient does the same and lets fields pass that v does not know. Requests,
+// what they report, and responses are read so, for they come from programs of
+// other versions and make no sound; so are alerts, for in doubt they sound.
 func lenient(b []byte, v any) error { return decode(json.NewDecoder(bytes.NewReader(b)), v) }
 
 func decode(d *json.Decoder, v any) error {

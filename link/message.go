@@ -20,6 +20,7 @@ const (
 	maxEventSize = 2 << 10   // bytes of one of them
 	maxEpochs    = 16        // epochs in one sync
 	maxHave      = 256       // documents in one sync
+	maxFeatures  = 256       // names of features in one sync
 	maxTold      = 256 << 10 // bytes of a sync beside the documents it shows
 	maxUnpacked  = 4 << 20   // bytes of a sync or its answer, unpacked
 )
@@ -159,8 +160,14 @@ type Event struct {
 
 // Health is how a controller is.
 type Health struct {
-	Program string         `json:"program"` // its version
-	Site    string         `json:"site"`    // its name on the spot
+	Program string `json:"program"` // its version
+
+	// Understands names the features of documents that the program knows beyond
+	// release 0.1; see [Feature]. Release 0.1 itself says nothing here. Names that
+	// the county does not know are of a later program.
+	Understands []string `json:"understands"`
+
+	Site    string         `json:"site"` // its name on the spot
 	Area    playlist.Area  `json:"area"`
 	Started time.Time      `json:"started,omitzero"`
 	Outputs []OutputHealth `json:"outputs"`
@@ -312,8 +319,9 @@ func OpenStamp(raw []byte, t Trust, id playlist.ControllerID, nonce string) (Sta
 	if err := t.Verify(e, RoleEdge); err != nil {
 		return Stamp{}, err
 	}
+	// A stamp is a response: a later county may say more in it.
 	var s Stamp
-	if err := e.open(&s); err != nil {
+	if err := e.openLenient(&s); err != nil {
 		return s, err
 	}
 	if s.Controller != id || s.Nonce != nonce {
@@ -339,7 +347,8 @@ func parseSync(b []byte) (SyncRequest, error) {
 	switch {
 	case told > maxTold, !playlist.IsToken(string(q.Controller)), len(q.Nonce) > 64, len(q.Boot) > 64, len(q.Have) > maxHave,
 		len(q.Marks) > maxEpochs, len(q.Events) > MaxEvents, len(q.Proof) > len(q.Have),
-		len(q.Health.Outputs) > 64, len(q.Health.Progress) > maxHave, len(q.Health.Alerts) > 4*MaxAlerts:
+		len(q.Health.Outputs) > 64, len(q.Health.Progress) > maxHave, len(q.Health.Alerts) > 4*MaxAlerts,
+		len(q.Health.Understands) > maxFeatures:
 		return q, malformed(fmt.Errorf("a sync of %q beyond its bounds", q.Controller))
 	}
 	return q, nil

@@ -9,7 +9,7 @@ import (
 // health returns how the controller is, for the county.
 func (u *Uplink) health(ctx context.Context) link.Health {
 	cfg := u.Config()
-	h := link.Health{Program: u.Program, Site: cfg.Site.Name, Area: cfg.Site.Area, Store: "ok"}
+	h := link.Health{Program: u.Program, Understands: link.Understood(), Site: cfg.Site.Name, Area: cfg.Site.Area, Store: "ok"}
 	h.Started, _ = u.store.Started(ctx)
 	if s, err := u.store.Health(ctx); err == nil {
 		h.StoreBytes, h.FreeBytes = s.Size, s.Free
