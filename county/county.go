@@ -112,9 +112,9 @@ func New(o Options) *County {
 	p.fleet = &fleet{base: b, store: o.Store, members: p.members, logins: p.logins}
 	p.enrolment = &enrolment{base: b, store: o.Store, members: p.members, documents: p.documents}
 	p.library = &library{store: o.Store, ingest: o.Ingest}
-	p.programmes = &programmes{base: b, clips: o.Store, documents: p.documents, fleet: p.fleet, key: o.Keys.Playlist}
+	p.programmes = &programmes{base: b, clips: o.Store, documents: p.documents, fleet: p.fleet, features: link.Features(), key: o.Keys.Playlist}
 	p.reach = &reach{base: b, store: o.Store, fleet: p.fleet}
-	p.orders = newOrders(b, o.Store, p.documents, o.Keys.Alert)
+	p.orders = newOrders(b, o.Store, p.documents, p.fleet, o.Keys.Alert)
 	p.sounds = newSounds(b, o.Store, o.Ingest, p.orders)
 	p.outcomes = &outcomes{store: o.Store}
 	p.alerts = &alerts{base: b, store: o.Store, rules: o.Alerts, fleet: p.fleet, orders: p.orders, sounds: p.sounds, work: work}

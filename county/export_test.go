@@ -6,6 +6,7 @@ import (
 
 	"dalaba/alert"
 	"dalaba/county/store"
+	"dalaba/link"
 	"dalaba/playlist"
 )
 
@@ -31,6 +32,30 @@ func WithAlertStore(c *County, f func(AlertStore) AlertStore) {
 
 func WithCourseStore(c *County, f func(CourseStore) CourseStore) {
 	c.course.store = f(c.course.store)
+}
+
+// WithFeatures has the county know these features of documents. It is to be
+// called before Run.
+func WithFeatures(c *County, features ...link.Feature) {
+	c.programmes.features, c.orders.features = features, features
+}
+
+// WithFollowers has the store fail to say who follows the scope of an alert if
+// fail returns an error. It is to be called before Run.
+func WithFollowers(c *County, fail func() error) {
+	c.orders.fleet = &fleet{base: c.base, store: failingFleet{c.fleet.store, fail}}
+}
+
+type failingFleet struct {
+	fleetStore
+	fail func() error
+}
+
+func (f failingFleet) Fleet(ctx context.Context, q store.FleetQuery) ([]store.Controller, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.fleetStore.Fleet(ctx, q)
 }
 
 // AccountNow accounts for what fell due, as Run does each minute.

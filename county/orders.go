@@ -30,6 +30,8 @@ type orders struct {
 	base
 	store     orderStore
 	documents *documents
+	fleet     *fleet
+	features  []link.Feature
 	key       link.Signer
 
 	mu    sync.Mutex
@@ -60,8 +62,11 @@ const (
 	mendAgain = 30 * time.Second
 )
 
-func newOrders(b base, st orderStore, d *documents, key link.Signer) *orders {
-	return &orders{base: b, store: st, documents: d, key: key, held: map[playlist.Scope]order{}, wrong: map[playlist.Scope]wrongOrder{}}
+func newOrders(b base, st orderStore, d *documents, f *fleet, key link.Signer) *orders {
+	return &orders{
+		base: b, store: st, documents: d, fleet: f, features: link.Features(), key: key,
+		held: map[playlist.Scope]order{}, wrong: map[playlist.Scope]wrongOrder{},
+	}
 }
 
 // says reports whether the order is what would be issued for the alerts now.
@@ -128,6 +133,7 @@ func (o *orders) issue(ctx context.Context, scope playlist.Scope) error {
 			issued.lasts(a.Ends)
 			state.Alerts = append(state.Alerts, f)
 		}
+		o.fit(ctx, scope, state.Alerts)
 		env, err := link.SealAlerts(state, o.key)
 		return env, issued.note(), err
 	})

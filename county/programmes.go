@@ -24,6 +24,7 @@ type programmes struct {
 	clips     clipFinder
 	documents *documents
 	fleet     *fleet
+	features  []link.Feature
 	key       link.Signer // nil: manifests are signed elsewhere
 }
 
@@ -103,9 +104,13 @@ func missingClip(err error, id playlist.ClipID, list string) error {
 }
 
 // compare makes a proposal of a manifest: what it changes, whom it reaches, and
-// what it collides with.
+// what it collides with. A manifest that a controller would not understand is
+// refused.
 func (p *programmes) compare(ctx context.Context, m playlist.Manifest) (Proposal, error) {
 	out := Proposal{Manifest: m, Signed: p.key != nil, Changes: []Change{}, Conflicts: []Conflict{}}
+	if err := p.understood(ctx, m); err != nil {
+		return out, err
+	}
 	var before playlist.Manifest
 	e, err := p.documents.current(ctx, link.KindManifest, m.Scope)
 	switch {
@@ -155,6 +160,9 @@ func (p *programmes) sign(ctx context.Context, m playlist.Manifest, only int64) 
 	if p.key == nil {
 		return store.Envelope{}, fault{errNoKey, say.M("county.no_playlist_key")}
 	}
+	if err := p.understood(ctx, m); err != nil {
+		return store.Envelope{}, err
+	}
 	e, err := p.documents.issue(ctx, link.KindManifest, m.Scope, func(v int64) (link.Envelope, string, error) {
 		if only != 0 && v != only {
 			return link.Envelope{}, "", store.ErrStale
@@ -189,6 +197,9 @@ func (p *programmes) issueSigned(ctx context.Context, raw []byte) (store.Envelop
 	}
 	if d.Manifest == nil {
 		return store.Envelope{}, link.ErrWrongType
+	}
+	if err := p.understood(ctx, *d.Manifest); err != nil {
+		return store.Envelope{}, err
 	}
 	for _, clip := range d.Manifest.Clips {
 		if _, _, err := p.clips.Clip(ctx, clip.ID); err != nil {

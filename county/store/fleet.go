@@ -93,7 +93,7 @@ func (s *Store) addController(ctx context.Context, tx conn, c Controller) error 
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, area = excluded.area, groups = excluded.groups,
 		public_key = excluded.public_key, fingerprint = excluded.fingerprint, state = excluded.state, changed = excluded.changed,
-		broker_user = excluded.broker_user
+		broker_user = excluded.broker_user, health = '{}'
 		WHERE controller.state IN ('pending', 'retired')`,
 		string(c.ID), clean(c.Name), string(c.Area), string(groups), clean(c.Key), clean(c.Fingerprint), string(c.State), s.now().UnixMicro(),
 		clean(c.User))

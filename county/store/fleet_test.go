@@ -98,6 +98,23 @@ func TestTheFleetIsFoundByAreaGroupAndState(t *testing.T) {
 	})
 }
 
+// What the box before it understood says nothing of the new one.
+func TestAControllerThatIsEnrolledAnewHasSaidNothingYet(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		for range 2 {
+			if err := s.AddController(t.Context(), store.Controller{ID: "a", Area: "341523100201", State: store.Pending}); err != nil {
+				t.Fatal(err)
+			}
+			if k, err := s.Controller(t.Context(), "a"); err != nil || string(k.Health) != "{}" {
+				t.Errorf("%s, %v", k.Health, err)
+			}
+			if err := s.Seen(t.Context(), "a", store.Report{Health: json.RawMessage(`{"understands":["x"]}`)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func TestACodeMakesOneController(t *testing.T) {
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) {
