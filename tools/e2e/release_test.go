@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"dalaba/data/sqlite"
+	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 )
@@ -155,6 +156,13 @@ func TestTodaysProgramsAndThoseOneVersionBackGetOn(t *testing.T) {
 					}
 					return false
 				})
+				var fleet []struct{ Health link.Health }
+				names := v.release == today && county.release == today // else one of them does not know of the list
+				wait(t, "the county knows what the pole understands", func() bool {
+					fleet = nil
+					county.verb(&fleet, "fleet", "--json")
+					return (fleet[0].Health.Understands != nil) == names
+				}, func() string { return fmt.Sprintf("%+v, want a list of features: %v", fleet, names) })
 				var got total
 				was = heardOf(v)
 				wait(t, "the county knows of what was heard", func() bool {
