@@ -11,7 +11,7 @@ import (
 // know it refuses a manifest that has it, whole.
 type Feature struct {
 	// Name is what a controller says in [Health.Understands]. It is a token and
-	// never gets another meaning.
+	// never gets another meaning. A field's is its path: manifest-slots-chime.
 	Name string
 
 	// InManifest reports whether a manifest has it; nil if none can.

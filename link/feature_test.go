@@ -67,7 +67,7 @@ func TestAnEdgeTakesTheSyncsOfOlderAndNewerControllers(t *testing.T) {
 	}
 }
 
-// The one list holds what is read with unknown fields and what is not.
+// Each message is read as a later program would write it, with one field more.
 func TestOnlySignedStateIsRefusedForAnUnknownField(t *testing.T) {
 	o, key := newOffice(), link.NewKey()
 	// more is a document as a later program writes it.
