@@ -11,8 +11,9 @@ import (
 	"dalaba/playlist/emergency"
 )
 
-// SaveAlerts keeps alerts as they now stand, and what was retired with them.
-// raw is the message of the first of them; nil leaves what is kept of it.
+// SaveAlerts stores the present state of alerts and what was retired with them.
+// raw is the message of the first of them; nil leaves the stored message as it
+// is.
 func (s *Store) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		for i, r := range c.Records {
@@ -42,8 +43,8 @@ func (s *Store) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) 
 	})
 }
 
-// Alerts is all that is kept of alerts, the latest received first, and of what
-// was retired.
+// Alerts returns all stored alerts, the latest received first, and what was
+// retired.
 func (s *Store) Alerts(ctx context.Context) (records []emergency.Record, retired []emergency.Retired, err error) {
 	rows, err := s.db().Reader().QueryContext(ctx, "SELECT record FROM alert ORDER BY received DESC, id")
 	if err != nil {
@@ -85,7 +86,8 @@ func (s *Store) Alerts(ctx context.Context) (records []emergency.Record, retired
 	return records, retired, gone.Err()
 }
 
-// AlertRaw is an alert's message as it came; nil where only its meaning did.
+// AlertRaw returns an alert's message as it was received; nil if no message was
+// stored.
 func (s *Store) AlertRaw(ctx context.Context, id playlist.AlertID) (raw []byte, err error) {
 	err = s.db().Reader().QueryRowContext(ctx, "SELECT raw FROM alert WHERE id = ?", id).Scan(&raw)
 	if errors.Is(err, sql.ErrNoRows) {

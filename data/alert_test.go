@@ -9,7 +9,7 @@ import (
 	"dalaba/playlist/emergency"
 )
 
-func TestAlertsAreKeptAsTheyStand(t *testing.T) {
+func TestAlertsAreStoredInTheirPresentState(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	a := emergency.Record{
@@ -49,10 +49,10 @@ func TestAlertsAreKeptAsTheyStand(t *testing.T) {
 	}
 }
 
-func TestAnAlertsRowSaysWhatItWasSoundedWith(t *testing.T) {
+func TestAnAlertsRowSaysWhetherClipOrSpeechSounded(t *testing.T) {
 	s := open(t, t.TempDir())
 	for i, output := range []string{"square", "school"} {
-		r := row(output, 1, 1, clipID([]string{"a", "b"}[i])) // each may hear another clip
+		r := row(output, 1, 1, clipID([]string{"a", "b"}[i])) // each output may play another clip
 		r.Airing, r.Alert, r.Used, r.Slot, r.Playlist = playlist.AlertID("x").Airing(), "x", []playlist.Used{playlist.UsedClip, playlist.UsedSpeech}[i], "", ""
 		claim(t, s, r, nil, nil)
 		end(t, s, r.Key(), heard(48000))

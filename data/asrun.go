@@ -11,18 +11,18 @@ import (
 	"dalaba/playlist"
 )
 
-// Query picks rows of the as-run log. The zero Query picks all.
+// Query selects rows of the as-run log. The zero Query selects all.
 type Query struct {
 	Since, Until time.Time // due in [Since, Until); zero: no bound
 	Output       string    // empty: any
 	Slot         string
 	Clip         playlist.ClipID
-	After        int64 // closed rows of the present epoch whose receipt has a higher number
+	After        int64 // only closed rows of the present epoch whose receipt has a higher number
 	Limit        int   // 0: no limit
 }
 
-// AsRun goes through the as-run log in due order, rows that are still open
-// included, reading from the disk as it goes. After an error it ends.
+// AsRun yields the as-run log in due order, including open rows, and reads from
+// the disk as it goes. It ends after an error.
 func (s *Store) AsRun(ctx context.Context, q Query) iter.Seq2[playlist.Row, error] {
 	var (
 		where []string
@@ -67,13 +67,14 @@ func (s *Store) AsRun(ctx context.Context, q Query) iter.Seq2[playlist.Row, erro
 	}
 }
 
-// Rows of one airing, all outputs, by output, item and part.
+// Rows returns the rows of one airing on all outputs, ordered by output, item
+// and part.
 func (s *Store) Rows(ctx context.Context, id playlist.AiringID) ([]playlist.Row, error) {
 	return s.rows(ctx, "WHERE a.airing = ? ORDER BY a.output, a.item, a.part", id)
 }
 
-// OpenRows are the rows claimed and not yet ended: what airs now, or what a
-// crash left open. The one claimed first comes first.
+// OpenRows returns the rows that are claimed and not yet ended: what airs now,
+// or what a crash left open. The one claimed first comes first.
 func (s *Store) OpenRows(ctx context.Context) ([]playlist.Row, error) {
 	return s.rows(ctx, "WHERE a.outcome = '' ORDER BY a.id")
 }
@@ -87,19 +88,19 @@ func (s *Store) rows(ctx context.Context, tail string, args ...any) ([]playlist.
 	return all, err
 }
 
-// eachRow hands out rows, and when their frames were last noted, until f
-// answers false.
+// eachRow calls f with each row and when its frames were last recorded, until f
+// returns false.
 func eachRow(ctx context.Context, q querier, tail string, args []any, f func(playlist.Row, time.Time) bool) error {
 	return eachRaw(ctx, q, tail, args, func(r playlist.Row, noted, began time.Time) bool {
 		if !began.IsZero() {
-			repair(&r, began)
+			repairRow(&r, began)
 		}
 		return f(r, noted)
 	})
 }
 
-// eachRaw is eachRow with the instants as they were written, and when the row's
-// boot began where they are to be put right by it.
+// eachRaw is eachRow with the instants as they were written. began is when the
+// row's boot began, if the instants are to be corrected by it.
 func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r playlist.Row, noted, began time.Time) bool) error {
 	rows, err := q.QueryContext(ctx, `SELECT a.airing, a.output, a.item, a.part, a.slot, a.playlist,
 		coalesce(b.clip, ''), coalesce(b.title, ''), coalesce(b.series, ''), coalesce(b.issue, 0), a.rank,
@@ -131,17 +132,17 @@ func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r p
 	return rows.Err()
 }
 
-// Receipt is a row of the as-run log on its way to the county. Epoch and Seq
-// name it; within an epoch the numbers count from 1 without a gap.
+// Receipt is a row of the as-run log that is sent to the county. Epoch and Seq
+// identify it; within an epoch the numbers count from 1 without a gap.
 type Receipt struct {
 	Epoch    string
 	Seq      int64
 	Row      playlist.Row
-	Corrects Mark // the receipt that it puts right; zero: none
+	Corrects Mark // the receipt that this one corrects; zero: none
 }
 
-// Unsent is how many receipts the county has not acknowledged, and when the
-// oldest of them was made.
+// Unsent returns how many receipts the county has not acknowledged, and when
+// the oldest of them was made.
 func (s *Store) Unsent(ctx context.Context) (n int, oldest time.Time, err error) {
 	var us sql.NullInt64
 	err = s.db().Reader().QueryRowContext(ctx, "SELECT count(*) FROM receipt WHERE sent IS NULL").Scan(&n)
@@ -156,10 +157,10 @@ func (s *Store) Unsent(ctx context.Context) (n int, oldest time.Time, err error)
 	return n, instant(us), err
 }
 
-// Acknowledge notes that the county has every receipt of the epoch up to and
-// including seq. Where that is more than were ever made here, the store has
-// lost some: it begins a new epoch, so that no number is used twice, and
-// notes the loss.
+// Acknowledge records that the county has every receipt of the epoch up to and
+// including seq. If that is more than were ever made here, the store has lost
+// some: it starts a new epoch, so that no number is used twice, and records the
+// loss.
 func (s *Store) Acknowledge(ctx context.Context, epoch string, seq int64) error {
 	var lost int64
 	err := s.write(ctx, func(tx *sql.Tx) error {
@@ -191,16 +192,19 @@ func (s *Store) Acknowledge(ctx context.Context, epoch string, seq int64) error 
 }
 
 // Prune deletes closed rows of the as-run log that fell due longer than keep
-// before now, which must be right. With sentOnly, a county is to have them:
-// rows stay until it has acknowledged all their receipts. It answers how many.
+// before now, which must be a trusted time. If sentOnly is set, rows stay until
+// the county has acknowledged all their receipts. It returns how many rows it
+// deleted.
 //
-// A row that an untrusted clock wrote is as old as that boot tells, or else as
-// the next row whose instant can be believed; without one, it stays.
+// The age of a row written under an untrusted clock is taken from when its boot
+// began, or else from the next row with a trusted instant; if there is none,
+// the row stays.
 func (s *Store) Prune(ctx context.Context, now time.Time, keep time.Duration, sentOnly bool) (int64, error) {
 	var total int64
 	for {
 		var n int64
-		// In bites, so that an airing never waits long for the one writer.
+		// In small batches, so that an airing never waits long for the one
+		// writer.
 		err := s.write(ctx, func(tx *sql.Tx) error {
 			res, err := tx.ExecContext(ctx, `DELETE FROM asrun WHERE id IN (
 				SELECT a.id FROM asrun a LEFT JOIN boot t ON t.boot = a.boot WHERE due < ?1 AND outcome != ''

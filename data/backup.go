@@ -11,7 +11,7 @@ import (
 	"dalaba/data/sqlite"
 )
 
-// Loss is one time that something recorded was lost.
+// Loss records one time that stored data was lost.
 type Loss struct {
 	At     time.Time `json:"at"` // when it was found
 	Why    string    `json:"why"`
@@ -20,7 +20,7 @@ type Loss struct {
 	Newest time.Time `json:"newest,omitzero"`  // due instant of the newest row that was kept
 }
 
-// Losses are all that the store remembers, the oldest first.
+// Losses returns all recorded losses, the oldest first.
 func (s *Store) Losses(ctx context.Context) ([]Loss, error) {
 	rows, err := s.db().Reader().QueryContext(ctx, "SELECT at, why, aside, backup, newest FROM loss ORDER BY id")
 	if err != nil {
@@ -48,29 +48,29 @@ func noteLoss(ctx context.Context, tx *sql.Tx, l Loss) error {
 	return err
 }
 
-// backups are the copies of the database in a store's folder.
+// backups returns the copies of the database in a store's folder.
 func backups(dir string) sqlite.Backups {
 	return sqlite.Backups{Dir: backupDir(dir), Name: "dalaba"}
 }
 
-func (s *Store) tellLoss(l *Loss) {
+func (s *Store) logLoss(l *Loss) {
 	if l != nil {
 		s.log.Error("store was damaged or missing", "why", l.Why, "aside", l.Aside, "backup", l.Backup, "newest_row", l.Newest)
 	}
 }
 
-// repair sets a damaged database aside and restores the newest good backup. It
-// keeps in s.lost what that lost. A disk without the room for it is
-// [sqlite.ErrFull], and nothing has been touched.
+// repair sets a damaged database aside, restores the newest good backup and
+// records the loss in s.lost. If the disk has no room for the backup it returns
+// [sqlite.ErrFull] and changes nothing.
 func (s *Store) repair(ctx context.Context, why error) (*sqlite.DB, error) {
 	if s.o.Lock == nil {
-		// Nobody may have the file open while another takes its name.
+		// No other program may have the file open while it is replaced.
 		held, err := Lock(s.dir)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", sqlite.ErrDamaged, errors.Join(why, err))
 		}
 		defer func() { _ = held.Release() }()
-		// Another may have repaired it just now.
+		// Another process may have repaired it in the meantime.
 		if db, err := s.openDB(ctx); err == nil {
 			return db, nil
 		}
@@ -103,17 +103,17 @@ func (s *Store) repair(ctx context.Context, why error) (*sqlite.DB, error) {
 	return db, err
 }
 
-// roomToRestore answers [sqlite.ErrFull] where the largest backup, and what is
-// written then, do not fit on the disk.
+// roomToRestore returns [sqlite.ErrFull] if the largest backup, and what is
+// written after it, do not fit on the disk.
 func (s *Store) roomToRestore() error {
 	all, err := backups(s.dir).All()
 	if err != nil {
 		return err
 	}
-	need := int64(homeRoom)
+	need := int64(roomToReturn)
 	for _, b := range all {
 		if fi, err := os.Stat(b.Path); err == nil {
-			need = max(need, homeRoom+fi.Size())
+			need = max(need, roomToReturn+fi.Size())
 		}
 	}
 	room, err := free(s.dir)
@@ -123,12 +123,12 @@ func (s *Store) roomToRestore() error {
 	return err
 }
 
-// BackupDue checks every page and makes a backup where the last is more than
-// 24 hours old, or bears a time that has not come yet; the last keep of them
-// stay. It answers the path of the new one, empty where none was due. A store
-// in memory makes none.
+// BackupDue checks every page and makes a backup if the last one is more than
+// 24 hours old or has a time in the future; it keeps the last keep backups. It
+// returns the path of the new backup, empty if none was due. A store in memory
+// makes none.
 func (s *Store) BackupDue(ctx context.Context, now time.Time, keep int) (string, error) {
-	if s.away() {
+	if s.inMemory() {
 		return "", nil
 	}
 	path, err := backups(s.dir).Due(ctx, s.db(), now, keep)

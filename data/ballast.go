@@ -14,12 +14,13 @@ import (
 	"dalaba/playlist"
 )
 
-// ballastSize is what the ballast file holds free: room for some 10,000 rows,
-// several months of airings.
+// ballastSize is how many bytes the ballast file keeps free: room for some
+// 10,000 rows, several months of airings.
 const ballastSize = 4 << 20
 
-// makeBallast lays the ballast down where it is absent and the disk has room
-// to spare. It is written, not merely sized, so that it takes real blocks.
+// makeBallast makes the ballast file if it does not exist and the disk has
+// enough room. It writes the bytes instead of only setting the size, so that
+// the file takes real blocks.
 func (s *Store) makeBallast() {
 	path := ballastFile(s.dir)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -39,12 +40,12 @@ func (s *Store) makeBallast() {
 	}
 }
 
-// Tend does what keeps the store in shape and may wait for a quiet moment: it
-// lays the ballast down again once the disk has room, removes what power cuts
-// left of clips on their way in, and takes back clips that they left on their
-// way out. A store in memory needs none of it.
+// Tend does the upkeep that may wait for a quiet moment: it makes the ballast
+// file again once the disk has room, deletes unfinished clip files that power
+// cuts left behind, and marks clips as present whose deletion a power cut
+// stopped. A store in memory needs none of it.
 func (s *Store) Tend(ctx context.Context) error {
-	if s.away() {
+	if s.inMemory() {
 		return nil
 	}
 	s.makeBallast()
@@ -54,13 +55,13 @@ func (s *Store) Tend(ctx context.Context) error {
 	}
 	for _, path := range orphans {
 		if id, ok := strings.CutSuffix(filepath.Base(path), ".mp3"); ok {
-			if err := s.regain(ctx, playlist.ClipID(id)); err != nil {
+			if err := s.restoreClip(ctx, playlist.ClipID(id)); err != nil {
 				return err
 			}
 			continue
 		}
 		if filepath.Ext(path) != ".tmp" {
-			continue // somebody laid it there: not ours to remove
+			continue // put there by a person: not ours to remove
 		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -69,7 +70,7 @@ func (s *Store) Tend(ctx context.Context) error {
 	return nil
 }
 
-// Free is how many bytes this program may still write beside the store.
+// Free returns how many bytes this program may still write on the store's disk.
 func (s *Store) Free() (int64, error) { return free(s.dir) }
 
 func free(dir string) (int64, error) {

@@ -17,7 +17,7 @@ import (
 )
 
 // BenchmarkOpenAMillionRows measures start to ready: open a store of 1,000,000
-// as-run rows, all with receipts, and answer what airs and what is unsent.
+// as-run rows, all with receipts, and read what airs and what is unsent.
 func BenchmarkOpenAMillionRows(b *testing.B) {
 	dir := b.TempDir()
 	s, err := data.Open(b.Context(), dir, options())
@@ -76,7 +76,7 @@ func fill(tb testing.TB, path string, n int) {
 		fmt.Sprintf(`UPDATE store SET seq = %d`, n))
 }
 
-// exec runs statements on the database behind the store's back.
+// exec runs statements on the database without the store.
 func exec(tb testing.TB, path string, statements ...string) {
 	tb.Helper()
 	db, err := sql.Open("sqlite3", "file:"+path+"?_journal_mode=WAL&_synchronous=OFF")
@@ -94,7 +94,7 @@ func exec(tb testing.TB, path string, statements ...string) {
 }
 
 // BenchmarkAiring measures what one airing of a minute costs the store: a
-// claim, a checkpoint each 5 s, the end; and the bytes it hands to the disk.
+// claim, a checkpoint every 5 s, the end; and the bytes it writes to the disk.
 func BenchmarkAiring(b *testing.B) {
 	s, err := data.Open(b.Context(), b.TempDir(), options())
 	if err != nil {
@@ -127,7 +127,7 @@ func BenchmarkAiring(b *testing.B) {
 	b.ReportMetric(float64(written(b)-before)/float64(n)/1024, "KiB/airing")
 }
 
-// written is how many bytes this process has made the disk take.
+// written returns how many bytes this process has written to the disk.
 func written(tb testing.TB) (n int64) {
 	tb.Helper()
 	text, err := os.ReadFile("/proc/self/io")

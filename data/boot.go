@@ -9,12 +9,12 @@ import (
 	"dalaba/playlist"
 )
 
-// NoteBoot settles when a boot of the machine began, by a clock that is
-// trusted: its present reading less the time since boot. From then on rows
-// written in that boot while the clock was not trusted read with their
-// instants put right, as [playlist.ClockRepaired]; the rows themselves are
-// never edited. The first word stands. Rows that have receipts already get
-// another each, which puts the first one right.
+// NoteBoot records when a boot of the machine began, by a trusted clock: its
+// present reading less the time since boot. From then on, rows written in that
+// boot while the clock was untrusted are read with corrected instants, as
+// [playlist.ClockRepaired]; the rows themselves are never edited. A second call
+// for the same boot changes nothing. Rows that already have receipts get
+// another one each, which corrects the first.
 func (s *Store) NoteBoot(ctx context.Context, boot string, began time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, "INSERT INTO boot (boot, began, known) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -25,13 +25,13 @@ func (s *Store) NoteBoot(ctx context.Context, boot string, began time.Time) erro
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
-		return correct(ctx, tx, boot, s.now())
+		return correctReceipts(ctx, tx, boot, s.now())
 	})
 }
 
-// correct makes receipts for the rows of a boot that were closed before its
-// time was known.
-func correct(ctx context.Context, tx *sql.Tx, boot string, now time.Time) error {
+// correctReceipts makes receipts for the rows of a boot that were closed before
+// its start was known.
+func correctReceipts(ctx context.Context, tx *sql.Tx, boot string, now time.Time) error {
 	rows, err := tx.QueryContext(ctx, `SELECT a.id, r.epoch, r.seq FROM asrun a JOIN receipt r ON r.asrun = a.id
 		WHERE a.boot = ? AND a.clock = ? AND a.outcome != '' ORDER BY r.epoch, r.seq`, boot, playlist.ClockUntrusted)
 	if err != nil {
@@ -64,25 +64,25 @@ func correct(ctx context.Context, tx *sql.Tx, boot string, now time.Time) error 
 	return nil
 }
 
-// longRow is longer than any row lasts. Where a clock was put right by more
-// while a row was open, its later instants are told from the earlier ones: they
-// are right already.
+// longRow is longer than any row lasts. If the clock was corrected by more than
+// that while a row was open, the instants noted after the correction can be
+// told from those noted before it: they are right already.
 const longRow = 2 * time.Hour
 
-// repair puts a row's instants right, whose boot is known to have begun then.
-// Its MonoMS was taken when it was cued or, where nothing was, when it ended.
-func repair(r *playlist.Row, began time.Time) {
-	told := r.Cued
-	if told.IsZero() {
-		told = r.Ended
+// repairRow corrects the instants of a row whose boot began then. The row's
+// MonoMS was noted when it was cued, or, if nothing was cued, when it ended.
+func repairRow(r *playlist.Row, began time.Time) {
+	noted := r.Cued
+	if noted.IsZero() {
+		noted = r.Ended
 	}
-	if told.IsZero() {
-		told = r.Due
+	if noted.IsZero() {
+		noted = r.Due
 	}
 	right := began.Add(time.Duration(r.MonoMS) * time.Millisecond)
-	off := right.Sub(told)
+	off := right.Sub(noted)
 	for _, t := range []*time.Time{&r.Due, &r.Cued, &r.Started, &r.Ended} {
-		if !t.IsZero() && (off.Abs() < longRow || t.Sub(told).Abs() <= t.Sub(right).Abs()) {
+		if !t.IsZero() && (off.Abs() < longRow || t.Sub(noted).Abs() <= t.Sub(right).Abs()) {
 			*t = t.Add(off)
 		}
 	}

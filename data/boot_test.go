@@ -8,7 +8,7 @@ import (
 	"dalaba/playlist"
 )
 
-func TestRowsOfAnUntrustedClockAreReadRightOnceItIsKnown(t *testing.T) {
+func TestRowsOfAnUntrustedClockAreCorrectedOnceTheTimeIsKnown(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	defer s.Close()
@@ -26,8 +26,9 @@ func TestRowsOfAnUntrustedClockAreReadRightOnceItIsKnown(t *testing.T) {
 	if err := s.End(ctx, row.Key(), end); err != nil {
 		t.Fatal(err)
 	}
-	// The clock was put right while these were open: one ended by the right
-	// time, of the other the power cut left the end to the next start.
+	// The clock was corrected while these rows were open: one ended by the
+	// correct time; the other was left open by a power cut and closed at the
+	// next start.
 	across, cut := row, row
 	across.Airing, cut.Airing = "alert-3", "alert-4"
 	for _, r := range []playlist.Row{across, cut} {
@@ -42,7 +43,7 @@ func TestRowsOfAnUntrustedClockAreReadRightOnceItIsKnown(t *testing.T) {
 	}
 
 	booted := time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)
-	for _, began := range []time.Time{booted, booted.Add(time.Hour)} { // the first word stands
+	for _, began := range []time.Time{booted, booted.Add(time.Hour)} { // the second call changes nothing
 		if err := s.NoteBoot(ctx, "b1", began); err != nil {
 			t.Fatal(err)
 		}

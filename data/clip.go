@@ -21,21 +21,21 @@ import (
 	"dalaba/playlist"
 )
 
-// What [clips.Folder] says of a clip's file.
+// Errors of [clips.Folder] about a clip's file.
 var (
 	ErrNoFile    = clips.ErrNoFile
 	ErrWrongHash = clips.ErrWrongHash
 )
 
-// ClipPath is where the file of a clip lies, or would.
+// ClipPath returns the path of a clip's file, whether or not the file exists.
 func (s *Store) ClipPath(id playlist.ClipID) string {
 	return s.clips.Path(id)
 }
 
-// AddClip keeps a clip and its file. Bytes that do not hash to the clip's ID
-// are [ErrWrongHash] and nothing is kept. Adding a clip again gives it what
-// title, series and so on are said now, and its file back where that is
-// missing or has changed.
+// AddClip stores a clip and its file. If the bytes do not hash to the clip's ID
+// it returns [ErrWrongHash] and stores nothing. Adding a clip again replaces
+// its title, series and so on, and restores its file if that is missing or has
+// changed.
 func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
 	size, err := s.clips.Put(c.ID, src)
 	if err != nil {
@@ -61,9 +61,9 @@ func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) err
 
 const clipColumns = "SELECT id, title, series, issue, language, text, tags, frames, size, present FROM clip "
 
-// Clip finds a clip and the path of its file. A clip never added is
-// [ErrNotFound]; where only the file is missing the clip comes with
-// [ErrNoFile]. Both are [playlist.ErrNoClip].
+// Clip returns a clip and the path of its file. It returns [ErrNotFound] if the
+// clip was never added; if only the file is missing, it returns the clip with
+// [ErrNoFile]. Both errors are [playlist.ErrNoClip].
 func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error) {
 	c, _, err := scanClip(s.db().Reader().QueryRowContext(ctx, clipColumns+"WHERE id = ?", id))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -78,8 +78,8 @@ func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, st
 	return c, s.ClipPath(id), nil
 }
 
-// Clips are the clips whose files are there, of one series or, where series
-// is empty, of all; by series, issue and title.
+// Clips returns the clips of a series whose files exist, or those of all series
+// if series is empty; ordered by series, issue and title.
 func (s *Store) Clips(ctx context.Context, series string) ([]playlist.Clip, error) {
 	rows, err := s.db().Reader().QueryContext(ctx, clipColumns+`WHERE present AND (?1 = '' OR series = ?1)
 		ORDER BY series, issue, title, id`, series)
@@ -111,7 +111,7 @@ func scanClip(row interface{ Scan(...any) error }) (c playlist.Clip, present boo
 	return c, present, err
 }
 
-// SetFigures keeps, as JSON, what ingest measured and changed.
+// SetFigures stores, as JSON, what ingest measured and changed.
 func (s *Store) SetFigures(ctx context.Context, id playlist.ClipID, figures json.RawMessage) error {
 	if !json.Valid(figures) {
 		return fmt.Errorf("figures of clip %s: not JSON", id.Short())
@@ -122,7 +122,7 @@ func (s *Store) SetFigures(ctx context.Context, id playlist.ClipID, figures json
 	})
 }
 
-// Figures are what [Store.SetFigures] kept; nil where nothing was.
+// Figures returns what [Store.SetFigures] stored; nil if nothing was.
 func (s *Store) Figures(ctx context.Context, id playlist.ClipID) (json.RawMessage, error) {
 	var text sql.NullString
 	err := s.db().Reader().QueryRowContext(ctx, "SELECT figures FROM clip WHERE id = ?", id).Scan(&text)
@@ -145,9 +145,9 @@ func oneClip(res sql.Result, err error, id playlist.ClipID) error {
 	return fmt.Errorf("%w: clip %s", ErrNotFound, id.Short())
 }
 
-// SourceKnown finds the clip that a source became, by path, size and time of
-// change, or by its hash where that is given. ok is false where it is not
-// known or the clip's file is no longer there.
+// SourceKnown finds the clip that was made from a source, by path, size and
+// modification time, or by hash if one is given. ok is false if there is none
+// or the clip's file no longer exists.
 func (s *Store) SourceKnown(ctx context.Context, src playlist.ClipSource) (id playlist.ClipID, ok bool, err error) {
 	err = s.db().Reader().QueryRowContext(ctx, `SELECT clip FROM source JOIN clip ON clip.id = source.clip
 		WHERE recipe = ?1 AND present AND (path = ?2 AND source.size = ?3 AND mtime = ?4 OR ?5 != '' AND sha256 = ?5)
@@ -162,7 +162,7 @@ func (s *Store) SourceKnown(ctx context.Context, src playlist.ClipSource) (id pl
 	return id, s.clips.Has(id), nil
 }
 
-// NoteSource keeps which clip a source became.
+// NoteSource records which clip was made from a source.
 func (s *Store) NoteSource(ctx context.Context, src playlist.ClipSource, id playlist.ClipID) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO source (path, size, mtime, sha256, recipe, clip)
@@ -177,8 +177,8 @@ func (s *Store) NoteSource(ctx context.Context, src playlist.ClipSource, id play
 // it may not air.
 func (s *Store) VerifyClip(_ context.Context, id playlist.ClipID) error { return s.clips.Verify(id) }
 
-// RemoveClipFile gives up a clip's file; what is known about the clip stays. A
-// file that cannot be removed is not given up.
+// RemoveClipFile deletes a clip's file and keeps what is known about the clip.
+// If the file cannot be deleted, the clip still counts as present.
 func (s *Store) RemoveClipFile(ctx context.Context, id playlist.ClipID) error {
 	if err := s.setPresent(ctx, id, false); err != nil {
 		return err
@@ -196,11 +196,11 @@ func (s *Store) setPresent(ctx context.Context, id playlist.ClipID, present bool
 	})
 }
 
-// regain takes back a clip that was given up and whose file is there all the
-// same, because power failed before it was removed, or the clip came again
-// after the backup was made that now is the database. What is left of another
-// file goes. A clip never added is left alone.
-func (s *Store) regain(ctx context.Context, id playlist.ClipID) error {
+// restoreClip marks a removed clip as present again if its file still exists:
+// power failed before the file was deleted, or the clip was added again after
+// the backup that was later restored. A file with the wrong bytes is deleted. A
+// clip never added is left alone.
+func (s *Store) restoreClip(ctx context.Context, id playlist.ClipID) error {
 	var known bool
 	err := s.db().Reader().QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM clip WHERE id = ?)", id).Scan(&known)
 	if err != nil || !known {
@@ -219,9 +219,9 @@ func (s *Store) regain(ctx context.Context, id playlist.ClipID) error {
 	return err
 }
 
-// Orphans are the files among the clips that no clip owns: left behind by a
-// power cut, or laid there by hand. Files younger than an hour are not told,
-// for their clip may be on its way.
+// Orphans returns the files in the clip folder that belong to no clip: left
+// behind by a power cut, or put there by hand. Files younger than an hour are
+// left out, because their clip may still be being added.
 func (s *Store) Orphans(ctx context.Context) ([]string, error) {
 	entries, err := os.ReadDir(string(s.clips))
 	if err != nil {
@@ -255,10 +255,10 @@ func (s *Store) Orphans(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-// Shed gives up clip files until at least need bytes are freed, those that
-// nobody heard for longest first, never one that keep holds on to. It answers
-// how many bytes it freed, which may be fewer. On a disk that may not be
-// written it gives up none and answers [ErrReadOnly].
+// Shed deletes clip files until at least need bytes are freed: those not aired
+// for longest first, never one that keep reports true for. It returns how many
+// bytes it freed, which may be fewer. If the disk is read-only it deletes none
+// and returns [ErrReadOnly].
 func (s *Store) Shed(ctx context.Context, need int64, keep func(playlist.ClipID) bool) (freed int64, err error) {
 	type clip struct {
 		id   playlist.ClipID
@@ -296,7 +296,7 @@ func (s *Store) Shed(ctx context.Context, need int64, keep func(playlist.ClipID)
 			if errors.Is(err, ErrReadOnly) || errors.Is(err, ErrFull) || ctx.Err() != nil {
 				return freed, err
 			}
-			stuck = cmp.Or(stuck, err) // it must not keep the others from going
+			stuck = cmp.Or(stuck, err) // one file that cannot be deleted must not keep the others
 			continue
 		}
 		s.log.Warn("clip given up for its room", "clip", c.id, "bytes", c.size)

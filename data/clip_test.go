@@ -32,7 +32,7 @@ func addClip(t *testing.T, s *data.Store, content, title string, issue int) play
 	return c
 }
 
-func TestAClipIsKept(t *testing.T) {
+func TestAClipIsStoredWithItsFileAndMetadata(t *testing.T) {
 	dir, ctx := t.TempDir(), t.Context()
 	s := open(t, dir)
 	want := addClip(t, s, "sound", "发热", 1)
@@ -50,7 +50,7 @@ func TestAClipIsKept(t *testing.T) {
 	if _, _, err := s.Clip(ctx, clipID("f")); !errors.Is(err, data.ErrNotFound) {
 		t.Error(err)
 	}
-	// Added again it takes the new title.
+	// Added again, it gets the new title.
 	renamed := addClip(t, s, "sound", "发热怎么办", 1)
 	if got, _, err := s.Clip(ctx, want.ID); got.Title != renamed.Title || err != nil {
 		t.Errorf("%+v, %v", got, err)
@@ -80,7 +80,7 @@ func TestBytesThatAreNotTheClipsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAClipFileComesBack(t *testing.T) {
+func TestAddingAClipAgainRestoresItsFile(t *testing.T) {
 	tests := []struct {
 		name string
 		harm func(t *testing.T, path string)
@@ -105,7 +105,7 @@ func TestAClipFileComesBack(t *testing.T) {
 	}
 }
 
-func TestClipsComeBySeriesIssueAndTitle(t *testing.T) {
+func TestClipsAreOrderedBySeriesIssueAndTitle(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	for _, c := range []struct {
 		title string
@@ -129,7 +129,7 @@ func TestClipsComeBySeriesIssueAndTitle(t *testing.T) {
 	}
 }
 
-func TestASourceHandedInAgainIsKnown(t *testing.T) {
+func TestASourceImportedAgainIsKnown(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	c := addClip(t, s, "sound", "发热", 1)
 	src := playlist.ClipSource{Path: "/in/a.wav", Size: 9, MTime: due, SHA256: string(clipID("9")), Recipe: "air 1"}
@@ -144,9 +144,9 @@ func TestASourceHandedInAgainIsKnown(t *testing.T) {
 		ask  playlist.ClipSource
 		want bool
 	}{
-		{"the same file untouched", other(func(s *playlist.ClipSource) { s.SHA256 = "" }), true},
-		{"touched, its hash not given", other(func(s *playlist.ClipSource) { s.SHA256, s.MTime = "", due.Add(1) }), false},
-		{"touched, its hash the same", other(func(s *playlist.ClipSource) { s.MTime = due.Add(1) }), true},
+		{"the same file, not modified", other(func(s *playlist.ClipSource) { s.SHA256 = "" }), true},
+		{"modified, its hash not given", other(func(s *playlist.ClipSource) { s.SHA256, s.MTime = "", due.Add(1) }), false},
+		{"modified, its hash the same", other(func(s *playlist.ClipSource) { s.MTime = due.Add(1) }), true},
 		{"a copy elsewhere", other(func(s *playlist.ClipSource) { s.Path = "/in/b.wav" }), true},
 		{"by other settings", other(func(s *playlist.ClipSource) { s.Recipe = "air 2" }), false},
 		{"of another size", other(func(s *playlist.ClipSource) { s.Size, s.SHA256 = 10, "" }), false},
@@ -165,7 +165,7 @@ func TestASourceHandedInAgainIsKnown(t *testing.T) {
 	}
 }
 
-func TestFigures(t *testing.T) {
+func TestFiguresAreStoredAsJSON(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	c := addClip(t, s, "sound", "发热", 1)
 	if f, err := s.Figures(ctx, c.ID); f != nil || err != nil {
@@ -184,13 +184,13 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-func TestSheddingTakesTheLeastHeardAndKeepsWhatIsNeeded(t *testing.T) {
+func TestShedDeletesClipsNotAiredForLongestAndKeepsTheNeeded(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	var ids []playlist.ClipID
 	for i := range 4 {
 		ids = append(ids, addClip(t, s, fmt.Sprint("sound", i), "x", i).ID)
 	}
-	// Clip 0 aired lately, clip 1 must be kept.
+	// Clip 0 aired recently, clip 1 must be kept.
 	r := row("square", 1, 0, ids[0])
 	r.Due, r.Outcome = due.AddDate(0, 0, 30), playlist.Complete
 	must(t, s.Record(ctx, r))
@@ -219,7 +219,7 @@ func TestSheddingTakesTheLeastHeardAndKeepsWhatIsNeeded(t *testing.T) {
 	}
 }
 
-func TestOrphans(t *testing.T) {
+func TestOrphansAreFilesThatBelongToNoClip(t *testing.T) {
 	dir, ctx := t.TempDir(), t.Context()
 	now := time.Now().Add(time.Minute)
 	o := options()
@@ -245,7 +245,7 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
-func TestAClipGivenUpWhoseFileIsStillThereComesBack(t *testing.T) {
+func TestARemovedClipWhoseFileStillExistsIsPresentAgain(t *testing.T) {
 	dir, ctx := t.TempDir(), t.Context()
 	o := options()
 	o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
@@ -256,7 +256,7 @@ func TestAClipGivenUpWhoseFileIsStillThereComesBack(t *testing.T) {
 	for _, c := range []playlist.Clip{whole, torn, gone} {
 		must(t, s.RemoveClipFile(ctx, c.ID))
 	}
-	// As if power had failed before the files were gone.
+	// As if power had failed before the files were deleted.
 	must(t, os.WriteFile(s.ClipPath(whole.ID), []byte("whole"), 0o644))
 	must(t, os.WriteFile(s.ClipPath(torn.ID), []byte("to"), 0o644))
 	stray := s.ClipPath(clipID("f"))
@@ -273,7 +273,7 @@ func TestAClipGivenUpWhoseFileIsStillThereComesBack(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeRemovedIsNotGivenUpAndTheNextOneGoes(t *testing.T) {
+func TestShedSkipsAFileThatCannotBeDeleted(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	stuck := addClip(t, s, "stuck", "a", 1)
 	must(t, os.Remove(s.ClipPath(stuck.ID)))

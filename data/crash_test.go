@@ -18,8 +18,8 @@ import (
 	"dalaba/playlist"
 )
 
-// childDir, where set, makes the test binary a daemon that is going to be
-// killed, or one whose files may not grow.
+// childDir, if set, makes the test binary a daemon that is going to be killed,
+// or one whose files cannot grow.
 const (
 	childDir  = "DALABA_TEST_DIR"
 	childTask = "DALABA_TEST_TASK"
@@ -55,8 +55,8 @@ var lessons = playlist.Playlist{
 	Clips: []playlist.ClipID{clipID("a"), clipID("b"), clipID("c"), clipID("d"), clipID("e")},
 }
 
-// airForever airs one lesson after another, as fast as it can, telling what it
-// has been promised as soon as it has: airings claimed and airings ended.
+// airForever airs one lesson after another, as fast as it can, and prints each
+// claim and each end as soon as the store has returned from it.
 func airForever(dir string) error {
 	ctx := context.Background()
 	held, err := data.Lock(dir)
@@ -83,7 +83,7 @@ func airForever(dir string) error {
 		r.Airing = playlist.NewAiringID("morning", r.Due)
 		switch err := s.Claim(ctx, playlist.Claim{Row: r, Before: &at, After: &after}); {
 		case errors.Is(err, playlist.ErrClaimed):
-			continue // before we were killed
+			continue // until this process is killed
 		case err != nil:
 			return err
 		}
@@ -148,7 +148,8 @@ func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
 		if rows++; int(r.Seq) != rows {
 			t.Errorf("row %d has receipt %d", rows, r.Seq)
 		}
-		// A killed child may have been promised what it had no time to tell.
+		// The store may have accepted a claim that the killed child had no time
+		// to print.
 		if claimed[r.Airing] > 1 {
 			t.Errorf("%s was claimed %d times", r.Airing, claimed[r.Airing])
 		}
@@ -175,8 +176,8 @@ func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
 	t.Log(rows, "rows after 12 kills")
 }
 
-// fillUp writes until its files may not grow any more, and tells how many
-// rows it was promised.
+// fillUp writes until its files cannot grow any more, and prints how many rows
+// the store accepted.
 func fillUp(dir string) error {
 	ctx := context.Background()
 	s, err := data.Open(ctx, dir, options())
@@ -224,7 +225,7 @@ func TestAFileThatMayNotGrowLeavesAReadableStore(t *testing.T) {
 	}
 }
 
-func TestAFullDisk(t *testing.T) {
+func TestOnAFullDiskTheBallastGivesRoomAndNoRowIsLost(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
 		t.Skip("no right to mount a small disk, the file size limit above must do:", err)
@@ -262,7 +263,7 @@ func TestAFullDisk(t *testing.T) {
 	if _, err := s.BackupDue(ctx, due, 7); !errors.Is(err, data.ErrFull) {
 		t.Error("backup:", err)
 	}
-	// Looking, and starting again, on the full disk.
+	// Open it for reading, and start again, on the full disk.
 	look, err := data.OpenReadOnly(ctx, dir)
 	must(t, err)
 	if got := rowCount(t, look); got != n+1 {
@@ -283,7 +284,7 @@ func TestAFullDisk(t *testing.T) {
 	} else if !errors.Is(err, data.ErrFull) {
 		t.Error("start:", err)
 	}
-	// Room again.
+	// Now there is room again.
 	must(t, os.Remove(junk))
 	s = open(t, dir)
 	must(t, s.Tend(ctx))

@@ -17,8 +17,8 @@ import (
 const (
 	eventsKept   = 50000
 	eventsQueued = 1024
-	eventsWait   = 2 * time.Second // from a line of every day to when it is written
-	eventsApart  = time.Second     // a warning is written at once, but a storm of them no oftener
+	eventsWait   = 2 * time.Second // how long a line below Warn may wait before it is written
+	eventsApart  = time.Second     // a warning is written at once, but at most one batch in this time
 )
 
 // Event is one line of the device log.
@@ -29,11 +29,12 @@ type Event struct {
 	Mono    time.Duration  `json:"mono"` // since that boot
 	Level   slog.Level     `json:"level"`
 	Message string         `json:"message"`
-	Attrs   map[string]any `json:"attrs,omitempty"` // groups joined by dots
+	Attrs   map[string]any `json:"attrs,omitempty"` // group names joined by dots
 }
 
-// Events are the device log after the event afterID, the oldest first; with
-// afterID 0 the last limit of them. A limit of 0 is none.
+// Events returns the lines of the device log after the event afterID, the
+// oldest first; if afterID is 0, the last limit of them. A limit of 0 returns
+// none.
 func (s *Store) Events(ctx context.Context, afterID int64, limit int) ([]Event, error) {
 	tail := "WHERE id > ? ORDER BY id"
 	if afterID <= 0 {
@@ -49,8 +50,8 @@ func (s *Store) Events(ctx context.Context, afterID int64, limit int) ([]Event, 
 	return all, err
 }
 
-// EventsNamed are the last limit events with one of the messages, the oldest
-// first.
+// EventsNamed returns the last limit events with one of the messages, the
+// oldest first.
 func (s *Store) EventsNamed(ctx context.Context, limit int, messages ...string) ([]Event, error) {
 	args := make([]any, 0, len(messages)+1)
 	for _, m := range messages {
@@ -87,11 +88,11 @@ func (s *Store) readEvents(ctx context.Context, tail string, args ...any) ([]Eve
 	return all, rows.Err()
 }
 
-// LogHandler is a handler that keeps records of level Info and above in the
-// device log and hands every record on to next, which may be nil. It never
-// waits for the disk: Warn and above are written at once by another
-// goroutine, the rest within 2 s; should a slow disk leave more than 1,024
-// waiting, more are dropped and their number is kept. The last 50,000 stay.
+// LogHandler returns a handler that keeps records of level Info and above in
+// the device log and passes every record on to next, which may be nil. It never
+// waits for the disk: another goroutine writes Warn and above at once, the rest
+// within 2 s. If a slow disk leaves more than 1,024 waiting, further records
+// are dropped and their number is logged. The last 50,000 are kept.
 func (s *Store) LogHandler(next slog.Handler) slog.Handler {
 	if next == nil {
 		next = slog.DiscardHandler
@@ -146,7 +147,7 @@ func (h handler) WithGroup(name string) slog.Handler {
 	return handler{h.to, h.next.WithGroup(name), h.prefix + name + ".", h.attrs}
 }
 
-// flatten puts an attribute into m as something JSON can hold.
+// flatten puts an attribute into m in a form that JSON can hold.
 func flatten(m map[string]any, prefix string, a slog.Attr) {
 	v := a.Value.Resolve()
 	switch v.Kind() {
@@ -166,7 +167,7 @@ func flatten(m map[string]any, prefix string, a slog.Attr) {
 		return
 	case slog.KindFloat64:
 		m[prefix+a.Key] = v.Float64()
-		if _, err := json.Marshal(v.Float64()); err != nil { // infinite, or no number
+		if _, err := json.Marshal(v.Float64()); err != nil { // infinite or not a number
 			m[prefix+a.Key] = v.String()
 		}
 		return
@@ -179,7 +180,8 @@ func flatten(m map[string]any, prefix string, a slog.Attr) {
 		case encoding.TextMarshaler:
 			m[prefix+a.Key] = v.String()
 		default:
-			// Now, not when it is written: it may have changed by then.
+			// Marshal now: the value may have changed by the time it is
+			// written.
 			b, err := json.Marshal(x)
 			if err != nil {
 				m[prefix+a.Key] = fmt.Sprint(x)
@@ -232,8 +234,8 @@ func (q *events) run() {
 	var (
 		batch   []Event
 		written time.Time
-		until   time.Time        // the batch is to be written by then
-		due     <-chan time.Time // when it is
+		until   time.Time        // when the batch must be written at the latest
+		due     <-chan time.Time // fires at until
 	)
 	flush := func() {
 		q.write(batch)
@@ -270,7 +272,7 @@ func (q *events) run() {
 	}
 }
 
-// write keeps a batch. The device log is no reason to give up the ballast.
+// write stores a batch. It does not give up the ballast for the device log.
 func (q *events) write(batch []Event) {
 	if n := q.dropped.Swap(0); n > 0 {
 		batch = append(batch, Event{At: q.s.now(), Boot: q.s.o.Boot, Mono: q.s.o.Mono(), Level: slog.LevelWarn,

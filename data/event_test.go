@@ -14,7 +14,7 @@ import (
 	"dalaba/data"
 )
 
-func TestTheDeviceLog(t *testing.T) {
+func TestTheDeviceLogKeepsRecordsAndPassesThemOn(t *testing.T) {
 	dir, ctx := t.TempDir(), t.Context()
 	s := open(t, dir)
 	var next strings.Builder
@@ -77,13 +77,14 @@ func TestEventsAreFoundByName(t *testing.T) {
 	})
 }
 
-// pass lets the bubble's time pass and waits for what is done in it.
+// pass lets the bubble's time pass and waits until all that happens in it is
+// done.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-func TestAWarningIsOnTheDiskAtOnceWithWhatCameBefore(t *testing.T) {
+func TestAWarningIsWrittenAtOnceWithTheLinesBeforeIt(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		s, ctx := open(t, dir), t.Context()
@@ -99,7 +100,7 @@ func TestAWarningIsOnTheDiskAtOnceWithWhatCameBefore(t *testing.T) {
 	})
 }
 
-func TestAStormOfWarningsWearsNoFlash(t *testing.T) {
+func TestManyWarningsAreWrittenInFewTransactions(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		s, ctx := open(t, dir), t.Context()
@@ -121,7 +122,7 @@ func TestAStormOfWarningsWearsNoFlash(t *testing.T) {
 		if len(all) != storm {
 			t.Errorf("a second after the last of them %d of %d are kept", len(all), storm)
 		}
-		// One transaction a line would be some pages of 4 KiB each.
+		// One transaction for each line would be several pages of 4 KiB each.
 		if grown, most := wal()-before, int64(storm*4096/2); grown > most {
 			t.Errorf("%d KiB were written, want %d at most", grown>>10, most>>10)
 		}
@@ -143,7 +144,7 @@ func TestTheDeviceLogKeepsItsLastLines(t *testing.T) {
 	}
 }
 
-func TestARushOfRecordsIsCountedWhereItIsNotKept(t *testing.T) {
+func TestDroppedRecordsAreCounted(t *testing.T) {
 	dir, ctx := t.TempDir(), t.Context()
 	s := open(t, dir)
 	log := slog.New(s.LogHandler(nil))

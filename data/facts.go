@@ -49,7 +49,7 @@ func (s *Store) ClockVouched(ctx context.Context) (boot string, began time.Time,
 		return "", time.Time{}, err
 	}
 	if began, err = time.Parse(time.RFC3339Nano, at); err != nil {
-		return "", time.Time{}, nil // unreadable is as good as none: it is noted again
+		return "", time.Time{}, nil // treat an unreadable fact as none: it is noted again
 	}
 	return boot, began, nil
 }

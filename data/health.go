@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Health is what status tells of the store.
+// Health is the state of the store, for status.
 type Health struct {
 	Volatile   bool      `json:"volatile,omitempty"` // the disk cannot be written: what is recorded is only in memory
 	Schema     int       `json:"schema"`             // number of the last migration
@@ -17,13 +17,13 @@ type Health struct {
 	Seq        int64     `json:"seq"` // the last receipt made in this epoch
 	Watermark  time.Time `json:"watermark,omitzero"`
 	Floor      time.Time `json:"floor,omitzero"`
-	Checked    time.Time `json:"checked,omitzero"` // when every page was last found in order
+	Checked    time.Time `json:"checked,omitzero"` // when every page was last checked without a fault
 	LastBackup time.Time `json:"last_backup,omitzero"`
 	Backups    int       `json:"backups"`
 	Losses     []Loss    `json:"losses,omitempty"`
 }
 
-// Health looks at the store.
+// Health returns the state of the store.
 func (s *Store) Health(ctx context.Context) (Health, error) {
 	var (
 		h                         Health
@@ -45,7 +45,7 @@ func (s *Store) Health(ctx context.Context) (Health, error) {
 	if h.Free, err = free(s.dir); err != nil {
 		return h, err
 	}
-	h.Volatile = s.away()
+	h.Volatile = s.inMemory()
 	h.Ballast = hasBallast(s.dir)
 	all, err := backups(s.dir).All()
 	if err != nil {
@@ -58,6 +58,6 @@ func (s *Store) Health(ctx context.Context) (Health, error) {
 	return h, err
 }
 
-// Check reads every page of the database and answers [ErrDamaged] where they
-// contradict one another. It puts nothing right.
+// Check reads every page of the database and returns [ErrDamaged] if they
+// contradict one another. It repairs nothing.
 func (s *Store) Check(ctx context.Context) error { return s.db().Check(ctx) }

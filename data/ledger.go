@@ -13,13 +13,13 @@ import (
 )
 
 // Claim opens a row before its first sample, and moves the playlist's cursor
-// from Before to After where they are given.
+// from Before to After if they are given.
 //
-// It answers [playlist.ErrClaimed] where the row exists, and
-// [playlist.ErrStale] where the cursor does not stand at Before, where another
-// output or an earlier part has already chosen the item's clip and this claim
-// brings another one or would move the cursor once more, or where Before and
-// After are nil but the choice has been given back.
+// It returns [playlist.ErrClaimed] if the row exists. It returns
+// [playlist.ErrStale] if the cursor is not at Before; if another output or an
+// earlier part has already chosen the item's clip and this claim names another
+// one or would move the cursor once more; or if Before and After are nil but
+// the clip chosen has been returned to the playlist.
 func (s *Store) Claim(ctx context.Context, c playlist.Claim) error {
 	r := c.Row
 	if r.Outcome != "" || r.Part < 1 || r.Item < 1 || (c.Before == nil) != (c.After == nil) {
@@ -34,7 +34,7 @@ func (s *Store) Claim(ctx context.Context, c playlist.Claim) error {
 			return fmt.Errorf("%w: %v", playlist.ErrClaimed, r.Key())
 		}
 		var chosen []playlist.ClipID
-		if r.Alert == "" { // one output may hear an alert's clip, another its text spoken
+		if r.Alert == "" { // one output may play an alert's clip, another its text as speech
 			if chosen, err = chosenClips(ctx, tx, r.Airing, r.Item); err != nil {
 				return err
 			}
@@ -68,8 +68,8 @@ func (s *Store) Claim(ctx context.Context, c playlist.Claim) error {
 	})
 }
 
-// chosenClips are the clips that stand for an item: those of its rows that
-// sounded or may still.
+// chosenClips returns the clips chosen for an item: those of its rows that
+// sounded or may still sound.
 func chosenClips(ctx context.Context, tx *sql.Tx, id playlist.AiringID, item int) ([]playlist.ClipID, error) {
 	rows, err := tx.QueryContext(ctx, `
 		SELECT DISTINCT coalesce(b.clip, '') FROM asrun a LEFT JOIN billing b ON b.id = a.billing
@@ -90,8 +90,8 @@ func chosenClips(ctx context.Context, tx *sql.Tx, id playlist.AiringID, item int
 	return all, rows.Err()
 }
 
-// Checkpoint notes how far an open row has come. A closed row stays as it is;
-// one that was never claimed is [ErrNotFound].
+// Checkpoint records how far an open row has come. It does not change a closed
+// row; it returns [ErrNotFound] if the row was never claimed.
 func (s *Store) Checkpoint(ctx context.Context, k playlist.RowKey, started time.Time, atFrame, frames int64) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE asrun SET started = ?, at_frame = ?, frames = ?, noted = ?
@@ -104,10 +104,10 @@ func (s *Store) Checkpoint(ctx context.Context, k playlist.RowKey, started time.
 	})
 }
 
-// End closes an open row and makes its receipt. Where nothing of the item
-// sounded on any output, none of its rows is open and the cursor has not moved
-// since, the clip is given back to the playlist. Ending a closed row changes
-// nothing; one that was never claimed is [ErrNotFound].
+// End closes an open row and makes its receipt. If nothing of the item sounded
+// on any output, none of its rows is open and the cursor has not moved since,
+// the clip is returned to the playlist. Ending a closed row changes nothing;
+// End returns [ErrNotFound] if the row was never claimed.
 func (s *Store) End(ctx context.Context, k playlist.RowKey, e playlist.End) error {
 	if e.Outcome == "" {
 		return fmt.Errorf("end of %v: no outcome", k)
@@ -146,8 +146,9 @@ func end(ctx context.Context, tx *sql.Tx, k playlist.RowKey, e playlist.End, mad
 	return raiseFloor(ctx, tx, row)
 }
 
-// giveBack returns an item's clip to its playlist where all its rows are
-// closed without a sound, and forgets how to once one has sounded.
+// giveBack returns an item's clip to its playlist if all its rows are closed
+// and none sounded. Once one has sounded, it deletes the cursors that would be
+// needed for that.
 func giveBack(ctx context.Context, tx *sql.Tx, k playlist.RowKey, list string) error {
 	var open, sounded int
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(outcome = ''), 0),
@@ -187,7 +188,7 @@ func giveBack(ctx context.Context, tx *sql.Tx, k playlist.RowKey, list string) e
 }
 
 // Record writes rows that never sounded, and their receipts, in one
-// transaction. Where a row exists nothing changes.
+// transaction. It does not change a row that exists.
 func (s *Store) Record(ctx context.Context, rows ...playlist.Row) error {
 	for _, r := range rows {
 		if r.Outcome == "" {
@@ -219,12 +220,12 @@ func record(ctx context.Context, tx *sql.Tx, r playlist.Row, made time.Time) err
 	return raiseFloor(ctx, tx, r)
 }
 
-// CloseOpen closes, at the start, the rows that a crash or power cut left
-// open: with the frames last noted they are complete or partial, the latter
-// for the reason given. They ended when those frames had sounded; a row of
-// which nothing is known ended when it was cued, else when it was due. now is
-// when the receipts are made. Clips that did not sound are given back. It
-// answers the rows as closed, the latest first.
+// CloseOpen closes, at the start, the rows that a crash or power cut left open.
+// By the frames last recorded they are complete or partial; a partial row gets
+// the reason given. A row ended when those frames had sounded; if nothing is
+// known of it, when it was cued, else when it was due. now is when the receipts
+// are made. Clips that did not sound are returned to their playlists. CloseOpen
+// returns the closed rows, the latest first.
 func (s *Store) CloseOpen(ctx context.Context, now time.Time, reason playlist.Reason) ([]playlist.Row, error) {
 	var closed []playlist.Row
 	err := s.write(ctx, func(tx *sql.Tx) error {
@@ -234,8 +235,8 @@ func (s *Store) CloseOpen(ctx context.Context, now time.Time, reason playlist.Re
 			noted time.Time
 		}
 		var left []open
-		// The latest first: so the items of one airing hand their clips back
-		// in the order in which a cursor can take them.
+		// The latest first: in this order the cursor can be moved back over the
+		// items of one airing.
 		err := eachRaw(ctx, tx, "WHERE a.outcome = '' ORDER BY a.id DESC", nil, func(r playlist.Row, noted, _ time.Time) bool {
 			left = append(left, open{r, noted})
 			return true
@@ -276,7 +277,7 @@ func (s *Store) CloseOpen(ctx context.Context, now time.Time, reason playlist.Re
 	return closed, err
 }
 
-// receipt makes the receipt of a row just closed.
+// receipt makes the receipt of a row that was just closed.
 func receipt(ctx context.Context, tx *sql.Tx, id int64, made time.Time) error {
 	var epoch, seq int64
 	err := tx.QueryRowContext(ctx, "UPDATE store SET seq = seq + 1 RETURNING epoch, seq").Scan(&epoch, &seq)
@@ -333,7 +334,7 @@ func changedOrThere(ctx context.Context, tx *sql.Tx, res sql.Result, k playlist.
 	return err
 }
 
-// Cursor is where a playlist stands; the zero Cursor where it never aired.
+// Cursor returns the cursor of a playlist; the zero Cursor if it never aired.
 func (s *Store) Cursor(ctx context.Context, list string) (playlist.Cursor, error) {
 	return cursor(ctx, s.db().Reader(), list)
 }
@@ -366,8 +367,8 @@ func encodeCursors(before, after playlist.Cursor) (b, a string, err error) {
 	return string(x), string(y), errors.Join(err1, err2)
 }
 
-// Watermark is the instant up to which all that fell due is accounted for;
-// zero in a new store. It only ever moves when set.
+// Watermark returns the instant up to which all that fell due has its row; zero
+// in a new store. Only SetWatermark moves it.
 func (s *Store) Watermark(ctx context.Context) (time.Time, error) { return s.instant(ctx, "watermark") }
 
 // SetWatermark moves the watermark, forward or back.
@@ -378,17 +379,17 @@ func (s *Store) SetWatermark(ctx context.Context, at time.Time) error {
 	})
 }
 
-// Floor is the latest instant that a trusted clock is known to have passed;
-// zero in a new store.
+// Floor returns the latest instant that a trusted clock is known to have
+// passed; zero in a new store.
 func (s *Store) Floor(ctx context.Context) (time.Time, error) { return s.instant(ctx, "floor") }
 
-// RaiseFloor notes that a trusted clock has passed at. By this the floor never
-// falls.
+// RaiseFloor records that a trusted clock has passed at. It never lowers the
+// floor.
 func (s *Store) RaiseFloor(ctx context.Context, at time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error { return raiseFloorTo(ctx, tx, at) })
 }
 
-// SetFloor puts the floor forward or back: somebody knows the time.
+// SetFloor sets the floor, forward or back, for a caller that knows the time.
 func (s *Store) SetFloor(ctx context.Context, at time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE store SET floor = ?", micros(at))
@@ -402,9 +403,9 @@ func (s *Store) instant(ctx context.Context, column string) (time.Time, error) {
 	return instant(us), err
 }
 
-// raiseFloor lets the floor follow what a row says has passed. Its due
-// instant does not count, for a row may be claimed ahead of it; nor does
-// anything that an untrusted clock said.
+// raiseFloor raises the floor to the latest instant that a row says has passed.
+// Its due instant does not count, because a row may be claimed ahead of it; nor
+// does any instant from an untrusted clock.
 func raiseFloor(ctx context.Context, tx *sql.Tx, r playlist.Row) error {
 	if r.Clock != playlist.ClockTrusted {
 		return nil
@@ -426,7 +427,7 @@ func raiseFloorTo(ctx context.Context, tx *sql.Tx, at time.Time) error {
 	return err
 }
 
-// micros is an instant as the store keeps it; NULL for the zero time.
+// micros returns an instant as the store keeps it; NULL for the zero time.
 func micros(t time.Time) any {
 	if t.IsZero() {
 		return nil

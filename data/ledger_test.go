@@ -34,7 +34,7 @@ func options() data.Options {
 
 func clipID(letter string) playlist.ClipID { return playlist.ClipID(strings.Repeat(letter, 64)) }
 
-// row is a claimable row of the morning's airing.
+// row returns a row of the morning's airing that can be claimed.
 func row(output string, item, part int, clip playlist.ClipID) playlist.Row {
 	return playlist.Row{
 		Airing: playlist.NewAiringID("morning", due), Output: output, Item: item, Part: part,
@@ -110,7 +110,7 @@ func TestARowIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestClaim(t *testing.T) {
+func TestARowIsClaimedOnceAndMovesTheCursor(t *testing.T) {
 	a, b := clipID("a"), clipID("b")
 	tests := []struct {
 		name   string
@@ -203,7 +203,7 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-func TestAClipIsGivenBack(t *testing.T) {
+func TestAClipThatDidNotSoundIsReturnedToItsPlaylist(t *testing.T) {
 	a, b := clipID("a"), clipID("b")
 	taken, untouched := *at(0, a), playlist.Cursor{}
 	tests := []struct {
@@ -296,11 +296,11 @@ func TestEndingAndRecordingAgainChangesNothing(t *testing.T) {
 	}
 }
 
-func TestCloseOpen(t *testing.T) {
+func TestRowsLeftOpenAreClosedWithTheFramesLastRecorded(t *testing.T) {
 	a, b := clipID("a"), clipID("b")
 	tests := []struct {
 		name    string
-		frames  int64 // noted before the cut; 0: none
+		frames  int64 // recorded before the cut; 0: none
 		outcome playlist.Outcome
 		reason  playlist.Reason
 		ended   time.Time
@@ -308,7 +308,7 @@ func TestCloseOpen(t *testing.T) {
 	}{
 		{"cut before the first checkpoint", 0, playlist.Partial, playlist.ReasonPowerLost, due.Add(-2 * time.Second), playlist.Cursor{}},
 		{"cut half way", 24000, playlist.Partial, playlist.ReasonPowerLost, due.Add(500 * time.Millisecond), *at(0, a)},
-		{"cut when as good as over", 47000, playlist.Complete, playlist.ReasonNone, due.Add(playlist.Length(47000)), *at(0, a)},
+		{"cut when almost over", 47000, playlist.Complete, playlist.ReasonNone, due.Add(playlist.Length(47000)), *at(0, a)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -337,7 +337,7 @@ func TestCloseOpen(t *testing.T) {
 			}
 		})
 	}
-	t.Run("items that never sounded are given back in turn", func(t *testing.T) {
+	t.Run("the clips of items that never sounded are given back in reverse order", func(t *testing.T) {
 		s := open(t, t.TempDir())
 		claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a))
 		claim(t, s, row("square", 2, 1, b), at(0, a), at(1, b))
@@ -387,7 +387,7 @@ func TestTheFloorFollowsTrustedRowsAndTheWatermarkDoesNot(t *testing.T) {
 	}
 }
 
-func TestAsRun(t *testing.T) {
+func TestAsRunYieldsTheRowsOfAQueryInDueOrder(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	// Written out of due order, as make-goods are.
 	for i, hour := range []int{3, 1, 2, 4} {
@@ -410,7 +410,7 @@ func TestAsRun(t *testing.T) {
 		{"until an instant, that one not", data.Query{Until: due.Add(2 * time.Hour)}, []int{0, 1}},
 		{"one output", data.Query{Output: "school"}, []int{1, 4}},
 		{"one clip", data.Query{Clip: clipID("a")}, []int{1, 3}},
-		{"a slot nobody has", data.Query{Slot: "noon"}, nil},
+		{"a slot that does not exist", data.Query{Slot: "noon"}, nil},
 		{"what was closed after receipt 2", data.Query{After: 2}, []int{2, 4}},
 		{"the first two", data.Query{Limit: 2}, []int{0, 1}},
 	}
@@ -428,7 +428,7 @@ func TestAsRun(t *testing.T) {
 			}
 		})
 	}
-	t.Run("stopped half way it leaves the store usable", func(t *testing.T) {
+	t.Run("the store can be used after a loop that stops half way", func(t *testing.T) {
 		for range 20 {
 			for _, err := range s.AsRun(ctx, data.Query{}) {
 				if err != nil {
@@ -438,7 +438,7 @@ func TestAsRun(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a cancelled context is one error and the end", func(t *testing.T) {
+	t.Run("a cancelled context ends the loop with one error", func(t *testing.T) {
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
 		n := 0
@@ -478,7 +478,7 @@ func TestReceiptsCountWithoutAGap(t *testing.T) {
 	if n, _, _ := s.Unsent(ctx); n != 2 {
 		t.Errorf("%d unsent", n)
 	}
-	// Rows go when they are old and the county has them; never before.
+	// Rows are deleted when they are old and the county has them, never before.
 	n, err := s.Prune(ctx, due.Add(48*time.Hour), 24*time.Hour, true)
 	if n != 3 || err != nil {
 		t.Errorf("pruned %d, %v", n, err)
@@ -490,8 +490,8 @@ func TestReceiptsCountWithoutAGap(t *testing.T) {
 	if len(rest.Receipts) != 2 || rest.Receipts[0].Seq != 4 || rest.Gone != 3 {
 		t.Errorf("%+v", rest)
 	}
-	// The county knows more than was ever made here: the end of the log was
-	// lost, and its numbers must not come again.
+	// The county has more than was ever made here: the end of the log was lost,
+	// and its numbers must not be used again.
 	if err := s.Acknowledge(ctx, box[0].Epoch, 9); err != nil {
 		t.Fatal(err)
 	}
@@ -501,10 +501,10 @@ func TestReceiptsCountWithoutAGap(t *testing.T) {
 	}
 }
 
-// Where no county waits for receipts, rows go by their age alone; one that is
-// enrolled later has what is left, though it lacks what went, in the middle
-// too.
-func TestWithoutACountyRowsGoByAgeAlone(t *testing.T) {
+// If there is no county that waits for receipts, rows are deleted by age alone.
+// A county that enrols the controller later gets what is left, even if rows are
+// missing in the middle.
+func TestWithoutACountyRowsAreDeletedByAgeAlone(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	add := func(item int, at time.Time, clock playlist.ClockState, boot string, mono time.Duration) {
 		t.Helper()
@@ -514,10 +514,10 @@ func TestWithoutACountyRowsGoByAgeAlone(t *testing.T) {
 	}
 	young, old, unset := due, due.AddDate(0, 0, -40), time.Date(1970, 1, 1, 0, 5, 0, 0, time.UTC)
 	add(1, old, playlist.ClockTrusted, "boot-1", 0)
-	add(2, unset, playlist.ClockUntrusted, "never known", 0) // before row 3, that much is known
+	add(2, unset, playlist.ClockUntrusted, "never known", 0) // before row 3: that is all that is known of its time
 	add(3, old.Add(time.Hour), playlist.ClockTrusted, "boot-1", 0)
 	add(4, young, playlist.ClockTrusted, "boot-1", 0)
-	add(5, old, playlist.ClockTrusted, "boot-1", 0) // missed long ago, found out later
+	add(5, old, playlist.ClockTrusted, "boot-1", 0) // missed long ago, recorded later
 	add(6, unset, playlist.ClockUntrusted, "known", time.Hour)
 	add(7, unset, playlist.ClockUntrusted, "known long ago", time.Hour)
 	add(8, unset, playlist.ClockUntrusted, "never known", time.Hour)
@@ -548,8 +548,8 @@ func TestWithoutACountyRowsGoByAgeAlone(t *testing.T) {
 		if len(b.Receipts) == 0 {
 			break
 		}
-		// The county takes what goes on from its mark, or from behind what is
-		// gone for good.
+		// The county takes receipts that follow its mark, or that follow the
+		// last one that is gone.
 		if first := b.Receipts[0].Seq; first != after.Seq+1 && b.Gone != first-1 {
 			t.Fatalf("receipts from %d after %d, gone up to %d", first, after.Seq, b.Gone)
 		}
@@ -559,7 +559,7 @@ func TestWithoutACountyRowsGoByAgeAlone(t *testing.T) {
 		after = data.Mark{Epoch: b.Epoch, Seq: told[len(told)-1]}
 		must(t, s.Acknowledge(ctx, after.Epoch, after.Seq))
 	}
-	if !slices.Equal(told, []int64{4, 6, 8, 9, 10, 11}) { // 11 puts 6 right
+	if !slices.Equal(told, []int64{4, 6, 8, 9, 10, 11}) { // 11 corrects 6
 		t.Errorf("receipts %v were told", told)
 	}
 }

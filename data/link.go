@@ -11,17 +11,17 @@ import (
 	"dalaba/playlist"
 )
 
-// Document is what the county has signed, by kind and scope, as its envelope
-// came. This store believes whoever hands it one: it was verified before.
+// Document is a document that the county has signed, in the envelope in which
+// it came. The store does not verify it: the caller has done so.
 type Document struct {
 	Kind    string
-	Scope   playlist.Scope // of trust empty
+	Scope   playlist.Scope // empty for a document of kind trust
 	Version int64
 	Digest  string
 	Raw     []byte
 }
 
-// Documents are all that are kept.
+// Documents returns all stored documents.
 func (s *Store) Documents(ctx context.Context) ([]Document, error) {
 	rows, err := s.db().Reader().QueryContext(ctx, "SELECT kind, scope, version, digest, raw FROM document ORDER BY kind, scope")
 	if err != nil {
@@ -39,8 +39,8 @@ func (s *Store) Documents(ctx context.Context) ([]Document, error) {
 	return all, rows.Err()
 }
 
-// KeepDocument puts a document in the place of the one of its kind and scope,
-// and forgets others, in one transaction.
+// KeepDocument replaces the document of the same kind and scope, and deletes
+// the documents in forget, in one transaction.
 func (s *Store) KeepDocument(ctx context.Context, d Document, forget []Document) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		for _, f := range forget {
@@ -55,16 +55,16 @@ func (s *Store) KeepDocument(ctx context.Context, d Document, forget []Document)
 	})
 }
 
-// Mark is how far the county has the receipts of an epoch: all up to Seq.
+// Mark says that the county has the receipts of an epoch up to Seq.
 type Mark struct {
 	Epoch string
 	Seq   int64
 }
 
-// marksKept is how many epochs [Store.Marks] tells of.
+// marksKept is how many epochs [Store.Marks] returns.
 const marksKept = 16
 
-// Marks are, for each epoch of which receipts are still here, the highest
+// Marks returns, for each epoch of which receipts are still stored, the highest
 // number up to which all are acknowledged; the newest epochs first.
 func (s *Store) Marks(ctx context.Context) ([]Mark, error) {
 	rows, err := s.db().Reader().QueryContext(ctx, `SELECT e.name,
@@ -86,11 +86,11 @@ func (s *Store) Marks(ctx context.Context) ([]Mark, error) {
 	return all, rows.Err()
 }
 
-// SetMark notes that the county has the receipts of the epoch up to m.Seq and,
-// as far as they are still here, lacks those after it: a county restored from
-// a backup takes its mark back, and what it could not keep is to be tried
-// again. A mark beyond what was ever made here is a
-// loss; see [Store.Acknowledge].
+// SetMark records that the county has the receipts of the epoch up to m.Seq and
+// lacks the later ones that are still stored here: a county restored from a
+// backup lowers its mark, and receipts that it could not keep are sent again.
+// If the mark is higher than any receipt made here, that is a loss; see
+// [Store.Acknowledge].
 func (s *Store) SetMark(ctx context.Context, m Mark) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE receipt SET sent = NULL, refused = NULL WHERE sent IS NOT NULL AND seq > ?
@@ -103,8 +103,9 @@ func (s *Store) SetMark(ctx context.Context, m Mark) error {
 	return s.Acknowledge(ctx, m.Epoch, m.Seq)
 }
 
-// SetAside notes why the county cannot keep a receipt. The mark passes it by
-// [Store.SetMark]; its row stays in the as-run log as others do.
+// SetAside records why the county cannot keep a receipt, so that
+// [Store.SetMark] can move past it. Its row stays in the as-run log like any
+// other.
 func (s *Store) SetAside(ctx context.Context, receipt Mark, why string) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE receipt SET refused = ? WHERE seq = ?
@@ -113,21 +114,21 @@ func (s *Store) SetAside(ctx context.Context, receipt Mark, why string) error {
 	})
 }
 
-// Aside is how many receipts the county could not keep, and why not the
-// latest of them.
+// Aside returns how many receipts the county could not keep, and the reason for
+// the latest of them.
 func (s *Store) Aside(ctx context.Context) (n int, why string, err error) {
 	err = s.db().Reader().QueryRowContext(ctx, `SELECT count(*), coalesce((SELECT refused FROM receipt WHERE refused IS NOT NULL
 		ORDER BY epoch DESC, seq DESC LIMIT 1), '') FROM receipt WHERE refused IS NOT NULL`).Scan(&n, &why)
 	return n, why, err
 }
 
-// Batch is the oldest receipts after a mark that are not acknowledged, all of
-// the oldest epoch that has any, at most limit, their numbers following one
-// another. Where the one before them is no longer here, Gone is its number;
-// else it is the number before the first receipt of that epoch that is still
-// here.
+// Batch returns the oldest receipts after a mark that are not acknowledged: all
+// of the oldest epoch that has any, at most limit, with consecutive numbers. If
+// the receipt before the first of them is no longer stored, Gone is its number;
+// else Gone is the number before the first receipt of that epoch that is still
+// stored.
 func (s *Store) Batch(ctx context.Context, after Mark, limit int) (b Batch, err error) {
-	// Without an epoch of that name the answer is 0: from the start.
+	// If there is no epoch of that name this is 0: from the start.
 	const from = `coalesce((SELECT id FROM epoch WHERE name = ?1), 0)`
 	rows, err := s.db().Reader().QueryContext(ctx, `WITH next AS (
 			SELECT epoch, seq, asrun, corrects_epoch, corrects_seq FROM receipt
@@ -175,16 +176,15 @@ func (s *Store) Batch(ctx context.Context, after Mark, limit int) (b Batch, err 
 	return b, nil
 }
 
-// Batch is receipts on their way to the county.
+// Batch is a run of receipts to be sent to the county.
 type Batch struct {
 	Epoch    string
 	Gone     int64
 	Receipts []Receipt
 }
 
-// UnsentEvents are the oldest events of at least that level that the county
-// does not have, at most limit. What came before the first of them and was
-// less is passed over.
+// UnsentEvents returns the oldest events of at least the given level that the
+// county does not have, at most limit. Events below that level are skipped.
 func (s *Store) UnsentEvents(ctx context.Context, least, limit int) ([]Event, error) {
 	text, err := s.fact(ctx, factEventsSent)
 	if err != nil {
@@ -194,13 +194,13 @@ func (s *Store) UnsentEvents(ctx context.Context, least, limit int) ([]Event, er
 	return s.readEvents(ctx, "WHERE id > ? AND level >= ? ORDER BY id LIMIT ?", sent, least, limit)
 }
 
-// EventsSent notes that the county has the events up to that one.
+// EventsSent records that the county has the events up to id.
 func (s *Store) EventsSent(ctx context.Context, id int64) error {
 	return s.setFact(ctx, factEventsSent, strconv.FormatInt(id, 10))
 }
 
-// HasClip reports whether the clip is known, its file is here and its bytes
-// are right.
+// HasClip reports whether the clip is known, its file exists and its bytes are
+// right.
 func (s *Store) HasClip(ctx context.Context, id playlist.ClipID) (bool, error) {
 	_, _, err := s.Clip(ctx, id)
 	switch {
@@ -212,8 +212,8 @@ func (s *Store) HasClip(ctx context.Context, id playlist.ClipID) (bool, error) {
 	return s.clips.Verify(id) == nil, nil
 }
 
-// PutClip keeps a clip that was fetched. What is known of it already is not
-// told anew: a manifest says less than the site may.
+// PutClip stores a clip that was fetched. It does not change the metadata of a
+// known clip: a manifest holds less of it than the site may.
 func (s *Store) PutClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
 	known, _, err := s.Clip(ctx, c.ID)
 	switch {

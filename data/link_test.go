@@ -11,7 +11,7 @@ import (
 	"dalaba/playlist"
 )
 
-func TestADocumentTakesThePlaceOfAnother(t *testing.T) {
+func TestADocumentReplacesTheOneOfItsKindAndScope(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	doc := func(kind string, scope playlist.Scope, version int64) data.Document {
@@ -29,7 +29,7 @@ func TestADocumentTakesThePlaceOfAnother(t *testing.T) {
 	}
 }
 
-func TestAMarkMayGoBack(t *testing.T) {
+func TestAfterAMarkIsLoweredReceiptsAreSentAgain(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	for i := range 6 {
 		record(t, s, i+1)
@@ -47,7 +47,7 @@ func TestAMarkMayGoBack(t *testing.T) {
 	if err != nil || len(again.Receipts) != 4 || again.Receipts[0].Seq != 3 {
 		t.Errorf("%+v %v", again, err)
 	}
-	// Those after a batch that is on its way.
+	// The receipts after a batch that is being sent.
 	if next, _ := s.Batch(ctx, data.Mark{Epoch: b.Epoch, Seq: 4}, 10); len(next.Receipts) != 2 || next.Receipts[0].Seq != 5 {
 		t.Errorf("%+v", next)
 	}
@@ -56,7 +56,7 @@ func TestAMarkMayGoBack(t *testing.T) {
 	}
 }
 
-func TestAReceiptSetAsideIsCountedUntilTheCountyIsToTryItAgain(t *testing.T) {
+func TestAReceiptSetAsideIsCountedUntilItIsSentAgain(t *testing.T) {
 	dir := t.TempDir()
 	s, ctx := open(t, dir), t.Context()
 	for i := range 6 {
@@ -91,7 +91,7 @@ func TestAReceiptSetAsideIsCountedUntilTheCountyIsToTryItAgain(t *testing.T) {
 	}
 }
 
-func TestARepairedRowIsToldAgain(t *testing.T) {
+func TestARowWithACorrectedClockGetsAnotherReceipt(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	r := row("square", 1, 0, "")
 	r.Outcome, r.Clock, r.Boot, r.MonoMS = playlist.Failed, playlist.ClockUntrusted, "boot 1", 5000
@@ -99,7 +99,7 @@ func TestARepairedRowIsToldAgain(t *testing.T) {
 	b, _ := s.Batch(ctx, data.Mark{}, 10)
 	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 1}))
 	must(t, s.NoteBoot(ctx, "boot 1", due.Add(time.Hour)))
-	must(t, s.NoteBoot(ctx, "boot 1", due.Add(2*time.Hour))) // the first word stands
+	must(t, s.NoteBoot(ctx, "boot 1", due.Add(2*time.Hour))) // a second call changes nothing
 	b, err := s.Batch(ctx, data.Mark{}, 10)
 	if err != nil || len(b.Receipts) != 1 {
 		t.Fatalf("%+v %v", b, err)
@@ -110,7 +110,7 @@ func TestARepairedRowIsToldAgain(t *testing.T) {
 	}
 }
 
-func TestEventsForTheCounty(t *testing.T) {
+func TestUnsentEventsAreThoseThatTheCountyLacks(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		s, ctx := open(t, dir), t.Context()
@@ -135,7 +135,7 @@ func TestEventsForTheCounty(t *testing.T) {
 	})
 }
 
-func TestAClipThatIsFetchedKeepsWhatIsKnownOfIt(t *testing.T) {
+func TestAFetchedClipKeepsItsMetadata(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	c := addClip(t, s, "sound", "our title", 3)
 	must(t, s.RemoveClipFile(ctx, c.ID))

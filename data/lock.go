@@ -17,22 +17,24 @@ import (
 	"dalaba/playlist/say"
 )
 
-// ErrLocked says that another process holds the folder. Its text names that.
+// ErrLocked says that another process holds the folder. Its text names the
+// process.
 var ErrLocked = errors.New("the store is in use")
 
-// Held is a process's claim on a data folder, a controller's or a county's. It
-// ends with the process, however that ends.
+// Held is a process's lock on a data folder, a controller's or a county's. It
+// ends when the process ends, for whatever reason.
 type Held struct {
 	f    *os.File
-	name net.Listener // where the disk takes no lock file
+	name net.Listener // if the disk takes no lock file
 	work sync.WaitGroup
 }
 
-// Lock claims the store in dir for this process, making dir where it is
-// absent. Programs that only write beside a running daemon do without. Where
-// another holds it the answer is [ErrLocked]; a folder that belongs to
-// somebody else answers [fs.ErrPermission]. On a disk that cannot be written
-// the claim is one on the folder's name, which only this machine knows.
+// Lock locks the store in dir for this process and makes dir if it does not
+// exist. Programs that only write beside a running daemon need no lock. It
+// returns [ErrLocked] if another process holds the store, and
+// [fs.ErrPermission] if the folder belongs to another user. If the disk cannot
+// be written, the lock is a socket name made from the folder, which is known on
+// this machine only.
 func Lock(dir string) (*Held, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, explain(dir, sqlite.Classify(err))
@@ -45,11 +47,11 @@ func Lock(dir string) (*Held, error) {
 		}
 		return nil, explain(dir, err)
 	}
-	if pid, ok := named(dir); ok { // it began while the disk could not be written
+	if pid, ok := nameHolder(dir); ok { // that daemon started while the disk could not be written
 		return nil, errors.Join(fault{ErrLocked, say.M("store.locked", pid, dir)}, f.Close())
 	}
-	// A lock of the open file rather than of the process: it can be asked for
-	// without being taken, and closing another descriptor does not drop it.
+	// A lock of the open file rather than of the process: others can test it
+	// without taking it, and closing another descriptor does not drop it.
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
 		pid := holder(f)
@@ -63,14 +65,15 @@ func Lock(dir string) (*Held, error) {
 	if err == nil {
 		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
-	// On a full disk the lock holds without a name on it.
+	// On a full disk the lock holds without a process number in the file.
 	if err != nil && !errors.Is(sqlite.Classify(err), sqlite.ErrFull) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &Held{f: f}, nil
 }
 
-// lockName claims the folder's name, because its disk takes no lock.
+// lockName locks the folder by a socket name, because its disk takes no lock
+// file.
 func lockName(dir string, why error) (*Held, error) {
 	if pid, ok := Running(dir); ok {
 		return nil, fault{ErrLocked, say.M("store.locked", pid, dir)}
@@ -88,7 +91,7 @@ func lockName(dir string, why error) (*Held, error) {
 	}
 	h := &Held{name: ln}
 	h.work.Go(func() {
-		for { // whoever asks who we are is answered by the kernel
+		for { // accept and close: the kernel tells the caller our process ID
 			c, err := ln.Accept()
 			if err != nil {
 				return
@@ -99,7 +102,8 @@ func lockName(dir string, why error) (*Held, error) {
 	return h, nil
 }
 
-// nameOf is a socket's name that stands for the folder, whatever its path.
+// nameOf returns the socket name that stands for the folder, by whatever path
+// it is reached.
 func nameOf(dir string) (string, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(dir, &st); err != nil {
@@ -108,7 +112,7 @@ func nameOf(dir string) (string, error) {
 	return fmt.Sprintf("@dalaba-%x-%x", st.Dev, st.Ino), nil
 }
 
-// Release gives the store up.
+// Release releases the lock.
 func (h *Held) Release() error {
 	if h.name != nil {
 		err := h.name.Close()
@@ -118,23 +122,23 @@ func (h *Held) Release() error {
 	return h.f.Close()
 }
 
-// Running reports whether a daemon holds the store in dir, and which process
-// it is; pid is 0 where it did not leave its number.
+// Running reports whether a daemon holds the store in dir, and its process ID;
+// pid is 0 if that is not known.
 func Running(dir string) (pid int, ok bool) {
 	f, err := os.Open(lockFileName(dir))
 	if err != nil {
-		return named(dir)
+		return nameHolder(dir)
 	}
 	defer func() { _ = f.Close() }()
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock); err != nil || lock.Type == unix.F_UNLCK {
-		return named(dir)
+		return nameHolder(dir)
 	}
 	return holder(f), true
 }
 
-// named reports whether a daemon holds the folder's name.
-func named(dir string) (pid int, ok bool) {
+// nameHolder reports whether a daemon holds the folder's socket name.
+func nameHolder(dir string) (pid int, ok bool) {
 	name, err := nameOf(dir)
 	if err != nil {
 		return 0, false

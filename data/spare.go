@@ -19,29 +19,30 @@ import (
 )
 
 const (
-	homeEvery = 15 * time.Second // how often a store in memory looks whether its disk can be written again
-	homeRoom  = 1 << 20          // and has at least so much room
-	closing   = time.Second
-	lingers   = 10 * time.Second // until a database that was left is closed: somebody may still read it
+	retryEvery   = 15 * time.Second // how often a store in memory checks whether its disk can be written again
+	roomToReturn = 1 << 20          // bytes that must be free on the disk for that
+	closeTimeout = time.Second
+	closeDelay   = 10 * time.Second // how long a database that was switched from stays open: it may still be read
 )
 
-// Facts that a database in memory keeps of itself.
+// Facts that a database in memory keeps about itself.
 const (
 	stateSpareRows   = "spare.rows"   // the last row that was copied
-	stateSpareEvents = "spare.events" // the last event
-	stateSpareWhole  = "spare.whole"  // all of the database on the disk was copied
+	stateSpareEvents = "spare.events" // the last event that was copied
+	stateSpareWhole  = "spare.whole"  // whether all of the database on the disk was copied
 )
 
-// OpenVolatile opens a store for when [Open] cannot, because the disk is
-// read-only, full or failing: a copy in memory of what can still be read of
-// the database in dir, or of its newest good backup, or else an empty one,
-// with the clips of dir. All works as ever. Once the disk can be written
-// again, at the latest when the next daemon opens it, what was recorded
-// meanwhile is brought home, each row once; it is lost where the machine is
-// switched off before. What is damaged or missing there is restored then, as
-// [Open] does. Receipts are numbered in an epoch of their own.
+// OpenVolatile opens a store in memory if [Open] cannot open the one on the
+// disk, because the disk is read-only, full or failing. It holds a copy of what
+// can still be read of the database in dir, or of its newest good backup, or
+// else is empty; clips are those of dir. All methods work as usual. Once the
+// disk can be written again, at the latest when the next daemon opens the
+// store, what was recorded meanwhile is written to the disk, each row once; it
+// is lost if the machine is switched off before that. A damaged or missing
+// database in dir is then restored, as [Open] does. Receipts are numbered in an
+// epoch of their own.
 //
-// Where a daemon that ended left such a store behind, it goes on.
+// If a daemon that has ended left a store in memory, that one is used.
 func OpenVolatile(ctx context.Context, dir string, o Options) (*Store, error) {
 	o = o.filled()
 	o.Spare = true
@@ -60,15 +61,15 @@ func OpenVolatile(ctx context.Context, dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// away reports whether the store is in memory.
-func (s *Store) away() bool {
-	s.turn.RLock()
-	defer s.turn.RUnlock()
+// inMemory reports whether the store is in memory.
+func (s *Store) inMemory() bool {
+	s.dbLock.RLock()
+	defer s.dbLock.RUnlock()
 	return s.spare != ""
 }
 
-// Aside is a path in memory that belongs to the data folder dir, for what must
-// be found again and cannot lie there.
+// Aside returns a path in memory that belongs to the data folder dir, for files
+// that another program must find and that cannot be written in dir.
 func Aside(dir string) string {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
@@ -84,8 +85,9 @@ func Aside(dir string) string {
 	return filepath.Join(memory, "dalaba-"+hex.EncodeToString(name[:8]))
 }
 
-// Ours reports whether what lies at a path in memory was made by somebody who
-// may: the folder it lies in belongs to everybody.
+// Ours reports whether the file at a path in memory was made by root, by this
+// user or by the owner of dir: anyone may make files in the folder that holds
+// it.
 func Ours(dir, path string) bool {
 	fi, err := os.Lstat(path)
 	if err != nil || fi.Mode()&os.ModeSymlink != 0 {
@@ -99,20 +101,21 @@ func Ours(dir, path string) bool {
 	return err == nil && home.Sys().(*syscall.Stat_t).Uid == uid
 }
 
-// spareOf is the folder of the store in memory, and whether there is one.
+// spareOf returns the folder of the store in memory, and whether it exists.
 func spareOf(dir string) (path string, ok bool) {
 	path = Aside(dir)
 	fi, err := os.Lstat(path)
 	return path, err == nil && fi.IsDir() && fi.Mode().Perm() == 0o700 && Ours(dir, path)
 }
 
-// makeSpare opens a database in memory: the one that was left behind there,
-// where again is set, else a copy of the best there is.
+// makeSpare opens a database in memory: if again is set, the one that an
+// earlier daemon left there, else a copy of the best one that can be read.
 func (s *Store) makeSpare(ctx context.Context, again bool) (db *sqlite.DB, path string, err error) {
 	path, ok := spareOf(s.dir)
 	if !ok {
 		if err := os.Mkdir(path, 0o700); err != nil {
-			// Somebody else's: nobody will find ours, but it will do.
+			// It belongs to another user. Use a new folder, though other
+			// programs will not find it.
 			if path, err = os.MkdirTemp(filepath.Dir(path), "dalaba-"); err != nil {
 				return nil, "", err
 			}
@@ -135,7 +138,7 @@ func (s *Store) makeSpare(ctx context.Context, again bool) (db *sqlite.DB, path 
 	return db, path, nil
 }
 
-// beginSpare begins an epoch, and notes what was there before.
+// beginSpare starts an epoch, and records which rows and events were copied.
 func (s *Store) beginSpare(ctx context.Context, db *sqlite.DB, whole bool) error {
 	return db.Write(ctx, func(tx *sql.Tx) error {
 		if err := newEpoch(ctx, tx, s.now()); err != nil {
@@ -148,8 +151,8 @@ func (s *Store) beginSpare(ctx context.Context, db *sqlite.DB, whole bool) error
 	})
 }
 
-// copyTo opens a copy of the best there is in the data folder; whole says that
-// it is all there was.
+// copyTo copies the database of the data folder, or its newest good backup, or
+// else makes an empty one; whole says that the copy is the complete database.
 func (s *Store) copyTo(ctx context.Context, dir string) (db *sqlite.DB, whole bool, err error) {
 	tries := []func() error{func() error {
 		db, err := sqlite.OpenReadOnly(ctx, file(s.dir), migrations())
@@ -184,11 +187,12 @@ func (s *Store) copyTo(ctx context.Context, dir string) (db *sqlite.DB, whole bo
 	return db, false, err
 }
 
-// leave goes over to memory, because the disk fails, unless another has
-// already. It reports whether the store can be written now.
-func (s *Store) leave(ctx context.Context, from *sqlite.DB, why error) bool {
-	s.turn.Lock()
-	defer s.turn.Unlock()
+// switchToMemory continues in memory because the disk fails, unless another
+// goroutine has already switched. It reports whether the store can be written
+// now.
+func (s *Store) switchToMemory(ctx context.Context, from *sqlite.DB, why error) bool {
+	s.dbLock.Lock()
+	defer s.dbLock.Unlock()
 	if s.db() != from {
 		return true
 	}
@@ -197,15 +201,15 @@ func (s *Store) leave(ctx context.Context, from *sqlite.DB, why error) bool {
 		s.raw.Error("store cannot go on in memory", "err", err)
 		return false
 	}
-	s.home, s.spare = from, path
+	s.onDisk, s.spare = from, path
 	s.cur.Store(db)
 	s.log.Error("store cannot be written: it goes on in memory", "path", s.dir, "err", why)
 	return true
 }
 
-// watch brings a store in memory home as soon as its disk can be written.
+// watch returns a store in memory to its disk as soon as that can be written.
 func (s *Store) watch(ctx context.Context) {
-	tick := time.NewTicker(homeEvery)
+	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -213,44 +217,45 @@ func (s *Store) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if s.away() {
-			if err := s.comeBack(ctx); err != nil && ctx.Err() == nil {
+		if s.inMemory() {
+			if err := s.returnToDisk(ctx); err != nil && ctx.Err() == nil {
 				s.raw.Debug("store cannot be written yet", "err", err)
 			}
 		}
 	}
 }
 
-// comeBack goes back to the disk, with what was recorded in memory.
-func (s *Store) comeBack(ctx context.Context) error {
+// returnToDisk writes what was recorded in memory to the disk and continues
+// there.
+func (s *Store) returnToDisk(ctx context.Context) error {
 	if err := makeFolders(s.dir); err != nil {
 		return err
 	}
-	if room, err := free(s.dir); err != nil || room < homeRoom {
+	if room, err := free(s.dir); err != nil || room < roomToReturn {
 		return errors.Join(sqlite.ErrFull, err)
 	}
-	if s.home == nil { // only the watch and then Close look at it
-		// Damage is put right here: a daemon that ended for it would come back
-		// to the same disk.
-		home, loss, err := s.openSound(ctx)
+	if s.onDisk == nil { // used only by watch and, after it, by Close
+		// Repair damage here: a daemon that restarted because of it would find
+		// the same disk.
+		home, loss, err := s.openOrRepair(ctx)
 		if err != nil {
 			return err
 		}
-		s.tellLoss(loss)
-		s.turn.Lock()
-		s.home = home
-		s.turn.Unlock()
+		s.logLoss(loss)
+		s.dbLock.Lock()
+		s.onDisk = home
+		s.dbLock.Unlock()
 	}
-	err := s.home.Write(ctx, func(tx *sql.Tx) error {
+	err := s.onDisk.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE store SET checked = checked")
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	s.turn.Lock()
-	defer s.turn.Unlock()
-	rows, err := merge(ctx, s.home, file(s.spare))
+	s.dbLock.Lock()
+	defer s.dbLock.Unlock()
+	rows, err := merge(ctx, s.onDisk, file(s.spare))
 	if err != nil {
 		if errors.Is(err, sqlite.ErrDamaged) {
 			s.foundDamage(err)
@@ -258,30 +263,30 @@ func (s *Store) comeBack(ctx context.Context) error {
 		return err
 	}
 	old, path := s.db(), s.spare
-	s.cur.Store(s.home)
-	s.home, s.spare = nil, ""
+	s.cur.Store(s.onDisk)
+	s.onDisk, s.spare = nil, ""
 	if err := os.RemoveAll(path); err != nil {
 		s.raw.Warn("store in memory not removed", "path", path, "err", err)
 	}
 	s.log.Warn("store can be written again", "path", s.dir, "rows", rows)
-	s.gone.Go(func() {
-		linger, done := context.WithTimeout(context.Background(), lingers)
+	s.closing.Go(func() {
+		linger, done := context.WithTimeout(context.Background(), closeDelay)
 		defer done()
 		stopped := context.AfterFunc(ctx, done)
 		defer stopped()
 		<-linger.Done()
-		_ = old.Close() // its files have gone already
+		_ = old.Close() // its files were deleted above
 	})
 	return nil
 }
 
-// adopt brings home what an earlier daemon left in memory.
+// adopt writes to the disk what an earlier daemon left in memory.
 func (s *Store) adopt(ctx context.Context) {
 	path, ok := spareOf(s.dir)
 	if _, err := os.Stat(file(path)); !ok || err != nil {
 		return
 	}
-	// Opened once, so that its log is whole and its schema ours.
+	// Open it once, to complete its write-ahead log and migrate its schema.
 	db, err := sqlite.Open(ctx, file(path), migrations(), sqlite.Options{})
 	if err == nil {
 		err = db.Close()
@@ -300,13 +305,13 @@ func (s *Store) adopt(ctx context.Context) {
 	s.log.Warn("store can be written again", "path", s.dir, "rows", rows)
 }
 
-// The tables of which merge knows more than that they hold facts.
+// The tables that merge handles one by one; it copies all others whole.
 var merged = []string{"store", "epoch", "asrun", "billing", "receipt", "event", "loss"}
 
-// merge brings into the database what was recorded in the one in memory at
-// that path, in one transaction, and once: where the other's epoch is known
-// already, that has been done. It answers how many rows of the as-run log are
-// new.
+// merge writes what was recorded in the database in memory at path into the
+// database home, in one transaction. It does so once: if home already has the
+// epoch of the other, it changes nothing. It returns how many rows of the
+// as-run log are new.
 func merge(ctx context.Context, home *sqlite.DB, path string) (rows int64, err error) {
 	err = home.Join(ctx, path, func(tx *sql.Tx) error {
 		rows = 0
@@ -339,7 +344,7 @@ func merge(ctx context.Context, home *sqlite.DB, path string) (rows int64, err e
 			{"INSERT INTO epoch (name, made) SELECT name, made FROM other.epoch WHERE name NOT IN (SELECT name FROM main.epoch) ORDER BY id", nil},
 			{`INSERT INTO billing (clip, title, series, issue, last) SELECT clip, title, series, issue, last FROM other.billing WHERE true
 				ON CONFLICT DO UPDATE SET last = max(coalesce(last, excluded.last), excluded.last)`, nil},
-			// What was open when the disk failed.
+			// Rows that were open when the disk failed.
 			{`UPDATE asrun AS a SET (started, ended, frames, at_frame, outcome, reason, seq, noted, cursor_before, cursor_after) =
 				(x.started, x.ended, x.frames, x.at_frame, x.outcome, x.reason, x.seq, x.noted, x.cursor_before, x.cursor_after)
 				FROM other.asrun x WHERE a.outcome = '' AND ` + same, nil},
@@ -363,7 +368,8 @@ func merge(ctx context.Context, home *sqlite.DB, path string) (rows int64, err e
 			if slices.Contains(merged, t) {
 				continue
 			}
-			// A clip may have come beside the daemon; the rest is the daemon's own.
+			// Another program may have added clips meanwhile; the daemon alone
+			// writes the other tables.
 			if t != "clip" && t != "source" && slices.Equal(whole, []string{"true"}) {
 				steps = append(steps, step{"DELETE FROM main." + t, nil})
 			}

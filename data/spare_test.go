@@ -20,17 +20,17 @@ import (
 	"dalaba/playlist/say"
 )
 
-func TestAStoreInMemory(t *testing.T) {
+func TestAStoreInMemoryKeepsWhatIsRecordedAndReturnsItToTheDisk(t *testing.T) {
 	tests := []struct {
 		name string
 		harm func(t *testing.T, dir string)
 		rows int
 	}{
 		{"copies the database", func(*testing.T, string) {}, 41},
-		{"copies the backup where the database is no good", func(t *testing.T, dir string) {
+		{"copies the backup if the database is damaged", func(t *testing.T, dir string) {
 			scribble(t, filepath.Join(dir, "dalaba.db"), 0, 64)
 		}, 40},
-		{"begins empty where there is nothing", func(t *testing.T, dir string) {
+		{"begins empty if there is no database", func(t *testing.T, dir string) {
 			must(t, os.RemoveAll(filepath.Join(dir, "backup")))
 			must(t, os.Remove(filepath.Join(dir, "dalaba.db")))
 		}, 0},
@@ -52,7 +52,7 @@ func TestAStoreInMemory(t *testing.T) {
 			if after := listing(t, dir); after != before {
 				t.Errorf("the folder changed from\n%s to\n%s", before, after)
 			}
-			// The next daemon has it all on the disk.
+			// The next daemon finds all of it on the disk.
 			must(t, s.Close())
 			held, err := data.Lock(dir)
 			must(t, err)
@@ -89,14 +89,14 @@ func listing(t *testing.T, dir string) string {
 	return all.String()
 }
 
-// sent is a receipt on its way.
+// sent is a receipt as the county gets it.
 type sent struct {
 	Epoch string
 	Seq   int64
 	Row   playlist.Row
 }
 
-// unsent are all receipts that the county does not have.
+// unsent returns all receipts that the county does not have.
 func unsent(t *testing.T, s *data.Store) (all []sent) {
 	t.Helper()
 	for at := (data.Mark{}); ; {
@@ -112,7 +112,7 @@ func unsent(t *testing.T, s *data.Store) (all []sent) {
 	}
 }
 
-// spared opens the store in dir as a daemon does, until done.
+// spared opens the store in dir as a daemon does; done closes it.
 func spared(t *testing.T, dir string) (s *data.Store, done func()) {
 	t.Helper()
 	held, err := data.Lock(dir)
@@ -127,8 +127,8 @@ func spared(t *testing.T, dir string) (s *data.Store, done func()) {
 	}
 }
 
-// between is what happens to a store while its disk fails: what was open is
-// closed, a lesson more airs, one is given back, and facts change.
+// between does what happens to a store while its disk fails: it closes the open
+// row, airs another lesson, gives a clip back and changes facts.
 func between(t *testing.T, s *data.Store) {
 	t.Helper()
 	ctx := t.Context()
@@ -142,19 +142,19 @@ func between(t *testing.T, s *data.Store) {
 	if !health(t, s).Volatile {
 		t.Error("the disk was written")
 	}
-	// Whoever looks from outside sees it.
+	// Another program sees it too.
 	look, err := data.OpenReadOnly(ctx, s.Dir())
 	must(t, err)
 	if n, h := rowCount(t, look), health(t, look); n != 4 || !h.Volatile {
 		t.Errorf("looking shows %d rows, %+v", n, h)
 	}
 	must(t, look.Close())
-	// Sent meanwhile: the county knows it by its number in that epoch.
+	// Sent meanwhile: the county knows the receipt by its number in that epoch.
 	out := unsent(t, s)
 	must(t, s.Acknowledge(ctx, out[0].Epoch, out[0].Seq))
 }
 
-// afterwards holds what became of it: all of it is there, once.
+// afterwards checks that all of what between did is on the disk, once.
 func afterwards(t *testing.T, s *data.Store, epoch string) {
 	t.Helper()
 	ctx := t.Context()
@@ -187,7 +187,7 @@ func afterwards(t *testing.T, s *data.Store, epoch string) {
 	if n, _, err := s.Unsent(ctx); err != nil || n != 2 || len(out) != 2 {
 		t.Errorf("%d receipts, %v", n, err)
 	}
-	// A clip that did not sound is given back to the place it came from.
+	// A clip that did not sound is given back to its place in the playlist.
 	end(t, s, row("square", 3, 1, clipID("c")).Key(), playlist.End{Ended: due, Outcome: playlist.Missed, Reason: playlist.ReasonStopped})
 	if c, err := s.Cursor(ctx, "health"); err != nil || c != *at(2, clipID("b")) {
 		t.Errorf("%+v, %v", c, err)
@@ -197,7 +197,7 @@ func afterwards(t *testing.T, s *data.Store, epoch string) {
 	}
 }
 
-// mounted is a folder with a small disk of its own.
+// mounted returns a folder with a small disk of its own.
 func mounted(t *testing.T, size string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -212,7 +212,7 @@ func mounted(t *testing.T, size string) (dir string) {
 	return dir
 }
 
-func TestADiskThatFillsWhileTheStoreIsOpen(t *testing.T) {
+func TestTheStoreContinuesInMemoryIfItsDiskFills(t *testing.T) {
 	dir := mounted(t, "24m")
 	s, done := spared(t, dir)
 	epoch := health(t, s).Epoch
@@ -225,7 +225,7 @@ func TestADiskThatFillsWhileTheStoreIsOpen(t *testing.T) {
 		}
 		must(t, f.Close())
 	}
-	// The room that the log and the ballast give back goes too.
+	// Fill also the room that the write-ahead log and the ballast give back.
 	for i := 0; !health(t, s).Volatile; i++ {
 		if i == 200 {
 			t.Fatal("it never went over to memory")
@@ -244,8 +244,8 @@ func TestADiskThatFillsWhileTheStoreIsOpen(t *testing.T) {
 	}
 }
 
-// failingDisk mounts a disk that turns read-only when told, as one does on an
-// error, with files open on it.
+// failingDisk mounts a disk that fail turns read-only, as an error does, while
+// files are open on it.
 func failingDisk(t *testing.T, dir string) (fail, mend func()) {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "disk")
@@ -275,13 +275,13 @@ func failingDisk(t *testing.T, dir string) (fail, mend func()) {
 	}
 	mend = func() {
 		must(t, unix.Unmount(dir, 0))
-		_ = osexec.Command("e2fsck", "-fy", image).Run() // it tells of what it mended by its exit code
+		_ = osexec.Command("e2fsck", "-fy", image).Run() // its exit code only says that it repaired something
 		must(t, mount())
 	}
 	return fail, mend
 }
 
-func TestADiskThatTurnsReadOnlyWhileTheStoreIsOpen(t *testing.T) {
+func TestTheStoreContinuesInMemoryIfItsDiskTurnsReadOnly(t *testing.T) {
 	dir := t.TempDir()
 	fail, mend := failingDisk(t, dir)
 	s, done := spared(t, dir)
@@ -289,8 +289,8 @@ func TestADiskThatTurnsReadOnlyWhileTheStoreIsOpen(t *testing.T) {
 	claim(t, s, row("square", 1, 1, clipID("a")), at(0, ""), at(1, clipID("a")))
 	fail()
 	between(t, s)
-	done() // in vain
-	// A daemon that starts now knows what aired.
+	done() // the disk is still read-only
+	// A daemon that starts now knows what has aired.
 	o := options()
 	s, err := data.OpenVolatile(t.Context(), dir, o)
 	must(t, err)
@@ -304,7 +304,7 @@ func TestADiskThatTurnsReadOnlyWhileTheStoreIsOpen(t *testing.T) {
 	done()
 }
 
-func TestAReadOnlyDisk(t *testing.T) {
+func TestAStoreOnAReadOnlyDiskIsLockedAndOpensInMemory(t *testing.T) {
 	dir := mounted(t, "32m")
 	s, ctx := open(t, dir), t.Context()
 	c := addClip(t, s, "sound", "发热", 1)
@@ -350,8 +350,7 @@ func TestAReadOnlyDisk(t *testing.T) {
 	must(t, s.Close())
 }
 
-// fillDisk takes the last of the room on the disk that dir lies on, and gives
-// it back when told.
+// fillDisk fills the disk on which dir lies; mend gives the room back.
 func fillDisk(t *testing.T, dir string) (mend func()) {
 	t.Helper()
 	junk := filepath.Join(dir, "junk")
@@ -373,7 +372,7 @@ var damages = []struct {
 	{"a bad page", func(t *testing.T, db string) { scribble(t, db, 3*4096, 4096) }},
 }
 
-func TestDamageOnADiskThatCannotBeWrittenIsPutRightWhenItCan(t *testing.T) {
+func TestDamageIsRepairedOnceTheDiskCanBeWritten(t *testing.T) {
 	disks := []struct {
 		name string
 		fail func(t *testing.T, dir string) (mend func())
@@ -447,7 +446,7 @@ func TestTheBallastMakesRoomToRestoreTheDatabase(t *testing.T) {
 	}
 }
 
-func TestNoClipIsGivenUpOnAReadOnlyDisk(t *testing.T) {
+func TestNoClipIsDeletedOnAReadOnlyDisk(t *testing.T) {
 	dir, ctx := mounted(t, "24m"), t.Context()
 	s := open(t, dir)
 	c := addClip(t, s, "sound", "发热", 1)

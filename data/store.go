@@ -23,13 +23,14 @@ import (
 )
 
 var (
-	// ErrNotFound says that no row or clip goes by that name.
+	// ErrNotFound says that there is no such row or clip.
 	ErrNotFound = errors.New("not found")
 
-	// ErrNewer says that a later dalaba made the store; nothing was changed.
+	// ErrNewer says that a later version of dalaba made the store; nothing was
+	// changed.
 	ErrNewer = sqlite.ErrNewer
 
-	// ErrDamaged says that the database is damaged and could not be put right
+	// ErrDamaged says that the database is damaged and could not be repaired
 	// now, because another program holds the store.
 	ErrDamaged = sqlite.ErrDamaged
 
@@ -37,15 +38,15 @@ var (
 	// stored before can be read.
 	ErrFull = sqlite.ErrFull
 
-	// ErrReadOnly says that the disk may not be written, or that the store was
-	// opened to look at. See [OpenVolatile].
+	// ErrReadOnly says that the disk is read-only, or that the store was opened
+	// read-only. See [OpenVolatile].
 	ErrReadOnly = sqlite.ErrReadOnly
 
-	// ErrNoStore says that there is nothing to look at yet.
+	// ErrNoStore says that there is no store to read yet.
 	ErrNoStore = errors.New("no store")
 )
 
-// fault is an error that a person reads and a caller decides on.
+// fault is an error with a text for the operator and a sentinel for the caller.
 type fault struct {
 	is  error
 	msg say.Message
@@ -67,10 +68,10 @@ func migrations() fs.FS {
 }
 
 // fullCheckUpTo is the size up to which [Open] checks every page before it
-// answers: some 110,000 as-run rows, years of a usual controller's. A million
-// rows with their receipts are 284 MiB; quick_check took 0.44 s of them on a
-// PC that held them in memory, and as long as the disk needs elsewhere, 15 s
-// from a memory card. Without it such a store opens in 2 ms.
+// returns: some 110,000 as-run rows, years of a usual controller's. A million
+// rows with their receipts are 284 MiB; quick_check took 0.44 s for them on a
+// PC that held them in memory, and takes as long as reading the disk elsewhere:
+// 15 s from a memory card. Without the check such a store opens in 2 ms.
 const fullCheckUpTo = 32 << 20
 
 // Options of [Open]. Log must be given; all else has a default.
@@ -83,18 +84,18 @@ type Options struct {
 	// CLOCK_BOOTTIME.
 	Mono func() time.Duration
 
-	// Lock is what [Lock] gave, where the caller holds the store.
+	// Lock is the result of [Lock], if the caller holds the store.
 	Lock *Held
 
-	// Spare has the store go on in memory where its disk fails while it is
-	// open, and bring home what was recorded meanwhile once the disk can be
+	// Spare lets the store continue in memory if its disk fails while it is
+	// open, and write what was recorded meanwhile to the disk once that can be
 	// written again; see [OpenVolatile]. It is for the daemon, which must hold
 	// the lock.
 	Spare bool
 
 	// OnDamage is called at most once, from another goroutine, when damage is
-	// found while the store is open. The next Open puts it right, so the
-	// caller should end soon and be started again. It must not call Close.
+	// found while the store is open. The next Open repairs it, so the caller
+	// should end soon and be started again. It must not call Close.
 	OnDamage func(error)
 }
 
@@ -108,27 +109,27 @@ func (o Options) filled() Options {
 	return o
 }
 
-// Store is a controller's memory.
+// Store is a controller's database and clip folder.
 type Store struct {
 	dir   string
 	clips clips.Folder
-	cur   atomic.Pointer[sqlite.DB] // where everything is read and written now
-	log   *slog.Logger              // into the device log as well
-	raw   *slog.Logger              // not into the device log
+	cur   atomic.Pointer[sqlite.DB] // the database that is read and written now
+	log   *slog.Logger              // writes to the device log as well
+	raw   *slog.Logger              // does not write to the device log
 	now   func() time.Time
 	o     Options
 
 	events *events
 
-	turn  sync.RWMutex // held to write; wholly, to go over to another database
-	home  *sqlite.DB   // the one on the disk, while cur is another; nil where it does not open
-	spare string       // the folder of the one in memory; empty: cur is on the disk
-	looks bool         // it was opened to look at
-	lost  *Loss        // found, and not noted in a database yet
+	dbLock   sync.RWMutex // read lock: to write; write lock: to switch to another database
+	onDisk   *sqlite.DB   // the database on the disk, while cur is in memory; nil if it cannot be opened
+	spare    string       // the folder of the database in memory; empty: cur is on the disk
+	readOnly bool         // opened by OpenReadOnly
+	lost     *Loss        // found, but not recorded in a database yet
 
 	stop    context.CancelFunc
 	wait    sync.WaitGroup
-	gone    sync.WaitGroup // databases left and not closed yet
+	closing sync.WaitGroup // databases that were switched from and are not closed yet
 	damaged sync.Once
 }
 
@@ -141,30 +142,31 @@ func suspectFile(d string) string  { return filepath.Join(d, "dalaba.db.suspect"
 func ballastFile(d string) string  { return filepath.Join(d, "ballast") }
 func lockFileName(d string) string { return filepath.Join(d, "dalaba.lock") }
 
-// Open opens the store in dir, making both where they are absent, and brings
-// an older one forward.
+// Open opens the store in dir, makes both if they do not exist, and runs the
+// migrations that an older store lacks.
 //
-// A database that is damaged, or missing while there are backups of it, is
-// set aside as dalaba.db.damaged-<time>; the newest backup without a fault
-// takes its place, or else an empty store. What that lost is logged as an
-// error and kept: see [Store.Losses]. A store made anew or restored begins a
-// new epoch of receipts. Repair needs the lock: where another program holds
-// it and o.Lock is nil, the answer is [ErrDamaged].
+// If the database is damaged, or is missing while there are backups of it, it
+// is set aside as dalaba.db.damaged-<time> and replaced by the newest good
+// backup, or by an empty store if there is none. The loss is logged as an error
+// and recorded: see [Store.Losses]. A new or restored store begins a new epoch
+// of receipts. Repair needs the lock: if another program holds it and o.Lock is
+// nil, Open returns [ErrDamaged].
 //
-// Every page of a database of up to 32 MiB is checked before Open answers; of
-// a larger one only both ends of each table, and the rest in the background.
+// Open checks every page of a database of up to 32 MiB before it returns; of a
+// larger one it checks only both ends of each table, and the rest in the
+// background.
 //
-// Other errors are [ErrNewer] and [ErrFull], or what the system said.
+// Other errors are [ErrNewer] and [ErrFull], or the system's.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	o = o.filled()
 	if err := makeFolders(dir); err != nil {
 		return nil, explain(dir, err)
 	}
 	s := &Store{dir: dir, clips: clips.Folder(clipDir(dir)), now: o.Now, o: o, raw: o.Log}
-	db, loss, err := s.openSound(ctx)
+	db, loss, err := s.openOrRepair(ctx)
 	if errors.Is(err, sqlite.ErrFull) && os.Remove(ballastFile(dir)) == nil {
 		s.raw.Error("disk full: ballast given up", "path", ballastFile(dir))
-		db, loss, err = s.openSound(ctx)
+		db, loss, err = s.openOrRepair(ctx)
 	}
 	if err != nil {
 		return nil, explain(dir, err)
@@ -174,7 +176,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if o.Lock != nil {
 		s.adopt(ctx)
 	}
-	s.tellLoss(loss)
+	s.logLoss(loss)
 	s.makeBallast()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -187,13 +189,13 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// OpenReadOnly opens the store in dir to look at, whether or not the daemon
-// runs, and changes nothing. Where a daemon goes on in memory, that is what is
-// seen. Methods that write answer with an error. Errors
-// are [ErrNoStore], [ErrNewer], [ErrDamaged] or what the system said.
+// OpenReadOnly opens the store in dir for reading, whether or not the daemon
+// runs, and changes nothing. If a daemon's store is in memory, that one is
+// opened. Methods that write return an error. Errors are [ErrNoStore],
+// [ErrNewer], [ErrDamaged] or the system's.
 func OpenReadOnly(ctx context.Context, dir string) (*Store, error) {
 	quiet := slog.New(slog.DiscardHandler)
-	s := &Store{dir: dir, clips: clips.Folder(clipDir(dir)), log: quiet, raw: quiet, now: time.Now, looks: true, stop: func() {}}
+	s := &Store{dir: dir, clips: clips.Folder(clipDir(dir)), log: quiet, raw: quiet, now: time.Now, readOnly: true, stop: func() {}}
 	if spare, ok := spareOf(dir); ok {
 		if _, running := Running(dir); running {
 			if db, err := sqlite.OpenReadOnly(ctx, file(spare), migrations()); err == nil {
@@ -211,7 +213,7 @@ func OpenReadOnly(ctx context.Context, dir string) (*Store, error) {
 	return s, nil
 }
 
-// explain puts what a person can do something about into words.
+// explain gives an error that a person can act on a text for the operator.
 func explain(dir string, err error) error {
 	switch {
 	case errors.Is(err, sqlite.ErrNewer):
@@ -232,13 +234,13 @@ func explain(dir string, err error) error {
 	return err
 }
 
-// makeFolders makes what is absent of a store's folders, and answers why they
-// cannot be written.
+// makeFolders makes those of a store's folders that do not exist, and returns
+// an error if one cannot be written.
 func makeFolders(dir string) error {
 	for _, d := range []string{dir, clipDir(dir), backupDir(dir)} {
 		err := os.MkdirAll(d, 0o755)
 		if err == nil {
-			err = unix.Access(d, unix.W_OK) // SQLite would not say why it cannot
+			err = unix.Access(d, unix.W_OK) // SQLite would not give the reason
 		}
 		if err != nil {
 			return sqlite.Classify(err)
@@ -247,9 +249,9 @@ func makeFolders(dir string) error {
 	return nil
 }
 
-// openSound opens the database, restored where it is damaged or missing, and
-// begins in it. The loss is what that found, or nil.
-func (s *Store) openSound(ctx context.Context) (*sqlite.DB, *Loss, error) {
+// openOrRepair opens the database, restores it if it is damaged or missing, and
+// writes its first row. It returns the loss, or nil if there was none.
+func (s *Store) openOrRepair(ctx context.Context) (*sqlite.DB, *Loss, error) {
 	db, err := s.openDB(ctx)
 	if errors.Is(err, sqlite.ErrDamaged) || errors.Is(err, errVanished) {
 		db, err = s.repair(ctx, err)
@@ -258,7 +260,7 @@ func (s *Store) openSound(ctx context.Context) (*sqlite.DB, *Loss, error) {
 		return nil, nil, err
 	}
 	if db.Checked() {
-		s.clear(s.dir)
+		s.clearSuspect(s.dir)
 	}
 	if err := s.begin(ctx, db, s.lost); err != nil {
 		return nil, nil, errors.Join(err, db.Close())
@@ -284,7 +286,8 @@ func (s *Store) openDB(ctx context.Context) (*sqlite.DB, error) {
 	return sqlite.Open(ctx, file(s.dir), migrations(), o)
 }
 
-// begin writes the one row that every store has, or a new epoch after a loss.
+// begin writes the one row that every store has, or starts a new epoch after a
+// loss.
 func (s *Store) begin(ctx context.Context, db *sqlite.DB, loss *Loss) error {
 	return db.Write(ctx, func(tx *sql.Tx) error {
 		var rows int
@@ -327,17 +330,17 @@ func newEpoch(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	return err
 }
 
-// write runs f in a transaction. Where the disk cannot be written and the
-// store has a spare, that is where f runs.
+// write runs f in a transaction. If the disk cannot be written and the store
+// may continue in memory, it runs f there.
 func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
-	s.turn.RLock()
+	s.dbLock.RLock()
 	db, spare := s.db(), s.spare != ""
 	err := s.writeTo(ctx, db, spare, f)
-	s.turn.RUnlock()
-	if s.o.Spare && !spare && failing(err) && s.leave(ctx, db, err) {
-		s.turn.RLock()
+	s.dbLock.RUnlock()
+	if s.o.Spare && !spare && isDiskFault(err) && s.switchToMemory(ctx, db, err) {
+		s.dbLock.RLock()
 		err = s.db().Write(ctx, f)
-		s.turn.RUnlock()
+		s.dbLock.RUnlock()
 	}
 	if errors.Is(err, sqlite.ErrDamaged) {
 		s.foundDamage(err)
@@ -345,8 +348,8 @@ func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
 	return err
 }
 
-// writeTo runs f. Where the disk is full it has the log give back its room
-// and runs f again, and once more without the ballast.
+// writeTo runs f. If the disk is full it shrinks the write-ahead log and runs f
+// again, and then once more without the ballast.
 func (s *Store) writeTo(ctx context.Context, db *sqlite.DB, spare bool, f func(*sql.Tx) error) error {
 	err := db.Write(ctx, f)
 	if spare {
@@ -364,14 +367,16 @@ func (s *Store) writeTo(ctx context.Context, db *sqlite.DB, spare bool, f func(*
 	return err
 }
 
-// failing says that it is the disk that answers so, not the database.
-func failing(err error) bool {
+// isDiskFault reports whether an error comes from the disk, not from the
+// database.
+func isDiskFault(err error) bool {
 	return errors.Is(err, sqlite.ErrFull) || errors.Is(err, sqlite.ErrReadOnly) || errors.Is(err, sqlite.ErrDisk)
 }
 
-// foundDamage leaves word for the next Open and tells the owner.
+// foundDamage marks the database as damaged for the next Open and tells the
+// owner.
 func (s *Store) foundDamage(err error) {
-	if s.looks {
+	if s.readOnly {
 		return
 	}
 	s.damaged.Do(func() {
@@ -385,9 +390,9 @@ func (s *Store) foundDamage(err error) {
 	})
 }
 
-// clear takes the mark of a suspect database away, now that every page has been
-// read, or another taken its place. A power cut does not bring it back.
-func (s *Store) clear(dir string) {
+// clearSuspect removes the mark of a damaged database, after every page was
+// checked or another database took its place. The removal survives a power cut.
+func (s *Store) clearSuspect(dir string) {
 	err := os.Remove(suspectFile(dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -400,12 +405,12 @@ func (s *Store) clear(dir string) {
 	}
 }
 
-// KeepFile writes a file, in the place of one that is there, so that a power
-// cut at any moment leaves all of the old one or all of the new, and once it
-// returns the new.
+// KeepFile writes or replaces a file, so that a power cut at any moment leaves
+// either all of the old one or all of the new one, and the new one once it has
+// returned.
 func KeepFile(path string, text []byte, mode fs.FileMode) error {
 	tmp := path + ".tmp"
-	err := os.Remove(tmp) // what a cut left, whatever its mode
+	err := os.Remove(tmp) // left behind by a power cut, with whatever mode
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = os.WriteFile(tmp, text, mode)
 	}
@@ -418,7 +423,7 @@ func KeepFile(path string, text []byte, mode fs.FileMode) error {
 	return sqlite.Classify(err)
 }
 
-// check reads every page and notes when.
+// check reads every page and records when.
 func (s *Store) check(ctx context.Context) {
 	err := s.db().Check(ctx)
 	switch {
@@ -439,30 +444,29 @@ func (s *Store) check(ctx context.Context) {
 	}
 }
 
-// Close writes what the device log still holds, waits for all that Open
-// started, and closes the database. What a store in memory could not bring
-// home is left there for the next one, as long as the machine is not switched
-// off.
+// Close writes the remaining device log, waits for all that Open started, and
+// closes the database. What a store in memory could not write to the disk stays
+// in memory for the next store, until the machine is switched off.
 func (s *Store) Close() error {
 	s.stop()
 	s.stopEvents()
 	s.wait.Wait()
-	if s.spare != "" && !s.looks {
-		ctx, cancel := context.WithTimeout(context.Background(), closing)
+	if s.spare != "" && !s.readOnly {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		if err := s.comeBack(ctx); err != nil {
+		if err := s.returnToDisk(ctx); err != nil {
 			s.raw.Error("store cannot be written: what was recorded is only in memory", "path", s.spare, "err", err)
 		}
 	}
-	s.gone.Wait()
+	s.closing.Wait()
 	err := s.db().Close()
-	if s.home != nil {
-		err = errors.Join(err, s.home.Close())
+	if s.onDisk != nil {
+		err = errors.Join(err, s.onDisk.Close())
 	}
 	return err
 }
 
-// Dir is the folder the store was opened in.
+// Dir returns the folder in which the store was opened.
 func (s *Store) Dir() string { return filepath.Dir(string(s.clips)) }
 
 func sinceBoot() time.Duration {

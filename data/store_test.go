@@ -46,7 +46,7 @@ func health(t *testing.T, s *data.Store) data.Health {
 	return h
 }
 
-// backedUp makes a store of 40 rows with a backup, writes one row more and
+// backedUp makes a store of 40 rows with a backup, writes one more row and
 // closes it.
 func backedUp(t *testing.T, dir string) (epoch string) {
 	t.Helper()
@@ -140,7 +140,7 @@ func TestDamageIsSetAsideAndTheBackupRestored(t *testing.T) {
 			if h := health(t, s); h.Seq != 1 {
 				t.Errorf("the first receipt after it is %d", h.Seq)
 			}
-			// A second start finds nothing wrong.
+			// A second start finds no fault.
 			must(t, s.Close())
 			s = open(t, dir)
 			if h := health(t, s); len(h.Losses) != 1 || rowCount(t, s) != tt.rows+1 {
@@ -177,13 +177,13 @@ func scribble(t *testing.T, path string, at int64, n int) {
 	must(t, errors.Join(err, f.Close()))
 }
 
-func TestATruncatedLogLosesItsEndAndNoMore(t *testing.T) {
+func TestATruncatedWriteAheadLogLosesOnlyItsEnd(t *testing.T) {
 	from, to := t.TempDir(), t.TempDir()
 	s := open(t, from)
 	for i := range 20 {
 		record(t, s, i+1)
 	}
-	// As a power cut would leave them, while the store is open.
+	// As a power cut would leave them while the store is open.
 	copyFile(t, filepath.Join(from, "dalaba.db"), filepath.Join(to, "dalaba.db"))
 	copyFile(t, filepath.Join(from, "dalaba.db-wal"), filepath.Join(to, "dalaba.db-wal"))
 	fi, err := os.Stat(filepath.Join(to, "dalaba.db-wal"))
@@ -210,7 +210,7 @@ func copyFile(t *testing.T, from, to string) {
 	must(t, os.WriteFile(to, b, 0o600))
 }
 
-func TestDamageInALargeStoreIsFoundBehindItsBack(t *testing.T) {
+func TestDamageInALargeStoreIsFoundInTheBackground(t *testing.T) {
 	dir := t.TempDir()
 	must(t, open(t, dir).Close())
 	path := filepath.Join(dir, "dalaba.db")
@@ -229,7 +229,7 @@ func TestDamageInALargeStoreIsFoundBehindItsBack(t *testing.T) {
 		t.Error(err)
 	}
 	must(t, s.Close())
-	// The next start knows, and puts it right.
+	// The next start sees the mark and repairs the database.
 	s = open(t, dir)
 	if h := health(t, s); len(h.Losses) != 1 || h.Losses[0].Aside == "" {
 		t.Errorf("%+v", h.Losses)
@@ -240,7 +240,7 @@ func TestDamageInALargeStoreIsFoundBehindItsBack(t *testing.T) {
 	}
 }
 
-func TestDamageThatAReaderMeetsIsTold(t *testing.T) {
+func TestDamageThatAReaderFindsIsReported(t *testing.T) {
 	dir := t.TempDir()
 	backedUp(t, dir)
 	found := make(chan error, 1)
@@ -248,7 +248,7 @@ func TestDamageThatAReaderMeetsIsTold(t *testing.T) {
 	o.OnDamage = func(err error) { found <- err }
 	s, err := data.Open(t.Context(), dir, o)
 	must(t, err)
-	// Nothing waits in the log: what is read lies in the file.
+	// The write-ahead log is empty: what is read is in the file.
 	fi, err := os.Stat(filepath.Join(dir, "dalaba.db"))
 	must(t, err)
 	scribble(t, filepath.Join(dir, "dalaba.db"), 4096, int(fi.Size())-4096)
@@ -307,7 +307,7 @@ func TestOnlyTheLastDatabasesSetAsideAreKept(t *testing.T) {
 	}
 }
 
-func TestOneDaemonAStore(t *testing.T) {
+func TestOnlyOneDaemonHoldsAStore(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	if pid, ok := data.Running(dir); ok {
 		t.Fatal("running as", pid)
@@ -326,7 +326,7 @@ func TestOneDaemonAStore(t *testing.T) {
 			t.Error(text)
 		}
 	}
-	// Others write beside it.
+	// Other programs write beside it.
 	s := open(t, dir)
 	record(t, s, 1)
 	must(t, held.Release())
@@ -338,7 +338,7 @@ func TestOneDaemonAStore(t *testing.T) {
 	must(t, again.Release())
 }
 
-func TestBackups(t *testing.T) {
+func TestABackupIsMadeOnceADayAndTheLastOnesAreKept(t *testing.T) {
 	dir, ctx := t.TempDir(), t.Context()
 	s := open(t, dir)
 	half := filepath.Join(dir, "backup", "dalaba-000001-20261101T000000Z.db.tmp")
@@ -365,7 +365,7 @@ func TestBackups(t *testing.T) {
 	if n := health(t, s).Backups; n != 2 {
 		t.Errorf("%d backups, 2 wanted", n)
 	}
-	// The clock was wrong and is put right: the newest stays the newest.
+	// The clock was wrong and is corrected: the newest backup stays the newest.
 	path, err := s.BackupDue(ctx, due, 7)
 	if err != nil || path == "" {
 		t.Fatalf("%q, %v", path, err)
@@ -375,7 +375,7 @@ func TestBackups(t *testing.T) {
 	}
 }
 
-func TestANewerStoreIsRefusedAndKept(t *testing.T) {
+func TestANewerStoreIsRefusedAndNotChanged(t *testing.T) {
 	dir := t.TempDir()
 	backedUp(t, dir)
 	db, err := sql.Open("sqlite3", filepath.Join(dir, "dalaba.db"))
@@ -397,7 +397,7 @@ func TestANewerStoreIsRefusedAndKept(t *testing.T) {
 	}
 }
 
-func TestLookingAtAStore(t *testing.T) {
+func TestAStoreOpenedReadOnlyChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := data.OpenReadOnly(t.Context(), dir); !errors.Is(err, data.ErrNoStore) {
 		t.Fatal(err)
@@ -419,7 +419,7 @@ func TestLookingAtAStore(t *testing.T) {
 	}
 }
 
-func TestPruneGoesThroughMoreRowsThanOneBite(t *testing.T) {
+func TestPruneDeletesMoreRowsThanOneBatch(t *testing.T) {
 	dir := t.TempDir()
 	must(t, open(t, dir).Close())
 	fill(t, filepath.Join(dir, "dalaba.db"), 5000)
@@ -476,7 +476,7 @@ func TestFactsOutliveARestart(t *testing.T) {
 	}
 }
 
-func TestAFileIsKeptWholeInThePlaceOfAnother(t *testing.T) {
+func TestKeepFileReplacesAFileAsAWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kept")
 	must(t, os.WriteFile(path+".tmp", []byte("what a power cut left"), 0o644))
 	for _, text := range []string{"one", "another"} {

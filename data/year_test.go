@@ -14,14 +14,14 @@ import (
 	"dalaba/playlist"
 )
 
-// perDay is how many clips air each day of the year. What a year may leave
-// behind is counted by the airing, so that few of them show as much as many.
+// perDay is how many clips air each day of the year. What each airing leaves
+// behind is what is measured, so that few of them show as much as many.
 const perDay = 10
 
-// A year of airings on one store, kept for 60 days: what the daemon takes of
-// memory, goroutines, files and disk after a hundred days it takes after a
+// A year of airings on one store, kept for 60 days: memory, goroutines, files
+// and disk that the daemon uses after a hundred days are what it uses after a
 // year.
-func TestAYearTakesNoMoreThanAHundredDays(t *testing.T) {
+func TestAYearUsesNoMoreMemoryOrDiskThanAHundredDays(t *testing.T) {
 	t.Run("with a county that acknowledges each day", func(t *testing.T) { aYear(t, true) })
 	t.Run("without a county", func(t *testing.T) { aYear(t, false) })
 }

@@ -18,22 +18,22 @@ import (
 )
 
 var (
-	// ErrNoFile says that the file of a clip is not there.
+	// ErrNoFile says that the file of a clip does not exist.
 	ErrNoFile = errors.New("the clip's file is not there")
 
-	// ErrWrongHash says that bytes are not those the clip's ID stands for.
+	// ErrWrongHash says that bytes do not hash to the clip's ID.
 	ErrWrongHash = errors.New("the bytes are not those of the clip")
 )
 
 // Folder is the path of a folder of clips.
 type Folder string
 
-// Path is where the file of a clip is, or would be.
+// Path returns the path of a clip's file, whether or not the file exists.
 func (f Folder) Path(id playlist.ClipID) string { return filepath.Join(string(f), string(id)+".mp3") }
 
-// Put keeps the bytes of a clip and returns their number: after it returns they
-// survive a power cut. Bytes of another clip are [ErrWrongHash], and what was
-// there stays.
+// Put stores the bytes of a clip and returns their number. Once it has returned
+// they survive a power cut. If the bytes are those of another clip it returns
+// [ErrWrongHash] and leaves the folder as it was.
 func (f Folder) Put(id playlist.ClipID, src io.Reader) (size int64, err error) {
 	if !playlist.IsClipID(string(id)) || strings.ToLower(string(id)) != string(id) {
 		return 0, fmt.Errorf("%w: %q is no clip ID", playlist.ErrInvalid, id)
@@ -52,7 +52,7 @@ func (f Folder) Put(id playlist.ClipID, src io.Reader) (size int64, err error) {
 		err = same(id, playlist.ClipID(hex.EncodeToString(hash.Sum(nil))))
 	}
 	if err == nil && f.Verify(id) == nil {
-		return size, os.Remove(tmp.Name()) // it is there already
+		return size, os.Remove(tmp.Name()) // the file exists already
 	}
 	if err == nil {
 		err = sqlite.Keep(tmp.Name(), f.Path(id))
@@ -75,7 +75,7 @@ func (f Folder) Open(id playlist.ClipID) (*os.File, error) {
 	return file, err
 }
 
-// Has reports whether the file of a clip is there, damaged or not.
+// Has reports whether the file of a clip exists, damaged or not.
 func (f Folder) Has(id playlist.ClipID) bool {
 	_, err := os.Stat(f.Path(id))
 	return err == nil

@@ -1,12 +1,12 @@
 // Package course carries the sample course: 31 issues of 健康微课堂, a Health
 // Micro-Classroom for a village loudspeaker in winter.
 //
-// The texts are written to be heard: no digits, brackets or Latin letters for
-// a speech program to stumble over, and each 105 to 120 Chinese characters
+// The texts are written to be heard: no digits, brackets or Latin letters that
+// a speech program could read wrongly, and 105 to 120 Chinese characters each
 // without the punctuation, about half a minute. They are general public-health
-// knowledge and no medical advice for any single person.
+// knowledge and not medical advice for any single person.
 //
-// Three spoken clips for tests lie in testdata, described by clips.toml there.
+// Three spoken clips for tests are in testdata, described by clips.toml there.
 package course
 
 import (

@@ -26,7 +26,8 @@ func lessons(t *testing.T) []course.Lesson {
 	return all
 }
 
-// spoken counts what a listener hears as a character: Han characters and digits.
+// spoken counts the characters that a listener hears: Han characters and
+// digits.
 func spoken(s string) int {
 	n := 0
 	for _, r := range s {
@@ -60,7 +61,7 @@ func TestTheCourseHas31IssuesInOrder(t *testing.T) {
 	}
 }
 
-func TestFilesAreNumberedAsTheirIssues(t *testing.T) {
+func TestFilesHaveTheNumbersOfTheirIssues(t *testing.T) {
 	names, err := filepath.Glob("*.toml")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +90,7 @@ func TestEveryTextIsAboutHalfAMinuteLong(t *testing.T) {
 	}
 }
 
-// flaw names the first thing in s that has no place on the air, or nothing.
+// flaw returns the first thing in s that must not be on the air, or nothing.
 func flaw(s string) string {
 	for _, r := range s {
 		if !unicode.Is(unicode.Han, r) && !strings.ContainsRune("，。、？！：；", r) {
@@ -99,11 +100,11 @@ func flaw(s string) string {
 	return forbidden.FindString(s)
 }
 
-// Doses, cure claims and advice that medicine has given up.
+// Doses, promised cures and outdated medical advice.
 var forbidden = regexp.MustCompile(`毫克|毫升|每次.{1,2}[片粒袋支]|[一二两三四半几]片|加倍|根治|包治|治愈|特效|` +
 	`保证.{0,4}好|多盖被子|捂汗|发发汗|酒精擦浴|用酒精擦一擦|不用看医生|不用去医院`)
 
-func TestNoTextHoldsWhatASpeechProgramOrADoctorWouldRefuse(t *testing.T) {
+func TestNoTextHoldsForbiddenCharactersOrMedicalAdvice(t *testing.T) {
 	for _, l := range lessons(t) {
 		if f := flaw(l.Title + l.Text); f != "" {
 			t.Errorf("issue %d %s: %s has no place here", l.Issue, l.Title, f)
@@ -119,7 +120,7 @@ func TestNoTextHoldsWhatASpeechProgramOrADoctorWouldRefuse(t *testing.T) {
 	}
 }
 
-func TestThatRefusalCatches(t *testing.T) {
+func TestForbiddenTextIsFound(t *testing.T) {
 	for name, s := range map[string]string{
 		"a dose in milligrams":       "五百毫克",
 		"a number of tablets":        "每次两片",
@@ -216,7 +217,7 @@ func clips(t *testing.T) []clip {
 	return doc.Clip
 }
 
-func TestTheTestClipsSpeakSentencesOfTheCourse(t *testing.T) {
+func TestTheTestClipsAreSentencesOfTheCourse(t *testing.T) {
 	all := lessons(t)
 	for _, c := range clips(t) {
 		l := all[c.Issue-1]
@@ -226,7 +227,7 @@ func TestTheTestClipsSpeakSentencesOfTheCourse(t *testing.T) {
 	}
 }
 
-// At 48 kHz and 64 kbit/s a layer III frame is 192 bytes and sounds 24 ms.
+// At 48 kHz and 64 kbit/s a layer III frame is 192 bytes and lasts 24 ms.
 func TestTheTestClipsAreBareAirProfileFrames(t *testing.T) {
 	for _, c := range clips(t) {
 		b, err := os.ReadFile(filepath.Join("testdata", c.File))

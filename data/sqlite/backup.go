@@ -19,20 +19,20 @@ const (
 	stamp       = "20060102T150405Z"
 )
 
-// Backups is a folder of copies of a database, one a day.
+// Backups is a folder of copies of a database, made once a day.
 type Backups struct {
 	Dir  string
-	Name string // what their names begin with
+	Name string // prefix of the file names
 }
 
-// Backup is one of them.
+// Backup is one of the copies.
 type Backup struct {
 	Path   string
-	Number int // counts up, whatever the clock does
+	Number int // counts up, whatever the clock shows
 	At     time.Time
 }
 
-// All are those there are, the oldest first.
+// All returns the backups, the oldest first.
 func (b Backups) All() ([]Backup, error) {
 	entries, err := os.ReadDir(b.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,10 +60,10 @@ func (b Backups) All() ([]Backup, error) {
 	return all, nil
 }
 
-// Due checks every page of the database and makes a backup where the last is
-// more than 24 hours old, or bears a time that has not come yet; the last keep
-// of them stay. It answers the path of the new one, empty where none was due.
-// A damaged database is [ErrDamaged].
+// Due checks every page of the database and makes a backup if the last one is
+// more than 24 hours old or has a time in the future; it keeps the last keep
+// backups. It returns the path of the new one, empty if none was due. It
+// returns [ErrDamaged] if the database is damaged.
 func (b Backups) Due(ctx context.Context, db *DB, now time.Time, keep int) (string, error) {
 	all, err := b.All()
 	if err != nil {
@@ -77,7 +77,7 @@ func (b Backups) Due(ctx context.Context, db *DB, now time.Time, keep int) (stri
 			return "", nil
 		}
 	}
-	// What a power cut left of an earlier one.
+	// Files that a power cut left of an earlier backup.
 	left, err := filepath.Glob(filepath.Join(b.Dir, "*.tmp*"))
 	if err != nil {
 		return "", err
@@ -105,10 +105,10 @@ func (b Backups) Due(ctx context.Context, db *DB, now time.Time, keep int) (stri
 	return one.Path, nil
 }
 
-// Restore puts the newest backup without a fault in the place of the database
-// at path, which must be out of the way ([SetAside]), and opens it by open;
-// bad is told of each that is no good. Where none is good, db is nil and
-// nothing is there. It gives up on [ErrFull] and [ErrNewer].
+// Restore copies the newest good backup to path and opens it by open. The
+// database that was at path must have been moved away ([SetAside]). bad is
+// called for each backup that is not good. If none is good, db is nil and there
+// is no file at path. Restore stops at [ErrFull] and [ErrNewer].
 func (b Backups) Restore(ctx context.Context, path string, open func() (*DB, error), bad func(Backup, error)) (db *DB, from Backup, err error) {
 	all, err := b.All()
 	if err != nil {
@@ -135,9 +135,9 @@ func (b Backups) Restore(ctx context.Context, path string, open func() (*DB, err
 	return nil, from, nil
 }
 
-// SetAside renames a database that nobody has open, and what belongs to it, to
-// <path>.damaged-<time>; the last few of those stay. The answer is empty where
-// there was nothing.
+// SetAside renames a database that no program has open, and its log files, to
+// <path>.damaged-<time>; it keeps the last few of those. It returns the new
+// path, empty if there was no database.
 func SetAside(path string, now time.Time) (string, error) {
 	aside := fmt.Sprintf("%s.damaged-%s", path, now.UTC().Format(stamp))
 	for n := 1; ; n++ {
@@ -147,8 +147,8 @@ func SetAside(path string, now time.Time) (string, error) {
 		aside = fmt.Sprintf("%s.damaged-%s-%d", path, now.UTC().Format(stamp), n)
 	}
 	moved := ""
-	// The log first: a cut in between must not let it be replayed into the
-	// file that takes the old one's place.
+	// The log first: after a power cut in between, it must not be replayed into
+	// the file that takes the old one's place.
 	for _, part := range []string{"-wal", "-shm", ""} {
 		err := os.Rename(path+part, aside+part)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -161,12 +161,12 @@ func SetAside(path string, now time.Time) (string, error) {
 	if err := SyncDir(filepath.Dir(path)); err != nil {
 		return "", err
 	}
-	return moved, forget(path)
+	return moved, removeOldest(path)
 }
 
-// forget removes all but the last few databases set aside, so that a failing
-// card does not fill up with them.
-func forget(path string) error {
+// removeOldest deletes all but the last few databases set aside, so that they
+// do not fill a failing card.
+func removeOldest(path string) error {
 	all, err := filepath.Glob(path + ".damaged-*")
 	if err != nil {
 		return err
@@ -191,7 +191,7 @@ func forget(path string) error {
 	return nil
 }
 
-// Remove deletes a database and what belongs to it.
+// Remove deletes a database and its log files.
 func Remove(path string) error {
 	for _, part := range []string{"-wal", "-shm", ""} {
 		if err := os.Remove(path + part); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -201,8 +201,8 @@ func Remove(path string) error {
 	return nil
 }
 
-// CopyFile copies a database that is one file, such as a backup, to path: all
-// of it is there afterwards, or nothing new.
+// CopyFile copies a database that is one file, such as a backup, to path.
+// Afterwards path holds all of it or is unchanged.
 func CopyFile(from, path string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {

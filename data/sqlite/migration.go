@@ -10,9 +10,9 @@ import (
 
 // Migration is one step of a schema. Its file is named NNNN_what.sql, or
 // NNNN_what.adds.sql if it only adds tables, columns and indexes: then a
-// program that does not know it opens the database all the same, and runs. Of
-// what has been released since, each must be such a one, so that the program
-// one version back can be put in place again.
+// program that does not know the step can still open the database and use it.
+// Since the first release every new step must be of that kind, so that the
+// program one version back can be installed again.
 type Migration struct {
 	Number int // from 1
 	Name   string
@@ -20,8 +20,8 @@ type Migration struct {
 	Adds   bool
 }
 
-// Migrations reads the files at the root of a file system. They must count 1,
-// 2, 3 without a gap.
+// Migrations reads the files at the root of a file system. They must be
+// numbered 1, 2, 3 and so on without a gap.
 func Migrations(f fs.FS) ([]Migration, error) {
 	names, err := fs.Glob(f, "*.sql")
 	if err != nil {

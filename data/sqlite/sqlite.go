@@ -1,9 +1,9 @@
-// Package sqlite opens the SQLite databases of the controller and the county
-// so that they outlive power cuts: write-ahead log, full synchronisation, one
-// writer, strict migrations, a check for damage, backups that are whole.
+// Package sqlite opens the SQLite databases of the controller and the county so
+// that they survive power cuts: write-ahead log, full synchronisation, one
+// writer, strict migrations, a check for damage, complete backups.
 //
-// A [DB] has one writing connection and a pool that can only read. Pragmas
-// stand in the DSN, so that each connection has them.
+// A [DB] has one writing connection and a pool that can only read. Pragmas are
+// in the DSN, so that every connection has them.
 package sqlite
 
 import (
@@ -25,62 +25,61 @@ import (
 )
 
 var (
-	// ErrNewer says that a later program made the database: its schema is not
-	// known here and nothing has been changed.
+	// ErrNewer says that a later program made the database: this program does
+	// not know its schema and has changed nothing.
 	ErrNewer = errors.New("the database has a newer schema")
 
-	// ErrOlder says that a database opened for reading still waits for its
-	// migrations.
+	// ErrOlder says that a database opened for reading lacks migrations.
 	ErrOlder = errors.New("the database has an older schema")
 
-	// ErrDamaged says that the file is no database, or that some of its pages
-	// contradict one another.
+	// ErrDamaged says that the file is not a database, or that some of its
+	// pages contradict one another.
 	ErrDamaged = errors.New("the database is damaged")
 
 	// ErrFull says that the disk, the quota or the file size limit left no
 	// room for a write. Nothing of the transaction was kept.
 	ErrFull = errors.New("no room left on the disk")
 
-	// ErrReadOnly says that the disk, or the file, may not be written.
+	// ErrReadOnly says that the disk or the file is read-only.
 	ErrReadOnly = errors.New("the database cannot be written")
 
-	// ErrDisk says that the disk answered with an error.
+	// ErrDisk says that the disk returned an error.
 	ErrDisk = errors.New("the disk fails")
 )
 
 // Options of [Open]. The zero value checks everything.
 type Options struct {
-	// CheckUpTo is the size in bytes up to which Open checks every page. A
-	// larger database is only probed at both ends of each table, and [DB.Check]
-	// left to the caller. 0: every page, whatever the size.
+	// CheckUpTo is the size in bytes up to which Open checks every page. In a
+	// larger database Open reads only both ends of each table, and the caller
+	// should call [DB.Check]. 0: every page, whatever the size.
 	CheckUpTo int64
 
 	// Readers is how many connections may read at once; 0: 4.
 	Readers int
 
-	// Damaged is told of each reader that finds damage, from its goroutine.
+	// Damaged is called by each reader that finds damage, from its goroutine.
 	Damaged func(error)
 }
 
 // DB is one open database.
 type DB struct {
-	path    string
-	w, r    *sql.DB
-	looking string // how to look at it once more
-	checked bool
+	path       string
+	w, r       *sql.DB
+	readParams string // DSN parameters for opening it for reading once more
+	checked    bool
 }
 
-// Open opens the database at path, making it where it is absent, checks it
-// and brings it forward by the [Migrations] it has not seen. Each runs once, in
-// one transaction together with its number.
+// Open opens the database at path, makes it if it does not exist, checks it and
+// runs the [Migrations] that it lacks. Each runs once, in one transaction that
+// also records its number.
 //
-// Errors are [ErrNewer], [ErrDamaged], [ErrFull] or what the system said.
+// Errors are [ErrNewer], [ErrDamaged], [ErrFull] or the system's.
 func Open(ctx context.Context, path string, migrations fs.FS, o Options) (*DB, error) {
 	steps, err := Migrations(migrations)
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{path: path, looking: "mode=ro&_busy_timeout=5000"}
+	d := &DB{path: path, readParams: "mode=ro&_busy_timeout=5000"}
 	d.w = sql.OpenDB(writer(dsn(path,
 		"mode=rwc&_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_foreign_keys=on&_txlock=immediate")))
 	d.w.SetMaxOpenConns(1)
@@ -131,9 +130,9 @@ func (d *DB) prepare(ctx context.Context, steps []Migration, o Options) error {
 	return nil
 }
 
-// seen reports whether a database has had a migration. Those up to user_version
-// are in it, and those that only add and are listed in the table "added": a
-// program that does not know that table opens the database as well.
+// seen reports whether a migration has been run on a database: its number is at
+// most user_version, or it only adds and is listed in the table "added". A
+// program that does not know that table can open the database as well.
 func seen(ctx context.Context, db interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }, m Migration) (yes bool, err error) {
@@ -148,7 +147,7 @@ func seen(ctx context.Context, db interface {
 	return yes, err
 }
 
-// unseen returns the migrations that a database has not had.
+// unseen returns the migrations that have not been run on a database.
 func unseen(ctx context.Context, db *sql.DB, all []Migration) (left []Migration, err error) {
 	for _, m := range all {
 		yes, err := seen(ctx, db, m)
@@ -162,7 +161,7 @@ func unseen(ctx context.Context, db *sql.DB, all []Migration) (left []Migration,
 	return left, nil
 }
 
-// migrate runs one migration, unless another process has meanwhile.
+// migrate runs one migration, unless another process has done so meanwhile.
 func (d *DB) migrate(ctx context.Context, m Migration) error {
 	tx, err := d.w.BeginTx(ctx, nil)
 	if err != nil {
@@ -185,10 +184,10 @@ func (d *DB) migrate(ctx context.Context, m Migration) error {
 	return tx.Commit()
 }
 
-// OpenReadOnly opens an existing database to look at, whether or not another
-// process writes it meanwhile, and changes nothing of what it holds. Reads
-// see what was committed when they began. Errors are [fs.ErrNotExist],
-// [ErrNewer], [ErrOlder], [ErrDamaged] or what the system said.
+// OpenReadOnly opens an existing database for reading, whether or not another
+// process writes it meanwhile, and changes nothing in it. A read sees what was
+// committed when it began. Errors are [fs.ErrNotExist], [ErrNewer], [ErrOlder],
+// [ErrDamaged] or the system's.
 func OpenReadOnly(ctx context.Context, path string, migrations fs.FS) (*DB, error) {
 	steps, err := Migrations(migrations)
 	if err != nil {
@@ -199,8 +198,8 @@ func OpenReadOnly(ctx context.Context, path string, migrations fs.FS) (*DB, erro
 	}
 	d, err := openReader(ctx, path, "")
 	if err != nil && !errors.Is(Classify(err), ErrDamaged) {
-		// Where no write-ahead log lies there and none can be made, because the
-		// disk is read-only or full, nobody else writes either.
+		// There is no write-ahead log and none can be made, because the disk is
+		// read-only or full: then no other program writes either.
 		if fi, werr := os.Stat(path + "-wal"); errors.Is(werr, fs.ErrNotExist) || werr == nil && fi.Size() == 0 {
 			d, err = openReader(ctx, path, "&immutable=1")
 		}
@@ -235,21 +234,22 @@ func openReader(ctx context.Context, path, more string) (*DB, error) {
 	if _, err := version(ctx, r); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	return &DB{path: path, r: r, looking: looking}, nil
+	return &DB{path: path, r: r, readParams: looking}, nil
 }
 
 // writer makes writing connections to a DSN.
 type writer string
 
-// openWait is how long a writer waits for another that opens a new database at
-// the same time: while the journal's mode changes, SQLite itself does not wait.
+// openWait is how long a writer waits for another process that opens a new
+// database at the same time: SQLite itself does not wait while the journal mode
+// changes.
 const openWait = 5 * time.Second
 
-// Connect sets what the DSN has no word for.
+// Connect sets what cannot be set in the DSN.
 func (w writer) Connect(ctx context.Context) (driver.Conn, error) {
 	d := sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
-		// The log stays near 1 MiB instead of 4: on a disk that fills up, it
-		// is the log that takes the last of the room.
+		// The log stays near 1 MiB instead of 4: on a disk that fills up, the
+		// log would take the last free space.
 		_, err := c.Exec("PRAGMA wal_autocheckpoint = 256", nil)
 		return err
 	}}
@@ -268,8 +268,8 @@ func (w writer) Connect(ctx context.Context) (driver.Conn, error) {
 
 func (w writer) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
 
-// reader makes reading connections to a DSN. Their errors are marked as
-// [Classify] does, and whoever looks for damage is told of it.
+// reader makes reading connections to a DSN. It marks their errors as
+// [Classify] does and calls damaged if one is [ErrDamaged].
 type reader struct {
 	dsn     string
 	damaged func(error)
@@ -320,7 +320,7 @@ func dsn(path, params string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + params
 }
 
-// Close checkpoints and closes.
+// Close checkpoints the write-ahead log and closes the database.
 func (d *DB) Close() error {
 	err := d.r.Close()
 	if d.w != nil {
@@ -329,18 +329,18 @@ func (d *DB) Close() error {
 	return err
 }
 
-// Path is the file that was opened.
+// Path returns the path of the database file.
 func (d *DB) Path() string { return d.path }
 
 // Checked reports whether [Open] checked every page.
 func (d *DB) Checked() bool { return d.checked }
 
-// Reader is the pool of connections that can only read.
+// Reader returns the pool of connections that can only read.
 func (d *DB) Reader() *sql.DB { return d.r }
 
-// Write runs f in a transaction that holds the write lock from its start and
-// is on the disk when Write returns nil. Where f or the commit answers with
-// an error nothing is kept. f is called once.
+// Write runs f in a transaction that holds the write lock from its start and is
+// on the disk when Write returns nil. If f or the commit returns an error
+// nothing is kept. f is called once.
 func (d *DB) Write(ctx context.Context, f func(*sql.Tx) error) error {
 	if d.w == nil {
 		return fmt.Errorf("%w: %s was opened to look at", ErrReadOnly, filepath.Base(d.path))
@@ -356,9 +356,9 @@ func (d *DB) Write(ctx context.Context, f func(*sql.Tx) error) error {
 	return Classify(tx.Commit())
 }
 
-// Join runs f in a transaction as [DB.Write] does, with another database of
-// the same schema beside this one: its tables are called other.asrun and so
-// on. f cannot write there.
+// Join runs f in a transaction as [DB.Write] does, with another database of the
+// same schema attached: its tables are called other.asrun and so on. f cannot
+// write to that one.
 func (d *DB) Join(ctx context.Context, path string, f func(*sql.Tx) error) (err error) {
 	if d.w == nil {
 		return fmt.Errorf("%w: %s was opened to look at", ErrReadOnly, filepath.Base(d.path))
@@ -387,8 +387,8 @@ func (d *DB) Join(ctx context.Context, path string, f func(*sql.Tx) error) (err 
 }
 
 // Checkpoint moves what it can from the write-ahead log into the database
-// without waiting for those who read. The log is then written from its start
-// again instead of growing.
+// without waiting for readers. The log is then written from its start again
+// instead of growing.
 func (d *DB) Checkpoint(ctx context.Context) error {
 	if d.w == nil {
 		return nil
@@ -396,7 +396,7 @@ func (d *DB) Checkpoint(ctx context.Context) error {
 	return Classify(drain(ctx, d.w, "PRAGMA wal_checkpoint(PASSIVE)"))
 }
 
-// Version is the number of the last migration run.
+// Version returns the number of the last migration run.
 func (d *DB) Version(ctx context.Context) (int, error) { return version(ctx, d.r) }
 
 func version(ctx context.Context, db *sql.DB) (v int, err error) {
@@ -404,7 +404,8 @@ func version(ctx context.Context, db *sql.DB) (v int, err error) {
 	return v, err
 }
 
-// Size is the size of the database in bytes, its write-ahead log included.
+// Size returns the size of the database in bytes, including its write-ahead
+// log.
 func (d *DB) Size() (int64, error) {
 	fi, err := os.Stat(d.path)
 	if err != nil {
@@ -421,9 +422,9 @@ func (d *DB) Size() (int64, error) {
 	return size + fi.Size(), nil
 }
 
-// Check reads every page and answers [ErrDamaged] where they contradict one
+// Check reads every page and returns [ErrDamaged] if they contradict one
 // another. It takes some 1.6 s a gigabyte on a PC with the file in memory, and
-// as long as reading it takes elsewhere.
+// elsewhere as long as reading the file takes.
 func (d *DB) Check(ctx context.Context) error {
 	db := d.r
 	if db == nil {
@@ -457,8 +458,8 @@ func check(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// CheckFile checks a database that nobody has open, such as a backup, without
-// changing it or leaving anything beside it.
+// CheckFile checks a database that no program has open, such as a backup,
+// without changing it or leaving files beside it.
 func CheckFile(ctx context.Context, path string) error {
 	if fi, err := os.Stat(path); err != nil {
 		return err
@@ -472,8 +473,8 @@ func CheckFile(ctx context.Context, path string) error {
 	return errors.Join(check(ctx, db), db.Close())
 }
 
-// probe reads the first and the last row of every table: damage there, in the
-// schema or in the upper pages of a table shows at once.
+// probe reads the first and the last row of every table: that finds damage
+// there, in the schema or in the upper pages of a table.
 func (d *DB) probe(ctx context.Context) error {
 	var tables []string
 	rows, err := d.w.QueryContext(ctx, `SELECT name FROM pragma_table_list
@@ -513,17 +514,17 @@ func drain(ctx context.Context, db *sql.DB, query string) error {
 	return errors.Join(rows.Err(), rows.Close())
 }
 
-// Backup writes a whole copy of the database as it stands to path, while
-// others read and write. The copy appears under its name only when it is on
-// the disk; it is one file, without a write-ahead log.
+// Backup writes a complete copy of the database as it is now to path, while
+// others read and write. The copy gets its name only when it is on the disk; it
+// is one file, without a write-ahead log.
 func (d *DB) Backup(ctx context.Context, path string) error {
 	tmp := path + ".tmp"
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// Neither pool fits: the readers may not write anywhere, not even a copy,
-	// and the writer must stay free for airings.
-	db, err := sql.Open("sqlite3", dsn(d.path, d.looking))
+	// Neither pool can be used: the readers may not write anything, not even a
+	// copy, and the writer must stay free for airings.
+	db, err := sql.Open("sqlite3", dsn(d.path, d.readParams))
 	if err != nil {
 		return err
 	}
@@ -540,8 +541,8 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 	return err
 }
 
-// Keep gives the finished file tmp its name, so that after a power cut either
-// all of it is there or none.
+// Keep renames the finished file tmp to path, so that after a power cut either
+// all of it is there or nothing.
 func Keep(tmp, path string) error {
 	if err := syncFile(tmp); err != nil {
 		return err
@@ -552,7 +553,7 @@ func Keep(tmp, path string) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// SyncDir makes names made, changed or removed in a directory durable.
+// SyncDir makes changes to the names in a directory durable.
 func SyncDir(dir string) error { return syncFile(dir) }
 
 func syncFile(path string) error {
@@ -563,8 +564,8 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Classify marks what SQLite or the system said with [ErrDamaged], [ErrFull],
-// [ErrReadOnly] or [ErrDisk] where it means that.
+// Classify wraps an error of SQLite or of the system in [ErrDamaged],
+// [ErrFull], [ErrReadOnly] or [ErrDisk], if it is one of those.
 func Classify(err error) error {
 	if err == nil || errors.Is(err, ErrDamaged) || errors.Is(err, ErrFull) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrDisk) {
 		return err

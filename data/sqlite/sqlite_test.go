@@ -51,7 +51,7 @@ func count(t *testing.T, d *sqlite.DB) (n int) {
 	return n
 }
 
-// odd holds what a URL would take for something else.
+// odd returns a path with characters that have a meaning in a URL.
 func odd(t *testing.T) string { return filepath.Join(t.TempDir(), "a b?c#d%20.db") }
 
 func TestEveryConnectionHasItsPragmas(t *testing.T) {
@@ -117,7 +117,7 @@ func TestMigrations(t *testing.T) {
 			t.Error("it was changed")
 		}
 	})
-	t.Run("one that only adds stands in no older program's way", func(t *testing.T) {
+	t.Run("an older program runs with one that only adds", func(t *testing.T) {
 		path := odd(t)
 		adds := fstest.MapFS{
 			"0001_start.sql":     first["0001_start.sql"],
@@ -148,7 +148,7 @@ func TestMigrations(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// The first that does more holds all before it.
+		// A migration that does more than add keeps back all that follow it.
 		whole := maps.Clone(adds)
 		whole["0003_change.sql"] = &fstest.MapFile{Data: []byte("UPDATE t SET b = b || '!';")}
 		d := open(t, path, whole)
@@ -164,7 +164,7 @@ func TestMigrations(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("what was not added cannot be looked at", func(t *testing.T) {
+	t.Run("a database without one that only adds cannot be opened read-only", func(t *testing.T) {
 		path := odd(t)
 		if err := open(t, path, first).Close(); err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func TestMigrations(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("an older schema cannot be looked at", func(t *testing.T) {
+	t.Run("a database with an older schema cannot be opened read-only", func(t *testing.T) {
 		path := odd(t)
 		if err := open(t, path, first).Close(); err != nil {
 			t.Fatal(err)
@@ -193,7 +193,7 @@ func TestMigrations(t *testing.T) {
 			t.Errorf("%d rows", n)
 		}
 	})
-	t.Run("a gap in the numbers is our mistake", func(t *testing.T) {
+	t.Run("a gap in the numbers is an error", func(t *testing.T) {
 		gap := fstest.MapFS{"0001_start.sql": first["0001_start.sql"], "0003_more.sql": second["0002_more.sql"]}
 		if _, err := sqlite.Open(t.Context(), odd(t), gap, sqlite.Options{}); err == nil {
 			t.Error("opened")
@@ -306,7 +306,7 @@ func overwrite(b []byte, from int) []byte {
 	return b
 }
 
-func TestABackupIsWholeWhileOthersWrite(t *testing.T) {
+func TestABackupIsCompleteWhileOthersWrite(t *testing.T) {
 	path := odd(t)
 	d := open(t, path, first)
 	stop := make(chan struct{})
@@ -344,7 +344,7 @@ func TestABackupIsWholeWhileOthersWrite(t *testing.T) {
 	wg.Wait()
 }
 
-func TestLookingWhileAnotherWrites(t *testing.T) {
+func TestADatabaseCanBeReadWhileAnotherProgramWritesIt(t *testing.T) {
 	path := odd(t)
 	if _, err := sqlite.OpenReadOnly(t.Context(), path, first); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
@@ -375,7 +375,7 @@ func TestLookingWhileAnotherWrites(t *testing.T) {
 	if err := errors.Join(look.Close(), d.Close()); err != nil {
 		t.Fatal(err)
 	}
-	// Now nobody else has it open.
+	// Now no other program has it open.
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
