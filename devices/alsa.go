@@ -13,7 +13,7 @@ static void say_nothing(const char *file, int line, const char *function, int er
 	(void)file, (void)line, (void)function, (void)err, (void)fmt;
 }
 
-// libasound writes what it stumbles over to stderr; we answer it as errors.
+// libasound writes what it stumbles over to stderr; we return it as errors.
 static void be_quiet(void)
 {
 	snd_lib_error_set_handler(say_nothing);
@@ -97,7 +97,7 @@ import (
 
 var quiet = sync.OnceFunc(func() { C.be_quiet() })
 
-// errno is libasound's answer as an error; 0 and above is none.
+// errno converts a result of libasound to an error; nil for 0 and above.
 func errno[T ~int32 | ~int64](r T) error {
 	if r >= 0 {
 		return nil
@@ -105,8 +105,8 @@ func errno[T ~int32 | ~int64](r T) error {
 	return syscall.Errno(-r)
 }
 
-// pcm is one open ALSA PCM, 48 kHz S16, that never blocks. Its errors are
-// syscall.Errno.
+// pcm is one open ALSA PCM, 48 kHz S16, that never blocks. Its errors are of
+// type syscall.Errno.
 type pcm struct {
 	h        *C.snd_pcm_t
 	channels int
@@ -149,7 +149,7 @@ func (p *pcm) write(frames []int16) (int, error) {
 	return int(n), nil
 }
 
-// wait returns as the card ticks, or after d.
+// wait returns at the card's next tick, or after d.
 func (p *pcm) wait(d time.Duration) error {
 	return errno(C.await_tick(p.h, C.int(d.Milliseconds())))
 }
@@ -163,12 +163,12 @@ const (
 	disconnected = C.SND_PCM_STATE_DISCONNECTED
 )
 
-// status is where a PCM stands.
+// status is the state of a PCM at an instant.
 type status struct {
 	state int
-	delay int64     // frames until what is written next will sound
-	empty int64     // frames of room in the ring
-	at    time.Time // when
+	delay int64     // frames until the next one written will sound
+	empty int64     // free frames in the ring
+	at    time.Time // the instant
 }
 
 func (p *pcm) status() (status, error) {
@@ -183,9 +183,9 @@ func (p *pcm) status() (status, error) {
 		return status{}, err
 	}
 	now := time.Now()
-	// The stamp is of the ring's last move. A driver that sees further than its
-	// ring, as USB does, tells the delay of now, and one that does not stamp
-	// answers zero.
+	// The timestamp is that of the ring's last move. A driver that knows more
+	// than its ring, as for USB, gives the delay as of now, and a driver
+	// without timestamps returns zero.
 	age := time.Duration(mono.Nano() - int64(ns))
 	if ns == 0 || age < 0 || age > time.Second || int(delay) != p.ring-int(avail) {
 		age = 0

@@ -14,6 +14,6 @@ func firstCard() (string, error)                        { return "", errNoALSA }
 
 func inspect(name string, _ bool) (Look, error) { return Look{Device: name}, errNoALSA }
 
-// List is what this machine can play on; [ErrNoALSA] where this build knows
-// no cards.
+// List returns what this machine can play on; [ErrNoALSA] if this build has no
+// ALSA.
 func List() (Listing, error) { return Listing{}, errNoALSA }

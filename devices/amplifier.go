@@ -8,49 +8,50 @@ import (
 	"time"
 )
 
-// Amplifier switches a power amplifier on ahead of the sound and off after
-// it. A relay that fails is logged as an error and tried again; the sound waits
-// for it no longer than 5 s, and nobody else does. Any goroutine may use it.
+// Amplifier switches a power amplifier on before the sound and off after it. If
+// the relay fails, the amplifier logs an error and tries again; the sound waits
+// for it at most 5 s, and nothing else waits. Any goroutine may use it.
 type Amplifier struct {
 	relay      Relay
 	warm, hold time.Duration
 	log        *slog.Logger
 
-	turning chan struct{} // holds one while nobody switches
+	turning chan struct{} // holds a token while no goroutine switches the relay
 	life    context.Context
-	end     context.CancelFunc // what is being switched is given up
+	end     context.CancelFunc // cancels life, which ends a switch in progress
 
 	mu     sync.Mutex
 	users  int
-	ready  time.Time // when it is or was warm; zero: not switched on by us
+	ready  time.Time // when it is or was warm; zero: not switched on by this Amplifier
 	idle   *time.Timer
 	closed bool
 }
 
-// How long a relay may take, and how soon one that failed to switch off is
-// tried again.
+// How long a relay may take, and how soon to try again if it failed to switch
+// off.
 const (
 	relayTimeout = 5 * time.Second
 	relayRetry   = 10 * time.Second
-	relayLast    = time.Second // as the daemon ends
+	relayLast    = time.Second // when the daemon ends
 )
 
-// NewAmplifier takes charge of a relay. One found on, as a crash may leave
-// it, is switched off once hold has passed without a sound. A nil log is none.
+// NewAmplifier makes an amplifier that owns the relay. A relay that is on
+// already, as a crash may leave it, is switched off if hold passes without a
+// sound. A nil log discards.
 func NewAmplifier(r Relay, warm, hold time.Duration, log *slog.Logger) *Amplifier {
 	a := &Amplifier{relay: r, warm: warm, hold: hold, log: Options{Log: log}.log(), turning: make(chan struct{}, 1)}
 	a.turning <- struct{}{}
 	a.life, a.end = context.WithCancel(context.Background())
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.rest(hold)
+	a.offAfter(hold)
 	return a
 }
 
-// On keeps the amplifier on until the matching [Amplifier.Off], and returns
-// once it is warm: at by, where that lies far enough ahead; at once, where it
-// is warm already or its relay fails. Where ctx ends first it answers
-// ctx.Err() and wants no Off.
+// On keeps the amplifier on until the matching [Amplifier.Off]. It returns once
+// the amplifier is warm: at by, if that leaves enough time to warm up; at once
+// if it is warm already or its relay fails. If ctx ends first, On returns
+// ctx.Err(), and Off must not be called for it.
 func (a *Amplifier) On(ctx context.Context, by time.Time) error {
 	a.mu.Lock()
 	a.users++
@@ -76,8 +77,8 @@ func (a *Amplifier) On(ctx context.Context, by time.Time) error {
 	return err
 }
 
-// switchOn answers when the amplifier will be warm. Where ctx ends meanwhile
-// it answers its error; the relay is not left half switched for that.
+// switchOn returns when the amplifier will be warm. If ctx ends first, it
+// returns ctx.Err(); the relay still completes its switch.
 func (a *Amplifier) switchOn(ctx context.Context) (time.Time, error) {
 	done := make(chan time.Time, 1)
 	go func() {
@@ -86,12 +87,12 @@ func (a *Amplifier) switchOn(ctx context.Context) (time.Time, error) {
 		a.mu.Lock()
 		warm, wanted := a.ready, a.ready.IsZero() && !a.closed
 		a.mu.Unlock()
-		if wanted && a.turn(a.life, true, relayTimeout) {
+		if wanted && a.switchRelay(a.life, true, relayTimeout) {
 			warm = time.Now().Add(a.warm)
 			a.mu.Lock()
 			a.ready = warm
 			if a.users == 0 {
-				a.rest(a.hold) // whoever wanted it has gone
+				a.offAfter(a.hold) // the caller has left
 			}
 			a.mu.Unlock()
 		}
@@ -102,25 +103,25 @@ func (a *Amplifier) switchOn(ctx context.Context) (time.Time, error) {
 		return warm, nil
 	case <-ctx.Done():
 		return time.Time{}, ctx.Err()
-	case <-time.After(relayTimeout): // it hangs, and heeds no context
+	case <-time.After(relayTimeout): // the relay hangs and ignores its context
 		a.log.Warn("relay hangs, the sound does not wait", "timeout", relayTimeout)
 		return time.Time{}, nil
 	}
 }
 
-// Off ends one use that On began. With the last one the amplifier is switched
-// off after the hold.
+// Off ends one use that On began. After the last use the amplifier is switched
+// off once the hold has passed.
 func (a *Amplifier) Off() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.users--
 	if a.users == 0 {
-		a.rest(a.hold)
+		a.offAfter(a.hold)
 	}
 }
 
-// rest switches off after d, unless somebody wants the amplifier before.
-func (a *Amplifier) rest(d time.Duration) {
+// offAfter switches off after d, unless the amplifier is used again before.
+func (a *Amplifier) offAfter(d time.Duration) {
 	if a.closed {
 		return
 	}
@@ -133,23 +134,24 @@ func (a *Amplifier) rest(d time.Duration) {
 		a.mu.Lock()
 		unwanted := a.users == 0 && !a.closed
 		if unwanted {
-			a.ready = time.Time{} // whoever comes now switches it on behind us
+			a.ready = time.Time{} // a later On switches it on again after us
 		}
 		a.mu.Unlock()
-		if !unwanted || a.turn(a.life, false, relayTimeout) {
+		if !unwanted || a.switchRelay(a.life, false, relayTimeout) {
 			return
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if a.users == 0 {
-			a.rest(relayRetry)
+			a.offAfter(relayRetry)
 		}
 	})
 }
 
-// turn switches the relay; the caller has the turn. No airing's context ends
-// it: a relay must not be left half switched because an airing was cancelled.
-func (a *Amplifier) turn(ctx context.Context, on bool, within time.Duration) bool {
+// switchRelay switches the relay; the caller holds the token of turning. The
+// context is not an airing's: a cancelled airing must not leave the relay half
+// switched.
+func (a *Amplifier) switchRelay(ctx context.Context, on bool, within time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if err := a.relay.Switch(ctx, on); err != nil {
@@ -160,8 +162,8 @@ func (a *Amplifier) turn(ctx context.Context, on bool, within time.Duration) boo
 	return true
 }
 
-// Close switches off at once and closes the relay. What is being switched is
-// given up, and a relay that hangs is not waited for longer than a second.
+// Close switches off at once and closes the relay. It cancels a switch in
+// progress, and waits at most a second for a relay that hangs.
 func (a *Amplifier) Close() error {
 	a.mu.Lock()
 	if a.closed {
@@ -178,7 +180,7 @@ func (a *Amplifier) Close() error {
 	done := make(chan error, 1)
 	go func() {
 		<-a.turning
-		a.turn(context.Background(), false, relayLast*3/4)
+		a.switchRelay(context.Background(), false, relayLast*3/4)
 		done <- a.relay.Close()
 	}()
 	select {
@@ -191,7 +193,7 @@ func (a *Amplifier) Close() error {
 
 var errRelayHangs = errors.New("the relay does not answer")
 
-// until waits for an instant; one in the past is no wait.
+// until waits for an instant; it returns at once if the instant has passed.
 func until(ctx context.Context, at time.Time) error {
 	t := time.NewTimer(time.Until(at))
 	defer t.Stop()

@@ -13,7 +13,7 @@ import (
 	"dalaba/devices"
 )
 
-// diary is a relay that notes when it was switched.
+// diary is a relay that records when it was switched.
 type diary struct {
 	start time.Time
 
@@ -52,7 +52,7 @@ func (d *diary) Close() error { return nil }
 
 const sec = time.Second
 
-func TestAmplifier(t *testing.T) {
+func TestTheAmplifierIsSwitchedOnBeforeASoundAndOffAfterIt(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(t *testing.T, a *devices.Amplifier, d *diary)
@@ -65,7 +65,7 @@ func TestAmplifier(t *testing.T) {
 			a.Off()
 			time.Sleep(60 * sec)
 		}, []string{"8s on", "35s off"}},
-		{"one that a crash left on is switched off", func(t *testing.T, a *devices.Amplifier, d *diary) {
+		{"a relay that a crash left on is switched off", func(t *testing.T, a *devices.Amplifier, d *diary) {
 			time.Sleep(60 * sec)
 		}, []string{"5s off"}},
 		{"a sound due now waits only for the warm-up", func(t *testing.T, a *devices.Amplifier, d *diary) {
@@ -74,7 +74,7 @@ func TestAmplifier(t *testing.T) {
 			a.Off()
 			time.Sleep(60 * sec)
 		}, []string{"0s on", "7s off"}},
-		{"a warm amplifier keeps nobody waiting and is not switched in between", func(t *testing.T, a *devices.Amplifier, d *diary) {
+		{"a warm amplifier does not delay a sound and is not switched in between", func(t *testing.T, a *devices.Amplifier, d *diary) {
 			must(t, a.On(t.Context(), d.start))
 			a.Off()
 			time.Sleep(4 * sec)
@@ -84,7 +84,7 @@ func TestAmplifier(t *testing.T) {
 			a.Off()
 			time.Sleep(60 * sec)
 		}, []string{"0s on", "1m11s off"}},
-		{"it stays on for the last of two", func(t *testing.T, a *devices.Amplifier, d *diary) {
+		{"it stays on until the last of two sounds ends", func(t *testing.T, a *devices.Amplifier, d *diary) {
 			must(t, a.On(t.Context(), d.start))
 			must(t, a.On(t.Context(), d.start))
 			a.Off()
@@ -92,7 +92,7 @@ func TestAmplifier(t *testing.T) {
 			a.Off()
 			time.Sleep(30 * sec)
 		}, []string{"0s on", "37s off"}},
-		{"an airing called off before the warm-up never switches on", func(t *testing.T, a *devices.Amplifier, d *diary) {
+		{"an airing cancelled before the warm-up never switches it on", func(t *testing.T, a *devices.Amplifier, d *diary) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*sec)
 			defer cancel()
 			if err := a.On(ctx, d.start.Add(10*sec)); !errors.Is(err, context.DeadlineExceeded) {
@@ -100,7 +100,7 @@ func TestAmplifier(t *testing.T) {
 			}
 			time.Sleep(30 * sec)
 		}, []string{"8s off"}},
-		{"a relay that fails holds up no sound and is tried again", func(t *testing.T, a *devices.Amplifier, d *diary) {
+		{"a relay that fails delays no sound and is tried again", func(t *testing.T, a *devices.Amplifier, d *diary) {
 			d.breaks(errors.New("stuck"))
 			must(t, a.On(t.Context(), d.start.Add(10*sec)))
 			at(t, d, 8*sec)
@@ -137,13 +137,13 @@ func at(t *testing.T, d *diary, want time.Duration) {
 	}
 }
 
-// stuck is a relay that hangs, whatever its context says.
+// stuck is a relay that hangs and ignores its context.
 type stuck chan struct{}
 
 func (s stuck) Switch(context.Context, bool) error { <-s; return nil }
 func (s stuck) Close() error                       { return nil }
 
-func TestARelayThatHangsHoldsUpNobodyForLong(t *testing.T) {
+func TestARelayThatHangsDelaysOtherCallsOnlyBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		relay := make(stuck)
 		defer close(relay)

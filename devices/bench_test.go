@@ -12,7 +12,7 @@ import (
 	"dalaba/playlist"
 )
 
-// benchCard opens a virtual card and feeds it until it sounds.
+// benchCard opens a virtual card and writes to it until it sounds.
 func benchCard(b *testing.B) (devices.Device, *vcard.Card) {
 	b.Helper()
 	lib, err := plugin()
@@ -41,8 +41,8 @@ func report(b *testing.B, all []time.Duration) {
 	b.ReportMetric(float64(all[len(all)-1])/1e6, "max-ms")
 }
 
-// BenchmarkPreemption measures from the decision to preempt, the ring being
-// full, to the first new sample leaving the card.
+// BenchmarkPreemption measures from the decision to preempt, with a full ring,
+// to the first new sample that leaves the card.
 func BenchmarkPreemption(b *testing.B) {
 	d, card := benchCard(b)
 	var at []time.Time
@@ -70,7 +70,7 @@ func BenchmarkPreemption(b *testing.B) {
 	report(b, all)
 }
 
-// BenchmarkPosition measures how far a position errs in foretelling when the
+// BenchmarkPosition measures the error of a position as a forecast of when the
 // next frame written will sound.
 func BenchmarkPosition(b *testing.B) {
 	d, card := benchCard(b)

@@ -13,19 +13,19 @@ import (
 	"dalaba/playlist/say"
 )
 
-// card is a sound card as a Device.
+// card is a sound card as a [Device].
 type card struct {
 	pcm      *pcm
 	name     string
 	log      *slog.Logger
 	levelled bool
 
-	base      int64 // consumed before the PCM was last prepared
-	queued    int64 // written since
+	base      int64 // frames consumed before the PCM was last prepared
+	queued    int64 // frames written since
 	consumed  int64
 	moved     time.Time // when consumed last changed, or the sound began
 	underruns int64
-	err       error // why it is lost
+	err       error // why the device is lost
 }
 
 func openCard(out playlist.Output, o Options) (Device, error) {
@@ -35,18 +35,18 @@ func openCard(out playlist.Output, o Options) (Device, error) {
 	}
 	c := &card{pcm: p, name: out.Device, log: o.log().With("output", out.Name, "device", out.Device)}
 	if c.levelled, err = setLevel(mixerOf(out.Device), out.LevelDB, c.log); err != nil {
-		// It sounds all the same, at a level set in software: a card is no
-		// reason for a pole to be silent in an emergency.
+		// The card plays all the same, at a level set in software: its mixer
+		// must not silence a pole in an emergency.
 		level := slog.LevelWarn
 		if out.LevelDB != 0 {
-			level = slog.LevelError // what the config asks for cannot be had
+			level = slog.LevelError // the level in the config cannot be reached
 		}
 		c.log.Log(context.Background(), level, "level not set in hardware", "err", err)
 	}
 	return c, nil
 }
 
-// cardFault puts what libasound answered into a sentence.
+// cardFault turns an error of libasound into a sentence for the operator.
 func cardFault(name string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EBUSY):
@@ -72,21 +72,21 @@ func (c *card) fail(err error) error {
 	return c.err
 }
 
-// begin counts what was written as sounded, but for the frames dropped, and
-// readies the PCM for more.
-func (c *card) begin(dropped int64) error {
+// restart counts what was written as sounded, except for the frames dropped,
+// and prepares the PCM for more.
+func (c *card) restart(dropped int64) error {
 	c.base += c.queued - dropped
 	c.consumed, c.queued = max(c.consumed, c.base), 0
 	c.base = c.consumed
 	return c.pcm.prepare()
 }
 
-// mend goes on after an underrun or a suspend; any other error is the end.
-func (c *card) mend(err error) error {
+// recoverFrom continues after an underrun or a suspend; it returns any other error.
+func (c *card) recoverFrom(err error) error {
 	switch {
 	case errors.Is(err, syscall.EPIPE):
 		c.underruns++
-		return c.begin(0)
+		return c.restart(0)
 	case errors.Is(err, syscall.ESTRPIPE):
 		return c.wake()
 	case errors.Is(err, syscall.EINTR):
@@ -95,18 +95,19 @@ func (c *card) mend(err error) error {
 	return err
 }
 
-// wakeAttempts is how often a suspended card is told to resume, at least, however
-// long that takes: on a busy machine the StallLimit may pass between two attempts.
+// wakeAttempts is the least number of times that a suspended card is told to
+// resume, however long that takes: on a busy machine StallLimit may pass
+// between two attempts.
 const wakeAttempts = 10
 
-// wake has a card that was suspended go on where it stopped. A card that is
-// suspended still after StallLimit and wakeAttempts is lost: what it had queued
-// did not sound.
+// wake makes a card that was suspended continue where it stopped. If the card
+// is still suspended after both StallLimit and wakeAttempts, it is lost: what
+// it had queued did not sound.
 func (c *card) wake() error {
 	end := time.Now().Add(StallLimit)
 	for attempt := 1; ; attempt++ {
 		err := c.pcm.resume()
-		if err == nil { // libasound returns nil also for some that are suspended still
+		if err == nil { // libasound returns nil for some cards that are still suspended
 			var s status
 			if s, err = c.pcm.status(); err == nil && s.state == suspended {
 				err = syscall.EAGAIN
@@ -126,21 +127,21 @@ func (c *card) wake() error {
 	}
 }
 
-// measure brings consumed up to date and returns when that was.
+// measure updates consumed and returns the instant that it is valid for.
 func (c *card) measure() (time.Time, error) {
 	asked := time.Now()
 	s, err := c.pcm.status()
 	if err != nil {
-		return s.at, c.mend(err)
+		return s.at, c.recoverFrom(err)
 	}
-	delay, now := c.queued, time.Now() // a driver stamps the last move, not the measure
+	delay, now := c.queued, time.Now() // a driver's timestamp is that of the last move, not of this call
 	switch s.state {
 	case prepared:
-		c.moved = now // too little is queued to begin
+		c.moved = now // too little is queued for the card to start
 	case xrun:
-		return s.at, c.mend(syscall.EPIPE)
+		return s.at, c.recoverFrom(syscall.EPIPE)
 	case suspended:
-		return s.at, c.mend(syscall.ESTRPIPE)
+		return s.at, c.recoverFrom(syscall.ESTRPIPE)
 	case disconnected:
 		return s.at, syscall.ENODEV
 	case running:
@@ -151,7 +152,7 @@ func (c *card) measure() (time.Time, error) {
 	if n := c.base + c.queued - delay; n > c.consumed {
 		c.consumed, c.moved = n, now
 	}
-	if asked.Sub(c.moved) >= StallLimit { // not now: we may have been kept waiting since the card was asked
+	if asked.Sub(c.moved) >= StallLimit { // not time.Now(): this goroutine may have been delayed since it asked the card
 		return s.at, fault{ErrStalled, say.M("device.card_stalled", c.name)}
 	}
 	return s.at, nil
@@ -171,7 +172,7 @@ func (c *card) Write(frames []int16) error {
 				_, err = c.measure()
 			}
 		case err != nil:
-			err = c.mend(err)
+			err = c.recoverFrom(err)
 		}
 		if err != nil {
 			return c.fail(err)
@@ -209,16 +210,17 @@ func (c *card) Flush() error {
 	if s, err := c.pcm.status(); err == nil {
 		dropped -= soundedSince(dropped, dropped-int64(c.pcm.ring)+s.empty, time.Since(asked))
 	}
-	if err := c.begin(dropped); err != nil {
+	if err := c.restart(dropped); err != nil {
 		return c.fail(err)
 	}
 	return nil
 }
 
-// soundedSince is how many of the frames that were queued at a measure sounded
-// before they were dropped. said is what the card says of that after the drop,
-// passed the time since before the measure. A busy machine may let many sound.
-// If it is more than time has passed, a plugin has forgotten what it held.
+// soundedSince returns how many of the frames that were queued at a measurement
+// sounded before they were dropped. said is that number according to the card
+// after the drop, passed the time since before the measurement. A busy machine
+// may let many sound; but a number that is too large for the time passed comes
+// from a plugin that has lost count, and counts as 0.
 func soundedSince(queued, said int64, passed time.Duration) int64 {
 	most := playlist.FramesIn(passed)
 	if said <= 0 || said > most+Period || said >= queued && said > most {

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// rack makes virtual cards and lets libasound find them.
+// rack makes virtual cards that libasound can find.
 func rack(t *testing.T, specs ...vcard.Spec) []*vcard.Card {
 	t.Helper()
 	lib, err := plugin()
@@ -47,7 +47,7 @@ func rack(t *testing.T, specs ...vcard.Spec) []*vcard.Card {
 	return cards
 }
 
-// many makes that many virtual cards alike for tests side by side.
+// many makes n virtual cards of the same kind, for tests that run in parallel.
 func many(t *testing.T, n int, spec vcard.Spec) []*vcard.Card {
 	t.Helper()
 	var specs []vcard.Spec
@@ -65,7 +65,7 @@ func heard(t *testing.T, c *vcard.Card) []int16 {
 	return f
 }
 
-// clocked is a rig of a virtual card that goes by a clock of its own.
+// clocked returns a rig of a virtual card that has its own clock.
 func clocked(card *vcard.Card, pcm string) rig {
 	return rig{
 		open:  func(t *testing.T) devices.Device { return open(t, pcm) },
@@ -87,7 +87,8 @@ func TestCard(t *testing.T) {
 		{"stereo", "stereo", vcard.Spec{Name: "stereo"}},
 		{"mono", "mono", vcard.Spec{Name: "mono", Channels: 1}},
 		{"plug:stereo", "plug:stereo", vcard.Spec{Name: "stereo"}},
-		// So that frames sound between two questions, as on real cards.
+		// Its clock moves between two readings, so that frames sound meanwhile,
+		// as on real cards.
 		{"restless", "restless", vcard.Spec{Name: "restless", Creep: 60 * time.Microsecond}},
 	} {
 		suite(t, func(t *testing.T, name string, f func(*testing.T, rig)) {
@@ -99,8 +100,8 @@ func TestCard(t *testing.T) {
 	}
 }
 
-// What sounds between the measure and the drop of a flush, as on a busy
-// machine, is counted: later sounds are where the log has them.
+// Frames that sound between the measurement and the drop of a flush, as on a
+// busy machine, are counted: later frames are where the log has them.
 func TestAFlushCountsWhatSoundsBeforeTheCardStops(t *testing.T) {
 	card := rack(t, vcard.Spec{Name: "slow"})[0]
 	d := open(t, "slow")
@@ -124,7 +125,7 @@ func TestAFlushCountsWhatSoundsBeforeTheCardStops(t *testing.T) {
 	}
 }
 
-func TestAFlushBelievesNoMoreThanTimeAllows(t *testing.T) {
+func TestAFlushCountsNoMoreFramesThanTheTimeAllows(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		queued, said int64
@@ -132,11 +133,11 @@ func TestAFlushBelievesNoMoreThanTimeAllows(t *testing.T) {
 		want         int64
 	}{
 		{"nothing", 9600, 0, time.Second, 0},
-		{"a little, between two looks at a clock", 9600, 40, 0, 40},
-		{"as much as the process was kept waiting for", 9600, 1591, 40 * time.Millisecond, 1591},
-		{"more than that: the plugin has forgotten", 9600, 9600, 40 * time.Millisecond, 0},
-		{"little was queued, and the plugin has forgotten", 100, 100, 0, 0},
-		{"all, the process was kept waiting for long", 9600, 9600, time.Second, 9600},
+		{"a little, between two readings of a clock", 9600, 40, 0, 40},
+		{"as much as the process was delayed for", 9600, 1591, 40 * time.Millisecond, 1591},
+		{"more than that: the plugin has lost count", 9600, 9600, 40 * time.Millisecond, 0},
+		{"little was queued, and the plugin has lost count", 100, 100, 0, 0},
+		{"all, the process was delayed for long", 9600, 9600, time.Second, 9600},
 		{"less than before", 9600, -5, time.Second, 0},
 	} {
 		if got := devices.SoundedSince(c.queued, c.said, c.passed); got != c.want {
@@ -145,11 +146,10 @@ func TestAFlushBelievesNoMoreThanTimeAllows(t *testing.T) {
 	}
 }
 
-// A position is worth what it foretells: the instant at which a frame will
-// sound, against when the card says that it did. The card goes by the machine's
-// clock. If the machine let its ring run dry between the position and the frame,
-// there was nothing to foretell.
-func TestCardForetellsWhenAFrameSounds(t *testing.T) {
+// A position says when a frame will sound: compare that with when the card says
+// that it did. The card uses the machine's clock. If the machine let the ring
+// run empty between the position and the frame, there is nothing to compare.
+func TestAPositionPredictsWhenAFrameSounds(t *testing.T) {
 	type guess struct {
 		frame, consumed int64
 		at              time.Time // of the frame
@@ -168,7 +168,7 @@ func TestCardForetellsWhenAFrameSounds(t *testing.T) {
 		for range enough + enough/5 {
 			must(t, d.Write(ramp(int(written), devices.Period)))
 			p := position(t, d)
-			if p.Consumed < written { // else the frame sounds already
+			if p.Consumed < written { // else the frame has sounded already
 				guesses = append(guesses, guess{written, p.Consumed, p.At.Add(playlist.Length(written - p.Consumed))})
 			}
 			written += devices.Period
@@ -195,7 +195,7 @@ func TestCardForetellsWhenAFrameSounds(t *testing.T) {
 	}
 }
 
-func TestCardIsLost(t *testing.T) {
+func TestACardThatFailsIsLost(t *testing.T) {
 	cases := []struct {
 		name string
 		harm func(*vcard.Card) error
@@ -204,7 +204,7 @@ func TestCardIsLost(t *testing.T) {
 		{"by unplugging", (*vcard.Card).Unplug, devices.ErrNoCard},
 		{"by a stall", (*vcard.Card).Stall, devices.ErrStalled},
 		{"by an error of its driver", (*vcard.Card).Fail, syscall.EIO},
-		{"by a sleep that does not end", (*vcard.Card).Suspend, devices.ErrStalled},
+		{"by a suspend that does not end", (*vcard.Card).Suspend, devices.ErrStalled},
 	}
 	cards := many(t, len(cases), vcard.Spec{})
 	for i, c := range cases {
@@ -255,11 +255,11 @@ func TestCardIsLost(t *testing.T) {
 	}
 }
 
-// However long the attempts to wake it take: 10 of them exceed StallLimit.
-func TestACardThatWasSuspendedGoesOn(t *testing.T) {
+// However long the attempts to resume it take: 10 of them exceed StallLimit.
+func TestACardThatWasSuspendedContinues(t *testing.T) {
 	cases := []struct {
 		name  string
-		awake int // the attempt that wakes it
+		awake int // the attempt that succeeds
 		find  func(t *testing.T, d devices.Device)
 	}{
 		{"a write finds it awake at once", 1, func(*testing.T, devices.Device) {}},
@@ -297,7 +297,7 @@ func TestACardThatWasSuspendedGoesOn(t *testing.T) {
 	}
 }
 
-func TestCardTakenByAnother(t *testing.T) {
+func TestACardThatAnotherProgramHoldsIsBusy(t *testing.T) {
 	card := rack(t, vcard.Spec{Name: "left"})[0]
 	d := open(t, "left")
 	try := func() error {
@@ -320,7 +320,7 @@ func TestCardTakenByAnother(t *testing.T) {
 	must(t, try())
 }
 
-func TestNoSuchCard(t *testing.T) {
+func TestACardThatDoesNotExistIsReported(t *testing.T) {
 	rack(t)
 	for _, name := range []string{"plughw:CARD=Nowhere", "hw:7", "nonsense"} {
 		_, err := devices.Open(t.Context(), playlist.Output{Device: name}, devices.Options{})
@@ -330,7 +330,7 @@ func TestNoSuchCard(t *testing.T) {
 	}
 }
 
-func TestCardsOfDifferentClocks(t *testing.T) {
+func TestCardsWithDifferentClocksKeepTheirOwnPace(t *testing.T) {
 	cards := rack(t, vcard.Spec{Name: "true", Clock: true}, vcard.Spec{Name: "fast", PPM: 20_000, Clock: true})
 	want := []int64{48_000, 48_960} // in a second
 	var ds []devices.Device
@@ -355,7 +355,7 @@ func TestCardsOfDifferentClocks(t *testing.T) {
 	}
 }
 
-func TestAutoStaysWithItsCard(t *testing.T) {
+func TestAutoKeepsItsCard(t *testing.T) {
 	cards := rack(t, vcard.Spec{Name: "left"}, vcard.Spec{Name: "right"})
 	none := errors.New("no card")
 	names, failing := []string{"left", "right"}, true

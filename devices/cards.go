@@ -42,8 +42,8 @@ import (
 	"dalaba/playlist/say"
 )
 
-// List is what this machine can play on; [ErrNoALSA] where this build knows
-// no cards.
+// List returns what this machine can play on; [ErrNoALSA] if this build has no
+// ALSA.
 func List() (Listing, error) {
 	cards, err := realCards()
 	if err != nil {
@@ -70,7 +70,7 @@ func first(cards []Card) (string, error) {
 	return "", fault{ErrNoCard, say.M("device.auto_none")}
 }
 
-// realCards are the kernel's cards that can play, by index.
+// realCards returns the kernel's cards that can play, by index.
 func realCards() ([]Card, error) {
 	quiet()
 	var cards []Card
@@ -93,7 +93,7 @@ func realCard(index C.int) Card {
 	n := C.CString(name)
 	defer C.free(unsafe.Pointer(n))
 	var h *C.snd_ctl_t
-	// A card that goes as we look is no card.
+	// Leave out a card that is unplugged while we look.
 	if C.snd_ctl_open(&h, n, C.SND_CTL_NONBLOCK) < 0 {
 		return c
 	}
@@ -117,7 +117,8 @@ func realCard(index C.int) Card {
 	return c
 }
 
-// hints are the PCMs that the configuration shows and no card has.
+// hints returns the PCMs that the ALSA configuration lists and that belong to
+// no card.
 func hints() ([]PCM, error) {
 	iface := C.CString("pcm")
 	defer C.free(unsafe.Pointer(iface))

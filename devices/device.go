@@ -12,16 +12,17 @@ import (
 	"dalaba/playlist/say"
 )
 
-// The ring of every device, in frames and in time.
+// The ring buffer of every device, in frames.
 const (
-	Ring   = playlist.Rate / 5   // 200 ms: what may be queued
-	Period = playlist.Rate / 100 // 10 ms: a device sounds once this much is queued
+	Ring   = playlist.Rate / 5   // 200 ms: the most that may be queued
+	Period = playlist.Rate / 100 // 10 ms: a device starts to sound once this much is queued
 )
 
-// StallLimit is how long a device may take nothing before it is given up.
+// StallLimit is how long a device may accept no frames before it counts as
+// lost.
 const StallLimit = 300 * time.Millisecond
 
-// What a caller may decide on. The errors that answer to these carry a
+// Errors for which a caller may test. The errors that wrap them carry a
 // sentence for the operator; see [say.In].
 var (
 	ErrBusy    = errors.New("device busy")
@@ -33,31 +34,32 @@ var (
 	ErrClosed  = errors.New("device closed")
 )
 
-// Device is one open loudspeaker output. Only one goroutine may use it. Any
-// error means that it is lost.
+// Device is one open loudspeaker output. Only one goroutine may use it. After
+// any error the device is lost.
 type Device interface {
-	// Write queues frames behind those already queued, waiting for room as
-	// they sound. A device that takes nothing for [StallLimit] answers
-	// [ErrStalled]. After the ring has run dry, the sound goes on with the next
-	// [Period] queued.
+	// Write queues frames after those already queued, and waits for room while
+	// they sound. If the device accepts nothing for [StallLimit], Write returns
+	// [ErrStalled]. If the ring has run empty, the sound continues once the
+	// next [Period] is queued.
 	Write(frames []int16) error
 
-	// Position says how far the sound has come.
+	// Position returns how far the sound has come.
 	Position() (playlist.Position, error)
 
-	// Flush drops what is queued but not yet sounding.
+	// Flush drops what is queued and has not sounded yet.
 	Flush() error
 
 	// Levelled reports whether level_db was set in hardware.
 	Levelled() bool
 
-	// Close stops at once and drops what is queued. Closing twice is no error.
+	// Close stops at once and drops what is queued. Closing twice is not an
+	// error.
 	Close() error
 }
 
-// Options are what an opener may be given; the zero value will do.
+// Options are the options of an opener; the zero value is valid.
 type Options struct {
-	Log *slog.Logger // where a device tells of what it coped with; nil: nowhere
+	Log *slog.Logger // for faults that a device recovered from; nil: none
 }
 
 func (o Options) log() *slog.Logger {
@@ -67,7 +69,7 @@ func (o Options) log() *slog.Logger {
 	return o.Log
 }
 
-// Open opens an output's device by the kind its name tells:
+// Open opens an output's device by the kind that its name begins with:
 //
 //   - "wav:PATH" writes what would have sounded to a WAV file, see below;
 //   - "null:" drops it, at a card's pace. No hardware waits for the frames of
@@ -75,18 +77,18 @@ func (o Options) log() *slog.Logger {
 //   - "auto" is the first sound card, by index, that can play;
 //   - anything else is the name of an ALSA PCM, such as "plughw:CARD=Device".
 //
-// It answers at once: [ErrBusy] where somebody else plays there, [ErrNoCard]
-// where no card of that name is plugged in, [ErrNoALSA] where this build
-// knows no cards.
+// It does not wait. It returns [ErrBusy] if another program plays there,
+// [ErrNoCard] if no card of that name is plugged in, and [ErrNoALSA] if this
+// build has no ALSA.
 //
-// A WAV file holds exactly the frames consumed, mono, and is valid after
-// every write; its folder is made. Opened again it is appended to, and
-// [playlist.Position].Consumed counts on from its length, so that a position
-// is always an offset in the file. After a crash the file's size is trusted,
-// not its header. Before it outgrows 2 GiB, Write answers [ErrFull]; the next
-// Open sets the file aside as name-<UTC time>.wav and begins again at frame 0.
-// A file of another shape is [ErrForeign] and is left as it is; one that
-// another device writes is [ErrBusy].
+// A WAV file holds exactly the frames consumed, mono, and is valid after every
+// write; Open makes its folder. An existing file is appended to, and
+// [playlist.Position].Consumed counts on from its length, so that a position is
+// always an offset in the file. After a crash the file's size is used, not its
+// header. Before the file exceeds 2 GiB, Write returns [ErrFull]; the next Open
+// renames the file to name-<UTC time>.wav and begins again at frame 0. A file
+// of another format is [ErrForeign] and is left as it is; a file that another
+// device writes is [ErrBusy].
 func Open(ctx context.Context, out playlist.Output, o Options) (Device, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -109,10 +111,10 @@ func Open(ctx context.Context, out playlist.Output, o Options) (Device, error) {
 	return openCard(out, o)
 }
 
-// Opener opens devices for as long as a program runs. Where an output's
-// device is "auto", it chooses a card once and stays with it until it is told
-// to forget: one that is unplugged is waited for, and the sound never moves to
-// another by itself. Any goroutine may use it.
+// Opener opens devices for as long as a program runs. If an output's device is
+// "auto", it chooses a card once and keeps it until Forget is called: it waits
+// for a card that is unplugged, and never moves the sound to another one by
+// itself. Any goroutine may use it.
 type Opener struct {
 	o     Options
 	first func() (string, error)
@@ -121,26 +123,27 @@ type Opener struct {
 	chosen string
 }
 
-// NewOpener makes an opener that has chosen a card before; empty: none yet.
+// NewOpener makes an opener whose chosen card is known from before; empty: none
+// yet.
 func NewOpener(o Options, chosen string) *Opener {
 	return &Opener{o: o, first: firstCard, chosen: chosen}
 }
 
-// Chosen is the card that it stays with; empty: none yet.
+// Chosen returns the card chosen for "auto"; empty: none yet.
 func (p *Opener) Chosen() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.chosen
 }
 
-// Forget has it choose anew the next time.
+// Forget makes the next Open of "auto" choose again.
 func (p *Opener) Forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.chosen = ""
 }
 
-// Open is [Open], but for "auto".
+// Open is [Open], except for "auto".
 func (p *Opener) Open(ctx context.Context, out playlist.Output) (Device, error) {
 	if out.Device != "auto" {
 		return Open(ctx, out, p.o)
@@ -171,7 +174,7 @@ func (p *Opener) choose() (string, error) {
 	return p.chosen, nil
 }
 
-// fault is a sentence for the operator that answers to a sentinel.
+// fault is a sentence for the operator that wraps a sentinel.
 type fault struct {
 	kind error
 	say.Message

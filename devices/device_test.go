@@ -13,24 +13,25 @@ import (
 	"dalaba/playlist"
 )
 
-// rig is one kind of device as the suite tries it. Its clock is the test's: it
-// stands still but for pass and for a write that waits for room, so that what the
-// device must have consumed is known to the frame, however busy the machine is.
+// rig is one kind of device for the suite. Its clock is the test's: it moves
+// only by pass and by a write that waits for room, so that the number of frames
+// that the device must have consumed is known exactly, however busy the machine
+// is.
 type rig struct {
 	open func(t *testing.T) devices.Device
 
-	// heard is all that the device has consumed, one channel; nil if the device
-	// keeps nothing.
+	// heard returns all that the device has consumed, one channel; nil if the
+	// device keeps nothing.
 	heard func(t *testing.T) []int16
 
 	now  func(t *testing.T) time.Time        // by the device's clock
-	pass func(t *testing.T, d time.Duration) // lets that much go by on it
+	pass func(t *testing.T, d time.Duration) // moves it
 
-	// patience is how long a frame may come late before the ring has run dry.
+	// patience is how late a frame may come before the ring counts as empty.
 	patience time.Duration
 }
 
-// bubble is a rig in a synctest bubble.
+// bubble returns a rig in a synctest bubble.
 func bubble(open func(t *testing.T) devices.Device, heard func(t *testing.T) []int16) rig {
 	return rig{
 		open:     open,
@@ -41,7 +42,7 @@ func bubble(open func(t *testing.T) devices.Device, heard func(t *testing.T) []i
 	}
 }
 
-// ramp is n frames that tell where they came from; none is silent.
+// ramp returns n frames that show where they came from; none is silent.
 func ramp(from, n int) []int16 {
 	f := make([]int16, n)
 	for i := range f {
@@ -71,7 +72,7 @@ func position(t *testing.T, d devices.Device) playlist.Position {
 	return p
 }
 
-// await polls until the device's position is as wanted.
+// await polls until ok is true for the device's position.
 func await(t *testing.T, d devices.Device, what string, ok func(playlist.Position) bool) playlist.Position {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
@@ -86,18 +87,18 @@ func await(t *testing.T, d devices.Device, what string, ok func(playlist.Positio
 }
 
 // trial drives a device of a rig and checks each of its positions: the frames
-// consumed lie on the straight line of the device's clock, the stamp is of now,
-// and each underrun is counted once.
+// consumed lie on the straight line of the device's clock, the position is that
+// of now, and each underrun is counted once.
 //
-// A card that consumed nothing for [devices.StallLimit] of the machine's time is
-// lost. So the suite lets time pass before it asks for a position of a device
-// that sounds: it may be kept waiting as long as it likes.
+// A card that has consumed nothing for [devices.StallLimit] of the machine's
+// time is lost. So the suite moves the clock before it asks a sounding device
+// for a position: then it does not matter how long the machine delays it.
 type trial struct {
 	t *testing.T
 	r rig
 	d devices.Device
 
-	before    int // heard of what came before
+	before    int // frames heard before this device
 	underruns int64
 	last      playlist.Position
 	total     int64 // what will have been consumed once all that is queued has sounded
@@ -121,19 +122,19 @@ func (r rig) begin(t *testing.T) *trial {
 	return tr
 }
 
-// due is how many frames must at least and may at most have been consumed if the
+// due returns the least and the greatest number of frames consumed if the
 // device was asked between the two instants.
 func (tr *trial) due(from, to time.Time) (least, most int64) {
 	if !tr.sounding {
 		return tr.total, tr.total
 	}
-	// A card reckons in floating point: it may miss the instant by a frame.
+	// A card computes in floating point: it may miss the instant by a frame.
 	least = tr.base + sounds(from.Sub(tr.late)) - 1
 	most = tr.base + sounds(to.Sub(tr.early)) + 1
 	return min(max(least, tr.base), tr.total), min(most, tr.total)
 }
 
-// sounds is how many frames sound wholly in d.
+// sounds returns how many frames sound fully in d.
 func sounds(d time.Duration) int64 { return int64(d) * playlist.Rate / int64(time.Second) }
 
 func (tr *trial) position() playlist.Position {
@@ -196,14 +197,14 @@ func (tr *trial) flush() int64 {
 }
 
 const (
-	beside = 2 * time.Millisecond // the suite looks this long before and after an instant
-	atOnce = time.Millisecond     // what waits for nothing takes less, by the device's clock
+	beside = 2 * time.Millisecond // the suite asks this long before and after an instant
+	atOnce = time.Millisecond     // a call that does not wait takes less, by the device's clock
 )
 
-// left is how long what is queued sounds on.
+// left returns how long what is queued will sound.
 func (tr *trial) left() time.Duration { return playlist.Length(tr.total - tr.last.Consumed) }
 
-// dry lets the ring run dry: the underrun is counted then and not before.
+// dry lets the ring run empty: the underrun is counted then and not before.
 func (tr *trial) dry() {
 	tr.t.Helper()
 	tr.r.pass(tr.t, tr.left()-beside)
@@ -222,7 +223,7 @@ func (tr *trial) same(want []int16) {
 	}
 }
 
-// suite is what every output must pass.
+// suite is the test that every output must pass.
 func suite(t *testing.T, run func(t *testing.T, name string, f func(t *testing.T, r rig))) {
 	run(t, "it consumes at its clock's pace and never runs backwards", func(t *testing.T, r rig) {
 		tr := r.begin(t)
@@ -284,7 +285,7 @@ func suite(t *testing.T, run func(t *testing.T, name string, f func(t *testing.T
 		tr.write(ramp(5000, 2*devices.Period))
 		r.pass(t, 10*time.Millisecond)
 		tr.position()
-		// This time the next write finds it dry, not a look at the position.
+		// This time the next write finds the ring empty, not a position.
 		r.pass(t, tr.left()+r.patience+beside)
 		tr.underruns++
 		tr.sounding = false
@@ -358,19 +359,19 @@ func open(t *testing.T, device string) devices.Device {
 	return d
 }
 
-// An output that is no hardware waits for frames that come late.
-func TestLateFrames(t *testing.T) {
+// An output that is not hardware waits for frames that come late.
+func TestFramesThatComeLateCountAsInTimeWithinPatience(t *testing.T) {
 	for _, kind := range []string{"null:", "wav:"} {
 		for _, c := range []struct {
 			name string
 			do   func(t *testing.T, d devices.Device, want func(consumed int64, at time.Duration, underruns int64)) []int16
 		}{
-			{"frames that come late sound as though in time", func(t *testing.T, d devices.Device, want func(int64, time.Duration, int64)) []int16 {
+			{"frames that come late count as in time", func(t *testing.T, d devices.Device, want func(int64, time.Duration, int64)) []int16 {
 				must(t, d.Write(ramp(0, 1440)))
 				time.Sleep(30 * time.Millisecond)
 				want(1440, 30*time.Millisecond, 0)
 				time.Sleep(devices.Patience)
-				want(1440, 30*time.Millisecond, 0) // it has come no further since
+				want(1440, 30*time.Millisecond, 0) // it has not moved since
 				must(t, d.Write(ramp(1440, 480)))
 				want(1920, 40*time.Millisecond, 0)
 				now := time.Now()
@@ -380,7 +381,8 @@ func TestLateFrames(t *testing.T) {
 				}
 				want(1920+5*devices.Ring, 1040*time.Millisecond, 0)
 
-				// All that is due by now, and a period: it is in time again.
+				// All that is due by now, and a period: now it is in time
+				// again.
 				due := int(sounds(devices.Patience + 30*time.Millisecond))
 				must(t, d.Write(ramp(1920+5*devices.Ring, due+480-1920-5*devices.Ring)))
 				want(int64(due), devices.Patience+30*time.Millisecond, 0)
@@ -388,7 +390,7 @@ func TestLateFrames(t *testing.T) {
 				want(int64(due)+240, devices.Patience+35*time.Millisecond, 0)
 				return ramp(0, due+480)
 			}},
-			{"frames that come too late begin anew", func(t *testing.T, d devices.Device, want func(int64, time.Duration, int64)) []int16 {
+			{"frames that come too late start the sound again", func(t *testing.T, d devices.Device, want func(int64, time.Duration, int64)) []int16 {
 				must(t, d.Write(ramp(0, 1440)))
 				time.Sleep(30*time.Millisecond + devices.Patience)
 				want(1440, 30*time.Millisecond, 0)
@@ -402,7 +404,7 @@ func TestLateFrames(t *testing.T) {
 				want(1440+480, began+10*time.Millisecond, 1)
 				return append(ramp(0, 1440), ramp(5000, 480)...)
 			}},
-			{"a flush ends the wait for them", func(t *testing.T, d devices.Device, want func(int64, time.Duration, int64)) []int16 {
+			{"a flush ends the wait for late frames", func(t *testing.T, d devices.Device, want func(int64, time.Duration, int64)) []int16 {
 				must(t, d.Write(ramp(0, 1440)))
 				time.Sleep(10 * time.Second)
 				must(t, d.Flush())
@@ -445,7 +447,7 @@ func TestLateFrames(t *testing.T) {
 	}
 }
 
-func TestPaceIsExactHoweverLong(t *testing.T) {
+func TestThePaceIsExactForAnyLength(t *testing.T) {
 	for _, c := range []struct {
 		in   time.Duration
 		want int64
@@ -463,7 +465,7 @@ func TestPaceIsExactHoweverLong(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesWhatNamesNoDevice(t *testing.T) {
+func TestOpenRefusesNamesOfNoDevice(t *testing.T) {
 	for _, name := range []string{"", "wav:"} {
 		_, err := devices.Open(t.Context(), playlist.Output{Name: "square", Device: name}, devices.Options{})
 		if !errors.Is(err, playlist.ErrInvalid) {

@@ -8,5 +8,5 @@ var (
 	HoldersIn = holdersIn
 )
 
-// OpenerAmong is an opener that finds the first card as told.
+// OpenerAmong makes an opener that finds the first card by the function.
 func OpenerAmong(first func() (string, error)) *Opener { return &Opener{first: first} }

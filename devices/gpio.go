@@ -14,7 +14,7 @@ import (
 	"dalaba/playlist/say"
 )
 
-// From linux/gpio.h, where golang.org/x/sys/unix leaves them out.
+// From linux/gpio.h: golang.org/x/sys/unix lacks them.
 const (
 	gpioGetChipInfo   = 0x8044b401
 	gpioFlagActiveLow = 1 << 1
@@ -22,23 +22,23 @@ const (
 	gpioFlagOutput    = 1 << 3
 )
 
-// gpioLine is one line of a GPIO character device, held from its first use on.
+// gpioLine is one line of a GPIO character device, held from its first use.
 type gpioLine struct {
 	line string // "GPIO17", or "gpiochip0/17"
 	low  bool
 	dev  string // folder of the character devices
-	fd   int    // of the line; 0: not held
+	fd   int    // file descriptor of the line; 0: not held
 }
 
 // gpioRelay is a line held as an output.
 type gpioRelay struct{ gpioLine }
 
-// Trigger is a GPIO line that is read: a switch beside the microphone.
+// Trigger is a GPIO line used as an input: a switch beside the microphone.
 type Trigger struct{ gpioLine }
 
-// NewTrigger makes a trigger of what the config calls it, as [OpenRelay]
-// calls lines: "gpio:NAME", or "gpio:gpiochip0/17"; ",low" behind either means
-// that low is on. It touches no hardware before it is read.
+// NewTrigger makes a trigger from its name in the config, in the form that
+// [OpenRelay] takes: "gpio:NAME", or "gpio:gpiochip0/17"; the suffix ",low"
+// means that low is on. It does not touch the hardware before the first read.
 func NewTrigger(spec string) *Trigger {
 	name, options, _ := strings.Cut(strings.TrimPrefix(spec, "gpio:"), ",")
 	return &Trigger{gpioLine{line: name, low: options == "low", dev: "/dev"}}
@@ -75,11 +75,12 @@ func (r *gpioRelay) set(on bool) error {
 	if r.fd != 0 {
 		return gpio(r.fd, unix.GPIO_V2_LINE_SET_VALUES_IOCTL, &unix.GPIOV2LineValues{Bits: bit, Mask: 1})
 	}
-	// The level rides on the request, so that the relay never clicks the wrong way.
+	// The request carries the level, so that the relay never switches to the
+	// wrong side for a moment.
 	return r.hold(gpioFlagOutput, bit)
 }
 
-// hold requests the line, if it is not held yet; an output with its level.
+// hold requests the line if it is not held yet; an output with its level.
 func (r *gpioLine) hold(flags, bit uint64) error {
 	if r.fd != 0 {
 		return nil
@@ -109,7 +110,8 @@ func (r *gpioLine) hold(flags, bit uint64) error {
 	return nil
 }
 
-// find opens the chip that has the line.
+// find opens the chip that has the line and returns its file descriptor and the
+// line's offset.
 func (r *gpioLine) find() (chip int, offset uint32, err error) {
 	if name, number, ok := strings.Cut(r.line, "/"); ok {
 		n, err := strconv.ParseUint(number, 10, 16)
@@ -151,7 +153,7 @@ func (r *gpioLine) find() (chip int, offset uint32, err error) {
 	return 0, 0, say.M("device.gpio_none")
 }
 
-// Close lets go of the line.
+// Close releases the line.
 func (r *gpioLine) Close() error {
 	if r.fd == 0 {
 		return nil

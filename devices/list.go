@@ -12,7 +12,8 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Describe says in a sentence what an output drives, without opening it.
+// Describe returns a sentence that says what an output drives, without opening
+// it.
 func Describe(out playlist.Output) say.Message {
 	kind, rest, _ := strings.Cut(out.Device, ":")
 	switch {
@@ -38,58 +39,58 @@ func Describe(out playlist.Output) say.Message {
 // Control is one playback control of a card's mixer.
 type Control struct {
 	Name   string `json:"name"`
-	Volume bool   `json:"volume"` // whether it has one
+	Volume bool   `json:"volume"` // whether it has a volume
 
-	// What it stands at, where it tells dB.
+	// The present level, if the control has a dB scale.
 	Scale bool    `json:"scale"`
 	MinDB float64 `json:"min_db"`
 	MaxDB float64 `json:"max_db"`
 	DB    float64 `json:"db"`
 
 	Switch bool `json:"switch"` // whether it can mute
-	On     bool `json:"on"`     // false: muted, where it has a switch
+	On     bool `json:"on"`     // false: muted, if it has a switch
 }
 
-// Holder is a program that holds a card.
+// Holder is a program that has a card open.
 type Holder struct {
 	PID  int    `json:"pid"`
 	Name string `json:"name,omitempty"`
 }
 
-// PCM is what an output's device can name.
+// PCM is a name that an output's device can have.
 type PCM struct {
 	Name        string   `json:"name"`
 	Description string   `json:"description,omitempty"`
-	HeldBy      []Holder `json:"held_by,omitempty"` // empty: free, as far as the kernel tells
+	HeldBy      []Holder `json:"held_by,omitempty"` // empty: free, as far as the kernel shows
 }
 
 // Card is a sound card that can play.
 type Card struct {
-	ID       string    `json:"id"` // stable: it stays when the index does not
+	ID       string    `json:"id"` // stable, even if the index changes
 	Index    int       `json:"index"`
 	Name     string    `json:"name"`
 	PCMs     []PCM     `json:"pcms"`
 	Controls []Control `json:"controls"`
 }
 
-// Listing is all that this machine can play on through ALSA.
+// Listing is everything that this machine can play on through ALSA.
 type Listing struct {
 	Cards []Card `json:"cards"`
-	Other []PCM  `json:"other"` // PCMs that the ALSA configuration defines and shows, of no one card
+	Other []PCM  `json:"other"` // PCMs that the ALSA configuration lists and that belong to no card
 }
 
-// Look is what stands behind an output that plays on a card.
+// Look is the card and mixer behind an output.
 type Look struct {
-	Device string   // the PCM: the first card's, where the output says "auto"
-	Mixer  string   // as "amixer -D" takes it
-	Level  *Control // what takes level_db; nil: nothing
-	Muted  []string // controls on the sound's way that are muted
+	Device string   // the PCM: that of the first card, if the output's device is "auto"
+	Mixer  string   // as an argument of "amixer -D"
+	Level  *Control // the control that level_db sets; nil: none
+	Muted  []string // controls between PCM and loudspeaker that are muted
 	HeldBy []Holder
 }
 
-// Inspect looks at the card of an output and changes nothing, not even its
-// mixer. Where try is set it opens the card for a moment and answers what
-// [Open] would.
+// Inspect reads the state of an output's card and changes nothing, not even its
+// mixer. If try is set it opens the card for a moment and returns the error
+// that [Open] would.
 func Inspect(device string, try bool) (Look, error) {
 	if device == "auto" {
 		name, err := firstCard()
@@ -101,8 +102,8 @@ func Inspect(device string, try bool) (Look, error) {
 	return inspect(device, try)
 }
 
-// holdersIn reads from proc who holds a card's playback device; a negative
-// device is all of them.
+// holdersIn reads from proc which programs have a card's playback device open;
+// a negative device means all of them.
 func holdersIn(proc fs.FS, card string, device int) []Holder {
 	dir := path.Join("asound", card)
 	if _, err := strconv.Atoi(card); err == nil {
@@ -135,8 +136,8 @@ func holdersIn(proc fs.FS, card string, device int) []Holder {
 	return all
 }
 
-// processOf is the process that a thread, as the sound driver names it,
-// belongs to.
+// processOf returns the process that a thread belongs to; the sound driver
+// names the thread.
 func processOf(proc fs.FS, thread string) Holder {
 	var h Holder
 	h.PID, _ = strconv.Atoi(thread)
@@ -156,7 +157,7 @@ func processOf(proc fs.FS, thread string) Holder {
 	return h
 }
 
-// holders is who holds the card that a PCM names.
+// holders returns the programs that have the card of a PCM open.
 func holders(pcm string) []Holder {
 	card, device, ok := cardOf(pcm)
 	if !ok {
@@ -165,7 +166,7 @@ func holders(pcm string) []Holder {
 	return holdersIn(os.DirFS("/proc"), card, device)
 }
 
-// cardOf takes card and device out of a name such as "plughw:CARD=Device,DEV=0".
+// cardOf parses card and device from a name such as "plughw:CARD=Device,DEV=0".
 func cardOf(pcm string) (card string, device int, ok bool) {
 	kind, args, found := strings.Cut(pcm, ":")
 	if !found || kind == "plug" {

@@ -11,7 +11,7 @@ import (
 	"dalaba/playlist/say"
 )
 
-func TestWhoHoldsACard(t *testing.T) {
+func TestProgramsThatHoldACardAreFound(t *testing.T) {
 	proc := fstest.MapFS{
 		"asound/card1/pcm0p/sub0/status": {Data: []byte("state: RUNNING\nowner_pid   : 815\ntrigger_time: 1.2\n")},
 		"asound/card1/pcm3p/sub0/status": {Data: []byte("closed\n")},
@@ -28,8 +28,8 @@ func TestWhoHoldsACard(t *testing.T) {
 		{"by index", "hw:1", mpd},
 		{"by index and device", "hw:1,0", mpd},
 		{"another device of the card is free", "hw:CARD=1,DEV=3", nil},
-		{"a card that is not there", "hw:CARD=USB", nil},
-		{"a PCM of no one card", "default", nil},
+		{"a card that does not exist", "hw:CARD=USB", nil},
+		{"a PCM that belongs to no card", "default", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []devices.Holder
@@ -43,7 +43,7 @@ func TestWhoHoldsACard(t *testing.T) {
 	}
 }
 
-func TestDescribe(t *testing.T) {
+func TestDescribeNamesWhatAnOutputDrives(t *testing.T) {
 	for device, want := range map[string]string{
 		"wav:a.wav":          "writes the WAV file a.wav",
 		"null:":              "card's pace",

@@ -18,13 +18,13 @@ import (
 	"dalaba/playlist/say"
 )
 
-// chain names the controls that stand between a PCM and the loudspeaker, the
-// one that takes the level first.
+// chain names the controls between a PCM and the loudspeaker; the first one
+// that the card has is set to the level.
 var chain = []string{
 	"Master", "PCM", "Speaker", "Headphone", "Line Out", "Front", "Digital", "DAC", "Analogue", "Headset", "HDMI", "IEC958",
 }
 
-// mixerOf names the mixer that belongs to a PCM.
+// mixerOf returns the name of the mixer that belongs to a PCM.
 func mixerOf(pcm string) string {
 	kind, args, _ := strings.Cut(pcm, ":")
 	first, _, _ := strings.Cut(strings.Trim(args, `'"`), ",")
@@ -39,7 +39,7 @@ func mixerOf(pcm string) string {
 	return pcm
 }
 
-// mix opens a mixer, hands each of its playback controls to f and closes it.
+// mix opens a mixer, calls f with each of its playback controls and closes it.
 func mix(name string, f func(e *C.snd_mixer_elem_t, c Control) error) error {
 	quiet()
 	var m *C.snd_mixer_t
@@ -96,9 +96,9 @@ func controls(mixer string) ([]Control, error) {
 	return all, err
 }
 
-// way names the controls that the sound passes, and which of the names takes
-// the level; -1: none has a volume. Order is nil for a card of several volumes
-// that the chain does not know.
+// way returns the controls that the sound passes, and the index in order of the
+// one to set to the level; -1 if none has a volume. Order is nil if the card
+// has several volumes and none is in the chain.
 func way(all []Control) (order []string, taker int) {
 	taker = slices.IndexFunc(chain, func(name string) bool {
 		return slices.ContainsFunc(all, func(c Control) bool { return c.Name == name && c.Volume })
@@ -111,14 +111,14 @@ func way(all []Control) (order []string, taker int) {
 		if c.Volume && taker >= 0 {
 			return nil, -1
 		}
-		if c.Volume { // the only one, by a name of its own
+		if c.Volume { // a single volume with another name
 			order, taker = append(slices.Clone(chain), c.Name), len(chain)
 		}
 	}
 	return order, taker
 }
 
-// inspect reads the mixer of a PCM and, where try is set, whether it opens.
+// inspect reads the mixer of a PCM and, if try is set, whether the PCM opens.
 func inspect(name string, try bool) (Look, error) {
 	l := Look{Device: name, Mixer: mixerOf(name), HeldBy: holders(name)}
 	all, err := controls(l.Mixer)
@@ -146,12 +146,13 @@ func inspect(name string, try bool) (Look, error) {
 	return l, p.close()
 }
 
-// near is how far from the level wished for a card's steps may leave it.
+// near is how many dB a card's steps may miss the wanted level by.
 const near = 1.5
 
-// setLevel unmutes a card and sets its level, the first control of the chain
-// to the level and the rest to 0 dB. It reports whether the card then stands
-// there; where it cannot, it is left at 0 dB and the error is advice.
+// setLevel unmutes a card and sets its level: the first control of the chain to
+// the level and the rest to 0 dB. It reports whether the card then has that
+// level; if the card cannot reach it, it is left at 0 dB and the error says
+// what to do.
 func setLevel(mixer string, db float64, log *slog.Logger) (bool, error) {
 	all, err := controls(mixer)
 	if err != nil || len(all) == 0 {

@@ -14,22 +14,22 @@ import (
 	"dalaba/playlist"
 )
 
-func TestLevel(t *testing.T) {
+func TestTheMixerIsSetToTheLevel(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		spec     vcard.Spec
 		db       float64
 		levelled bool
-		at       float64 // where the mixer then stands
+		at       float64 // the mixer's level afterwards
 		advice   string
 	}{
 		{"a level within range is set and the card unmuted", vcard.Spec{Mixer: true}, -20, true, -20, ""},
 		{"a level between steps takes the step below", vcard.Spec{Mixer: true}, -20.3, true, -20.5, ""},
-		{"full is full", vcard.Spec{Mixer: true}, 0, true, 0, ""},
-		{"a card with gain stands at the level all the same", vcard.Spec{Mixer: true, MinDB: -40, MaxDB: 12}, -6, true, -6, ""},
-		{"a card's only volume takes the level, whatever its name", vcard.Spec{Mixer: true, Control: "Audio Output"}, -20, true, -20, ""},
-		{"a level out of reach is left to software", vcard.Spec{Mixer: true, MinDB: -20}, -40, false, 0, "cannot reach -40.0 dB"},
-		{"a card without a dB scale is advised on and only unmuted", vcard.Spec{Mixer: true, NoScale: true}, -10, false, -50, "no dB scale"},
+		{"0 dB is the mixer's maximum", vcard.Spec{Mixer: true}, 0, true, 0, ""},
+		{"a card with a range above 0 dB is set to the level", vcard.Spec{Mixer: true, MinDB: -40, MaxDB: 12}, -6, true, -6, ""},
+		{"a card's only volume is set to the level, whatever its name", vcard.Spec{Mixer: true, Control: "Audio Output"}, -20, true, -20, ""},
+		{"a level out of range is left to software", vcard.Spec{Mixer: true, MinDB: -20}, -40, false, 0, "cannot reach -40.0 dB"},
+		{"a card without a dB scale is only unmuted, with advice", vcard.Spec{Mixer: true, NoScale: true}, -10, false, -50, "no dB scale"},
 		{"a card without a mixer is left to software", vcard.Spec{}, -10, false, -50, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestLevel(t *testing.T) {
 	}
 }
 
-func TestInspectTellsOfACardAndLeavesItsMixerAlone(t *testing.T) {
+func TestInspectReadsACardAndDoesNotChangeItsMixer(t *testing.T) {
 	card := rack(t, vcard.Spec{Name: "left", Mixer: true})[0]
 	l, err := devices.Inspect("left", true)
 	must(t, err)
@@ -89,7 +89,7 @@ func TestListShowsConfiguredPCMs(t *testing.T) {
 	}
 }
 
-func TestAutoTakesTheFirstCardThatPlays(t *testing.T) {
+func TestAutoChoosesTheFirstCardThatPlays(t *testing.T) {
 	name, err := devices.First([]devices.Card{
 		{ID: "Camera"},
 		{ID: "Device", PCMs: []devices.PCM{{Name: "plughw:CARD=Device"}, {Name: "plughw:CARD=Device,DEV=1"}}},
@@ -106,7 +106,7 @@ func TestAutoTakesTheFirstCardThatPlays(t *testing.T) {
 	}
 }
 
-func TestMixerOfAPCM(t *testing.T) {
+func TestTheMixerOfAPCMIsFoundByItsName(t *testing.T) {
 	for pcm, want := range map[string]string{
 		"plughw:CARD=Device":    "hw:Device",
 		"hw:CARD=PCH,DEV=3":     "hw:PCH",

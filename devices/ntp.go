@@ -3,11 +3,11 @@ package devices
 import "golang.org/x/sys/unix"
 
 // staUnsync is STA_UNSYNC of adjtimex(2): the kernel's clock is not
-// synchronised to anything.
+// synchronised.
 const staUnsync = 0x40
 
-// Synchronised reports whether the kernel says that its clock is kept by NTP
-// or the like: adjtimex(2) answers no TIME_ERROR and STA_UNSYNC is clear.
+// Synchronised reports whether the kernel says that NTP or the like keeps its
+// clock: adjtimex(2) does not return TIME_ERROR, and STA_UNSYNC is clear.
 func Synchronised() (bool, error) {
 	var t unix.Timex
 	state, err := unix.Adjtimex(&t)

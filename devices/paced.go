@@ -7,28 +7,28 @@ import (
 	"dalaba/playlist"
 )
 
-// patience is how late a frame may reach a device that is no hardware and
+// patience is how late a frame may reach a device that is not hardware and
 // still count as in time.
 const patience = 30 * time.Second
 
-// paced consumes frames as a card would: from the first write on at exactly
-// playlist.Rate of the monotonic clock, until its ring runs dry. A busy machine
-// that feeds it late loses nothing by it: no hardware waits for the frames, so
-// those that come within patience of their instant are taken as though they had
-// sounded then. Only after that has the ring run dry.
+// paced consumes frames as a card would: from the first write on, at exactly
+// playlist.Rate by the monotonic clock, until its ring runs empty. A busy
+// machine that writes late loses nothing: no hardware waits for the frames, so
+// those that come within patience of their instant count as if they had sounded
+// then. Only later does the ring count as empty.
 type paced struct {
-	file *wavFile // nil: nowhere
+	file *wavFile // nil: no file
 
 	ring      []int16   // queued, not yet consumed
-	began     time.Time // when the present run of sound began; zero while dry
-	base      int64     // consumed before that
+	began     time.Time // when the present run of sound began; zero while the ring is empty
+	base      int64     // frames consumed before that
 	consumed  int64
-	at        time.Time // when consumed was that many: now, or when the last frame ended
+	at        time.Time // the instant that consumed is valid for: now, or when the last frame ended
 	underruns int64
-	err       error // why it is lost
+	err       error // why the device is lost
 }
 
-// advance consumes what has become due.
+// advance consumes the frames that are due by now.
 func (p *paced) advance(now time.Time) error {
 	before := p.at
 	if p.at = now; p.err != nil || p.began.IsZero() {
@@ -67,7 +67,8 @@ func (p *paced) Write(frames []int16) error {
 		}
 		room := min(Ring-len(p.ring), len(frames))
 		if room == 0 {
-			// Until a period of room, or what is left to write, has sounded.
+			// Until a period, or what is left to write, has sounded and made
+			// room.
 			n := p.consumed + int64(min(Period, len(frames))) - p.base
 			time.Sleep(p.began.Add(instant(n)).Sub(now))
 			continue
@@ -85,8 +86,8 @@ func (p *paced) Write(frames []int16) error {
 	return nil
 }
 
-// instant is when the nth frame of a run has wholly sounded, rounded up, so
-// that one who wakes then finds it consumed.
+// instant returns when the nth frame of a run has fully sounded, rounded up, so
+// that a goroutine that wakes then finds it consumed.
 func instant(n int64) time.Duration {
 	d := playlist.Length(n)
 	if soundedIn(d) < n {
@@ -95,7 +96,7 @@ func instant(n int64) time.Duration {
 	return d
 }
 
-// soundedIn is how many frames sound wholly in d, however long.
+// soundedIn returns how many frames sound fully in d.
 func soundedIn(d time.Duration) int64 {
 	return int64(d/time.Second)*playlist.Rate + int64(d%time.Second)*playlist.Rate/int64(time.Second)
 }

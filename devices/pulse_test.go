@@ -16,8 +16,8 @@ import (
 	"dalaba/playlist"
 )
 
-// soundServer is a PulseAudio of our own, with a sink that is no hardware,
-// and a recorder of what that sink plays.
+// soundServer is a PulseAudio started by the test, with a sink that is not
+// hardware, and a recorder of what that sink plays.
 type soundServer struct {
 	dir          string
 	server, tape *exec.Cmd
@@ -80,7 +80,8 @@ func (s *soundServer) recorded(t *testing.T) []int16 {
 	return f
 }
 
-// poll waits until missing returns nothing; it says what is wanting.
+// poll waits until missing returns nothing; if it never does, poll reports what
+// was missing.
 func poll(t *testing.T, what string, missing func() string) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
@@ -94,7 +95,7 @@ func poll(t *testing.T, what string, missing func() string) {
 	}
 }
 
-// tone is a period of 1 kHz at half of full scale.
+// tone returns a period of 1 kHz at half of full scale.
 func tone() []int16 {
 	f := make([]int16, devices.Period)
 	for i := range f {
@@ -103,7 +104,7 @@ func tone() []int16 {
 	return f
 }
 
-// loud is how many of the frames are tone.
+// loud returns how many of the frames are tone.
 func loud(frames []int16) int {
 	n := 0
 	for _, f := range frames {
@@ -129,8 +130,9 @@ func TestSoundServerIsKilledAndComesBack(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", s.dir)
 	t.Setenv("XDG_CONFIG_HOME", s.dir)
 
-	// sound writes tone to a new device, as often as it takes: a server that is
-	// starved, as on a busy machine, is a device that stalls or does not open.
+	// sound writes tone to a new device, and tries as often as needed: with a
+	// server that gets no processor time, as on a busy machine, a device stalls
+	// or does not open.
 	const periods, written = 60, 60 * devices.Period
 	sound := func() (d devices.Device) {
 		t.Helper()
@@ -162,7 +164,7 @@ func TestSoundServerIsKilledAndComesBack(t *testing.T) {
 		})
 		return d
 	}
-	// play goes on until enough of the tone is on tape.
+	// play continues until enough of the tone is recorded.
 	play := func() {
 		t.Helper()
 		poll(t, "the tone on tape", func() string {

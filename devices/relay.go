@@ -16,28 +16,28 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Relay switches the current of an amplifier. Only one goroutine may use it.
-// After an error the next Switch tries from the beginning, so that a USB relay
-// may be pulled out and plugged in again.
+// Relay switches an amplifier's power. Only one goroutine may use it. After an
+// error the next Switch starts from the beginning, so that a USB relay may be
+// unplugged and plugged in again.
 type Relay interface {
 	Switch(ctx context.Context, on bool) error
 
-	// Close lets go of the hardware, switching nothing.
+	// Close releases the hardware and switches nothing.
 	Close() error
 }
 
-// OpenRelay makes a relay from what the config calls it. It touches no
-// hardware before the first Switch; what it cannot read is
+// OpenRelay makes a relay from its name in the config. It does not touch the
+// hardware before the first Switch; a name that it cannot parse is
 // [playlist.ErrInvalid].
 //
 //   - "" is none: an amplifier that is always on.
 //   - "command:PROGRAM ARG..." runs the program with a last argument, on or off.
 //   - "serial:DEVICE" raises RTS and DTR of the port; "serial:DEVICE,rts" or
-//     ",dtr" only the one.
+//     ",dtr" only that one.
 //   - "serial:DEVICE,on=A00101A2,off=A00100A1,baud=9600" sends those bytes,
-//     told in hex; without a baud rate, at 9600.
+//     given in hex; without a baud rate, at 9600.
 //   - "gpio:NAME" is the GPIO line of that name, such as GPIO17;
-//     "gpio:gpiochip0/17" the line by chip and offset. ",low" behind either
+//     "gpio:gpiochip0/17" is the line by chip and offset. The suffix ",low"
 //     means that low is on.
 func OpenRelay(spec string) (Relay, error) {
 	kind, rest, _ := strings.Cut(spec, ":")
@@ -104,9 +104,9 @@ func (r commandRelay) Switch(ctx context.Context, on bool) error {
 	return nil
 }
 
-// run returns how the program ended, and the beginning of its output. That goes
-// to a file: we would wait for the end of a pipe if a child of the program's kept
-// it open.
+// run returns how the program ended, and the beginning of its output. The
+// output goes to a file: if it were a pipe, we would wait for its end as long
+// as a child of the program kept it open.
 func (r commandRelay) run(ctx context.Context, on bool) (said string, err error) {
 	fd, err := unix.MemfdCreate("relay", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -135,7 +135,7 @@ func word(on bool) string {
 
 type serialRelay struct {
 	port     string
-	rts, dtr bool // which lines it hangs on
+	rts, dtr bool // which lines switch the relay
 	on, off  []byte
 	baud     int
 
@@ -145,7 +145,8 @@ type serialRelay struct {
 func (r *serialRelay) Switch(_ context.Context, on bool) error {
 	err := r.set(on)
 	if err != nil {
-		// What is gone may come back under the same name.
+		// The device may have been unplugged; it may come back under the same
+		// name.
 		_ = r.Close()
 		return say.M("device.relay_serial", r.port, err)
 	}

@@ -16,7 +16,7 @@ import (
 	"dalaba/playlist"
 )
 
-func TestRelaySpecs(t *testing.T) {
+func TestRelayNamesAreParsedStrictly(t *testing.T) {
 	for _, c := range []struct {
 		spec string
 		ok   bool
@@ -61,7 +61,7 @@ func relay(t *testing.T, spec string) devices.Relay {
 	return r
 }
 
-func TestCommandRelay(t *testing.T) {
+func TestACommandRelayRunsItsProgram(t *testing.T) {
 	said := filepath.Join(t.TempDir(), "said")
 	program := filepath.Join(t.TempDir(), "relay")
 	must(t, os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\" >>"+said+"\n[ \"$1\" = 2 ] || { echo no board; exit 3; }\n"), 0o755))
@@ -79,7 +79,7 @@ func TestCommandRelay(t *testing.T) {
 	}
 }
 
-func TestACommandRelayIsDoneAsItsProgramEnds(t *testing.T) {
+func TestACommandRelayReturnsWhenItsProgramEnds(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "relay")
 	must(t, os.WriteFile(program, []byte("#!/bin/sh\nsleep 1 &\n"), 0o755)) // which keeps the output open
 	if err := relay(t, "command:"+program).Switch(t.Context(), true); err != nil {
@@ -87,7 +87,8 @@ func TestACommandRelayIsDoneAsItsProgramEnds(t *testing.T) {
 	}
 }
 
-// pty is a pseudo terminal: what is written to the name comes out of the file.
+// pty makes a pseudo terminal: what is written to the name can be read from the
+// file.
 func pty(t *testing.T) (*os.File, string) {
 	t.Helper()
 	f, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -116,7 +117,7 @@ func TestSerialRelaySendsItsBytes(t *testing.T) {
 	}
 }
 
-func TestRelayHardwareMissing(t *testing.T) {
+func TestMissingRelayHardwareIsReported(t *testing.T) {
 	_, noLines := pty(t)
 	for _, spec := range []string{
 		"serial:/dev/nowhere",

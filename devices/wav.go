@@ -20,10 +20,10 @@ import (
 
 const (
 	headerSize = 44
-	maxFrames  = (1<<31 - 1 - headerSize) / 2 // many readers take sizes as signed
+	maxFrames  = (1<<31 - 1 - headerSize) / 2 // many readers read sizes as signed
 )
 
-// wavHeader is the canonical header of a mono S16 file at playlist.Rate.
+// wavHeader returns the canonical header of a mono S16 file at playlist.Rate.
 func wavHeader(frames int64) []byte {
 	h := make([]byte, 0, headerSize)
 	h = append(h, "RIFF"...)
@@ -98,7 +98,7 @@ func openWAVFile(path string) (_ *wavFile, err error) {
 	if w.frames >= maxFrames-playlist.Rate {
 		return nil, w.full()
 	}
-	// A crash may have left half a frame or a header behind its data.
+	// A crash may have left half a frame or a header after the data.
 	if err := f.Truncate(headerSize + 2*w.frames); err != nil {
 		return nil, say.M("device.wav_open", path, cause(err))
 	}
@@ -108,8 +108,9 @@ func openWAVFile(path string) (_ *wavFile, err error) {
 	return w, nil
 }
 
-// ours reports whether a file begins with our header, whatever sizes it
-// tells. Where the power went as the file was made, its beginning will do.
+// ours reports whether a file begins with our header, whatever sizes the header
+// holds. If power failed while the file was made, the beginning of a header is
+// enough.
 func ours(head []byte) bool {
 	want := wavHeader(0)
 	for _, at := range []int{4, headerSize - 4} {
@@ -120,7 +121,7 @@ func ours(head []byte) bool {
 	return bytes.HasPrefix(want, head)
 }
 
-// setAside gives a full file a name of its own.
+// setAside renames a full file to a name that is not in use.
 func setAside(path string) (string, error) {
 	ext := filepath.Ext(path)
 	for now := time.Now().UTC(); ; now = now.Add(time.Second) {
@@ -152,14 +153,14 @@ func (w *wavFile) append(frames []int16) error {
 	return nil
 }
 
-// littleEndian is the frames as they lie in memory: every machine that dalaba
-// is built for has the order of bytes that a WAV file has. A loop over the
-// samples took a quarter of the time of a program that records.
+// littleEndian returns the frames as they are in memory: every machine that
+// dalaba is built for has the byte order of a WAV file. A loop over the samples
+// took a quarter of the time of a program that records.
 func littleEndian(frames []int16) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(frames))), 2*len(frames))
 }
 
-// cause is what broke, without the path that the sentence names already.
+// cause returns the error without the path, which the sentence already names.
 func cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err

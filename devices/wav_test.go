@@ -15,7 +15,7 @@ import (
 	"dalaba/playlist"
 )
 
-// recorded reads a recording and checks that its header tells its size.
+// recorded reads a recording and checks that its header has the right size.
 func recorded(t *testing.T, path string) []int16 {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -46,7 +46,7 @@ func TestWAV(t *testing.T) {
 	})
 }
 
-func TestRecordingGoesOn(t *testing.T) {
+func TestAnExistingRecordingIsContinued(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		harm func(b []byte) []byte
@@ -133,7 +133,7 @@ func TestFullRecordingIsSetAside(t *testing.T) {
 	})
 }
 
-func TestRecordingRefuses(t *testing.T) {
+func TestARecordingIsRefusedForAFileOfAnotherKind(t *testing.T) {
 	dir := t.TempDir()
 	foreign := filepath.Join(dir, "foreign.wav")
 	must(t, os.WriteFile(foreign, []byte("RIFF....WAVEfmt and something else entirely, stereo"), 0o644))

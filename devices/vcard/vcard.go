@@ -1,11 +1,10 @@
-// Package vcard makes sound cards that are not there, for tests and
-// benchmarks: libasound opens them like any other, they consume frames at the
-// pace of their own clock, tell what they consumed and when, and can be
-// unplugged, stalled or held busy. Their clock is the machine's, or one that the
-// test moves: then what a card has consumed does not depend on how busy the
-// machine is.
+// Package vcard makes virtual sound cards for tests and benchmarks: libasound
+// opens them like any other card, they consume frames at the pace of their own
+// clock, record what they consumed and when, and can be unplugged, stalled or
+// made busy. Their clock is the machine's, or one that the test moves: then
+// what a card has consumed does not depend on how busy the machine is.
 //
-// It needs gcc and libasound's headers, no hardware and no rights.
+// It needs gcc and libasound's headers, no hardware and no privileges.
 package vcard
 
 import (
@@ -30,9 +29,9 @@ import (
 //go:embed plugin/vcard.c
 var source []byte
 
-// Build compiles the plugin into a folder and returns the library's path.
-// One library serves any number of cards and processes. The compiler is $CC,
-// which may bring arguments, or gcc.
+// Build compiles the plugin into a folder and returns the library's path. One
+// library serves any number of cards and processes. The compiler is $CC, which
+// may include arguments, or gcc.
 func Build(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -50,33 +49,33 @@ func Build(dir string) (string, error) {
 	return lib, nil
 }
 
-// Spec is a card wished for.
+// Spec describes a card to make.
 type Spec struct {
 	Name     string // of the ALSA PCM, and of the mixer
 	PPM      int    // how much faster than the machine's clock it runs
 	Channels int    // 0: 2
-	Mixer    bool   // whether it has one: a volume in steps of 0.5 dB and a switch, muted at first
+	Mixer    bool   // whether it has a mixer: a volume in steps of 0.5 dB and a switch, muted at first
 	MinDB    int    // the mixer's range; both zero: -50 to 0
 	MaxDB    int
-	NoScale  bool   // the mixer does not tell dB
-	Control  string // what the mixer calls its volume and switch; empty: Master
+	NoScale  bool   // the mixer has no dB scale
+	Control  string // the mixer's name for its volume and switch; empty: Master
 
-	// Clock gives the card a clock of its own, which stands still but for
-	// [Card.Advance], for Creep, and for a caller that waits until the ring has
+	// Clock gives the card a clock of its own, which moves only by
+	// [Card.Advance], by Creep, and when a caller waits until the ring has
 	// room: each wait takes a period.
 	Clock bool
-	Creep time.Duration // how far each look of the card at that clock moves it
+	Creep time.Duration // how far each reading of that clock by the card moves it
 }
 
-// Card is a card that is not there.
+// Card is a virtual sound card.
 type Card struct {
 	Spec
 	dir string
 }
 
-// Make writes dir/asound.conf with the cards wished for. A process in whose
-// environment ALSA_CONFIG_PATH names that file finds them and no others, by
-// name or as plug:NAME, which takes any rate and format.
+// Make writes dir/asound.conf with the cards of the specs. A process whose
+// environment variable ALSA_CONFIG_PATH names that file finds those cards and
+// no others, by name or as plug:NAME, which takes any rate and format.
 func Make(lib, dir string, specs ...Spec) (config string, cards []*Card, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return "", nil, err
@@ -96,7 +95,7 @@ func Make(lib, dir string, specs ...Spec) (config string, cards []*Card, err err
 			return "", nil, err
 		}
 		if s.Clock {
-			if err := c.set(time.Unix(1, 0)); err != nil { // 0 is no instant to the plugin
+			if err := c.set(time.Unix(1, 0)); err != nil { // to the plugin, 0 is no instant
 				return "", nil, err
 			}
 		}
@@ -116,7 +115,7 @@ func Make(lib, dir string, specs ...Spec) (config string, cards []*Card, err err
 	return config, cards, os.WriteFile(config, conf.Bytes(), 0o644)
 }
 
-// Now is the instant that the card's clock shows, if the card has one of its own.
+// Now returns the instant that the card's own clock shows, if it has one.
 func (c *Card) Now() (time.Time, error) {
 	b, err := os.ReadFile(c.clock())
 	if err != nil {
@@ -129,7 +128,7 @@ func (c *Card) Now() (time.Time, error) {
 }
 
 // Advance moves the clock of a card that has one of its own. The card consumes
-// what has become due as it is next asked.
+// the frames due by then when it is next asked.
 func (c *Card) Advance(d time.Duration) error {
 	now, err := c.Now()
 	if err != nil {
@@ -149,8 +148,8 @@ func (c *Card) set(now time.Time) error {
 
 func (c *Card) clock() string { return filepath.Join(c.dir, "clock") }
 
-// Heard is what the card has consumed, its first channel. It is an error if
-// another channel differs.
+// Heard returns the first channel of what the card has consumed. It is an error
+// if another channel differs.
 func (c *Card) Heard() ([]int16, error) {
 	b, err := os.ReadFile(filepath.Join(c.dir, "heard"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -172,15 +171,15 @@ func (c *Card) Heard() ([]int16, error) {
 	return frames, nil
 }
 
-// Run is frames that the card consumed one after another.
+// Run is a number of frames that the card consumed without a gap.
 type Run struct {
 	At     time.Time // when the first of them began to sound
 	Frames int64
 }
 
-// Log tells when the card consumed what it heard, by the card's own clock if it
-// has one. It is written as the card is asked and may lag until then; the
-// instants are exact.
+// Log returns when the card consumed what it heard, by the card's own clock if
+// it has one. The card writes the log when it is asked, so that the log may
+// lag; the instants are exact.
 func (c *Card) Log() ([]Run, error) {
 	b, err := os.ReadFile(filepath.Join(c.dir, "log"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -206,9 +205,9 @@ func (c *Card) Log() ([]Run, error) {
 	return runs, nil
 }
 
-// boot is when the monotonic clock showed zero. It asks both clocks a few times
-// and believes the quickest pair: a busy machine may let time pass between the
-// two.
+// boot returns when the monotonic clock showed zero. It reads both clocks a few
+// times and uses the quickest pair, because a busy machine may let time pass
+// between the two readings.
 func boot() (zero time.Time, err error) {
 	quickest := time.Duration(math.MaxInt64)
 	for range 5 {
@@ -224,8 +223,8 @@ func boot() (zero time.Time, err error) {
 	return zero, nil
 }
 
-// When tells at which instant the nth frame heard began to sound, and whether
-// it did.
+// When returns the instant at which the nth frame heard began to sound, and
+// whether it did.
 func (c *Card) When(n int64) (time.Time, bool, error) {
 	runs, err := c.Log()
 	for _, r := range runs {
@@ -238,36 +237,36 @@ func (c *Card) When(n int64) (time.Time, bool, error) {
 	return time.Time{}, false, err
 }
 
-// Unplug makes the card vanish until it is plugged in again.
-func (c *Card) Unplug() error { return c.tell("unplugged") }
+// Unplug makes the card disappear until it is plugged in again.
+func (c *Card) Unplug() error { return c.setState("unplugged") }
 
 // Stall makes the card run on without consuming anything.
-func (c *Card) Stall() error { return c.tell("stalled") }
+func (c *Card) Stall() error { return c.setState("stalled") }
 
 // Occupy makes the next open fail: the card is busy.
-func (c *Card) Occupy() error { return c.tell("busy") }
+func (c *Card) Occupy() error { return c.setState("busy") }
 
 // Hang makes the next open wait until [Card.Plug].
-func (c *Card) Hang() error { return c.tell("hangs") }
+func (c *Card) Hang() error { return c.setState("hangs") }
 
-// Dawdle makes the card sound on for 60 ms before it stops when it is told to
-// drop what it holds.
-func (c *Card) Dawdle() error { return c.tell("dawdles") }
+// Dawdle makes the card sound on for 60 ms after it is told to drop what it
+// holds.
+func (c *Card) Dawdle() error { return c.setState("dawdles") }
 
 // Fail makes every call return EIO.
-func (c *Card) Fail() error { return c.tell("fails") }
+func (c *Card) Fail() error { return c.setState("fails") }
 
-// Suspend sends the card to sleep, as the machine's would.
-func (c *Card) Suspend() error { return c.tell("asleep") }
+// Suspend suspends the card, as a machine that sleeps would.
+func (c *Card) Suspend() error { return c.setState("asleep") }
 
-// SuspendFor is [Card.Suspend], but the card wakes up at that attempt to resume
-// it. Each attempt before takes 40 ms.
-func (c *Card) SuspendFor(attempts int) error { return c.tell(fmt.Sprint("asleep ", attempts)) }
+// SuspendFor is [Card.Suspend], but the given attempt to resume the card
+// succeeds. Each attempt before it takes 40 ms.
+func (c *Card) SuspendFor(attempts int) error { return c.setState(fmt.Sprint("asleep ", attempts)) }
 
-// Plug undoes what the card was told.
-func (c *Card) Plug() error { return c.tell("") }
+// Plug ends what Unplug, Stall and the other methods began.
+func (c *Card) Plug() error { return c.setState("") }
 
-func (c *Card) tell(word string) error {
+func (c *Card) setState(word string) error {
 	tmp := filepath.Join(c.dir, "control.new")
 	if err := os.WriteFile(tmp, []byte(word), 0o644); err != nil {
 		return err
@@ -275,7 +274,7 @@ func (c *Card) tell(word string) error {
 	return os.Rename(tmp, filepath.Join(c.dir, "control"))
 }
 
-// Level is what the card's mixer is set to.
+// Level returns the level and the switch of the card's mixer.
 func (c *Card) Level() (db float64, on bool, err error) {
 	b, err := os.ReadFile(filepath.Join(c.dir, "mixer"))
 	if errors.Is(err, fs.ErrNotExist) {
