@@ -13,15 +13,15 @@ import (
 )
 
 // AlertClips makes the air clips of alerts, in a controller and at the county:
-// of the sound that came with one, of its text, of any words that go with it.
+// from the sound that came with an alert, from its text, or from other words.
 type AlertClips struct {
-	Ingester *Ingester // the programs that it runs for alerts come before those of its imports
+	Ingester *Ingester // the programs that it runs for alerts have priority over those of imports
 
-	// Shelve keeps a clip that has been made.
+	// Shelve stores a clip that was made.
 	Shelve func(ctx context.Context, c playlist.Clip, r io.Reader) error
 }
 
-// Convert makes a clip of a sound that came with an alert.
+// Convert makes a clip from a sound that came with an alert.
 func (m AlertClips) Convert(ctx context.Context, a emergency.Alert, sound emergency.Audio) (c playlist.Clip, err error) {
 	dir, err := os.MkdirTemp(m.Ingester.TempDir, "dalaba-alert-")
 	if err != nil {
@@ -39,7 +39,7 @@ func (m AlertClips) Convert(ctx context.Context, a emergency.Alert, sound emerge
 	return m.shelve(ctx, res)
 }
 
-// Speak makes a clip of an alert's words in a language.
+// Speak makes a clip from an alert's words in a language.
 func (m AlertClips) Speak(ctx context.Context, words, language, title string) (c playlist.Clip, err error) {
 	res, err := m.Ingester.Urgent().Text(ctx, words, Meta{Title: title, Language: language, Text: words}, nil)
 	if err != nil {

@@ -18,22 +18,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// source is how a child names the file it was given open: no name of a
-// stranger's making ever reaches a command line.
+// source is the name by which a child opens its file, which is passed to it
+// open: no file name from outside reaches a command line.
 const source = "file:/proc/self/fd/3"
 
-// formats are the containers ffmpeg may open: those that hold sound, and none
-// that name other files or addresses (concat, hls, dash, image2, lavfi, sdp)
-// or that are told by nothing but a guess.
+// formats are the containers that ffmpeg may open: those that hold sound; not
+// those that name other files or addresses (concat, hls, dash, image2, lavfi,
+// sdp), nor those that are recognised only by guessing.
 const formats = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,loas,matroska,mov,mp3," +
 	"mpc,mpc8,mpeg,mpegts,oga,ogg,opus,rm,tta,voc,w64,wav,wv"
 
-// input are the arguments that open the source, safely.
+// input returns the arguments that open the source safely.
 func input() []string {
 	return []string{"-protocol_whitelist", "file", "-format_whitelist", formats, "-i", source}
 }
 
-// child is a running program that answers on its standard output.
+// child is a running program whose standard output is read.
 type child struct {
 	cmd  *exec.Cmd
 	out  io.ReadCloser
@@ -41,8 +41,8 @@ type child struct {
 	name string
 }
 
-// command prepares a program: no shell, no terminal, its own process group
-// that dies with the context, the source as file 3.
+// command prepares a program: no shell, no terminal, its own process group that
+// is killed with the context, the source as file 3.
 func (g *Ingester) command(ctx context.Context, src *os.File, name string, args ...string) (*exec.Cmd, *tail) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "AV_LOG_FORCE_NOCOLOR=1"}
@@ -58,40 +58,40 @@ func (g *Ingester) command(ctx context.Context, src *os.File, name string, args 
 	return cmd, errs
 }
 
-// How much nicer than this program its children are, on the scale of nice(2):
-// the player comes first, then an alert's sound, then what is imported.
+// How much higher the nice value of children is than that of this program, see
+// nice(2): the player comes first, then the sound of an alert, then imports.
 const (
 	niceUrgent = 5
 	niceImport = 10
 	niceMost   = 19
 )
 
-// Urgent is the same ingester for the sound of an alert: the programs that it
-// runs come before those of an import, and after this program.
+// Urgent returns the same ingester for the sound of an alert: its programs have
+// priority over those of an import, but not over this program.
 func (g *Ingester) Urgent() *Ingester {
 	u := *g
 	u.urgent = true
 	return &u
 }
 
-// nice is the priority of a child of this thread.
+// nice returns the nice value for a child of this thread.
 func (g *Ingester) nice() (int, error) {
 	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
 	more := niceImport
 	if g.urgent {
 		more = niceUrgent
 	}
-	return min(max(20-raw, 0)+more, niceMost), err // Linux returns 20 less the nice value
+	return min(max(20-raw, 0)+more, niceMost), err // Linux returns 20 minus the nice value
 }
 
-// begin starts a program that has its priority from its first instruction on:
-// a child inherits that of the thread that starts it. A thread may not take its
-// own priority back, so this one ends with its goroutine.
+// begin starts a program with its priority set from its first instruction: a
+// child inherits the priority of the thread that starts it. A thread may not
+// raise its own priority again, so this thread ends with its goroutine.
 func (g *Ingester) begin(cmd *exec.Cmd) error {
 	begun := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		if unix.Gettid() == os.Getpid() { // the main thread, which cannot end: take another
+		if unix.Gettid() == os.Getpid() { // the main thread cannot end: use another
 			err := g.begin(cmd)
 			runtime.UnlockOSThread()
 			begun <- err
@@ -118,7 +118,7 @@ func (g *Ingester) start(cmd *exec.Cmd) error {
 	for what, most := range map[int]uint64{
 		unix.RLIMIT_AS:     uint64(l.Memory),
 		unix.RLIMIT_CPU:    l.cpu(),
-		unix.RLIMIT_FSIZE:  64 << 20, // they answer through pipes; but a speech program's sound library makes shared memory, which counts
+		unix.RLIMIT_FSIZE:  64 << 20, // they write to pipes; but a speech program's sound library makes shared memory, which counts
 		unix.RLIMIT_CORE:   0,
 		unix.RLIMIT_NOFILE: 64,
 	} {
@@ -130,9 +130,9 @@ func (g *Ingester) start(cmd *exec.Cmd) error {
 	return nil
 }
 
-// cpu is the processor time a child may use, in seconds: what all the cores
-// give within the wall time. The kernel takes 0 for "none at all", and a child
-// killed by it would look like a file that cannot be read.
+// cpu returns the processor time that a child may use, in seconds: that of all
+// cores within the wall time, rounded up. With a limit of 0 the kernel would
+// kill the child at once, and its file would look unreadable.
 func (l Limits) cpu() uint64 {
 	return uint64(math.Ceil(l.Wall.Seconds())) * uint64(runtime.NumCPU())
 }
@@ -160,16 +160,16 @@ func (g *Ingester) open(ctx context.Context, src *os.File, name string, args ...
 
 func (c *child) Read(p []byte) (int, error) { return c.out.Read(p) }
 
-// stop ends the child, whatever it is doing, and waits for it.
+// stop kills the child and waits for it.
 func (c *child) stop() {
 	if c.cmd.ProcessState != nil {
 		return
 	}
-	_ = c.cmd.Cancel() // gone already is as good
-	_ = c.cmd.Wait()   // killed is what was asked
+	_ = c.cmd.Cancel() // an error means that it has ended
+	_ = c.cmd.Wait()   // the error is that it was killed
 }
 
-// wait lets the child end by itself, once its output has been read.
+// wait waits until the child has ended, after its output has been read.
 func (c *child) wait() error {
 	if err := c.cmd.Wait(); err != nil {
 		return &childError{err: err, stderr: c.tail.String()}
@@ -177,7 +177,7 @@ func (c *child) wait() error {
 	return nil
 }
 
-// childError is a child that ended badly, with its last words.
+// childError is the failure of a child, with the end of its error output.
 type childError struct {
 	err    error
 	stderr string
@@ -209,8 +209,9 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is the last line that says something, fit for a message: ffmpeg ends
-// with the file's name and a word or two, and tells more in the line before.
+// String returns the last line with a cause in it, short enough for a message:
+// ffmpeg ends with the file's name and a word or two, and gives the cause in
+// the line before.
 func (t *tail) String() string {
 	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(t.buf), "?")), "\n")
 	last := strings.TrimPrefix(lines[len(lines)-1], source+": ")
@@ -225,10 +226,11 @@ func (t *tail) String() string {
 	}, last))
 }
 
-// origin is the part of ffmpeg that speaks, such as "[mp3 @ 0x55dc] ".
+// origin is the component of ffmpeg that wrote a line, such as "[mp3 @ 0x55dc]
+// ".
 var origin = regexp.MustCompile(`^\[[^]]*\] `)
 
-// capped lets only so many bytes through.
+// capped writes at most so many bytes.
 type capped struct {
 	w    io.Writer
 	left int64

@@ -15,8 +15,8 @@ import (
 	"dalaba/ingest"
 )
 
-// telling is a program that notes its own nice value in a file, before it does
-// anything else, and then is the program of that name.
+// telling makes a program that writes its own nice value to a file, before it
+// does anything else, and then runs the program of that name.
 func telling(t *testing.T, name, file string) string {
 	t.Helper()
 	real, err := exec.LookPath(name)
@@ -31,7 +31,7 @@ func telling(t *testing.T, name, file string) string {
 	return path
 }
 
-// niceOf is the nice value in a stat file of /proc.
+// niceOf returns the nice value in a stat file of /proc.
 func niceOf(stat string) (int, error) {
 	text, err := os.ReadFile(stat)
 	if err != nil {
@@ -41,7 +41,7 @@ func niceOf(stat string) (int, error) {
 	return strconv.Atoi(fields[16])
 }
 
-func TestChildrenComeAfterThePlayerAndAnAlertsBeforeAnImports(t *testing.T) {
+func TestChildrenHaveLowerPriorityThanThePlayerAndImportsTheLowest(t *testing.T) {
 	ours, err := niceOf("/proc/self/stat")
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestChildrenComeAfterThePlayerAndAnAlertsBeforeAnImports(t *testing.T) {
 			}
 		})
 	}
-	// The threads that took a child's priority end with that.
+	// The threads that took on a child's priority have ended.
 	var slow []string
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		stats, err := filepath.Glob("/proc/self/task/*/stat")
@@ -89,7 +89,7 @@ func TestChildrenComeAfterThePlayerAndAnAlertsBeforeAnImports(t *testing.T) {
 		}
 		slow = slices.DeleteFunc(stats, func(stat string) bool {
 			nice, err := niceOf(stat)
-			return err != nil || nice == ours // or it has ended
+			return err != nil || nice == ours // an error: it has ended
 		})
 		if len(slow) == 0 {
 			return

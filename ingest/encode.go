@@ -12,13 +12,13 @@ import (
 	"dalaba/playlist"
 )
 
-// lameScale is what LAME multiplies all sound by unless told otherwise, and
-// ffmpeg cannot tell it.
+// lameScale is the factor by which LAME multiplies all sound by default; ffmpeg
+// has no option to change it.
 const lameScale = 0.95
 
-// encode is the second pass: the source, trimmed, with gain and limiter,
-// through the MP3 encoder into the file. limited is the most that the limiter
-// took off, in dB.
+// encode is the second pass: it sends the source, trimmed, through gain,
+// limiter and MP3 encoder into the file. limited is the largest cut by the
+// limiter, in dB.
 func (g *Ingester) encode(ctx context.Context, s *sound, gainDB, ceilingDB float64, to *os.File, progress Progress) (limited float64, err error) {
 	if err := rewind(to); err != nil {
 		return 0, err
@@ -67,7 +67,8 @@ func (g *Ingester) encode(ctx context.Context, s *sound, gainDB, ceilingDB float
 	return limited, nil
 }
 
-// level puts the trimmed source through gain and limiter and hands it on.
+// level puts the trimmed source through gain and limiter and calls do with the
+// result.
 func (s *sound) level(in *child, gainDB, ceilingDB float64, do func([]float32) error, progress Progress) (limited float64, err error) {
 	lim := newLimiter(ceilingDB)
 	gain := float32(math.Pow(10, gainDB/20))
@@ -94,13 +95,14 @@ func (s *sound) level(in *child, gainDB, ceilingDB float64, do func([]float32) e
 	return 20 * math.Log10(lim.least), do(lim.flush(out[:0]))
 }
 
-// rehearse finds the gain at which the source reaches a loudness once limited.
-// It tries on the excerpt, and takes the whole to lose as much. A sound that
-// is all peaks and no body gets there by no decent gain and is refused.
+// rehearse finds the gain at which the limited source reaches a loudness. It
+// tries gains on the excerpt, and assumes that the whole loses as much to the
+// limiter. A sound that consists of short peaks cannot reach it with a
+// reasonable gain and is refused.
 func (s *sound) rehearse(target, ceilingDB float64) (gainDB float64, err error) {
 	gainDB = target - s.lufs
 	if s.peak+gainDB <= ceilingDB {
-		return gainDB, nil // the limiter will have nothing to do
+		return gainDB, nil // nothing would exceed the ceiling
 	}
 	most := gainDB + 12
 	try := func(gainDB, ceilingDB float64) float64 {
@@ -122,7 +124,7 @@ func (s *sound) rehearse(target, ceilingDB float64) (gainDB float64, err error) 
 	if math.IsInf(plain, -1) {
 		return gainDB, nil
 	}
-	slope := 0.75 // dB of loudness won by a dB of gain
+	slope := 0.75 // dB of loudness gained by a dB of gain
 	lastGain, last := 0.0, 0.0
 	for n := range 6 {
 		got := s.lufs + try(gainDB, ceilingDB) - plain
@@ -141,12 +143,12 @@ func (s *sound) rehearse(target, ceilingDB float64) (gainDB float64, err error) 
 	return gainDB, nil
 }
 
-// excerpt keeps some of a sound, evenly from all of it: at first every block,
-// then, as it grows, every second, every fourth.
+// excerpt keeps evenly spaced blocks of a sound: at first every block, then, as
+// it grows, every second, every fourth.
 type excerpt struct {
 	blocks  [][]float32
-	at      int  // frames into the block at hand
-	keeping bool // it is kept, as the last of blocks
+	at      int  // frames into the present block
+	keeping bool // the present block is kept, as the last of blocks
 	n       int  // blocks begun
 	stride  int
 }
@@ -170,7 +172,7 @@ func (e *excerpt) add(frames []float32) {
 	}
 }
 
-// begin starts the next block, kept or not.
+// begin starts the next block, whether it is kept or not.
 func (e *excerpt) begin() {
 	e.at = 0
 	e.keeping = e.n%max(e.stride, 1) == 0
@@ -188,7 +190,7 @@ func (e *excerpt) begin() {
 	e.blocks = append(e.blocks, nil)
 }
 
-// fade is the gain of a frame near a cut: 10 ms up and down, none where
+// fade returns the gain of a frame near a cut: 10 ms up and down, none if
 // nothing was cut.
 func (s *sound) fade(at int64) float32 {
 	const n = playlist.Rate / 100
@@ -202,7 +204,7 @@ func (s *sound) fade(at int64) float32 {
 	return gain
 }
 
-// pump reads a clip to its end, as floats, and counts its frames.
+// pump reads a clip to its end, as floats, and returns its number of frames.
 func pump(air Samples, do func([]float32)) (int64, error) {
 	buf := make([]int16, 4096)
 	frames := make([]float32, len(buf))

@@ -46,7 +46,7 @@ func TestNamesAreNeverTakenForOptionsOrAddresses(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoPlainFileIsRefused(t *testing.T) {
+func TestAnythingButARegularFileIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	if err := os.Symlink("/etc/passwd", at("link.mp3")); err != nil {
@@ -73,7 +73,7 @@ func TestWhatIsNoPlainFileIsRefused(t *testing.T) {
 	}
 }
 
-func TestFilesThatPointElsewhereFetchNothing(t *testing.T) {
+func TestFilesThatNameOtherFilesOrAddressesFetchNothing(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -111,7 +111,8 @@ func TestFilesThatPointElsewhereFetchNothing(t *testing.T) {
 		}
 		empty(t, g)
 	}
-	// Calls are taken in their order: ours is the first, if there was no other.
+	// Connections are accepted in order: ours is the first if there was no
+	// other.
 	own, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -122,13 +123,13 @@ func TestFilesThatPointElsewhereFetchNothing(t *testing.T) {
 	}
 }
 
-func TestBombsStopAtTheLimits(t *testing.T) {
+func TestDecompressionBombsStopAtTheLimits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	// An hour in a few kilobytes, and a header that promises two.
+	// An hour in a few kilobytes, and a header that says two.
 	flac := filepath.Join(dir, "bomb.flac")
 	run(t, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono:d=3600", "-sample_fmt", "s16", flac)
-	// The same from frames that promise nothing.
+	// The same from frames without a length in the header.
 	mp3 := filepath.Join(dir, "bomb.mp3")
 	ten := ffmpeg(t, speech(t, dir), "ten.mp3", "-b:a", "64k", "-write_xing", "0", "-id3v2_version", "0")
 	write(t, mp3, []byte(strings.Repeat(string(read(t, ten)), 500)))
@@ -163,7 +164,7 @@ func TestBombsStopAtTheLimits(t *testing.T) {
 	if _, err := g.File(t.Context(), ten, ingest.Meta{}, nil); refused(t, err) != "ingest.slow" {
 		t.Error(err)
 	}
-	// Too little memory to run in is a child that fails, not a clip.
+	// A child with too little memory to run fails, and no clip is made.
 	g.Limits = ingest.Limits{Memory: 16 << 20}
 	if res, err := g.File(t.Context(), ten, ingest.Meta{}, nil); err == nil {
 		t.Errorf("ran in 16 MiB: %+v", res)
@@ -171,7 +172,7 @@ func TestBombsStopAtTheLimits(t *testing.T) {
 	empty(t, g)
 }
 
-func TestACancelledIngestLeavesNothing(t *testing.T) {
+func TestACancelledIngestLeavesNoFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	wav := speech(t, dir)
@@ -197,7 +198,7 @@ func TestACancelledIngestLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestADecoderThatIsWrongIsFoundOut(t *testing.T) {
+func TestAClipThatADecoderDecodesWronglyIsRefused(t *testing.T) {
 	t.Parallel()
 	wav := speech(t, t.TempDir())
 	for name, c := range map[string]struct {

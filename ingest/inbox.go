@@ -14,42 +14,43 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Inbox is a folder whose files are taken as they arrive, be it a share or a
-// USB stick. What was taken moves into its subfolder taken/, what was refused
-// into refused/, with a .txt beside it that says why. A folder that holds a
-// controller's store, or lies in one, is never touched, whatever the config
-// says.
+// Inbox is a folder, such as a share or a USB stick, whose files are imported
+// when they arrive. A file that was imported moves to the subfolder taken/, one
+// that was refused to refused/, with a .txt beside it that says why. A folder
+// that holds a controller's store, or is inside one, is never touched, whatever
+// the config says.
 type Inbox struct {
 	Dir string
 
-	// Collect finds the items that arrived files hold; Ingester.Collect.
+	// Collect finds the items in files that have arrived; Ingester.Collect.
 	Collect func(paths []string) ([]Item, []Refusal)
 
-	// Take takes one item. An ErrRefused is final; any other error leaves the
-	// file where it is, to be tried again.
+	// Take imports one item. An ErrRefused is final; after any other error the
+	// file stays where it is and is tried again.
 	Take func(ctx context.Context, item Item) (Outcome, error)
 
 	Language say.Lang
 	Log      *slog.Logger
 
-	// Every is how often the folder is looked through; default 2 s. It is
-	// looked at, not watched, since shares and sticks tell nobody of changes.
+	// Every is how often the folder is scanned; default 2 s. It is scanned
+	// rather than watched, because shares and sticks do not report changes.
 	Every time.Duration
 
-	// Settle is how long a file must rest unchanged; default 5 s.
+	// Settle is how long a file must be unchanged before it is imported;
+	// default 5 s.
 	Settle time.Duration
 
 	seen map[string]arrival
 }
 
-// arrival is a file as it was last seen.
+// arrival is a file as the last scan found it.
 type arrival struct {
 	size  int64
 	mtime time.Time
-	since time.Time // it has been so since then
-	done  bool      // dealt with, though it could not be moved away
-	retry time.Time // not before then, after a failure of ours
-	holds []string  // files that wait with it, where it is a list to be tried again
+	since time.Time // unchanged since then
+	done  bool      // imported or refused, but it could not be moved
+	retry time.Time // do not try again before then, after an error of this machine
+	holds []string  // the files of a list that is to be tried again: they wait with it
 }
 
 const (
@@ -58,8 +59,8 @@ const (
 	retryAfter = time.Minute
 )
 
-// Run looks after the folder until the context ends. It makes the folder
-// where there is none, as soon as that can be: a share may be mounted late.
+// Run imports from the folder until the context ends. It makes the folder if it
+// does not exist, as soon as it can: a share may be mounted late.
 func (b *Inbox) Run(ctx context.Context) error {
 	every := b.Every
 	if every == 0 {
@@ -70,7 +71,7 @@ func (b *Inbox) Run(ctx context.Context) error {
 	made, missing := false, false
 	for {
 		var err error
-		if !made { // one that goes later is a stick pulled out, and not to be made on the disk below
+		if !made { // make it once only: if it disappears later, a stick was pulled out, and the folder must not be made on the disk under it
 			err = os.MkdirAll(b.Dir, 0o755)
 			made = err == nil
 		}
@@ -81,7 +82,7 @@ func (b *Inbox) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && !missing:
-			level := slog.LevelWarn // a stick pulled out: once is enough
+			level := slog.LevelWarn // a stick pulled out is logged once
 			if errors.Is(err, errStore) {
 				level = slog.LevelError
 			}
@@ -96,10 +97,10 @@ func (b *Inbox) Run(ctx context.Context) error {
 	}
 }
 
-// errStore says that the inbox is no place to take files from.
+// errStore says that the inbox folder must not be used.
 var errStore = errors.New("the folder holds the controller's own store; name another as inbox")
 
-// storeFile lies in every folder that is a controller's store.
+// storeFile is in every folder that is a controller's store.
 const storeFile = "dalaba.db"
 
 func holdsStore(dir string) bool {
@@ -107,8 +108,8 @@ func holdsStore(dir string) bool {
 	return err == nil
 }
 
-// InStore reports whether a folder is a store, or lies in one, links followed:
-// it is no place to take files from.
+// InStore reports whether a folder is a store, or is inside one, after links
+// are followed. Files must not be imported from there.
 func InStore(dir string) bool {
 	at, err := filepath.Abs(dir)
 	if err != nil {
@@ -125,7 +126,8 @@ func InStore(dir string) bool {
 	return true
 }
 
-// sweep looks through the folder once and takes what has come to rest.
+// sweep scans the folder once and imports the files that are no longer
+// changing.
 func (b *Inbox) sweep(ctx context.Context) error {
 	if b.seen == nil {
 		b.seen = map[string]arrival{}
@@ -146,7 +148,7 @@ func (b *Inbox) sweep(ctx context.Context) error {
 		case err != nil && path == b.Dir:
 			return err
 		case err != nil:
-			return nil // gone meanwhile, or closed to us: the next sweep will tell
+			return nil // removed meanwhile, or not readable: the next sweep tries again
 		case path == b.Dir:
 			return nil
 		case d.IsDir():
@@ -157,7 +159,7 @@ func (b *Inbox) sweep(ctx context.Context) error {
 		case skip(d.Name()) && !isList(path):
 			return nil
 		case Item{Path: path}.isText() && hasSound(path):
-			return nil // it goes where its sound goes
+			return nil // it is moved together with its sound
 		}
 		info, err := d.Info()
 		if err != nil {
@@ -184,13 +186,13 @@ func (b *Inbox) sweep(ctx context.Context) error {
 		return err
 	}
 	b.seen = still
-	// A list speaks of files that may still be arriving, and those that have
-	// arrived wait for what it says of them.
+	// The files that a list names may still be arriving, and those that have
+	// arrived need the metadata that the list gives them.
 	if listed && unsettled {
 		return nil
 	}
 	for _, path := range lists {
-		b.deal(ctx, path)
+		b.importFile(ctx, path)
 	}
 	held := map[string]bool{}
 	for _, a := range b.seen {
@@ -202,21 +204,21 @@ func (b *Inbox) sweep(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		// What is no longer there, a list took along.
+		// A file that no longer exists was moved together with its list.
 		if real, err := filepath.EvalSymlinks(path); err == nil && held[real] {
 			continue
 		}
 		if _, err := os.Lstat(path); err == nil {
-			b.deal(ctx, path)
+			b.importFile(ctx, path)
 		}
 	}
 	return nil
 }
 
-// deal takes one file, or all that a list names, and moves it aside. A list's
-// files stay where they are until all are dealt with: what ends it midway
-// must find them again.
-func (b *Inbox) deal(ctx context.Context, path string) {
+// importFile imports one file, or all that a list names, and moves it away. The
+// files of a list stay where they are until all are imported, so that they are
+// found again if the program ends before that.
+func (b *Inbox) importFile(ctx context.Context, path string) {
 	items, refused := b.Collect([]string{path})
 	a := b.seen[path]
 	a.holds = nil
@@ -230,13 +232,13 @@ func (b *Inbox) deal(ctx context.Context, path string) {
 	for _, r := range refused {
 		err := r.Err
 		if r.Name != path {
-			err = named{r.Name, err}
+			err = entryError{r.Name, err}
 		}
 		why = append(why, err)
 	}
 	for _, item := range items {
 		if met[item.Path] {
-			continue // a jingle between lessons
+			continue // listed more than once, such as a jingle
 		}
 		met[item.Path] = true
 		out, err := b.Take(ctx, item)
@@ -247,7 +249,7 @@ func (b *Inbox) deal(ctx context.Context, path string) {
 			if item.Path == path {
 				why = append(why, err)
 			} else {
-				why = append(why, named{item.Path, err})
+				why = append(why, entryError{item.Path, err})
 				moves = append(moves, move{item.Path, refusedDir, err})
 			}
 		case err != nil:
@@ -268,34 +270,35 @@ func (b *Inbox) deal(ctx context.Context, path string) {
 		}
 	}
 	b.seen[path] = a
-	// The list goes first: it would look for its files in vain.
+	// Move the list first: on its own it would not find its files.
 	if len(why) > 0 {
-		b.away(path, refusedDir, errors.Join(why...))
+		b.moveTo(path, refusedDir, errors.Join(why...))
 	} else {
-		b.away(path, takenDir, nil)
+		b.moveTo(path, takenDir, nil)
 	}
 	for _, m := range moves {
-		b.away(m.path, m.folder, m.why)
+		b.moveTo(m.path, m.folder, m.why)
 	}
 }
 
-// named is an error of one entry of a list.
-type named struct {
+// entryError is the error of one entry of a list.
+type entryError struct {
 	name string
 	err  error
 }
 
-func (n named) Error() string { return n.name + ": " + n.err.Error() }
-func (n named) Unwrap() error { return n.err }
+func (n entryError) Error() string { return n.name + ": " + n.err.Error() }
+func (n entryError) Unwrap() error { return n.err }
 
-// away moves a file, and what goes with it by name, into a subfolder.
-func (b *Inbox) away(path, folder string, why error) {
+// moveTo moves a file, and the files that belong to it by name, into a subfolder.
+func (b *Inbox) moveTo(path, folder string, why error) {
 	if why != nil {
 		b.Log.Warn("inbox file refused", "path", path, "err", why)
 	}
 	err := b.move(path, folder, why)
 	if err != nil {
-		// A stick that cannot be written: its files stay, and are left alone.
+		// A stick that cannot be written: its files stay and are not imported
+		// again.
 		b.Log.Warn("inbox file cannot be moved", "path", path, "err", err)
 		a := b.seen[path]
 		a.done = true
@@ -306,10 +309,10 @@ func (b *Inbox) away(path, folder string, why error) {
 func (b *Inbox) move(path, folder string, why error) error {
 	rel, err := filepath.Rel(b.Dir, path)
 	if err != nil || !filepath.IsLocal(rel) {
-		return nil // reached by a link within; what lies elsewhere is not ours to move
+		return nil // reached by a link inside; a file outside of the folder is not ours to move
 	}
 	if InStore(filepath.Dir(path)) {
-		return nil // a list named it
+		return nil // a list names it
 	}
 	to := filepath.Join(b.Dir, folder, rel)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
@@ -329,7 +332,7 @@ func (b *Inbox) move(path, folder string, why error) error {
 		}
 	}
 	if dir := filepath.Dir(path); dir != filepath.Clean(b.Dir) {
-		_ = os.Remove(dir) // only where it is empty now
+		_ = os.Remove(dir) // fails unless the folder is empty now
 	}
 	if why == nil {
 		return nil
@@ -338,7 +341,7 @@ func (b *Inbox) move(path, folder string, why error) error {
 	return os.WriteFile(free(to+".txt"), []byte("\ufeff"+text), 0o644)
 }
 
-// free is a name that nothing bears yet: name.mp3, name (2).mp3, ...
+// free returns a name that is not in use: name.mp3, name (2).mp3, ...
 func free(path string) string {
 	ext := filepath.Ext(path)
 	stem := strings.TrimSuffix(path, ext)

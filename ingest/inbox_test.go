@@ -17,7 +17,7 @@ import (
 	"dalaba/playlist/say"
 )
 
-// tree is every file under dir, sorted, relative.
+// tree returns every file under dir, sorted, relative.
 func tree(t *testing.T, dir string) []string {
 	t.Helper()
 	var out []string
@@ -35,7 +35,8 @@ func tree(t *testing.T, dir string) []string {
 	return out
 }
 
-// watch runs an inbox in a bubble whose Take goes by the files' contents.
+// watch runs an inbox in a bubble, with a Take that decides by the content of
+// the files.
 func watch(t *testing.T, dir string, during func(taken func() []string)) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &ingest.Ingester{}
@@ -80,7 +81,8 @@ func watch(t *testing.T, dir string, during func(taken func() []string)) {
 	})
 }
 
-// pause lets the bubble's time pass, and what was to happen in it happen.
+// pause lets the bubble's time pass and waits until all that happens in it is
+// done.
 func pause(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -93,13 +95,13 @@ func put(t *testing.T, dir, name, text string) {
 		t.Fatal(err)
 	}
 	write(t, path, []byte(text))
-	// The bubble's clock is not the disk's.
+	// The bubble's clock is not that of the disk.
 	if err := os.Chtimes(path, time.Time{}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestTheInboxSortsWhatArrives(t *testing.T) {
+func TestTheInboxMovesFilesToTakenOrRefused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "inbox")
 	watch(t, dir, func(taken func() []string) {
 		pause(time.Second)
@@ -121,7 +123,7 @@ func TestTheInboxSortsWhatArrives(t *testing.T) {
 		if !slices.Equal(taken(), []string{"a.mp3"}) {
 			t.Errorf("taken %v", taken())
 		}
-		// The same name again, while its namesake lies in taken/.
+		// The same name again, while a file of that name is in taken/.
 		put(t, dir, "a.mp3", "good too")
 		pause(2 * time.Minute)
 		if !slices.Equal(taken(), []string{"a.mp3", "a.mp3", "later.mp3"}) {
@@ -142,7 +144,7 @@ func TestTheInboxSortsWhatArrives(t *testing.T) {
 	}
 }
 
-func TestAGrowingFileIsLeftToGrow(t *testing.T) {
+func TestAFileThatStillGrowsIsNotImported(t *testing.T) {
 	dir := t.TempDir()
 	watch(t, dir, func(taken func() []string) {
 		for n := range 20 {
@@ -159,7 +161,7 @@ func TestAGrowingFileIsLeftToGrow(t *testing.T) {
 	})
 }
 
-func TestAStoreIsNeverTakenForAnInbox(t *testing.T) {
+func TestAStoreIsNeverUsedAsAnInbox(t *testing.T) {
 	for _, c := range []struct{ name, inbox string }{
 		{"the store itself", "data"},
 		{"a folder of the store", "data/clips"},
@@ -191,7 +193,7 @@ func TestAStoreIsNeverTakenForAnInbox(t *testing.T) {
 	}
 }
 
-func TestAListInTheInboxNamesItsFiles(t *testing.T) {
+func TestAListInTheInboxGivesItsFilesTheirTitles(t *testing.T) {
 	dir := t.TempDir()
 	watch(t, dir, func(taken func() []string) {
 		put(t, dir, "l.m3u8", "#EXTM3U\n#EXTINF:1, 二\nb.mp3\n#EXTINF:1, 一\na.mp3\n/etc/passwd\n")
@@ -228,7 +230,7 @@ func TestAListMayNameAFileTwice(t *testing.T) {
 	}
 }
 
-func TestAListThatEndsMidwayIsTakenAsAWholeLater(t *testing.T) {
+func TestAListThatFailsMidwayIsImportedAsAWholeLater(t *testing.T) {
 	dir := t.TempDir()
 	watch(t, dir, func(taken func() []string) {
 		put(t, dir, "l.m3u8", "#EXTM3U\n#EXTINF:1, 一\na.mp3\n#EXTINF:1, 二\nb.mp3\n#EXTINF:1, 三\nbad.mp3\n#EXTINF:1, 四\nd.mp3\n")
@@ -267,7 +269,8 @@ func TestAnInboxThatCannotBeMadeYetIsMadeLater(t *testing.T) {
 		if want := []string{"a.mp3"}; !slices.Equal(taken(), want) {
 			t.Errorf("taken %v, want %v", taken(), want)
 		}
-		// Pulled out, it is not made anew below the mount point.
+		// After a stick is pulled out, its folder is not made again below the
+		// mount point.
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}

@@ -16,31 +16,31 @@ import (
 	"dalaba/playlist/say"
 )
 
-// What every clip is levelled to: integrated loudness and the most its true
-// peak may reach, as decoded on the pole.
+// The levels of every clip: integrated loudness and the highest true peak, as
+// the pole decodes it.
 const (
 	TargetLUFS  = -16.0
 	CeilingDBTP = -1.5
 )
 
-// Recipe names what ingest makes of a source. A source taken by another
-// recipe is taken anew.
+// Recipe names how ingest makes clips. A source made into a clip by another
+// recipe is made anew.
 const Recipe = "air 1: 48 kHz mono 64 kbit/s, -16 LUFS, -1.5 dBTP, 200 ms"
 
 const (
 	kbps       = 64
-	keepFrames = playlist.Rate / 5 // silence kept at either end
+	keepFrames = playlist.Rate / 5 // silence kept at each end
 	mpegFrame  = 1152
 )
 
-// ErrRefused marks what was handed in and cannot become a clip. Such errors
-// hold a [say.Message] with the reason and what to do.
+// ErrRefused marks input that cannot become a clip. Such errors hold a
+// [say.Message] with the reason and what to do.
 var ErrRefused = errors.New("refused")
 
-// ErrNoProgram marks a refusal that installing a program would mend.
+// ErrNoProgram marks a refusal that installing a program would solve.
 var ErrNoProgram = errors.New("program missing")
 
-// refusal is an ErrRefused that reads as its message.
+// refusal is an ErrRefused whose text is its message.
 type refusal struct {
 	say.Message
 	cause error
@@ -59,13 +59,13 @@ type Samples interface {
 	Read(frames []int16) (int, error)
 }
 
-// Limits bound what one source may cost. Zero values take the defaults.
+// Limits bound what one source may cost. Zero values mean the defaults.
 type Limits struct {
 	Length time.Duration // of the sound; default 3 h
-	Short  time.Duration // less than this after trimming is no clip; default 500 ms
+	Short  time.Duration // what is shorter than this after trimming is not a clip; default 500 ms
 	Bytes  int64         // of the source; default 4 GiB
-	Wall   time.Duration // of one program's run; default 15 min
-	Memory int64         // of each child, address space in bytes; default 2 GiB
+	Wall   time.Duration // run time of one program; default 15 min
+	Memory int64         // address space of each child, in bytes; default 2 GiB
 }
 
 func (l Limits) filled() Limits {
@@ -86,16 +86,17 @@ func (l Limits) filled() Limits {
 
 // Ingester makes clips. Door and Decode must be set.
 type Ingester struct {
-	// FFmpeg and FFprobe are the programs; empty, they are looked for on PATH.
-	// Where there are none, only files that fit the air profile already are
-	// taken.
+	// FFmpeg and FFprobe are the programs; if empty, they are looked up on
+	// PATH. If there are none, only files that already match the air profile
+	// are accepted.
 	FFmpeg, FFprobe string
 
-	// Speech speaks text.
+	// Speech turns text into sound.
 	Speech Speech
 
-	// Door is the player's check of a clip: its ID, Frames and Size where it
-	// is fit to air, else an error that holds a say.Message.
+	// Door is the player's check of a clip: it returns the clip with ID, Frames
+	// and Size if the clip is fit to air, else an error that holds a
+	// say.Message.
 	Door func(io.Reader) (playlist.Clip, error)
 
 	// Decode is the player's decoder.
@@ -103,21 +104,21 @@ type Ingester struct {
 
 	Limits Limits
 
-	// TempDir is where clips are made; empty, the system's. Nothing is left
-	// there but the Result's file.
+	// TempDir is the folder in which clips are made; if empty, the system's.
+	// Nothing is left there but the Result's file.
 	TempDir string
 
 	urgent bool
 }
 
-// Progress is told how far the work has come, in percent, never backwards. It
-// may be nil.
+// Progress is called with how far the work has come, in percent, never
+// backwards. It may be nil.
 type Progress func(percent float64)
 
-// Result is a clip that is proven to air right.
+// Result is a clip that was compared with its source and found right.
 type Result struct {
 	Clip    playlist.Clip
-	Path    string // of the clip's file, which the caller moves or removes
+	Path    string // the clip's file; the caller moves or removes it
 	Figures Figures
 }
 
@@ -128,31 +129,31 @@ type Figures struct {
 	SourceRate  int     `json:"source_rate,omitempty"`
 	Channels    int     `json:"channels,omitempty"`
 	Seconds     float64 `json:"seconds"`       // of the source
-	TrimmedHead float64 `json:"trimmed_head"`  // seconds of silence taken away
+	TrimmedHead float64 `json:"trimmed_head"`  // seconds of silence removed
 	TrimmedTail float64 `json:"trimmed_tail"`  //
 	LUFSBefore  Decibel `json:"lufs_before"`   //
 	PeakBefore  Decibel `json:"peak_before"`   //
 	GainDB      float64 `json:"gain_db"`       //
-	LimitedDB   float64 `json:"limited_db"`    // most that the limiter took off, as a negative number
+	LimitedDB   float64 `json:"limited_db"`    // the largest cut by the limiter, as a negative number
 	LUFS        Decibel `json:"lufs"`          // of the clip as the player decodes it
 	Peak        Decibel `json:"peak"`          //
 	SNR         Decibel `json:"snr_db"`        // the player's decoder against ffmpeg's
-	Correlation float64 `json:"correlation"`   // of clip and source, 80 Hz to 4 kHz; 1 where Kept
-	Worst       float64 `json:"worst"`         // the same of the worst ten seconds that sound
-	Lag         int64   `json:"lag_frames"`    // by which the clip comes after the source
+	Correlation float64 `json:"correlation"`   // of clip and source, 80 Hz to 4 kHz; 1 if Kept
+	Worst       float64 `json:"worst"`         // the same, of the worst ten seconds that are not silent
+	Lag         int64   `json:"lag_frames"`    // how many frames the clip is later than the source
 	Kbps        int     `json:"kbps"`          //
 	Faults      int     `json:"faults"`        // errors ffmpeg reported in the source
 	Kept        bool    `json:"kept"`          // the clip is the source, byte for byte
-	Unproven    bool    `json:"unproven"`      // no ffmpeg here to compare with
+	Unproven    bool    `json:"unproven"`      // no ffmpeg was there to compare with
 	Spent       Spent   `json:"spent_seconds"` //
 
 	Changes []say.Message `json:"changes,omitempty"` // for people
 }
 
-// Decibel is a level that JSON can hold even where it is infinite: as null.
+// Decibel is a level that JSON can hold even if it is infinite: as null.
 type Decibel float64
 
-// MarshalJSON writes null for what is not finite.
+// MarshalJSON writes null for a value that is not finite.
 func (d Decibel) MarshalJSON() ([]byte, error) {
 	if math.IsInf(float64(d), 0) || math.IsNaN(float64(d)) {
 		return []byte("null"), nil
@@ -169,7 +170,7 @@ func (d *Decibel) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*float64)(d))
 }
 
-// Spent is where the time went, in seconds.
+// Spent is how long each step took, in seconds.
 type Spent struct {
 	Probe   float64 `json:"probe"`   // opening, hashing, ffprobe
 	Measure float64 `json:"measure"` // first pass: decode, loudness, silence
@@ -178,10 +179,10 @@ type Spent struct {
 	Speak   float64 `json:"speak,omitempty"`
 }
 
-// Total is all of it.
+// Total returns the sum of the steps.
 func (s Spent) Total() float64 { return s.Probe + s.Measure + s.Encode + s.Prove + s.Speak }
 
-// since moves the clock on and says what has passed.
+// since returns the seconds since *t and sets *t to now.
 func since(t *time.Time) float64 {
 	now := time.Now()
 	d := now.Sub(*t).Seconds()
@@ -189,9 +190,9 @@ func since(t *time.Time) float64 {
 	return d
 }
 
-// File makes a clip of the sound in a regular file. What it cannot take is an
-// ErrRefused; other errors are this machine's. The result's clip bears the
-// metadata of meta, and what meta leaves open is taken from the sidecar, the
+// File makes a clip from the sound in a regular file. If the file cannot become
+// a clip the error is an ErrRefused; other errors are this machine's. The clip
+// gets its metadata from meta, and what meta leaves empty from the sidecar, the
 // tags and the file's name.
 func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Progress) (Result, error) {
 	src, err := g.OpenSource(path)
@@ -202,8 +203,8 @@ func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Pr
 	return g.item(ctx, Item{Path: path, Meta: meta}, src, progress)
 }
 
-// sound makes a clip of an open source.
-func (g *Ingester) sound(ctx context.Context, src *os.File, meta Meta, fig Figures, progress Progress) (res Result, err error) {
+// convert makes a clip from an open source.
+func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Figures, progress Progress) (res Result, err error) {
 	p := steady(progress)
 	p(0)
 	ffmpeg, probe, err := g.programs()
@@ -213,7 +214,8 @@ func (g *Ingester) sound(ctx context.Context, src *os.File, meta Meta, fig Figur
 	ctx, cancel := context.WithTimeout(ctx, g.Limits.filled().Wall)
 	defer cancel()
 	defer func() {
-		// Children killed with the context fail in many ways; this is why.
+		// Children that are killed with the context fail in many ways; return
+		// the cause instead.
 		switch {
 		case err == nil || ctx.Err() == nil:
 		case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -239,11 +241,11 @@ func (g *Ingester) sound(ctx context.Context, src *os.File, meta Meta, fig Figur
 	fig.Seconds = float64(s.frames) / playlist.Rate
 	fig.LUFSBefore, fig.PeakBefore, fig.Faults = Decibel(s.lufs), Decibel(s.peak), s.faults
 
-	file, settle, err := g.clipFile()
+	file, finish, err := g.clipFile()
 	if err != nil {
 		return Result{}, err
 	}
-	defer settle(&res, &err)
+	defer finish(&res, &err)
 
 	clip, kept, err := g.keep(src, s, file)
 	if err != nil {
@@ -264,11 +266,11 @@ func (g *Ingester) sound(ctx context.Context, src *os.File, meta Meta, fig Figur
 		if !errors.Is(err, ErrRefused) {
 			return Result{}, err
 		}
-		// It kept the profile's letter and still would not air right: make it anew.
+		// It matches the air profile but would not air right: make it anew.
 	}
 
-	// A peak grows when coded, by how much only the decoder knows; where it
-	// grew too far, once more with that much room.
+	// Coding raises a peak by an amount that only the decoder knows; if it
+	// rises too far, code once more with that much less.
 	target, ceiling := TargetLUFS, CeilingDBTP-1.9
 	gain, err := s.rehearse(target, ceiling)
 	if err != nil {
@@ -333,7 +335,7 @@ func (f *Figures) record(p proof) {
 	f.Correlation, f.Worst, f.Lag = p.correlation, p.worst, p.lag
 }
 
-// steady keeps progress from going backwards, or missing.
+// steady wraps progress, which may be nil, and keeps it from going backwards.
 func steady(p Progress) Progress {
 	last := -1.0
 	return func(percent float64) {
@@ -344,7 +346,7 @@ func steady(p Progress) Progress {
 	}
 }
 
-// programs finds ffmpeg and ffprobe.
+// programs returns the paths of ffmpeg and ffprobe.
 func (g *Ingester) programs() (ffmpeg, probe string, err error) {
 	find := func(name, fallback string) string {
 		if name == "" {
@@ -359,8 +361,8 @@ func (g *Ingester) programs() (ffmpeg, probe string, err error) {
 	return find(g.FFmpeg, "ffmpeg"), find(g.FFprobe, "ffprobe"), err
 }
 
-// lookPath finds a program by a path that is good from any folder: children run
-// in one of their own.
+// lookPath returns an absolute path of a program, because children run in a
+// folder of their own.
 func lookPath(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -369,16 +371,16 @@ func lookPath(name string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// Ready is nil where ffmpeg and ffprobe are there, else an ErrNoProgram that
-// says what to install.
+// Ready returns nil if ffmpeg and ffprobe are installed, else an ErrNoProgram
+// that says what to install.
 func (g *Ingester) Ready() error {
 	_, _, err := g.programs()
 	return err
 }
 
-// clipFile makes the file that is to become the clip. settle closes it and,
-// where the work has failed, takes it away again.
-func (g *Ingester) clipFile() (file *os.File, settle func(*Result, *error), err error) {
+// clipFile makes the file for a clip. finish closes it and, if the work has
+// failed, deletes it.
+func (g *Ingester) clipFile() (file *os.File, finish func(*Result, *error), err error) {
 	file, err = os.CreateTemp(g.TempDir, "dalaba-clip-*.mp3")
 	if err != nil {
 		return nil, nil, err
@@ -392,13 +394,14 @@ func (g *Ingester) clipFile() (file *os.File, settle func(*Result, *error), err 
 	}, nil
 }
 
-// asItIs takes a file that keeps the air profile without ffmpeg's help.
+// asItIs makes a clip, without ffmpeg, from a file that already matches the air
+// profile.
 func (g *Ingester) asItIs(src *os.File, meta Meta, fig Figures) (res Result, err error) {
-	file, settle, err := g.clipFile()
+	file, finish, err := g.clipFile()
 	if err != nil {
 		return Result{}, err
 	}
-	defer settle(&res, &err)
+	defer finish(&res, &err)
 	t := time.Now()
 	clip, err := g.copyFit(src, file)
 	if err != nil {

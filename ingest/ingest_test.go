@@ -23,8 +23,9 @@ import (
 	"dalaba/playlist/say"
 )
 
-// ingester is one with the player's door and decoder, as the programs have it.
-// It is one for alerts, whose programs get on beside whatever else runs.
+// ingester returns an ingester with the player's door and decoder, as the
+// programs have it. It is one for alerts, whose children get processor time
+// even if the machine is busy.
 func ingester(t testing.TB) *ingest.Ingester { return importer(t).Urgent() }
 
 func importer(t testing.TB) *ingest.Ingester {
@@ -61,20 +62,21 @@ func read(t testing.TB, path string) []byte {
 	return b
 }
 
-// spoken are the bytes of a second and a half of Mandarin as a 48 kHz mono WAV,
-// and of a word of it.
+// spoken holds a second and a half of Mandarin as a 48 kHz mono WAV, and a word
+// of it.
 var spoken struct {
 	once       sync.Once
 	long, word []byte
 }
 
-// speech is a second and a half of Mandarin as a 48 kHz mono WAV.
+// speech writes a second and a half of Mandarin as a 48 kHz mono WAV.
 func speech(t testing.TB, dir string) string {
 	t.Helper()
 	return sayFrom(t, dir, func() []byte { return spoken.long })
 }
 
-// word is the beginning of it, for a test of something else than sound.
+// word writes the beginning of it, for a test in which the sound does not
+// matter.
 func word(t testing.TB, dir string) string {
 	t.Helper()
 	return sayFrom(t, dir, func() []byte { return spoken.word })
@@ -112,7 +114,7 @@ var (
 	peakLevel  = regexp.MustCompile(`Peak:\s+(-?[\d.]+|-inf) dBFS`)
 )
 
-// peer is ffmpeg's opinion of a file's loudness and true peak.
+// peer returns a file's loudness and true peak as ffmpeg measures them.
 func peer(t testing.TB, path string) (lufs, peak float64) {
 	t.Helper()
 	out, err := exec.Command("ffmpeg", "-nostdin", "-hide_banner", "-i", path, "-af", "ebur128=peak=true:framelog=verbose", "-f", "null", "-").CombinedOutput()
@@ -133,7 +135,7 @@ func peer(t testing.TB, path string) (lufs, peak float64) {
 	return number(integrated), number(peakLevel)
 }
 
-// empty fails the test where work left something in the temporary folder.
+// empty fails the test if files are left in the temporary folder.
 func empty(t testing.TB, g *ingest.Ingester) {
 	t.Helper()
 	left, err := os.ReadDir(g.TempDir)
@@ -145,13 +147,13 @@ func empty(t testing.TB, g *ingest.Ingester) {
 	}
 }
 
-// input is one thing that people hand in.
+// input is a file that people might import.
 type input struct {
 	name  string
-	make  func(t *testing.T, wav string) string // from a speech WAV in a folder of its own
-	want  string                                // the refusal's key; empty: taken
-	other bool                                  // its length is not the speech's
-	also  string                                // the key of a change that must be told
+	make  func(t *testing.T, wav string) string // makes it from a speech WAV in a folder of its own
+	want  string                                // the refusal's key; empty: accepted
+	other bool                                  // its length is not that of the speech
+	also  string                                // the key of a change that must be reported
 }
 
 func with(out string, args ...string) func(*testing.T, string) string {
@@ -174,7 +176,7 @@ func sox(out string, args ...string) func(*testing.T, string) string {
 	}
 }
 
-// bytesOf changes the bytes of what another maker made.
+// bytesOf changes the bytes of the file that another maker made.
 func bytesOf(make func(*testing.T, string) string, change func([]byte) []byte) func(*testing.T, string) string {
 	return func(t *testing.T, wav string) string {
 		path := make(t, wav)
@@ -272,14 +274,14 @@ func inputs() []input {
 		{name: "silence at both ends", make: with("in.wav", "-af", "adelay=3000,apad=pad_dur=5"), also: "ingest.trimmed", other: true},
 		{name: "a hiss at both ends", make: with("in.wav", "-filter_complex", "anoisesrc=a=0.0003:r=48000:d=9[n];[0]adelay=2000[s];[n][s]amix=normalize=0"), also: "ingest.trimmed", other: true},
 		{name: "an air clip that is not levelled", make: air("-af", "volume=-20dB")},
-		{name: "numbers that are none", make: bytesOf(with("in.wav", "-c:a", "pcm_f32le"), func(b []byte) []byte {
+		{name: "floats that are not numbers", make: bytesOf(with("in.wav", "-c:a", "pcm_f32le"), func(b []byte) []byte {
 			copy(b[len(b)/2:], bytes.Repeat([]byte{0, 0, 0xc0, 0x7f}, 100))
 			return b
 		})},
 		{name: "music with a beat", make: with("in.wav", "-f", "lavfi", "-i",
 			"aevalsrc='0.3*sin(2*PI*220*t)+0.2*sin(2*PI*330*t)+0.5*sin(2*PI*60*t)*exp(-20*mod(t,0.5))':s=44100:d=4", "-map", "1:a"), other: true},
-		{name: "clicks, all peak and no body", make: with("in.wav", "-f", "lavfi", "-i", "aevalsrc='0.9*sin(2*PI*900*t)*lt(mod(t,0.7),0.004)':s=48000:d=5", "-map", "1:a"), other: true, want: "ingest.level"},
-		{name: "a whistle above what horns carry", make: with("in.wav", "-f", "lavfi", "-i", "sine=f=13000:r=48000:d=3", "-map", "1:a"), want: "ingest.unlike"},
+		{name: "clicks that are only short peaks", make: with("in.wav", "-f", "lavfi", "-i", "aevalsrc='0.9*sin(2*PI*900*t)*lt(mod(t,0.7),0.004)':s=48000:d=5", "-map", "1:a"), other: true, want: "ingest.level"},
+		{name: "a whistle above the band of a horn", make: with("in.wav", "-f", "lavfi", "-i", "sine=f=13000:r=48000:d=3", "-map", "1:a"), want: "ingest.unlike"},
 		{name: "silence", make: with("in.mp3", "-af", "volume=0"), want: "ingest.silent"},
 		{name: "one sample", make: with("in.wav", "-af", "atrim=end_sample=1"), want: "ingest.short"},
 		{name: "a tenth of a second", make: with("in.wav", "-ss", "1", "-t", "0.1"), want: "ingest.short"},
@@ -307,7 +309,7 @@ func inputs() []input {
 	}...)
 }
 
-func TestWhatPeopleHandIn(t *testing.T) {
+func TestCommonFilesBecomeClipsOrAreRefused(t *testing.T) {
 	said := read(t, speech(t, t.TempDir()))
 	rows := make(chan string, len(inputs()))
 	t.Cleanup(func() {
@@ -351,7 +353,7 @@ func TestWhatPeopleHandIn(t *testing.T) {
 			if in.also != "" && !told {
 				t.Errorf("changes %v do not tell %s", f.Changes, in.also)
 			}
-			// The speech sounds for 1.5 s; codecs, ours too, add some padding.
+			// The speech lasts 1.5 s; codecs, ours too, add some padding.
 			if d := res.Clip.Length(); !in.other && (d < 1350*time.Millisecond || d > 1700*time.Millisecond) {
 				t.Errorf("sounds for %v", d)
 			}
@@ -372,7 +374,7 @@ func TestWhatPeopleHandIn(t *testing.T) {
 	}
 }
 
-// refused is the key of a refusal's message, which must exist.
+// refused returns the key of a refusal's message, which must exist.
 func refused(t testing.TB, err error) string {
 	t.Helper()
 	if err == nil {
@@ -390,7 +392,7 @@ func refused(t testing.TB, err error) string {
 	return key
 }
 
-// keyOf is the message's key of an ErrRefused, else empty.
+// keyOf returns the key of an ErrRefused's message, else empty.
 func keyOf(err error) string {
 	var m say.Message
 	if !errors.Is(err, ingest.ErrRefused) || !errors.As(err, &m) {

@@ -2,21 +2,21 @@ package ingest
 
 import "math"
 
-// limiter keeps the true peak at or below a ceiling. It sees 2 ms ahead, so
-// that it need not clip, lets go with a time constant of 12 ms, and leaves
-// what is below the ceiling alone. That is quick: it takes off the peaks of a
-// voice and no more, and what is left is more like the source, by measure,
-// than what slower limiters of the same loudness leave.
+// limiter keeps the true peak at or below a ceiling. It looks 2 ms ahead, so
+// that it need not clip, releases with a time constant of 12 ms, and does not
+// change what is below the ceiling. This is fast: it reduces the peaks of a
+// voice and no more, and by measurement the result is more like the source than
+// that of slower limiters of the same loudness.
 type limiter struct {
 	ceiling float64
-	least   float64 // smallest gain it ever applied
+	least   float64 // the smallest gain applied so far
 
-	in          []float32 // not yet weighed, after a few that lend neighbours
+	in          []float32 // not yet processed, after a few that are needed as neighbours
 	taken, left int64     // frames in and out
 
-	at    int       // frames weighed
-	delay []float32 // the last latency of them, as a ring
-	needs []need    // of the last lookAhead, smaller gains only, rising
+	at    int       // frames processed
+	delay []float32 // the last latency frames, as a ring
+	needs []need    // gains needed by the last lookAhead frames: only the smaller ones, rising
 	held  []float64 // gains to average, as a ring
 	hold  float64
 	sum   float64 // of held
@@ -30,7 +30,7 @@ type need struct {
 const (
 	lookAhead = 96
 	latency   = lookAhead - 1
-	release   = 1.0 / 600 // part of the way back to 1, each frame
+	release   = 1.0 / 600 // share of the way back to 1, each frame
 )
 
 func newLimiter(ceilingDB float64) *limiter {
@@ -44,13 +44,13 @@ func newLimiter(ceilingDB float64) *limiter {
 	return l
 }
 
-// run takes frames and appends to out what has come through.
+// run takes frames and appends the limited ones to out.
 func (l *limiter) run(out, frames []float32) []float32 {
 	l.taken += int64(len(frames))
 	return l.weigh(out, frames)
 }
 
-// flush lets the rest through; nothing can be run after it.
+// flush appends the remaining frames; run must not be called after it.
 func (l *limiter) flush(out []float32) []float32 {
 	end := len(out) + int(l.taken-l.left)
 	return l.weigh(out, make([]float32, latency+2*(peakStep+peakTaps)))[:end]
@@ -75,9 +75,10 @@ func (l *limiter) weigh(out, frames []float32) []float32 {
 	return out
 }
 
-// push weighs a frame that needs this gain; the frame of a latency ago leaves.
-// Its gain is the mean of the lowest gains that it and those around it need,
-// so that the gain has arrived when the peak does.
+// push takes a frame that needs this gain; the frame that came a latency
+// earlier leaves. The gain applied to that one is the mean of the lowest gains
+// that it and the frames around it need, so that the gain is fully reduced when
+// the peak comes.
 //
 //go:norace
 func (l *limiter) push(out []float32, x float32, gain float64) []float32 {

@@ -6,23 +6,23 @@ import (
 	"testing"
 )
 
-// The limiter is tried from inside: through a clip, the encoder would blur
-// what it does.
-func TestTheLimiterKeepsTheCeilingAndNothingElse(t *testing.T) {
+// The limiter is tested directly: in a clip, the encoder would hide what it
+// does.
+func TestTheLimiterChangesOnlyWhatExceedsTheCeiling(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, c := range []struct {
 		name  string
 		frame func(i int) float64
-		least float64 // least gain expected, at least
+		least float64 // the limiter's least gain must be at least this
 	}{
-		{"below the ceiling nothing happens", func(i int) float64 { return 0.5 * math.Sin(float64(i)/20) }, 1},
+		{"what is below the ceiling is not changed", func(i int) float64 { return 0.5 * math.Sin(float64(i)/20) }, 1},
 		{"a click", func(i int) float64 {
 			if i == 5000 {
 				return 1.9
 			}
 			return 0.1 * math.Sin(float64(i)/30)
 		}, 0.35},
-		{"noise far too loud", func(int) float64 { return 4 * (rng.Float64()*2 - 1) }, 0.1},
+		{"noise that is far too loud", func(int) float64 { return 4 * (rng.Float64()*2 - 1) }, 0.1},
 		{"peaks between samples", func(i int) float64 { return math.Sin(math.Pi/2*float64(i) + math.Pi/4) }, 0.6},
 		{"a tone that swells", func(i int) float64 { return float64(i) / 20000 * math.Sin(float64(i)/15) }, 0.5},
 	} {

@@ -16,11 +16,11 @@ import (
 	"golang.org/x/text/encoding/htmlindex"
 )
 
-// Item is one thing handed in: a sound, or a text to be spoken.
+// Item is one thing to import: a sound, or a text to be spoken.
 type Item struct {
 	Path   string // of a file
-	Meta   Meta   // what the operator said of it, above all else
-	Listed Meta   // what the list it came from said of it
+	Meta   Meta   // given by the operator; comes before all else
+	Listed Meta   // given by the list that the item is in
 }
 
 // isText reports whether the item is to be spoken.
@@ -31,7 +31,7 @@ func (i Item) isText() bool {
 
 func isTOML(path string) bool { return strings.EqualFold(filepath.Ext(path), ".toml") }
 
-// Refusal is something that was not taken, and why.
+// Refusal is an item that was refused, and why.
 type Refusal struct {
 	Name string
 	Err  error
@@ -40,11 +40,12 @@ type Refusal struct {
 // The most entries of a list, or files of a folder.
 const maxItems = 100_000
 
-// Collect finds what the arguments name: files, all files of folders, and the
-// entries of M3U, M3U8 and XSPF lists. Text files (.txt, or .toml with a text)
-// are to be spoken, unless a sound of the same name lies beside them: then a
-// .toml file speaks of that sound, as it does of a .txt beside it. What cannot be, such as an entry that points
-// out of its list's folder, comes back as refused.
+// Collect returns the items that the arguments name: files, all files in
+// folders, and the entries of M3U, M3U8 and XSPF lists. Text files (.txt, or
+// .toml with a text) are to be spoken, unless a sound of the same name is
+// beside them: then a .toml file holds the metadata of that sound, as it does
+// for a .txt beside it. What cannot be imported, such as an entry outside of
+// its list's folder, is returned as refused.
 func (g *Ingester) Collect(args []string) ([]Item, []Refusal) {
 	var c collection
 	for _, arg := range args {
@@ -85,12 +86,13 @@ func (c *collection) add(i Item) {
 	}
 }
 
-// companions lie in folders of sound without being any.
+// companions are the extensions of files that are often in folders of sound and
+// are not sound.
 var companions = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".ini", ".db", ".nfo", ".cue", ".log", ".lrc", ".pdf",
 	".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".htm", ".html", ".url", ".lnk", ".m3u", ".m3u8", ".xspf", ".pls", ".md", ".json", ".xml",
 	".part", ".crdownload", ".tmp", ".partial"}
 
-// skip reports whether a file in a folder is none of ours.
+// skip reports whether a file in a folder is to be ignored.
 func skip(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") ||
 		slices.Contains(companions, strings.ToLower(filepath.Ext(name)))
@@ -125,8 +127,8 @@ func (c *collection) folder(dir string) {
 	}
 }
 
-// hasSound reports whether a .toml or .txt file stands beside a sound of its
-// name, or a .toml beside a .txt, and so is not to be spoken itself.
+// hasSound reports whether a sound of the same name is beside a .toml or .txt
+// file, or a .txt beside a .toml, so that the file itself is not spoken.
 func hasSound(path string) bool {
 	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	entries, err := os.ReadDir(filepath.Dir(path))
@@ -146,19 +148,19 @@ func isList(path string) bool {
 	return slices.Contains([]string{".m3u", ".m3u8", ".xspf"}, strings.ToLower(filepath.Ext(path)))
 }
 
-// entry is a list's mention of a file.
+// entry is a file as a list names it.
 type entry struct {
-	name   string // as the list has it
+	name   string // as in the list
 	places []place
 	meta   Meta
 }
 
-// place is where an entry's file may be: a path, or a URI. The first that is
-// there counts.
+// place is a possible location of an entry's file: a path, or a URI. The first
+// that exists is used.
 type place struct {
 	text string
 	uri  bool
-	base []string // that a URI is relative to, the outermost first; the list itself comes before them
+	base []string // bases of a relative URI, the outermost first, after the list itself
 }
 
 func (g *Ingester) list(c *collection, path string) {
@@ -188,8 +190,8 @@ func (g *Ingester) list(c *collection, path string) {
 	}
 }
 
-// readM3U reads a list of lines: paths, and #EXTINF titles ahead of them.
-// M3U8 is UTF-8; plain M3U may as well be in GBK or, marked so, in UTF-16, as
+// readM3U parses a list of lines: paths, and #EXTINF titles before them. M3U8
+// is UTF-8; plain M3U may also be GBK or, with a byte order mark, UTF-16, as
 // Windows writes it.
 func readM3U(text []byte, utf8Only bool) ([]entry, error) {
 	if utf8Only && !utf8.Valid(text) {
@@ -232,12 +234,12 @@ func readM3U(text []byte, utf8Only bool) ([]entry, error) {
 	return out, nil
 }
 
-// based is an element that may move what relative URIs in it start from.
+// based is an element that may change the base of relative URIs in it.
 type based struct {
 	Base string `xml:"http://www.w3.org/XML/1998/namespace base,attr"`
 }
 
-// readXSPF reads a list as xspf.org defines it, version 1, in whatever
+// readXSPF parses a list as xspf.org defines it, version 1, in whatever
 // encoding it declares.
 func readXSPF(text []byte) ([]entry, error) {
 	var list struct {
@@ -261,7 +263,7 @@ func readXSPF(text []byte) ([]entry, error) {
 	d := xml.NewDecoder(bytes.NewReader(text))
 	d.CharsetReader = func(name string, in io.Reader) (io.Reader, error) {
 		if marked {
-			return in, nil // it is UTF-8 by now
+			return in, nil // already converted to UTF-8
 		}
 		from, err := htmlindex.Get(name)
 		if err != nil {
@@ -279,7 +281,7 @@ func readXSPF(text []byte) ([]entry, error) {
 	for _, l := range list.Lists {
 		for _, t := range l.Tracks {
 			if len(t.Locations) == 0 {
-				continue // a track without a place is a wish, by the format's rules
+				continue // a track without a location is allowed and names no file
 			}
 			e := entry{name: strings.TrimSpace(t.Locations[0].URI)}
 			for _, at := range t.Locations {
@@ -298,8 +300,8 @@ func readXSPF(text []byte) ([]entry, error) {
 	return out, nil
 }
 
-// find is the file of an entry of that list: the first of its places that
-// holds one.
+// find returns the file of an entry of that list: the first of its places at
+// which there is a file.
 func (e entry) find(list string) (file string, err error) {
 	for _, p := range e.places {
 		text, resolveErr := p.resolved(list)
@@ -309,7 +311,8 @@ func (e entry) find(list string) (file string, err error) {
 			}
 		}
 		var now refusal
-		// That a place is out of bounds must not be hidden by another's absence.
+		// If one place is outside of the folder, report that, not that another
+		// does not exist.
 		if err == nil || errors.As(resolveErr, &now) && now.Key == "ingest.list_outside" {
 			err = resolveErr
 		}
@@ -317,8 +320,7 @@ func (e entry) find(list string) (file string, err error) {
 	return "", err
 }
 
-// resolved is the path that a place names; relative ones stay so only where
-// they are paths.
+// resolved returns the path that a place names; only a path may stay relative.
 func (p place) resolved(list string) (string, error) {
 	if !p.uri {
 		return p.text, nil
@@ -345,13 +347,13 @@ func (p place) resolved(list string) (string, error) {
 	return "", refuse("ingest.list_remote")
 }
 
-// within finds the file of a path in a list, which must lie in the list's
-// folder or below, links followed.
+// within returns the file of a path in a list. It must be in the list's folder
+// or below, after links are followed.
 func within(dir, place string) (string, error) {
 	if place == "" || strings.IndexByte(place, 0) >= 0 {
 		return "", refuse("ingest.list_place")
 	}
-	// A drive letter is an absolute path that no folder here holds.
+	// A drive letter makes an absolute path, which is in no folder here.
 	if len(place) > 1 && place[1] == ':' {
 		return "", refuse("ingest.list_outside")
 	}
@@ -368,7 +370,7 @@ func within(dir, place string) (string, error) {
 	place = filepath.Clean(place)
 	inside := func(p string) bool {
 		rel, err := filepath.Rel(root, p)
-		return err == nil && filepath.IsLocal(rel) && rel != "." // the folder itself is no entry
+		return err == nil && filepath.IsLocal(rel) && rel != "." // the folder itself is not an entry
 	}
 	if !inside(place) {
 		// The list's folder may itself have been reached through a link.

@@ -13,8 +13,8 @@ import (
 	"dalaba/playlist/say"
 )
 
-// stick makes a folder with a few files, none of them sound: collecting looks
-// at names only.
+// stick makes a folder with a few files, none of them sound: Collect looks at
+// names only.
 func stick(t *testing.T) string {
 	dir := t.TempDir()
 	for _, f := range []string{"a.mp3", "二.mp3", "with space.mp3", "100%.mp3", "sub/c.mp3", "sub/c.toml", "sub/c.txt", "cover.jpg", ".hidden.mp3", "words.txt", "lesson.toml"} {
@@ -31,7 +31,7 @@ func stick(t *testing.T) string {
 	return dir
 }
 
-func TestListsAreReadByTheirRules(t *testing.T) {
+func TestListsAreParsedByTheirFormats(t *testing.T) {
 	gbk := func(s string) string {
 		out, err := simplifiedchinese.GBK.NewEncoder().String(s)
 		if err != nil {
@@ -51,30 +51,30 @@ func TestListsAreReadByTheirRules(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, file, text string
-		want             string // of items: path=title, and refused: name!key, in order
+		want             string // items as path=title, and refused ones as name!key, in order
 	}{
 		{"plain paths", "l.m3u", "a.mp3\nsub/c.mp3\n", "a.mp3= sub/c.mp3="},
 		{"Windows lines and slashes", "l.m3u", "a.mp3\r\nsub\\c.mp3\r\n", "a.mp3= sub/c.mp3="},
 		{"extended, with titles", "l.m3u8", "#EXTM3U\n#PLAYLIST:x\n#EXTINF:123,第一课 洗手\na.mp3\n\n# note\n二.mp3\n", "a.mp3=第一课_洗手 二.mp3="},
 		{"a byte order mark", "l.m3u8", "\ufeff#EXTM3U\n二.mp3\n", "二.mp3="},
 		{"GBK from Windows", "l.m3u", gbk("#EXTM3U\n#EXTINF:1,健康\n二.mp3\n"), "二.mp3=健康"},
-		{"GBK where UTF-8 is promised", "l.m3u8", gbk("二.mp3\n"), "l.m3u8!ingest.list_broken"},
+		{"GBK in a list that must be UTF-8", "l.m3u8", gbk("二.mp3\n"), "l.m3u8!ingest.list_broken"},
 		{"file URIs", "l.m3u", "file://DIR/with%20space.mp3\nfile://localhostDIR/%E4%BA%8C.mp3\n", "with_space.mp3= 二.mp3="},
 		{"a percent sign in a plain path", "l.m3u", "100%.mp3\n", "100%.mp3="},
 		{"an absolute path inside", "l.m3u", "DIR/a.mp3\n", "a.mp3="},
 		{"an absolute path elsewhere", "l.m3u", "/etc/passwd\na.mp3\n", "a.mp3= /etc/passwd!ingest.list_outside"},
-		{"up and out", "l.m3u", "../../../../../../etc/passwd\nsub/../a.mp3\n", "a.mp3= ../../../../../../etc/passwd!ingest.list_outside"},
+		{"a path that leads out of the folder", "l.m3u", "../../../../../../etc/passwd\nsub/../a.mp3\n", "a.mp3= ../../../../../../etc/passwd!ingest.list_outside"},
 		{"a drive letter", "l.m3u", "C:\\Windows\\a.mp3\n", "C:/Windows/a.mp3!ingest.list_outside"},
 		{"addresses", "l.m3u", "http://example.org/a.mp3\nrtsp://x/y\nconcat:a.mp3\n", "http://example.org/a.mp3!ingest.list_remote rtsp://x/y!ingest.list_remote concat:a.mp3!ingest.list_remote"},
 		{"a file URI on another host", "l.m3u", "file://server/share/a.mp3\n", "file://server/share/a.mp3!ingest.list_remote"},
-		{"a link out", "l.m3u", "out.mp3\nup/passwd\n", "out.mp3!ingest.list_outside up/passwd!ingest.list_outside"},
-		{"a link within", "l.m3u", "in.mp3\n", "a.mp3="},
-		{"a file that is not there", "l.m3u", "none.mp3\n", "none.mp3!ingest.missing"},
+		{"a link that leads out of the folder", "l.m3u", "out.mp3\nup/passwd\n", "out.mp3!ingest.list_outside up/passwd!ingest.list_outside"},
+		{"a link inside the folder", "l.m3u", "in.mp3\n", "a.mp3="},
+		{"a file that does not exist", "l.m3u", "none.mp3\n", "none.mp3!ingest.missing"},
 		{"nothing", "l.m3u", "#EXTM3U\n", "l.m3u!ingest.list_empty"},
 		{"binary", "l.m3u", "\x00\x01\x02", "l.m3u!ingest.list_broken"},
 		{"XSPF", "l.xspf", xspf("<track><location>a.mp3</location><title>洗手</title><album>健康微课堂</album><trackNum>3</trackNum></track><track><location>with%20space.mp3</location><location>b.mp3</location></track><track><title>wanted</title></track>"),
 			"a.mp3=洗手/健康微课堂/3 with_space.mp3="},
-		{"XSPF with a number beyond all issues", "l.xspf", xspf("<track><location>a.mp3</location><title>洗手</title><album>集</album><trackNum>100000</trackNum></track>"), "a.mp3=洗手/集/0"},
+		{"XSPF with a number above the highest issue", "l.xspf", xspf("<track><location>a.mp3</location><title>洗手</title><album>集</album><trackNum>100000</trackNum></track>"), "a.mp3=洗手/集/0"},
 		{"XSPF with bases", "l.xspf", `<playlist version="1" xmlns="http://xspf.org/ns/0/" xml:base="sub/"><trackList xml:base="../">` +
 			`<track><location>a.mp3</location></track><track xml:base="sub/"><location>c.mp3</location><title>里</title></track><track><location xml:base="sub/x">c.mp3</location></track></trackList></playlist>`,
 			"a.mp3= sub/c.mp3=里 sub/c.mp3="},
@@ -87,7 +87,7 @@ func TestListsAreReadByTheirRules(t *testing.T) {
 		{"XSPF in GBK", "l.xspf", gbk(strings.Replace(xspf("<track><location>a.mp3</location><title>洗手</title></track>"), "UTF-8", "GB2312", 1)), "a.mp3=洗手"},
 		{"XSPF in UTF-16", "l.xspf", utf16(strings.Replace(xspf("<track><location>二.mp3</location><title>洗手</title></track>"), "UTF-8", "UTF-16", 1)), "二.mp3=洗手"},
 		{"XSPF in Latin-1", "l.xspf", strings.Replace(xspf("<track><location>a.mp3</location><title>caf\xe9</title></track>"), "UTF-8", "ISO-8859-1", 1), "a.mp3=café"},
-		{"XSPF in an encoding nobody knows", "l.xspf", strings.Replace(xspf("<track><location>a.mp3</location></track>"), "UTF-8", "KLINGON", 1), "l.xspf!ingest.list_broken"},
+		{"XSPF in an unknown encoding", "l.xspf", strings.Replace(xspf("<track><location>a.mp3</location></track>"), "UTF-8", "KLINGON", 1), "l.xspf!ingest.list_broken"},
 		{"XSPF that is not in the encoding it declares", "l.xspf", xspf("<track><location>a.mp3</location><title>\xce\xd2</title></track>"), "l.xspf!ingest.list_broken"},
 		{"percent-encoded paths", "l.m3u8", "with%20space.mp3\n%E4%BA%8C.mp3\nsub%2Fc.mp3\n", "with_space.mp3= 二.mp3= sub/c.mp3="},
 		{"percent-encoded paths that lead out or nowhere", "l.m3u", "%2e%2e/%2e%2e/etc/passwd\n%2Fetc%2Fpasswd\nno%20ne.mp3\na%00.mp3\n",
@@ -96,7 +96,7 @@ func TestListsAreReadByTheirRules(t *testing.T) {
 		{"XSPF that points out", "l.xspf", xspf("<track><location>file:///etc/passwd</location></track><track><location>http://x/a.mp3</location></track><track><location>../x.mp3</location></track>"),
 			"file:///etc/passwd!ingest.list_outside http://x/a.mp3!ingest.list_remote ../x.mp3!ingest.list_outside"},
 		{"XSPF with an entity from outside", "l.xspf", `<!DOCTYPE p [<!ENTITY e SYSTEM "file:///etc/passwd">]>` + xspf("<track><location>&e;</location></track>"), "l.xspf!ingest.list_broken"},
-		{"XML that is no XSPF", "l.xspf", "<html></html>", "l.xspf!ingest.list_broken"},
+		{"XML that is not XSPF", "l.xspf", "<html></html>", "l.xspf!ingest.list_broken"},
 		{"an empty XSPF", "l.xspf", "", "l.xspf!ingest.empty"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestListsAreReadByTheirRules(t *testing.T) {
 	}
 }
 
-// collected writes down what was found, relative to dir.
+// collected returns as text what was found, relative to dir.
 func collected(g *ingest.Ingester, dir string, args ...string) string {
 	items, refusals := g.Collect(args)
 	var out []string
@@ -132,7 +132,7 @@ func collected(g *ingest.Ingester, dir string, args ...string) string {
 	return strings.Join(out, " ")
 }
 
-func TestFoldersAreWalkedWithSense(t *testing.T) {
+func TestFoldersAreSearchedForSoundsAndTexts(t *testing.T) {
 	dir := stick(t)
 	got := collected(ingester(t), dir, dir, filepath.Join(dir, "a.mp3"), "/no/such/file")
 	want := "100%.mp3= a.mp3= lesson.toml= sub/c.mp3= with_space.mp3= words.txt= 二.mp3= a.mp3= " +

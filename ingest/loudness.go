@@ -6,7 +6,7 @@ import (
 )
 
 // The arithmetic on samples, here and in the limiter and the proof, has the
-// directive go:norace: it works on what one goroutine has for itself, and a
+// directive go:norace: each function works on data of one goroutine only, and a
 // program built with -race would spend nine tenths of its time watching it.
 
 // Loudness measures mono sound at 48 kHz: integrated loudness as ITU-R
@@ -14,7 +14,7 @@ import (
 // grows by 80 bytes a second of sound.
 type Loudness struct {
 	shelf, high biquad
-	sum         float64 // weighted energy of the block at hand
+	sum         float64 // weighted energy of the present block
 	n           int
 	blocks      []float64 // mean weighted energy of each 100 ms
 	peak        truePeak
@@ -22,11 +22,11 @@ type Loudness struct {
 
 const blockFrames = 4800
 
-// NewLoudness is a meter that has heard nothing.
+// NewLoudness returns a meter that has measured nothing yet.
 func NewLoudness() *Loudness {
 	l := &Loudness{
-		// BS.1770-4, tables 1 and 2: the head's shelf and the RLB high-pass,
-		// for 48 kHz.
+		// BS.1770-4, tables 1 and 2: the shelf filter of the head and the RLB
+		// high-pass, for 48 kHz.
 		shelf: biquad{b0: 1.53512485958697, b1: -2.69169618940638, b2: 1.19839281085285, a1: -1.69065929318241, a2: 0.73248077421585},
 		high:  biquad{b0: 1, b1: -2, b2: 1, a1: -1.99004745483398, a2: 0.99007225036621},
 	}
@@ -34,7 +34,7 @@ func NewLoudness() *Loudness {
 	return l
 }
 
-// Add hears more frames, full scale being 1.
+// Add measures more frames; full scale is 1.
 //
 //go:norace
 func (l *Loudness) Add(frames []float32) {
@@ -49,7 +49,7 @@ func (l *Loudness) Add(frames []float32) {
 	}
 }
 
-// LUFS is the integrated loudness; minus infinity where all is below the
+// LUFS returns the integrated loudness; minus infinity if all is below the
 // absolute gate of -70 LUFS or there is less than 400 ms.
 func (l *Loudness) LUFS() float64 {
 	loud := func(energy float64) float64 { return -0.691 + 10*math.Log10(energy) }
@@ -70,7 +70,7 @@ func (l *Loudness) LUFS() float64 {
 	return mean(max(-70, mean(-70)-10))
 }
 
-// Peak is the true peak in dBTP, with silence before and after.
+// Peak returns the true peak in dBTP, with silence before and after.
 func (l *Loudness) Peak() float64 {
 	end := truePeak{l.peak.max, slices.Clone(l.peak.tail)}
 	end.add(make([]float32, peakStep+2*peakTaps))
@@ -89,12 +89,12 @@ func (f *biquad) run(x float64) float64 {
 	f.z1 = f.b1*x - f.a1*y + f.z2
 	f.z2 = f.b2*x - f.a2*y
 	if f.z1 < 1e-25 && f.z1 > -1e-25 {
-		f.z1 = 0 // denormals after silence cost a hundredfold
+		f.z1 = 0 // denormals after silence would make it a hundred times slower
 	}
 	return y
 }
 
-// lowpass is a Butterworth low-pass of even order at 48 kHz.
+// lowpass returns a Butterworth low-pass of even order at 48 kHz.
 func lowpass(hz float64, order int) []biquad {
 	var out []biquad
 	w := 2 * math.Pi * hz / 48000
@@ -109,7 +109,7 @@ func lowpass(hz float64, order int) []biquad {
 	return out
 }
 
-// highpass is a second-order Butterworth high-pass at 48 kHz.
+// highpass returns a second-order Butterworth high-pass at 48 kHz.
 func highpass(hz float64) biquad {
 	w := 2 * math.Pi * hz / 48000
 	alpha, c := math.Sin(w)/math.Sqrt2, math.Cos(w)
@@ -139,8 +139,8 @@ var phases = func() (p [3][peakTaps]float32) {
 
 const peakTaps = 24
 
-// overshoot bounds how far above its neighbours a point between samples can
-// lie: the largest sum of a phase's magnitudes.
+// overshoot is a bound on how far above its neighbours a point between samples
+// can lie: the largest sum of a phase's magnitudes.
 var overshoot = func() (most float64) {
 	for _, p := range phases {
 		sum := 0.0
@@ -152,8 +152,8 @@ var overshoot = func() (most float64) {
 	return most
 }()
 
-// between is the largest magnitude among w[peakTaps/2-1], which is a sample,
-// and the points between it and the next.
+// between returns the largest magnitude among w[peakTaps/2-1], which is a
+// sample, and the points between it and the next.
 //
 //go:norace
 func between(w []float32) float64 {
@@ -175,8 +175,8 @@ type truePeak struct {
 	tail []float32
 }
 
-// peakStep is how many frames are looked at together: most stretches are too
-// quiet to bear a new peak, and are passed over whole.
+// peakStep is how many frames are examined together: most stretches are too
+// quiet to hold a new peak and are skipped whole.
 const peakStep = 64
 
 //go:norace
@@ -191,7 +191,8 @@ func (t *truePeak) add(frames []float32) {
 		}
 		w = w[peakStep:]
 	}
-	// The rest is looked at again with what comes next; its samples count now.
+	// The rest is examined again with the frames that follow; its samples count
+	// now.
 	t.max = max(t.max, float64(loudest(w)))
 	t.tail = t.tail[:copy(t.tail, w)]
 }

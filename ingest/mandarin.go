@@ -10,8 +10,8 @@ import (
 )
 
 // Spoken writes Chinese text the way it is read aloud: numbers, dates, times,
-// telephone numbers and units in words, signs that are not read left out. All
-// else stays as it is.
+// telephone numbers and units in words, without the signs that are not read. It
+// leaves everything else as it is.
 func Spoken(text string) string {
 	text = narrow(text)
 	var out strings.Builder
@@ -26,8 +26,8 @@ func Spoken(text string) string {
 
 var spaces = regexp.MustCompile(`[ \t]+`)
 
-// narrow turns full-width letters, digits and the signs that go with numbers
-// into plain ones, and the many dashes into one.
+// narrow converts full-width letters, digits and the signs that go with numbers
+// to ASCII, and the many dashes to one.
 func narrow(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -46,8 +46,8 @@ func narrow(text string) string {
 	}, text)
 }
 
-// rule reads one kind of thing that stands at the front of the text. say
-// returns "" if it is none of that kind.
+// rule reads one kind of expression at the start of the text. say returns "" if
+// it is not of that kind.
 type rule struct {
 	re  *regexp.Regexp
 	say func(m []string, before, after string) string
@@ -55,7 +55,7 @@ type rule struct {
 
 const num = `(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)`
 
-// rules are tried in this order where a number begins.
+// rules are tried in this order at the start of a number.
 var rules = []rule{
 	{begins(`(\d{4})(?:年|[-/.])(\d{1,2})(?:月|[-/.])(\d{1,2})(?:日|号)?`), sayDate},          // a date with its year
 	{begins(`(\d{4})([-~至到])(\d{4})年`), sayYears},                                         // a span of years
@@ -64,7 +64,7 @@ var rules = []rule{
 	{begins(`(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*[-~至到]\s*(\d{1,2}):(\d{2}))?`), sayTime}, // a time of day, or a span of times
 	{begins(`(\d+):(\d+)`), sayScore},                                                     // a score, or a ratio
 	{begins(`(1[3-9]\d{9}|0\d{2,3}-?\d{7,8}|[48]00-?\d{3}-?\d{4}|\d{7,8})`), sayPhone},    // a telephone number
-	{begins(`(1[02]\d{3}|9[56]\d{3,4}|1[12]\d)`), sayHotline},                             // a short number that is called
+	{begins(`(1[02]\d{3}|9[56]\d{3,4}|1[12]\d)`), sayHotline},                             // a short telephone number
 	{begins(`(\d{1,2})-(\d{2})`), sayShortDate},                                           // month and day with a dash
 	{begins(`(\d{2,3})/(\d{2,3})(\s*mmHg)?`), sayPressure},                                // a blood pressure
 	{begins(`(\d+)/(\d+)`), sayFraction},                                                  // a fraction
@@ -181,7 +181,7 @@ func saySpan(m []string, _, after string) string {
 	}
 	next, _ := unitAt(strings.TrimLeft(after, " "))
 	if unit == next {
-		unit = "" // "2mg-4mg" is two to four
+		unit = "" // "2mg-4mg" is read as two to four mg
 	}
 	return count(m[1], unit != "" || measured.MatchString(after)) + unit + "到" + count(m[3], next != "" || measured.MatchString(after))
 }
@@ -204,13 +204,15 @@ var (
 	phoneBefore  = regexp.MustCompile(`(?:电话|手机|热线|号码|拨打|打|拨|联系|咨询)[^。！？]{0,12}$`)
 	numberGoesOn = regexp.MustCompile(`^\.\d|^%|^,\d{3}|^/\d`)
 	measured     = regexp.MustCompile(`^\s*(?:个|天|日|次|片|粒|袋|支|瓶|度|岁|年|月|周|小时|分|秒|米|厘米|毫米|公里|里|斤|公斤|克|毫克|千克|升|毫升|人|户|元|块|毛|倍|遍|滴|包|盒|颗|杯|勺|层|种|位|名|条|件|台|亩|只|头|棵|口|家|场|期|步|样|成|点|下|顿|针|剂|例|平方|℃|°C|mg|g|kg|ml|mL|L|cm|mm|m|km|mmHg|kPa)`)
-	// Emergency numbers are called; other numbers are counted.
+	// Emergency numbers are read digit by digit after such words; other numbers
+	// as amounts.
 	hotBefore = regexp.MustCompile(`(?:电话|热线|拨打|打|拨|呼叫|求助|联系|报警|急救)[^。！？，；]{0,10}$`)
 	hotAfter  = regexp.MustCompile(`^\s*(?:急救|电话|热线|求助|报警|平台|救护)`)
 	negative  = regexp.MustCompile(`^-\s?(\d+(?:\.\d+)?)\s*(?:(?:-|~|至|到)\s*-?(\d+(?:\.\d+)?)\s*)?(℃|°C|摄氏度|度)?`)
 )
 
-// read says what stands at the front of rest and how many bytes that was.
+// read returns the words for what is at the start of rest, and how many bytes
+// that was.
 func read(before, rest string) (said string, n int) {
 	c := rest[0]
 	prev, _ := utf8.DecodeLastRuneInString(before)
@@ -265,7 +267,7 @@ var signs = map[rune]string{
 	'★': "", '☆': "", '●': "", '■': "", '◆': "", '▲': "", '※': "", '→': "，", '【': "，", '】': "，",
 }
 
-// units as they are read. The longest that fits is meant.
+// units and how they are read. The longest match is used.
 var units = map[string]string{
 	"℃": "摄氏度", "°C": "摄氏度", "mg": "毫克", "μg": "微克", "ug": "微克", "g": "克", "kg": "公斤", "KG": "公斤", "Kg": "公斤",
 	"ml": "毫升", "mL": "毫升", "ML": "毫升", "L": "升", "l": "升", "cm": "厘米", "mm": "毫米", "m": "米", "km": "公里",
@@ -283,7 +285,7 @@ var unitNames = func() []string {
 	return names
 }()
 
-// unitAt finds a unit at the front of text, and how many bytes it takes.
+// unitAt returns the unit at the start of text, and how many bytes it takes.
 func unitAt(text string) (said string, n int) {
 	for _, u := range unitNames {
 		if rest, ok := strings.CutPrefix(text, u); ok && (rest == "" || !isLatin(rune(rest[0]))) {
@@ -293,7 +295,7 @@ func unitAt(text string) (said string, n int) {
 	return "", 0
 }
 
-// withUnit reads on over the unit that follows a number, and what it is per.
+// withUnit adds the unit that follows a number, and what it is per.
 func withUnit(said, rest string, n int) (string, int) {
 	after := rest[n:]
 	skip := len(after) - len(strings.TrimLeft(after, " "))
@@ -351,7 +353,7 @@ func orElse(s, other string) string {
 
 var numerals = []string{"零", "一", "二", "三", "四", "五", "六", "七", "八", "九"}
 
-// digits are read one by one.
+// digits returns digits read one by one.
 func digits(s string) string {
 	var b strings.Builder
 	for _, c := range s {
@@ -362,7 +364,7 @@ func digits(s string) string {
 	return b.String()
 }
 
-// telephone reads digits as operators do, with 幺 for one.
+// telephone returns digits as operators read them, with 幺 for one.
 func telephone(s string) string {
 	var groups []string
 	for g := range strings.SplitSeq(s, "-") {
@@ -371,7 +373,7 @@ func telephone(s string) string {
 	return strings.Join(groups, "，")
 }
 
-// count is number, with 两 for two of something.
+// count is number, with 两 for two if it counts something.
 func count(s string, something bool) string {
 	if s == "2" && something {
 		return "两"
@@ -379,7 +381,7 @@ func count(s string, something bool) string {
 	return number(s)
 }
 
-// number reads an amount, with or without a decimal point.
+// number returns an amount, with or without a decimal point, in words.
 func number(s string) string {
 	s = strings.ReplaceAll(s, ",", "")
 	whole, fraction, decimal := strings.Cut(s, ".")
@@ -421,8 +423,8 @@ func integer(n int64) string {
 	return b.String()
 }
 
-// thousands reads 1 to 9999; first drops the one of ten to nineteen, and has
-// 两 before 千.
+// thousands returns 1 to 9999 in words; first drops the one of ten to nineteen,
+// and has 两 before 千.
 func thousands(n int64, first bool) string {
 	var b strings.Builder
 	gap := false

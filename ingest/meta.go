@@ -17,7 +17,7 @@ import (
 	"dalaba/playlist"
 )
 
-// Meta is what is known of a clip besides its sound. Empty fields are open.
+// Meta is the metadata of a clip. Empty fields are not given.
 type Meta struct {
 	Title    string   `toml:"title"`
 	Series   string   `toml:"series"`
@@ -27,7 +27,7 @@ type Meta struct {
 	Text     string   `toml:"text"` // the words spoken
 }
 
-// Or fills what m leaves open from other.
+// Or returns m with its empty fields taken from other.
 func (m Meta) Or(other Meta) Meta {
 	if m.Title == "" {
 		m.Title = other.Title
@@ -71,7 +71,7 @@ const MaxIssue = 99_999
 // maxText bounds a text or sidecar file, in bytes.
 const maxText = 1 << 20
 
-// sidecar is the metadata that lies beside a sound: x.toml beside x.mp3.
+// sidecar reads the metadata file beside a sound: x.toml beside x.mp3.
 func (g *Ingester) sidecar(path string) (Meta, error) {
 	beside := strings.TrimSuffix(path, filepath.Ext(path)) + ".toml"
 	text, err := g.readSmall(beside)
@@ -84,21 +84,21 @@ func (g *Ingester) sidecar(path string) (Meta, error) {
 	return readMeta(filepath.Base(beside), text)
 }
 
-// Said is what is said of an item outside of its file: by the operator, then
-// in its sidecar, then in the list it was in. It is for whoever sends the file
-// to another place to be taken there.
+// Said returns the metadata of an item that is not in its file: the operator's,
+// then its sidecar's, then that of its list. A caller needs it to send the file
+// to another machine that imports it there.
 func (g *Ingester) Said(item Item) (Meta, error) {
 	if isTOML(item.Path) {
 		return item.Meta.Or(item.Listed), nil
 	}
 	beside, err := g.sidecar(item.Path)
 	if item.isText() {
-		beside.Text = "" // the text is the file's
+		beside.Text = "" // the text is the content of the file
 	}
 	return item.Meta.Or(beside).Or(item.Listed), err
 }
 
-// readSmall reads a text file that was handed in.
+// readSmall reads a text file that is imported.
 func (g *Ingester) readSmall(path string) ([]byte, error) {
 	f, err := g.OpenSource(path)
 	if err != nil {
@@ -112,8 +112,8 @@ func (g *Ingester) readSmall(path string) ([]byte, error) {
 	return text, err
 }
 
-// fileMeta is all that is said of a sound: what the item brings, then its
-// sidecar, the list it was in, its tags, its name.
+// fileMeta returns the metadata of a sound: the operator's, then that of its
+// sidecar, its list, its tags and its name.
 func (g *Ingester) fileMeta(item Item, src *os.File) (Meta, error) {
 	beside, err := g.sidecar(item.Path)
 	if err != nil {
@@ -128,7 +128,7 @@ func (g *Ingester) fileMeta(item Item, src *os.File) (Meta, error) {
 	return m, nil
 }
 
-// tags reads ID3, MP4 or Vorbis tags; what cannot be read is not there.
+// tags reads ID3, MP4 or Vorbis tags; it ignores what cannot be read.
 func tags(src *os.File) (m Meta) {
 	defer func() {
 		if recover() != nil {
@@ -139,7 +139,7 @@ func tags(src *os.File) (m Meta) {
 	if err != nil {
 		return Meta{}
 	}
-	t, err := tag.ReadFrom(&thrifty{io.NewSectionReader(src, 0, info.Size()), 32 << 20})
+	t, err := tag.ReadFrom(&limitedReader{io.NewSectionReader(src, 0, info.Size()), 32 << 20})
 	if err != nil || t == nil {
 		return Meta{}
 	}
@@ -150,13 +150,13 @@ func tags(src *os.File) (m Meta) {
 	return m
 }
 
-// thrifty reads no more than so many bytes in all, however often it is moved.
-type thrifty struct {
+// limitedReader reads at most so many bytes in all, however often it seeks.
+type limitedReader struct {
 	io.ReadSeeker
 	left int64
 }
 
-func (t *thrifty) Read(p []byte) (int, error) {
+func (t *limitedReader) Read(p []byte) (int, error) {
 	if t.left <= 0 {
 		return 0, io.ErrUnexpectedEOF
 	}
@@ -165,8 +165,8 @@ func (t *thrifty) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// legible undoes what happens to Chinese tags that are marked as Latin-1, or
-// not at all, and are GBK or UTF-8 in truth.
+// legible repairs Chinese tags that are marked as Latin-1, or not marked, and
+// are really GBK or UTF-8.
 func legible(s string) string {
 	if !utf8.ValidString(s) {
 		return clean(decodeText([]byte(s), ""))
@@ -186,8 +186,8 @@ func legible(s string) string {
 	return clean(decodeText(raw, s))
 }
 
-// unmark takes a byte order mark away and makes UTF-8 of what it marks; marked
-// is false where there is none.
+// unmark removes a byte order mark and converts the text that it marks to
+// UTF-8; marked is false if there is none.
 func unmark(raw []byte) (text []byte, marked bool) {
 	if text, marked = bytes.CutPrefix(raw, []byte("\xef\xbb\xbf")); marked {
 		return text, true
@@ -202,8 +202,8 @@ func unmark(raw []byte) (text []byte, marked bool) {
 	return text, true
 }
 
-// decodeText reads bytes as UTF-8, as UTF-16 where they are marked so, or else
-// as GBK; as other where they are none of these.
+// decodeText decodes bytes as UTF-8, as UTF-16 if they have its byte order
+// mark, or else as GBK; as other if they are none of these.
 func decodeText(raw []byte, other string) string {
 	raw, _ = unmark(raw)
 	if utf8.Valid(raw) {
@@ -216,7 +216,7 @@ func decodeText(raw []byte, other string) string {
 	return string(text)
 }
 
-// clean makes one printable line of a title, of reasonable length.
+// clean makes a title a single printable line of reasonable length.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {

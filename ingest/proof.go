@@ -10,14 +10,14 @@ import (
 	"dalaba/playlist"
 )
 
-// What a clip must reach to be let on air.
+// What a clip must reach to be accepted.
 const (
 	minSNR         = 50.0 // dB, the player's decoder against ffmpeg's
 	minCorrelation = 0.9  // with the source, over the whole clip
-	minWorst       = 0.6  // and over any ten seconds that sound
+	minWorst       = 0.6  // and over any ten seconds that are not silent
 )
 
-// proof is how a finished clip compares.
+// proof is the result of comparing a finished clip.
 type proof struct {
 	lufs, peak         float64
 	snr                float64
@@ -25,9 +25,9 @@ type proof struct {
 	lag                int64
 }
 
-// prove decodes a finished clip with the player's decoder and holds it
-// against ffmpeg's decoding of it and, where asked, against the source. A clip
-// whose two decodings disagree is refused.
+// prove decodes a finished clip with the player's decoder and compares the
+// result with ffmpeg's decoding and, if withSource is set, with the source. It
+// refuses a clip whose two decodings differ.
 func (g *Ingester) prove(ctx context.Context, s *sound, file *os.File, withSource bool, progress Progress) (proof, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -44,7 +44,7 @@ func (g *Ingester) prove(ctx context.Context, s *sound, file *os.File, withSourc
 	}
 	defer peer.stop()
 
-	// The player's decoder is the slowest of the four: it gets a core of its
+	// The player's decoder is the slowest of the four: it runs on a core of its
 	// own, a little ahead of the rest.
 	type block struct {
 		frames []float32
@@ -108,7 +108,7 @@ func (g *Ingester) prove(ctx context.Context, s *sound, file *os.File, withSourc
 		meter.Add(b.frames)
 		frames += int64(len(b.frames))
 		if against != nil {
-			if err := against.hear(b.frames); err != nil {
+			if err := against.add(b.frames); err != nil {
 				return proof{}, err
 			}
 		}
@@ -133,7 +133,7 @@ func (g *Ingester) prove(ctx context.Context, s *sound, file *os.File, withSourc
 	return p, nil
 }
 
-// proofErr judges a clip against its source.
+// proofErr refuses a clip that is too unlike its source.
 func proofErr(f Figures) error {
 	if f.Correlation < minCorrelation || f.Worst < minWorst {
 		return refuse("ingest.unlike", f.Correlation, f.Worst)
@@ -141,9 +141,9 @@ func proofErr(f Figures) error {
 	return nil
 }
 
-// likeness compares a source with what was made of it, in the band that a
-// horn carries, 80 Hz to 4 kHz. It finds once by how much the copy comes
-// later, and holds them together from then on.
+// likeness compares a source with the clip made from it, in the band that a
+// horn reproduces, 80 Hz to 4 kHz. It finds once by how much the clip is later,
+// and then compares the two with that lag.
 type likeness struct {
 	in           *monoReader
 	source, made track
@@ -152,7 +152,7 @@ type likeness struct {
 	segments     []cross // of segment frames each
 }
 
-// track is sound filtered and not yet compared.
+// track is sound that is filtered and not yet compared.
 type track struct {
 	filters    []biquad
 	frames     []float32
@@ -161,12 +161,12 @@ type track struct {
 
 const (
 	segment  = 10 * playlist.Rate
-	alignOn  = 20 * playlist.Rate // heard of both before they are aligned
+	alignOn  = 20 * playlist.Rate // frames of both that are read before they are aligned
 	earliest = -playlist.Rate / 50
 	latest   = playlist.Rate / 10
 )
 
-// cross sums products of source and copy.
+// cross sums products of source and clip.
 type cross struct {
 	xy, xx, yy float64
 	n          int
@@ -200,8 +200,8 @@ func (t *track) hear(frames []float32) {
 	}
 }
 
-// hear takes more of the copy, reads as much of the source, and compares.
-func (l *likeness) hear(made []float32) error {
+// add takes more of the clip, reads as much of the source, and compares them.
+func (l *likeness) add(made []float32) error {
 	l.made.hear(made)
 	for len(l.source.frames) < len(l.made.frames) {
 		part, _, err := l.in.trimmed()
@@ -219,7 +219,7 @@ func (l *likeness) hear(made []float32) error {
 	return nil
 }
 
-// result is how like they are overall, in the worst segment that is not
+// result returns the correlation overall and in the worst segment that is not
 // quiet, and the lag in frames.
 func (l *likeness) result() (all, worst float64, lag int64) {
 	l.compare()
@@ -228,7 +228,7 @@ func (l *likeness) result() (all, worst float64, lag int64) {
 		sum.xy, sum.xx, sum.yy, sum.n = sum.xy+s.xy, sum.xx+s.xx, sum.yy+s.yy, sum.n+s.n
 	}
 	if l.source.cut < l.source.whole/1000 {
-		return 0, 0, l.lag // a whistle, of which no horn gives anything
+		return 0, 0, l.lag // such as a whistle: outside of the band of a horn
 	}
 	all, worst = sum.correlation(), sum.correlation()
 	for _, s := range l.segments {
@@ -266,8 +266,8 @@ func (t *track) drop(n int) {
 	t.frames = t.frames[:copy(t.frames, t.frames[n:])]
 }
 
-// align finds the lag over the loudest two seconds heard so far: first among
-// every sixth frame, which the band allows, then to the frame.
+// align finds the lag over the loudest two seconds read so far: first among
+// every sixth frame, which is enough for the band, then to the frame.
 //
 //go:norace
 func (l *likeness) align() {
@@ -302,7 +302,7 @@ func (l *likeness) align() {
 	l.source.drop(max(-best, 0))
 }
 
-// loudestPart finds the n frames that hold the most energy, to half a second.
+// loudestPart finds the n frames with the most energy, to half a second.
 func loudestPart(x []float32, n int) (from, length int) {
 	most := -1.0
 	for at := 0; at+n <= len(x); at += playlist.Rate / 2 {

@@ -12,13 +12,13 @@ import (
 	"dalaba/playlist/say"
 )
 
-// readMeta reads a TOML file of metadata, strictly. What is wrong with it is
-// an ErrRefused that names the file, the line and the key.
+// readMeta parses a TOML file of metadata, strictly. A fault in it is an
+// ErrRefused that names the file, the line and the key.
 func readMeta(file string, raw []byte) (Meta, error) {
 	text := []byte(decodeText(raw, string(raw)))
 	var m struct {
 		Meta
-		Issue *int `toml:"issue"` // to tell 0 from nothing
+		Issue *int `toml:"issue"` // a pointer, to tell 0 from absent
 	}
 	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&m)
 	if err != nil {
@@ -33,12 +33,12 @@ func readMeta(file string, raw []byte) (Meta, error) {
 	return m.Meta, nil
 }
 
-// wrong is what an operator reads of a line of a file.
+// wrong makes a refusal that names a line of a file.
 func wrong(file string, line int, what say.Message) error {
 	return refuse("ingest.sidecar", file, line, what)
 }
 
-// metaFault puts into words what the TOML library found wrong.
+// metaFault makes a refusal from an error of the TOML library.
 func metaFault(file string, text []byte, err error) error {
 	if p := config.Syntax(file, text); len(p) > 0 {
 		return wrong(file, p[0].Line, say.M("ingest.sidecar_slip", p[0].What, p[0].Remedy))
@@ -61,7 +61,7 @@ func metaFault(file string, text []byte, err error) error {
 	return wrong(file, 1, say.M("config.syntax"))
 }
 
-// lineOf is the line on which a key of the top table stands.
+// lineOf returns the line on which a key of the top table is.
 func lineOf(text []byte, key string) int {
 	at := regexp.MustCompile(`(?m)^[ \t]*["']?` + key + `["']?[ \t]*=`).FindIndex(text)
 	if at == nil {

@@ -19,10 +19,10 @@ import (
 	"dalaba/playlist/say"
 )
 
-// OpenSource opens what was handed in, provided it is a regular file under
-// its own name: no link, no pipe, no device. What is none is an ErrRefused.
+// OpenSource opens a file to import if it is a regular file under its own name:
+// no link, no pipe, no device. For anything else the error is an ErrRefused.
 func (g *Ingester) OpenSource(path string) (*os.File, error) {
-	// Without O_NONBLOCK the mere opening of a pipe could wait for ever.
+	// Without O_NONBLOCK, opening a pipe could wait for ever.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, syscall.ELOOP):
@@ -55,7 +55,7 @@ func (g *Ingester) OpenSource(path string) (*os.File, error) {
 	return f, nil
 }
 
-// sound is a source that ffmpeg can read, and what is known of it.
+// sound is a source that ffmpeg can read, and what is known about it.
 type sound struct {
 	src      *os.File
 	ffmpeg   string
@@ -63,11 +63,11 @@ type sound struct {
 	stream   int
 	rate     int
 	channels int
-	declared float64 // seconds that the container promises; 0: none to rely on
+	declared float64 // seconds according to the container; 0: not reliable
 
 	mix        mix
 	frames     int64 // at playlist.Rate
-	from, to   int64 // what is left of them once trimmed
+	from, to   int64 // the frames left after trimming
 	lufs, peak float64
 	faults     int
 	excerpt    excerpt
@@ -82,7 +82,7 @@ const (
 	mixRight
 )
 
-// probe asks ffprobe what a file holds.
+// probe asks ffprobe what a file contains.
 func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*sound, error) {
 	args := append([]string{"-hide_banner", "-v", "error", "-probesize", "32M", "-analyzeduration", "20M"}, input()...)
 	args = append(args, "-of", "json", "-show_entries",
@@ -134,9 +134,9 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 	}
 	a := found.Streams[best]
 	s := &sound{src: src, format: found.Format.Name + "/" + a.Codec, stream: a.Index, channels: a.Channels}
-	s.rate, _ = strconv.Atoi(a.Rate) // only for people
-	// Bare streams promise a length they only guess at, and a film's is not
-	// that of its sound.
+	s.rate, _ = strconv.Atoi(a.Rate) // shown to people only
+	// The length of a bare stream is only a guess, and a film's is not that of
+	// its sound.
 	seconds, err := strconv.ParseFloat(a.Duration, 64)
 	if err != nil && alone {
 		seconds, err = strconv.ParseFloat(found.Format.Duration, 64)
@@ -156,8 +156,8 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 	return s, nil
 }
 
-// wavPart is how much of the sound that a WAV file promises is there, 1 for
-// all: ffmpeg takes half a file for a whole one.
+// wavPart returns how much of the sound that a WAV file's header promises is
+// there, 1 for all of it: ffmpeg would accept half a file as whole.
 func wavPart(src *os.File) float64 {
 	info, err := src.Stat()
 	if err != nil {
@@ -172,7 +172,7 @@ func wavPart(src *os.File) float64 {
 		at += 8
 		if string(head[:4]) == "data" {
 			if size == 0 || size >= 0x7fff0000 {
-				return 1 // written without knowing the end
+				return 1 // written by a program that did not know the length
 			}
 			return float64(info.Size()-at) / float64(size)
 		}
@@ -184,8 +184,8 @@ func round(seconds float64) time.Duration {
 	return time.Duration(math.Round(seconds)) * time.Second
 }
 
-// decode starts ffmpeg on the source: 48 kHz, 32-bit floats, one channel of a
-// mono source, else two.
+// decode starts ffmpeg on the source: 48 kHz, 32-bit floats, one channel if the
+// source is mono, else two.
 func (g *Ingester) decode(ctx context.Context, s *sound) (*child, error) {
 	args := append([]string{"-nostdin", "-hide_banner", "-v", "error", "-threads", "1"}, input()...)
 	args = append(args, "-map", "0:"+strconv.Itoa(s.stream), "-map_metadata", "-1",
@@ -193,15 +193,15 @@ func (g *Ingester) decode(ctx context.Context, s *sound) (*child, error) {
 	return g.open(ctx, s.src, s.ffmpeg, args...)
 }
 
-// measure is the first pass: it listens to the whole source once.
+// measure is the first pass: it reads the whole source once.
 func (g *Ingester) measure(ctx context.Context, s *sound, progress Progress) error {
 	for {
 		heard, err := g.listen(ctx, s, progress)
 		if err != nil {
 			return err
 		}
-		// Two channels of which one is upside down cancel each other: then one
-		// of them is the recording.
+		// If one of two channels is inverted they cancel each other: then use
+		// one of them.
 		if s.channels > 1 && s.mix == mixBoth && heard.both < 0.05*max(heard.left, heard.right) {
 			s.mix = mixLeft
 			if heard.right > heard.left {
@@ -230,7 +230,7 @@ func (g *Ingester) measure(ctx context.Context, s *sound, progress Progress) err
 	}
 }
 
-// heard is what listening to a whole source gathers.
+// heard is what the first pass measures of a source.
 type heard struct {
 	left, right, both float64
 	energy            []float32 // mean square of each silenceBlock
@@ -297,7 +297,7 @@ type monoReader struct {
 	raw         []byte
 	frames      []float32
 	at          int64
-	left, right float64 // the channels' energies so far
+	left, right float64 // energy of each channel so far
 }
 
 func (s *sound) mono(r io.Reader) *monoReader {
@@ -305,8 +305,8 @@ func (s *sound) mono(r io.Reader) *monoReader {
 	return &monoReader{s: s, r: r, raw: make([]byte, 4*min(s.channels, 2)*n), frames: make([]float32, n)}
 }
 
-// next is the frames that come next and where they stand in the source; it
-// answers io.EOF after the last. They are good until it is called again.
+// next returns the next frames and their position in the source; io.EOF after
+// the last. The frames are valid until the next call.
 //
 //go:norace
 func (m *monoReader) next() (frames []float32, at int64, err error) {
@@ -340,7 +340,7 @@ func (m *monoReader) next() (frames []float32, at int64, err error) {
 	return m.frames[:n], at, nil
 }
 
-// trimmed is next with only what trimming left.
+// trimmed is next without the frames that trimming removes.
 func (m *monoReader) trimmed() (frames []float32, at int64, err error) {
 	frames, at, err = m.next()
 	n := int64(len(frames))
@@ -349,8 +349,8 @@ func (m *monoReader) trimmed() (frames []float32, at int64, err error) {
 	return frames[from:to], at + from, err
 }
 
-// sample reads a float; what is no number, or beyond all measure, as files
-// of floats may hold, is silence.
+// sample reads a float. A value that is not a number or is far too large, as
+// files of floats may hold, is read as silence.
 func sample(b []byte) float32 {
 	_ = b[3]
 	x := math.Float32frombits(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24)
@@ -360,8 +360,8 @@ func sample(b []byte) float32 {
 	return 0
 }
 
-// trim finds where the sound begins and ends and leaves keepFrames around it.
-// Silence is what lies 40 dB below the whole's loudness.
+// trim finds where the sound begins and ends, and keeps keepFrames of silence
+// around it. Silence is 40 dB below the loudness of the whole.
 func (s *sound) trim(energy []float32) {
 	quiet := float32(math.Pow(10, max(s.lufs-40, -75)/10))
 	loud := func(e float32) bool { return e > quiet }
@@ -378,7 +378,7 @@ func (s *sound) trim(energy []float32) {
 	s.to = min(s.frames, int64(last+1)*silenceBlock+keepFrames)
 }
 
-// changes tells people what was done.
+// changes returns, for people, what was done to the source.
 func (s *sound) changes(f Figures) []say.Message {
 	out := []say.Message{say.M("ingest.encoded", f.Format, kbps), say.M("ingest.levelled", f.GainDB)}
 	if f.LimitedDB < -0.5 {
@@ -402,7 +402,7 @@ func (s *sound) changes(f Figures) []say.Message {
 	return out
 }
 
-// copyFit copies a source that the door lets in.
+// copyFit copies a source that Door accepts.
 func (g *Ingester) copyFit(src *os.File, to *os.File) (playlist.Clip, error) {
 	if err := rewind(to); err != nil {
 		return playlist.Clip{}, err
@@ -414,8 +414,8 @@ func (g *Ingester) copyFit(src *os.File, to *os.File) (playlist.Clip, error) {
 	return g.Door(io.TeeReader(io.NewSectionReader(src, 0, info.Size()), to))
 }
 
-// keep takes the source as it is where that airs right; kept is false where
-// it must be made anew.
+// keep uses the source unchanged if it airs right; kept is false if it must be
+// made anew.
 func (g *Ingester) keep(src *os.File, s *sound, to *os.File) (clip playlist.Clip, kept bool, err error) {
 	if math.Abs(s.lufs-TargetLUFS) > 1 || s.peak > CeilingDBTP || s.frames-(s.to-s.from) > playlist.Rate/2 {
 		return clip, false, nil
@@ -431,7 +431,7 @@ func (g *Ingester) keep(src *os.File, s *sound, to *os.File) (clip playlist.Clip
 	return clip, true, nil
 }
 
-// admit leads a finished clip through the door.
+// admit checks a finished clip with Door.
 func (g *Ingester) admit(file *os.File) (playlist.Clip, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -448,8 +448,8 @@ func rewind(f *os.File) error {
 	return err
 }
 
-// recommend is the command that turns a file into an air clip where ffmpeg is
-// installed, fit to be pasted into a shell.
+// recommend returns the command that turns a file into an air clip on a machine
+// with ffmpeg, quoted for a shell.
 func recommend(name string) string {
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 	in := name

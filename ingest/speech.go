@@ -23,20 +23,21 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Speech is how text becomes sound. Zero values take the defaults.
+// Speech is how text is turned into sound. Zero values mean the defaults.
 type Speech struct {
-	// Command reads text on its standard input and writes sound that ffmpeg
-	// knows to its standard output. "{pace}" stands for Pace. Default:
-	// espeak-ng -v cmn-latn-pinyin -s {pace} --stdin --stdout; the voice cmn
-	// of espeak-ng 1.51 spells many a character in English ("da three").
+	// Command is a program that reads text on its standard input and writes
+	// sound that ffmpeg knows to its standard output. "{pace}" stands for Pace.
+	// Default: espeak-ng -v cmn-latn-pinyin -s {pace} --stdin --stdout; the
+	// voice cmn of espeak-ng 1.51 spells many a character in English ("da
+	// three").
 	Command []string
 
-	Pace  int           // words a minute, for programs that are told; default 160
+	Pace  int           // words a minute, for programs with "{pace}"; default 160
 	Pause time.Duration // between sentences; default 350 ms
 	Break time.Duration // between paragraphs; default 800 ms
 
-	// Words is the pronunciation list (词典): a word as written and as it is
-	// to be spoken, such as 六安 as 陆安. The longest word that fits is meant.
+	// Words is the pronunciation list (词典): a word as written and as it is to
+	// be spoken, such as 六安 as 陆安. The longest match is used.
 	Words map[string]string
 
 	// Most is the longest text, in characters; default 50,000.
@@ -62,8 +63,9 @@ func (s Speech) filled() Speech {
 	return s
 }
 
-// Sentences is the text as it will be handed to the program, one item a
-// sentence, "" where a paragraph ends. Chinese is written the way it is read.
+// Sentences returns the text as it will be given to the program, one item a
+// sentence, "" at the end of a paragraph. Chinese is written the way it is
+// read.
 func (s Speech) Sentences(text, language string) []string {
 	s = s.filled()
 	pairs := make([]string, 0, 2*len(s.Words))
@@ -100,8 +102,8 @@ func chinese(language string) bool {
 	return language == "" || say.Choose(language) == say.Chinese
 }
 
-// longest is how many characters a program is given at once: a sentence
-// beyond that is split at its commas, and where there is none anywhere.
+// longest is how many characters a program is given at once: a longer sentence
+// is split at its commas or, if it has none, anywhere.
 const longest = 200
 
 // split cuts a paragraph after its sentences.
@@ -143,8 +145,8 @@ func endsSentence(s string) bool {
 	return strings.ContainsRune("。！？；!?;…", r)
 }
 
-// Recipe names what Text makes of a text: the same text by the same recipe is
-// the same clip.
+// Recipe names how Text makes a clip: the same text by the same recipe is the
+// same clip.
 func (s Speech) Recipe() string {
 	s = s.filled()
 	h := sha256.New()
@@ -154,7 +156,7 @@ func (s Speech) Recipe() string {
 	return fmt.Sprintf("%s; speech 1: %q %d %s %s %s", Recipe, s.Command, s.Pace, s.Pause, s.Break, hex.EncodeToString(h.Sum(nil))[:12])
 }
 
-// Text makes a clip of a text. The clip keeps the text as it was given.
+// Text makes a clip from a text. The clip keeps the text as it was given.
 func (g *Ingester) Text(ctx context.Context, text string, meta Meta, progress Progress) (res Result, err error) {
 	p := steady(progress)
 	p(0)
@@ -199,10 +201,10 @@ func (g *Ingester) Text(ctx context.Context, text string, meta Meta, progress Pr
 	fig.Spent.Speak = since(&t)
 	said := slices.DeleteFunc(sentences, func(s string) bool { return s == "" })
 	fig.Changes = []say.Message{say.M("ingest.spoken", len(said))}
-	return g.sound(ctx, wav, meta, fig, func(percent float64) { p(40 + 0.6*percent) })
+	return g.convert(ctx, wav, meta, fig, func(percent float64) { p(40 + 0.6*percent) })
 }
 
-// headline is the beginning of a text, for want of a title.
+// headline returns the beginning of a text, for use as a title.
 func headline(text string) string {
 	line := strings.TrimSpace(split(strings.TrimSpace(text))[0])
 	line, _, _ = strings.Cut(line, "\n")
@@ -212,8 +214,8 @@ func headline(text string) string {
 	return strings.TrimRight(line, "。！？；!?;.")
 }
 
-// speak has every sentence spoken and joins them into one WAV file, with the
-// pauses that the settings ask for and no others.
+// speak runs the program for every sentence and joins the sounds into one WAV
+// file, with exactly the pauses of the settings.
 func (g *Ingester) speak(ctx context.Context, s Speech, program, ffmpeg string, sentences []string, wav *os.File, progress Progress) error {
 	if _, err := wav.Write(make([]byte, wavHeader)); err != nil {
 		return err
@@ -261,18 +263,18 @@ func (g *Ingester) speak(ctx context.Context, s Speech, program, ffmpeg string, 
 	return err
 }
 
-// utter has one sentence spoken, without the silence around it.
+// utter runs the program for one sentence and removes the silence around it.
 func (g *Ingester) utter(ctx context.Context, ffmpeg, program string, args []string, sentence string) ([]float32, error) {
 	out, err := os.CreateTemp(g.TempDir, "dalaba-sentence-*")
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	if err := os.Remove(out.Name()); err != nil { // it lives as long as it is open
+	if err := os.Remove(out.Name()); err != nil { // the open file remains usable
 		return nil, err
 	}
 	cmd, errs := g.command(ctx, nil, program, args...)
-	cmd.Env = os.Environ() // the operator chose it and knows what it needs
+	cmd.Env = os.Environ() // the operator chose the program and may rely on the environment
 	cmd.Stdin = strings.NewReader(sentence + "\n")
 	cmd.Stdout = &capped{out, 64 << 20}
 	if err := g.start(cmd); err != nil {
@@ -316,14 +318,14 @@ func (g *Ingester) utter(ctx context.Context, ffmpeg, program string, args []str
 
 const wavHeader = 44
 
-// wavHead is the header of a mono S16 WAV file of so many frames.
+// wavHead returns the header of a mono S16 WAV file of so many frames.
 func wavHead(frames int64) []byte {
 	var b bytes.Buffer
 	size := uint32(2 * frames)
 	b.WriteString("RIFF")
 	for _, v := range []any{size + wavHeader - 8, [8]byte([]byte("WAVEfmt ")), uint32(16), uint16(1), uint16(1),
 		uint32(playlist.Rate), uint32(2 * playlist.Rate), uint16(2), uint16(16), [4]byte([]byte("data")), size} {
-		_ = binary.Write(&b, binary.LittleEndian, v) // a Buffer takes everything
+		_ = binary.Write(&b, binary.LittleEndian, v) // a Buffer never fails
 	}
 	return b.Bytes()
 }

@@ -34,7 +34,7 @@ func TestSpeechBecomesAClip(t *testing.T) {
 	if f.SNR < 50 || f.Correlation < 0.9 || f.LUFS < -17 || f.LUFS > -15 || f.Peak > ingest.CeilingDBTP {
 		t.Errorf("figures %+v", f)
 	}
-	// No silence is longer than the pauses asked for and a breath.
+	// No silence is longer than the pauses of the settings and a breath.
 	if gap := longestSilence(t, res.Path); gap > 1100*time.Millisecond {
 		t.Errorf("silent for %v", gap)
 	}
@@ -52,7 +52,7 @@ func TestSpeechBecomesAClip(t *testing.T) {
 	}
 }
 
-// longestSilence is the longest stretch below -45 dBFS inside a clip.
+// longestSilence returns the longest stretch below -45 dBFS inside a clip.
 func longestSilence(t *testing.T, path string) time.Duration {
 	d, err := player.OpenClip(strings.NewReader(string(read(t, path))))
 	if err != nil {
@@ -64,7 +64,7 @@ func longestSilence(t *testing.T, path string) time.Duration {
 		n, err := d.Read(buf)
 		loud := slices.ContainsFunc(buf[:n], func(x int16) bool { return x > 180 || x < -180 })
 		if loud {
-			if at > run { // not the silence that leads in
+			if at > run { // not the silence at the beginning
 				most = max(most, run)
 			}
 			run = 0
@@ -78,7 +78,7 @@ func longestSilence(t *testing.T, path string) time.Duration {
 	}
 }
 
-func TestTextIsSplitWhereItBreathes(t *testing.T) {
+func TestTextIsSplitAtSentencesAndCommas(t *testing.T) {
 	s := ingest.Speech{Words: map[string]string{"六安": "陆安", "六安瓜片": "陆安瓜片", "布洛芬": "布洛芬片"}}
 	for _, c := range []struct {
 		name, text string
@@ -110,7 +110,7 @@ func TestTextIsSplitWhereItBreathes(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeSpokenIsRefused(t *testing.T) {
+func TestTextThatCannotBeSpokenIsRefused(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "no-such-program")
 	for _, c := range []struct {
@@ -122,9 +122,9 @@ func TestWhatCannotBeSpokenIsRefused(t *testing.T) {
 		{"too long", strings.Repeat("好", 101), "ingest.text_long", ingest.Speech{Most: 100}},
 		{"no program", "你好。", "ingest.no_speech", ingest.Speech{Command: []string{missing}}},
 		{"a program that fails", "你好。", "ingest.speech", ingest.Speech{Command: []string{"false"}}},
-		{"a program that says nothing", "你好。", "ingest.speech", ingest.Speech{Command: []string{"true"}}},
+		{"a program without output", "你好。", "ingest.speech", ingest.Speech{Command: []string{"true"}}},
 		{"a program without end", "你好。", "ingest.speech", ingest.Speech{Command: []string{"cat", "/dev/zero"}}},
-		{"a program that answers in silence", "你好。", "ingest.unspoken", ingest.Speech{Command: []string{"sox", "-n", "-t", "wav", "-", "trim", "0", "1"}}},
+		{"a program that writes silence", "你好。", "ingest.unspoken", ingest.Speech{Command: []string{"sox", "-n", "-t", "wav", "-", "trim", "0", "1"}}},
 	} {
 		g := ingester(t)
 		g.Speech = c.speech
@@ -146,7 +146,7 @@ func TestTextIsNeverTakenForOptions(t *testing.T) {
 	}
 }
 
-func TestARecipeTellsPronunciationListsApart(t *testing.T) {
+func TestRecipesOfDifferentPronunciationListsDiffer(t *testing.T) {
 	words := map[string]string{"六安": "陆安"}
 	a, b := ingest.Speech{}, ingest.Speech{Words: words}
 	if a.Recipe() == b.Recipe() || a.Recipe() != (ingest.Speech{}).Recipe() {

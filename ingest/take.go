@@ -15,41 +15,43 @@ import (
 	"dalaba/playlist"
 )
 
-// Shelf is where clips are kept: the store of a controller, or of the county.
+// Shelf stores clips: the store of a controller, or of the county.
 type Shelf interface {
-	// Clip finds a clip and the path of its file; an error if there is none. If
-	// only the file is missing, the clip comes with the error.
+	// Clip returns a clip and the path of its file, or an error if there is
+	// none. If only the file is missing, it returns the clip with the error.
 	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
 
-	// VerifyClip reads a clip's file; an error if it is missing or damaged.
+	// VerifyClip reads a clip's file and returns an error if it is missing or
+	// damaged.
 	VerifyClip(ctx context.Context, id playlist.ClipID) error
 
-	// AddClip keeps a clip and its bytes; adding it again changes what is said
-	// of it.
+	// AddClip stores a clip and its bytes; adding it again replaces its
+	// metadata.
 	AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error
 
-	// SetFigures keeps a clip's Figures, as JSON.
+	// SetFigures stores a clip's Figures, as JSON.
 	SetFigures(ctx context.Context, id playlist.ClipID, figures json.RawMessage) error
 
-	// SourceKnown finds the clip that a source became by the same recipe, by
-	// path, size and time of change, or by hash where that is given.
+	// SourceKnown finds the clip that was made from a source by the same
+	// recipe, by path, size and modification time, or by hash if one is given.
 	SourceKnown(ctx context.Context, src playlist.ClipSource) (id playlist.ClipID, ok bool, err error)
 
-	// NoteSource keeps which clip a source became.
+	// NoteSource records which clip was made from a source.
 	NoteSource(ctx context.Context, src playlist.ClipSource, id playlist.ClipID) error
 }
 
-// Outcome is what became of an item that was taken.
+// Outcome is the result of importing an item.
 type Outcome struct {
 	Clip    playlist.Clip
-	Figures Figures // zero where Known
-	Known   bool    // it had been taken before; no work was done
-	Changed bool    // known, but now goes by another title, series, issue, language or tags
+	Figures Figures // zero if Known
+	Known   bool    // it was imported before; no work was done
+	Changed bool    // known, but its title, series, issue, language or tags have changed
 }
 
-// Take makes a clip of an item and puts it on the shelf. What was taken
-// before is recognised by its source and costs nothing; only what the
-// operator says of it anew is changed. What cannot be taken is an ErrRefused.
+// Take makes a clip from an item and stores it on the shelf. An item imported
+// before is recognised by its source and is not made again; only the metadata
+// that the operator now gives is changed. If the item cannot be imported the
+// error is an ErrRefused.
 func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Progress) (Outcome, error) {
 	src, err := g.OpenSource(item.Path)
 	if err != nil {
@@ -88,7 +90,7 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 		}
 	}
 	if ok {
-		if out, err := g.known(ctx, item, known, shelf); err == nil || errors.Is(err, ErrRefused) {
+		if out, err := g.updateKnown(ctx, item, known, shelf); err == nil || errors.Is(err, ErrRefused) {
 			return out, err
 		}
 	}
@@ -100,12 +102,12 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 	defer os.Remove(res.Path)
 	out := Outcome{Clip: res.Clip, Figures: res.Figures}
 	if kept, _, err := intact(ctx, shelf, res.Clip.ID); err == nil {
-		if out, err = g.known(ctx, item, res.Clip.ID, shelf); err != nil {
+		if out, err = g.updateKnown(ctx, item, res.Clip.ID, shelf); err != nil {
 			return Outcome{}, err
 		}
 	} else {
-		if kept.ID != "" { // its file is lost, but not what was said of it
-			if res.Clip, err = g.renewed(item, kept); err != nil {
+		if kept.ID != "" { // its file is lost, but not its metadata
+			if res.Clip, err = g.withMeta(item, kept); err != nil {
 				return Outcome{}, err
 			}
 			out.Clip = res.Clip
@@ -124,8 +126,8 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 	return out, shelf.NoteSource(ctx, from, res.Clip.ID)
 }
 
-// intact finds a clip whose file is as it was: a clip whose file is damaged and
-// that is imported again gets it back.
+// intact returns a clip and its path, or an error if its file is missing or
+// damaged: importing such a clip again replaces the file.
 func intact(ctx context.Context, shelf Shelf, id playlist.ClipID) (playlist.Clip, string, error) {
 	c, path, err := shelf.Clip(ctx, id)
 	if err == nil {
@@ -143,13 +145,13 @@ func add(ctx context.Context, shelf Shelf, c playlist.Clip, path string) error {
 	return shelf.AddClip(ctx, c, f)
 }
 
-// known gives a clip that is on the shelf what the operator says of it now.
-func (g *Ingester) known(ctx context.Context, item Item, id playlist.ClipID, shelf Shelf) (Outcome, error) {
+// updateKnown gives a clip on the shelf the metadata that the operator now gives.
+func (g *Ingester) updateKnown(ctx context.Context, item Item, id playlist.ClipID, shelf Shelf) (Outcome, error) {
 	clip, path, err := intact(ctx, shelf, id)
 	if err != nil {
 		return Outcome{}, err
 	}
-	renewed, err := g.renewed(item, clip)
+	renewed, err := g.withMeta(item, clip)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -168,9 +170,9 @@ func (g *Ingester) known(ctx context.Context, item Item, id playlist.ClipID, she
 	return out, err
 }
 
-// renewed is a clip as it is once the operator has said of it what an item
-// says.
-func (g *Ingester) renewed(item Item, clip playlist.Clip) (playlist.Clip, error) {
+// withMeta returns the clip with the metadata that the operator gives with an
+// item.
+func (g *Ingester) withMeta(item Item, clip playlist.Clip) (playlist.Clip, error) {
 	read := g.sidecar
 	if isTOML(item.Path) {
 		read = g.lesson
@@ -180,7 +182,7 @@ func (g *Ingester) renewed(item Item, clip playlist.Clip) (playlist.Clip, error)
 		return clip, err
 	}
 	if item.isText() && !isTOML(item.Path) {
-		in.Text = "" // the text is the file's
+		in.Text = "" // the text is the content of the file
 	}
 	return item.Meta.Or(in).tidy().Or(metaOf(clip)).on(clip), nil
 }
@@ -201,11 +203,11 @@ func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress P
 	}
 	var fig Figures
 	fig.Spent.Probe = since(&t)
-	return g.sound(ctx, src, meta, fig, progress)
+	return g.convert(ctx, src, meta, fig, progress)
 }
 
 // textOf reads a text to be spoken: a plain file, whose name is the title
-// where no sidecar says better, or a TOML file with title, series, issue and
+// unless a sidecar gives one, or a TOML file with title, series, issue and
 // text.
 func (g *Ingester) textOf(item Item) (Meta, error) {
 	name := filepath.Base(item.Path)
@@ -229,7 +231,7 @@ func (g *Ingester) textOf(item Item) (Meta, error) {
 	if err != nil {
 		return Meta{}, err
 	}
-	beside.Text = "" // the text is the file's
+	beside.Text = "" // the text is the content of the file
 	return item.Meta.Or(beside).Or(item.Listed).Or(Meta{Title: name, Text: text}).tidy(), nil
 }
 

@@ -87,7 +87,7 @@ func (s *shelf) NoteSource(_ context.Context, src playlist.ClipSource, id playli
 	return nil
 }
 
-func TestWhatIsHandedInTwiceCostsNothing(t *testing.T) {
+func TestAnItemImportedTwiceIsNotMadeAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	wav := speech(t, dir)
@@ -128,7 +128,7 @@ func TestWhatIsHandedInTwiceCostsNothing(t *testing.T) {
 		t.Errorf("and again without: %+v", again)
 	}
 
-	// Unless the clip is damaged: then it is made anew, and goes by its name.
+	// Unless the clip is damaged: then it is made anew, and keeps its name.
 	g.Decode = works
 	kept := filepath.Join(s.dir, string(first.Clip.ID))
 	bad := read(t, kept)
@@ -139,7 +139,7 @@ func TestWhatIsHandedInTwiceCostsNothing(t *testing.T) {
 		t.Errorf("a damaged clip: %+v", again)
 	}
 
-	// The air clip itself, handed in, is taken as it is: the same clip.
+	// The air clip itself, imported, is used unchanged: it is the same clip.
 	air := filepath.Join(dir, "air.mp3")
 	write(t, air, read(t, filepath.Join(s.dir, string(first.Clip.ID))))
 	res, err := g.File(t.Context(), air, ingest.Meta{}, nil)
@@ -198,7 +198,7 @@ func TestTextFilesAreSpoken(t *testing.T) {
 	}
 }
 
-func TestWhatIsSaidAnewIsKept(t *testing.T) {
+func TestNewMetadataOfAKnownClipIsStored(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	g, s := ingester(t), newShelf(t)
@@ -221,7 +221,7 @@ func TestWhatIsSaidAnewIsKept(t *testing.T) {
 		t.Errorf("and again: %+v", out)
 	}
 
-	// What is said the same way twice changes nothing.
+	// Giving the same metadata twice changes nothing.
 	plain := filepath.Join(dir, "notice.txt")
 	write(t, plain, []byte("今天下午开会。"))
 	write(t, filepath.Join(dir, "notice.toml"), []byte("title = \"甲　乙\"\ntext = \"不是这些话\"\n"))
@@ -259,9 +259,9 @@ func TestMetadataComesFromTheNearestSource(t *testing.T) {
 		meta, want          ingest.Meta
 	}{
 		{"tags", tagged, "", ingest.Meta{}, ingest.Meta{Title: "标签题", Series: "标签集", Issue: 7, Language: "zh-CN"}},
-		{"a sidecar over tags", tagged, "title = \"旁注\"\nissue = 9\ntags = [\"甲\"]\nlanguage = \"en\"\n", ingest.Meta{}, ingest.Meta{Title: "旁注", Series: "标签集", Issue: 9, Tags: []string{"甲"}, Language: "en"}},
-		{"no issue beyond all numbers", ffmpeg(t, wav, "far.mp3", "-metadata", "album=集", "-metadata", "track=100000"), "", ingest.Meta{}, ingest.Meta{Title: "far", Series: "集", Language: "zh-CN"}},
-		{"the operator over all", tagged, "title = \"旁注\"\n", ingest.Meta{Title: "我说", Series: "我的"}, ingest.Meta{Title: "我说", Series: "我的", Issue: 7, Language: "zh-CN"}},
+		{"a sidecar comes before tags", tagged, "title = \"旁注\"\nissue = 9\ntags = [\"甲\"]\nlanguage = \"en\"\n", ingest.Meta{}, ingest.Meta{Title: "旁注", Series: "标签集", Issue: 9, Tags: []string{"甲"}, Language: "en"}},
+		{"a number above the highest issue is ignored", ffmpeg(t, wav, "far.mp3", "-metadata", "album=集", "-metadata", "track=100000"), "", ingest.Meta{}, ingest.Meta{Title: "far", Series: "集", Language: "zh-CN"}},
+		{"the operator comes before all", tagged, "title = \"旁注\"\n", ingest.Meta{Title: "我说", Series: "我的"}, ingest.Meta{Title: "我说", Series: "我的", Issue: 7, Language: "zh-CN"}},
 		{"Vorbis comments", vorbis, "", ingest.Meta{}, ingest.Meta{Title: "Vorbis 题", Series: "集", Issue: 2, Language: "zh-CN"}},
 		{"MP4 tags", m4a, "", ingest.Meta{}, ingest.Meta{Title: "M4A 题", Series: "集", Issue: 5, Language: "zh-CN"}},
 		{"GBK in an old tag", latin, "", ingest.Meta{}, ingest.Meta{Title: "健康", Language: "zh-CN"}},
@@ -321,7 +321,7 @@ func TestMetadataComesFromTheNearestSource(t *testing.T) {
 	}
 }
 
-func TestWithoutFFmpegOnlyAirClipsAreTaken(t *testing.T) {
+func TestWithoutFFmpegOnlyAirClipsAreAccepted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	wav := speech(t, dir)
@@ -358,7 +358,8 @@ func TestWithoutFFmpegOnlyAirClipsAreTaken(t *testing.T) {
 		if refused(t, err) != "ingest.convert" || !errors.Is(err, ingest.ErrNoProgram) {
 			t.Fatal(err)
 		}
-		// The command it names must work, and make what is then taken.
+		// The command that the message gives must work, and make a file that is
+		// accepted.
 		text := say.In(say.Chinese, err)
 		_, command, _ := strings.Cut(text, "转换：")
 		run(t, "sh", "-c", strings.Replace(command, "ffmpeg ", "ffmpeg -v error -y ", 1))

@@ -14,7 +14,7 @@ import (
 	"dalaba/playlist/say"
 )
 
-// TestConformanceStreams hands in streams of the standard with their reference
+// TestConformanceStreams imports streams of the standard with their reference
 // sound: each is refused for a reason, or airs as the reference does.
 func TestConformanceStreams(t *testing.T) {
 	t.Parallel()
@@ -48,8 +48,8 @@ func TestConformanceStreams(t *testing.T) {
 	}
 }
 
-// mono mixes the reference of a 44.1 kHz stream whose frames go from one
-// channel to two and back, as its reference does.
+// mono mixes the reference of a 44.1 kHz stream whose frames change from one
+// channel to two and back.
 func mono(stream, pcm []byte) []byte {
 	kbps := []int{0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320}
 	var out []byte
@@ -68,7 +68,7 @@ func mono(stream, pcm []byte) []byte {
 	return out
 }
 
-// band is a file's sound from 80 Hz to 4 kHz at 16 kHz.
+// band returns a file's sound from 80 Hz to 4 kHz at 16 kHz.
 func band(t *testing.T, path string, format ...string) []float64 {
 	t.Helper()
 	args := append([]string{"-v", "error"}, format...)
@@ -88,8 +88,9 @@ func band(t *testing.T, path string, format ...string) []float64 {
 	return wide
 }
 
-// alike is the greatest correlation of the first two seconds of two sounds,
-// over lags of a quarter second either way, a trimmed beginning being allowed.
+// alike returns the greatest correlation of the first two seconds of two
+// sounds, over lags of a quarter second either way, because the beginning may
+// be trimmed.
 func alike(x, y []float64) float64 {
 	n := min(len(x), 2*16000)
 	at := func(lag, step int) float64 {
