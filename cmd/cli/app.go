@@ -1,6 +1,6 @@
-// Package cli is what the two programs' command lines share: the language of
-// the terminal, exit codes, help in words of ours, tables that line up with
-// Chinese, and instants as people type them.
+// Package cli is what the command lines of the two programs share: the language
+// of the terminal, exit codes, translated help, tables that line up with
+// Chinese text, and instants as people type them.
 package cli
 
 import (
@@ -19,26 +19,26 @@ import (
 	"dalaba/playlist/say"
 )
 
-// What a program answers the shell with.
+// Exit codes of a program.
 const (
 	ExitOK      = 0
 	ExitFailed  = 1 // it was tried, and did not work
 	ExitRefused = 2 // bad arguments or a bad config: nothing was tried
 )
 
-// Refused marks an error that answers ExitRefused.
+// Refused marks an error that ends the program with ExitRefused.
 type Refused struct{ error }
 
-// Refuse marks an error so.
+// Refuse marks an error as Refused.
 func Refuse(err error) Refused { return Refused{err} }
 
-// Unwrap is the error so marked.
+// Unwrap returns the error that was marked.
 func (r Refused) Unwrap() error { return r.error }
 
-// ErrTold ends a verb whose bad news is on the screen already.
+// ErrTold ends a verb that has already shown its error to the user.
 var ErrTold = errors.New("told")
 
-// App is what every verb has at hand.
+// App holds what every verb needs.
 type App struct {
 	Name     string // of the program
 	In       io.Reader
@@ -46,50 +46,52 @@ type App struct {
 	Lang     string // --lang
 	JSON     bool   // --json
 
-	// Stream is set by verbs whose JSON is a line an event: an error is one more
-	// line. The others answer once, with what they found or with the error.
+	// Stream is set by verbs whose JSON is one line for each event: an error is
+	// one more line. Other verbs write one JSON value, their result or the
+	// error.
 	Stream bool
 
-	told     []string // bad news that is on the screen already
-	answered *answer  // what --json was answered with so far; nil without
+	shown   []string    // errors already shown to the user
+	jsonOut *jsonWriter // where --json writes; nil without --json
 }
 
-// answer notes whether anything was written.
-type answer struct {
+// jsonWriter notes whether anything was written.
+type jsonWriter struct {
 	io.Writer
 	begun bool
 }
 
-func (w *answer) Write(b []byte) (int, error) {
+func (w *jsonWriter) Write(b []byte) (int, error) {
 	w.begun = w.begun || len(b) > 0
 	return w.Writer.Write(b)
 }
 
-// New is an app in the language that the arguments ask for, so that help is
-// in it too.
+// New makes an App in the language that the arguments ask for, so that help is
+// in that language too.
 func New(name string, args []string, in io.Reader, out, errOut io.Writer) *App {
 	a := &App{Name: name, In: in, Out: out, Err: errOut, Lang: langFlag(args)}
 	if jsonFlag(args) {
-		a.answered = &answer{Writer: out}
-		a.Out = a.answered
+		a.jsonOut = &jsonWriter{Writer: out}
+		a.Out = a.jsonOut
 	}
 	return a
 }
 
-// Say puts a message into the user's language.
+// Say returns a message in the user's language.
 func (a *App) Say(key string, args ...any) string { return say.M(key, args...).In(a.Language()) }
 
-// Language is --lang, else the environment's, else Chinese. A verb that reads
-// the config wishes for the site's language last.
+// Language returns the language of --lang, else of the environment, else
+// Chinese. wishes come after --lang and before that default: a verb that reads
+// the config passes the site's language last.
 func (a *App) Language(wishes ...string) say.Lang {
 	all := append([]string{a.Lang, os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")}, wishes...)
 	return say.Choose(all...)
 }
 
-// Tell writes bad news to the user; [ErrTold] stands for it from then on.
+// Tell shows an error to the user; the verb then returns [ErrTold].
 func (a *App) Tell(line string) {
 	fmt.Fprintln(a.Err, line)
-	a.told = append(a.told, line)
+	a.shown = append(a.shown, line)
 }
 
 // Println writes a line to the user.
@@ -98,13 +100,13 @@ func (a *App) Println(line string) { fmt.Fprintln(a.Out, line) }
 // Colour reports whether the output is a terminal that wants colour.
 func (a *App) Colour() bool { return IsTerminal(a.Out) && os.Getenv("NO_COLOR") == "" }
 
-// IsTerminal reports whether somebody may be looking.
+// IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Execute runs the verb that the arguments name and answers the exit code.
+// Execute runs the verb that the arguments name and returns the exit code.
 func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)
 	root.SetIn(a.In)
@@ -114,12 +116,12 @@ func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) i
 	if err == nil {
 		return ExitOK
 	}
-	text := strings.Join(a.told, "\n")
+	text := strings.Join(a.shown, "\n")
 	if !errors.Is(err, ErrTold) {
 		text = say.In(a.Language(), err)
 		fmt.Fprintln(a.Err, a.Name+":", text)
 	}
-	if a.answered != nil && (a.Stream || !a.answered.begun) {
+	if a.jsonOut != nil && (a.Stream || !a.jsonOut.begun) {
 		_ = json.NewEncoder(a.Out).Encode(failure{text})
 	}
 	if errors.As(err, new(Refused)) {
@@ -128,14 +130,14 @@ func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) i
 	return ExitFailed
 }
 
-// failure is what --json is answered with where a verb fails; the exit code is
-// the same as without.
+// failure is what --json writes if a verb fails; the exit code is the same as
+// without --json.
 type failure struct {
 	Error string `json:"error"` // in the user's language
 }
 
-// jsonFlag finds --json before the verbs are built, so that a fault of the
-// other arguments is told in it too.
+// jsonFlag finds --json before the verbs are made, so that an error in the
+// other arguments is written as JSON too.
 func jsonFlag(args []string) bool {
 	for _, arg := range args {
 		switch arg {
@@ -148,7 +150,7 @@ func jsonFlag(args []string) bool {
 	return false
 }
 
-// langFlag finds --lang before the verbs are built.
+// langFlag finds --lang before the verbs are made.
 func langFlag(args []string) string {
 	for i, arg := range args {
 		if v, ok := strings.CutPrefix(arg, "--lang="); ok {
@@ -161,8 +163,8 @@ func langFlag(args []string) string {
 	return ""
 }
 
-// Root makes the program's command of its verbs, which help lists in their
-// order.
+// Root makes the program's command with its verbs, which help lists in the
+// given order.
 func (a *App) Root(short, long string, verbs ...*cobra.Command) *cobra.Command {
 	cobra.EnableCommandSorting = false
 	root := &cobra.Command{
@@ -194,7 +196,7 @@ func (a *App) Root(short, long string, verbs ...*cobra.Command) *cobra.Command {
 
 var badValue = regexp.MustCompile(`^invalid argument "(.*)" for "(?:-\w, )?(--[\w-]+)" flag: (.*)$`)
 
-// flagFault puts what the flag library says into words of ours.
+// flagFault translates an error of the flag library.
 func flagFault(err error) say.Message {
 	m := badValue.FindStringSubmatch(err.Error())
 	switch {
@@ -213,7 +215,7 @@ func (a *App) aVerb(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// NoArgs is for verbs that take none.
+// NoArgs refuses arguments, for verbs that take none.
 func (a *App) NoArgs(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return Refused{say.M("cli.no_args", args[0])}
@@ -221,7 +223,7 @@ func (a *App) NoArgs(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// usageTemplate is cobra's, in the user's language.
+// usageTemplate returns cobra's template in the user's language.
 func (a *App) usageTemplate() string {
 	return a.Say("cli.usage") + `{{if .Runnable}}
   {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
@@ -240,7 +242,7 @@ func (a *App) usageTemplate() string {
 `
 }
 
-// JSONFlag gives a verb its --json.
+// JSONFlag adds --json to a verb.
 func (a *App) JSONFlag(c *cobra.Command) *cobra.Command {
 	c.Flags().BoolVar(&a.JSON, "json", false, a.Say("cli.flag_json"))
 	return c

@@ -14,9 +14,9 @@ import (
 	"dalaba/playlist/say"
 )
 
-// What --json answers is one JSON value on stdout whatever happens, or a line
-// each; the exit code is the same as without.
-func TestAFailureIsAnsweredInJSONWhereThatIsAskedFor(t *testing.T) {
+// With --json the output is one JSON value on stdout whatever happens, or one
+// for each line; the exit code is the same as without.
+func TestAFailureIsWrittenAsJSONWithTheFlag(t *testing.T) {
 	errs := map[string]error{
 		"fails": say.M("cli.no_verb", "x", "dalaba"), "refuses": Refuse(errors.New("no")), "works": nil, "answers": ErrTold,
 		"tells": Refuse(ErrTold), "streams": errors.New("broken off"),
@@ -24,7 +24,7 @@ func TestAFailureIsAnsweredInJSONWhereThatIsAskedFor(t *testing.T) {
 	for _, c := range []struct {
 		args string
 		code int
-		out  string // without --json it is what the verb itself writes
+		out  string // without --json: what the verb itself writes
 		json string
 	}{
 		{"works", ExitOK, "", ""},

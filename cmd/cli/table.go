@@ -12,11 +12,11 @@ import (
 	"dalaba/playlist"
 )
 
-// Columns measures text as terminals show it. Characters that are wide in
-// some fonts only (“”, …, ·, █) count as narrow everywhere.
+// Columns measures text as terminals show it. Characters that are wide in some
+// fonts only (“”, …, ·, █) count as narrow.
 var Columns = &runewidth.Condition{}
 
-// Tone is a colour with a meaning.
+// Tone is a meaning that is shown by colour.
 type Tone string
 
 // The tones.
@@ -28,27 +28,27 @@ const (
 	Faint Tone = "2"
 )
 
-// Cell is text in a tone.
+// Cell is text with a tone.
 type Cell struct {
 	Text string
 	Tone Tone
 }
 
-// Tint is text in a tone.
+// Tint makes a cell of text with a tone.
 func Tint(text string, t Tone) Cell { return Cell{text, t} }
 
 const (
-	tablePage = 500 // rows that are measured together
+	tablePage = 500 // rows whose widths are measured together
 	between   = "  "
-	leastText = 12 // a shortened column keeps this much
+	leastText = 12 // least width of a shortened column
 )
 
-// Table writes rows in columns that line up. It never holds more than a page
-// of them; a later page is at least as wide as the one before.
+// Table writes rows in columns that line up. It holds at most a page of rows; a
+// later page is at least as wide as the one before.
 type Table struct {
 	head   []string
 	right  []bool
-	limit  int // columns of the terminal; 0: none
+	limit  int // width of the terminal; 0: no limit
 	colour bool
 
 	rows   [][]Cell
@@ -56,8 +56,8 @@ type Table struct {
 	begun  bool
 }
 
-// NewTable makes a table. A heading that begins with ">" stands over numbers,
-// which are aligned to the right.
+// NewTable makes a table. A heading that begins with ">" is that of a column of
+// numbers, which are aligned to the right.
 func (a *App) NewTable(head ...string) *Table {
 	t := &Table{colour: a.Colour(), widths: make([]int, len(head))}
 	if f, ok := a.Out.(*os.File); ok && IsTerminal(f) {
@@ -72,8 +72,8 @@ func (a *App) NewTable(head ...string) *Table {
 	return t
 }
 
-// Add takes a row of strings and cells, and answers true when a page is full
-// and wants to be written.
+// Add adds a row of strings and cells, and returns true when a page is full:
+// then the caller should write Page.
 func (t *Table) Add(cells ...any) bool {
 	row := make([]Cell, len(t.head))
 	for i, c := range cells {
@@ -88,7 +88,8 @@ func (t *Table) Add(cells ...any) bool {
 	return len(t.rows) >= tablePage
 }
 
-// Printable takes what would move the cursor out of text from elsewhere.
+// Printable removes what would move the cursor from text that comes from
+// elsewhere.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
@@ -98,7 +99,8 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Page is the rows since the last page, with the headings over the first.
+// Page returns the rows since the last page, with the headings above the first
+// page.
 func (t *Table) Page() string {
 	for i, h := range t.head {
 		t.widths[i] = max(t.widths[i], Columns.StringWidth(h))
@@ -166,7 +168,7 @@ func (t *Table) line(b *strings.Builder, row []Cell) {
 	b.WriteByte('\n')
 }
 
-// Paint puts text in a tone, for eyes that want colour.
+// Paint returns text in the colour of a tone, if colour is set.
 func Paint(text string, t Tone, colour bool) string {
 	if !colour || t == Plain {
 		return text
@@ -174,7 +176,7 @@ func Paint(text string, t Tone, colour bool) string {
 	return "\x1b[" + string(t) + "m" + text + "\x1b[0m"
 }
 
-// OutcomeTone is the colour of an outcome.
+// OutcomeTone returns the tone of an outcome.
 func OutcomeTone(o playlist.Outcome) Tone {
 	switch o {
 	case playlist.Complete, "":
@@ -187,7 +189,7 @@ func OutcomeTone(o playlist.Outcome) Tone {
 	return Bad
 }
 
-// ClipName is a clip for people.
+// ClipName returns the name of a clip for people.
 func (a *App) ClipName(id playlist.ClipID, title string, issue int) string {
 	switch {
 	case title == "":
@@ -198,7 +200,7 @@ func (a *App) ClipName(id playlist.ClipID, title string, issue int) string {
 	return title
 }
 
-// Percent shows a rate with what it is made of.
+// Percent returns a rate together with its two numbers.
 func Percent(part, whole int64, rate func() (float64, bool)) string {
 	v, ok := rate()
 	if !ok {
@@ -207,7 +209,7 @@ func Percent(part, whole int64, rate func() (float64, bool)) string {
 	return fmt.Sprintf("%d/%d %.0f%%", part, whole, roundedPercent(v))
 }
 
-// roundedPercent never rounds to all or to nothing what is not.
+// roundedPercent rounds, but never up to 100 or down to 0.
 func roundedPercent(v float64) float64 {
 	switch p := v * 100; {
 	case p > 0 && p < 1:

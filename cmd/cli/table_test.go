@@ -76,13 +76,13 @@ func TestALaterPageHasNoHeadingAndIsNoNarrower(t *testing.T) {
 	}
 }
 
-func TestTextFromElsewhereMovesNoCursor(t *testing.T) {
+func TestTextFromElsewhereCannotMoveTheCursor(t *testing.T) {
 	if got := Printable("a\x1b[2J\nb\u202ec"); got != "a [2J b c" {
 		t.Errorf("%q", got)
 	}
 }
 
-func TestColourIsForTheEyeOnly(t *testing.T) {
+func TestColourDoesNotCountAsWidth(t *testing.T) {
 	a := &App{Out: &bytes.Buffer{}}
 	tab := a.NewTable("a", "b")
 	tab.colour = true
@@ -93,7 +93,7 @@ func TestColourIsForTheEyeOnly(t *testing.T) {
 	}
 }
 
-func TestARateIsNotRoundedToAllOrNothing(t *testing.T) {
+func TestARateIsNotRoundedUpTo100OrDownTo0(t *testing.T) {
 	for _, c := range []struct {
 		part, whole int
 		want        string

@@ -2,10 +2,10 @@ package cli
 
 import "runtime/debug"
 
-// version is set by the linker: what git calls the tree that was built.
+// version is set by the linker, to git's description of the source tree.
 var version string
 
-// Version is what the program was built from.
+// Version returns the version that the program was built from.
 func Version() string {
 	if version != "" {
 		return version

@@ -10,17 +10,17 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Period is --since and --until as typed.
+// Period holds --since and --until as typed.
 type Period struct{ Since, Until string }
 
-// PeriodFlags gives a verb its --since and --until.
+// PeriodFlags adds --since and --until to a verb.
 func (a *App) PeriodFlags(c *cobra.Command, p *Period) {
 	c.Flags().StringVar(&p.Since, "since", "", a.Say("view.flag_since"))
 	c.Flags().StringVar(&p.Until, "until", "", a.Say("view.flag_until"))
 }
 
-// Span is the period as instants, [since, until); zero where nothing was
-// typed.
+// Span returns the period as instants, [since, until); zero for one that was
+// not typed.
 func (p Period) Span(now time.Time, zone *time.Location) (since, until time.Time, err error) {
 	if p.Since != "" {
 		if since, _, err = ParseWhen(p.Since, now, zone); err != nil {
@@ -32,7 +32,7 @@ func (p Period) Span(now time.Time, zone *time.Location) (since, until time.Time
 		if until, day, err = ParseWhen(p.Until, now, zone); err != nil {
 			return since, until, err
 		}
-		if day { // the whole of it
+		if day { // the whole day
 			until = Midnight(until, zone, 1)
 		}
 	}
@@ -46,9 +46,9 @@ var days = map[string]int{
 	"today": 0, "今天": 0, "yesterday": -1, "昨天": -1, "前天": -2, "tomorrow": 1, "明天": 1, "后天": 2,
 }
 
-// ParseWhen reads an instant as people type it: a date, a date and a time, a
-// time of today, RFC 3339, "now", today or yesterday with or without a time,
-// or so long ago ("7d", "24h", "30m"). day reports that it is a whole day.
+// ParseWhen parses an instant as people type it: a date, a date and a time, a
+// time of today, RFC 3339, "now", today or yesterday with or without a time, or
+// a time ago ("7d", "24h", "30m"). day reports that it is a whole day.
 func ParseWhen(text string, now time.Time, zone *time.Location) (at time.Time, day bool, err error) {
 	at, wall, day, err := parseWhen(text, now, zone)
 	if wall {
@@ -57,9 +57,9 @@ func ParseWhen(text string, now time.Time, zone *time.Location) (at time.Time, d
 	return at, day, err
 }
 
-// ParseMoments is ParseWhen for one who wants to know which instant it was:
-// both where clocks showed that time twice, and a refusal where they never
-// did.
+// ParseMoments is ParseWhen for a caller that must know which instant was
+// meant: it returns both if clocks showed that time twice, and an error if they
+// never showed it.
 func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Time, day bool, err error) {
 	one, wall, day, err := parseWhen(text, now, zone)
 	switch {
@@ -70,7 +70,7 @@ func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Ti
 	case day:
 		return []time.Time{time.Date(one.Year(), one.Month(), one.Day(), 0, 0, 0, 0, zone)}, true, nil
 	}
-	// By the zone's offset of the day before and of the day after.
+	// With the zone's offset of the day before and that of the day after.
 	for _, days := range []int{-1, 1} {
 		_, offset := one.AddDate(0, 0, days).In(zone).Zone()
 		t := one.Add(-time.Duration(offset) * time.Second).In(zone)
@@ -91,8 +91,8 @@ func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Ti
 	return at, false, nil
 }
 
-// parseWhen is the instant or, where wall is set, what a clock of the zone
-// shows then, as if it went by UTC.
+// parseWhen returns the instant or, if wall is set, the local time written as
+// if it were UTC.
 func parseWhen(text string, now time.Time, zone *time.Location) (at time.Time, wall, day bool, err error) {
 	bad := Refused{say.M("cli.bad_time", text)}
 	s := strings.ToLower(strings.TrimSpace(strings.ReplaceAll(text, "：", ":")))
@@ -106,7 +106,7 @@ func parseWhen(text string, now time.Time, zone *time.Location) (at time.Time, w
 		return now.Add(-ago), false, false, nil
 	}
 	date, clock, timed := strings.Cut(strings.Replace(s, "t", " ", 1), " ")
-	for name, offset := range days { // "today" holds a t itself
+	for name, offset := range days { // "today" contains a t
 		if rest, ok := strings.CutPrefix(s, name); ok {
 			date, clock = Midnight(now, zone, offset).Format(time.DateOnly), strings.TrimSpace(rest)
 			timed = clock != ""
@@ -138,7 +138,7 @@ func parseAgo(s string) (time.Duration, bool) {
 	return time.Duration(n) * unit, ok && err == nil
 }
 
-// Midnight is the start of the local day, so many days on.
+// Midnight returns the start of the local day that is on days after at.
 func Midnight(at time.Time, zone *time.Location, on int) time.Time {
 	y, m, d := at.In(zone).Date()
 	return time.Date(y, m, d+on, 0, 0, 0, 0, zone)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestTimesAsPeopleTypeThem(t *testing.T) {
+func TestTimesAreParsedAsPeopleTypeThem(t *testing.T) {
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestTimesAsPeopleTypeThem(t *testing.T) {
 	}
 }
 
-func TestPeriods(t *testing.T) {
+func TestAPeriodEndsWithItsLastDay(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct{ since, until, from, to string }{
 		{"2026-11-20", "2026-11-20", "2026-11-20 00:00:00", "2026-11-21 00:00:00"},
@@ -67,7 +67,7 @@ func TestPeriods(t *testing.T) {
 	}
 }
 
-func TestATimeThatClocksShowTwiceOrNever(t *testing.T) {
+func TestATimeThatClocksShowTwiceOrNeverIsReported(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct{ zone, text, want string }{
 		{"Asia/Shanghai", "2026-11-20 07:30", "2026-11-19T23:30:00Z"},
