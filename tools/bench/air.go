@@ -9,10 +9,10 @@ import (
 	"dalaba/playlist"
 )
 
-// air measures what a minute of airing takes of the machine: the daemon
-// playing clip after clip on one output that does not sound, and beside it
-// mpg123 decoding the same clips into a sink of the same pace; at the same
-// time the daemon, mpg123 and MPD each on a virtual card of its own.
+// air measures what a minute of airing costs the machine: the daemon playing
+// clip after clip on one output without sound, beside mpg123 decoding the same
+// clips into a sink of the same pace; at the same time the daemon, mpg123 and
+// MPD each on a virtual card of its own.
 func (b *bench) air(ctx context.Context) (figures []Figure, err error) {
 	length := 60 * time.Second
 	if b.short {
@@ -26,7 +26,7 @@ func (b *bench) air(ctx context.Context) (figures []Figure, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// All that was started is ended, whatever goes wrong.
+	// End all that was started, even after an error.
 	var ends []func() error
 	defer func() {
 		for _, end := range ends {
@@ -108,7 +108,8 @@ func (b *bench) air(ctx context.Context) (figures []Figure, err error) {
 	return figures, nil
 }
 
-// shanghai is the zone of all our sites; the program carries it.
+// shanghai is the zone of all benchmark sites; the program carries the zone
+// data.
 func shanghai() *time.Location {
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
@@ -119,7 +120,7 @@ func shanghai() *time.Location {
 
 type spending struct{ percent, mib float64 }
 
-// spend measures what processes take in that time, at the same time.
+// spend measures what processes use in that time, all at the same time.
 func spend(ctx context.Context, length time.Duration, pids ...int) ([]spending, error) {
 	before := make([]time.Duration, len(pids))
 	for i, pid := range pids {
@@ -148,7 +149,7 @@ func spend(ctx context.Context, length time.Duration, pids ...int) ([]spending, 
 	return all, nil
 }
 
-// startPeer has mpg123 play the clips round and round into a sink.
+// startPeer makes mpg123 play the clips into a sink, again and again.
 func (b *bench) startPeer(ctx context.Context) (pid int, end func() error, err error) {
 	clips, err := b.clips()
 	if err != nil {
@@ -172,7 +173,7 @@ func (b *bench) startPeer(ctx context.Context) (pid int, end func() error, err e
 	return c.Process.Pid, func() error {
 		stop()
 		err := <-sunk
-		_ = c.Wait() // it says that it was told to end
+		_ = c.Wait() // the error is that it was told to end
 		return err
 	}, nil
 }

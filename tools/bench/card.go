@@ -13,7 +13,8 @@ import (
 	"dalaba/playlist"
 )
 
-// cards makes virtual cards by name. env is what a process needs to find them.
+// cards makes virtual cards by name. env is the environment variable with which
+// a process finds them.
 func (b *bench) cards(dir string, names ...string) (cards map[string]*vcard.Card, env string, err error) {
 	if b.plugin == "" {
 		if b.plugin, err = vcard.Build(b.dir); err != nil {
@@ -32,7 +33,7 @@ func (b *bench) cards(dir string, names ...string) (cards map[string]*vcard.Card
 	return cards, "ALSA_CONFIG_PATH=" + config, err
 }
 
-// tape is all that a card has consumed, and when.
+// tape is all frames that a card has consumed, and when.
 type tape struct {
 	heard []int16
 	runs  []vcard.Run
@@ -46,7 +47,7 @@ func readTape(c *vcard.Card) (t tape, err error) {
 	return t, err
 }
 
-// sounding waits until the card consumes something, not for ever.
+// sounding waits until the card consumes something, with a time limit.
 func sounding(ctx context.Context, c *vcard.Card) error {
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
@@ -61,7 +62,7 @@ func sounding(ctx context.Context, c *vcard.Card) error {
 	}
 }
 
-// before is how many frames began to sound before the instant.
+// before returns how many frames began to sound before the instant.
 func (t tape) before(at time.Time) (n int) {
 	for _, r := range t.runs {
 		if !r.At.Before(at) {
@@ -72,7 +73,7 @@ func (t tape) before(at time.Time) (n int) {
 	return n
 }
 
-// when is the instant at which frame n began to sound.
+// when returns the instant at which frame n began to sound.
 func (t tape) when(n int) (time.Time, bool) {
 	for _, r := range t.runs {
 		if n < int(r.Frames) {
@@ -83,7 +84,7 @@ func (t tape) when(n int) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// ends is when the last frame was over.
+// ends returns when the last frame was over.
 func (t tape) ends() time.Time {
 	if len(t.runs) == 0 {
 		return time.Time{}
@@ -92,8 +93,8 @@ func (t tape) ends() time.Time {
 	return last.At.Add(playlist.Length(last.Frames))
 }
 
-// gaps is how often between the instants the card had nothing to consume.
-// Where no sound is dropped each one is an underrun.
+// gaps returns how often between the instants the card had nothing to consume.
+// If no sound is dropped each one is an underrun.
 func (t tape) gaps(from, to time.Time) (n int) {
 	// The card's log is exact to the rounding of a frame.
 	const exact = 30 * time.Microsecond
@@ -107,7 +108,7 @@ func (t tape) gaps(from, to time.Time) (n int) {
 }
 
 // reel writes the test clips one after another into a file of at least that
-// length, which is a clip by our rules, and answers its path.
+// length, which is a valid clip, and returns its path.
 func (b *bench) reel(name string, length time.Duration) (string, error) {
 	const perSecond = 64_000 / 8
 	paths, err := b.clips()

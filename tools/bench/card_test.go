@@ -10,7 +10,7 @@ import (
 	"dalaba/playlist"
 )
 
-func TestATapeTellsWhatTheCardHeardWhen(t *testing.T) {
+func TestATapeHasTheInstantOfEachFrame(t *testing.T) {
 	zero := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 	after := func(ms int) time.Time { return zero.Add(time.Duration(ms) * time.Millisecond) }
 	// 10 ms and 10 ms without a gap, then 5 ms of nothing, then 10 ms.
@@ -24,7 +24,7 @@ func TestATapeTellsWhatTheCardHeardWhen(t *testing.T) {
 		{"the first frame", 0, zero, true},
 		{"a frame within a run", 48, after(1), true},
 		{"the first of a later run", 960, after(25), true},
-		{"one that it has not heard", 1440, time.Time{}, false},
+		{"a frame that it has not heard", 1440, time.Time{}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if at, ok := tape.when(c.n); ok != c.ok || !at.Equal(c.at) {
@@ -59,8 +59,9 @@ func TestATapeTellsWhatTheCardHeardWhen(t *testing.T) {
 	}
 }
 
-func TestATonesBeginningIsFoundToTheFrame(t *testing.T) {
-	// A lesson of low pitch that is faded out where the tone begins.
+func TestTheBeginningOfAToneIsFoundToTheFrame(t *testing.T) {
+	// A lesson of low pitch that is faded out at the frame at which the tone
+	// begins.
 	const at = 4801
 	zero := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 	heard := make([]int16, playlist.Rate/2)
@@ -82,7 +83,7 @@ func TestATonesBeginningIsFoundToTheFrame(t *testing.T) {
 	}
 }
 
-func TestAChildThatEndedByItselfIsNoPeer(t *testing.T) {
+func TestAChildThatEndedByItselfIsAnError(t *testing.T) {
 	c, err := launch(t.Context(), "", "sh", "-c", "echo no card; exit 3")
 	if err != nil {
 		t.Fatal(err)

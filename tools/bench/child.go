@@ -21,11 +21,12 @@ import (
 	"dalaba/playlist"
 )
 
-// grace is how long a child may take to end once it is told to, on a machine
-// that may do much else.
+// grace is how long a child may take to end after it is told to; the machine
+// may be busy.
 const grace = time.Minute
 
-// command makes a child that is asked to end with ctx, then made to.
+// command makes a child that gets SIGTERM when ctx ends, and is killed after
+// grace.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
@@ -33,7 +34,7 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return c
 }
 
-// daemon is a `dalaba run` of ours and the log that it writes.
+// daemon is a `dalaba run` started by us, and its log.
 type daemon struct {
 	cmd   *exec.Cmd
 	stop  context.CancelFunc
@@ -41,7 +42,7 @@ type daemon struct {
 
 	mu    sync.Mutex
 	lines []line
-	more  chan struct{} // closed and made anew with every line
+	more  chan struct{} // closed and made anew with every line of the log
 	over  bool
 	ended chan struct{}
 }
@@ -51,8 +52,8 @@ type line struct {
 	text string
 }
 
-// startDaemon starts the program with the config and, beside our own
-// environment, env.
+// startDaemon starts the program with the config; env is added to our own
+// environment.
 func (b *bench) startDaemon(ctx context.Context, config string, env ...string) (*daemon, error) {
 	program, err := b.program(ctx)
 	if err != nil {
@@ -91,9 +92,9 @@ func (d *daemon) read(logged io.Reader) {
 	d.mu.Unlock()
 }
 
-// said waits until the log has n lines with the text and answers when the
+// waitForLog waits until the log has n lines with the text and returns when the
 // last of them came.
-func (d *daemon) said(ctx context.Context, text string, n int) (time.Time, error) {
+func (d *daemon) waitForLog(ctx context.Context, text string, n int) (time.Time, error) {
 	for {
 		d.mu.Lock()
 		left, more, over := n, d.more, d.over
@@ -117,7 +118,7 @@ func (d *daemon) said(ctx context.Context, text string, n int) (time.Time, error
 	}
 }
 
-// count is how many lines of the log have the text.
+// count returns how many lines of the log have the text.
 func (d *daemon) count(text string) (n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -129,7 +130,7 @@ func (d *daemon) count(text string) (n int) {
 	return n
 }
 
-// tail is the end of the log.
+// tail returns the end of the log.
 func (d *daemon) tail() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -140,7 +141,7 @@ func (d *daemon) tail() string {
 	return strings.Join(text, "\n")
 }
 
-// end asks the daemon to end and waits for it.
+// end tells the daemon to end and waits for it.
 func (d *daemon) end() error {
 	d.stop()
 	<-d.ended
@@ -151,10 +152,11 @@ func (d *daemon) end() error {
 	return err
 }
 
-// processor is the processor time that a process has used.
+// processor returns the processor time that a process has used.
 func processor(pid int) (time.Duration, error) {
 	var t unix.Timespec
-	// The kernel's name for another process's clock, see clock_getcpuclockid(3).
+	// The kernel's number for another process's clock, see
+	// clock_getcpuclockid(3).
 	const scheduled = 2
 	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &t); err != nil {
 		return 0, fmt.Errorf("processor time of %d: %w", pid, err)
@@ -162,7 +164,7 @@ func processor(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// peakMemory is the most memory that a process has held, in bytes.
+// peakMemory returns the most memory that a process has held, in bytes.
 func peakMemory(pid int) (int64, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
@@ -184,9 +186,9 @@ const (
 	sinkRing   = 20                  // periods: 200 ms
 )
 
-// sink takes mono S16 frames at the pace of a sound card with a ring of 200
-// ms, as our own paced outputs do: it starts once 10 ms have come. It answers
-// when that was.
+// sink reads mono S16 frames at the pace of a sound card with a ring of 200 ms,
+// as the paced outputs of package devices do: it starts once 10 ms have come,
+// and returns when that was.
 func sink(r io.Reader) (began time.Time, frames int64, err error) {
 	period := make([]byte, 2*sinkPeriod)
 	for n := int64(0); ; n++ {
@@ -203,24 +205,25 @@ func sink(r io.Reader) (began time.Time, frames int64, err error) {
 	}
 }
 
-// mpg123 is a child that decodes S16 at playlist.Rate.
+// mpg123 makes a child that decodes to S16 at playlist.Rate.
 func mpg123(ctx context.Context, args ...string) *exec.Cmd {
 	return command(ctx, "mpg123", append([]string{"-q", "-r", strconv.Itoa(playlist.Rate), "-e", "s16"}, args...)...)
 }
 
-// child is a process that goes on until it is ended.
+// child is a process that runs until we end it.
 type child struct {
-	cmd   *exec.Cmd
-	stop  context.CancelFunc
-	said  bytes.Buffer // to be read once it has ended
-	ended chan struct{}
+	cmd    *exec.Cmd
+	stop   context.CancelFunc
+	output bytes.Buffer // read it only after the child has ended
+	ended  chan struct{}
 }
 
-// launch starts a program with env beside our own environment; empty: none.
+// launch starts a program; env is added to our own environment, unless it is
+// empty.
 func launch(ctx context.Context, env, name string, args ...string) (*child, error) {
 	ctx, stop := context.WithCancel(ctx)
 	c := &child{cmd: command(ctx, name, args...), stop: stop, ended: make(chan struct{})}
-	c.cmd.Stdout, c.cmd.Stderr = &c.said, &c.said
+	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
 	if env != "" {
 		c.cmd.Env = append(os.Environ(), env)
 	}
@@ -230,19 +233,20 @@ func launch(ctx context.Context, env, name string, args ...string) (*child, erro
 	}
 	go func() {
 		defer close(c.ended)
-		_ = c.cmd.Wait() // end tells whether it went on until then
+		_ = c.cmd.Wait() // end checks that it ran until then
 	}()
 	return c, nil
 }
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
-// end ends it. That it had already ended by itself is an error.
+// end ends the child. It returns an error if the child had already ended by
+// itself.
 func (c *child) end() error {
 	defer c.stop()
 	select {
 	case <-c.ended:
-		return fmt.Errorf("%s ended by itself: %v: %s", c.cmd.Path, c.cmd.ProcessState, c.said.String())
+		return fmt.Errorf("%s ended by itself: %v: %s", c.cmd.Path, c.cmd.ProcessState, c.output.String())
 	default:
 	}
 	c.stop()
@@ -250,14 +254,14 @@ func (c *child) end() error {
 	return nil
 }
 
-// kill ends it at once, without its help.
+// kill kills the child at once.
 func (c *child) kill() {
 	_ = c.cmd.Process.Kill()
 	<-c.ended
 	c.stop()
 }
 
-// endAll ends them all.
+// endAll ends all children.
 func endAll[T interface{ end() error }](all []T) error {
 	var faults []error
 	for _, c := range all {
@@ -266,7 +270,7 @@ func endAll[T interface{ end() error }](all []T) error {
 	return errors.Join(faults...)
 }
 
-// mpg123On is a player that sounds files on a card.
+// mpg123On starts an mpg123 that plays files on a card.
 func mpg123On(ctx context.Context, card, env string, args ...string) (*child, error) {
 	return launch(ctx, env, "mpg123", append([]string{"-q", "-r", strconv.Itoa(playlist.Rate), "-e", "s16", "-o", "alsa", "-a", card}, args...)...)
 }

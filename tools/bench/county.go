@@ -28,16 +28,16 @@ import (
 
 const (
 	countyArea  = playlist.Area("320924000000")
-	countyLimit = 30 * time.Minute // of all that is measured at the county
-	countyTowns = 5                // a fifth of the controllers each
-	receiptsOf  = 60               // a controller
+	countyLimit = 30 * time.Minute // for all that is measured at the county
+	countyTowns = 5                // each has a fifth of the controllers
+	receiptsOf  = 60               // receipts of each controller
 	downloads   = 100
 )
 
-// county measures a `dalaba-county serve` with thousands of controllers: the
-// link's own code, on this machine, with a memory for a store and no sound.
-// The peers are a bare nats-server with as many bare clients, net/http's file
-// server and SQLite by itself.
+// county measures a `dalaba-county serve` with thousands of controllers: they
+// use the code of package link, on this machine, with a store in memory and no
+// sound. The peers are a plain nats-server with as many plain clients,
+// net/http's file server and SQLite by itself.
 func (b *bench) county(ctx context.Context) (figures []Figure, err error) {
 	n := cmp.Or(b.controllers, 5000)
 	if b.short && b.controllers == 0 {
@@ -83,12 +83,12 @@ type load struct {
 
 	rounds  int           // pushes, and alerts of each kind
 	clip    playlist.Clip // in the county's library
-	pushed  int           // manifests
+	pushed  int           // manifests so far
 	sizes   struct{ manifest, alerts int }
-	peak    float64 // MiB, of the county
+	peak    float64 // MiB, of the county's process
 	figures []Figure
 
-	// Measured at the county, to be set beside the peers.
+	// Measured at the county, to compare with the peers.
 	connected, restarted []float64 // s
 	stored, fetched      float64
 	late                 struct{ push, all, town []float64 } // ms
@@ -96,8 +96,7 @@ type load struct {
 	rows                 int
 }
 
-// enrol makes all controllers known to the county, each with a code of its
-// own.
+// enrol makes all controllers known to the county, each with its own code.
 func (l *load) enrol(ctx context.Context) error {
 	began := time.Now()
 	err := inParallel(ctx, 16, len(l.f.poles), func(ctx context.Context, i int) error {
@@ -134,7 +133,7 @@ const noPeer = "none: the peer does not do it"
 
 func (l *load) add(f ...Figure) { l.figures = append(l.figures, f...) }
 
-// issue pushes another manifest to all.
+// issue pushes another manifest to all controllers.
 func (l *load) issue(ctx context.Context) error {
 	l.pushed++
 	d := county.Draft{
@@ -154,28 +153,29 @@ func (l *load) issue(ctx context.Context) error {
 	return l.c.post(ctx, "/api/push", d, nil)
 }
 
-// note marks the manifest pushed last.
+// note returns the note in the manifest pushed last.
 func (l *load) note() string { return fmt.Sprintf("push %d", l.pushed) }
 
-// current says whether a controller has been answered since an instant and
-// has the manifest pushed last.
+// current returns a test that a controller was acknowledged by the county after
+// an instant and has the manifest pushed last.
 func (l *load) current(since time.Time) func(*pole) bool {
 	note := l.note()
 	return func(p *pole) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.answered.After(since) && p.note == note
+		return p.acknowledged.After(since) && p.note == note
 	}
 }
 
-// told says whether a controller, if it stands in an area, has been answered
-// since an instant: what it has taken it has told the county.
-func (l *load) told(area playlist.Area, since time.Time) func(*pole) bool {
+// currentIn is current for the controllers in an area only: for all others the
+// test is true. The county knows what such a controller has, because the
+// controller reported it before that acknowledgement.
+func (l *load) currentIn(area playlist.Area, since time.Time) func(*pole) bool {
 	current := l.current(since)
 	return func(p *pole) bool { return !p.area.Within(area) || current(p) }
 }
 
-// connect lets all controllers come at once.
+// connect starts all controllers at once and waits for them.
 func (l *load) connect(ctx context.Context) error {
 	began := time.Now()
 	l.f.start()
@@ -184,7 +184,7 @@ func (l *load) connect(ctx context.Context) error {
 	return err
 }
 
-// push measures from the API call to each controller's having kept the new
+// push measures from the API call until each controller has stored the new
 // manifest.
 func (l *load) push(ctx context.Context) error {
 	for range l.rounds {
@@ -199,7 +199,7 @@ func (l *load) push(ctx context.Context) error {
 		}
 		l.late.push = append(l.late.push, late...)
 		l.sizes.manifest = r.bytes()
-		// The county hears of it from all before the next.
+		// The county must know that all have it before the next push.
 		if _, err := l.f.until(ctx, "the county knows of all", l.current(r.began)); err != nil {
 			return err
 		}
@@ -207,8 +207,8 @@ func (l *load) push(ctx context.Context) error {
 	return nil
 }
 
-// alert measures from the API call to each controller's having kept the order:
-// an instant before its first sample, which none of these has.
+// alert measures from the API call until each controller has stored the order:
+// just before its first sample, which none of these controllers plays.
 func (l *load) alert(ctx context.Context) error {
 	town := 0
 	for _, p := range l.f.poles {
@@ -239,7 +239,7 @@ func (l *load) alert(ctx context.Context) error {
 			}
 			*of.late = append(*of.late, late...)
 			l.sizes.alerts = ordered.bytes()
-			if _, err := l.f.until(ctx, "the county knows of all", l.told(of.area, ordered.began)); err != nil {
+			if _, err := l.f.until(ctx, "the county knows of all", l.currentIn(of.area, ordered.began)); err != nil {
 				return err
 			}
 			gone := l.f.listen(of.n, func(d link.Document) bool {
@@ -251,7 +251,7 @@ func (l *load) alert(ctx context.Context) error {
 			if _, err := gone.wait(ctx); err != nil {
 				return err
 			}
-			if _, err := l.f.until(ctx, "the county knows of all", l.told(of.area, gone.began)); err != nil {
+			if _, err := l.f.until(ctx, "the county knows of all", l.currentIn(of.area, gone.began)); err != nil {
 				return err
 			}
 		}
@@ -259,8 +259,8 @@ func (l *load) alert(ctx context.Context) error {
 	return nil
 }
 
-// restart kills the county, starts it again with news, and waits until all
-// have come back and have them.
+// restart kills the county, starts it again with a new manifest, and waits
+// until all controllers have come back and have it.
 func (l *load) restart(ctx context.Context) error {
 	killed := time.Now()
 	if err := l.noteMemory(); err != nil {
@@ -284,16 +284,16 @@ func (l *load) restart(ctx context.Context) error {
 	return err
 }
 
-// noteMemory notes the most memory that the county has held so far.
+// noteMemory records the most memory that the county's process has held so far.
 func (l *load) noteMemory() error {
 	bytes, err := peakMemory(l.c.cmd.Process.Pid)
 	l.peak = max(l.peak, float64(bytes)/(1<<20))
 	return err
 }
 
-// receipts hands all receipts of all controllers in at once, some of them
-// twice: every twentieth acknowledgement is lost on its way. Then what the
-// county has is counted.
+// receipts lets all controllers send all their receipts at once, some of them
+// twice: every twentieth acknowledgement is lost. Then it counts what the
+// county has.
 func (l *load) receipts(ctx context.Context) error {
 	l.rows = receiptsOf * len(l.f.poles)
 	began := time.Now()
@@ -329,14 +329,14 @@ func (l *load) receipts(ctx context.Context) error {
 	return nil
 }
 
-// clips has a hundred controllers fetch the same clip at once, each for itself
-// and more than once.
+// clips lets a hundred controllers fetch the same clip at once, each more than
+// once.
 func (l *load) clips(ctx context.Context) (err error) {
 	l.fetched, err = l.fetch(ctx, l.c.url, func(p *pole) func(*http.Request, playlist.ClipID) { return link.SignClip(p.id, p.Key) })
 	return errors.Join(err, l.noteMemory())
 }
 
-// fetch answers how many MB/s come from a server.
+// fetch returns how many MB/s come from a server.
 func (l *load) fetch(ctx context.Context, base string, sign func(*pole) func(*http.Request, playlist.ClipID)) (float64, error) {
 	const times = 3
 	began := time.Now()
@@ -358,7 +358,8 @@ func (l *load) fetch(ctx context.Context, base string, sign func(*pole) func(*ht
 	return float64(times*downloads*l.clip.Size) / 1e6 / time.Since(began).Seconds(), err
 }
 
-// peers measures the same of programs that do the same, and makes the figures.
+// peers measures the same with programs that do the same job, and makes the
+// figures.
 func (l *load) peers(ctx context.Context) error {
 	if err := errors.Join(l.f.end(), l.c.end()); err != nil {
 		return err
@@ -422,18 +423,18 @@ func thousands(n int) string {
 	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 }
 
-// centre is a `dalaba-county serve` of ours.
+// centre is a `dalaba-county serve` started by us.
 type centre struct {
 	dir     string
 	program string
 	url, ca string
 	cmd     *exec.Cmd
 	ended   chan struct{}
-	socket  *http.Client // as its operator
-	public  *http.Client // as a stranger
+	socket  *http.Client // as the county's operator
+	public  *http.Client // as a client from outside
 }
 
-// newCentre makes a county and serves it.
+// newCentre makes a county and starts it.
 func (b *bench) newCentre(ctx context.Context) (*centre, error) {
 	c := &centre{dir: filepath.Join(b.dir, "county"), program: filepath.Join(b.dir, "dalaba-county")}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", c.program, "./cmd/dalaba-county")
@@ -494,7 +495,7 @@ func freePorts(n int) (ports []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = l.Close() }() // all are taken until all are known
+		defer func() { _ = l.Close() }() // keep all ports taken until all are chosen
 		_, port, err := net.SplitHostPort(l.Addr().String())
 		if err != nil {
 			return nil, err
@@ -506,13 +507,13 @@ func freePorts(n int) (ports []string, err error) {
 
 func (c *centre) log() string { return filepath.Join(c.dir, "log.txt") }
 
-// serve starts the program and waits until it answers.
+// serve starts the program and waits until it accepts requests.
 func (c *centre) serve(ctx context.Context) error {
 	log, err := os.OpenFile(c.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	defer log.Close() // the child has it
+	defer log.Close() // the child has its own descriptor
 	c.cmd, c.ended = exec.Command(c.program, "-c", "county.toml", "serve"), make(chan struct{})
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = c.dir, log, log
 	if err := c.cmd.Start(); err != nil {
@@ -520,7 +521,7 @@ func (c *centre) serve(ctx context.Context) error {
 	}
 	go func() {
 		defer close(c.ended)
-		_ = c.cmd.Wait() // end tells
+		_ = c.cmd.Wait() // end reports how it ended
 	}()
 	for {
 		if err := c.call(ctx, http.MethodGet, "/api/alerts?n=1", nil, nil); err == nil {
@@ -547,7 +548,7 @@ func (c *centre) kill() error {
 	return err
 }
 
-// end ends the county, if it has not ended.
+// end ends the county, unless it has ended.
 func (c *centre) end() error {
 	select {
 	case <-c.ended:
@@ -573,7 +574,7 @@ func (c *centre) post(ctx context.Context, path string, body, to any) error {
 	return c.call(ctx, http.MethodPost, path, bytes.NewReader(text), to)
 }
 
-// call asks the county as its operator does.
+// call sends a request to the county as its operator.
 func (c *centre) call(ctx context.Context, method, path string, body io.Reader, to any) error {
 	r, err := http.NewRequestWithContext(ctx, method, "http://county"+path, body)
 	if err != nil {
@@ -597,7 +598,7 @@ func (c *centre) call(ctx context.Context, method, path string, body io.Reader, 
 	return json.Unmarshal(text, to)
 }
 
-// addClip hands a recording in.
+// addClip imports a recording at the county.
 func (c *centre) addClip(ctx context.Context, b *bench, length time.Duration) (playlist.Clip, error) {
 	path, err := b.reel("lesson.mp3", length)
 	if err != nil {
@@ -613,7 +614,7 @@ func (c *centre) addClip(ctx context.Context, b *bench, length time.Duration) (p
 	return added.Clip, err
 }
 
-// count asks the county's database behind its back.
+// count queries the county's database directly.
 func (c *centre) count(ctx context.Context, query string) (n int, err error) {
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(c.dir, "data", "county.db")+"?mode=ro")
 	if err != nil {

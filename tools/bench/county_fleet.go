@@ -19,7 +19,7 @@ import (
 	"dalaba/playlist"
 )
 
-// inParallel does something for 0 to n-1, so many at once.
+// inParallel calls do for 0 to n-1, at most at of them at once.
 func inParallel(ctx context.Context, at, n int, do func(context.Context, int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(at)
@@ -31,10 +31,10 @@ func inParallel(ctx context.Context, at, n int, do func(context.Context, int) er
 
 const residents = 420 // in earshot of each controller's one output
 
-// townArea is one of the towns that the controllers stand in.
+// townArea returns the area code of one of the towns.
 func townArea(i int) playlist.Area { return playlist.Area(fmt.Sprintf("320924%03d000", 100+i)) }
 
-// fleet is controllers without sound.
+// fleet is a number of controllers without sound.
 type fleet struct {
 	poles []*pole
 	stop  context.CancelFunc
@@ -45,19 +45,19 @@ type fleet struct {
 	rounds []*round
 }
 
-// pole is one of them, and its own store: a memory.
+// pole is one of the controllers, with its store in memory.
 type pole struct {
 	*link.Controller
 	id   playlist.ControllerID
 	area playlist.Area
 
-	mu       sync.Mutex
-	docs     map[string]link.Stored
-	note     string    // of the manifest it has
-	answered time.Time // last, by the county
-	aired    int64     // receipts made
-	mark     int64
-	answers  int // to batches
+	mu           sync.Mutex
+	docs         map[string]link.Stored
+	note         string    // in the manifest that it has
+	acknowledged time.Time // when the county last acknowledged
+	aired        int64     // receipts made so far
+	mark         int64
+	acks         int // acknowledgements of batches so far
 }
 
 func newFleet(n int, pace link.Pace) *fleet {
@@ -81,7 +81,7 @@ func newFleet(n int, pace link.Pace) *fleet {
 	return f
 }
 
-// start lets all begin at once.
+// start starts all controllers at once.
 func (f *fleet) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
@@ -96,7 +96,7 @@ func (f *fleet) start() {
 	}
 }
 
-// end ends all, if they have not ended.
+// end ends all controllers, unless they have ended.
 func (f *fleet) end() error {
 	if f.stop != nil {
 		f.stop()
@@ -105,8 +105,8 @@ func (f *fleet) end() error {
 	return f.fault
 }
 
-// until waits until something holds for all, and answers how many seconds each
-// took for it.
+// until waits until holds is true for all controllers, and returns how many
+// seconds each took.
 func (f *fleet) until(ctx context.Context, what string, holds func(*pole) bool) (took []float64, err error) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -127,7 +127,7 @@ func (f *fleet) until(ctx context.Context, what string, holds func(*pole) bool) 
 	}
 }
 
-// round is something said to many, and when each of them had it.
+// round is a document sent to many controllers, and when each of them had it.
 type round struct {
 	began time.Time
 	is    func(link.Document) bool
@@ -140,7 +140,8 @@ type round struct {
 	done chan struct{}
 }
 
-// listen waits for a document that n controllers will keep.
+// listen makes a round that waits until n controllers have stored a document
+// for which is returns true.
 func (f *fleet) listen(n int, is func(link.Document) bool) *round {
 	r := &round{began: time.Now(), is: is, had: map[*pole]bool{}, left: n, done: make(chan struct{})}
 	f.mu.Lock()
@@ -208,7 +209,7 @@ func (r *round) bytes() int {
 func (p *pole) heard() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answered = time.Now()
+	p.acknowledged = time.Now()
 }
 
 func (p *pole) health(context.Context) link.Health {
@@ -220,7 +221,7 @@ func (p *pole) health(context.Context) link.Health {
 	}
 }
 
-// air makes receipts.
+// air makes receipts as if clips had aired.
 func (p *pole) air(n int64) {
 	p.mu.Lock()
 	p.aired += n
@@ -231,7 +232,7 @@ func (p *pole) air(n int64) {
 // firstDue is when the first airing of each controller was due.
 var firstDue = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 
-// row is the as-run row of a receipt.
+// row returns the as-run row of a receipt.
 func (p *pole) row(seq int64) playlist.Row {
 	const frames = 30 * playlist.Rate
 	due := firstDue.Add(time.Duration(seq) * time.Minute)
@@ -281,12 +282,12 @@ func (p *pole) Marks(context.Context) ([]link.Mark, error) {
 	return []link.Mark{{Epoch: benchEpoch, Seq: p.mark}}, nil
 }
 
-// SetMark forgets every twentieth mark, as a power cut would: the batch goes
+// SetMark drops every twentieth mark, as a power cut would: the batch is sent
 // again.
 func (p *pole) SetMark(_ context.Context, m link.Mark) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.answers++; (p.answers+len(p.docs)+int(p.id[len(p.id)-1]))%20 != 0 {
+	if p.acks++; (p.acks+len(p.docs)+int(p.id[len(p.id)-1]))%20 != 0 {
 		p.mark = m.Seq
 	}
 	return nil

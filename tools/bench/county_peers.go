@@ -23,15 +23,16 @@ import (
 	"dalaba/playlist"
 )
 
-// bare is what a nats-server does by itself: over TLS, for clients that
-// connect, listen and do no more.
+// bare holds the figures of a plain nats-server: over TLS, for clients that
+// only connect and listen.
 type bare struct {
 	connected, restarted []float64 // s
 	manifest, all, town  []float64 // ms
 	peak                 float64   // MiB
 }
 
-// bareBroker measures it with as many clients and messages as large as ours.
+// bareBroker measures a plain nats-server with as many clients, and messages as
+// large, as the county has.
 func (l *load) bareBroker(ctx context.Context) (m bare, err error) {
 	b, c, n := l.b, l.c, len(l.f.poles)
 	program := filepath.Join(b.dir, "nats-server")
@@ -57,7 +58,7 @@ func (l *load) bareBroker(ctx context.Context) (m bare, err error) {
 	}
 	defer func() { err = errors.Join(err, server.end()) }()
 	address := "127.0.0.1:" + ports[0]
-	if err := answers(ctx, address); err != nil {
+	if err := waitForServer(ctx, address); err != nil {
 		return m, err
 	}
 
@@ -120,8 +121,8 @@ func (l *load) bareBroker(ctx context.Context) (m bare, err error) {
 	return m, nil
 }
 
-// answers waits until somebody listens at an address.
-func answers(ctx context.Context, address string) error {
+// waitForServer waits until a server listens at an address.
+func waitForServer(ctx context.Context, address string) error {
 	for {
 		if c, err := net.Dial("tcp", address); err == nil {
 			return c.Close()
@@ -132,9 +133,9 @@ func answers(ctx context.Context, address string) error {
 	}
 }
 
-// listeners are clients of a bare broker.
+// listeners are clients of a plain nats-server.
 type listeners struct {
-	back chan struct{} // one has reconnected
+	back chan struct{} // receives when one has reconnected
 
 	mu    sync.Mutex
 	conns []*nats.Conn
@@ -175,7 +176,7 @@ func (f *listeners) heard() {
 	}
 }
 
-// say answers how late each of the clients heard a message.
+// say sends a message and returns how late each of the clients received it.
 func (f *listeners) say(ctx context.Context, subject string, message []byte, to int) ([]float64, error) {
 	f.mu.Lock()
 	f.late, f.left, f.done, f.began = nil, to, make(chan struct{}), time.Now()
@@ -200,8 +201,8 @@ func (f *listeners) close() {
 	}
 }
 
-// plainFiles is how many MB/s net/http's file server gives of the same clip,
-// with the same certificate and to the same clients.
+// plainFiles returns how many MB/s of the same clip net/http's file server
+// sends, with the same certificate and to the same clients.
 func (l *load) plainFiles(ctx context.Context) (float64, error) {
 	dir := filepath.Join(l.b.dir, "files")
 	if err := os.MkdirAll(filepath.Join(dir, "clips"), 0o755); err != nil {
@@ -237,8 +238,8 @@ func (l *load) plainFiles(ctx context.Context) (float64, error) {
 	return speed, err
 }
 
-// plainRows is how many rows a second SQLite keeps with the pragmas of our
-// stores, as JSON, in batches of 200, adding nothing up.
+// plainRows returns how many rows a second SQLite stores with the pragmas of
+// our stores, as JSON, in batches of 200, without any sums.
 func (b *bench) plainRows(ctx context.Context, n int) (speed float64, err error) {
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(b.dir, "plain.db")+"?_journal_mode=WAL&_synchronous=FULL&_txlock=immediate")
 	if err != nil {

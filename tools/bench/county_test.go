@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-func TestASmallCountyIsMeasuredWhole(t *testing.T) {
+func TestEveryFigureOfASmallCountyIsMeasured(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a county with 50 controllers")
 	}
-	t.Parallel() // it waits for the most part
+	t.Parallel() // it mostly waits
 	file := filepath.Join(t.TempDir(), "bench.json")
 	var out, log bytes.Buffer
 	if code := run(t.Context(), []string{"-short", "-only", "county", "-controllers", "50", "-o", file}, &out, &log); code != 0 {

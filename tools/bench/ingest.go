@@ -14,7 +14,7 @@ import (
 
 // ingest measures how long a recording takes to become a clip, by stages. The
 // peer is what one would do by hand: ffmpeg's loudnorm in two passes into the
-// same format. It neither looks for what would not air nor proves the result.
+// same format. The peer neither looks for faults nor checks the result.
 func (b *bench) ingest(ctx context.Context) ([]Figure, error) {
 	length := 10 * time.Minute
 	if b.short {
@@ -76,7 +76,7 @@ func (b *bench) ingest(ctx context.Context) ([]Figure, error) {
 	}, nil
 }
 
-// recording is speech as people hand it in: MP3, 44.1 kHz, stereo, 128 kbps.
+// recording makes speech in a common format: MP3, 44.1 kHz, stereo, 128 kbps.
 func (b *bench) recording(ctx context.Context, length time.Duration) (string, error) {
 	reel, err := b.reel("reel.mp3", length)
 	if err != nil {
@@ -91,7 +91,7 @@ func (b *bench) recording(ctx context.Context, length time.Duration) (string, er
 	return path, nil
 }
 
-// loudnorm is how many seconds each pass takes.
+// loudnorm returns how many seconds each pass takes.
 func (b *bench) loudnorm(ctx context.Context, source string) (first, second float64, err error) {
 	const target = "loudnorm=I=-16:TP=-1.5:LRA=11"
 	pass := func(args ...string) ([]byte, float64, error) {

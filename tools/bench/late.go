@@ -30,9 +30,9 @@ const (
 
 // late measures how long after its due instant the first frame of a clip
 // sounds. Every second two outputs start: a recording and a virtual sound card
-// behind libasound. What the as-run log says of it is held against both: the
-// recordings are watched from outside as they grow, the cards tell when they
-// consumed what. The peer is cron/v3's runner starting mpg123 at the same
+// behind libasound. Both are compared with what the as-run log says: the
+// recordings are watched from outside as they grow, and the cards log when they
+// consumed what. The peer is cron/v3's runner, which starts mpg123 at the same
 // instants, into sinks of the same pace and on such cards.
 func (b *bench) late(ctx context.Context) ([]Figure, error) {
 	length := 60 * time.Second
@@ -62,11 +62,11 @@ func (b *bench) late(ctx context.Context) ([]Figure, error) {
 	return all, nil
 }
 
-// latenesses are in milliseconds, one a start, early or late.
+// latenesses are in milliseconds, one for each start, early or late.
 type latenesses struct{ logged, recorded, carded []float64 }
 
-// lateness is what the daemon's log says, what its recordings show, and what
-// the cards have heard.
+// lateness returns the latenesses in the daemon's log, in its recordings and on
+// the cards.
 func (b *bench) lateness(ctx context.Context, length time.Duration) (l latenesses, err error) {
 	s, err := b.newSite("late")
 	if err != nil {
@@ -85,7 +85,7 @@ func (b *bench) lateness(ctx context.Context, length time.Duration) (l latenesse
 	if err != nil {
 		return l, err
 	}
-	if _, err := d.said(ctx, `msg="output opened"`, 2*cycle); err != nil {
+	if _, err := d.waitForLog(ctx, `msg="output opened"`, 2*cycle); err != nil {
 		return l, errors.Join(err, d.end())
 	}
 	watching, stop := context.WithTimeout(ctx, length+playlist.Lead+cycle*time.Second)
@@ -107,8 +107,8 @@ func (b *bench) lateness(ctx context.Context, length time.Duration) (l latenesse
 		return l, err
 	}
 	for _, r := range rows {
-		// The first may fall due before the daemon has had its lead, the last
-		// are cut off by its end.
+		// The first airings may fall due before the daemon has had its lead
+		// time, and the last are cut off when it ends.
 		if r.Due.Before(d.began.Add(playlist.Lead+time.Second)) || r.Frames < r.OfFrames {
 			continue
 		}
@@ -137,10 +137,10 @@ func (b *bench) lateness(ctx context.Context, length time.Duration) (l latenesse
 	return l, nil
 }
 
-// apart is the time between two instants, whichever is first, in milliseconds.
+// apart returns the time between two instants in milliseconds, never negative.
 func apart(a, b time.Time) float64 { return math.Abs(millis(a.Sub(b))) }
 
-// outputs gives the site recordings and virtual cards, and slots that start
+// outputs adds to the site recordings and virtual cards, and slots that start
 // one of each every second.
 func (s *site) outputs() map[string]*watch {
 	watches := map[string]*watch{}
@@ -154,7 +154,7 @@ func (s *site) outputs() map[string]*watch {
 	return watches
 }
 
-// cardNames has a card for each second of the cycle.
+// cardNames returns the name of a card for each second of the cycle.
 func cardNames() (names []string) {
 	for i := range cycle {
 		names = append(names, fmt.Sprintf("card%d", i))
@@ -162,7 +162,7 @@ func cardNames() (names []string) {
 	return names
 }
 
-// asRun is the as-run log of a data folder.
+// asRun returns the as-run log of a data folder.
 func asRun(ctx context.Context, dir string) (rows []playlist.Row, err error) {
 	store, err := data.OpenReadOnly(ctx, dir)
 	if err != nil {
@@ -178,7 +178,7 @@ func asRun(ctx context.Context, dir string) (rows []playlist.Row, err error) {
 	return rows, nil
 }
 
-// decoded is every clip's frames.
+// decoded returns the frames of every clip.
 func (b *bench) decoded() (map[playlist.ClipID][]int16, error) {
 	paths, err := b.clips()
 	if err != nil {
@@ -214,7 +214,7 @@ func decode(r io.Reader, frames []int16) error {
 	return err
 }
 
-// watch is a recording seen from outside while it grows.
+// watch observes a recording from outside while it grows.
 type watch struct {
 	path string
 	seen []sight
@@ -226,7 +226,7 @@ type sight struct {
 	frames int64
 }
 
-// watchAll notes each time that a recording has grown, until ctx ends.
+// watchAll records each time that a recording has grown, until ctx ends.
 func watchAll(ctx context.Context, all []*watch) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -249,10 +249,10 @@ func watchAll(ctx context.Context, all []*watch) {
 	}
 }
 
-// when is the instant at which the recording came to that frame. A recording
-// is written a little after the instant it stands for and looked at later
-// still, never before: the earliest that any sight within the clip allows is
-// nearest the truth.
+// when returns the instant at which the recording reached that frame. A
+// recording is written a little after the instant that it stands for, and
+// observed later still, never before: so the earliest instant that any sight
+// within the clip allows is the most exact.
 func (w *watch) when(frame, frames int64) (earliest time.Time, ok bool) {
 	for _, s := range w.seen {
 		if s.frames < frame || s.frames > frame+frames {
@@ -265,8 +265,8 @@ func (w *watch) when(frame, frames int64) (earliest time.Time, ok bool) {
 	return earliest, ok
 }
 
-// holds checks that the recording has the clip, sample by sample, where the
-// row says that it has, and silence just before.
+// holds checks that the recording has the clip, sample by sample, at the place
+// that the row gives, and silence just before.
 func (w *watch) holds(r playlist.Row, clip []int16) error {
 	f, err := os.Open(w.path)
 	if err != nil {
@@ -285,7 +285,7 @@ func (w *watch) holds(r playlist.Row, clip []int16) error {
 	return nil
 }
 
-// peerLateness is the same of the peer, which keeps no log.
+// peerLateness returns the latenesses of the peer, which has no log.
 func (b *bench) peerLateness(ctx context.Context, length time.Duration) (l latenesses, err error) {
 	clips, err := b.clips()
 	if err != nil {
@@ -328,7 +328,7 @@ func (b *bench) peerLateness(ctx context.Context, length time.Duration) (l laten
 	case <-time.After(length):
 	case <-ctx.Done():
 	}
-	<-runner.Stop().Done() // the clips that still sound end
+	<-runner.Stop().Done() // let the clips that still sound end
 	mu.Lock()
 	defer mu.Unlock()
 	if len(l.recorded) == 0 || len(l.carded) == 0 {
@@ -337,7 +337,7 @@ func (b *bench) peerLateness(ctx context.Context, length time.Duration) (l laten
 	return l, errors.Join(append(faults, ctx.Err())...)
 }
 
-// airIntoSink has mpg123 play a clip and answers when it began to sound.
+// airIntoSink plays a clip with mpg123 and returns when it began to sound.
 func airIntoSink(ctx context.Context, clip string) (began time.Time, err error) {
 	c := mpg123(ctx, "-s", "-m", clip)
 	pipe, err := c.StdoutPipe()
@@ -357,7 +357,8 @@ func airIntoSink(ctx context.Context, clip string) (began time.Time, err error) 
 	return began, nil
 }
 
-// airOnCard is the same on a card, which tells when it began.
+// airOnCard plays a clip with mpg123 on a card and returns when the card says
+// that it began.
 func airOnCard(ctx context.Context, clip string, card *vcard.Card, alsa string, due time.Time) (began time.Time, err error) {
 	c := mpg123(ctx, "-o", "alsa", "-a", card.Name, clip)
 	c.Env = append(os.Environ(), alsa)

@@ -1,8 +1,8 @@
 // Command bench measures what the design promises, each figure beside a peer
 // that does the same job in the same run: lateness of the first frame and of
-// one that preempts, underruns, the cost of asking the schedule, start and
-// crash to ready, what airing takes of the machine, ingest, and a county with
-// thousands of controllers. It is a developer's tool.
+// one that preempts, underruns, the cost of asking the schedule, time from
+// start and from a crash to ready, what airing costs the machine, ingest, and a
+// county with thousands of controllers. It is a tool for developers.
 package main
 
 import (
@@ -24,9 +24,8 @@ import (
 	_ "time/tzdata" // the schedule is in the sites' zone
 )
 
-// Figure is one measured figure and the peer's in the same run. Less is
-// better in all of them but speeds, whose unit is xRT (times real time), /s or
-// MB/s.
+// Figure is one measured figure and the peer's in the same run. Less is better,
+// except for speeds, whose unit is xRT (times real time), /s or MB/s.
 type Figure struct {
 	Name      string  `json:"name"`
 	Value     float64 `json:"value"`
@@ -34,7 +33,7 @@ type Figure struct {
 	Peer      string  `json:"peer"`
 	PeerValue float64 `json:"peer_value"`
 	Ratio     float64 `json:"ratio"`   // value / peer_value
-	Samples   int     `json:"samples"` // that Value stands on
+	Samples   int     `json:"samples"` // how many Value was computed from
 }
 
 func figure(name string, value float64, unit, peer string, peerValue float64, samples int) Figure {
@@ -48,16 +47,16 @@ func figure(name string, value float64, unit, peer string, peerValue float64, sa
 // bench is one run.
 type bench struct {
 	short  bool
-	dir    string // for everything it makes; gone at the end
+	dir    string // for all files of the run; deleted at the end
 	root   string // the module's folder
-	dalaba string // the program under test; empty: built when first wanted
-	plugin string // of the virtual cards; empty: built when first wanted
+	dalaba string // the program under test; empty: built when first needed
+	plugin string // plugin of the virtual cards; empty: built when first needed
 	log    io.Writer
 
 	controllers int // at the county; 0: 5,000
 }
 
-// group is figures that are measured together.
+// group is a set of figures that are measured together.
 type group struct {
 	name    string
 	about   string
@@ -86,7 +85,7 @@ func main() {
 	os.Exit(code)
 }
 
-// limit bounds a whole run.
+// limit is the longest time a whole run may take.
 const limit = 45 * time.Minute
 
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
@@ -128,7 +127,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return fail(err)
 	}
 	defer os.RemoveAll(b.dir)
-	if err := os.Setenv("RUNTIME_DIRECTORY", filepath.Join(b.dir, "run")); err != nil { // of control sockets
+	if err := os.Setenv("RUNTIME_DIRECTORY", filepath.Join(b.dir, "run")); err != nil { // for control sockets
 		return fail(err)
 	}
 	figures, err := b.measure(ctx, wanted, out)
@@ -141,8 +140,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	return 0
 }
 
-// measure goes through the groups wanted. One that fails does not keep the
-// others from being measured.
+// measure runs the groups wanted. If one fails the others are still measured.
 func (b *bench) measure(ctx context.Context, wanted []string, out io.Writer) ([]Figure, error) {
 	figures, faults := []Figure{}, []error{}
 	for _, g := range groups {
@@ -164,13 +162,13 @@ func (b *bench) measure(ctx context.Context, wanted []string, out io.Writer) ([]
 	return figures, errors.Join(faults...)
 }
 
-// String is the figure as a line for people.
+// String returns the figure as a line of text.
 func (f Figure) String() string {
 	return fmt.Sprintf("%-54s %10s %-3s | %10s %-3s %-44s | ratio %-8s n=%d",
 		f.Name, number(f.Value), f.Unit, number(f.PeerValue), f.Unit, f.Peer, number(f.Ratio), f.Samples)
 }
 
-// number has three figures that count.
+// number formats a value with three significant digits.
 func number(v float64) string {
 	if v == 0 {
 		return "0"
@@ -202,7 +200,7 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(mod), nil
 }
 
-// program is the path of the program under test.
+// program returns the path of the program under test.
 func (b *bench) program(ctx context.Context) (string, error) {
 	if b.dalaba != "" {
 		return b.dalaba, nil
@@ -217,7 +215,7 @@ func (b *bench) program(ctx context.Context) (string, error) {
 	return bin, nil
 }
 
-// quantile is the smallest value that at least the q-th part of all do not
+// quantile returns the smallest value that at least the q-th part of all do not
 // exceed.
 func quantile(all []float64, q float64) float64 {
 	if len(all) == 0 {
@@ -231,7 +229,7 @@ func median(all []float64) float64 { return quantile(all, 0.5) }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// timed is how long f takes, in milliseconds, n times over.
+// timed runs f n times and returns how long each took, in milliseconds.
 func timed(n int, f func()) []float64 {
 	all := make([]float64, 0, n)
 	for range n {

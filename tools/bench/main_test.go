@@ -55,15 +55,15 @@ func TestFiguresHaveThePromisedShape(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotMeasured(t *testing.T) {
+func TestUnknownFiguresAndFlagsAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		args []string
 		code int
 		says string
 	}{
-		{"figures that there are not", []string{"-only", "due,wow"}, 1, `no figures named "wow"`},
-		{"a flag that there is not", []string{"-wow"}, 2, "-wow"},
+		{"figures that do not exist", []string{"-only", "due,wow"}, 1, `no figures named "wow"`},
+		{"a flag that does not exist", []string{"-wow"}, 2, "-wow"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
@@ -74,7 +74,7 @@ func TestWhatIsNotMeasured(t *testing.T) {
 	}
 }
 
-func TestQuantile(t *testing.T) {
+func TestQuantileIsAValueOfTheList(t *testing.T) {
 	hundred := make([]float64, 100)
 	for i := range hundred {
 		hundred[i] = float64(100 - i)
@@ -99,9 +99,10 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-func TestTheSinkKeepsACardsPace(t *testing.T) {
+func TestTheSinkReadsAtACardsPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// 25 periods: 20 fit the ring, so the last goes in 50 ms after the first.
+		// 25 periods: 20 fit the ring, so the last is accepted 50 ms after the
+		// first.
 		before := time.Now()
 		began, frames, err := sink(bytes.NewReader(make([]byte, 25*2*sinkPeriod+100)))
 		if err != nil || frames != 25*sinkPeriod || !began.Equal(before) || time.Since(before) != 50*time.Millisecond {
@@ -110,7 +111,7 @@ func TestTheSinkKeepsACardsPace(t *testing.T) {
 	})
 }
 
-func TestNumbersHaveThreeFigures(t *testing.T) {
+func TestNumbersHaveThreeSignificantDigits(t *testing.T) {
 	for _, c := range []struct {
 		v    float64
 		want string
@@ -121,11 +122,11 @@ func TestNumbersHaveThreeFigures(t *testing.T) {
 	}
 }
 
-func TestWearIsCounted(t *testing.T) {
+func TestBytesWrittenToTheDiskAreCounted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("airs for half a minute")
 	}
-	t.Parallel() // it waits for the most part
+	t.Parallel() // it mostly waits
 	file := filepath.Join(t.TempDir(), "bench.json")
 	var out, log bytes.Buffer
 	if code := run(t.Context(), []string{"-short", "-only", "wear", "-o", file}, &out, &log); code != 0 {
@@ -145,11 +146,11 @@ func TestWearIsCounted(t *testing.T) {
 	if len(figures) != 5 {
 		t.Fatalf("%+v", figures)
 	}
-	// An airing is claimed and ended, each for good, and the day has 50.
+	// An airing is claimed and ended, with a sync for each, and the day has 50.
 	if one := figures[3]; one.Value < 2 || figures[1].Value < 50*2 {
 		t.Errorf("%+v", figures)
 	}
-	// Each of those writes a page at the least.
+	// Each of those writes at least a page.
 	if one := figures[2]; one.Value < 2*4 || figures[0].Value < 50*2*4.096/1000 {
 		t.Errorf("%+v", figures)
 	}

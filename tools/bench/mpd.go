@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// mpd is a Music Player Daemon of ours that plays on one card.
+// mpd is a Music Player Daemon, started by us, that plays on one card.
 type mpd struct {
 	*child
 	socket string
 }
 
-// startMPD starts it, with the files queued.
+// startMPD starts a Music Player Daemon with the files queued.
 func (b *bench) startMPD(ctx context.Context, name, card, env string, files ...string) (*mpd, error) {
 	dir := filepath.Join(b.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -51,7 +51,7 @@ func (b *bench) startMPD(ctx context.Context, name, card, env string, files ...s
 
 var errNoMPD = errors.New("mpd is not there")
 
-// do connects and gives orders of MPD's own protocol, all at once.
+// do connects and sends commands of MPD's own protocol, all at once.
 func (m *mpd) do(orders ...string) error {
 	conn, err := net.Dial("unix", m.socket)
 	if err != nil {

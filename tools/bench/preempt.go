@@ -18,18 +18,18 @@ import (
 	"dalaba/playlist/say"
 )
 
-// The tone that preempts: so high that no speech has it, so that the card's
-// recording shows to the frame where it begins.
+// The tone that preempts: higher than any speech, so that the card's recording
+// shows to the frame where it begins.
 const (
 	toneHZ     = 15000
 	toneDB     = -12
 	toneLength = 200 * time.Millisecond
 )
 
-// preempt measures from the order for something of a higher rank, while a
+// preempt measures from the order to play something of a higher rank, while a
 // lesson sounds, to its first frame on the virtual card. The order is a
-// technician's tone through the daemon's control socket, timed from before it
-// connects. The peer kills an mpg123 that plays on such a card and starts
+// technician's tone through the daemon's control socket; the time starts before
+// it connects. The peer kills an mpg123 that plays on such a card and starts
 // another.
 func (b *bench) preempt(ctx context.Context) ([]Figure, error) {
 	rounds := 50
@@ -94,10 +94,10 @@ func (b *bench) preemptions(ctx context.Context, rounds int) ([]float64, error) 
 	return t.latencies(orders)
 }
 
-// airOn has the site air lessons without end on one output and waits for
-// them.
+// airOn makes the site air lessons without end on one output and waits until
+// they sound.
 func (b *bench) airOn(ctx context.Context, s *site, device, env string) (*daemon, error) {
-	if _, err := b.program(ctx); err != nil { // built before the clock is read
+	if _, err := b.program(ctx); err != nil { // build it before the clock is read
 		return nil, err
 	}
 	due := time.Now().In(shanghai()).Add(5 * time.Second)
@@ -111,13 +111,13 @@ func (b *bench) airOn(ctx context.Context, s *site, device, env string) (*daemon
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.said(ctx, `msg="clip on air"`, 1); err != nil {
+	if _, err := d.waitForLog(ctx, `msg="clip on air"`, 1); err != nil {
 		return nil, errors.Join(err, d.end())
 	}
 	return d, nil
 }
 
-// tone has the running daemon sound the tone and waits until it is over.
+// tone makes the running daemon play the tone and waits until it is over.
 func tone(ctx context.Context, daemon *control.Client, output string) error {
 	order := hand.Order{Output: output, HZ: toneHZ, Seconds: toneLength.Seconds(), LevelDB: toneDB}
 	r, err := daemon.Play(ctx, order, func(hand.Report) {})
@@ -127,9 +127,9 @@ func tone(ctx context.Context, daemon *control.Client, output string) error {
 	return err
 }
 
-// inTurn has a lesson sound and gives the order for the tone, again and again.
-// The waits differ so that the orders meet the card at every phase of its
-// period. An order answers when it was given, once the tone is over.
+// inTurn starts a lesson and gives the order for the tone, again and again. The
+// waits differ so that the orders come at every phase of the card's period.
+// order returns the instant at which it was given, once the tone is over.
 func inTurn(ctx context.Context, rounds int, lesson func() error, order func() (time.Time, error)) (all []time.Time, err error) {
 	for i := range rounds {
 		if err := lesson(); err != nil {
@@ -228,7 +228,7 @@ func (t tape) latencies(orders []time.Time) (all []float64, err error) {
 	return all, nil
 }
 
-// sounds tells whether there is more than digital silence.
+// sounds reports whether there is more than digital silence.
 func sounds(frames []int16) bool {
 	for _, v := range frames {
 		if v != 0 {
@@ -238,8 +238,8 @@ func sounds(frames []int16) bool {
 	return false
 }
 
-// find is where in frames the pattern is most alike, and how alike: 1 is the
-// same but for loudness.
+// find returns where in frames the pattern fits best, and how well: 1 is the
+// same except for loudness.
 func find(pattern, frames []int16) (at int, like float64) {
 	energy := func(frames []int16) (sum float64) {
 		for _, v := range frames {
@@ -249,7 +249,7 @@ func find(pattern, frames []int16) (at int, like float64) {
 	}
 	own := energy(pattern)
 	for i := 0; i+len(pattern) <= len(frames); i++ {
-		// Of integers, so that it is exact however long the search.
+		// Integers, so that the sums are exact however long the search.
 		var dot, other int64
 		for k, v := range pattern {
 			f := int64(frames[i+k])

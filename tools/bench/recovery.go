@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// recovery measures from kill -9 of a daemon that airs to the moment when the
-// next one, started at once, is ready. The peer is a full check of the same
-// file by SQLite's own shell.
+// recovery measures from kill -9 of a daemon that airs until the next one,
+// started at once, is ready. The peer is a full check of the same file by
+// SQLite's own shell.
 func (b *bench) recovery(ctx context.Context) ([]Figure, error) {
 	const rows = 10_000
 	rounds := 10
@@ -37,13 +37,13 @@ func (b *bench) recovery(ctx context.Context) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The first one takes the clips in and makes the day's backup.
-	if _, err := d.said(ctx, `msg="backup made"`, 1); err != nil {
+	// The first daemon imports the clips and makes the day's backup.
+	if _, err := d.waitForLog(ctx, `msg="backup made"`, 1); err != nil {
 		return nil, errors.Join(err, d.end())
 	}
 	var ours, theirs []float64
 	for range rounds {
-		if _, err := d.said(ctx, `msg="clip on air"`, 1); err != nil {
+		if _, err := d.waitForLog(ctx, `msg="clip on air"`, 1); err != nil {
 			return nil, errors.Join(err, d.end())
 		}
 		killed := time.Now()
@@ -79,13 +79,13 @@ func (b *bench) recovery(ctx context.Context) ([]Figure, error) {
 	}, nil
 }
 
-// kill ends the daemon as a power cut would, as far as it can tell.
+// kill ends the daemon by SIGKILL, which to the daemon is like a power cut.
 func (d *daemon) kill() error {
 	if err := d.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		return errors.Join(err, d.end())
 	}
 	<-d.ended
-	_ = d.cmd.Wait() // it says that it was killed
+	_ = d.cmd.Wait() // the error is that it was killed
 	d.stop()
 	return nil
 }

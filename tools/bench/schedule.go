@@ -13,10 +13,10 @@ import (
 
 const (
 	slots = 10_000
-	lanes = 8 // outputs that they share
+	lanes = 8 // outputs that share the slots
 )
 
-// slots is how many slots a programme has that is measured.
+// slots returns how many slots the measured programme has.
 func (b *bench) slots() int {
 	if b.short {
 		return slots / 10
@@ -24,7 +24,7 @@ func (b *bench) slots() int {
 	return slots
 }
 
-// specs are n schedules of the kind that villages have: most of them daily,
+// specs returns n schedules of the kind that villages have: most of them daily,
 // some on working days, some on one day of the week or month.
 func specs(n int) []string {
 	all := make([]string, n)
@@ -44,7 +44,7 @@ func specs(n int) []string {
 	return all
 }
 
-// programme has n slots on eight outputs.
+// programme returns a programme with n slots on eight outputs.
 func programme(n int) (*playlist.Programme, error) {
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
@@ -74,7 +74,7 @@ func programme(n int) (*playlist.Programme, error) {
 	return p, nil
 }
 
-// schedules are the peer's form of the same.
+// schedules returns the same schedules in the peer's form.
 func schedules(n int) ([]cron.Schedule, error) {
 	all := make([]cron.Schedule, n)
 	for i, spec := range specs(n) {
@@ -87,10 +87,11 @@ func schedules(n int) ([]cron.Schedule, error) {
 	return all, nil
 }
 
-// monday is when the schedules are asked, a working morning.
+// monday returns the instant for which the schedules are asked, a working
+// morning.
 func monday(zone *time.Location) time.Time { return time.Date(2026, 11, 23, 7, 0, 0, 0, zone) }
 
-// due measures the question that the daemon asks each second.
+// due measures the question that the daemon asks every second.
 func (b *bench) due(context.Context) ([]Figure, error) {
 	n := b.slots()
 	p, err := programme(n)
@@ -107,7 +108,7 @@ func (b *bench) due(context.Context) ([]Figure, error) {
 		ticks, peerTicks = 600, 10
 	}
 	table := p.Timetable()
-	table.Due(start.Add(-time.Second), start) // the first question sorts; see next
+	table.Due(start.Add(-time.Second), start) // the first question sorts the slots; see next
 	now, found := start, 0
 	ours := timed(ticks, func() {
 		found += len(table.Due(now, now.Add(time.Second)))
@@ -123,7 +124,7 @@ func (b *bench) due(context.Context) ([]Figure, error) {
 		}
 		now = tick
 	})
-	// Both have asked about the same first seconds.
+	// Check that both give the same for the first seconds.
 	again, check := p.Timetable(), 0
 	for t := start; t.Before(start.Add(time.Duration(peerTicks) * time.Second)); t = t.Add(time.Second) {
 		check += len(again.Due(t, t.Add(time.Second)))
@@ -146,8 +147,8 @@ func mean(all []float64) float64 {
 	return sum / float64(len(all))
 }
 
-// next measures how long a timetable that knows nothing yet takes to find the
-// next airing. The peer's runner learns it when it starts.
+// next measures how long a new timetable takes to find the next airing. The
+// peer's runner finds it when it starts.
 func (b *bench) next(context.Context) ([]Figure, error) {
 	rounds := 200
 	if b.short {
@@ -180,7 +181,7 @@ func (b *bench) next(context.Context) ([]Figure, error) {
 			}
 			all = append(all, timed(1, func() {
 				c.Start()
-				entries := c.Entries() // answered once every Next is known
+				entries := c.Entries() // returns once every Next is known
 				peerFirst = slices.MinFunc(entries, func(x, y cron.Entry) int { return x.Next.Compare(y.Next) }).Next
 			})...)
 			<-c.Stop().Done()
@@ -198,8 +199,8 @@ func (b *bench) next(context.Context) ([]Figure, error) {
 	}, nil
 }
 
-// plan measures a week's plan. The peer lists the same instants in order and
-// knows nothing of outputs, clips and conflicts.
+// plan measures a week's plan. The peer lists the same instants in order,
+// without outputs, clips or conflicts.
 func (b *bench) plan(context.Context) ([]Figure, error) {
 	rounds, days, n := 3, 7, b.slots()
 	if b.short {

@@ -10,7 +10,7 @@ import (
 // site is a controller's folder: config, clips and data.
 type site struct {
 	dir  string
-	text strings.Builder // of the config
+	text strings.Builder // the config
 }
 
 // newSite makes a folder with the three test clips of the sample course and a
@@ -48,7 +48,7 @@ clips = ["clips/*.mp3"]
 	return s, nil
 }
 
-// clips are the paths of the test clips.
+// clips returns the paths of the test clips.
 func (b *bench) clips() ([]string, error) {
 	clips, err := filepath.Glob(filepath.Join(b.root, "data", "course", "testdata", "clip*.mp3"))
 	if err == nil && len(clips) == 0 {
@@ -63,7 +63,8 @@ func (s *site) output(name, device string) {
 	fmt.Fprintf(&s.text, "\n[[output]]\nname = %q\ndevice = %q\nresidents = 100\n", name, device)
 }
 
-// slot airs lessons on the outputs; more is further lines.
+// slot adds a slot that airs lessons on the outputs; more is further lines of
+// config.
 func (s *site) slot(name, cron string, more string, outputs ...string) {
 	fmt.Fprintf(&s.text, "\n[[slot]]\nname = %q\nplaylist = \"lessons\"\ncron = %q\n%s", name, cron, more)
 	if len(outputs) > 0 {
@@ -71,7 +72,7 @@ func (s *site) slot(name, cron string, more string, outputs ...string) {
 	}
 }
 
-// config writes the config and answers its path.
+// config writes the config and returns its path.
 func (s *site) config() (string, error) {
 	path := filepath.Join(s.dir, "dalaba.toml")
 	return path, os.WriteFile(path, []byte(s.text.String()), 0o644)

@@ -10,14 +10,14 @@ import (
 	"path/filepath"
 	"time"
 
-	_ "github.com/mattn/go-sqlite3" // to fill a store behind its back
+	_ "github.com/mattn/go-sqlite3" // to fill a store without the daemon
 
 	"dalaba/data"
 )
 
-// start measures from the start of the program to the moment when it says that
-// it is ready and an output is open. The peer is a full check of the same file
-// by SQLite's own shell.
+// start measures from the start of the program until it has logged that it is
+// ready and an output is open. The peer is a full check of the same file by
+// SQLite's own shell.
 func (b *bench) start(ctx context.Context) ([]Figure, error) {
 	rows, rounds := 1_000_000, 7
 	if b.short {
@@ -30,8 +30,8 @@ func (b *bench) start(ctx context.Context) ([]Figure, error) {
 	for i := range lanes {
 		s.output(fmt.Sprintf("p%d", i), "null:")
 	}
-	// Windows so short that nothing sounds: it would not be the same each time.
-	// Names so short that the config keeps within its 1 MiB.
+	// Windows so short that nothing sounds, because that would not be the same
+	// each time. Names so short that the config stays within its 1 MiB.
 	const window = "window = \"1s\"\n"
 	for i, spec := range specs(slots) {
 		s.slot(fmt.Sprintf("s%d", i), spec, window, fmt.Sprintf("p%d", i%lanes))
@@ -43,12 +43,12 @@ func (b *bench) start(ctx context.Context) ([]Figure, error) {
 	if err := b.fillStore(ctx, s.data(), rows); err != nil {
 		return nil, err
 	}
-	// Once without counting: the clips come in and the day's backup is made.
+	// Once without counting: it imports the clips and makes the day's backup.
 	d, err := b.startDaemon(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	_, err = d.said(ctx, `msg="backup made"`, 1)
+	_, err = d.waitForLog(ctx, `msg="backup made"`, 1)
 	if err := errors.Join(err, d.end()); err != nil {
 		return nil, err
 	}
@@ -72,8 +72,8 @@ func (b *bench) start(ctx context.Context) ([]Figure, error) {
 	}, nil
 }
 
-// ready starts the daemon, and ends it once it is ready. It answers how many
-// milliseconds that took.
+// ready starts the daemon, and ends it once it is ready. It returns how many
+// milliseconds the start took.
 func (b *bench) ready(ctx context.Context, config string) (float64, error) {
 	d, err := b.startDaemon(ctx, config)
 	if err != nil {
@@ -86,11 +86,11 @@ func (b *bench) ready(ctx context.Context, config string) (float64, error) {
 	return millis(at.Sub(d.began)), nil
 }
 
-// ready is when the daemon said that it was ready, or when its first output
-// was open, whichever came later.
+// ready returns when the daemon logged that it was ready or when its first
+// output was open, whichever was later.
 func (d *daemon) ready(ctx context.Context) (time.Time, error) {
-	opened, err := d.said(ctx, `msg="output opened"`, 1)
-	ready, err2 := d.said(ctx, "msg=ready", 1)
+	opened, err := d.waitForLog(ctx, `msg="output opened"`, 1)
+	ready, err2 := d.waitForLog(ctx, "msg=ready", 1)
 	if ready.Before(opened) {
 		ready = opened
 	}
@@ -98,7 +98,7 @@ func (d *daemon) ready(ctx context.Context) (time.Time, error) {
 }
 
 // fillStore makes a store of n closed rows, one every five minutes back from
-// now, with receipts that the county has.
+// now, whose receipts the county has.
 func (b *bench) fillStore(ctx context.Context, dir string, n int) error {
 	store, err := data.Open(ctx, dir, data.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -138,7 +138,7 @@ func execute(ctx context.Context, dir string, statements ...string) (err error) 
 
 func database(dir string) string { return filepath.Join(dir, "dalaba.db") }
 
-// quickCheck is how many milliseconds a check of every page takes.
+// quickCheck returns how many milliseconds a check of every page takes.
 func quickCheck(ctx context.Context, dir string) (float64, error) {
 	began := time.Now()
 	said, err := exec.CommandContext(ctx, "sqlite3", "-readonly", database(dir), "PRAGMA quick_check").CombinedOutput()

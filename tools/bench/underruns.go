@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// underruns counts how often a virtual card runs dry while it plays and a
-// process that never rests is on every core, at the priority that all have.
-// The peer is mpg123 on such a card at the same time.
+// underruns counts how often a virtual card runs empty while it plays and a
+// process that never sleeps runs on every core, all at the same priority. The
+// peer is mpg123 on such a card at the same time.
 func (b *bench) underruns(ctx context.Context) ([]Figure, error) {
 	length := 60 * time.Second
 	if b.short {
@@ -24,7 +24,7 @@ func (b *bench) underruns(ctx context.Context) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The peer plays one file: between two it may well fall silent.
+	// The peer plays a single file: between two it might be silent.
 	lessons, err := b.reel("underruns.mp3", length+time.Minute)
 	if err != nil {
 		return nil, err
@@ -66,8 +66,8 @@ func (b *bench) underruns(ctx context.Context) ([]Figure, error) {
 		float64(ours), "", "mpg123 on a virtual card", float64(theirs), seconds)}, nil
 }
 
-// busy keeps every core busy for a time, once all is ready. It answers when
-// that was.
+// busy keeps every core busy for a time, once ready returns. It returns from
+// when to when.
 func busy(ctx context.Context, ready func() error, length time.Duration) (from, to time.Time, err error) {
 	if err := ready(); err != nil {
 		return from, to, err

@@ -21,16 +21,16 @@ const airingsADay = 50
 var syncsSource []byte
 
 // wear measures what a day of 50 airings of a minute writes to the disk. Two
-// daemons run at the same time, one that airs a clip of a minute every other
-// minute and one that has nothing to air; the second is what a day costs in any
-// case, and the difference is what the airings do. They run for longer than
-// anything in the daemon rests between two writes, but for the daily backup,
-// which is as large as the database and is added. Bytes are those that the
-// kernel has for the disk (write_bytes of /proc/PID/io, whole pages), so the
-// folder must not lie in memory; what the flash itself writes besides, no
-// program sees. An underrun, as a busy machine makes them, is a line in the
-// device log and written at once: where there were any, the figures are too
-// high, and say so.
+// daemons run at the same time: one airs a clip of a minute every other minute,
+// and one has nothing to air. The second shows what a day costs in any case;
+// the difference is the cost of the airings. They run for longer than the
+// longest pause that the daemon makes between two writes, except for the daily
+// backup, which is as large as the database and is added. Bytes are those that
+// the kernel writes to the disk (write_bytes of /proc/PID/io, whole pages), so
+// the folder must not be in memory; what the flash itself writes in addition,
+// no program can see. An underrun, which a busy machine causes, is a line in
+// the device log and is written at once: if there were any, the figures are too
+// high, and their names say so.
 func (b *bench) wear(ctx context.Context) (figures []Figure, err error) {
 	length, every := 21*time.Minute, "*/2 * * * *"
 	if b.short {
@@ -53,7 +53,7 @@ func (b *bench) wear(ctx context.Context) (figures []Figure, err error) {
 			return nil, err
 		}
 		s.output("pole", "null:")
-		s.text.WriteString("idle = \"close\"\n") // silence has no underruns then
+		s.text.WriteString("idle = \"close\"\n") // so that silence has no underruns
 		if name == "wear-airs" {
 			if !b.short {
 				if err := onlyClip(s, reel); err != nil {
@@ -72,11 +72,11 @@ func (b *bench) wear(ctx context.Context) (figures []Figure, err error) {
 			return nil, err
 		}
 		daemons, counts = append(daemons, d), append(counts, syncs)
-		if _, err := d.said(ctx, "backup made", 1); err != nil { // from here on it is a day like any other
+		if _, err := d.waitForLog(ctx, "backup made", 1); err != nil { // after that the day is like any other
 			return nil, err
 		}
 	}
-	if _, err := daemons[0].said(ctx, `msg="clip ended"`, 1); err != nil {
+	if _, err := daemons[0].waitForLog(ctx, `msg="clip ended"`, 1); err != nil {
 		return nil, err
 	}
 	look := func() (all [2]written, err error) {
@@ -96,8 +96,8 @@ func (b *bench) wear(ctx context.Context) (figures []Figure, err error) {
 	if err := wait(ctx, length); err != nil {
 		return nil, err
 	}
-	// To the end of an airing, so that whole ones are counted.
-	if _, err := daemons[0].said(ctx, `msg="clip ended"`, daemons[0].count(`msg="clip ended"`)+1); err != nil {
+	// Until the end of an airing, so that whole airings are counted.
+	if _, err := daemons[0].waitForLog(ctx, `msg="clip ended"`, daemons[0].count(`msg="clip ended"`)+1); err != nil {
 		return nil, err
 	}
 	after, err := look()
@@ -132,7 +132,7 @@ func (b *bench) wear(ctx context.Context) (figures []Figure, err error) {
 	}, nil
 }
 
-// onlyClip leaves a site that one clip.
+// onlyClip makes the clip at path the only one of a site.
 func onlyClip(s *site, path string) error {
 	dir := filepath.Join(s.dir, "clips")
 	if err := os.RemoveAll(dir); err != nil {
@@ -144,7 +144,7 @@ func onlyClip(s *site, path string) error {
 	return os.Rename(path, filepath.Join(dir, filepath.Base(path)))
 }
 
-// written is what a process has had the disk take.
+// written is what a process has written to the disk.
 type written struct{ bytes, syncs float64 }
 
 func (w written) less(o written) written { return written{w.bytes - o.bytes, w.syncs - o.syncs} }
@@ -171,7 +171,7 @@ func writtenBy(pid int, syncs string) (w written, err error) {
 	return w, nil
 }
 
-// syncCounter builds what counts a program's fsyncs.
+// syncCounter builds the library that counts a program's fsyncs.
 func (b *bench) syncCounter(ctx context.Context) (string, error) {
 	source, lib := filepath.Join(b.dir, "syncs.c"), filepath.Join(b.dir, "syncs.so")
 	if err := os.WriteFile(source, syncsSource, 0o600); err != nil {
