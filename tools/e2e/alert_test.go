@@ -30,7 +30,7 @@ import (
 	"dalaba/playlist/emergency"
 )
 
-// province is whoever sends the county EBD packages, and hears what came of
+// province sends EBD packages to the county and receives its reports about
 // them.
 type province struct {
 	t       *testing.T
@@ -45,8 +45,8 @@ type province struct {
 
 const ebrid = "320000000000000001"
 
-// newProvince also answers the lines of a county's config that make it
-// believed there.
+// newProvince also returns the lines of a county's config that make the county
+// trust it.
 func newProvince(t *testing.T) (*province, string) {
 	t.Helper()
 	signer := func(serial [6]byte) *alert.Signer {
@@ -86,7 +86,7 @@ to = %q
 `, filepath.Join(dir, "sender.cer"), filepath.Join(dir, "ca.key"), p.URL, ebrid)
 }
 
-// tarOf is the package in a multipart body.
+// tarOf returns the package in a multipart body.
 func tarOf(contentType string, body io.Reader) ([]byte, error) {
 	_, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -99,7 +99,7 @@ func tarOf(contentType string, body io.Reader) ([]byte, error) {
 	return io.ReadAll(part)
 }
 
-// hear takes what the county reports.
+// hear receives a report of the county.
 func (p *province) hear(w http.ResponseWriter, r *http.Request) {
 	raw, err := tarOf(r.Header.Get("Content-Type"), r.Body)
 	if err != nil {
@@ -112,7 +112,7 @@ func (p *province) hear(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// last is the last state reported of a message.
+// last returns the last state reported of a message.
 func (p *province) last(id playlist.AlertID) (alert.State, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,7 +124,7 @@ func (p *province) last(id playlist.AlertID) (alert.State, bool) {
 	return alert.State{}, false
 }
 
-// message is an emergency for an area, with a clip for its sound.
+// message returns an emergency for an area, with a clip as its sound.
 func (p *province) message(name string, areas ...playlist.Area) emergency.Alert {
 	p.number++
 	now := time.Now()
@@ -139,7 +139,7 @@ func (p *province) message(name string, areas ...playlist.Area) emergency.Alert 
 	return a
 }
 
-// clip is one of the clips that lie with the course.
+// clip returns one of the test clips of the course.
 func clip(t *testing.T, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "data", "course", "testdata", name))
@@ -196,7 +196,7 @@ func (p *province) send(c *county, a emergency.Alert) alert.Message {
 	return m
 }
 
-// tape is what a village's loudspeaker sounded.
+// tape returns what a village's loudspeaker has sounded.
 func (v *village) tape() []int16 {
 	v.t.Helper()
 	b, err := os.ReadFile(filepath.Join(v.dir, "out.wav"))
@@ -211,8 +211,8 @@ func (v *village) tape() []int16 {
 	return frames
 }
 
-// note is one of the three of the attention tone's figure, which begins anew
-// each 1.1 s.
+// note is one of the three notes of the attention tone's figure, which repeats
+// every 1.1 s.
 const (
 	note   = playlist.Rate * 3 / 10
 	figure = playlist.Rate * 11 / 10
@@ -232,7 +232,7 @@ func figures(tape []int16) (n int) {
 }
 
 // figureAt reports whether a figure begins there, or an eighth of a second
-// before or behind.
+// before or after.
 func figureAt(tape []int16) bool {
 	for i, hz := range []float64{650, 820, 1040} {
 		if !hears(tape[i*note+note*3/8:i*note+note*5/8], hz) {
@@ -242,8 +242,8 @@ func figureAt(tape []int16) bool {
 	return true
 }
 
-// hears reports whether a sine is most of the frames' sound, by Goertzel's
-// algorithm.
+// hears reports whether most of the frames' energy is a sine of that frequency,
+// by Goertzel's algorithm.
 func hears(frames []int16, hz float64) bool {
 	w := 2 * math.Cos(2*math.Pi*hz/playlist.Rate)
 	var a, b, all float64
@@ -257,7 +257,7 @@ func hears(frames []int16, hz float64) bool {
 	return all/n > 0.001 && part > 0.8*all
 }
 
-func TestAnEmergencyCutsInOnAllThatItIsForAndNoneElse(t *testing.T) {
+func TestAnEmergencySoundsInItsAreaAndNowhereElse(t *testing.T) {
 	if testing.Short() {
 		t.Skip("eight villages for two minutes")
 	}
@@ -290,7 +290,7 @@ func TestAnEmergencyCutsInOnAllThatItIsForAndNoneElse(t *testing.T) {
 		t.Fatalf("answered %+v", answer.Result)
 	}
 	waitState(t, town, flood.ID, emergency.StateDone)
-	// The lessons of the next minutes are no matter.
+	// The lessons of the next minutes do not matter.
 	c.verb(nil, "push", pushFile(t, c.dir, "lessons", never, lesson), "--area", "320924000000", "--yes", "--wait", "5m")
 	waitAll(t, "interrupted lessons have gone on", all, (*village).log, func(v *village) bool {
 		return !slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return r.Outcome == "" })
@@ -336,7 +336,8 @@ func TestAnEmergencyCutsInOnAllThatItIsForAndNoneElse(t *testing.T) {
 			t.Errorf("%s: %d figures of the tone in the recording, %d in the log", v.id, n, want)
 		}
 	}
-	// Those that hear of it only at their next sync would hear it a minute late.
+	// Villages that learn of it only at their next sync would play it a minute
+	// late.
 	if 2*pushed < len(town) {
 		t.Errorf("%d of %d villages were told by a push, the others asked", pushed, len(town))
 	}
@@ -346,7 +347,7 @@ func TestAnEmergencyCutsInOnAllThatItIsForAndNoneElse(t *testing.T) {
 		}
 	}
 
-	// What the county says upstream is what was heard.
+	// The county reports to the province what was heard.
 	wait(t, "the figures are upstream", func() bool {
 		s, ok := p.last(flood.ID)
 		return ok && s.Coverage != nil && s.Coverage.Rate == 1 && s.Coverage.Stat[3] == len(town)
@@ -358,7 +359,7 @@ func TestAnEmergencyCutsInOnAllThatItIsForAndNoneElse(t *testing.T) {
 		t.Errorf("the county says %+v, in earshot are %d", acc, residents)
 	}
 
-	// A cancel stops another one.
+	// A cancel stops another alert.
 	second := p.message("clip3.mp3", "320924000000")
 	second.Audio[0].Data = bytes.Repeat(second.Audio[0].Data, 12)
 	p.send(c, second)
@@ -402,7 +403,7 @@ func (c *county) account(id playlist.AlertID) earshot {
 	return acc.Residents
 }
 
-func TestAnEmergencyHoldsThroughWhateverFails(t *testing.T) {
+func TestAnEmergencySoundsDespiteCrashesAndLostLinks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a minute or two")
 	}
@@ -420,8 +421,8 @@ func TestAnEmergencyHoldsThroughWhateverFails(t *testing.T) {
 	wait(t, "all are there", online, members)
 	each([]*village{back, late}, func(v *village) { v.end(syscall.SIGKILL) })
 
-	// The county dies right after the order went out. The sound has not come
-	// yet, or has: either way something is heard.
+	// The county dies right after it has sent the order. The sound may have
+	// arrived or not: in both cases something is heard.
 	flood := p.message("clip3.mp3", "320924100000")
 	p.send(c, flood)
 	waitState(t, []*village{steady, reboots}, flood.ID, emergency.StateAiring)
@@ -440,13 +441,14 @@ func TestAnEmergencyHoldsThroughWhateverFails(t *testing.T) {
 			t.Errorf("%s: %d whole passes, 1 wanted", v.id, whole)
 		}
 	}
-	// One that comes back in time is told by the county, which is back too.
+	// A village that comes back in time is told by the county, which is back
+	// too.
 	c.serve()
 	back.run()
 	waitState(t, []*village{back}, flood.ID, emergency.StateDone)
 
-	// One that comes back late hears nothing of what is over, by its own time or
-	// by a cancel, and all of what comes then.
+	// A village that comes back late plays nothing of an alert that is over, by
+	// its own time or by a cancel, and all of what comes then.
 	brief := p.message("clip1.mp3", "320924100000")
 	brief.NotAfter = time.Now().Add(15 * time.Second)
 	p.send(c, brief)

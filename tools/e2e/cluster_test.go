@@ -26,20 +26,20 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // to look at the county's database behind its back
+	_ "github.com/jackc/pgx/v5/stdlib" // to query the county's database directly
 
-	centre "dalaba/county" // the name is a village's county here
+	centre "dalaba/county" // the name county is that of a type here
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 )
 
-// clusterVariable must be 1 for the move to a cluster to be tried: see "make
+// clusterVariable must be 1 for the test of the move to a cluster: see "make
 // e2e-cluster".
 const clusterVariable = "DALABA_CLUSTER"
 
-// pole is a controller without sound, the link's own code on a memory. It
-// makes a row now and then.
+// pole is a controller without sound: the code of package link with a store in
+// memory. It makes a row now and then.
 type pole struct {
 	*link.Controller
 	id playlist.ControllerID
@@ -63,13 +63,14 @@ func newPole(id playlist.ControllerID) *pole {
 		Health: func(context.Context) link.Health {
 			return link.Health{Program: "pole", Store: "ok", Outputs: []link.OutputHealth{{Name: "pole", State: "ok", Residents: 100}}}
 		},
-		// A question that a replica took with it when it died is asked again after Repeat.
+		// A request that was lost with the replica that had it is sent again
+		// after Repeat.
 		Pace: link.Pace{Again: between, Every: between, Repeat: func() time.Duration { return 10 * time.Second }, Reconnect: func(int) time.Duration { return 200*time.Millisecond + rand.N(2*time.Second) }},
 	}
 	return p
 }
 
-// accepted is told of documents once they are kept.
+// accepted is called with each document once it is stored.
 func (p *pole) accepted(d link.Document) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +85,7 @@ func (p *pole) accepted(d link.Document) {
 	}
 }
 
-// air makes a row each second or so until ctx ends.
+// air makes a row about every second until ctx ends.
 func (p *pole) air(ctx context.Context) {
 	for {
 		select {
@@ -159,7 +160,7 @@ func (p *pole) EventsSent(context.Context, int64) error                 { return
 func (p *pole) HasClip(context.Context, playlist.ClipID) (bool, error)  { return true, nil }
 func (p *pole) PutClip(context.Context, playlist.Clip, io.Reader) error { return nil }
 
-// post asks the county's API as an operator on its machine does.
+// post calls the county's API as an operator on its machine does.
 func post(dir, path string, body, to any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -183,8 +184,8 @@ func post(dir, path string, body, to any) error {
 	return json.Unmarshal(text, to)
 }
 
-// private starts a PostgreSQL of our own, not as root, and answers the address
-// of a database of its.
+// private starts a PostgreSQL of its own, not as root, and returns the address
+// of a database in it.
 func private(t *testing.T) string {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
@@ -239,8 +240,8 @@ func private(t *testing.T) string {
 	return address("county")
 }
 
-// cluster is three stock nats-servers with what `dalaba-county broker` wrote
-// for them.
+// cluster is three stock nats-servers with the configs that `dalaba-county
+// broker` wrote.
 type cluster struct {
 	t       *testing.T
 	program string
@@ -282,7 +283,7 @@ func (k *cluster) start(i int) {
 	k.servers[i] = launch(k.t, k.dirs[i], nil, k.program, "-c", filepath.Join(k.dirs[i], "nats.conf"))
 }
 
-// urls are the addresses, quoted and by comma.
+// urls returns the addresses, quoted and separated by commas.
 func (k *cluster) urls() string {
 	var all []string
 	for _, port := range k.ports {
@@ -292,7 +293,7 @@ func (k *cluster) urls() string {
 }
 
 // TestAGrowingCountyMovesToAClusterAndLosesNothing goes through the steps that
-// the README gives, under live controllers that nobody touches.
+// the README gives, with live controllers that nothing else changes.
 func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 	if os.Getenv(clusterVariable) != "1" {
 		t.Skip("a few minutes: make e2e-cluster")
@@ -350,7 +351,7 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 	}
 	push(c.dir)
 
-	// 1. Three brokers, and the controllers are told of them while the old one
+	// 1. Three brokers, and the controllers learn of them while the old one
 	// still serves.
 	k := newCluster(c)
 	config := filepath.Join(c.dir, "county.toml")
@@ -368,8 +369,8 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 		return len(p.member.Servers) == 4
 	})
 
-	// 2. The store moves while nobody serves; the controllers keep what they
-	// have to say.
+	// 2. The store moves while no county runs; the controllers keep what they
+	// have to send.
 	c.end(syscall.SIGTERM)
 	var copied []struct {
 		Table string `json:"table"`
@@ -399,7 +400,7 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 	second.serve()
 	push(second.dir)
 
-	// A broker dies, then the first replica; what is left carries on.
+	// A broker dies, then the first replica; the rest carries on.
 	k.servers[1].end(syscall.SIGKILL)
 	push(c.dir)
 	k.start(1)
@@ -428,7 +429,7 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 	every("none has it any more, when it was cancelled", func(p *pole) bool { return !has(orphan.ID)(p) && has(v.ID)(p) })
 	c.serve()
 
-	// All that they made is there, once.
+	// All rows that the controllers made are there, once.
 	quiet()
 	every("all receipts are in", func(p *pole) bool {
 		p.mu.Lock()

@@ -82,7 +82,7 @@ func TestTwoTownsAirWhatTheCountyPushedAndTheSumsAgree(t *testing.T) {
 		s.add(v)
 		return s.completed >= 2
 	})
-	push(never, never) // both sides can be added up once nothing airs any more
+	push(never, never) // once nothing airs any more, both sides can be added up
 	var got total
 	var mine sums
 	wait(t, "the county's sums are the villages'", func() bool {
@@ -106,15 +106,15 @@ func TestTwoTownsAirWhatTheCountyPushedAndTheSumsAgree(t *testing.T) {
 	each(all, func(v *village) { v.end(syscall.SIGTERM) })
 }
 
-// A disk that loses a bit costs one airing: what it damaged does not sound, and
-// comes from the county anew.
-func TestADamagedClipComesAnew(t *testing.T) {
+// A bit flipped on a disk costs one airing: the damaged clip does not sound,
+// and is fetched from the county again.
+func TestADamagedClipIsFetchedAgain(t *testing.T) {
 	t.Parallel()
 	c := newCounty(t, "")
 	v := c.village("320924102201", 420)
 	v.run()
 	c.verb(nil, "push", pushFile(t, c.dir, "daily", "*/10 * * * * *", "clip1.mp3"), "--area", string(v.area), "--yes", "--wait", "5m")
-	// next is the first row of an outcome that fell due later.
+	// next returns the first row of an outcome that fell due later.
 	next := func(o playlist.Outcome, after time.Time) (found playlist.Row) {
 		wait(t, "an airing that is "+string(o), func() bool {
 			for _, r := range v.rows() {
@@ -154,11 +154,11 @@ func TestADamagedClipComesAnew(t *testing.T) {
 	v.end(syscall.SIGTERM)
 }
 
-// sums are what villages' own logs say.
+// sums are the totals of the villages' own logs.
 type sums struct {
 	started, completed int
 	people, reached    int64
-	open               bool // something still airs
+	open               bool // a row is still open
 }
 
 func (s *sums) add(v *village) {
@@ -191,7 +191,8 @@ type itemOf struct {
 	complete bool
 }
 
-// items are the clips of the airings, their parts taken together.
+// items returns the clips of the airings, with the frames of their parts added
+// up.
 func items(rows []playlist.Row) map[itemKey]itemOf {
 	all := map[itemKey]itemOf{}
 	for _, r := range rows {

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
-	_ "github.com/mattn/go-sqlite3" // to look at the county's database behind its back
+	_ "github.com/mattn/go-sqlite3" // to query the county's database directly
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
@@ -30,16 +30,16 @@ import (
 	"dalaba/playlist"
 )
 
-// What fails, in which order and when, follows from a seed that is logged;
-// DALABA_FAULT_SEED repeats the choices of a run. DALABA_FAULT_FOR=20m has it
-// go on for so long (default 12 s): see "make faults".
+// Which faults happen, in which order and when, follows from a seed that is
+// logged; DALABA_FAULT_SEED repeats the choices of a run. DALABA_FAULT_FOR=20m
+// makes it run for that long (default 12 s): see "make faults".
 const (
 	seedVariable  = "DALABA_FAULT_SEED"
 	faultVariable = "DALABA_FAULT_FOR"
 )
 
-// line is the way from the controllers to a door of their county, and what is
-// wrong with it.
+// line is the connection from the controllers to one port of their county, and
+// its present faults.
 type line struct {
 	t        *testing.T
 	from, to string
@@ -55,8 +55,8 @@ func newLine(t *testing.T, to string) *line {
 	return l
 }
 
-// open makes the line, with what is to be wrong with it. It is another one
-// each time: toxiproxy panics where it is to change one that is in use.
+// open makes the line with its faults. It makes a new one each time: toxiproxy
+// panics if it has to change one that is in use.
 func (l *line) open(toxics ...string) {
 	l.t.Helper()
 	l.proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "line", l.from, l.to)
@@ -72,16 +72,16 @@ func (l *line) open(toxics ...string) {
 
 func (l *line) cut() { l.proxy.Stop() }
 
-// replace cuts the line and makes another.
+// replace cuts the line and makes a new one.
 func (l *line) replace(toxics ...string) {
 	l.t.Helper()
 	l.cut()
 	l.open(toxics...)
 }
 
-// What may be wrong with a line. TCP makes up for what is lost by waiting, so
-// a fifth of the packets lost is seen as pauses of a second or two, and where
-// it gives up, as connections reset.
+// The faults that a line may have. TCP waits and repeats what is lost, so a
+// fifth of the packets lost appears as pauses of a second or two and, if TCP
+// gives up, as connections reset.
 var (
 	slow   = `{"type": "bandwidth", "stream": %q, "attributes": {"rate": 8}}` // KB/s: 64 kbit/s
 	far    = `{"type": "latency", "stream": %q, "attributes": {"latency": 2000, "jitter": 1000}}`
@@ -98,12 +98,12 @@ func bothWays(toxics ...string) (all []string) {
 	return all
 }
 
-// weather is a county, its villages, and all that befalls them.
+// weather is a county and its villages, with the faults that the test makes.
 type weather struct {
 	t        *testing.T
 	r        *rand.Rand
 	c        *county
-	broker   string // its own address, not the line's
+	broker   string // the broker's own address, not the line's
 	messages *line
 	clips    *line
 
@@ -115,7 +115,7 @@ type weather struct {
 
 func (w *weather) all() []*village { return slices.Concat(w.real, w.mute) }
 
-// enough rows of a village prove something.
+// enough is how many rows of a village prove that it works.
 const enough = 3
 
 const (
@@ -123,8 +123,8 @@ const (
 	muteVillages = 4
 )
 
-// Real villages: one is well, one begins with a wrong clock, one has a small
-// disk.
+// Real villages: one has no fault, one begins with a wrong clock, one has a
+// small disk.
 const (
 	wrongClock = 1
 	smallDisk  = 2
@@ -172,7 +172,7 @@ servers = ["tls://%s"]
 		v := w.c.village(playlist.Area(fmt.Sprintf("320924100%03d", 201+i)), 100)
 		if i < realVillages {
 			w.real = append(w.real, v)
-			w.furnish(v, i)
+			w.giveFault(v, i)
 		} else {
 			w.mute = append(w.mute, v)
 		}
@@ -181,8 +181,8 @@ servers = ["tls://%s"]
 	return w
 }
 
-// furnish gives a real village another output, and its own trouble.
-func (w *weather) furnish(v *village, i int) {
+// giveFault gives a real village another output, and its own fault.
+func (w *weather) giveFault(v *village, i int) {
 	w.t.Helper()
 	text := fmt.Sprintf(villageConfig, v.area, v.residents, w.c.toneMax) + "[[output]]\nname = \"more\"\ndevice = \"null:\"\nresidents = 50\n"
 	switch i {
@@ -195,7 +195,7 @@ func (w *weather) furnish(v *village, i int) {
 	write(w.t, filepath.Join(v.dir, "dalaba.toml"), text)
 }
 
-// shrink puts a village's data on a disk of its own.
+// shrink moves a village's data to a small disk of its own.
 func (w *weather) shrink(v *village) {
 	w.t.Helper()
 	dir := filepath.Join(v.dir, "data")
@@ -221,7 +221,7 @@ func (w *weather) shrink(v *village) {
 	copyAll(w.t, aside, dir)
 }
 
-// copyAll copies what is in a folder into another, modes and all.
+// copyAll copies the content of a folder into another, with modes.
 func copyAll(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.MkdirAll(to, 0o700); err != nil {
@@ -232,7 +232,7 @@ func copyAll(t *testing.T, from, to string) {
 	}
 }
 
-// start starts a village, whichever kind it is.
+// start starts a village of either kind.
 func (w *weather) start(v *village) {
 	w.t.Helper()
 	if i := slices.Index(w.real, v); i >= 0 {
@@ -256,14 +256,14 @@ func (w *weather) note(format string, args ...any) {
 
 const never = "0 3 29 2 *"
 
-// eachSecond is each second of this hour and the next: a week of nothing else
-// would take the county long to look through for conflicts.
+// eachSecond returns a cron spec for every second of this hour and the next: a
+// whole week of it would take the county long to check for conflicts.
 func eachSecond() string {
 	hour := time.Now().In(time.FixedZone("CST", 8*3600)).Hour()
 	return fmt.Sprintf("* * %d,%d * * *", hour, (hour+1)%24)
 }
 
-// push has all air lessons by a cron spec.
+// push makes all villages air lessons by a cron spec.
 func (w *weather) push(cron string) {
 	w.t.Helper()
 	w.pushed++
@@ -290,8 +290,8 @@ window = "1s"
 	w.note("push %d", w.pushed)
 }
 
-// befall lets something happen.
-func (w *weather) befall() {
+// addFault makes one fault happen.
+func (w *weather) addFault() {
 	w.t.Helper()
 	switch w.r.IntN(8) {
 	case 0, 1:
@@ -326,14 +326,14 @@ func (w *weather) befall() {
 	w.pass(700 * time.Millisecond)
 }
 
-// pass lets up to so much time pass.
+// pass waits for up to that long.
 func (w *weather) pass(most time.Duration) {
 	time.Sleep(time.Duration(w.r.Int64N(int64(most))))
 }
 
 const countyScope = playlist.Scope("area:320924000000")
 
-// replay says all manifests that ever were once more, in no order.
+// replay sends all manifests that ever were once more, in random order.
 func (w *weather) replay() {
 	w.t.Helper()
 	ca, err := os.ReadFile(filepath.Join(w.c.dir, "data", "tls", "ca.pem"))
@@ -373,7 +373,7 @@ func (w *weather) replay() {
 	w.note("%d manifests said again", len(old))
 }
 
-// query looks into the county's database.
+// query reads from the county's database.
 func (w *weather) query(query string, row func(scan func(...any) error) error) {
 	w.t.Helper()
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.c.dir, "data", "county.db")+"?mode=ro&_busy_timeout=5000")
@@ -396,15 +396,15 @@ func (w *weather) query(query string, row func(scan func(...any) error) error) {
 	}
 }
 
-// latest is the version of the manifest that the county holds in force.
+// latest returns the version of the manifest in force at the county.
 func (w *weather) latest() (version int64) {
 	w.t.Helper()
 	w.query("SELECT max(version) FROM envelope WHERE kind = 'manifest'", func(scan func(...any) error) error { return scan(&version) })
 	return version
 }
 
-// look holds a village to what it was seen to have: no version ever goes back,
-// neither of a document nor of what is in force.
+// look checks that no version in a village has gone back since the last look,
+// neither that of a document nor that of what is in force.
 func (w *weather) look(v *village) {
 	w.t.Helper()
 	s, err := data.OpenReadOnly(w.t.Context(), filepath.Join(v.dir, "data"))
@@ -443,12 +443,12 @@ func (w *weather) look(v *village) {
 	}
 }
 
-// has is the version of the county's manifest that a village was last seen to
-// have.
+// has returns the version of the county's manifest that a village had at the
+// last look.
 func (w *weather) has(v *village) int64 { return w.newest[v.id]["manifest "+string(countyScope)] }
 
-// fill leaves no room on a village's disk until its store goes on in memory,
-// and for some seconds more.
+// fill fills a village's disk until its store continues in memory, and keeps it
+// full for some seconds more.
 func (w *weather) fill(v *village) {
 	w.t.Helper()
 	var disk unix.Statfs_t
@@ -469,7 +469,7 @@ func (w *weather) fill(v *village) {
 	junk, before := filepath.Join(v.dir, "data", "junk"), logged("it goes on in memory")
 	wait(w.t, "it goes on in memory", func() bool {
 		f, err := os.OpenFile(junk, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		for err == nil { // also what was given up for it since
+		for err == nil { // also what was freed since
 			_, err = f.Write(make([]byte, 4096))
 		}
 		_ = f.Close()
@@ -480,7 +480,7 @@ func (w *weather) fill(v *village) {
 		w.t.Fatal(err)
 	}
 	w.note("%s has room", v.id)
-	// A crash before it comes home would lose it, as the log says then.
+	// A crash before that would lose it, as the log then says.
 	wait(w.t, "what was recorded in memory is on the disk", func() bool {
 		return logged("it goes on in memory") == logged("store can be written again")
 	})
@@ -501,12 +501,12 @@ func TestNothingIsLostOrDoubledInBadWeather(t *testing.T) {
 	w.push(eachSecond())
 	storm := func() {
 		for end := time.Now().Add(min(lasts/2, 30*time.Second)); time.Now().Before(end) && !t.Failed(); {
-			w.befall()
+			w.addFault()
 		}
 	}
 	for end := time.Now().Add(lasts); ; {
 		storm()
-		// The copy that will be yesterday's backup.
+		// The copy that will serve as yesterday's backup.
 		w.c.end(syscall.SIGKILL)
 		backup := t.TempDir()
 		copyAll(t, filepath.Join(w.c.dir, "data"), backup)
@@ -522,7 +522,7 @@ func TestNothingIsLostOrDoubledInBadWeather(t *testing.T) {
 		for _, v := range w.mute {
 			w.hold(v, w.latest())
 		}
-		for _, v := range w.all() { // a clock put right late leaves few
+		for _, v := range w.all() { // a clock corrected late leaves few
 			wait(t, fmt.Sprintf("%s has %d rows", v.id, enough), func() bool { return len(v.rows()) >= enough }, v.log)
 		}
 
@@ -531,7 +531,7 @@ func TestNothingIsLostOrDoubledInBadWeather(t *testing.T) {
 			t.Fatal(err)
 		}
 		copyAll(t, backup, filepath.Join(w.c.dir, "data"))
-		w.messages.cut() // whatever is done now, is done before anybody tells the county what it lost
+		w.messages.cut() // what is done now is done before any village tells the county what it lost
 		w.c.serve()
 		w.note("county restored from its backup")
 		if time.Now().After(end) || t.Failed() {
@@ -545,7 +545,7 @@ func TestNothingIsLostOrDoubledInBadWeather(t *testing.T) {
 	for _, v := range w.mute {
 		write(t, filepath.Join(v.dir, "data", quietFile), "")
 	}
-	w.settle()
+	w.finish()
 	w.judge()
 }
 
@@ -558,9 +558,10 @@ func (w *weather) hold(v *village, version int64) {
 	}, func() string { return fmt.Sprintf("version %d", w.has(v)) })
 }
 
-// settle waits until all villages have the last word and have handed
-// everything in. Those that would back off for minutes are started anew.
-func (w *weather) settle() {
+// finish waits until all villages have the latest version and have sent
+// everything. It restarts those that would wait for minutes before they try
+// again.
+func (w *weather) finish() {
 	w.t.Helper()
 	for _, v := range w.real {
 		v.end(syscall.SIGKILL)
@@ -608,14 +609,14 @@ func (w *weather) unsettled(v *village, pushed string) string {
 	}
 	inForce, err := s.Manifests(w.t.Context())
 	m := inForce[countyScope]
-	if note, _, _ := strings.Cut(m.Note, " ("); err != nil || note != pushed { // issued again, it says so in brackets
+	if note, _, _ := strings.Cut(m.Note, " ("); err != nil || note != pushed { // a manifest issued again says so in brackets
 		return fmt.Sprintf("airs by %q, not %q: %v", m.Note, pushed, err)
 	}
 	return ""
 }
 
-// judge holds the county's rows to the villages' own, one by one, and looks at
-// every clip.
+// judge compares the county's rows with the villages' own, one by one, and
+// checks every clip.
 func (w *weather) judge() {
 	w.t.Helper()
 	w.c.end(syscall.SIGTERM)
@@ -650,7 +651,7 @@ func (w *weather) judge() {
 		for _, mine := range own {
 			r, ok := theirs[mine.Key()]
 			delete(theirs, mine.Key())
-			mine.Seq, r.Seq = 0, 0 // a correction has another
+			mine.Seq, r.Seq = 0, 0 // a correction has another number
 			switch {
 			case !ok:
 				w.t.Errorf("%s: %v is lost", v.id, mine.Key())
@@ -682,7 +683,7 @@ func (w *weather) judge() {
 	}
 }
 
-// whole looks at the bytes of a village's clips.
+// whole checks the bytes of a village's clips.
 func (w *weather) whole(v *village) {
 	w.t.Helper()
 	clips, err := filepath.Glob(filepath.Join(v.dir, "data", "clips", "*.mp3"))

@@ -19,10 +19,10 @@ import (
 	"dalaba/playlist"
 )
 
-// muteDir names, in the environment, the data folder of a controller without
-// sound: this very test program is then that controller. It is the link's own
-// code on the controller's own store, and makes as-run rows as fast as a
-// dozen loudspeakers would.
+// muteDir is an environment variable with the data folder of a controller
+// without sound: this test program then runs as that controller. It is the code
+// of package link on the controller's own store, and makes as-run rows as fast
+// as a dozen loudspeakers would.
 const muteDir = "DALABA_MUTE_DIR"
 
 func init() {
@@ -40,7 +40,7 @@ func init() {
 	os.Exit(0)
 }
 
-// quietFile in its folder keeps a mute controller from making more rows.
+// quietFile in its folder stops a mute controller from making more rows.
 const quietFile = "quiet"
 
 func mute(ctx context.Context, dir string) (err error) {
@@ -84,7 +84,7 @@ func mute(ctx context.Context, dir string) (err error) {
 	return c.Run(ctx)
 }
 
-// air makes rows: some complete, some not, some open when the power goes.
+// air makes rows: some complete, some not, some open when the power is cut.
 func air(ctx context.Context, store *data.Store, quiet string, wake func()) error {
 	for item := 1; ctx.Err() == nil; {
 		if _, err := os.Stat(quiet); err == nil {
@@ -98,7 +98,7 @@ func air(ctx context.Context, store *data.Store, quiet string, wake func()) erro
 		}
 		err := store.Claim(ctx, playlist.Claim{Row: row})
 		if errors.Is(err, playlist.ErrClaimed) {
-			item++ // an earlier life was here, in the same second
+			item++ // an earlier run made rows in the same second
 			continue
 		}
 		if err != nil {
@@ -118,9 +118,9 @@ func air(ctx context.Context, store *data.Store, quiet string, wake func()) erro
 	return nil
 }
 
-// forgetful is a controller's store as the link sees it, with a bad memory for
-// what the county has and a bad sense of order: receipts go twice, and some
-// before those that come first.
+// forgetful is a controller's store for package link that loses marks of the
+// county and mixes up the order: it gives receipts twice, and some before
+// earlier ones.
 type forgetful struct{ uplink.Wire }
 
 func (f forgetful) SetAside(_ context.Context, r link.Refused) error {
@@ -130,12 +130,12 @@ func (f forgetful) SetAside(_ context.Context, r link.Refused) error {
 func (f forgetful) Outbox(ctx context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
 	epoch, gone, batch, err := f.Wire.Outbox(ctx, after, limit)
 	if n := len(batch); err == nil && n > 1 && after == (link.Mark{}) && rand.N(10) == 0 {
-		batch = batch[n/2:] // the others come later
+		batch = batch[n/2:] // the rest come later
 	}
 	return epoch, gone, batch, err
 }
 
-// SetMark forgets one in ten, as a power cut at that instant would.
+// SetMark drops one mark in ten, as a power cut at that instant would.
 func (f forgetful) SetMark(ctx context.Context, m link.Mark) error {
 	if rand.N(10) == 0 {
 		return nil

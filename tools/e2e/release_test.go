@@ -19,8 +19,8 @@ import (
 
 var root = filepath.Join("..", "..")
 
-// lastRelease is the commit of the latest release in RELEASES. The test is
-// skipped if the clone does not have it.
+// lastRelease returns the commit of the latest release in RELEASES. It skips
+// the test if the clone does not have that commit.
 func lastRelease(t *testing.T) (commit string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "RELEASES"))
@@ -64,8 +64,8 @@ func buildRelease(t *testing.T, commit string) string {
 	return dir
 }
 
-// What has been released is never edited, and what came since only adds: else
-// the program one version back could not be put in place again.
+// A released migration is never edited, and later ones only add: otherwise the
+// program one version back could not be installed again.
 func TestMigrationsSinceTheLastReleaseOnlyAdd(t *testing.T) {
 	commit := lastRelease(t)
 	for _, dir := range []string{"data/migrations/controller", "county/store/migrations/sqlite", "county/store/migrations/postgres"} {
@@ -101,7 +101,7 @@ func TestMigrationsSinceTheLastReleaseOnlyAdd(t *testing.T) {
 
 var comment = regexp.MustCompile(`--[^\n]*`)
 
-// doesMore says what a migration does that does not only add.
+// doesMore returns what a migration does besides adding; empty if nothing.
 func doesMore(m sqlite.Migration) string {
 	if !m.Adds {
 		return "its name does not end in .adds.sql"
@@ -120,9 +120,9 @@ func doesMore(m sqlite.Migration) string {
 }
 
 // Villages run old programs for years, and a county may have to go back to its
-// last one: either opens and runs the store that the other has left, and they
+// last version: each opens and runs the store that the other has left, and they
 // understand each other, whichever of them is on which side.
-func TestTodaysProgramsAndThoseOneVersionBackGetOn(t *testing.T) {
+func TestTodaysProgramsWorkWithThoseOneVersionBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a release, and airs for a minute")
 	}
@@ -175,9 +175,9 @@ func TestTodaysProgramsAndThoseOneVersionBackGetOn(t *testing.T) {
 				name         string
 				county, pole string
 			}{
-				{"the pole's program is exchanged", c.county, c.county},
-				{"the county's too", c.pole, c.county},
-				{"both are as they were", c.county, c.pole},
+				{"the pole's program is replaced", c.county, c.county},
+				{"the county's program is replaced too", c.pole, c.county},
+				{"both have their first program again", c.county, c.pole},
 			} {
 				v.end(syscall.SIGTERM)
 				if county.release != change.county {
@@ -193,7 +193,7 @@ func TestTodaysProgramsAndThoseOneVersionBackGetOn(t *testing.T) {
 	}
 }
 
-// heardOf is how many lessons a village has heard whole.
+// heardOf returns how many lessons a village has heard whole.
 func heardOf(v *village) (n int) {
 	for _, r := range v.rows() {
 		if r.Alert == "" && r.Outcome == playlist.Complete {

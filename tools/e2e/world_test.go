@@ -1,5 +1,5 @@
-// Package e2e_test runs a county and its villages as they run in the field:
-// programs of their own, on loopback, with recordings for loudspeakers.
+// Package e2e_test runs a county and its villages as they run in the field: as
+// programs of their own, on loopback, with recordings instead of loudspeakers.
 package e2e_test
 
 import (
@@ -25,7 +25,7 @@ import (
 	"dalaba/playlist/emergency"
 )
 
-// programs are both programs, built once.
+// programs holds both programs, built once.
 var programs struct {
 	dir string
 	err error
@@ -43,21 +43,21 @@ func TestMain(m *testing.M) {
 			programs.err = fmt.Errorf("%w: %s", err, out)
 		}
 		programs.dir = dir
-		if err := os.Setenv("RUNTIME_DIRECTORY", dir+"/run"); err != nil { // of control sockets
+		if err := os.Setenv("RUNTIME_DIRECTORY", dir+"/run"); err != nil { // for control sockets
 			panic(err)
 		}
 		return m.Run()
 	}())
 }
 
-// program is one that was started.
+// program is a program that was started.
 type program struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 	log  *os.File
 }
 
-// pathOf is the path of a program: today's, unless the name is a path.
+// pathOf returns the path of a program: today's, unless the name is a path.
 func pathOf(name string) string {
 	if filepath.IsAbs(name) {
 		return name
@@ -70,7 +70,7 @@ func start(t *testing.T, dir, name string, args ...string) *program {
 	return launch(t, dir, nil, pathOf(name), args...)
 }
 
-// launch starts a program with more in its environment.
+// launch starts a program with additions to its environment.
 func launch(t *testing.T, dir string, env []string, path string, args ...string) *program {
 	t.Helper()
 	log, err := os.OpenFile(filepath.Join(dir, "log.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -79,7 +79,7 @@ func launch(t *testing.T, dir string, env []string, path string, args ...string)
 	}
 	p := &program{cmd: exec.Command(path, args...), done: make(chan struct{}), log: log}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing outlives a test that was killed
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // no child outlives a test that was killed
 	p.cmd.Env = append(append(os.Environ(), "LANG=en_US.UTF-8"), env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func (p *program) end(s syscall.Signal) {
 	_ = p.log.Close()
 }
 
-// run runs a verb to its end.
+// run runs a verb until it ends.
 func run(t *testing.T, dir, name string, args ...string) []byte {
 	t.Helper()
 	out, err := try(dir, name, args...)
@@ -129,12 +129,12 @@ func try(dir, name string, args ...string) ([]byte, error) {
 	return out, err
 }
 
-// county is a county media centre.
+// county is a county's server.
 type county struct {
 	t       *testing.T
 	dir     string
 	http    string
-	toneMax string // of its villages
+	toneMax string // for its villages
 	release string // folder of its program; empty: today's
 	*program
 }
@@ -155,7 +155,7 @@ func newCounty(t *testing.T, more string) *county {
 	return newCountyOf(t, "", more)
 }
 
-// newCountyOf is a county with the program of a release.
+// newCountyOf starts a county with the program of a release.
 func newCountyOf(t *testing.T, release, more string) *county {
 	t.Helper()
 	if programs.err != nil {
@@ -235,7 +235,7 @@ func (c *county) village(area playlist.Area, residents int) *village {
 	return c.villageOf("", area, residents)
 }
 
-// villageOf is a village with the program of a release.
+// villageOf makes a village with the program of a release.
 func (c *county) villageOf(release string, area playlist.Area, residents int) *village {
 	c.t.Helper()
 	v := &village{t: c.t, dir: folder(c.t), area: area, residents: residents, release: release}
@@ -257,7 +257,7 @@ func (v *village) run() {
 	v.program = start(v.t, v.dir, v.path(), "run")
 }
 
-// rows is the village's own as-run log.
+// rows returns the village's own as-run log.
 func (v *village) rows() []playlist.Row {
 	v.t.Helper()
 	store, err := data.OpenReadOnly(v.t.Context(), filepath.Join(v.dir, "data"))
@@ -278,7 +278,7 @@ func (v *village) rows() []playlist.Row {
 	return all
 }
 
-// alerts are what the village has of alerts.
+// alerts returns the alerts that the village has.
 func (v *village) alerts() []emergency.Record {
 	v.t.Helper()
 	store, err := data.OpenReadOnly(v.t.Context(), filepath.Join(v.dir, "data"))
@@ -303,8 +303,8 @@ func (v *village) state(id playlist.AlertID) emergency.State {
 	return ""
 }
 
-// accepted reports whether the village took a document of a kind that came so:
-// by a push, or by a sync.
+// accepted reports whether the village got a document of a kind in that way: by
+// a push, or by a sync.
 func (v *village) accepted(by, kind string) bool {
 	v.t.Helper()
 	log, err := os.ReadFile(filepath.Join(v.dir, "log.txt"))
@@ -314,7 +314,7 @@ func (v *village) accepted(by, kind string) bool {
 	return bytes.Contains(log, fmt.Appendf(nil, `msg="document accepted" by=%s kind=%s `, by, kind))
 }
 
-// each does something for all villages at once, but for a few at a time.
+// each calls f for all villages, a few at a time.
 func each(villages []*village, f func(*village)) {
 	var work sync.WaitGroup
 	places := make(chan struct{}, 4)
@@ -335,11 +335,12 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// patience is how long a test waits for what must come. No machine is so busy
+// patience is how long a test waits for what must happen. No machine is so busy
 // that it takes longer.
 const patience = 5 * time.Minute
 
-// wait polls until is. If it never is, found tells what was there instead.
+// wait polls until is returns true. If it never does, found reports what was
+// there instead.
 func wait(t *testing.T, what string, is func() bool, found ...func() string) {
 	t.Helper()
 	for end := time.Now().Add(patience); !is(); time.Sleep(200 * time.Millisecond) {
@@ -352,8 +353,8 @@ func wait(t *testing.T, what string, is func() bool, found ...func() string) {
 	}
 }
 
-// waitAll waits until something holds in every village. found tells what there
-// is in one in which it does not.
+// waitAll waits until is returns true for every village. found reports the
+// state of a village for which it does not.
 func waitAll(t *testing.T, what string, all []*village, found func(*village) string, is func(*village) bool) {
 	t.Helper()
 	var left []*village
@@ -377,7 +378,7 @@ func waitState(t *testing.T, all []*village, id playlist.AlertID, state emergenc
 		func(v *village) bool { return v.state(id) == state })
 }
 
-// log is the end of the village's as-run log, for a person.
+// log returns the end of the village's as-run log as text.
 func (v *village) log() string {
 	rows := v.rows()
 	text := fmt.Sprintf("%d rows", len(rows))
@@ -389,8 +390,8 @@ func (v *village) log() string {
 
 var folders sync.Map // *testing.T -> folder
 
-// folder is a folder for a program. Those of a test lie side by side, and stay
-// if it fails.
+// folder makes a folder for a program. Those of a test are side by side, and
+// are kept if it fails.
 func folder(t *testing.T) string {
 	t.Helper()
 	root, ok := folders.Load(t)
