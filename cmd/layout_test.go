@@ -1,4 +1,4 @@
-// Package cmd_test holds the house to its plan.
+// Package cmd_test checks rules that hold for the whole tree: imports, words.
 package cmd_test
 
 import (
@@ -16,9 +16,9 @@ import (
 
 const module = "dalaba"
 
-// allowed is, for each folder at the top, which others of ours its programs
-// may import. A folder's own subfolders are its own business, unless rooms
-// says otherwise.
+// allowed lists, for each top-level folder, which other folders of this module
+// it may import. A folder may import its own subfolders, unless rooms limits
+// that.
 var allowed = map[string][]string{
 	"cmd":        {"playlist", "player", "devices", "data", "alert", "ingest", "link", "controller", "county", "web"},
 	"playlist":   {},
@@ -31,11 +31,11 @@ var allowed = map[string][]string{
 	"controller": {"playlist", "player", "devices", "data", "alert", "ingest", "link", "web"},
 	"county":     {"playlist", "link", "alert", "ingest", "web"},
 	"web":        {"playlist/say"},
-	"tools":      {}, // for developers: imports what it likes, and nothing imports it
+	"tools":      {}, // for developers: may import anything, and nothing imports it
 }
 
-// rooms is, for a folder whose order within the house matters, what of the same
-// house it may import.
+// rooms lists, for a folder with ordered subfolders, what of the same top-level
+// folder it may import.
 var rooms = map[string][]string{
 	"playlist":           {"playlist/say"},
 	"playlist/emergency": {"playlist"},
@@ -55,7 +55,7 @@ var rooms = map[string][]string{
 	},
 }
 
-// exceptions are single arrows beyond those.
+// exceptions are single imports allowed besides those.
 var exceptions = map[[2]string]bool{
 	{"county/store", "data/sqlite"}:  true, // the one opener of both stores
 	{"county/store", "data/clips"}:   true, // and the one folder of clips
@@ -63,7 +63,7 @@ var exceptions = map[[2]string]bool{
 	{"cmd/dalaba-county", "cmd/cli"}: true,
 }
 
-// outside is which outside packages may be imported from one place only.
+// outside lists the outside packages that may be imported from one place only.
 var outside = map[string]string{
 	"github.com/faiface/beep":         "player",
 	"github.com/hajimehoshi/go-mp3":   "player",
@@ -72,7 +72,7 @@ var outside = map[string]string{
 	"github.com/nats-io/nats-server/": "cmd/dalaba-county",
 }
 
-// faults are the imports of the tree under root that the plan does not have.
+// faults returns the imports of a tree that the plan does not allow.
 func faults(t *testing.T, tree fs.FS) []string {
 	t.Helper()
 	var bad []string
@@ -152,26 +152,26 @@ func top(dir string) string {
 	return first
 }
 
-func TestImportArrows(t *testing.T) {
+func TestThePlanAllowsEveryImport(t *testing.T) {
 	for _, f := range faults(t, os.DirFS("..")) {
 		t.Error(f)
 	}
 }
 
-func TestAWrongArrowIsSeen(t *testing.T) {
+func TestAWrongImportIsFound(t *testing.T) {
 	for _, c := range []struct{ name, file, imports string }{
-		{"the domain reaches out", "playlist/x.go", "dalaba/data"},
-		{"two parts know each other", "player/x.go", "dalaba/devices"},
-		{"a part knows the programs", "ingest/x.go", "dalaba/cmd/dalaba"},
-		{"a program knows a tool", "cmd/dalaba/x.go", "dalaba/tools/bench"},
-		{"the domain knows one of its rooms", "playlist/x.go", "dalaba/playlist/emergency"},
-		{"the pole knows the county", "controller/x.go", "dalaba/county"},
-		{"the county knows the pole", "county/x.go", "dalaba/controller/status"},
-		{"what both faces share knows a rule", "web/x.go", "dalaba/playlist"},
-		{"a lower room of the pole knows a higher one", "controller/site/x.go", "dalaba/controller/control"},
-		{"a part knows the pole", "player/x.go", "dalaba/controller/hand"},
+		{"the domain imports another room", "playlist/x.go", "dalaba/data"},
+		{"two parts import each other", "player/x.go", "dalaba/devices"},
+		{"a part imports a program", "ingest/x.go", "dalaba/cmd/dalaba"},
+		{"a program imports a tool", "cmd/dalaba/x.go", "dalaba/tools/bench"},
+		{"the domain imports one of its rooms", "playlist/x.go", "dalaba/playlist/emergency"},
+		{"the controller imports the county", "controller/x.go", "dalaba/county"},
+		{"the county imports the controller", "county/x.go", "dalaba/controller/status"},
+		{"the shared pages import the domain", "web/x.go", "dalaba/playlist"},
+		{"a lower room of the controller imports a higher one", "controller/site/x.go", "dalaba/controller/control"},
+		{"a part imports the controller", "player/x.go", "dalaba/controller/hand"},
 		{"beep outside the player", "devices/x.go", "github.com/faiface/beep/effects"},
-		{"a room that nobody planned", "util/x.go", "fmt"},
+		{"a folder that is not in the plan", "util/x.go", "fmt"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

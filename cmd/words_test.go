@@ -16,10 +16,10 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Every key that the code asks for stands in the catalogue, and every sentence
-// of the catalogue is asked for somewhere: as a whole key or by its last word,
-// where the key is put together.
-func TestEveryKeyIsInTheCatalogueAndEverySentenceIsSpoken(t *testing.T) {
+// Every key that the code uses is in the catalogue, and every sentence of the
+// catalogue is used: by its whole key, or by the last word of a key that is put
+// together from parts.
+func TestEveryKeyIsInTheCatalogueAndEverySentenceIsUsed(t *testing.T) {
 	literals := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -78,7 +78,7 @@ func TestEveryKeyIsInTheCatalogueAndEverySentenceIsSpoken(t *testing.T) {
 	}
 }
 
-// catalogue is the keys of every sentence.
+// catalogue returns the keys of all sentences.
 func catalogue(t *testing.T) (keys []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "playlist", "say", "words", "*.toml"))
@@ -101,7 +101,7 @@ func catalogue(t *testing.T) (keys []string) {
 	return keys
 }
 
-// speltInParts reports whether a key is made of a literal that begins it and
+// speltInParts reports whether a key consists of a literal that begins it and
 // another that ends it, such as "import." + verdict or "why."+reason+"_future".
 func speltInParts(literals map[string]bool, key string) bool {
 	for i := 1; i < len(key); i++ {

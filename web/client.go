@@ -26,7 +26,7 @@ const (
 type Client struct {
 	Base   string       // such as "https://county.example"
 	HTTP   *http.Client // nil: http.DefaultClient
-	Lang   say.Lang     // of answers for people
+	Lang   say.Lang     // of texts for people
 	Header http.Header  // sent with each request
 
 	Answered func(*http.Response) // called with each answer before its body is read; nil: not called
