@@ -175,7 +175,7 @@ func (b *bench) mpg123Preemptions(ctx context.Context, rounds int, lessons, tone
 	return t.latencies(orders)
 }
 
-// tone is the tone as a file for the peer.
+// tone makes a file of the tone for the peer and returns its path.
 func (b *bench) tone(ctx context.Context) (path string, err error) {
 	path = filepath.Join(b.dir, "tone.mp3")
 	var raw bytes.Buffer
@@ -201,11 +201,11 @@ func theTone() []int16 {
 	return frames
 }
 
-// latencies is how long after each order, in milliseconds, the tone began. An
-// order that fell into the silence between two lessons preempted nothing and
-// does not count; most must.
+// latencies returns how long after each order, in milliseconds, the tone began.
+// An order in the silence between two lessons preempts nothing and is left out;
+// it is an error if too many are.
 func (t tape) latencies(orders []time.Time) (all []float64, err error) {
-	// The tone's rise, by which its beginning is told from the rest of it.
+	// The rise of the tone, which only its beginning has.
 	rise := theTone()[:playlist.Rate/50]
 	for _, at := range orders {
 		n := t.before(at)

@@ -1,8 +1,7 @@
-/* A sound card that is not there: an ALSA plugin that consumes frames at the
+/* A virtual sound card: an ALSA plugin that consumes frames at the
  * pace of the monotonic clock, or of one that a test moves, writes what it
- * consumed and when to files, and obeys a control file. It keeps no thread: what
- * has sounded by now follows from when the run of sound began, and is worked out
- * at each call. */
+ * consumed and when to files, and obeys a control file. It has no thread: each
+ * call computes what has sounded by now from when the run of sound began. */
 #define _GNU_SOURCE
 #include <alsa/asoundlib.h>
 #include <alsa/pcm_external.h>
@@ -19,16 +18,16 @@ struct card {
 	snd_pcm_ioplug_t io;
 	int out, log, lock, timer;
 	int clock;            /* the file of a test's clock; -1: the machine's */
-	long creep;           /* how far each look at a test's clock moves it, in ns */
-	int resumes;          /* attempts to wake it that failed */
+	long creep;           /* how far each reading of a test's clock moves it, in ns */
+	int resumes;          /* failed attempts to resume it */
 	char *control;
-	double ns;            /* of one frame, by this card's own clock */
+	double ns;            /* duration of one frame by this card's own clock */
 	short *ring;          /* frames queued, by their number in the run */
 	snd_pcm_uframes_t size;
 	long long written;    /* frames of this run queued so far */
-	long long done;       /* and consumed */
+	long long done;       /* frames of this run consumed so far */
 	long long start;      /* when frame 0 of this run sounded; 0: not running */
-	long long stalled;    /* since when; 0: it is not */
+	long long stalled;    /* when it was stalled; 0: it is not */
 };
 
 /* Moves a test's clock on and returns what it then shows. */
@@ -67,7 +66,7 @@ static int told(const struct card *c)
 	return word;
 }
 
-/* The error that the card was told to return; 0: none. */
+/* The error that the control file makes the card return; 0: none. */
 static int ill(const struct card *c)
 {
 	switch (told(c)) {
@@ -98,7 +97,7 @@ static void consume(struct card *c, long long upto)
 		return;
 }
 
-/* Consumes what is due. Returns -EPIPE once the ring has run dry. */
+/* Consumes what is due. Returns -EPIPE once the ring has run empty. */
 static int advance(struct card *c)
 {
 	int word = told(c);
@@ -144,7 +143,7 @@ static snd_pcm_sframes_t card_transfer(snd_pcm_ioplug_t *io, const snd_pcm_chann
 	return size;
 }
 
-/* Makes the poll descriptor ready at those instants. If the card goes by a
+/* Makes the poll descriptor ready at those instants. If the card uses a
  * test's clock it is always ready: see card_revents. */
 static void tick(struct card *c, long long first, long long every)
 {
@@ -166,7 +165,7 @@ static int card_prepare(snd_pcm_ioplug_t *io)
 	c->size = io->buffer_size;
 	c->ring = realloc(c->ring, c->size * io->channels * 2);
 	c->written = c->done = c->start = c->stalled = 0;
-	tick(c, now(c), io->period_size * c->ns); /* a caller that polls before the start learns that there is room */
+	tick(c, now(c), io->period_size * c->ns); /* so that a caller that polls before the start finds room */
 	return c->ring ? 0 : -ENOMEM;
 }
 
@@ -178,7 +177,7 @@ static int card_start(snd_pcm_ioplug_t *io)
 		return ill(c);
 	c->start = now(c);
 	if (told(c) == 's')
-		c->stalled = c->start; /* it opens, runs and takes nothing */
+		c->stalled = c->start; /* it opens and runs, but consumes nothing */
 	tick(c, c->start + period, period);
 	return 0;
 }
@@ -194,8 +193,8 @@ static int card_stop(snd_pcm_ioplug_t *io)
 	return 0;
 }
 
-/* A caller that waits for room lets a period of a test's clock pass: nothing
- * else would move it meanwhile. */
+/* A caller that waits for room moves a test's clock by a period: nothing else
+ * would move it meanwhile. */
 static int card_revents(snd_pcm_ioplug_t *io, struct pollfd *p, unsigned int n, unsigned short *revents)
 {
 	struct card *c = io->private_data;
@@ -212,8 +211,8 @@ static int card_revents(snd_pcm_ioplug_t *io, struct pollfd *p, unsigned int n, 
 	return 0;
 }
 
-/* libasound does not pass on what this returns. An attempt takes its time: 10 ms
- * if the card sleeps on for good, 40 ms if a later one wakes it. */
+/* libasound does not pass on what this returns. An attempt takes a while: 10 ms
+ * if the card stays suspended, 40 ms if a later attempt succeeds. */
 static int card_resume(snd_pcm_ioplug_t *io)
 {
 	struct card *c = io->private_data;

@@ -1,6 +1,5 @@
-/* Counts how often the program that it is preloaded into has the disk written
- * for good: fsync and fdatasync, as SQLite calls them. The count lies in the
- * file that $SYNCS names. */
+/* Counts the calls of fsync and fdatasync by the program that it is preloaded
+ * into; SQLite calls those. The count is in the file that $SYNCS names. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
