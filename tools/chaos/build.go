@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// plant is a bug that can be put into the program without touching the tree.
+// plant is a bug that a build of the program can have without a change to the
+// source tree.
 type plant struct {
 	about   string
 	file    string
@@ -40,7 +41,7 @@ var plants = map[string]plant{
 		},
 	},
 	"no-checkpoint": {
-		about: "nobody notes how far an airing has come",
+		about: "how far an airing has come is never saved",
 		file:  "player/perform.go",
 		replace: [][2]string{
 			{`if kept.IsZero() || time.Since(kept) >= checkpointEvery {`, `if kept.IsZero() {
@@ -126,7 +127,7 @@ var plants = map[string]plant{
 	},
 }
 
-// patched is the file's text with the bug in it.
+// patched returns the file's text with the bug in it.
 func (p plant) patched(text string) (string, error) {
 	for _, r := range p.replace {
 		if n := strings.Count(text, r[0]); n != 1 {
@@ -137,15 +138,15 @@ func (p plant) patched(text string) (string, error) {
 	return text, nil
 }
 
-// nextMigration is what a later version might do to the store.
+// nextMigration is a change that a later version might make to the store.
 const nextMigration = `
 ALTER TABLE asrun ADD COLUMN remark TEXT NOT NULL DEFAULT '';
 UPDATE asrun SET remark = airing || ' on ' || output;
 CREATE INDEX asrun_remark ON asrun (remark);
 `
 
-// build makes the program under test, and one whose store is a migration
-// further on.
+// build builds the program under test, and a later version of it that has one
+// more migration.
 func (h *harness) build(ctx context.Context) error {
 	over := map[string]string{}
 	if h.plant != "" {
@@ -189,7 +190,7 @@ func (h *harness) write(name, text string) (string, error) {
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// goBuild builds the controller with some files of the tree replaced.
+// goBuild builds the controller, with some files of the source tree replaced.
 func (h *harness) goBuild(ctx context.Context, name string, over map[string]string) (string, error) {
 	full := map[string]string{}
 	for file, by := range over {

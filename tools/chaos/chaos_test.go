@@ -20,7 +20,7 @@ func TestAFewKillsLoseAndDoubleNothing(t *testing.T) {
 	}
 }
 
-// The harness is trusted because it has seen this.
+// The harness is trusted because it finds this bug.
 func TestAClaimAfterTheFirstSampleIsFound(t *testing.T) {
 	var out bytes.Buffer
 	code := run(t.Context(), []string{"-n", "1", "-only", "sample", "-plant", "claim-late"}, &out, &out)

@@ -16,38 +16,31 @@ import (
 	"dalaba/playlist"
 )
 
-// kind is a moment of the controller's life at which it may be killed.
+// kind is a moment in the controller's life at which to kill it.
 type kind struct {
 	name   string
 	weight int
 	kill   func(*harness, context.Context) (*life, error)
 }
 
-// kinds are filled in by init: the migration needs the harness's own builds.
-var kinds []kind
-
-func init() {
-	kinds = []kind{
-		{"any", 3, func(h *harness, ctx context.Context) (*life, error) { return h.killAfter(ctx, h.upTo(4*time.Second)) }},
-		{"start", 3, func(h *harness, ctx context.Context) (*life, error) {
-			return h.killAfter(ctx, h.upTo(300*time.Millisecond))
-		}},
-		{"claim", 4, func(h *harness, ctx context.Context) (*life, error) {
-			return h.killDue(ctx, 0, -1100*time.Millisecond+h.upTo(300*time.Millisecond))
-		}},
-		{"sample", 4, (*harness).killSample},
-		{"air", 5, func(h *harness, ctx context.Context) (*life, error) {
-			return h.killDue(ctx, 0, h.upTo(3*time.Second))
-		}},
-		{"end", 3, func(h *harness, ctx context.Context) (*life, error) {
-			return h.killDue(ctx, 0, 1200*time.Millisecond+h.upTo(600*time.Millisecond))
-		}},
-		{"long", 1, (*harness).killLong},
-		{"reload", 3, func(h *harness, ctx context.Context) (*life, error) { return h.killReloading(ctx, false) }},
-		{"import", 2, func(h *harness, ctx context.Context) (*life, error) { return h.killReloading(ctx, true) }},
-		{"backup", 2, (*harness).killBackup},
-		{"migrate", 1, (*harness).killMigrating},
-	}
+var kinds = []kind{
+	{"any", 3, func(h *harness, ctx context.Context) (*life, error) { return h.killAfter(ctx, h.upTo(4*time.Second)) }},
+	{"start", 3, func(h *harness, ctx context.Context) (*life, error) {
+		return h.killAfter(ctx, h.upTo(300*time.Millisecond))
+	}},
+	{"claim", 4, func(h *harness, ctx context.Context) (*life, error) {
+		return h.killDue(ctx, -1100*time.Millisecond+h.upTo(300*time.Millisecond))
+	}},
+	{"sample", 4, (*harness).killSample},
+	{"air", 5, func(h *harness, ctx context.Context) (*life, error) { return h.killDue(ctx, h.upTo(3*time.Second)) }},
+	{"end", 3, func(h *harness, ctx context.Context) (*life, error) {
+		return h.killDue(ctx, 1200*time.Millisecond+h.upTo(600*time.Millisecond))
+	}},
+	{"long", 1, (*harness).killLong},
+	{"reload", 3, func(h *harness, ctx context.Context) (*life, error) { return h.killReloading(ctx, false) }},
+	{"import", 2, func(h *harness, ctx context.Context) (*life, error) { return h.killReloading(ctx, true) }},
+	{"backup", 2, (*harness).killBackup},
+	{"migrate", 1, (*harness).killMigrating},
 }
 
 func kindNames() (all []string) {
@@ -85,7 +78,7 @@ func (h *harness) of(name string) (kind, bool) {
 	return h.kinds[i], true
 }
 
-// killAfter kills that long after the start.
+// killAfter kills so long after the start.
 func (h *harness) killAfter(ctx context.Context, d time.Duration) (*life, error) {
 	l, err := h.begin(ctx)
 	if err != nil {
@@ -94,9 +87,9 @@ func (h *harness) killAfter(ctx context.Context, d time.Duration) (*life, error)
 	return l, errors.Join(sleep(ctx, d), h.kill(l))
 }
 
-// killDue kills that long after an instant at which something falls due, the
-// first or second of those that lie well ahead of the start.
-func (h *harness) killDue(ctx context.Context, more time.Duration, offset time.Duration) (*life, error) {
+// killDue kills so long after an instant at which something is due: the first or
+// second such instant that is at least 1.6 s after the start.
+func (h *harness) killDue(ctx context.Context, offset time.Duration) (*life, error) {
 	l, err := h.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -110,14 +103,14 @@ func (h *harness) killDue(ctx context.Context, more time.Duration, offset time.D
 		}
 		skip--
 	}
-	return l, errors.Join(sleep(ctx, time.Until(at.Add(offset+more))), h.kill(l))
+	return l, errors.Join(sleep(ctx, time.Until(at.Add(offset))), h.kill(l))
 }
 
-// killSample kills about the first sample of an airing. What is planted there
-// shows only if some have sounded, so then it waits for those.
+// killSample kills near the first sample of an airing. A planted bug shows only
+// after some samples, so with one it waits for them.
 func (h *harness) killSample(ctx context.Context) (*life, error) {
 	if h.plant == "" {
-		return h.killDue(ctx, 0, h.upTo(400*time.Millisecond))
+		return h.killDue(ctx, h.upTo(400*time.Millisecond))
 	}
 	l, err := h.begin(ctx)
 	if err != nil {
@@ -126,7 +119,7 @@ func (h *harness) killSample(ctx context.Context) (*life, error) {
 	return l, errors.Join(h.sounds(ctx, l), h.kill(l))
 }
 
-// sounds waits until a quarter of a second of a clip has sounded in a life.
+// sounds waits until a life has played a quarter of a second of sound.
 func (h *harness) sounds(ctx context.Context, l *life) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -134,7 +127,7 @@ func (h *harness) sounds(ctx context.Context, l *life) error {
 		for name, card := range h.site.cards {
 			t, err := readTape(card)
 			if errors.Is(err, os.ErrNotExist) {
-				continue // it has not been opened yet
+				continue // the card has not been opened yet
 			}
 			if err != nil {
 				return err
@@ -153,8 +146,8 @@ func (h *harness) sounds(ctx context.Context, l *life) error {
 	}
 }
 
-// killLong kills in a clip that has sounded for longer than the controller
-// may go without noting how far it has come.
+// killLong kills in a clip that has sounded for longer than the time between two
+// checkpoints.
 func (h *harness) killLong(ctx context.Context) (*life, error) {
 	l, err := h.begin(ctx)
 	if err != nil {
@@ -167,13 +160,13 @@ func (h *harness) killLong(ctx context.Context) (*life, error) {
 	case err == nil:
 		err = sleep(ctx, 5*time.Second+h.upTo(6*time.Second))
 	case errors.Is(err, context.DeadlineExceeded):
-		err = nil // something of a higher rank had the output
+		err = nil // a slot of a higher rank had the output
 	}
 	return l, errors.Join(err, h.kill(l))
 }
 
-// killReloading kills while a changed config comes into force, perhaps with a
-// new clip.
+// killReloading kills while a changed config comes into force, with a new clip if
+// imports.
 func (h *harness) killReloading(ctx context.Context, imports bool) (*life, error) {
 	l, err := h.begin(ctx)
 	if err != nil {
@@ -186,7 +179,7 @@ func (h *harness) killReloading(ctx context.Context, imports bool) (*life, error
 	if err := sleep(ctx, time.Until(at.Add(500*time.Millisecond+h.upTo(time.Second)))); err != nil {
 		return nil, err
 	}
-	const most = 90 // softer ones could hardly be told from silence
+	const most = 90 // softer clips would be too close to silence
 	if imports && h.site.made < most {
 		if err := h.site.addClip(fmt.Sprintf("lesson-%02d", h.site.made), 50+h.rand.IntN(30)); err != nil {
 			return nil, err
@@ -213,7 +206,7 @@ func (h *harness) killReloading(ctx context.Context, imports bool) (*life, error
 	return l, errors.Join(sleep(ctx, h.upTo(60*time.Millisecond)), h.kill(l))
 }
 
-// killBackup kills while the day's backup is made.
+// killBackup kills while the controller makes the day's backup.
 func (h *harness) killBackup(ctx context.Context) (*life, error) {
 	all, err := filepath.Glob(filepath.Join(h.site.data(), "backup", "dalaba-*.db"))
 	if err != nil {
@@ -241,32 +234,16 @@ func (h *harness) killBackup(ctx context.Context) (*life, error) {
 	return l, errors.Join(sleep(ctx, h.upTo(120*time.Millisecond)), h.kill(l))
 }
 
-// killMigrating brings a copy of the store forward by a later version of the
-// program, kills that on the way, lets it begin anew, and looks what has
-// become of the rows. The present version must then refuse the store.
+// killMigrating lets a later version of the program migrate a copy of the store,
+// kills it on the way twice and then lets it finish. No row may be lost or
+// changed, and the present version must then refuse the store.
 func (h *harness) killMigrating(ctx context.Context) (*life, error) {
 	dir, err := os.MkdirTemp(h.dir, "migrate-")
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"dalaba.db", "dalaba.db-wal"} {
-		b, err := os.ReadFile(filepath.Join(h.site.data(), name))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, "data", name), b, 0o600)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	config := filepath.Join(dir, "dalaba.toml")
-	text := strings.NewReplacer("alsa:east", "null:", "alsa:west", "null:", "clips/", h.site.dir+"/clips/").Replace(configHead)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	config, err := h.copySite(dir)
+	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, "data", "dalaba.db")
@@ -275,28 +252,7 @@ func (h *harness) killMigrating(ctx context.Context) (*life, error) {
 		return nil, err
 	}
 	for _, after := range []time.Duration{h.upTo(40 * time.Millisecond), h.upTo(80 * time.Millisecond), 0} {
-		c := h.dalaba(h.next, config)
-		pipe, err := c.StderrPipe()
-		if err != nil {
-			return nil, err
-		}
-		if err := c.Start(); err != nil {
-			return nil, err
-		}
-		l := &life{log: os.Stderr, more: make(chan struct{}), read: make(chan struct{})}
-		if l.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
-			return nil, err
-		}
-		go l.listen(pipe)
-		if after > 0 {
-			err = sleep(ctx, after)
-		} else {
-			_, err = l.said(ctx, time.Time{}, saidStarted)
-		}
-		kerr := c.Process.Kill()
-		<-l.read
-		_ = c.Wait() // it was killed
-		if err := errors.Join(err, kerr, l.log.Close()); err != nil {
+		if err := h.migrate(ctx, dir, config, after); err != nil {
 			return nil, err
 		}
 		if err := sqlite.CheckFile(ctx, path); err != nil {
@@ -319,7 +275,58 @@ func (h *harness) killMigrating(ctx context.Context) (*life, error) {
 	return nil, os.RemoveAll(dir)
 }
 
-// closedRows are the rows closed in a database that nobody has open, in text.
+// copySite copies the store to a folder, and writes a config there that uses no
+// card and has no slots. It returns the path of the config.
+func (h *harness) copySite(dir string) (config string, err error) {
+	if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil {
+		return "", err
+	}
+	for _, name := range []string{"dalaba.db", "dalaba.db-wal"} {
+		b, err := os.ReadFile(filepath.Join(h.site.data(), name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, "data", name), b, 0o600)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	config = filepath.Join(dir, "dalaba.toml")
+	text := strings.NewReplacer("alsa:east", "null:", "alsa:west", "null:", "clips/", h.site.dir+"/clips/").Replace(configHead)
+	return config, os.WriteFile(config, []byte(text), 0o600)
+}
+
+// migrate starts the later version, and kills it after a while, or once it has
+// started if after is 0.
+func (h *harness) migrate(ctx context.Context, dir, config string, after time.Duration) error {
+	c := h.dalaba(h.next, config)
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	l := &life{more: make(chan struct{}), read: make(chan struct{})}
+	if l.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
+		return err
+	}
+	go l.listen(pipe)
+	if after > 0 {
+		err = sleep(ctx, after)
+	} else {
+		_, err = l.said(ctx, time.Time{}, saidStarted)
+	}
+	kerr := c.Process.Kill()
+	<-l.read
+	_ = c.Wait() // it was killed
+	return errors.Join(err, kerr, l.log.Close())
+}
+
+// closedRows returns the closed rows, as text, of a database that no program has
+// open.
 func closedRows(ctx context.Context, path string) (map[string]bool, error) {
 	db, err := sql.Open("sqlite3", "file:"+path)
 	if err != nil {

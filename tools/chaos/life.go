@@ -24,10 +24,10 @@ import (
 type life struct {
 	n          int
 	start, end time.Time
-	up, down   time.Duration    // the same by the machine's clock since boot
-	killed     bool             // not ended by itself
-	watermark  time.Time        // as the store had it at the start
-	version    int              // of the config that it was started with
+	up, down   time.Duration    // the same as times since the machine booted
+	killed     bool             // by the harness
+	watermark  time.Time        // of the store at the start
+	version    int              // of the config that it started with
 	base       map[string]int64 // frames on each tape at the start
 	ends       map[string]int64 // and at the end
 
@@ -36,7 +36,7 @@ type life struct {
 
 	mu    sync.Mutex
 	lines []line
-	more  chan struct{} // closed and made anew with every line
+	more  chan struct{} // closed and replaced with each line
 	over  bool
 	read  chan struct{}
 }
@@ -46,19 +46,19 @@ type line struct {
 	text string
 }
 
-// What the controller's log says.
+// Lines of the controller's log.
 const (
 	saidStarted  = "msg=started"
-	saidReady    = "msg=ready" // it asks the schedule for the first time
+	saidReady    = "msg=ready" // it has looked up what is due for the first time
 	saidReloaded = `msg="config in force"`
 	saidOnAir    = `msg="clip on air"`
 	saidDry      = "msg=underrun"
 )
 
-// patience is how long the controller may take to say something.
+// patience is the longest time to wait for a line of the log.
 const patience = 2 * time.Minute
 
-// begin starts the controller.
+// begin starts the controller, and with it a new life.
 func (h *harness) begin(ctx context.Context) (*life, error) {
 	l := &life{
 		n: len(h.lives) + 1, version: h.site.latest(),
@@ -91,7 +91,8 @@ func (h *harness) begin(ctx context.Context) (*life, error) {
 	return l, nil
 }
 
-// dalaba is a controller that goes down with the harness.
+// dalaba is the command that runs a controller. The kernel kills the controller
+// if the harness ends.
 func (h *harness) dalaba(program, config string) *exec.Cmd {
 	c := exec.Command(program, "run", "--lang", "en", "--config", config)
 	c.Dir = h.dir
@@ -100,6 +101,7 @@ func (h *harness) dalaba(program, config string) *exec.Cmd {
 	return c
 }
 
+// listen collects the lines of the log until it ends.
 func (l *life) listen(from io.Reader) {
 	defer close(l.read)
 	for s := bufio.NewScanner(from); s.Scan(); {
@@ -116,8 +118,7 @@ func (l *life) listen(from io.Reader) {
 	l.mu.Unlock()
 }
 
-// dry counts how often an output ran dry between two instants, as the log
-// tells.
+// dry returns how often an output ran dry between two instants, by the log.
 func (l *life) dry(output string, from, to time.Time) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,8 +130,8 @@ func (l *life) dry(output string, from, to time.Time) (n int) {
 	return n
 }
 
-// said waits until the log has the words, all in one line, written after
-// since, and answers when it came.
+// said waits for a line of the log that was written after since and contains
+// all the words, and returns its time.
 func (l *life) said(ctx context.Context, since time.Time, words ...string) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -177,6 +178,8 @@ func (h *harness) kill(l *life) error {
 	return h.finish(l, syscall.SIGKILL)
 }
 
+// finish sends the signal, waits until the controller has ended, and checks that
+// it ended by that signal.
 func (h *harness) finish(l *life, how syscall.Signal) error {
 	if err := l.cmd.Process.Signal(how); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -197,7 +200,7 @@ func (h *harness) finish(l *life, how syscall.Signal) error {
 	return l.log.Close()
 }
 
-// tapes are how many frames each card has consumed so far.
+// tapes returns how many frames each card has consumed so far.
 func (s *site) tapes() (map[string]int64, error) {
 	all := map[string]int64{}
 	for name := range s.cards {
@@ -213,7 +216,7 @@ func (s *site) tapes() (map[string]int64, error) {
 	return all, nil
 }
 
-// watermark is the store's, read while nobody has it open.
+// watermark reads the watermark of the store, which no controller may have open.
 func (h *harness) watermark(ctx context.Context) (time.Time, error) {
 	store, err := data.OpenReadOnly(ctx, h.site.data())
 	if errors.Is(err, data.ErrNoStore) {
@@ -226,7 +229,7 @@ func (h *harness) watermark(ctx context.Context) (time.Time, error) {
 	return at, errors.Join(err, store.Close())
 }
 
-// uptime is the time since boot, as rows have it.
+// uptime returns the time since boot, by the same clock as the rows.
 func uptime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
@@ -235,8 +238,8 @@ func uptime() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// firstLife runs the controller until it has set its first watermark: what
-// falls due before it has ever been in charge is nobody's.
+// firstLife runs the controller until it has set its first watermark. Airings
+// due before that are not judged.
 func (h *harness) firstLife(ctx context.Context) error {
 	l, err := h.begin(ctx)
 	if err != nil {
@@ -253,23 +256,24 @@ func (h *harness) firstLife(ctx context.Context) error {
 	return errors.Join(errors.New("the controller set no watermark"), h.kill(l))
 }
 
-// lastLife runs until everything owed is settled, and ends as it should.
+// lastLife runs the controller until everything owed has aired, and ends it with
+// SIGTERM.
 func (h *harness) lastLife(ctx context.Context) (breaches []string, err error) {
 	l, err := h.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// It must have asked the schedule before there is none any more.
+	// It must have looked up what is due before the reload empties the schedule.
 	if _, err := l.said(ctx, l.start, saidReady); err != nil {
 		return nil, err
 	}
 	if err := h.reload(ctx, l, ""); err != nil {
 		return nil, err
 	}
-	// What is still owed is aired by and by, now that nothing else is due.
+	// It now airs what is still owed, as nothing else is due.
 	idle := min(h.slowly(time.Minute), 5*time.Minute)
 	if h.plant != "" {
-		idle = 5 * time.Second // it may never be
+		idle = 5 * time.Second // with a bug, that may never end
 	}
 	rows := 0
 	for end := time.Now().Add(idle); time.Now().Before(end); {
@@ -298,7 +302,7 @@ func (h *harness) lastLife(ctx context.Context) (breaches []string, err error) {
 	return breaches, nil
 }
 
-// reload puts other slots in force and waits until they are.
+// reload changes the slots of the config and waits until they are in force.
 func (h *harness) reload(ctx context.Context, l *life, slots string) error {
 	if err := h.site.setConfig(slots); err != nil {
 		return err
@@ -314,8 +318,8 @@ func (h *harness) reload(ctx context.Context, l *life, slots string) error {
 	return err
 }
 
-// settled counts the rows of the log, and reports whether none is open and
-// every airing due has its own.
+// settled returns the number of rows in the log, and whether all are closed and
+// every airing that was due has its rows.
 func (h *harness) settled(ctx context.Context) (rows int, settled bool, err error) {
 	store, err := data.OpenReadOnly(ctx, h.site.data())
 	if err != nil {

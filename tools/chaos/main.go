@@ -1,14 +1,13 @@
-// Command chaos kills the real controller at random instants, again and
-// again, and then holds three witnesses against each other: what was due,
-// what the as-run log says, and what the sound cards consumed. It is a
-// developer's tool.
+// Command chaos kills the real controller at random instants, many times, and
+// then compares what was due, what the as-run log says, and what the sound cards
+// consumed. It is a developer's tool.
 //
-// The controller plays a dense schedule on two virtual cards. Every clip
-// differs from every other in nearly all of its samples, so that of each
-// frame on tape it is known which clip it is of, and where in it.
+// The controller plays a dense schedule on two virtual cards. Every clip differs
+// from every other in nearly all of its samples, so that each frame on tape can
+// be traced to its place in one clip.
 //
-// With -plant it builds the controller with a bug put in, and then fails
-// unless it finds that.
+// With -plant it builds the controller with a bug in it, and fails unless it
+// finds that bug.
 package main
 
 import (
@@ -46,49 +45,25 @@ const (
 
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	h := &harness{out: out}
-	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	flags.SetOutput(errOut)
-	flags.IntVar(&h.kills, "n", 20, "kill the controller so many times")
-	seed := flags.Uint64("seed", 0, "repeat the choices of an earlier run (default: a new seed)")
-	flags.StringVar(&h.plant, "plant", "", "put a bug in and expect to find it: "+strings.Join(slices.Sorted(maps.Keys(plants)), ", "))
-	flags.IntVar(&h.slack, "slack", 1, "how many times longer things may take: more than 1 on a machine that does much else; what is lost or doubled is found all the same")
-	only := flags.String("only", "", "kinds of kills, by comma (default: all): "+strings.Join(kindNames(), ","))
-	keep := flags.Bool("keep", false, "keep the folder with the store, the tapes and the logs")
-	flags.BoolVar(&h.verbose, "v", false, "tell of each kill")
-	if err := flags.Parse(args); err != nil {
+	if err := h.parse(args, errOut); err != nil {
+		if !errors.Is(err, errShown) {
+			fmt.Fprintln(errOut, "chaos:", err)
+		}
 		return exitUsage
 	}
-	usage := func(format string, args ...any) int {
-		fmt.Fprintf(errOut, "chaos: "+format+"\n", args...)
-		return exitUsage
-	}
-	if flags.NArg() > 0 || h.kills < 1 || h.slack < 1 {
-		return usage("nothing but flags, at least one kill, and a slack of at least one")
-	}
-	if _, ok := plants[h.plant]; h.plant != "" && !ok {
-		return usage("no bug named %q", h.plant)
-	}
-	var err error
-	if h.kinds, err = pickKinds(*only); err != nil {
-		return usage("%v", err)
-	}
-	if *seed == 0 {
-		*seed = rand.Uint64()>>32 + 1
-	}
-	h.seed = *seed
-	h.rand = rand.New(rand.NewPCG(h.seed, 1))
 	fmt.Fprintf(out, "seed %d, %d kills%s\n", h.seed, h.kills, planted(h.plant))
 	fail := func(err error) int {
 		fmt.Fprintln(errOut, "chaos:", err)
 		return exitFault
 	}
+	var err error
 	if h.root, err = moduleRoot(ctx); err != nil {
 		return fail(err)
 	}
 	if h.dir, err = os.MkdirTemp("", "dalaba-chaos-"); err != nil {
 		return fail(err)
 	}
-	if *keep {
+	if h.keep {
 		fmt.Fprintln(out, "kept in", h.dir)
 	} else {
 		defer os.RemoveAll(h.dir)
@@ -97,25 +72,63 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	if err != nil {
 		return fail(err)
 	}
+	return h.verdict(breaches)
+}
+
+// errShown says that the flag package has printed what is wrong.
+var errShown = errors.New("already printed")
+
+// parse reads the command line.
+func (h *harness) parse(args []string, errOut io.Writer) (err error) {
+	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	flags.IntVar(&h.kills, "n", 20, "kill the controller so many times")
+	flags.Uint64Var(&h.seed, "seed", 0, "repeat the choices of an earlier run (default: a new seed)")
+	flags.StringVar(&h.plant, "plant", "", "build the controller with this bug and expect to find it: "+strings.Join(slices.Sorted(maps.Keys(plants)), ", "))
+	flags.IntVar(&h.slack, "slack", 1, "how many times longer things may take: more than 1 on a machine that does much else; what is lost or doubled is found all the same")
+	only := flags.String("only", "", "kinds of kills, by comma (default: all): "+strings.Join(kindNames(), ","))
+	flags.BoolVar(&h.keep, "keep", false, "keep the folder with the store, the tapes and the logs")
+	flags.BoolVar(&h.verbose, "v", false, "print each kill")
+	if err := flags.Parse(args); err != nil {
+		return errShown
+	}
+	if flags.NArg() > 0 || h.kills < 1 || h.slack < 1 {
+		return errors.New("nothing but flags, at least one kill, and a slack of at least one")
+	}
+	if _, ok := plants[h.plant]; h.plant != "" && !ok {
+		return fmt.Errorf("no bug named %q", h.plant)
+	}
+	if h.kinds, err = pickKinds(*only); err != nil {
+		return err
+	}
+	if h.seed == 0 {
+		h.seed = rand.Uint64()>>32 + 1
+	}
+	h.rand = rand.New(rand.NewPCG(h.seed, 1))
+	return nil
+}
+
+// verdict prints the contradictions, and returns the exit code.
+func (h *harness) verdict(breaches []string) int {
 	const most = 40
 	for _, b := range breaches[:min(len(breaches), most)] {
-		fmt.Fprintln(out, "BREACH", b)
+		fmt.Fprintln(h.out, "BREACH", b)
 	}
 	if n := len(breaches) - most; n > 0 {
-		fmt.Fprintf(out, "BREACH and %d more\n", n)
+		fmt.Fprintf(h.out, "BREACH and %d more\n", n)
 	}
 	switch {
 	case h.plant == "" && len(breaches) == 0:
-		fmt.Fprintf(out, "seed %d: no breach\n", h.seed)
+		fmt.Fprintf(h.out, "seed %d: no breach\n", h.seed)
 		return exitOK
 	case h.plant == "":
-		fmt.Fprintf(out, "seed %d: %d breaches\n", h.seed, len(breaches))
+		fmt.Fprintf(h.out, "seed %d: %d breaches\n", h.seed, len(breaches))
 		return exitBreach
 	case len(breaches) == 0:
-		fmt.Fprintf(out, "seed %d: the planted bug %s was not found\n", h.seed, h.plant)
+		fmt.Fprintf(h.out, "seed %d: the planted bug %s was not found\n", h.seed, h.plant)
 		return exitBreach
 	}
-	fmt.Fprintf(out, "seed %d: the planted bug %s was found\n", h.seed, h.plant)
+	fmt.Fprintf(h.out, "seed %d: the planted bug %s was found\n", h.seed, h.plant)
 	return exitOK
 }
 
@@ -137,24 +150,26 @@ type harness struct {
 	slack   int
 	plant   string
 	kinds   []kind
+	keep    bool
 	verbose bool
 
 	program string // the controller under test
 	next    string // the same with one migration more
 	site    *site
 	lives   []*life
-	lost    []string // by migrations
+	lost    []string // contradictions after migrations that were cut off
 	figures figures
 }
 
-// figures are what the run measured beside what it was after.
+// figures are what the run measures on the way.
 type figures struct {
 	opened  []time.Duration // from the start of the process until its cards run
 	closing time.Duration   // from SIGTERM to the end
 	byKind  map[string]int
 }
 
-// chaos makes a site, kills its controller, and judges.
+// chaos makes a site, kills its controller many times, and returns the
+// contradictions that it finds.
 func (h *harness) chaos(ctx context.Context) ([]string, error) {
 	h.figures.byKind = map[string]int{}
 	if err := h.build(ctx); err != nil {
@@ -177,7 +192,7 @@ func (h *harness) chaos(ctx context.Context) ([]string, error) {
 		if h.verbose && l != nil {
 			fmt.Fprintf(h.out, "kill %3d %-8s after %6.3f s\n", n+1, k.name, l.end.Sub(l.start).Seconds())
 		}
-		// Power does not always come back at once.
+		// Power does not always return at once.
 		off := h.upTo(200 * time.Millisecond)
 		if h.rand.IntN(8) == 0 {
 			off += h.upTo(4 * time.Second)
@@ -194,12 +209,13 @@ func (h *harness) chaos(ctx context.Context) ([]string, error) {
 	return append(breaches, found...), err
 }
 
-// slowly is how long what should take d may take on this machine.
+// slowly returns how long something that should take d may take on this machine.
 func (h *harness) slowly(d time.Duration) time.Duration { return time.Duration(h.slack) * d }
 
-// upTo is a random duration below d.
+// upTo returns a random duration below d.
 func (h *harness) upTo(d time.Duration) time.Duration { return time.Duration(h.rand.Int64N(int64(d))) }
 
+// pick returns a kind of kill at random, by weight.
 func (h *harness) pick() kind {
 	sum := 0
 	for _, k := range h.kinds {

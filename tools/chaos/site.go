@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	frameBytes  = 192 // of an MP3 frame of the test clips: 64 kbit/s
+	frameBytes  = 192 // in an MP3 frame of the test clips: 64 kbit/s
 	frameFrames = 1152
 )
 
@@ -28,7 +28,7 @@ type site struct {
 	cards    map[string]*vcard.Card // by output
 	alsa     string                 // the cards' asound.conf
 	seeds    [][]byte               // the clips of the sample course
-	made     int                    // of the course's clips, at some softness, used so far
+	made     int                    // clips made so far; says which seed is next and how much softer
 }
 
 // clip is a clip with its sound.
@@ -38,11 +38,11 @@ type clip struct {
 	frames []int16
 }
 
-// version is a config as it was at some time.
+// version is one state of the config.
 type version struct {
 	programme *playlist.Programme
-	since     time.Time // the controller was told of it
-	known     time.Time // and said that it is in force, or was started with it; zero: it never did
+	since     time.Time // when it was written
+	known     time.Time // when a controller said that it is in force or started with it; zero: never
 }
 
 const configHead = `[site]
@@ -81,8 +81,8 @@ clips = ["clips/mixed-*.mp3"]
 order = "shuffle"
 `
 
-// configSlots overlap, so that slots of equal rank wait for each other and
-// others interrupt them.
+// configSlots overlap, so that slots of equal rank wait for each other and slots
+// of a higher rank interrupt them.
 const configSlots = `
 [[slot]]
 name = "lessons"
@@ -179,8 +179,9 @@ func newSite(root, dir string) (*site, error) {
 func (s *site) config() string { return filepath.Join(s.dir, "dalaba.toml") }
 func (s *site) data() string   { return filepath.Join(s.dir, "data") }
 
-// addClip makes a clip of so many MP3 frames that is like no other: one of the
-// course's clips, or all of them in a row, softer than every clip before.
+// addClip makes a clip of so many MP3 frames that differs from every other: one
+// of the sample course's clips, or all of them in a row, softer than in any
+// earlier clip.
 func (s *site) addClip(name string, frames int) error {
 	first := s.made % len(s.seeds)
 	text := slices.Clone(s.seeds[first])
@@ -196,8 +197,8 @@ func (s *site) addClip(name string, frames int) error {
 	return os.Rename(path+".new", path)
 }
 
-// soften lowers an MP3's sound by 1.5 dB a step: the global gain of each
-// granule of mono MPEG-1 layer III side information.
+// soften makes an MP3 softer by 1.5 dB a step: it lowers the global gain of each
+// granule in the side information of mono MPEG-1 layer III.
 func soften(text []byte, steps int) []byte {
 	for at := 0; at+frameBytes <= len(text); at += frameBytes {
 		for _, bit := range []int{39, 98} {
@@ -222,7 +223,7 @@ func soften(text []byte, steps int) []byte {
 	return text
 }
 
-// setConfig writes another config and notes what it means.
+// setConfig writes a config and adds it to the versions.
 func (s *site) setConfig(slots string) error {
 	text := []byte(configHead + slots)
 	cfg, problems := config.Read(s.config(), text, s)
@@ -236,8 +237,8 @@ func (s *site) setConfig(slots string) error {
 	return os.Rename(s.config()+".new", s.config())
 }
 
-// change writes a config with one slot more than the others, due elsewhere
-// than in the one before.
+// change writes a config with one more slot, which is due at other seconds than
+// in the config before.
 func (s *site) change() error {
 	return s.setConfig(configSlots + fmt.Sprintf(`
 [[slot]]
@@ -252,7 +253,7 @@ window = "1s"
 
 func (s *site) latest() int { return len(s.versions) - 1 }
 
-// The site is the library that its config is read with.
+// The site is also the config.Library with which its config is read.
 
 func (s *site) Clip(playlist.ClipID) (playlist.Clip, bool) { return playlist.Clip{}, false }
 func (s *site) Series(string) []playlist.Clip              { return nil }

@@ -14,7 +14,7 @@ import (
 	"dalaba/playlist"
 )
 
-// tape is what a card consumed, and when.
+// tape holds what a card consumed, and when.
 type tape struct {
 	frames []int16
 	runs   []vcard.Run
@@ -38,7 +38,8 @@ func readTape(c *vcard.Card) (*tape, error) {
 	return t, nil
 }
 
-// when is the instant at which that frame began to sound.
+// when returns the instant at which the card played a frame; false if the card
+// played no such frame.
 func (t *tape) when(frame int64) (time.Time, bool) {
 	i := sort.Search(len(t.begins), func(i int) bool { return t.begins[i] > frame }) - 1
 	if i < 0 || frame >= t.begins[i]+t.runs[i].Frames {
@@ -52,8 +53,8 @@ type span struct {
 	at, end  int64 // on tape
 	clip     *clip
 	from, to int64 // of the clip
-	torn     bool  // frames were put in or left out to keep time with the wall clock
-	taken    bool  // a row claims it
+	torn     bool  // frames were added or left out to keep time with the wall clock
+	taken    bool  // a row claimed it
 }
 
 func (s *span) String() string {
@@ -61,13 +62,13 @@ func (s *span) String() string {
 }
 
 const (
-	sample = 32                        // frames by which a place in a clip is known again
-	every  = 16                        // one of so many places is indexed
-	strong = 40                        // such a sample is louder than this
-	atCut  = 20 * playlist.Rate / 1000 // a fade at a cut is no longer than this
+	sample = 32                        // frames that identify a place in a clip
+	every  = 16                        // frames between places that are indexed
+	strong = 40                        // a place is indexed if a frame there is louder than this
+	atCut  = 20 * playlist.Rate / 1000 // the longest fade at a cut
 )
 
-// index finds the clip and place that some frames are of.
+// index maps frames to the clips, and the places in them, that contain them.
 type index map[[sample]int16][]place
 
 type place struct {
@@ -96,11 +97,10 @@ func loud(frames []int16) bool {
 	return false
 }
 
-// explain says what a stretch of tape holds. What it cannot tell is answered
-// as the places and lengths of what is neither a clip nor silence, fades left
-// out.
+// explain returns the spans of clips on a stretch of tape, and the beginning and
+// end of each piece that is neither a clip, nor silence, nor a fade.
 func (x index) explain(frames []int16, from, to int64) (spans []*span, unknown [][2]int64) {
-	next := from // all before is explained
+	next := from // all frames before are explained
 	for at := from; at+sample <= to; at++ {
 		w := [sample]int16(frames[at : at+sample])
 		places := x[w]
@@ -126,8 +126,8 @@ func (x index) explain(frames []int16, from, to int64) (spans []*span, unknown [
 	return spans, append(unknown, sounding(frames, next, to)...)
 }
 
-// grow is the longest span around a place that was found: as it is in the
-// clip, and faded at the ends, without the silence beyond.
+// grow returns the longest span around a place that was found: the frames equal
+// to the clip's, and faded ones at both ends, without the silence beyond.
 func grow(frames []int16, p place, at, low, high int64) *span {
 	c := p.clip.frames
 	s := &span{clip: p.clip, at: at, end: at, from: p.at, to: p.at}
@@ -147,7 +147,7 @@ func grow(frames []int16, p place, at, low, high int64) *span {
 			last = s.end + i + 1
 		}
 	}
-	// Silence may be anyone's.
+	// Silence at the end may not be of this clip.
 	for last > at+sample && frames[last-1] == 0 {
 		last--
 	}
@@ -165,18 +165,18 @@ func grow(frames []int16, p place, at, low, high int64) *span {
 	return s
 }
 
-// slipRun is the length of a run that holds a frame more or less of its clip,
-// to keep time with the wall clock.
+// slipRun is the length of a run of frames that has one frame more or less than
+// its clip, to keep time with the wall clock.
 const slipRun = 480
 
-// differing counts the frames of a clip that are not on tape where they should
-// be, and the runs there that hold a frame more or less of it.
+// differing returns how many frames of a clip are not on tape at their place, and
+// how many runs there have one frame more or less.
 func differing(tape, clip []int16) (differ, slips int) {
 	for i := 0; i < len(clip); i++ {
 		if i < len(tape) && tape[i] == clip[i] {
 			continue
 		}
-		if differ <= 2*atCut && i < len(tape) { // beyond, it is something else
+		if differ <= 2*atCut && i < len(tape) { // with more, it is another sound
 			if run, by := slipped(tape[i:], clip[i:]); run > 0 {
 				d, s := differing(tape[i+run:], clip[i+run+by:])
 				return differ + d, slips + s + 1
@@ -187,8 +187,9 @@ func differing(tape, clip []int16) (differ, slips int) {
 	return differ, slips
 }
 
-// slipped finds where a clip goes on as it should, behind a run in which by
-// frames more of it are on tape. run is 0 where it does not.
+// slipped returns the length of the run after which the tape equals the clip
+// again, and by how many frames the clip is ahead there. run is 0 if there is no
+// such run.
 func slipped(tape, clip []int16) (run, by int) {
 	for run := 1; run <= slipRun; run++ {
 		for _, by := range []int{1, -1} {
@@ -205,17 +206,17 @@ func slipped(tape, clip []int16) (run, by int) {
 	return 0, 0
 }
 
-// goesOn reports whether t is what follows of s, but for frames left out or
-// put in to keep time with the wall clock, with soft passages in between in
-// which a place in a clip is not known again.
+// goesOn reports whether t continues s, apart from frames left out or added to
+// keep time with the wall clock. Passages too soft to be indexed may lie between
+// them.
 func (s *span) goesOn(t *span) bool {
 	gap, skip := t.at-s.end, t.from-s.to
 	few := 4 + gap/400
 	return s.clip == t.clip && gap < playlist.Rate/2 && skip >= 0 && skip-gap <= few && gap-skip <= few
 }
 
-// sounding is where a stretch of tape is not silent for longer than a fade
-// lasts.
+// sounding returns the pieces of a stretch of tape that are not silent and are
+// longer than a fade.
 func sounding(frames []int16, from, to int64) (all [][2]int64) {
 	const apart = playlist.Rate / 10
 	for at := from; at < to; at++ {
@@ -237,7 +238,7 @@ func sounding(frames []int16, from, to int64) (all [][2]int64) {
 	return kept
 }
 
-// decode is a clip as the player's own decoder has it.
+// decode returns the frames of a clip, by the player's own decoder.
 func decode(path string) (all []int16, err error) {
 	f, err := os.Open(path)
 	if err != nil {
