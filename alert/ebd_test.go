@@ -21,6 +21,7 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 
 	"dalaba/alert"
+	"dalaba/alert/alerttest"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
@@ -505,7 +506,7 @@ func TestTheSamePackageForTheSameParts(t *testing.T) {
 	if id := alert.EBDID("43415230000000103230001", 8); id != "10434152300000001032300010000000000000008" || len(id) != 41 {
 		t.Errorf("EBDID %s", id)
 	}
-	if id := alert.EBMID("43415230000000103230001", time.Date(2026, 6, 30, 16, 30, 0, 0, time.UTC), 3); id != "43415230000000103230001202607010003" {
+	if id := alerttest.EBMID("43415230000000103230001", time.Date(2026, 6, 30, 16, 30, 0, 0, time.UTC), 3); id != "43415230000000103230001202607010003" {
 		t.Errorf("EBMID %s: the day is China's", id)
 	}
 }
@@ -533,7 +534,7 @@ func TestARequestReadsAsItWasWritten(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			want := base
 			c.change(&want)
-			p, err := alert.Request(head, want, sign)
+			p, err := alerttest.Request(head, want, sign)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -188,8 +188,10 @@ type ebdSignature struct {
 	SignedText string   `xml:"SignatureValue"`
 }
 
-// sign makes the signature's member for a body.
-func (s *Signer) sign(body []byte, ebdID string, at time.Time, counter uint32) ([]byte, error) {
+// Sign signs the body of a package, and returns the content of the EBDS member
+// that carries the signature. The counter must be above every one that was used
+// with the signer's certificate.
+func (s *Signer) Sign(body []byte, ebdID string, at time.Time, counter uint32) ([]byte, error) {
 	count := binary.BigEndian.AppendUint32(nil, counter)
 	rs, err := s.rs(append(body[:len(body):len(body)], count...))
 	if err != nil {

@@ -122,6 +122,10 @@ func faults(t *testing.T, tree fs.FS) []string {
 }
 
 func fault(from, to string) string {
+	// Packages such as alert/alerttest serve the tests of several packages.
+	if strings.HasPrefix(to, module+"/") && strings.HasSuffix(to, "test") {
+		return "only tests may import " + to
+	}
 	if top(from) == "tools" {
 		return ""
 	}
@@ -170,6 +174,8 @@ func TestAWrongImportIsFound(t *testing.T) {
 		{"the shared pages import the domain", "web/x.go", "dalaba/playlist"},
 		{"a lower room of the controller imports a higher one", "controller/site/x.go", "dalaba/controller/control"},
 		{"a part imports the controller", "player/x.go", "dalaba/controller/hand"},
+		{"a program imports what is for tests", "cmd/dalaba-county/x.go", "dalaba/alert/alerttest"},
+		{"a tool imports what is for tests", "tools/bench/x.go", "dalaba/alert/alerttest"},
 		{"beep outside the player", "devices/x.go", "github.com/faiface/beep/effects"},
 		{"a folder that is not in the plan", "util/x.go", "fmt"},
 	} {

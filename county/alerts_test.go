@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dalaba/alert"
+	"dalaba/alert/alerttest"
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/link"
@@ -251,7 +252,7 @@ func ebm(t *testing.T, id string, change func(*emergency.Alert)) (alert.Package,
 	if change != nil {
 		change(&a)
 	}
-	p, err := alert.Request(alert.EBD{ID: alert.EBDID("634152300000000001", uint64(len(id)*1000+int(id[0]))), From: "634152300000000001", Time: now}, a, alert.Sign{})
+	p, err := alerttest.Request(alert.EBD{ID: alert.EBDID("634152300000000001", uint64(len(id)*1000+int(id[0]))), From: "634152300000000001", Time: now}, a, alert.Sign{})
 	return must[alert.Package](t)(p, err), a.ID
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"dalaba/alert"
+	"dalaba/alert/alerttest"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 )
@@ -62,7 +63,7 @@ func ebd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	const from = "332092400000000001"
 	id := func(n string) playlist.AlertID {
-		return playlist.AlertID(alert.EBMID(from, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), number(n)))
+		return playlist.AlertID(alerttest.EBMID(from, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), number(n)))
 	}
 	a := emergency.Alert{
 		ID: id(args[1]), Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red,
@@ -92,7 +93,7 @@ func ebd(ts *testscript.TestScript, neg bool, args []string) {
 		sign = alert.Sign{By: by, Counter: uint32(number(args[6]))}
 	}
 	head := alert.EBD{Version: "1.0", ID: alert.EBDID(from, uint64(number(args[1]))), From: from, To: strings.Repeat("1", 18), Time: time.Now()}
-	p, err := alert.Request(head, a, sign)
+	p, err := alerttest.Request(head, a, sign)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), p.Tar, 0o644))
 }

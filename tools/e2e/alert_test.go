@@ -26,6 +26,7 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 
 	"dalaba/alert"
+	"dalaba/alert/alerttest"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 )
@@ -129,7 +130,7 @@ func (p *province) message(name string, areas ...playlist.Area) emergency.Alert 
 	p.number++
 	now := time.Now()
 	a := emergency.Alert{
-		ID: playlist.AlertID(alert.EBMID(ebrid, now, p.number)), Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red,
+		ID: playlist.AlertID(alerttest.EBMID(ebrid, now, p.number)), Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red,
 		Sender: ebrid, SenderName: "省应急局", Sent: now, EventCode: "11B01", NotBefore: now, NotAfter: now.Add(time.Hour),
 		Areas: areas, Texts: []emergency.Text{{Language: "zh-CN", Title: "汛情通知", Text: "请转移到高处。"}},
 	}
@@ -154,7 +155,7 @@ func (p *province) send(c *county, a emergency.Alert) alert.Message {
 	p.t.Helper()
 	p.counter++
 	head := alert.EBD{Version: "1.0", ID: alert.EBDID(ebrid, uint64(p.counter)), From: ebrid, To: "320924000000000001", FromURL: p.URL, Time: time.Now()}
-	pack, err := alert.Request(head, a, alert.Sign{By: p.signer, Counter: p.counter})
+	pack, err := alerttest.Request(head, a, alert.Sign{By: p.signer, Counter: p.counter})
 	if err != nil {
 		p.t.Fatal(err)
 	}
