@@ -37,7 +37,7 @@ func (r *reader) alert(s *section) {
 	rules.Gap = s.span("gap", rules.Gap, time.Second, time.Hour)
 	rules.ToneMin = s.span("tone_min", rules.ToneMin, time.Second, time.Minute)
 	rules.ToneMax = s.span("tone_max", rules.ToneMax, time.Second, 5*time.Minute)
-	if rules.ToneMax < rules.ToneMin && s.t.whole() {
+	if rules.ToneMax < rules.ToneMin {
 		key := "tone_max"
 		if !s.has(key) {
 			key = "tone_min"

@@ -19,7 +19,8 @@ type Library interface {
 	// Clip finds a clip by ID.
 	Clip(id playlist.ClipID) (playlist.Clip, bool)
 
-	// Series is the clips of a series by issue; none where there is no such.
+	// Series returns the clips of a series by issue, none if there is no such
+	// series.
 	Series(name string) []playlist.Clip
 
 	// Glob takes the files that a pattern matches into the library and is
@@ -28,18 +29,18 @@ type Library interface {
 	Glob(pattern string) ([]playlist.Clip, error)
 }
 
-// Clock is what a [Library] may be besides: then slots whose days are all over
-// are warned of.
+// Clock is what a [Library] may be besides: then a slot whose days are all over
+// gets a warning.
 type Clock interface {
 	Now() time.Time
 }
 
-// Mixers is what a [Library] may be besides, where a person reads the answer:
-// then a level_db that asks for a level in hardware of a card that cannot be
-// told one is refused.
+// Mixers is what a [Library] may be besides, if a person reads the problems: then
+// a level_db is refused that asks for a level in hardware of a card which has no
+// scale for it.
 type Mixers interface {
 	// NoScale names the control that should take the level of a device and has
-	// no scale in dB; empty where there is none or it has one.
+	// no scale in dB; empty if there is none or it has one.
 	NoScale(device string) string
 }
 
@@ -78,8 +79,8 @@ type Amplifier struct {
 	Hold   time.Duration // off this much after the last frame, 0 to 10 min
 }
 
-// Alert says where emergency messages come from and whom to believe; how they
-// sound are the programme's [playlist.AlertRules].
+// Alert says where emergency messages come from and whose signatures hold. How
+// they sound is in the programme's [playlist.AlertRules].
 type Alert struct {
 	Drop    string            // folder from which messages are taken; empty: none
 	Anchors []string          // PEM files of certificates whose signatures on CAP messages hold
@@ -118,8 +119,9 @@ const (
 	DefaultBackups  = 7
 )
 
-// Read reads a whole config. It reports every problem it finds, in the order
-// of the file; where one of them is a [Fault] the config is nil. Relative
+// Read reads a whole config. If the text is no TOML, it reports the first error;
+// otherwise it reports every problem, in the order of the file. If one of them is
+// a [Fault], the config is nil. Relative
 // paths in the text are relative to the folder of file, which itself is not
 // opened.
 func Read(file string, text []byte, lib Library) (*Config, []Problem) {
@@ -128,8 +130,9 @@ func Read(file string, text []byte, lib Library) (*Config, []Problem) {
 	if !r.legible() {
 		return nil, r.problems
 	}
-	r.root = r.parse()
-	r.config(r.root)
+	if r.root = r.parse(); r.root != nil {
+		r.config(r.root)
+	}
 	r.finish()
 	if Refused(r.problems) {
 		return nil, r.problems
@@ -267,9 +270,7 @@ func (r *reader) config(root *table) {
 	r.strangers(root)
 	site := r.one(root, "site")
 	if site == nil {
-		if !root.misses("site") {
-			r.fault(0, "site", say.M("config.no_site"), say.M("config.no_site_remedy"))
-		}
+		r.fault(0, "site", say.M("config.no_site"), say.M("config.no_site_remedy"))
 		site = &section{r: r, path: "site", t: nil}
 	}
 	r.site(site)
@@ -283,7 +284,6 @@ func (r *reader) config(root *table) {
 	outputs := r.many(root, "output")
 	r.readOutputs(outputs)
 	switch e := root.find("output"); {
-	case e == nil && root.misses("output"):
 	case e == nil:
 		r.fault(0, "output", say.M("config.no_output"), say.M("config.no_output_remedy"))
 	case e.val.kind == unstable.Array && len(e.val.list) == 0:
@@ -321,7 +321,7 @@ func (r *reader) unknown(e *entry, known []string) {
 	r.fault(e.at, shown(e.key), what, remedy)
 }
 
-// one is a table that stands once, nil where it does not stand.
+// one returns a table that may stand once, nil if it is not there.
 func (r *reader) one(root *table, name string) *section {
 	e := root.find(name)
 	if e == nil {

@@ -26,7 +26,7 @@ var (
 var nicknames = []string{"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
 
 // explainCron says what is wrong with a spec, in words that point at the
-// field; bad is false where it finds nothing.
+// field; bad is false if it finds nothing.
 func explainCron(spec string) (what, remedy say.Message, bad bool) {
 	s := strings.TrimSpace(spec)
 	example := say.M("config.cron_remedy")

@@ -23,7 +23,7 @@ func CanBeFolder(path string) bool {
 }
 
 // DataDir is the data_dir of a config that may be faulty elsewhere, resolved
-// as [Read] does; empty where it cannot be made out. A reader's [Library] is
+// as [Read] does; empty if it cannot be made out. A reader's [Library] is
 // in that folder, so it is needed before the config is read.
 func DataDir(file string, text []byte) string {
 	var c struct {

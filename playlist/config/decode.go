@@ -16,7 +16,7 @@ import (
 // with it.
 type Document struct {
 	r     *reader
-	root  *table
+	root  *table          // nil if the text is no TOML
 	wrong map[string]bool // keys of which a problem was told
 }
 
@@ -24,13 +24,16 @@ type Document struct {
 // with a toml tag are tables: a struct one that stands once, a slice of structs
 // one that stands any number of times. The fields of those are keys: strings,
 // whole numbers, booleans, pointers to these, lists of strings, and maps of
-// strings. Every problem is noted, each with the remedy of its kind or, for
-// want of one, the caller's, and what is good is read all the same.
+// strings. Every problem is noted, with the remedy of its kind or, if its kind
+// has none, the caller's, and all that is good is read. Of a text that is no
+// TOML only the first error is noted, and nothing is read.
 func Decode(file string, text []byte, v any, remedy say.Message) *Document {
 	into := reflect.ValueOf(v).Elem()
-	d := &Document{r: newReader(file, text, tablesOf(into.Type())), root: &table{torn: true}, wrong: map[string]bool{}}
+	d := &Document{r: newReader(file, text, tablesOf(into.Type())), wrong: map[string]bool{}}
 	if d.r.legible() {
 		d.root = d.r.parse()
+	}
+	if d.root != nil {
 		d.r.strangers(d.root)
 		for f, name := range tagged(into.Type()) {
 			to := into.FieldByIndex(f.Index)
@@ -134,9 +137,9 @@ func (s *section) fill(to reflect.Value, remedy say.Message) {
 }
 
 // Fault notes what is wrong with a key, such as "feed[1].url", beyond what TOML
-// asks of it. A key has one fault at the most.
+// asks of it. A key has one fault at most, and a text that is no TOML has none.
 func (d *Document) Fault(key string, what, remedy say.Message) {
-	if d.wrong[key] {
+	if d.root == nil || d.wrong[key] {
 		return
 	}
 	d.wrong[key] = true
@@ -144,33 +147,34 @@ func (d *Document) Fault(key string, what, remedy say.Message) {
 	d.r.fault(at, key, what, remedy)
 }
 
-// Need notes that a key whose text is blank must be there, unless it stands on
-// a line that could not be read.
+// Need notes that a key whose text is blank must be there, unless something else
+// stands in the place of its table.
 func (d *Document) Need(key, text, example string) {
 	if strings.TrimSpace(text) != "" {
 		return
 	}
-	switch _, there, lost := d.find(key); {
+	switch _, there, misplaced := d.find(key); {
 	case there:
 		d.Fault(key, say.M("config.empty"), say.M("config.empty_remedy", example))
-	case !lost:
+	case !misplaced:
 		name := key[strings.LastIndexByte(key, '.')+1:]
 		d.Fault(key, say.M("config.missing"), say.M("config.missing_remedy", fmt.Sprintf("%s = %q", name, example)))
 	}
 }
 
-// find is the place of a key's value, or of the innermost table around it. One
-// that is not there may be lost: on a line that could not be read.
-func (d *Document) find(key string) (at place, there, lost bool) {
+// find returns the place of a key's value or, if the key is not there, of the
+// innermost table around it. misplaced reports that something else stands in the
+// place of a table.
+func (d *Document) find(key string) (at place, there, misplaced bool) {
 	t := d.root
 	for part := range strings.SplitSeq(key, ".") {
 		if t == nil {
-			return at, false, true // something else stands in the table's place
+			return at, false, true
 		}
 		name, number, _ := strings.Cut(strings.TrimSuffix(part, "]"), "[")
 		e := t.find(name)
 		if e == nil {
-			return at, false, t.misses(name)
+			return at, false, false
 		}
 		v := e.val
 		if n, err := strconv.Atoi(number); err == nil && n >= 1 && n <= len(v.list) {

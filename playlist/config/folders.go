@@ -15,7 +15,7 @@ type watched struct {
 	dir string
 }
 
-// folders sees to it that nothing of the controller's own lies where files are
+// folders checks that nothing of the controller's own lies where files are
 // taken and moved aside: the inbox and the alerts' drop folder.
 func (r *reader) folders() {
 	remedy := say.M("config.watched_remedy")
@@ -40,7 +40,7 @@ func (r *reader) folders() {
 }
 
 // ownIn is a file or pattern that the config lives by and that reaches into
-// the folder; empty where there is none.
+// the folder; empty if there is none.
 func (r *reader) ownIn(dir string) string {
 	for _, p := range r.files {
 		if inside(resolved(p), dir) || inside(filepath.Join(resolved(filepath.Dir(p)), filepath.Base(p)), dir) {

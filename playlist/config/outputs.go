@@ -21,7 +21,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 type names map[string]place
 
 // name reads a name that goes into IDs and command lines: letters, digits,
-// Chinese, - and _. Empty where it is absent or bad.
+// Chinese, - and _. Empty if it is absent or bad.
 func (s *section) name(taken names, example string) string {
 	if !s.need("name", `name = "`+example+`"`) {
 		return ""
@@ -133,7 +133,7 @@ func sameDevice(d string) string {
 
 const maxSpans = 200 // quiet or daypart tables
 
-// daily reads from, to and days. ok is false where one of them was reported.
+// daily reads from, to and days. ok is false if one of them was reported.
 func (s *section) daily() (span playlist.Span, ok bool) {
 	before := len(s.r.problems)
 	var fromOK, toOK bool
@@ -226,7 +226,6 @@ func (r *reader) readPlaylists(list []*section) {
 			p.Clips = s.series()
 		case s.has("clips"):
 			p.Clips = s.clips()
-		case s.t.misses("clips") || s.t.misses("series"):
 		default:
 			s.asks = append(s.asks, "clips", "series")
 			s.r.fault(s.t.at, s.path, say.M("config.no_clips"), say.M("config.no_clips_remedy"))

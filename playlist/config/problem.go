@@ -21,13 +21,15 @@ type Problem struct {
 	File     string
 	Line     int    // from 1
 	Column   int    // from 1, in characters
-	Key      string // such as slot[2].cron, counted from 1; empty where no key is to blame
+	Key      string // such as slot[2].cron, counted from 1; empty if no key is to blame
 	Severity Severity
+	Syntax   bool // the text is no TOML
 	What     say.Message
 	Remedy   say.Message
 }
 
-// In is the problem as one line: "file:line: key: what; remedy".
+// In is the problem as one line: "file:line: key: what; remedy". An error of the
+// syntax has no key, but a column: "file:line:column: what; remedy".
 func (p Problem) In(l say.Lang) string {
 	what := p.What
 	if p.Severity == Warning {
@@ -35,6 +37,9 @@ func (p Problem) In(l say.Lang) string {
 	}
 	if p.Key != "" {
 		what = say.M("config.at_key", p.Key, what)
+	}
+	if p.Syntax {
+		return say.M("config.problem_at", p.File, p.Line, p.Column, what, p.Remedy).In(l)
 	}
 	return say.M("config.problem", p.File, p.Line, what, p.Remedy).In(l)
 }
@@ -78,7 +83,7 @@ func all(words []string) any {
 	return list
 }
 
-// near is the word most like s among those known, empty where none comes
+// near is the word most like s among those known, empty if none comes
 // close enough to have been meant.
 func near(s string, known []string) string {
 	best, found := max(1, len([]rune(s))/3)+1, ""

@@ -22,21 +22,22 @@ var pushed = tables{
 }
 
 // ReadPush reads a push file: the playlists and slots of a dalaba.toml, by the
-// same rules, and no other table of it. zone is that of the controllers. Like
-// [Read] it reports every problem it finds, in the order of the file, and the
-// push is nil if one of them is a [Fault].
+// same rules, and no other table of it. zone is that of the controllers. It
+// reports problems as [Read] does, and the push is nil if one of them is a
+// [Fault].
 func ReadPush(file string, text []byte, zone *time.Location, lib Library) (*Push, []Problem) {
 	r := newReader(file, text, pushed)
 	r.lib, r.out.Site.Zone = lib, zone
 	if !r.legible() {
 		return nil, r.problems
 	}
-	r.root = r.parse()
-	r.useless()
-	r.strangers(r.root)
-	r.readPlaylists(r.many(r.root, "playlist"))
-	r.slots(r.many(r.root, "slot"))
-	r.unusedPlaylists()
+	if r.root = r.parse(); r.root != nil {
+		r.useless()
+		r.strangers(r.root)
+		r.readPlaylists(r.many(r.root, "playlist"))
+		r.slots(r.many(r.root, "slot"))
+		r.unusedPlaylists()
+	}
 	r.finish()
 	if Refused(r.problems) {
 		return nil, r.problems

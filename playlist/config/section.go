@@ -23,7 +23,7 @@ type section struct {
 
 func (s *section) at(key string) string { return s.path + "." + key }
 
-// fault puts a problem at the key's value, or at the table where the key is
+// fault puts a problem at the key's value, or at the table if the key is
 // not there.
 func (s *section) fault(key string, what, remedy say.Message) {
 	s.r.fault(s.place(key), s.at(key), what, remedy)
@@ -88,16 +88,13 @@ func (s *section) need(key, example string) bool {
 		return true
 	}
 	s.asks = append(s.asks, key)
-	if s.t.misses(key) {
-		return false // it may be there: its line could not be read
-	}
 	s.r.fault(s.t.at, s.at(key), say.M("config.missing"), say.M("config.missing_remedy", example))
 	return false
 }
 
 const maxText = 200 // characters in a name or title
 
-// text is a string without control characters; empty where it is absent or
+// text is a string without control characters; empty if it is absent or
 // bad. A string that is there must not be blank.
 func (s *section) text(key, example string) string {
 	v := s.want(key, unstable.String, say.M("config.quote_remedy", key, example))
@@ -222,7 +219,7 @@ func brief(d time.Duration) string {
 	return d.String()
 }
 
-// words is a list of strings that is not empty; ok is false where something
+// words is a list of strings that is not empty; ok is false if something
 // was reported.
 func (s *section) words(key, example string) (list []*value, ok bool) {
 	list, ok = s.strings(key, example)
@@ -233,7 +230,7 @@ func (s *section) words(key, example string) (list []*value, ok bool) {
 	return list, ok
 }
 
-// strings is a list of strings; ok is false where something was reported.
+// strings is a list of strings; ok is false if something was reported.
 func (s *section) strings(key, example string) (list []*value, ok bool) {
 	remedy := say.M("config.list_remedy", key, example)
 	v := s.want(key, unstable.Array, remedy)
@@ -348,7 +345,7 @@ func init() {
 	}
 }
 
-// days is a set of weekdays; every day where the key is absent or bad.
+// days is a set of weekdays; every day if the key is absent or bad.
 func (s *section) days(key string) playlist.Weekdays {
 	if !s.has(key) {
 		s.asks = append(s.asks, key)

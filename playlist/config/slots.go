@@ -46,30 +46,16 @@ func (r *reader) slots(list []*section) {
 		if untilOK && until == 0 {
 			s.fault("until", say.M("config.until_zero"), say.M("config.until_zero_remedy"))
 		}
-		if s.has("until") && t.Missed == playlist.MissedSkip && s.t.whole() && len(r.problems) == before {
+		if s.has("until") && t.Missed == playlist.MissedSkip && len(r.problems) == before {
 			s.fault("until", say.M("config.until_skip"), say.M("config.until_skip_remedy"))
 		}
 		s.rest()
-		if len(r.problems) == before && s.t.whole() {
+		if len(r.problems) == before {
 			r.firing(s, t)
 			r.doubts(s, t)
 		}
 		r.out.Slots = append(r.out.Slots, t)
 	}
-}
-
-// unsure reports whether tables of that kind, or what tells them apart, may
-// have been lost to slips of the TOML.
-func (r *reader) unsure(kind string) bool {
-	e := r.root.find(kind)
-	if e == nil || r.root.torn {
-		return r.root.misses(kind)
-	}
-	key := "name"
-	if kind == "slot" {
-		key = "playlist"
-	}
-	return slices.ContainsFunc(e.val.list, func(v *value) bool { return v.keys != nil && v.keys.misses(key) })
 }
 
 func (s *section) playlist() string {
@@ -82,7 +68,7 @@ func (s *section) playlist() string {
 		return ""
 	}
 	s.r.used[name] = true
-	if !slices.Contains(s.r.playlists, name) && !s.r.unsure("playlist") {
+	if !slices.Contains(s.r.playlists, name) {
 		remedy := say.M("config.playlist_remedy", shown(name))
 		if n := near(name, s.r.playlists); n != "" {
 			s.r.used[n] = true
@@ -102,7 +88,6 @@ func (s *section) outputs() []string {
 	var out []string
 	for _, v := range list {
 		switch {
-		case !slices.Contains(s.r.outputs, v.text) && s.r.unsure("output"):
 		case !slices.Contains(s.r.outputs, v.text):
 			remedy := say.M("config.output_remedy", shown(v.text))
 			if n := near(v.text, s.r.outputs); n != "" {
@@ -185,7 +170,7 @@ func (r *reader) doubts(s *section, t playlist.Slot) {
 	}
 }
 
-// usual is how long the clips of a playlist are on average; 0 where that is
+// usual is how long the clips of a playlist are on average; 0 if that is
 // not known.
 func (r *reader) usual(name string) time.Duration {
 	var sum time.Duration
@@ -203,7 +188,7 @@ func (r *reader) usual(name string) time.Duration {
 	return 0
 }
 
-// gap is the shortest time between the slot's first few airings; 0 where
+// gap is the shortest time between the slot's first few airings; 0 if
 // there is but one.
 func (r *reader) gap(t playlist.Slot) (least time.Duration) {
 	at, ok := t.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, r.out.Site.Zone), r.out.Site.Zone)
@@ -255,9 +240,6 @@ func (r *reader) quietUntil(at time.Time) (end time.Time, quiet bool) {
 
 // unusedPlaylists warns of playlists that no slot names.
 func (r *reader) unusedPlaylists() {
-	if r.unsure("slot") {
-		return
-	}
 	for i, name := range r.playlists {
 		if !r.used[name] {
 			s := r.listed[i]
