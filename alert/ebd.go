@@ -210,28 +210,7 @@ func parseEBD(doc document, p *ebdPackage, o Options, r *report) (Message, error
 		r.warn("alert.ebd_name", shown(p.body.name), shown(m.EBD.ID))
 	}
 	if body != nil {
-		switch m.Kind {
-		case KindEBM:
-			in.ebm(body, p, &m)
-		case KindResponse:
-			m.Result = Result{ResultCode(in.number(body, -1, "ResultCode")), body.at("ResultDesc")}
-			in.need(body, "ResultCode")
-		case KindStateRequest:
-			// [D] has the message's ID in an EBM; some leave the EBM out.
-			m.StateOf = playlist.AlertID(cmp.Or(body.at("EBM", "EBMID"), body.at("EBMID")))
-			if m.StateOf == "" {
-				in.need(body, "EBM", "EBMID")
-			}
-		case KindStateResponse:
-			m.State = in.state(body)
-		case KindOMDRequest:
-			m.OMD = OMD{
-				Type: in.need(body, "OMDType"), From: in.time(body, "Params", "RptStartTime"),
-				To: in.time(body, "Params", "RptEndTime"), ReportType: body.at("Params", "RptType"),
-			}
-		case KindHeartbeat:
-			in.time(body, "RptTime")
-		}
+		in.body(body, p, &m)
 	}
 	why := ErrInvalid
 	if in.missing {
@@ -245,6 +224,32 @@ func parseEBD(doc document, p *ebdPackage, o Options, r *report) (Message, error
 		in.signature(p, o, &m)
 	}
 	return m, nil
+}
+
+// body reads what a package of the message's kind holds.
+func (r *reader) body(body *node, p *ebdPackage, m *Message) {
+	switch m.Kind {
+	case KindEBM:
+		r.ebm(body, p, m)
+	case KindResponse:
+		m.Result = Result{ResultCode(r.number(body, -1, "ResultCode")), body.at("ResultDesc")}
+		r.need(body, "ResultCode")
+	case KindStateRequest:
+		// [D] has the message's ID in an EBM; some leave the EBM out.
+		m.StateOf = playlist.AlertID(cmp.Or(body.at("EBM", "EBMID"), body.at("EBMID")))
+		if m.StateOf == "" {
+			r.need(body, "EBM", "EBMID")
+		}
+	case KindStateResponse:
+		m.State = r.state(body)
+	case KindOMDRequest:
+		m.OMD = OMD{
+			Type: r.need(body, "OMDType"), From: r.time(body, "Params", "RptStartTime"),
+			To: r.time(body, "Params", "RptEndTime"), ReportType: body.at("Params", "RptType"),
+		}
+	case KindHeartbeat:
+		r.time(body, "RptTime")
+	}
 }
 
 func (r *reader) signature(p *ebdPackage, o Options, m *Message) {
@@ -296,24 +301,8 @@ func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
 		Sender:     cmp.Or(basic.at("SenderCode"), m.EBD.From),
 		SenderName: basic.at("SenderName"),
 		EventCode:  basic.at("EventType"),
-		NotBefore:  r.time(basic, "StartTime"),
-		NotAfter:   r.time(basic, "EndTime"),
 	}
-	switch {
-	case basic.at("SentTime") != "":
-		a.Sent = r.time(basic, "SentTime")
-	case basic.at("SendTime") != "":
-		a.Sent = r.time(basic, "SendTime")
-		r.warn("alert.ebm_send_time")
-	default:
-		r.need(basic, "SentTime")
-	}
-	if a.NotBefore.IsZero() {
-		a.NotBefore = a.Sent
-	}
-	if !a.NotAfter.IsZero() && a.NotAfter.Before(a.NotBefore) {
-		r.bad("alert.ebm_ends", basic.at("EndTime"), basic.at("StartTime"))
-	}
+	r.times(basic, &a)
 	r.class(basic, &a, m)
 	if ref := n.at("RelatedInfo", "EBMID"); ref != "" && ref != id {
 		a.Refs = []playlist.AlertID{playlist.AlertID(ref)}
@@ -339,6 +328,26 @@ func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
 		r.bad("alert.ebm_empty")
 	}
 	m.Alert = a
+}
+
+// times reads when a message was sent, and when it holds.
+func (r *reader) times(basic *node, a *emergency.Alert) {
+	a.NotBefore, a.NotAfter = r.time(basic, "StartTime"), r.time(basic, "EndTime")
+	switch {
+	case basic.at("SentTime") != "":
+		a.Sent = r.time(basic, "SentTime")
+	case basic.at("SendTime") != "":
+		a.Sent = r.time(basic, "SendTime")
+		r.warn("alert.ebm_send_time")
+	default:
+		r.need(basic, "SentTime")
+	}
+	if a.NotBefore.IsZero() {
+		a.NotBefore = a.Sent
+	}
+	if !a.NotAfter.IsZero() && a.NotAfter.Before(a.NotBefore) {
+		r.bad("alert.ebm_ends", basic.at("EndTime"), basic.at("StartTime"))
+	}
 }
 
 // class reads how a message is meant from MsgType and Severity. Where both call

@@ -72,37 +72,21 @@ func readTar(raw []byte, r *report) ([]member, error) {
 	var members []member
 	for n := 0; ; n++ {
 		h, err := archive.Next()
-		switch {
-		case n == 0 && (err == io.EOF || err != nil && len(raw) < tarBlock):
-			return nil, refuse(ErrUnknown, say.M("alert.unknown"))
-		case err == io.EOF:
+		if err == io.EOF && n > 0 {
 			return members, nil
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, refuse(ErrTruncated, say.M("alert.tar_cut"))
-		case err != nil && n == 0:
-			return nil, refuse(ErrUnknown, say.M("alert.unknown"))
-		case err != nil:
-			return nil, refuse(ErrInvalid, say.M("alert.tar_broken", shown(err.Error())))
-		case n == MaxMembers:
+		}
+		if err != nil {
+			return nil, tarError(err, n, len(raw))
+		}
+		if n == MaxMembers {
 			return nil, refuse(ErrTooLarge, say.M("alert.tar_many", MaxMembers))
 		}
-		name := strings.TrimPrefix(h.Name, "./")
-		switch {
-		case h.Typeflag == tar.TypeDir:
+		if h.Typeflag == tar.TypeDir {
 			continue
-		case h.Typeflag != tar.TypeReg && h.Typeflag != 0:
-			return nil, refuse(ErrInvalid, say.M("alert.tar_special", shown(name)))
-		case len(name) > maxFile || name != path.Base(path.Clean("/"+name)) || strings.ContainsAny(name, `\`):
-			return nil, refuse(ErrInvalid, say.M("alert.tar_name", shown(name)))
-		case h.Size > MaxMember:
-			return nil, refuse(ErrTooLarge, say.M("alert.tar_member", shown(name), mib(h.Size), mib(MaxMember)))
-		case slices.ContainsFunc(members, func(m member) bool { return m.name == name }):
-			return nil, refuse(ErrInvalid, say.M("alert.tar_twice", shown(name)))
 		}
-		// A sparse member may claim more than the package has bytes; all of it
-		// together stays below the package's own bound.
-		if total(members)+h.Size > MaxTar {
-			return nil, refuse(ErrTooLarge, say.M("alert.tar_big", mib(total(members)+h.Size), mib(MaxTar)))
+		name := strings.TrimPrefix(h.Name, "./")
+		if err := checkMember(h, name, members); err != nil {
+			return nil, err
 		}
 		data, err := io.ReadAll(io.LimitReader(archive, MaxMember+1))
 		if err != nil {
@@ -113,6 +97,40 @@ func readTar(raw []byte, r *report) ([]member, error) {
 		}
 		members = append(members, member{name, data})
 	}
+}
+
+// tarError says what is wrong with the n-th header of a package of size bytes.
+func tarError(err error, n, size int) error {
+	switch {
+	case n == 0 && (err == io.EOF || size < tarBlock):
+		return refuse(ErrUnknown, say.M("alert.unknown"))
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return refuse(ErrTruncated, say.M("alert.tar_cut"))
+	case n == 0:
+		return refuse(ErrUnknown, say.M("alert.unknown"))
+	}
+	return refuse(ErrInvalid, say.M("alert.tar_broken", shown(err.Error())))
+}
+
+// checkMember checks the header of a member against those before it and the
+// bounds of a package.
+func checkMember(h *tar.Header, name string, before []member) error {
+	switch {
+	case h.Typeflag != tar.TypeReg && h.Typeflag != 0:
+		return refuse(ErrInvalid, say.M("alert.tar_special", shown(name)))
+	case len(name) > maxFile || name != path.Base(path.Clean("/"+name)) || strings.ContainsAny(name, `\`):
+		return refuse(ErrInvalid, say.M("alert.tar_name", shown(name)))
+	case h.Size > MaxMember:
+		return refuse(ErrTooLarge, say.M("alert.tar_member", shown(name), mib(h.Size), mib(MaxMember)))
+	case slices.ContainsFunc(before, func(m member) bool { return m.name == name }):
+		return refuse(ErrInvalid, say.M("alert.tar_twice", shown(name)))
+	}
+	// A sparse member may claim more bytes than the package has. All members
+	// together stay below the bound of a package.
+	if sum := total(before) + h.Size; sum > MaxTar {
+		return refuse(ErrTooLarge, say.M("alert.tar_big", mib(sum), mib(MaxTar)))
+	}
+	return nil
 }
 
 func total(members []member) (n int64) {
