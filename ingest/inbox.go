@@ -32,8 +32,8 @@ type Inbox struct {
 	Language say.Lang
 	Log      *slog.Logger
 
-	// Every is how often the folder is scanned; default 2 s. It is scanned
-	// rather than watched, because shares and sticks do not report changes.
+	// Every is how often the folder is looked through; default 2 s. It is
+	// looked at, not watched: shares and sticks report no changes.
 	Every time.Duration
 
 	// Settle is how long a file must be unchanged before it is imported;
@@ -47,10 +47,10 @@ type Inbox struct {
 type arrival struct {
 	size  int64
 	mtime time.Time
-	since time.Time // unchanged since then
-	done  bool      // imported or refused, but it could not be moved
-	retry time.Time // do not try again before then, after an error of this machine
-	holds []string  // the files of a list that is to be tried again: they wait with it
+	since time.Time // it has been so since then
+	done  bool      // dealt with, though it could not be moved away
+	retry time.Time // not before then, after a failure of ours
+	holds []string  // files that wait with it, if it is a list to be tried again
 }
 
 const (
@@ -59,8 +59,8 @@ const (
 	retryAfter = time.Minute
 )
 
-// Run imports from the folder until the context ends. It makes the folder if it
-// does not exist, as soon as it can: a share may be mounted late.
+// Run looks after the folder until the context ends. It makes the folder if there
+// is none, as soon as that can be done: a share may be mounted late.
 func (b *Inbox) Run(ctx context.Context) error {
 	every := b.Every
 	if every == 0 {
@@ -126,72 +126,25 @@ func InStore(dir string) bool {
 	return true
 }
 
-// sweep scans the folder once and imports the files that are no longer
-// changing.
+// sweep looks through the folder once and takes the files that no longer change.
 func (b *Inbox) sweep(ctx context.Context) error {
 	if b.seen == nil {
 		b.seen = map[string]arrival{}
 	}
-	settle := b.Settle
-	if settle == 0 {
-		settle = 5 * time.Second
-	}
 	if InStore(b.Dir) {
 		return errStore
 	}
-	now := time.Now()
-	still := map[string]arrival{}
-	var lists, ready []string
-	unsettled, listed := false, false
-	err := filepath.WalkDir(b.Dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil && path == b.Dir:
-			return err
-		case err != nil:
-			return nil // removed meanwhile, or not readable: the next sweep tries again
-		case path == b.Dir:
-			return nil
-		case d.IsDir():
-			if strings.HasPrefix(d.Name(), ".") || filepath.Dir(path) == filepath.Clean(b.Dir) && (d.Name() == takenDir || d.Name() == refusedDir) || holdsStore(path) {
-				return filepath.SkipDir
-			}
-			return nil
-		case skip(d.Name()) && !isList(path):
-			return nil
-		case Item{Path: path}.isText() && hasSound(path):
-			return nil // it is moved together with its sound
-		}
-		info, err := d.Info()
-		if err != nil {
-			return nil
-		}
-		a, known := b.seen[path]
-		if !known || a.size != info.Size() || !a.mtime.Equal(info.ModTime()) {
-			a = arrival{size: info.Size(), mtime: info.ModTime(), since: now}
-		}
-		still[path] = a
-		listed = listed || isList(path) && !a.done
-		switch {
-		case a.done || now.Before(a.retry):
-		case now.Sub(a.since) < settle:
-			unsettled = true
-		case isList(path):
-			lists = append(lists, path)
-		default:
-			ready = append(ready, path)
-		}
-		return nil
-	})
+	f, err := b.look(time.Now())
 	if err != nil {
 		return err
 	}
-	b.seen = still
-	// The files that a list names may still be arriving, and those that have
-	// arrived need the metadata that the list gives them.
-	if listed && unsettled {
+	b.seen = f.seen
+	// A list may name files that are still arriving, and files that have arrived
+	// wait for the list.
+	if f.listed && f.unsettled {
 		return nil
 	}
-	for _, path := range lists {
+	for _, path := range f.lists {
 		b.importFile(ctx, path)
 	}
 	held := map[string]bool{}
@@ -200,11 +153,11 @@ func (b *Inbox) sweep(ctx context.Context) error {
 			held[path] = true
 		}
 	}
-	for _, path := range ready {
+	for _, path := range f.ready {
 		if ctx.Err() != nil {
 			return nil
 		}
-		// A file that no longer exists was moved together with its list.
+		// A file that is gone went with a list.
 		if real, err := filepath.EvalSymlinks(path); err == nil && held[real] {
 			continue
 		}
@@ -213,6 +166,68 @@ func (b *Inbox) sweep(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// finds are the files that one look at the folder found.
+type finds struct {
+	seen         map[string]arrival
+	lists, ready []string // that may be taken now
+	listed       bool     // a list is there that was not dealt with
+	unsettled    bool     // some file may still be arriving
+}
+
+// look finds the files in the folder.
+func (b *Inbox) look(now time.Time) (finds, error) {
+	f := finds{seen: map[string]arrival{}}
+	err := filepath.WalkDir(b.Dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case path == b.Dir:
+			return err
+		case err != nil:
+			return nil // it is gone, or may not be read: the next sweep tries again
+		case d.IsDir() && b.passes(path, d.Name()):
+			return filepath.SkipDir
+		case d.IsDir() || skip(d.Name()) && !isList(path):
+			return nil
+		case Item{Path: path}.isText() && hasSound(path):
+			return nil // it is moved together with its sound
+		}
+		if info, err := d.Info(); err == nil {
+			b.note(&f, path, info, now)
+		}
+		return nil
+	})
+	return f, err
+}
+
+// passes reports whether sweep leaves a subfolder alone: a hidden one, one of
+// its own, or a controller's store.
+func (b *Inbox) passes(path, name string) bool {
+	ours := filepath.Dir(path) == filepath.Clean(b.Dir) && (name == takenDir || name == refusedDir)
+	return strings.HasPrefix(name, ".") || ours || holdsStore(path)
+}
+
+// note adds a file to the finds.
+func (b *Inbox) note(f *finds, path string, info fs.FileInfo, now time.Time) {
+	settle := b.Settle
+	if settle == 0 {
+		settle = 5 * time.Second
+	}
+	a, known := b.seen[path]
+	if !known || a.size != info.Size() || !a.mtime.Equal(info.ModTime()) {
+		a = arrival{size: info.Size(), mtime: info.ModTime(), since: now}
+	}
+	f.seen[path] = a
+	f.listed = f.listed || isList(path) && !a.done
+	switch {
+	case a.done || now.Before(a.retry):
+	case now.Sub(a.since) < settle:
+		f.unsettled = true
+	case isList(path):
+		f.lists = append(f.lists, path)
+	default:
+		f.ready = append(f.ready, path)
+	}
 }
 
 // importFile imports one file, or all that a list names, and moves it away. The
@@ -254,13 +269,7 @@ func (b *Inbox) importFile(ctx context.Context, path string) {
 			}
 		case err != nil:
 			b.Log.Error("inbox file could not be taken, will be tried again", "path", item.Path, "err", err)
-			a.retry = time.Now().Add(retryAfter)
-			if isList(path) {
-				for _, item := range items {
-					a.holds = append(a.holds, item.Path)
-				}
-			}
-			b.seen[path] = a
+			b.seen[path] = a.later(path, items)
 			return
 		default:
 			b.Log.Info("inbox file taken", "path", item.Path, "clip", out.Clip.ID, "title", out.Clip.Title)
@@ -279,6 +288,18 @@ func (b *Inbox) importFile(ctx context.Context, path string) {
 	for _, m := range moves {
 		b.moveTo(m.path, m.folder, m.why)
 	}
+}
+
+// later is the arrival after a failure of ours: it is tried again, and the files
+// of a list wait with it.
+func (a arrival) later(path string, items []Item) arrival {
+	a.retry = time.Now().Add(retryAfter)
+	if isList(path) {
+		for _, item := range items {
+			a.holds = append(a.holds, item.Path)
+		}
+	}
+	return a
 }
 
 // entryError is the error of one entry of a list.
@@ -332,7 +353,7 @@ func (b *Inbox) move(path, folder string, why error) error {
 		}
 	}
 	if dir := filepath.Dir(path); dir != filepath.Clean(b.Dir) {
-		_ = os.Remove(dir) // fails unless the folder is empty now
+		_ = os.Remove(dir) // only if it is empty now
 	}
 	if why == nil {
 		return nil

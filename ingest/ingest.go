@@ -205,8 +205,8 @@ func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Pr
 
 // convert makes a clip from an open source.
 func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Figures, progress Progress) (res Result, err error) {
-	p := steady(progress)
-	p(0)
+	w := &making{g: g, fig: &fig, progress: steady(progress)}
+	w.progress(0)
 	ffmpeg, probe, err := g.programs()
 	if err != nil {
 		return g.asItIs(src, meta, fig)
@@ -224,109 +224,23 @@ func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Fig
 			err = ctx.Err()
 		}
 	}()
-
-	t := time.Now()
-	s, err := g.probe(ctx, probe, src)
-	if err != nil {
+	if err := w.study(ctx, src, ffmpeg, probe); err != nil {
 		return Result{}, err
 	}
-	s.ffmpeg = ffmpeg
-	fig.Format, fig.SourceRate, fig.Channels = s.format, s.rate, s.channels
-	fig.Spent.Probe += since(&t)
-
-	if err := g.measure(ctx, s, func(part float64) { p(30 * part) }); err != nil {
-		return Result{}, err
-	}
-	fig.Spent.Measure += since(&t)
-	fig.Seconds = float64(s.frames) / playlist.Rate
-	fig.LUFSBefore, fig.PeakBefore, fig.Faults = Decibel(s.lufs), Decibel(s.peak), s.faults
-
 	file, finish, err := g.clipFile()
 	if err != nil {
 		return Result{}, err
 	}
+	w.file = file
 	defer finish(&res, &err)
-
-	clip, kept, err := g.keep(src, s, file)
+	clip, kept, err := w.keep(ctx)
+	if err == nil && !kept {
+		clip, err = w.convert(ctx)
+	}
 	if err != nil {
 		return Result{}, err
 	}
-	if kept {
-		proof, err := g.prove(ctx, s, file, false, func(part float64) { p(30 + 70*part) })
-		fig.Spent.Prove = since(&t)
-		if err == nil {
-			proof.correlation, proof.worst = 1, 1
-			fig.record(proof)
-			fig.Kept = true
-			fig.Kbps = int(math.Round(float64(clip.Size) * 8 / 1000 * playlist.Rate / float64(clip.Frames)))
-			fig.Changes = append(fig.Changes, say.M("ingest.unchanged"))
-			p(100)
-			return Result{Clip: meta.on(clip), Path: file.Name(), Figures: fig}, nil
-		}
-		if !errors.Is(err, ErrRefused) {
-			return Result{}, err
-		}
-		// It matches the air profile but would not air right: make it anew.
-	}
-
-	// Coding raises a peak by an amount that only the decoder knows; if it
-	// rises too far, code once more with that much less.
-	target, ceiling := TargetLUFS, CeilingDBTP-1.9
-	gain, err := s.rehearse(target, ceiling)
-	if err != nil {
-		return Result{}, err
-	}
-	fig.Spent.Measure += since(&t)
-	for try := 0; ; try++ {
-		base, span := 30.0, 70.0
-		if try > 0 {
-			base, span = 90, 10
-		}
-		limited, err := g.encode(ctx, s, gain, ceiling, file, func(part float64) { p(base + span*0.45*part) })
-		fig.Spent.Encode += since(&t)
-		if err != nil {
-			return Result{}, err
-		}
-		if clip, err = g.admit(file); err != nil {
-			return Result{}, err
-		}
-		proof, err := g.prove(ctx, s, file, true, func(part float64) { p(base + span*(0.45+0.55*part)) })
-		fig.Spent.Prove += since(&t)
-		if err != nil {
-			return Result{}, err
-		}
-		fig.record(proof)
-		fig.GainDB, fig.LimitedDB = gain, limited
-		over, off := proof.peak-CeilingDBTP, TargetLUFS-proof.lufs
-		if over <= 0 && math.Abs(off) <= 0.5 {
-			break
-		}
-		if try == 3 {
-			if over <= 0 && math.Abs(off) <= 1 {
-				break
-			}
-			return Result{}, refuse("ingest.level", proof.lufs, proof.peak)
-		}
-		if over > 0 {
-			ceiling -= over + 0.3
-		}
-		target += off
-		if gain, err = s.rehearse(target, ceiling); err != nil {
-			return Result{}, err
-		}
-	}
-	if err := proofErr(fig); err != nil {
-		return Result{}, err
-	}
-	want := s.to - s.from
-	if clip.Frames < want || clip.Frames > want+4*mpegFrame {
-		return Result{}, refuse("ingest.length", playlist.Length(want), clip.Length())
-	}
-	fig.Kbps = kbps
-	fig.TrimmedHead = float64(s.from) / playlist.Rate
-	fig.TrimmedTail = float64(s.frames-s.to) / playlist.Rate
-	fig.Changes = append(fig.Changes, s.changes(fig)...)
-	p(100)
+	w.progress(100)
 	return Result{Clip: meta.on(clip), Path: file.Name(), Figures: fig}, nil
 }
 

@@ -25,9 +25,9 @@ type proof struct {
 	lag                int64
 }
 
-// prove decodes a finished clip with the player's decoder and compares the
-// result with ffmpeg's decoding and, if withSource is set, with the source. It
-// refuses a clip whose two decodings differ.
+// prove decodes a finished clip with the player's decoder and compares it with
+// ffmpeg's decoding of it and, if withSource, with the source. It refuses a clip
+// of which the two decodings differ.
 func (g *Ingester) prove(ctx context.Context, s *sound, file *os.File, withSource bool, progress Progress) (proof, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -43,16 +43,53 @@ func (g *Ingester) prove(ctx context.Context, s *sound, file *os.File, withSourc
 		return proof{}, err
 	}
 	defer peer.stop()
+	blocks, stop := decodeAhead(ctx, air)
+	defer stop()
 
-	// The player's decoder is the slowest of the four: it runs on a core of its
-	// own, a little ahead of the rest.
-	type block struct {
-		frames []float32
-		err    error
+	c := comparison{peer: peer, meter: NewLoudness(), raw: make([]byte, 2*4096)}
+	length := float64(s.frames)
+	if withSource {
+		length = float64(s.to - s.from)
+		in, err := g.decode(ctx, s)
+		if err != nil {
+			return proof{}, err
+		}
+		defer in.stop()
+		c.against = newLikeness(s.mono(in))
 	}
+	for b := range blocks {
+		if b.err != nil {
+			return proof{}, refuse("ingest.decode", b.err)
+		}
+		if err := c.add(b.frames); err != nil {
+			return proof{}, err
+		}
+		progress(float64(c.frames) / length)
+	}
+	if ctx.Err() != nil {
+		return proof{}, ctx.Err()
+	}
+	if rest, err := io.Copy(io.Discard, peer); err != nil || rest > 2*mpegFrame {
+		return proof{}, errors.Join(err, refuse("ingest.peer_length"))
+	}
+	if err := peer.wait(); err != nil {
+		return proof{}, refuse("ingest.peer", err)
+	}
+	return c.proof()
+}
+
+// block is some decoded frames, or why there are no more.
+type block struct {
+	frames []float32
+	err    error
+}
+
+// decodeAhead decodes a clip on a goroutine of its own, a little ahead of the
+// caller: the player's decoder is the slowest of the four, and so has a core of
+// its own. stop ends the goroutine.
+func decodeAhead(ctx context.Context, air Samples) (ahead <-chan block, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	blocks, done := make(chan block, 8), make(chan struct{})
-	defer func() { cancel(); <-done }()
 	go func() {
 		defer close(done)
 		defer close(blocks)
@@ -69,66 +106,50 @@ func (g *Ingester) prove(ctx context.Context, s *sound, file *os.File, withSourc
 			}
 		}
 	}()
+	return blocks, func() { cancel(); <-done }
+}
 
-	var against *likeness
-	if withSource {
-		in, err := g.decode(ctx, s)
-		if err != nil {
-			return proof{}, err
-		}
-		defer in.stop()
-		against = newLikeness(s.mono(in))
-	}
+// comparison compares the frames of a clip, block by block.
+type comparison struct {
+	peer          io.Reader // ffmpeg's decoding
+	against       *likeness // with the source; nil: not compared
+	meter         *Loudness
+	raw           []byte
+	signal, noise float64
+	frames        int64
+}
 
-	meter := NewLoudness()
-	raw := make([]byte, 2*4096)
-	var signal, noise float64
-	var frames int64
-	length := float64(s.to - s.from)
-	if !withSource {
-		length = float64(s.frames)
+func (c *comparison) add(frames []float32) error {
+	n, err := io.ReadFull(c.peer, c.raw[:2*len(frames)])
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
 	}
-	for b := range blocks {
-		if b.err != nil {
-			return proof{}, refuse("ingest.decode", b.err)
-		}
-		n, err := io.ReadFull(peer, raw[:2*len(b.frames)])
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return proof{}, err
-		}
-		if n < 2*len(b.frames) {
-			return proof{}, refuse("ingest.peer_length")
-		}
-		for i, x := range b.frames {
-			want := float64(int16(raw[2*i])|int16(raw[2*i+1])<<8) / 32768
-			d := want - float64(x)
-			signal += want * want
-			noise += d * d
-		}
-		meter.Add(b.frames)
-		frames += int64(len(b.frames))
-		if against != nil {
-			if err := against.add(b.frames); err != nil {
-				return proof{}, err
-			}
-		}
-		progress(float64(frames) / length)
+	if n < 2*len(frames) {
+		return refuse("ingest.peer_length")
 	}
-	if ctx.Err() != nil {
-		return proof{}, ctx.Err()
+	for i, x := range frames {
+		want := float64(int16(c.raw[2*i])|int16(c.raw[2*i+1])<<8) / 32768
+		d := want - float64(x)
+		c.signal += want * want
+		c.noise += d * d
 	}
-	if rest, err := io.Copy(io.Discard, peer); err != nil || rest > 2*mpegFrame {
-		return proof{}, errors.Join(err, refuse("ingest.peer_length"))
+	c.meter.Add(frames)
+	c.frames += int64(len(frames))
+	if c.against == nil {
+		return nil
 	}
-	if err := peer.wait(); err != nil {
-		return proof{}, refuse("ingest.peer", err)
-	}
-	p := proof{lufs: meter.LUFS(), peak: meter.Peak(), snr: 10 * math.Log10(signal/max(noise, 1e-12))}
+	return c.against.add(frames)
+}
+
+// proof returns the figures once all blocks are added. It refuses a clip of which
+// the two decodings differ.
+func (c *comparison) proof() (proof, error) {
+	p := proof{lufs: c.meter.LUFS(), peak: c.meter.Peak(), snr: 10 * math.Log10(c.signal/max(c.noise, 1e-12))}
 	if p.snr < minSNR {
 		return p, refuse("ingest.snr", p.snr, minSNR)
 	}
-	if against != nil {
-		p.correlation, p.worst, p.lag = against.result()
+	if c.against != nil {
+		p.correlation, p.worst, p.lag = c.against.result()
 	}
 	return p, nil
 }
