@@ -1,0 +1,192 @@
+package cmd_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// The limits of functions, except tests and generated ones.
+const (
+	maxLines      = 100
+	maxComplexity = 25
+	shortLines    = 60  // nearly all functions have fewer lines than this
+	longShare     = 100 // at most one function in so many may have more
+)
+
+// overLimit are functions that may be over the limits until they are split. An
+// entry that is within them, or no longer there, must be deleted.
+var overLimit = map[string]bool{
+	"player/perform.go perform": true,
+}
+
+// function is one function of the tree.
+type function struct {
+	file, name string
+	line       int
+	lines      int // from "func" to the closing brace
+	complexity int // cyclomatic: 1, and 1 for each if, for, case, && and ||
+}
+
+func (f function) String() string {
+	return fmt.Sprintf("%s:%d: %s has %d lines and complexity %d", f.file, f.line, f.name, f.lines, f.complexity)
+}
+
+// over reports whether the function breaks the limits that hold for each.
+func (f function) over() bool { return f.lines > maxLines || f.complexity > maxComplexity }
+
+// functions returns all functions of the tree, except those of tests and of
+// generated files.
+func functions(t *testing.T, tree fs.FS) (all []function) {
+	t.Helper()
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := path.Base(name)
+		if d.IsDir() && (base == "testdata" || base == "build" || name != "." && strings.HasPrefix(base, ".")) {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		src, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		all = append(all, functionsOf(t, name, src)...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// functionsOf returns the functions of a file: those with a name, and function
+// literals outside them.
+func functionsOf(t *testing.T, name string, src []byte) (all []function) {
+	t.Helper()
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, name, src, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ast.IsGenerated(file) {
+		return nil
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		called := ""
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			called = n.Name.Name
+		case *ast.FuncLit:
+			called = "func"
+		default:
+			return true
+		}
+		from, to := files.Position(n.Pos()).Line, files.Position(n.End()).Line
+		all = append(all, function{name, called, from, to - from + 1, complexity(n)})
+		return false
+	})
+	return all
+}
+
+// complexity counts the branches of a function with the function literals in it.
+// A default is none: it is taken if no case is.
+func complexity(f ast.Node) int {
+	branches := 1
+	ast.Inspect(f, func(n ast.Node) bool {
+		branch := false
+		switch n := n.(type) {
+		case *ast.IfStmt, *ast.ForStmt, *ast.RangeStmt:
+			branch = true
+		case *ast.CaseClause:
+			branch = n.List != nil
+		case *ast.CommClause:
+			branch = n.Comm != nil
+		case *ast.BinaryExpr:
+			branch = n.Op == token.LAND || n.Op == token.LOR
+		}
+		if branch {
+			branches++
+		}
+		return true
+	})
+	return branches
+}
+
+// oversized says which of the functions break the limits.
+func oversized(all []function) (bad []string) {
+	var long []string
+	for _, f := range all {
+		if f.lines >= shortLines {
+			long = append(long, f.String())
+		}
+		if f.over() {
+			bad = append(bad, fmt.Sprintf("%v; the limits are %d and %d", f, maxLines, maxComplexity))
+		}
+	}
+	if len(long)*longShare > len(all) {
+		bad = append(bad, fmt.Sprintf("%d of %d functions have %d lines or more; at most one in %d may:\n\t%s",
+			len(long), len(all), shortLines, longShare, strings.Join(long, "\n\t")))
+	}
+	return bad
+}
+
+func TestFunctionsKeepTheLimits(t *testing.T) {
+	var all []function
+	over := map[string]bool{}
+	for _, f := range functions(t, os.DirFS("..")) {
+		if key := f.file + " " + f.name; overLimit[key] && f.over() {
+			over[key] = true
+			f.lines, f.complexity = shortLines, 1 // one of the long ones all the same
+		}
+		all = append(all, f)
+	}
+	for key := range overLimit {
+		if !over[key] {
+			t.Errorf("%s is within the limits: delete it from overLimit", key)
+		}
+	}
+	for _, bad := range oversized(all) {
+		t.Error(bad)
+	}
+}
+
+func TestAFunctionOverTheLimitsIsSeen(t *testing.T) {
+	file := func(body string) string { return "package x\n\nfunc f(a, b bool, c chan int) {\n" + body + "}\n" }
+	short := strings.Repeat("func g() {}\n", 2*longShare)
+	for _, c := range []struct {
+		name, file, src string
+		seen            bool
+	}{
+		{"as many lines as may be", "x.go", file(strings.Repeat("_ = a\n", maxLines-2)) + short, false},
+		{"a line more", "x.go", file(strings.Repeat("_ = a\n", maxLines-1)) + short, true},
+		{"in a test", "x_test.go", file(strings.Repeat("_ = a\n", maxLines-1)) + short, false},
+		{"in a generated file", "x.go", "// Code generated by hand. DO NOT EDIT.\n\n" + file(strings.Repeat("_ = a\n", maxLines-1)) + short, false},
+		{"in a function literal", "x.go", "package x\n\nvar f = func() {\n" + strings.Repeat("_ = 1\n", maxLines-1) + "}\n" + short, true},
+		{"as many branches as may be", "x.go", file(strings.Repeat("if a {}\n", maxComplexity-1)) + short, false},
+		{"a branch more", "x.go", file(strings.Repeat("if a {}\n", maxComplexity)) + short, true},
+		{"operators", "x.go", file("_ = a"+strings.Repeat(" && b", maxComplexity/2+1)+strings.Repeat(" || b", maxComplexity/2)+"\n") + short, true},
+		{"cases", "x.go", file("switch {\n"+strings.Repeat("case a:\n", maxComplexity)+"}\n") + short, true},
+		{"cases and a default", "x.go", file("switch {\n"+strings.Repeat("case a:\n", maxComplexity-1)+"default:\n}\n") + short, false},
+		{"loops and channels", "x.go", file(strings.Repeat("for range c {\nselect {\ncase <-c:\ndefault:\n}\n}\n", maxComplexity/2+1)) + short, true},
+		{"a long one in a hundred", "x.go", file(strings.Repeat("_ = a\n", shortLines-2)) + short, false},
+		{"more than one in a hundred", "x.go", file(strings.Repeat("_ = a\n", shortLines-2)), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bad := oversized(functions(t, fstest.MapFS{"dir/" + c.file: {Data: []byte(c.src)}}))
+			if (len(bad) > 0) != c.seen {
+				t.Errorf("seen: %q", bad)
+			}
+		})
+	}
+}
