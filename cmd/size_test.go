@@ -21,12 +21,6 @@ const (
 	longShare     = 100 // at most one function in so many may have more
 )
 
-// overLimit are functions that may be over the limits until they are split. An
-// entry that is within them, or no longer there, must be deleted.
-var overLimit = map[string]bool{
-	"player/perform.go perform": true,
-}
-
 // function is one function of the tree.
 type function struct {
 	file, name string
@@ -142,21 +136,7 @@ func oversized(all []function) (bad []string) {
 }
 
 func TestFunctionsKeepTheLimits(t *testing.T) {
-	var all []function
-	over := map[string]bool{}
-	for _, f := range functions(t, os.DirFS("..")) {
-		if key := f.file + " " + f.name; overLimit[key] && f.over() {
-			over[key] = true
-			f.lines, f.complexity = shortLines, 1 // one of the long ones all the same
-		}
-		all = append(all, f)
-	}
-	for key := range overLimit {
-		if !over[key] {
-			t.Errorf("%s is within the limits: delete it from overLimit", key)
-		}
-	}
-	for _, bad := range oversized(all) {
+	for _, bad := range oversized(functions(t, os.DirFS(".."))) {
 		t.Error(bad)
 	}
 }
