@@ -37,12 +37,16 @@ var allowed = map[string][]string{
 // rooms lists, for a folder with ordered subfolders, what of the same top-level
 // folder it may import.
 var rooms = map[string][]string{
-	"playlist":           {"playlist/say"},
-	"playlist/emergency": {"playlist"},
+	"playlist":           {},
 	"playlist/say":       {},
+	"playlist/asrun":     {"playlist"},
+	"playlist/emergency": {"playlist", "playlist/asrun"},
+	"playlist/schedule":  {"playlist", "playlist/asrun"},
+	"playlist/config":    {"playlist", "playlist/say"},
 
 	"controller/clock":    {},
 	"controller/files":    {},
+	"controller/wording":  {},
 	"controller/demo":     {"controller/clock", "controller/files", "controller/site"},
 	"controller/uplink":   {"controller/clock", "controller/files"},
 	"controller/site":     {"controller/clock", "controller/files", "controller/uplink"},
@@ -169,6 +173,8 @@ func TestAWrongImportIsFound(t *testing.T) {
 		{"a part imports a program", "ingest/x.go", "dalaba/cmd/dalaba"},
 		{"a program imports a tool", "cmd/dalaba/x.go", "dalaba/tools/bench"},
 		{"the domain imports one of its rooms", "playlist/x.go", "dalaba/playlist/emergency"},
+		{"the domain imports sentences", "playlist/schedule/x.go", "dalaba/playlist/say"},
+		{"the log imports what decides", "playlist/asrun/x.go", "dalaba/playlist/schedule"},
 		{"the controller imports the county", "controller/x.go", "dalaba/county"},
 		{"the county imports the controller", "county/x.go", "dalaba/controller/status"},
 		{"the shared pages import the domain", "web/x.go", "dalaba/playlist"},

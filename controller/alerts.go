@@ -18,6 +18,7 @@ import (
 	"dalaba/ingest"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
@@ -196,9 +197,9 @@ func (a *alerts) clips() ingest.AlertClips {
 var errNoSound = errors.New("no such sound")
 
 // Sound returns the alert in one of its forms.
-func (a *alerts) Sound(ctx context.Context, r emergency.Record, as playlist.Used) (player.AlertSound, error) {
+func (a *alerts) Sound(ctx context.Context, r emergency.Record, as asrun.Used) (player.AlertSound, error) {
 	switch as {
-	case playlist.UsedClip:
+	case asrun.UsedClip:
 		if r.Clip == nil {
 			return player.AlertSound{}, errNoSound
 		}
@@ -207,14 +208,14 @@ func (a *alerts) Sound(ctx context.Context, r emergency.Record, as playlist.Used
 			_, err = os.Stat(path)
 		}
 		return player.AlertSound{Clip: clip, Path: path}, err
-	case playlist.UsedSpeech:
+	case asrun.UsedSpeech:
 		language := a.config().Site.Language
 		t, _ := r.Text(language)
 		return a.speak(ctx, r.Spoken(language), t.Language, r.Headline())
-	case playlist.UsedPreamble:
+	case asrun.UsedPreamble:
 		lang := say.Choose(a.config().Site.Language)
 		return a.speak(ctx, say.M("alerts.preamble").In(lang), string(lang), say.M("alerts.preamble_title").In(lang))
-	case playlist.UsedGeneric:
+	case asrun.UsedGeneric:
 		return a.generic(r.EventCode)
 	}
 	return player.AlertSound{}, errNoSound

@@ -20,6 +20,7 @@ import (
 	"dalaba/devices"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
@@ -126,7 +127,7 @@ func (c *Controller) assemble(ctx context.Context, dir string) error {
 		needs: c.neededClips, waits: func(ctx context.Context) bool { return c.uplink.Waits(ctx) },
 	}
 	c.checkClock(ctx)
-	cut, err := c.store.CloseOpen(ctx, c.now(), playlist.ReasonPowerLost)
+	cut, err := c.store.CloseOpen(ctx, c.now(), asrun.ReasonPowerLost)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -47,14 +48,14 @@ func (b *box) holds(id playlist.AlertID) (clip, ok bool) {
 }
 
 // sounded hands in the rows of an alert: the tone, and a pass.
-func (b *box) sounded(id playlist.AlertID, output string, residents int, o playlist.Outcome) {
+func (b *box) sounded(id playlist.AlertID, output string, residents int, o asrun.Outcome) {
 	now := time.Now().UTC().Truncate(time.Second)
-	r := playlist.Row{
+	r := asrun.Row{
 		Airing: id.Airing(), Alert: id, Output: output, Item: 1, Part: 1, Due: now, Started: now, Ended: now.Add(time.Second),
-		Frames: 48000, OfFrames: 48000, Residents: residents, Area: village, Outcome: playlist.Complete, Clock: playlist.ClockTrusted, Used: playlist.UsedTone,
+		Frames: 48000, OfFrames: 48000, Residents: residents, Area: village, Outcome: asrun.Complete, Clock: playlist.ClockTrusted, Used: asrun.UsedTone,
 	}
 	say := r
-	say.Part, say.Used, say.Outcome = 2, playlist.UsedClip, o
+	say.Part, say.Used, say.Outcome = 2, asrun.UsedClip, o
 	b.aired(r, say)
 }
 
@@ -127,7 +128,7 @@ func TestAnAlertByHandFromOrderToAccount(t *testing.T) {
 	if a := account(); len(a.Silent) != 1 || a.CoverageRate.Numerator != 0 || a.CoverageRate.Denominator != 500 || a.CoverageRate.Unknown != 2 {
 		t.Errorf("before it sounded: %+v", a)
 	}
-	b.sounded(v.ID, "村口", 420, playlist.Complete)
+	b.sounded(v.ID, "村口", 420, asrun.Complete)
 	eventually(t, "it is airing", func() bool { return w.state(t, v.ID) == emergency.StateAiring })
 	a := account()
 	if a.Residents != (county.Ladder{Targeted: 500, Online: 500, Delivered: 500, Started: 420, Completed: 420}) ||
@@ -214,11 +215,11 @@ func TestAnAlertsSoundIsMadeAheadOfImports(t *testing.T) {
 func TestAnAlertEndsWithItsTime(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		outcome playlist.Outcome
+		outcome asrun.Outcome
 		want    emergency.State
 	}{
-		{"heard in full", playlist.Complete, emergency.StateDone},
-		{"heard in part", playlist.Partial, emergency.StatePartial},
+		{"heard in full", asrun.Complete, emergency.StateDone},
+		{"heard in part", asrun.Partial, emergency.StatePartial},
 		{"not heard", "", emergency.StateFailed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -651,7 +652,7 @@ func TestStatesAndHeartbeatsGoUpstreamAsMeasured(t *testing.T) {
 	p, id := ebm(t, "a1", nil)
 	w.send(t, p)
 	eventually(t, "it arrives", func() bool { _, ok := b.holds(id); return ok })
-	b.sounded(id, "村口", 420, playlist.Complete)
+	b.sounded(id, "村口", 420, asrun.Complete)
 	eventually(t, "the state goes up", func() bool { _, n := up.last(alert.KindStateResponse); return n > 0 })
 	m, _ := up.last(alert.KindStateResponse)
 	if m.State.EBM != id || m.State.Code != alert.BrdAiring || m.State.Coverage == nil || m.State.Coverage.Rate != 0.84 || m.State.Coverage.Stat != [4]int{1, 1, 0, 1} {
@@ -684,7 +685,7 @@ func TestRowsThatComeAfterTheEndAreToldToo(t *testing.T) {
 	}
 	eventually(t, "its end is told", told("0/500"))
 	w.shift.Store(int64(time.Minute))
-	b.sounded(id, "村口", 420, playlist.Complete)
+	b.sounded(id, "村口", 420, asrun.Complete)
 	eventually(t, "so is what had sounded by then", told("420/500"))
 	if s := w.state(t, id); s != emergency.StateCancelled {
 		t.Errorf("it is %s", s)
@@ -692,7 +693,7 @@ func TestRowsThatComeAfterTheEndAreToldToo(t *testing.T) {
 	eventually(t, "that was acknowledged", func() bool { return must[store.Alert](t)(w.Store.Alert(t.Context(), id)).Owed.IsZero() })
 
 	w.shift.Store(int64(48 * time.Hour))
-	b.sounded(id, "村东", 80, playlist.Complete)
+	b.sounded(id, "村东", 80, asrun.Complete)
 	eventually(t, "more comes in", func() bool { return b.unsent() == 0 })
 	w.die()
 	if err := county.SettleNow(t.Context(), w.County); err != nil {
@@ -1033,12 +1034,12 @@ func TestAnAlertGoesOnWhenItsReplicaDies(t *testing.T) {
 		all := must[[]link.Standing](t)(second.Standing(t.Context()))
 		return len(all) == 1 && all[0].Scope == scope && all[0].Version == b.has(link.KindAlerts, scope)
 	})
-	b.sounded(id, "村口", 420, playlist.Complete)
+	b.sounded(id, "村口", 420, asrun.Complete)
 	eventually(t, "its state goes up", func() bool { m, _ := up.last(alert.KindStateResponse); return m.State.Code == alert.BrdAiring })
 
 	w.die()
 	w.shift.Add(int64(10 * time.Second)) // figures are not told more often than that
-	b.sounded(id, "村东", 80, playlist.Complete)
+	b.sounded(id, "村东", 80, asrun.Complete)
 	eventually(t, "what is new goes up as well", func() bool {
 		m, _ := up.last(alert.KindStateResponse)
 		return strings.Contains(m.State.Desc, "500/500")

@@ -9,6 +9,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/schedule"
 )
 
 // Conflict is an airing of the coming week that will not go as its slot says.
@@ -16,7 +17,7 @@ type Conflict struct {
 	Due   time.Time         `json:"due"`
 	Slot  string            `json:"slot"`
 	Scope playlist.Scope    `json:"scope"` // of the slot
-	Kind  playlist.FlagKind `json:"kind"`
+	Kind  schedule.FlagKind `json:"kind"`
 	Other string            `json:"other,omitempty"` // the slot it collides with
 	Times int               `json:"times"`           // in that week
 }
@@ -39,7 +40,7 @@ func (p *programmes) conflicts(ctx context.Context, m playlist.Manifest, fleet [
 	}
 	all := []Conflict{}
 	at := map[[3]string]int{}
-	plan := mix.Plan(start, start.Add(foreseen), playlist.Outlook{Clip: func(id playlist.ClipID) (playlist.Clip, bool) {
+	plan := schedule.Plan(&mix.Programme, start, start.Add(foreseen), schedule.Outlook{Clip: func(id playlist.ClipID) (playlist.Clip, bool) {
 		clip, ok := mix.clips[id]
 		return clip, ok
 	}})

@@ -11,6 +11,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
@@ -245,9 +246,9 @@ func faultsOf(h link.Health) []string {
 
 // LogLine is an event of a controller or a row of its as-run log.
 type LogLine struct {
-	At    time.Time     `json:"at"`
-	Event *store.Event  `json:"event,omitempty"`
-	Row   *playlist.Row `json:"row,omitempty"`
+	At    time.Time    `json:"at"`
+	Event *store.Event `json:"event,omitempty"`
+	Row   *asrun.Row   `json:"row,omitempty"`
 }
 
 // history lists the latest that a controller told, events and rows, in order of

@@ -7,6 +7,7 @@ import (
 
 	"dalaba/county/store"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -62,7 +63,7 @@ type AlertTarget struct {
 	Ended      time.Time             `json:"ended,omitzero"`
 	Completed  int                   `json:"completed"` // outputs
 	Outputs    int                   `json:"outputs"`
-	Used       []playlist.Used       `json:"used,omitempty"`
+	Used       []asrun.Used          `json:"used,omitempty"`
 }
 
 // mostRows bounds the rows of one alert.
@@ -99,7 +100,7 @@ func (o *outcomes) account(ctx context.Context, id playlist.AlertID) (AlertAccou
 	if err != nil {
 		return acc, err
 	}
-	of := map[place][]playlist.Row{}
+	of := map[place][]asrun.Row{}
 	for _, r := range rows {
 		p := place{r.Controller, r.Output}
 		of[p] = append(of[p], r.Row)
@@ -118,7 +119,7 @@ func (o *outcomes) account(ctx context.Context, id playlist.AlertID) (AlertAccou
 
 // add adds a controller and its outputs. It returns how many of those no row
 // tells of.
-func (acc *AlertAccount) add(k store.Controller, t store.Target, rows map[place][]playlist.Row) (unknown int) {
+func (acc *AlertAccount) add(k store.Controller, t store.Target, rows map[place][]asrun.Row) (unknown int) {
 	at := AlertTarget{Controller: k.ID, Name: k.Name, Area: k.Area, Online: t.Online, Delivered: t.Delivered}
 	delivered := !t.Delivered.IsZero()
 	for _, o := range k.Outputs {

@@ -6,6 +6,7 @@ import (
 
 	"dalaba/county/store"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // reachStore keeps what receipts tell, and what they should have told.
@@ -160,7 +161,7 @@ func rate(n, d, unknown int64) Rate {
 
 // ReachLine is a line of a reach report with its rates.
 type ReachLine struct {
-	playlist.Reach
+	asrun.Reach
 	Audible    *int     `json:"audible"`    // always null: no sensor tells
 	Completion Rate     `json:"completion"` // completed / planned
 	ReachRate  Rate     `json:"reach_rate"` // reached / residents
@@ -177,7 +178,7 @@ type ReachReport struct {
 	Total ReachLine      `json:"total"`
 }
 
-func lineOf(r playlist.Reach) ReachLine {
+func lineOf(r asrun.Reach) ReachLine {
 	l := ReachLine{Reach: r}
 	l.Completion = rate(int64(r.Completed), int64(r.Planned), int64(r.Unknown))
 	l.ReachRate = rate(int64(r.Reached), int64(r.Residents), int64(r.Unknown))

@@ -18,6 +18,8 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 func TestAControllerEnrolsAndIsSeen(t *testing.T) {
@@ -352,10 +354,10 @@ func online(t *testing.T, w *world, id playlist.ControllerID) bool {
 }
 
 // row is a whole airing of a county slot.
-func row(slot string, due time.Time, output string, residents int, o playlist.Outcome) playlist.Row {
+func row(slot string, due time.Time, output string, residents int, o asrun.Outcome) asrun.Row {
 	due = due.UTC().Truncate(time.Second)
 	name := playlist.CountyName(playlist.AreaScope(countyArea), slot)
-	return playlist.Row{
+	return asrun.Row{
 		Airing: playlist.NewAiringID(name, due), Output: output, Item: 1, Part: 1, Slot: name, Playlist: "p", Clip: playlist.ClipID(strings.Repeat("c1", 32)), Title: "第1期",
 		Series: "健康微课堂", Issue: 1, Due: due, Cued: due, Started: due, Ended: due.Add(time.Minute), Frames: 100, OfFrames: 100, Residents: residents,
 		Area: village, Outcome: o, Clock: playlist.ClockTrusted,
@@ -459,7 +461,7 @@ func TestConflictsAreForeseen(t *testing.T) {
 	d := draft(t, playlist.AreaScope(village), clip)
 	d.Slots[0].Priority = 9
 	p := must[county.Proposal](t)(w.Propose(t.Context(), d))
-	if len(p.Conflicts) != 1 || p.Conflicts[0].Kind != playlist.FlagWaits || p.Conflicts[0].Scope != playlist.AreaScope(countyArea) || p.Conflicts[0].Times != 7 {
+	if len(p.Conflicts) != 1 || p.Conflicts[0].Kind != schedule.FlagWaits || p.Conflicts[0].Scope != playlist.AreaScope(countyArea) || p.Conflicts[0].Times != 7 {
 		t.Errorf("conflicts %+v", p.Conflicts)
 	}
 	d.Scope = playlist.AreaScope(other) // where nobody follows both
@@ -489,7 +491,7 @@ func TestReceiptsMakeReachAndSilenceMakesUnknown(t *testing.T) {
 		}
 		return rep
 	}
-	b.aired(row("早间健康", due, "村口", 420, playlist.Complete))
+	b.aired(row("早间健康", due, "村口", 420, asrun.Complete))
 	eventually(t, "the receipt is in", func() bool { return b.unsent() == 0 })
 	for _, by := range []string{"series", "issue", "clip", "area", "day"} {
 		got := reach(by).Total
@@ -498,9 +500,9 @@ func TestReceiptsMakeReachAndSilenceMakesUnknown(t *testing.T) {
 		}
 	}
 	// One that says nothing of use holds up no others.
-	broken := row("晚间健康", due, "村口", 420, playlist.Complete)
+	broken := row("晚间健康", due, "村口", 420, asrun.Complete)
 	broken.Airing = ""
-	b.aired(broken, row("早间健康", due.Add(-48*time.Hour), "村口", 420, playlist.Complete))
+	b.aired(broken, row("早间健康", due.Add(-48*time.Hour), "村口", 420, asrun.Complete))
 	eventually(t, "what follows it is in", func() bool { return b.unsent() == 0 })
 	if got := reach("series").Total; len(b.aside) != 1 || b.aside[0].Seq != 2 || got.Planned != 2 || got.Completed != 2 {
 		t.Errorf("set aside: %+v, total %+v", b.aside, got)
@@ -517,7 +519,7 @@ func TestReceiptsMakeReachAndSilenceMakesUnknown(t *testing.T) {
 	if got.Planned != 3 || got.Residents != 500 || got.Reached != 420 || got.ReachRate.Unknown != 1 || got.Completion.Denominator != 3 {
 		t.Errorf("%+v", got)
 	}
-	mute.aired(row("早间健康", due, "村西", 80, playlist.Missed))
+	mute.aired(row("早间健康", due, "村西", 80, asrun.Missed))
 	eventually(t, "it speaks", func() bool { return mute.unsent() == 0 })
 	if got := reach("day").Total; got.Unknown != 0 || got.Planned != 3 || got.Completed != 2 {
 		t.Errorf("after it spoke: %+v", got)
@@ -535,7 +537,7 @@ func TestACountyRestoredFromYesterdayForgetsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	must[store.Envelope](t)(w.Issue(t.Context(), draft(t, scope, clip)))
-	b.aired(row("早间健康", time.Now().Add(-time.Hour), "村口", 420, playlist.Complete))
+	b.aired(row("早间健康", time.Now().Add(-time.Hour), "村口", 420, asrun.Complete))
 	eventually(t, "manifest and receipt are there", func() bool { return b.has(link.KindManifest, scope) == 1 && b.unsent() == 0 })
 	b.stop()
 

@@ -39,6 +39,7 @@ import (
 	"dalaba/link"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 const (
@@ -468,7 +469,7 @@ func (b *box) has(k link.Kind, s playlist.Scope) int64 {
 }
 
 // aired hands receipts of rows in.
-func (b *box) aired(rows ...playlist.Row) {
+func (b *box) aired(rows ...asrun.Row) {
 	b.mu.Lock()
 	for _, r := range rows {
 		r.Seq = int64(len(b.out)) + 1

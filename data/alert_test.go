@@ -6,6 +6,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -53,12 +54,12 @@ func TestAnAlertsRowSaysWhetherClipOrSpeechSounded(t *testing.T) {
 	s := open(t, t.TempDir())
 	for i, output := range []string{"square", "school"} {
 		r := row(output, 1, 1, clipID([]string{"a", "b"}[i])) // each output may play another clip
-		r.Airing, r.Alert, r.Used, r.Slot, r.Playlist = playlist.AlertID("x").Airing(), "x", []playlist.Used{playlist.UsedClip, playlist.UsedSpeech}[i], "", ""
+		r.Airing, r.Alert, r.Used, r.Slot, r.Playlist = playlist.AlertID("x").Airing(), "x", []asrun.Used{asrun.UsedClip, asrun.UsedSpeech}[i], "", ""
 		claim(t, s, r, nil, nil)
 		end(t, s, r.Key(), heard(48000))
 	}
 	rows, err := s.Rows(t.Context(), playlist.AlertID("x").Airing())
-	if err != nil || len(rows) != 2 || rows[0].Alert != "x" || rows[0].Used != playlist.UsedSpeech || rows[1].Used != playlist.UsedClip {
+	if err != nil || len(rows) != 2 || rows[0].Alert != "x" || rows[0].Used != asrun.UsedSpeech || rows[1].Used != asrun.UsedClip {
 		t.Errorf("%+v %v", rows, err)
 	}
 }

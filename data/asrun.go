@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // Query selects rows of the as-run log. The zero Query selects all.
@@ -23,7 +24,7 @@ type Query struct {
 
 // AsRun yields the as-run log in due order, including open rows, and reads from
 // the disk as it goes. It ends after an error.
-func (s *Store) AsRun(ctx context.Context, q Query) iter.Seq2[playlist.Row, error] {
+func (s *Store) AsRun(ctx context.Context, q Query) iter.Seq2[asrun.Row, error] {
 	var (
 		where []string
 		args  []any
@@ -55,33 +56,33 @@ func (s *Store) AsRun(ctx context.Context, q Query) iter.Seq2[playlist.Row, erro
 		tail += " LIMIT ?"
 		args = append(args, q.Limit)
 	}
-	return func(yield func(playlist.Row, error) bool) {
+	return func(yield func(asrun.Row, error) bool) {
 		goOn := true
-		err := eachRow(ctx, s.db().Reader(), tail, args, func(r playlist.Row, _ time.Time) bool {
+		err := eachRow(ctx, s.db().Reader(), tail, args, func(r asrun.Row, _ time.Time) bool {
 			goOn = yield(r, nil)
 			return goOn
 		})
 		if err != nil && goOn {
-			yield(playlist.Row{}, err)
+			yield(asrun.Row{}, err)
 		}
 	}
 }
 
 // Rows returns the rows of one airing on all outputs, ordered by output, item
 // and part.
-func (s *Store) Rows(ctx context.Context, id playlist.AiringID) ([]playlist.Row, error) {
+func (s *Store) Rows(ctx context.Context, id playlist.AiringID) ([]asrun.Row, error) {
 	return s.rows(ctx, "WHERE a.airing = ? ORDER BY a.output, a.item, a.part", id)
 }
 
 // OpenRows returns the rows that are claimed and not yet ended: what airs now,
 // or what a crash left open. The one claimed first comes first.
-func (s *Store) OpenRows(ctx context.Context) ([]playlist.Row, error) {
+func (s *Store) OpenRows(ctx context.Context) ([]asrun.Row, error) {
 	return s.rows(ctx, "WHERE a.outcome = '' ORDER BY a.id")
 }
 
-func (s *Store) rows(ctx context.Context, tail string, args ...any) ([]playlist.Row, error) {
-	var all []playlist.Row
-	err := eachRow(ctx, s.db().Reader(), tail, args, func(r playlist.Row, _ time.Time) bool {
+func (s *Store) rows(ctx context.Context, tail string, args ...any) ([]asrun.Row, error) {
+	var all []asrun.Row
+	err := eachRow(ctx, s.db().Reader(), tail, args, func(r asrun.Row, _ time.Time) bool {
 		all = append(all, r)
 		return true
 	})
@@ -90,8 +91,8 @@ func (s *Store) rows(ctx context.Context, tail string, args ...any) ([]playlist.
 
 // eachRow calls f with each row and when its frames were last recorded, until f
 // returns false.
-func eachRow(ctx context.Context, q querier, tail string, args []any, f func(playlist.Row, time.Time) bool) error {
-	return eachRaw(ctx, q, tail, args, func(r playlist.Row, noted, began time.Time) bool {
+func eachRow(ctx context.Context, q querier, tail string, args []any, f func(asrun.Row, time.Time) bool) error {
+	return eachRaw(ctx, q, tail, args, func(r asrun.Row, noted, began time.Time) bool {
 		if !began.IsZero() {
 			repairRow(&r, began)
 		}
@@ -101,7 +102,7 @@ func eachRow(ctx context.Context, q querier, tail string, args []any, f func(pla
 
 // eachRaw is eachRow with the instants as they were written. began is when the
 // row's boot began, if the instants are to be corrected by it.
-func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r playlist.Row, noted, began time.Time) bool) error {
+func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r asrun.Row, noted, began time.Time) bool) error {
 	rows, err := q.QueryContext(ctx, `SELECT a.airing, a.output, a.item, a.part, a.slot, a.playlist,
 		coalesce(b.clip, ''), coalesce(b.title, ''), coalesce(b.series, ''), coalesce(b.issue, 0), a.rank,
 		a.due, a.cued, a.started, a.ended, a.from_frame, a.frames, a.of_frames, a.at_frame, a.level_db,
@@ -114,7 +115,7 @@ func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r p
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var (
-			r                                       playlist.Row
+			r                                       asrun.Row
 			due, cued, started, ended, noted, began sql.NullInt64
 		)
 		err := rows.Scan(&r.Airing, &r.Output, &r.Item, &r.Part, &r.Slot, &r.Playlist,
@@ -137,7 +138,7 @@ func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r p
 type Receipt struct {
 	Epoch    string
 	Seq      int64
-	Row      playlist.Row
+	Row      asrun.Row
 	Corrects Mark // the receipt that this one corrects; zero: none
 }
 

@@ -14,6 +14,7 @@ import (
 	"dalaba/data"
 	"dalaba/data/sqlite"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // BenchmarkOpenAMillionRows measures start to ready: open a store of 1,000,000
@@ -112,7 +113,7 @@ func BenchmarkAiring(b *testing.B) {
 			b.Fatal(err)
 		}
 		after := playlist.Cursor{Round: n, Last: r.Clip}
-		if err := s.Claim(b.Context(), playlist.Claim{Row: r, Before: &at, After: &after}); err != nil {
+		if err := s.Claim(b.Context(), asrun.Claim{Row: r, Before: &at, After: &after}); err != nil {
 			b.Fatal(err)
 		}
 		for i := range int64(12) {

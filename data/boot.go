@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // NoteBoot records when a boot of the machine began, by a trusted clock: its
@@ -71,7 +72,7 @@ const longRow = 2 * time.Hour
 
 // repairRow corrects the instants of a row whose boot began then. The row's
 // MonoMS was noted when it was cued, or, if nothing was cued, when it ended.
-func repairRow(r *playlist.Row, began time.Time) {
+func repairRow(r *asrun.Row, began time.Time) {
 	noted := r.Cued
 	if noted.IsZero() {
 		noted = r.Ended

@@ -6,6 +6,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 func TestRowsOfAnUntrustedClockAreCorrectedOnceTheTimeIsKnown(t *testing.T) {
@@ -14,15 +15,15 @@ func TestRowsOfAnUntrustedClockAreCorrectedOnceTheTimeIsKnown(t *testing.T) {
 	defer s.Close()
 	ctx := t.Context()
 	lost := time.Date(1970, 1, 1, 0, 10, 0, 0, time.UTC) // ten minutes after a boot without a battery
-	row := playlist.Row{
+	row := asrun.Row{
 		Airing: "alert-1", Output: "east", Item: 1, Part: 1, Slot: "alert", Due: lost, Cued: lost,
 		Clip: playlist.ClipID("0000000000000000000000000000000000000000000000000000000000000001"), OfFrames: 1000,
 		Clock: playlist.ClockUntrusted, Boot: "b1", MonoMS: 600_000,
 	}
-	if err := s.Claim(ctx, playlist.Claim{Row: row}); err != nil {
+	if err := s.Claim(ctx, asrun.Claim{Row: row}); err != nil {
 		t.Fatal(err)
 	}
-	end := playlist.End{Started: lost.Add(time.Second), Ended: lost.Add(3 * time.Second), Frames: 1000, Outcome: playlist.Complete}
+	end := asrun.End{Started: lost.Add(time.Second), Ended: lost.Add(3 * time.Second), Frames: 1000, Outcome: asrun.Complete}
 	if err := s.End(ctx, row.Key(), end); err != nil {
 		t.Fatal(err)
 	}
@@ -31,14 +32,14 @@ func TestRowsOfAnUntrustedClockAreCorrectedOnceTheTimeIsKnown(t *testing.T) {
 	// next start.
 	across, cut := row, row
 	across.Airing, cut.Airing = "alert-3", "alert-4"
-	for _, r := range []playlist.Row{across, cut} {
-		if err := s.Claim(ctx, playlist.Claim{Row: r}); err != nil {
+	for _, r := range []asrun.Row{across, cut} {
+		if err := s.Claim(ctx, asrun.Claim{Row: r}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	other := row
 	other.Airing, other.Boot = "alert-2", "b2"
-	if err := s.Claim(ctx, playlist.Claim{Row: other}); err != nil {
+	if err := s.Claim(ctx, asrun.Claim{Row: other}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -49,13 +50,13 @@ func TestRowsOfAnUntrustedClockAreCorrectedOnceTheTimeIsKnown(t *testing.T) {
 		}
 	}
 	right := booted.Add(10 * time.Minute)
-	if err := s.End(ctx, across.Key(), playlist.End{Started: lost.Add(time.Second), Ended: right.Add(3 * time.Second), Frames: 1000, Outcome: playlist.Complete}); err != nil {
+	if err := s.End(ctx, across.Key(), asrun.End{Started: lost.Add(time.Second), Ended: right.Add(3 * time.Second), Frames: 1000, Outcome: asrun.Complete}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Checkpoint(ctx, cut.Key(), lost.Add(time.Second), 0, 480); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.CloseOpen(ctx, right.Add(time.Hour), playlist.ReasonPowerLost); err != nil {
+	if _, err := s.CloseOpen(ctx, right.Add(time.Hour), asrun.ReasonPowerLost); err != nil {
 		t.Fatal(err)
 	}
 	want := map[playlist.AiringID]struct {

@@ -15,6 +15,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 func idOf(content string) playlist.ClipID {
@@ -192,7 +193,7 @@ func TestShedDeletesClipsNotAiredForLongestAndKeepsTheNeeded(t *testing.T) {
 	}
 	// Clip 0 aired recently, clip 1 must be kept.
 	r := row("square", 1, 0, ids[0])
-	r.Due, r.Outcome = due.AddDate(0, 0, 30), playlist.Complete
+	r.Due, r.Outcome = due.AddDate(0, 0, 30), asrun.Complete
 	must(t, s.Record(ctx, r))
 	keep := func(id playlist.ClipID) bool { return id == ids[1] }
 	freed, err := s.Shed(ctx, 12, keep)
@@ -281,7 +282,7 @@ func TestShedSkipsAFileThatCannotBeDeleted(t *testing.T) {
 	later := playlist.Clip{ID: idOf("later"), Title: "b"}
 	must(t, s.AddClip(ctx, later, strings.NewReader("later")))
 	r := row("square", 1, 0, later.ID)
-	r.Due, r.Outcome = due.AddDate(0, 0, 30), playlist.Complete
+	r.Due, r.Outcome = due.AddDate(0, 0, 30), asrun.Complete
 	must(t, s.Record(ctx, r))
 	freed, err := s.Shed(ctx, 5, func(playlist.ClipID) bool { return false })
 	if freed != 5 || err == nil {

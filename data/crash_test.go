@@ -16,6 +16,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // childDir, if set, makes the test binary a daemon that is going to be killed,
@@ -69,7 +70,7 @@ func airForever(dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.CloseOpen(ctx, due, playlist.ReasonPowerLost); err != nil {
+	if _, err := s.CloseOpen(ctx, due, asrun.ReasonPowerLost); err != nil {
 		return err
 	}
 	for n := 1; ; n++ {
@@ -81,8 +82,8 @@ func airForever(dir string) error {
 		r := row("square", 1, 1, clip)
 		r.Due = due.Add(time.Duration(n) * time.Minute)
 		r.Airing = playlist.NewAiringID("morning", r.Due)
-		switch err := s.Claim(ctx, playlist.Claim{Row: r, Before: &at, After: &after}); {
-		case errors.Is(err, playlist.ErrClaimed):
+		switch err := s.Claim(ctx, asrun.Claim{Row: r, Before: &at, After: &after}); {
+		case errors.Is(err, asrun.ErrClaimed):
 			continue // until this process is killed
 		case err != nil:
 			return err
@@ -133,7 +134,7 @@ func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
 		}
 	}
 	s := open(t, dir)
-	if _, err := s.CloseOpen(t.Context(), due, playlist.ReasonPowerLost); err != nil {
+	if _, err := s.CloseOpen(t.Context(), due, asrun.ReasonPowerLost); err != nil {
 		t.Fatal(err)
 	}
 	if h := health(t, s); len(h.Losses) != 0 {
@@ -153,7 +154,7 @@ func TestKilledAtRandomInstantsNothingIsLostOrDoubled(t *testing.T) {
 		if claimed[r.Airing] > 1 {
 			t.Errorf("%s was claimed %d times", r.Airing, claimed[r.Airing])
 		}
-		if ended[r.Airing] == 1 && r.Outcome != playlist.Complete {
+		if ended[r.Airing] == 1 && r.Outcome != asrun.Complete {
 			t.Errorf("%s ended and is %s", r.Airing, r.Outcome)
 		}
 		clip, after, _ := lessons.Next(cursor)
@@ -199,7 +200,7 @@ func fillUp(dir string) error {
 func writeUntilFull(ctx context.Context, s *data.Store) (int, error) {
 	for n := 0; ; n++ {
 		r := row("square", n+1, 0, "")
-		r.Outcome, r.Slot = playlist.Missed, strings.Repeat("long", 256)
+		r.Outcome, r.Slot = asrun.Missed, strings.Repeat("long", 256)
 		switch err := s.Record(ctx, r); {
 		case errors.Is(err, data.ErrFull):
 			return n, nil

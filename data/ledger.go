@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // Claim opens a row before its first sample, and moves the playlist's cursor
@@ -20,7 +21,7 @@ import (
 // earlier part has already chosen the item's clip and this claim names another
 // one or would move the cursor once more; or if Before and After are nil but
 // the clip chosen has been returned to the playlist.
-func (s *Store) Claim(ctx context.Context, c playlist.Claim) error {
+func (s *Store) Claim(ctx context.Context, c asrun.Claim) error {
 	r := c.Row
 	if r.Outcome != "" || r.Part < 1 || r.Item < 1 || (c.Before == nil) != (c.After == nil) {
 		return fmt.Errorf("claim %v: not the claim of a part", r.Key())
@@ -31,7 +32,7 @@ func (s *Store) Claim(ctx context.Context, c playlist.Claim) error {
 			return err
 		}
 		if there {
-			return fmt.Errorf("%w: %v", playlist.ErrClaimed, r.Key())
+			return fmt.Errorf("%w: %v", asrun.ErrClaimed, r.Key())
 		}
 		var chosen []playlist.ClipID
 		if r.Alert == "" { // one output may play an alert's clip, another its text as speech
@@ -40,7 +41,7 @@ func (s *Store) Claim(ctx context.Context, c playlist.Claim) error {
 			}
 		}
 		if len(chosen) > 0 && (c.Before != nil || !slices.Contains(chosen, r.Clip)) {
-			return fmt.Errorf("%w: %v airs clip %s", playlist.ErrStale, r.Key(), chosen[0].Short())
+			return fmt.Errorf("%w: %v airs clip %s", asrun.ErrStale, r.Key(), chosen[0].Short())
 		}
 		var before, after any
 		switch {
@@ -50,7 +51,7 @@ func (s *Store) Claim(ctx context.Context, c playlist.Claim) error {
 				return err
 			}
 			if at != *c.Before {
-				return fmt.Errorf("%w: playlist %s", playlist.ErrStale, r.Playlist)
+				return fmt.Errorf("%w: playlist %s", asrun.ErrStale, r.Playlist)
 			}
 			if err := setCursor(ctx, tx, r.Playlist, *c.After); err != nil {
 				return err
@@ -59,7 +60,7 @@ func (s *Store) Claim(ctx context.Context, c playlist.Claim) error {
 				return err
 			}
 		case len(chosen) == 0 && r.Playlist != "":
-			return fmt.Errorf("%w: the clip of %v was given back", playlist.ErrStale, r.Key())
+			return fmt.Errorf("%w: the clip of %v was given back", asrun.ErrStale, r.Key())
 		}
 		if _, err := insertRow(ctx, tx, r, before, after); err != nil {
 			return err
@@ -92,7 +93,7 @@ func chosenClips(ctx context.Context, tx *sql.Tx, id playlist.AiringID, item int
 
 // Checkpoint records how far an open row has come. It does not change a closed
 // row; it returns [ErrNotFound] if the row was never claimed.
-func (s *Store) Checkpoint(ctx context.Context, k playlist.RowKey, started time.Time, atFrame, frames int64) error {
+func (s *Store) Checkpoint(ctx context.Context, k asrun.RowKey, started time.Time, atFrame, frames int64) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE asrun SET started = ?, at_frame = ?, frames = ?, noted = ?
 			WHERE airing = ? AND output = ? AND item = ? AND part = ? AND outcome = ''`,
@@ -108,17 +109,17 @@ func (s *Store) Checkpoint(ctx context.Context, k playlist.RowKey, started time.
 // on any output, none of its rows is open and the cursor has not moved since,
 // the clip is returned to the playlist. Ending a closed row changes nothing;
 // End returns [ErrNotFound] if the row was never claimed.
-func (s *Store) End(ctx context.Context, k playlist.RowKey, e playlist.End) error {
+func (s *Store) End(ctx context.Context, k asrun.RowKey, e asrun.End) error {
 	if e.Outcome == "" {
 		return fmt.Errorf("end of %v: no outcome", k)
 	}
 	return s.write(ctx, func(tx *sql.Tx) error { return end(ctx, tx, k, e, s.now()) })
 }
 
-func end(ctx context.Context, tx *sql.Tx, k playlist.RowKey, e playlist.End, made time.Time) error {
+func end(ctx context.Context, tx *sql.Tx, k asrun.RowKey, e asrun.End, made time.Time) error {
 	var (
 		id  int64
-		row playlist.Row
+		row asrun.Row
 	)
 	err := tx.QueryRowContext(ctx, `UPDATE asrun
 		SET started = ?, ended = ?, frames = ?, at_frame = ?, outcome = ?, reason = ?
@@ -149,7 +150,7 @@ func end(ctx context.Context, tx *sql.Tx, k playlist.RowKey, e playlist.End, mad
 // giveBack returns an item's clip to its playlist if all its rows are closed
 // and none sounded. Once one has sounded, it deletes the cursors that would be
 // needed for that.
-func giveBack(ctx context.Context, tx *sql.Tx, k playlist.RowKey, list string) error {
+func giveBack(ctx context.Context, tx *sql.Tx, k asrun.RowKey, list string) error {
 	var open, sounded int
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(outcome = ''), 0),
 		coalesce(sum(outcome != '' AND (frames > 0 OR started IS NOT NULL)), 0)
@@ -189,7 +190,7 @@ func giveBack(ctx context.Context, tx *sql.Tx, k playlist.RowKey, list string) e
 
 // Record writes rows that never sounded, and their receipts, in one
 // transaction. It does not change a row that exists.
-func (s *Store) Record(ctx context.Context, rows ...playlist.Row) error {
+func (s *Store) Record(ctx context.Context, rows ...asrun.Row) error {
 	for _, r := range rows {
 		if r.Outcome == "" {
 			return fmt.Errorf("record of %v: no outcome", r.Key())
@@ -205,7 +206,7 @@ func (s *Store) Record(ctx context.Context, rows ...playlist.Row) error {
 	})
 }
 
-func record(ctx context.Context, tx *sql.Tx, r playlist.Row, made time.Time) error {
+func record(ctx context.Context, tx *sql.Tx, r asrun.Row, made time.Time) error {
 	there, err := exists(ctx, tx, r.Key())
 	if err != nil || there {
 		return err
@@ -226,18 +227,18 @@ func record(ctx context.Context, tx *sql.Tx, r playlist.Row, made time.Time) err
 // known of it, when it was cued, else when it was due. now is when the receipts
 // are made. Clips that did not sound are returned to their playlists. CloseOpen
 // returns the closed rows, the latest first.
-func (s *Store) CloseOpen(ctx context.Context, now time.Time, reason playlist.Reason) ([]playlist.Row, error) {
-	var closed []playlist.Row
+func (s *Store) CloseOpen(ctx context.Context, now time.Time, reason asrun.Reason) ([]asrun.Row, error) {
+	var closed []asrun.Row
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		closed = nil
 		type open struct {
-			row   playlist.Row
+			row   asrun.Row
 			noted time.Time
 		}
 		var left []open
 		// The latest first: in this order the cursor can be moved back over the
 		// items of one airing.
-		err := eachRaw(ctx, tx, "WHERE a.outcome = '' ORDER BY a.id DESC", nil, func(r playlist.Row, noted, _ time.Time) bool {
+		err := eachRaw(ctx, tx, "WHERE a.outcome = '' ORDER BY a.id DESC", nil, func(r asrun.Row, noted, _ time.Time) bool {
 			left = append(left, open{r, noted})
 			return true
 		})
@@ -246,8 +247,8 @@ func (s *Store) CloseOpen(ctx context.Context, now time.Time, reason playlist.Re
 		}
 		for _, o := range left {
 			r := o.row
-			e := playlist.End{Started: r.Started, Frames: r.Frames, AtFrame: r.AtFrame, Outcome: r.Judge()}
-			if e.Outcome != playlist.Complete {
+			e := asrun.End{Started: r.Started, Frames: r.Frames, AtFrame: r.AtFrame, Outcome: r.Judge()}
+			if e.Outcome != asrun.Complete {
 				e.Reason = reason
 			}
 			switch {
@@ -264,7 +265,7 @@ func (s *Store) CloseOpen(ctx context.Context, now time.Time, reason playlist.Re
 				return err
 			}
 			err := eachRow(ctx, tx, "WHERE a.airing = ? AND a.output = ? AND a.item = ? AND a.part = ?",
-				[]any{r.Airing, r.Output, r.Item, r.Part}, func(r playlist.Row, _ time.Time) bool {
+				[]any{r.Airing, r.Output, r.Item, r.Part}, func(r asrun.Row, _ time.Time) bool {
 					closed = append(closed, r)
 					return true
 				})
@@ -292,7 +293,7 @@ func receipt(ctx context.Context, tx *sql.Tx, id int64, made time.Time) error {
 	return err
 }
 
-func insertRow(ctx context.Context, tx *sql.Tx, r playlist.Row, before, after any) (int64, error) {
+func insertRow(ctx context.Context, tx *sql.Tx, r asrun.Row, before, after any) (int64, error) {
 	var billing any
 	if r.Clip != "" || r.Title != "" || r.Series != "" || r.Issue != 0 {
 		var id int64
@@ -317,13 +318,13 @@ func insertRow(ctx context.Context, tx *sql.Tx, r playlist.Row, before, after an
 	return res.LastInsertId()
 }
 
-func exists(ctx context.Context, tx *sql.Tx, k playlist.RowKey) (yes bool, err error) {
+func exists(ctx context.Context, tx *sql.Tx, k asrun.RowKey) (yes bool, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM asrun
 		WHERE airing = ? AND output = ? AND item = ? AND part = ?)`, k.Airing, k.Output, k.Item, k.Part).Scan(&yes)
 	return yes, err
 }
 
-func changedOrThere(ctx context.Context, tx *sql.Tx, res sql.Result, k playlist.RowKey) error {
+func changedOrThere(ctx context.Context, tx *sql.Tx, res sql.Result, k asrun.RowKey) error {
 	if n, err := res.RowsAffected(); err != nil || n > 0 {
 		return err
 	}
@@ -406,7 +407,7 @@ func (s *Store) instant(ctx context.Context, column string) (time.Time, error) {
 // raiseFloor raises the floor to the latest instant that a row says has passed.
 // Its due instant does not count, because a row may be claimed ahead of it; nor
 // does any instant from an untrusted clock.
-func raiseFloor(ctx context.Context, tx *sql.Tx, r playlist.Row) error {
+func raiseFloor(ctx context.Context, tx *sql.Tx, r asrun.Row) error {
 	if r.Clock != playlist.ClockTrusted {
 		return nil
 	}

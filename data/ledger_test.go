@@ -11,6 +11,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 var due = time.Date(2026, 11, 23, 7, 30, 0, 0, time.UTC)
@@ -35,8 +36,8 @@ func options() data.Options {
 func clipID(letter string) playlist.ClipID { return playlist.ClipID(strings.Repeat(letter, 64)) }
 
 // row returns a row of the morning's airing that can be claimed.
-func row(output string, item, part int, clip playlist.ClipID) playlist.Row {
-	return playlist.Row{
+func row(output string, item, part int, clip playlist.ClipID) asrun.Row {
+	return asrun.Row{
 		Airing: playlist.NewAiringID("morning", due), Output: output, Item: item, Part: part,
 		Slot: "morning", Playlist: "health", Clip: clip, Title: "发热", Series: "健康微课堂", Issue: 1,
 		Rank: playlist.RankScheduled + 5, Due: due, Cued: due.Add(-2 * time.Second),
@@ -49,23 +50,23 @@ func at(index int, last playlist.ClipID) *playlist.Cursor {
 	return &playlist.Cursor{Index: index, Last: last}
 }
 
-func heard(frames int64) playlist.End {
-	return playlist.End{
+func heard(frames int64) asrun.End {
+	return asrun.End{
 		Started: due.Add(1500 * time.Microsecond), Ended: due.Add(playlist.Length(frames)),
-		Frames: frames, AtFrame: 960, Outcome: playlist.Complete,
+		Frames: frames, AtFrame: 960, Outcome: asrun.Complete,
 	}
 }
 
-var silent = playlist.End{Ended: due.Add(time.Second), Outcome: playlist.Failed, Reason: playlist.ReasonDevice}
+var silent = asrun.End{Ended: due.Add(time.Second), Outcome: asrun.Failed, Reason: asrun.ReasonDevice}
 
-func claim(t *testing.T, s *data.Store, r playlist.Row, before, after *playlist.Cursor) {
+func claim(t *testing.T, s *data.Store, r asrun.Row, before, after *playlist.Cursor) {
 	t.Helper()
-	if err := s.Claim(t.Context(), playlist.Claim{Row: r, Before: before, After: after}); err != nil {
+	if err := s.Claim(t.Context(), asrun.Claim{Row: r, Before: before, After: after}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func end(t *testing.T, s *data.Store, k playlist.RowKey, e playlist.End) {
+func end(t *testing.T, s *data.Store, k asrun.RowKey, e asrun.End) {
 	t.Helper()
 	if err := s.End(t.Context(), k, e); err != nil {
 		t.Fatal(err)
@@ -115,38 +116,38 @@ func TestARowIsClaimedOnceAndMovesTheCursor(t *testing.T) {
 	tests := []struct {
 		name   string
 		first  func(*testing.T, *data.Store)
-		claim  playlist.Claim
+		claim  asrun.Claim
 		want   error
 		cursor playlist.Cursor
 	}{
 		{
 			"the first claim of a playlist moves its cursor", nil,
-			playlist.Claim{Row: row("square", 1, 1, a), Before: at(0, ""), After: at(0, a)}, nil, *at(0, a),
+			asrun.Claim{Row: row("square", 1, 1, a), Before: at(0, ""), After: at(0, a)}, nil, *at(0, a),
 		},
 		{
 			"a cursor that stands elsewhere is stale and stays", nil,
-			playlist.Claim{Row: row("square", 1, 1, b), Before: at(0, a), After: at(1, b)}, playlist.ErrStale, playlist.Cursor{},
+			asrun.Claim{Row: row("square", 1, 1, b), Before: at(0, a), After: at(1, b)}, asrun.ErrStale, playlist.Cursor{},
 		},
 		{
 			"the same part twice is claimed, even with a stale cursor",
 			func(t *testing.T, s *data.Store) { claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a)) },
-			playlist.Claim{Row: row("square", 1, 1, a), Before: at(0, ""), After: at(0, a)}, playlist.ErrClaimed, *at(0, a),
+			asrun.Claim{Row: row("square", 1, 1, a), Before: at(0, ""), After: at(0, a)}, asrun.ErrClaimed, *at(0, a),
 		},
 		{
 			"another output with another clip is stale",
 			func(t *testing.T, s *data.Store) { claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a)) },
-			playlist.Claim{Row: row("school", 1, 1, b), Before: at(0, a), After: at(1, b)}, playlist.ErrStale, *at(0, a),
+			asrun.Claim{Row: row("school", 1, 1, b), Before: at(0, a), After: at(1, b)}, asrun.ErrStale, *at(0, a),
 		},
 		{
 			"another output with the same clip leaves the cursor",
 			func(t *testing.T, s *data.Store) { claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a)) },
-			playlist.Claim{Row: row("school", 1, 1, a)}, nil, *at(0, a),
+			asrun.Claim{Row: row("school", 1, 1, a)}, nil, *at(0, a),
 		},
 		{
 			"another output does not move the cursor once more, be it to the same clip",
 			func(t *testing.T, s *data.Store) { claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a)) },
-			playlist.Claim{Row: row("school", 1, 1, a), Before: at(0, a), After: &playlist.Cursor{Round: 1, Last: a}},
-			playlist.ErrStale, *at(0, a),
+			asrun.Claim{Row: row("school", 1, 1, a), Before: at(0, a), After: &playlist.Cursor{Round: 1, Last: a}},
+			asrun.ErrStale, *at(0, a),
 		},
 		{
 			"a rejoined part leaves the cursor",
@@ -154,23 +155,23 @@ func TestARowIsClaimedOnceAndMovesTheCursor(t *testing.T) {
 				claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a))
 				end(t, s, row("square", 1, 1, a).Key(), heard(9000))
 			},
-			playlist.Claim{Row: row("square", 1, 2, a)}, nil, *at(0, a),
+			asrun.Claim{Row: row("square", 1, 2, a)}, nil, *at(0, a),
 		},
 		{
 			"the next item may have the next clip",
 			func(t *testing.T, s *data.Store) { claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a)) },
-			playlist.Claim{Row: row("square", 2, 1, b), Before: at(0, a), After: at(1, b)}, nil, *at(1, b),
+			asrun.Claim{Row: row("square", 2, 1, b), Before: at(0, a), After: at(1, b)}, nil, *at(1, b),
 		},
 		{
 			"a part is claimed although the airing was recorded as missed",
 			func(t *testing.T, s *data.Store) {
 				r := row("square", 1, 0, "")
-				r.Outcome, r.Reason = playlist.Missed, playlist.ReasonClock
+				r.Outcome, r.Reason = asrun.Missed, asrun.ReasonClock
 				if err := s.Record(t.Context(), r); err != nil {
 					t.Fatal(err)
 				}
 			},
-			playlist.Claim{Row: row("square", 1, 1, a), Before: at(0, ""), After: at(0, a)}, nil, *at(0, a),
+			asrun.Claim{Row: row("square", 1, 1, a), Before: at(0, ""), After: at(0, a)}, nil, *at(0, a),
 		},
 		{
 			"a choice that was given back must be made again",
@@ -178,7 +179,7 @@ func TestARowIsClaimedOnceAndMovesTheCursor(t *testing.T) {
 				claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a))
 				end(t, s, row("square", 1, 1, a).Key(), silent)
 			},
-			playlist.Claim{Row: row("school", 1, 1, a)}, playlist.ErrStale, playlist.Cursor{},
+			asrun.Claim{Row: row("school", 1, 1, a)}, asrun.ErrStale, playlist.Cursor{},
 		},
 		{
 			"after a choice was given back the item may have another clip",
@@ -186,7 +187,7 @@ func TestARowIsClaimedOnceAndMovesTheCursor(t *testing.T) {
 				claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a))
 				end(t, s, row("square", 1, 1, a).Key(), silent)
 			},
-			playlist.Claim{Row: row("square", 1, 2, b), Before: at(0, ""), After: at(0, b)}, nil, *at(0, b),
+			asrun.Claim{Row: row("square", 1, 2, b), Before: at(0, ""), After: at(0, b)}, nil, *at(0, b),
 		},
 	}
 	for _, tt := range tests {
@@ -267,21 +268,21 @@ func TestEndingAndRecordingAgainChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	missed := row("school", 1, 0, "")
-	missed.Outcome, missed.Reason = playlist.Missed, playlist.ReasonBusy
+	missed.Outcome, missed.Reason = asrun.Missed, asrun.ReasonBusy
 	for range 2 {
 		if err := s.Record(t.Context(), missed); err != nil {
 			t.Fatal(err)
 		}
-		missed.Reason = playlist.ReasonOff
+		missed.Reason = asrun.ReasonOff
 	}
 	rows, err := s.Rows(t.Context(), r.Airing)
 	if err != nil || len(rows) != 2 {
 		t.Fatalf("%+v, %v", rows, err)
 	}
-	if rows[0].Output != "school" || rows[0].Reason != playlist.ReasonBusy || rows[0].Seq != 2 || rows[0].Clip != "" {
+	if rows[0].Output != "school" || rows[0].Reason != asrun.ReasonBusy || rows[0].Seq != 2 || rows[0].Clip != "" {
 		t.Errorf("recorded twice: %+v", rows[0])
 	}
-	if rows[1].Frames != 48000 || rows[1].Outcome != playlist.Complete || rows[1].Seq != 1 {
+	if rows[1].Frames != 48000 || rows[1].Outcome != asrun.Complete || rows[1].Seq != 1 {
 		t.Errorf("ended twice: %+v", rows[1])
 	}
 	if n, oldest, err := s.Unsent(t.Context()); n != 2 || !oldest.Equal(due) || err != nil {
@@ -301,14 +302,14 @@ func TestRowsLeftOpenAreClosedWithTheFramesLastRecorded(t *testing.T) {
 	tests := []struct {
 		name    string
 		frames  int64 // recorded before the cut; 0: none
-		outcome playlist.Outcome
-		reason  playlist.Reason
+		outcome asrun.Outcome
+		reason  asrun.Reason
 		ended   time.Time
 		cursor  playlist.Cursor
 	}{
-		{"cut before the first checkpoint", 0, playlist.Partial, playlist.ReasonPowerLost, due.Add(-2 * time.Second), playlist.Cursor{}},
-		{"cut half way", 24000, playlist.Partial, playlist.ReasonPowerLost, due.Add(500 * time.Millisecond), *at(0, a)},
-		{"cut when almost over", 47000, playlist.Complete, playlist.ReasonNone, due.Add(playlist.Length(47000)), *at(0, a)},
+		{"cut before the first checkpoint", 0, asrun.Partial, asrun.ReasonPowerLost, due.Add(-2 * time.Second), playlist.Cursor{}},
+		{"cut half way", 24000, asrun.Partial, asrun.ReasonPowerLost, due.Add(500 * time.Millisecond), *at(0, a)},
+		{"cut when almost over", 47000, asrun.Complete, asrun.ReasonNone, due.Add(playlist.Length(47000)), *at(0, a)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -320,7 +321,7 @@ func TestRowsLeftOpenAreClosedWithTheFramesLastRecorded(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			rows, err := s.CloseOpen(t.Context(), due.Add(time.Hour), playlist.ReasonPowerLost)
+			rows, err := s.CloseOpen(t.Context(), due.Add(time.Hour), asrun.ReasonPowerLost)
 			if err != nil || len(rows) != 1 {
 				t.Fatalf("%+v, %v", rows, err)
 			}
@@ -332,7 +333,7 @@ func TestRowsLeftOpenAreClosedWithTheFramesLastRecorded(t *testing.T) {
 				t.Errorf("ended %v, want %v", got.Ended, tt.ended)
 			}
 			cursorIs(t, s, tt.cursor)
-			if again, err := s.CloseOpen(t.Context(), due, playlist.ReasonPowerLost); len(again) != 0 || err != nil {
+			if again, err := s.CloseOpen(t.Context(), due, asrun.ReasonPowerLost); len(again) != 0 || err != nil {
 				t.Errorf("closed twice: %+v, %v", again, err)
 			}
 		})
@@ -341,7 +342,7 @@ func TestRowsLeftOpenAreClosedWithTheFramesLastRecorded(t *testing.T) {
 		s := open(t, t.TempDir())
 		claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a))
 		claim(t, s, row("square", 2, 1, b), at(0, a), at(1, b))
-		if _, err := s.CloseOpen(t.Context(), due, playlist.ReasonPowerLost); err != nil {
+		if _, err := s.CloseOpen(t.Context(), due, asrun.ReasonPowerLost); err != nil {
 			t.Fatal(err)
 		}
 		cursorIs(t, s, playlist.Cursor{})
@@ -394,7 +395,7 @@ func TestAsRunYieldsTheRowsOfAQueryInDueOrder(t *testing.T) {
 		r := row([]string{"square", "school"}[i%2], 1, 0, clipID([]string{"a", "b"}[i/2]))
 		r.Due = due.Add(time.Duration(hour) * time.Hour)
 		r.Airing = playlist.NewAiringID("morning", r.Due)
-		r.Outcome = playlist.Missed
+		r.Outcome = asrun.Missed
 		if err := s.Record(ctx, r); err != nil {
 			t.Fatal(err)
 		}
@@ -457,7 +458,7 @@ func TestReceiptsCountWithoutAGap(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	for i := range 5 {
 		r := row("square", i+1, 0, "")
-		r.Outcome = playlist.Missed
+		r.Outcome = asrun.Missed
 		if err := s.Record(ctx, r); err != nil {
 			t.Fatal(err)
 		}
@@ -509,7 +510,7 @@ func TestWithoutACountyRowsAreDeletedByAgeAlone(t *testing.T) {
 	add := func(item int, at time.Time, clock playlist.ClockState, boot string, mono time.Duration) {
 		t.Helper()
 		r := row("square", item, 0, "")
-		r.Outcome, r.Due, r.Cued, r.Clock, r.Boot, r.MonoMS = playlist.Missed, at, time.Time{}, clock, boot, mono.Milliseconds()
+		r.Outcome, r.Due, r.Cued, r.Clock, r.Boot, r.MonoMS = asrun.Missed, at, time.Time{}, clock, boot, mono.Milliseconds()
 		must(t, s.Record(ctx, r))
 	}
 	young, old, unset := due, due.AddDate(0, 0, -40), time.Date(1970, 1, 1, 0, 5, 0, 0, time.UTC)

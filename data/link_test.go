@@ -9,6 +9,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 func TestADocumentReplacesTheOneOfItsKindAndScope(t *testing.T) {
@@ -94,7 +95,7 @@ func TestAReceiptSetAsideIsCountedUntilItIsSentAgain(t *testing.T) {
 func TestARowWithACorrectedClockGetsAnotherReceipt(t *testing.T) {
 	s, ctx := open(t, t.TempDir()), t.Context()
 	r := row("square", 1, 0, "")
-	r.Outcome, r.Clock, r.Boot, r.MonoMS = playlist.Failed, playlist.ClockUntrusted, "boot 1", 5000
+	r.Outcome, r.Clock, r.Boot, r.MonoMS = asrun.Failed, playlist.ClockUntrusted, "boot 1", 5000
 	must(t, s.Record(ctx, r))
 	b, _ := s.Batch(ctx, data.Mark{}, 10)
 	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 1}))

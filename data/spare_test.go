@@ -17,6 +17,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
@@ -93,7 +94,7 @@ func listing(t *testing.T, dir string) string {
 type sent struct {
 	Epoch string
 	Seq   int64
-	Row   playlist.Row
+	Row   asrun.Row
 }
 
 // unsent returns all receipts that the county does not have.
@@ -188,7 +189,7 @@ func afterwards(t *testing.T, s *data.Store, epoch string) {
 		t.Errorf("%d receipts, %v", n, err)
 	}
 	// A clip that did not sound is given back to its place in the playlist.
-	end(t, s, row("square", 3, 1, clipID("c")).Key(), playlist.End{Ended: due, Outcome: playlist.Missed, Reason: playlist.ReasonStopped})
+	end(t, s, row("square", 3, 1, clipID("c")).Key(), asrun.End{Ended: due, Outcome: asrun.Missed, Reason: asrun.ReasonStopped})
 	if c, err := s.Cursor(ctx, "health"); err != nil || c != *at(2, clipID("b")) {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -294,7 +295,7 @@ func TestTheStoreContinuesInMemoryIfItsDiskTurnsReadOnly(t *testing.T) {
 	o := options()
 	s, err := data.OpenVolatile(t.Context(), dir, o)
 	must(t, err)
-	if err := s.Claim(t.Context(), playlist.Claim{Row: row("square", 2, 1, clipID("b"))}); !errors.Is(err, playlist.ErrClaimed) {
+	if err := s.Claim(t.Context(), asrun.Claim{Row: row("square", 2, 1, clipID("b"))}); !errors.Is(err, asrun.ErrClaimed) {
 		t.Errorf("claimed again: %v", err)
 	}
 	must(t, s.Close())

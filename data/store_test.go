@@ -14,13 +14,14 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
 func record(t *testing.T, s *data.Store, item int) {
 	t.Helper()
 	r := row("square", item, 0, "")
-	r.Outcome, r.Reason = playlist.Missed, playlist.ReasonOff
+	r.Outcome, r.Reason = asrun.Missed, asrun.ReasonOff
 	if err := s.Record(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

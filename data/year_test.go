@@ -12,6 +12,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // perDay is how many clips air each day of the year. What each airing leaves
@@ -61,7 +62,7 @@ func aYear(t *testing.T, county bool) {
 	for day := range 365 {
 		for n := range perDay {
 			due := now.Add(time.Duration(n) * time.Hour)
-			r := playlist.Row{
+			r := asrun.Row{
 				Airing: playlist.NewAiringID("slot", due), Output: "east", Item: 1, Part: 1, Slot: "slot", Playlist: "p",
 				Clip: playlist.ClipID(fmt.Sprintf("%064x", n)), Due: due, Cued: due, OfFrames: 1000, Clock: playlist.ClockTrusted, Boot: "b",
 			}
@@ -70,13 +71,13 @@ func aYear(t *testing.T, county bool) {
 				t.Fatal(err)
 			}
 			after := playlist.Cursor{Round: day, Index: n, Last: r.Clip}
-			if err := s.Claim(ctx, playlist.Claim{Row: r, Before: &before, After: &after}); err != nil {
+			if err := s.Claim(ctx, asrun.Claim{Row: r, Before: &before, After: &after}); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Checkpoint(ctx, r.Key(), due, 0, 500); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.End(ctx, r.Key(), playlist.End{Started: due, Ended: due.Add(time.Minute), Frames: 1000, Outcome: playlist.Complete}); err != nil {
+			if err := s.End(ctx, r.Key(), asrun.End{Started: due, Ended: due.Add(time.Minute), Frames: 1000, Outcome: asrun.Complete}); err != nil {
 				t.Fatal(err)
 			}
 			log.Info("clip ended", "airing", r.Airing)

@@ -16,6 +16,7 @@ import (
 
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 func TestASyncSaysWhatItsProgramUnderstands(t *testing.T) {
@@ -110,7 +111,7 @@ func TestOnlySignedStateIsRefusedForAnUnknownField(t *testing.T) {
 			return err
 		}(), false},
 		{"receipts", func() error {
-			b := link.Batch{Controller: "daba-1", Epoch: "e", Receipts: []link.Receipt{{Row: playlist.Row{Seq: 1, Airing: "a", Output: "o"}}}}
+			b := link.Batch{Controller: "daba-1", Epoch: "e", Receipts: []link.Receipt{{Row: asrun.Row{Seq: 1, Airing: "a", Output: "o"}}}}
 			_, err := link.OpenBatch(sealed(link.TypeReceipts, b, key), key.Public())
 			return err
 		}(), false},

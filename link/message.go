@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
@@ -35,7 +36,7 @@ type Mark struct {
 // Receipt is a row of the as-run log as the controller sends it upstream.
 // Row.Seq is its number.
 type Receipt struct {
-	Row playlist.Row `json:"row"`
+	Row asrun.Row `json:"row"`
 
 	// Corrects names an earlier receipt that this one puts right: its clock
 	// was repaired later. The earlier one stays as it is.
@@ -303,7 +304,7 @@ func readReceipt(text []byte) (r Receipt) {
 		} `json:"row"`
 	}
 	_ = json.Unmarshal(text, &bare) // no number: its batch does not pass
-	return Receipt{Row: playlist.Row{Seq: bare.Row.Seq}, Wrong: err}
+	return Receipt{Row: asrun.Row{Seq: bare.Row.Seq}, Wrong: err}
 }
 
 // OpenStamp verifies a stamp and that it is meant for this controller and

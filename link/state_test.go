@@ -13,6 +13,7 @@ import (
 
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
@@ -293,7 +294,7 @@ func TestAFullManifestFitsTheWire(t *testing.T) {
 func TestBatchAfter(t *testing.T) {
 	rows := func(from, to int64) (some []link.Receipt) {
 		for n := from; n <= to; n++ {
-			some = append(some, link.Receipt{Row: playlist.Row{Seq: n}})
+			some = append(some, link.Receipt{Row: asrun.Row{Seq: n}})
 		}
 		return some
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -44,7 +45,7 @@ type AlertSounds interface {
 	// clip is here; as [playlist.UsedSpeech], which may take its time; as
 	// [playlist.UsedGeneric]; or the words that a drill begins with, as
 	// [playlist.UsedPreamble].
-	Sound(ctx context.Context, r emergency.Record, as playlist.Used) (AlertSound, error)
+	Sound(ctx context.Context, r emergency.Record, as asrun.Used) (AlertSound, error)
 }
 
 // ErrNotStored says that an alert is in force, but would be forgotten if the
@@ -78,7 +79,7 @@ type sounding struct {
 	choice  *choice // nil for the microphone
 	outputs []playlist.Output
 	now     map[string]bool // outputs on which it still sounds
-	rows    []playlist.Row  // of the outputs on which it has ended
+	rows    []asrun.Row     // of the outputs on which it has ended
 }
 
 func newSounding(r emergency.Record) *sounding {
@@ -308,7 +309,7 @@ func (a *Alarm) started(ctx context.Context, id playlist.AlertID) {
 
 // ended notes that an alert has ended on one of its outputs, with those rows,
 // and, after the last of them, what became of it.
-func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string, rows []playlist.Row) {
+func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string, rows []asrun.Row) {
 	silent := func() bool { return len(s.now) == 0 }
 	last := false
 	_ = a.ask(context.Background(), func() {
@@ -335,10 +336,10 @@ func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string, rows []pl
 
 // overlay are the rows that the ledger has kept, from before a restart too, and
 // in place of them those just heard: the ledger may not have taken them yet.
-func overlay(kept, heard []playlist.Row) []playlist.Row {
+func overlay(kept, heard []asrun.Row) []asrun.Row {
 	all := slices.Clone(heard)
 	for _, r := range kept {
-		if !slices.ContainsFunc(heard, func(h playlist.Row) bool { return h.Key() == r.Key() }) {
+		if !slices.ContainsFunc(heard, func(h asrun.Row) bool { return h.Key() == r.Key() }) {
 			all = append(all, r)
 		}
 	}

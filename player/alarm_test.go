@@ -15,6 +15,7 @@ import (
 
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -28,9 +29,9 @@ type siren struct {
 	keep  player.AlertKeeper
 }
 
-func (s *siren) Sound(_ context.Context, _ emergency.Record, as playlist.Used) (player.AlertSound, error) {
-	i := map[playlist.Used]int{playlist.UsedClip: 0, playlist.UsedSpeech: 1, playlist.UsedGeneric: 2, playlist.UsedPreamble: 2}[as]
-	if as == playlist.UsedPreamble && !s.words.Load() || as != playlist.UsedPreamble && !s.here[i].Load() {
+func (s *siren) Sound(_ context.Context, _ emergency.Record, as asrun.Used) (player.AlertSound, error) {
+	i := map[asrun.Used]int{asrun.UsedClip: 0, asrun.UsedSpeech: 1, asrun.UsedGeneric: 2, asrun.UsedPreamble: 2}[as]
+	if as == asrun.UsedPreamble && !s.words.Load() || as != asrun.UsedPreamble && !s.here[i].Load() {
 		return player.AlertSound{}, errors.New("not here")
 	}
 	_, path, err := s.store.Clip(context.Background(), s.clips[i].ID)
@@ -133,7 +134,7 @@ func (s *siren) heardSo() {
 			continue
 		}
 		got := readWAV(s.t, s.wav(r.Output))[r.AtFrame : r.AtFrame+r.Frames]
-		if r.Used == playlist.UsedTone {
+		if r.Used == asrun.UsedTone {
 			for i, hz := range []float64{650, 820, 1040} {
 				from := i * playlist.Rate * 3 / 10
 				if p := power(got[from:from+playlist.Rate/4], hz); p < 0.05 {
@@ -147,7 +148,7 @@ func (s *siren) heardSo() {
 			s.t.Fatal(err)
 		}
 		want := decoded(s.t, path)[:r.Frames]
-		if n := differ(want, got); r.Outcome == playlist.Complete && n > 0 || n > 2000 {
+		if n := differ(want, got); r.Outcome == asrun.Complete && n > 0 || n > 2000 {
 			s.t.Errorf("%s %s: %d of %d frames differ from the recording", r.Airing, r.Used, n, r.Frames)
 		}
 	}
@@ -186,12 +187,12 @@ func TestAnAlertCutsInWithTheToneAndTheLessonRejoins(t *testing.T) {
 		if got := s.parts("A"); got != "east/clip:complete east/tone:complete" {
 			t.Error(got)
 		}
-		var tone, clip, before, after playlist.Row
+		var tone, clip, before, after asrun.Row
 		for _, r := range s.rows() {
 			switch {
-			case r.Used == playlist.UsedTone:
+			case r.Used == asrun.UsedTone:
 				tone = r
-			case r.Used == playlist.UsedClip:
+			case r.Used == asrun.UsedClip:
 				clip = r
 			case r.Part == 1:
 				before = r
@@ -202,7 +203,7 @@ func TestAnAlertCutsInWithTheToneAndTheLessonRejoins(t *testing.T) {
 		if late := tone.Started.Sub(began); late < 0 || late > 20*time.Millisecond {
 			t.Errorf("the tone sounds %v after the order", late)
 		}
-		if before.Outcome != playlist.Preempted || after.Outcome != playlist.Complete || after.FromFrame != before.Frames {
+		if before.Outcome != asrun.Preempted || after.Outcome != asrun.Complete || after.FromFrame != before.Frames {
 			t.Errorf("lesson: %+v then %+v", before, after)
 		}
 		if gap := clip.Started.Sub(tone.Ended); gap < 200*time.Millisecond || gap > 300*time.Millisecond {
@@ -221,15 +222,15 @@ func TestTheToneSoundsUntilThereIsSomethingToHear(t *testing.T) {
 		here    []int         // from the start
 		clip    time.Duration // the alert's clip comes after; 0: never
 		expects bool          // the alert says that it has a clip
-		used    playlist.Used
+		used    asrun.Used
 		tone    [2]time.Duration
 		state   emergency.State
 	}{
-		{"the clip comes while it sounds", []int{1}, 9 * time.Second, true, playlist.UsedClip, [2]time.Duration{9 * time.Second, 12 * time.Second}, emergency.StateDone},
-		{"the clip never comes, the text is spoken", []int{1, 2}, 0, true, playlist.UsedSpeech, [2]time.Duration{19 * time.Second, 21 * time.Second}, emergency.StateDone},
-		{"no clip is to come, the text is spoken at once", []int{1}, 0, false, playlist.UsedSpeech, [2]time.Duration{4 * time.Second, 6 * time.Second}, emergency.StateDone},
-		{"nobody can speak, a clip for the event", []int{2}, 0, true, playlist.UsedGeneric, [2]time.Duration{19 * time.Second, 21 * time.Second}, emergency.StateDone},
-		{"there is nothing but the tone", nil, 0, true, playlist.UsedTone, [2]time.Duration{19 * time.Second, 21 * time.Second}, emergency.StatePartial},
+		{"the clip comes while it sounds", []int{1}, 9 * time.Second, true, asrun.UsedClip, [2]time.Duration{9 * time.Second, 12 * time.Second}, emergency.StateDone},
+		{"the clip never comes, the text is spoken", []int{1, 2}, 0, true, asrun.UsedSpeech, [2]time.Duration{19 * time.Second, 21 * time.Second}, emergency.StateDone},
+		{"no clip is to come, the text is spoken at once", []int{1}, 0, false, asrun.UsedSpeech, [2]time.Duration{4 * time.Second, 6 * time.Second}, emergency.StateDone},
+		{"nobody can speak, a clip for the event", []int{2}, 0, true, asrun.UsedGeneric, [2]time.Duration{19 * time.Second, 21 * time.Second}, emergency.StateDone},
+		{"there is nothing but the tone", nil, 0, true, asrun.UsedTone, [2]time.Duration{19 * time.Second, 21 * time.Second}, emergency.StatePartial},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -256,14 +257,14 @@ func TestTheToneSoundsUntilThereIsSomethingToHear(t *testing.T) {
 					t.Errorf("state %s, want %s", got, c.state)
 				}
 				s.stop()
-				var used []playlist.Used
+				var used []asrun.Used
 				for _, r := range s.rows() {
-					if length := r.Ended.Sub(r.Started); r.Used == playlist.UsedTone && (length < c.tone[0] || length > c.tone[1]) {
+					if length := r.Ended.Sub(r.Started); r.Used == asrun.UsedTone && (length < c.tone[0] || length > c.tone[1]) {
 						t.Errorf("the tone lasts %v", length)
 					}
 					used = append(used, r.Used)
 				}
-				if !slices.Contains(used, c.used) || c.used != playlist.UsedTone && len(used) != 2 || c.used == playlist.UsedTone && len(used) < 3 {
+				if !slices.Contains(used, c.used) || c.used != asrun.UsedTone && len(used) != 2 || c.used == asrun.UsedTone && len(used) < 3 {
 					t.Errorf("heard %v", used)
 				}
 				s.heardSo()
@@ -321,7 +322,7 @@ func TestTheHigherAlertCutsInAndTheEqualOneQueues(t *testing.T) {
 			t.Error(got)
 		}
 		rows := s.rows()
-		slices.SortFunc(rows, func(a, b playlist.Row) int { return a.Started.Compare(b.Started) })
+		slices.SortFunc(rows, func(a, b asrun.Row) int { return a.Started.Compare(b.Started) })
 		order := ""
 		for i, r := range rows {
 			if i > 0 && rows[i-1].Ended.After(r.Started.Add(time.Millisecond)) {
@@ -376,7 +377,7 @@ func TestARestartGoesOnWithWhatIsOwed(t *testing.T) {
 		}))
 		time.Sleep(20 * time.Second) // the first pass is over, the second under way
 		s.stop()
-		if _, err := s.store.CloseOpen(t.Context(), s.now(), playlist.ReasonPowerLost); err != nil {
+		if _, err := s.store.CloseOpen(t.Context(), s.now(), asrun.ReasonPowerLost); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.store.Close(); err != nil {
@@ -401,7 +402,7 @@ func TestARestartGoesOnWithWhatIsOwed(t *testing.T) {
 		}
 		whole := 0
 		for _, r := range s.rows() {
-			if r.Alert == "A" && r.Used == playlist.UsedClip && r.Outcome == playlist.Complete {
+			if r.Alert == "A" && r.Used == asrun.UsedClip && r.Outcome == asrun.Complete {
 				whole++
 			}
 			if r.Alert == "short" || r.Alert == "gone" {
@@ -477,11 +478,11 @@ func TestADamagedClipIsToldOfAndTheNextBestHeard(t *testing.T) {
 		name    string
 		here    []int
 		damaged []int
-		used    playlist.Used
+		used    asrun.Used
 	}{
-		{"the text is spoken", []int{0, 1, 2}, []int{0}, playlist.UsedSpeech},
-		{"nobody can speak, a clip for the event", []int{0, 2}, []int{0}, playlist.UsedGeneric},
-		{"the speech is damaged too", []int{0, 1, 2}, []int{0, 1}, playlist.UsedGeneric},
+		{"the text is spoken", []int{0, 1, 2}, []int{0}, asrun.UsedSpeech},
+		{"nobody can speak, a clip for the event", []int{0, 2}, []int{0}, asrun.UsedGeneric},
+		{"the speech is damaged too", []int{0, 1, 2}, []int{0, 1}, asrun.UsedGeneric},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -507,7 +508,7 @@ func TestADamagedClipIsToldOfAndTheNextBestHeard(t *testing.T) {
 					t.Errorf("%s, want %s", got, want)
 				}
 				for _, r := range s.rows() {
-					if length := r.Ended.Sub(r.Started); r.Used == playlist.UsedTone && length > 6*time.Second {
+					if length := r.Ended.Sub(r.Started); r.Used == asrun.UsedTone && length > 6*time.Second {
 						t.Errorf("the tone lasts %v", length)
 					}
 				}
@@ -578,7 +579,7 @@ func TestAnAlertWaitsForItsTime(t *testing.T) {
 				}
 				time.Sleep(4 * time.Minute)
 				s.stop()
-				first := map[playlist.AlertID]playlist.Row{}
+				first := map[playlist.AlertID]asrun.Row{}
 				for _, r := range s.rows() {
 					if _, ok := first[r.Alert]; !ok || r.Started.Before(first[r.Alert].Started) {
 						first[r.Alert] = r
@@ -805,10 +806,10 @@ func (broken) ForgetAlerts(context.Context, []playlist.AlertID) error { return e
 // deaf is a ledger that writes nothing.
 type deaf struct{ player.Ledger }
 
-func (deaf) Claim(context.Context, playlist.Claim) error                     { return errBroken }
-func (deaf) End(context.Context, playlist.RowKey, playlist.End) error        { return errBroken }
-func (deaf) Rows(context.Context, playlist.AiringID) ([]playlist.Row, error) { return nil, errBroken }
-func (deaf) Checkpoint(context.Context, playlist.RowKey, time.Time, int64, int64) error {
+func (deaf) Claim(context.Context, asrun.Claim) error                     { return errBroken }
+func (deaf) End(context.Context, asrun.RowKey, asrun.End) error           { return errBroken }
+func (deaf) Rows(context.Context, playlist.AiringID) ([]asrun.Row, error) { return nil, errBroken }
+func (deaf) Checkpoint(context.Context, asrun.RowKey, time.Time, int64, int64) error {
 	return errBroken
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // choice decides, for all outputs of an alert, what is heard after the tone.
@@ -30,7 +31,7 @@ func newChoice(ctx context.Context, a *Alarm, s *sounding) *choice {
 		c.spoken = make(chan struct{})
 		// Made at once, so that it is ready if the clip does not come.
 		a.work.Go(func() {
-			if _, err := c.sound(ctx, playlist.UsedClip); err != nil {
+			if _, err := c.sound(ctx, asrun.UsedClip); err != nil {
 				c.speak()
 			}
 		})
@@ -39,7 +40,7 @@ func newChoice(ctx context.Context, a *Alarm, s *sounding) *choice {
 }
 
 // sound is the alert, as it now stands, in one of its forms.
-func (c *choice) sound(ctx context.Context, as playlist.Used) (AlertSound, error) {
+func (c *choice) sound(ctx context.Context, as asrun.Used) (AlertSound, error) {
 	return c.a.sounds.Sound(ctx, c.s.latest(), as)
 }
 
@@ -51,7 +52,7 @@ func (c *choice) speak() {
 	c.begun.Do(func() {
 		c.a.work.Go(func() {
 			defer close(c.spoken)
-			c.speech, c.noWords = c.sound(c.ctx, playlist.UsedSpeech)
+			c.speech, c.noWords = c.sound(c.ctx, asrun.UsedSpeech)
 			if c.noWords != nil && c.ctx.Err() == nil {
 				c.a.p.Log.Error("alert cannot be spoken", "alert", c.s.latest().ID, "err", c.noWords)
 			}
@@ -63,8 +64,8 @@ func (c *choice) speak() {
 // not found unfit: the alert's clip; its text spoken, at once if no clip is to
 // come and otherwise when the tone has sounded its longest; a clip for its kind
 // of event. ok is false if there is none of them.
-func (c *choice) best(ctx context.Context, began time.Time, rules playlist.AlertRules, unfit []playlist.Used) (used playlist.Used, found AlertSound, ok bool) {
-	if slices.Contains(unfit, playlist.UsedClip) {
+func (c *choice) best(ctx context.Context, began time.Time, rules playlist.AlertRules, unfit []asrun.Used) (used asrun.Used, found AlertSound, ok bool) {
+	if slices.Contains(unfit, asrun.UsedClip) {
 		c.unfit.Store(true)
 	}
 	for {
@@ -73,18 +74,18 @@ func (c *choice) best(ctx context.Context, began time.Time, rules playlist.Alert
 			return used, found, true
 		}
 		if late || pause(ctx, sirenLook) != nil {
-			return playlist.UsedTone, AlertSound{}, false
+			return asrun.UsedTone, AlertSound{}, false
 		}
 	}
 }
 
 // now is the best that there is now. late says that the clip is not waited for
 // any longer.
-func (c *choice) now(ctx context.Context, late bool, unfit []playlist.Used) (used playlist.Used, found AlertSound, ok bool) {
-	fit := func(u playlist.Used) bool { return !slices.Contains(unfit, u) }
-	if fit(playlist.UsedClip) {
-		if found, err := c.sound(ctx, playlist.UsedClip); err == nil {
-			return playlist.UsedClip, found, true
+func (c *choice) now(ctx context.Context, late bool, unfit []asrun.Used) (used asrun.Used, found AlertSound, ok bool) {
+	fit := func(u asrun.Used) bool { return !slices.Contains(unfit, u) }
+	if fit(asrun.UsedClip) {
+		if found, err := c.sound(ctx, asrun.UsedClip); err == nil {
+			return asrun.UsedClip, found, true
 		}
 	}
 	c.speak()
@@ -93,12 +94,12 @@ func (c *choice) now(ctx context.Context, late bool, unfit []playlist.Used) (use
 	if expected := r.Clip != nil || len(r.Audio) > 0; expected && !late && !c.unfit.Load() {
 		return "", AlertSound{}, false
 	}
-	if said && spoken && fit(playlist.UsedSpeech) {
-		return playlist.UsedSpeech, c.speech, true
+	if said && spoken && fit(asrun.UsedSpeech) {
+		return asrun.UsedSpeech, c.speech, true
 	}
-	if (said || late) && fit(playlist.UsedGeneric) {
-		if found, err := c.sound(ctx, playlist.UsedGeneric); err == nil {
-			return playlist.UsedGeneric, found, true
+	if (said || late) && fit(asrun.UsedGeneric) {
+		if found, err := c.sound(ctx, asrun.UsedGeneric); err == nil {
+			return asrun.UsedGeneric, found, true
 		}
 	}
 	return "", AlertSound{}, false

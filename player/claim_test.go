@@ -12,6 +12,7 @@ import (
 
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -21,7 +22,7 @@ type stubborn struct {
 	fails int
 }
 
-func (l *stubborn) Claim(ctx context.Context, c playlist.Claim) error {
+func (l *stubborn) Claim(ctx context.Context, c asrun.Claim) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.Row.Item == 2 && l.fails > 0 {
@@ -74,7 +75,7 @@ func (l *fickle) fails() bool {
 	return !now.Before(l.from) && now.Before(l.until)
 }
 
-func (l *fickle) Claim(ctx context.Context, c playlist.Claim) error {
+func (l *fickle) Claim(ctx context.Context, c asrun.Claim) error {
 	if !l.fails() {
 		return l.Ledger.Claim(ctx, c)
 	}
@@ -86,14 +87,14 @@ func (l *fickle) Claim(ctx context.Context, c playlist.Claim) error {
 	return errBusyDisk
 }
 
-func (l *fickle) End(ctx context.Context, k playlist.RowKey, e playlist.End) error {
+func (l *fickle) End(ctx context.Context, k asrun.RowKey, e asrun.End) error {
 	if l.fails() {
 		return errBusyDisk
 	}
 	return l.Ledger.End(ctx, k, e)
 }
 
-func (l *fickle) Record(ctx context.Context, rows ...playlist.Row) error {
+func (l *fickle) Record(ctx context.Context, rows ...asrun.Row) error {
 	if l.fails() {
 		return errBusyDisk
 	}
@@ -104,7 +105,7 @@ func (l *fickle) Record(ctx context.Context, rows ...playlist.Row) error {
 	return l.Ledger.Record(ctx, rows...)
 }
 
-func (l *fickle) Rows(ctx context.Context, id playlist.AiringID) ([]playlist.Row, error) {
+func (l *fickle) Rows(ctx context.Context, id playlist.AiringID) ([]asrun.Row, error) {
 	if l.fails() {
 		return nil, errBusyDisk
 	}
@@ -184,9 +185,9 @@ func TestAWeekWithoutPowerIsRecordedBesideWhatAirs(t *testing.T) {
 		s.stop()
 		missed := 0
 		for _, r := range s.rows() {
-			if r.Outcome == playlist.Missed && r.Reason == playlist.ReasonOff {
+			if r.Outcome == asrun.Missed && r.Reason == asrun.ReasonOff {
 				missed++
-			} else if r.Outcome != playlist.Complete || r.Reason != "" {
+			} else if r.Outcome != asrun.Complete || r.Reason != "" {
 				t.Errorf("%+v", r)
 			}
 		}
@@ -237,7 +238,7 @@ func TestWhatIsHeardWhileTheDiskFailsIsInTheLogOnceItWorks(t *testing.T) {
 				}
 				spoken := 0
 				for _, r := range s.rows() {
-					if r.Used == playlist.UsedMic && r.Outcome == playlist.Complete && r.Frames > 2*playlist.Rate {
+					if r.Used == asrun.UsedMic && r.Outcome == asrun.Complete && r.Frames > 2*playlist.Rate {
 						spoken++
 					}
 					if r.Alert != "" && (r.Seq == 0 || r.Ended.Sub(r.Started) < time.Second) {

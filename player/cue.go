@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // cue chooses the item's clip, checks it and decodes its first second. If a
@@ -54,7 +55,7 @@ func (f *performance) cue(ctx context.Context, item int) (*entry, error) {
 // soFar reads from the airing's rows which part of the item is next on this
 // output, and the clip that was chosen for it; "" if none was, or if it was
 // given back because nothing of it sounded.
-func (f *performance) soFar(rows []playlist.Row, item int) (part int, chosen playlist.ClipID) {
+func (f *performance) soFar(rows []asrun.Row, item int) (part int, chosen playlist.ClipID) {
 	part = 1
 	for _, r := range rows {
 		if r.Item != item {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 const (
@@ -33,7 +34,7 @@ type entry struct {
 	log  *slog.Logger // names the airing or the alert, and the output
 	owe  owe
 
-	row           playlist.Row
+	row           asrun.Row
 	before, after *playlist.Cursor // of the playlist, if this clip moves it
 	path          string           // of the clip's file, for an airing
 	sound         *Sound           // nil if it belongs to another
@@ -51,9 +52,9 @@ type entry struct {
 // entryKind is how airings and alerts differ in what they log and report.
 type entryKind struct {
 	silent  MomentKind // reported at the end if no frame was heard
-	onAir   func(log *slog.Logger, row playlist.Row)
-	ended   func(log *slog.Logger, row playlist.Row, err error)
-	notKept func(log *slog.Logger, row playlist.Row, opened bool, err error)
+	onAir   func(log *slog.Logger, row asrun.Row)
+	ended   func(log *slog.Logger, row asrun.Row, err error)
+	notKept func(log *slog.Logger, row asrun.Row, opened bool, err error)
 }
 
 // owe runs a retry, which may last until the store works again, on a goroutine
@@ -89,9 +90,9 @@ func (e *entry) claim(ctx context.Context) error {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	err := e.p.Ledger.Claim(ctx, playlist.Claim{Row: e.row, Before: e.before, After: e.after})
+	err := e.p.Ledger.Claim(ctx, asrun.Claim{Row: e.row, Before: e.before, After: e.after})
 	switch {
-	case !errors.Is(err, playlist.ErrClaimed):
+	case !errors.Is(err, asrun.ErrClaimed):
 		e.tried = err != nil
 	case e.tried: // the call before may have opened it, and failed after that
 		err = e.findOwn(ctx)
@@ -112,12 +113,12 @@ func (e *entry) findOwn(ctx context.Context) error {
 			return nil
 		}
 	}
-	return playlist.ErrClaimed
+	return asrun.ErrClaimed
 }
 
 // watch waits until the take is over. Meanwhile it reports progress and writes
 // checkpoints; after each report it calls each, if that is not nil.
-func (e *entry) watch(ctx context.Context, each func(row playlist.Row)) {
+func (e *entry) watch(ctx context.Context, each func(row asrun.Row)) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -134,7 +135,7 @@ func (e *entry) watch(ctx context.Context, each func(row playlist.Row)) {
 
 // progress reports how far the sound has come; started is false before its
 // first frame was heard.
-func (e *entry) progress(ctx context.Context) (row playlist.Row, started bool) {
+func (e *entry) progress(ctx context.Context) (row asrun.Row, started bool) {
 	row = e.row
 	row.Frames, row.AtFrame, row.Started = e.take.Progress()
 	if row.Started.IsZero() {
@@ -154,7 +155,7 @@ func (e *entry) progress(ctx context.Context) (row playlist.Row, started bool) {
 }
 
 // checkpoint writes how far the row has come.
-func (e *entry) checkpoint(ctx context.Context, row playlist.Row) {
+func (e *entry) checkpoint(ctx context.Context, row asrun.Row) {
 	ctx = context.WithoutCancel(ctx)
 	err := e.claim(ctx)
 	if err == nil {
@@ -167,7 +168,7 @@ func (e *entry) checkpoint(ctx context.Context, row playlist.Row) {
 
 // end closes the row with what was heard and returns it as it is in the
 // ledger, or will be: if that fails, it is tried again beside what follows.
-func (e *entry) end(ctx context.Context, h Heard, outcome playlist.Outcome, reason playlist.Reason) playlist.Row {
+func (e *entry) end(ctx context.Context, h Heard, outcome asrun.Outcome, reason asrun.Reason) asrun.Row {
 	e.await()
 	row := e.heard(h)
 	row.Outcome, row.Reason = outcome, reason
@@ -187,18 +188,18 @@ func (e *entry) end(ctx context.Context, h Heard, outcome playlist.Outcome, reas
 }
 
 // heard is the row with what was heard of it.
-func (e *entry) heard(h Heard) playlist.Row {
+func (e *entry) heard(h Heard) asrun.Row {
 	row := e.row
 	row.Started, row.Ended, row.Frames, row.AtFrame = h.Started, h.Ended, h.Frames, h.AtFrame
 	return row
 }
 
 // write closes the row in the ledger, and opens it before if it is not open.
-func (e *entry) write(ctx context.Context, row playlist.Row) error {
+func (e *entry) write(ctx context.Context, row asrun.Row) error {
 	if err := e.claim(ctx); err != nil {
 		return err
 	}
-	return e.p.Ledger.End(context.WithoutCancel(ctx), row.Key(), playlist.End{
+	return e.p.Ledger.End(context.WithoutCancel(ctx), row.Key(), asrun.End{
 		Started: row.Started, Ended: row.Ended, Frames: row.Frames, AtFrame: row.AtFrame,
 		Outcome: row.Outcome, Reason: row.Reason,
 	})
@@ -255,7 +256,7 @@ func (p *Player) keep(log *slog.Logger, owe owe, call func() error, failed func(
 
 // record writes rows of which nothing sounded, and tries until it works or ctx
 // ends.
-func (p *Player) record(ctx context.Context, log *slog.Logger, rows ...playlist.Row) error {
+func (p *Player) record(ctx context.Context, log *slog.Logger, rows ...asrun.Row) error {
 	err := p.insist(ctx, log, time.Time{}, func() error {
 		return p.Ledger.Record(context.WithoutCancel(ctx), rows...)
 	})
@@ -274,7 +275,7 @@ func (p *Player) insist(ctx context.Context, log *slog.Logger, until time.Time, 
 	told := false
 	for wait := storeRetry0; ; wait = min(2*wait, storeRetry1) {
 		err := call()
-		if err == nil || errors.Is(err, playlist.ErrClaimed) || errors.Is(err, playlist.ErrStale) {
+		if err == nil || errors.Is(err, asrun.ErrClaimed) || errors.Is(err, asrun.ErrStale) {
 			return err
 		}
 		if ctx.Err() != nil {

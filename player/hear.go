@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 // nextAhead is how much of a clip is left when the next one is cued.
@@ -16,15 +18,15 @@ const nextAhead = 1500 * time.Millisecond
 // airingEntry is how rows of airings are told of.
 var airingEntry = &entryKind{
 	silent: MomentSilent,
-	onAir: func(log *slog.Logger, row playlist.Row) {
+	onAir: func(log *slog.Logger, row asrun.Row) {
 		if row.Item == 1 && row.Part == 1 {
 			log = log.With("lateness_ms", row.Lateness().Milliseconds())
 		}
 		log.Info("clip on air", "clip", row.Clip, "title", row.Title, "issue", row.Issue)
 	},
-	ended: func(log *slog.Logger, row playlist.Row, err error) {
+	ended: func(log *slog.Logger, row asrun.Row, err error) {
 		level := slog.LevelInfo
-		if row.Outcome != playlist.Complete {
+		if row.Outcome != asrun.Complete {
 			level = slog.LevelWarn
 		}
 		if err != nil {
@@ -33,13 +35,13 @@ var airingEntry = &entryKind{
 		log.Log(context.Background(), level, "clip ended", "clip", row.Clip, "item", row.Item, "part", row.Part, "outcome", row.Outcome,
 			"reason", row.Reason, "frames", row.Frames, "of_frames", row.OfFrames)
 	},
-	notKept: func(log *slog.Logger, row playlist.Row, _ bool, err error) {
+	notKept: func(log *slog.Logger, row asrun.Row, _ bool, err error) {
 		log.Error("row not closed", "item", row.Item, "part", row.Part, "err", err)
 	},
 }
 
 // entry is a new one of that row.
-func (f *performance) entry(ctx context.Context, row playlist.Row, path string) *entry {
+func (f *performance) entry(ctx context.Context, row asrun.Row, path string) *entry {
 	owe := func(retry func(context.Context)) bool {
 		f.owing.Go(func() { retry(ctx) })
 		return true
@@ -81,10 +83,10 @@ func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time)
 			return c, nil
 		}
 		c.sound.Close()
-		if errors.Is(err, playlist.ErrClaimed) {
+		if errors.Is(err, asrun.ErrClaimed) {
 			f.log.Warn("claimed before, not aired again")
 		}
-		if !errors.Is(err, playlist.ErrStale) {
+		if !errors.Is(err, asrun.ErrStale) {
 			return nil, err
 		}
 		if c, err = f.cued(ctx, c.row.Item, until); err != nil {
@@ -92,7 +94,7 @@ func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time)
 		}
 	}
 	c.sound.Close()
-	return nil, fmt.Errorf("%w: %d times in a row", playlist.ErrStale, staleTries)
+	return nil, fmt.Errorf("%w: %d times in a row", asrun.ErrStale, staleTries)
 }
 
 // hearing is what follows on an item that was heard.
@@ -125,8 +127,8 @@ func (f *performance) hear(ctx context.Context, c *entry, more bool) (hearing, e
 			}
 			c = resumed
 		case thenStop:
-			if v.outcome == playlist.Complete {
-				v.reason = playlist.ReasonStopped // all of it was heard; the rest will not be
+			if v.outcome == asrun.Complete {
+				v.reason = asrun.ReasonStopped // all of it was heard; the rest will not be
 			}
 			return f.breakOff(ctx, c, next, v.reason, unaired(v.reason))
 		default:
@@ -148,15 +150,15 @@ func (f *performance) goOn(ctx context.Context, c, next *entry, more bool) (hear
 
 // breakOff ends the airing at an item, and the row of the next one if that is
 // in line behind it.
-func (f *performance) breakOff(ctx context.Context, c, next *entry, why playlist.Reason, err error) (hearing, error) {
+func (f *performance) breakOff(ctx context.Context, c, next *entry, why asrun.Reason, err error) (hearing, error) {
 	if errors.Is(err, errStore) && ctx.Err() == nil {
-		why, err = playlist.ReasonStore, unaired(playlist.ReasonStore)
+		why, err = asrun.ReasonStore, unaired(asrun.ReasonStore)
 	}
 	rest := c.row.Item + 1
 	if next != nil {
 		f.leaveLine()
 		<-next.take.Done()
-		f.close(ctx, next, next.take.Heard(), ruling{outcome: playlist.Missed, reason: why})
+		f.close(ctx, next, next.take.Heard(), ruling{outcome: asrun.Missed, reason: why})
 		next.sound.Close()
 		rest++
 	}
@@ -166,7 +168,7 @@ func (f *performance) breakOff(ctx context.Context, c, next *entry, why playlist
 // wait waits until an item is over. When it is time it cues the next one, if
 // there are more, and returns it.
 func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry) *entry {
-	c.watch(ctx, func(row playlist.Row) {
+	c.watch(ctx, func(row asrun.Row) {
 		left := playlist.Length(row.OfFrames - row.FromFrame - row.Frames)
 		if !more || left >= nextAhead {
 			return
@@ -207,12 +209,12 @@ func (f *performance) follow(ctx context.Context, item int, alone bool) (*entry,
 	switch {
 	case errors.Is(err, errStore):
 		return nil, f.unkept(ctx, err, alone)
-	case errors.Is(err, playlist.ErrClaimed):
-		return nil, unaired(playlist.ReasonInterrupted)
+	case errors.Is(err, asrun.ErrClaimed):
+		return nil, unaired(asrun.ReasonInterrupted)
 	case err != nil:
 		return nil, err
 	}
-	f.play(c, Cue{At: f.at, Lead: playlist.FramesIn(playlist.Gap), Deadline: f.p.Wall().Add(playlist.RejoinWithin)})
+	f.play(c, Cue{At: f.at, Lead: playlist.FramesIn(schedule.Gap), Deadline: f.p.Wall().Add(schedule.RejoinWithin)})
 	return c, nil
 }
 
@@ -223,7 +225,7 @@ func (f *performance) followsNow(ctx context.Context, c *entry, alone bool) erro
 		return f.clearOfQuiet(ctx, c)
 	}
 	if !f.fits(c) {
-		return unaired(playlist.ReasonQuiet)
+		return unaired(asrun.ReasonQuiet)
 	}
 	return nil
 }
@@ -232,7 +234,7 @@ func (f *performance) followsNow(ctx context.Context, c *entry, alone bool) erro
 // it is tried once more.
 func (f *performance) unkept(ctx context.Context, err error, alone bool) error {
 	if alone && ctx.Err() == nil {
-		return unaired(playlist.ReasonStore)
+		return unaired(asrun.ReasonStore)
 	}
 	return err
 }
@@ -247,7 +249,7 @@ func (f *performance) close(ctx context.Context, c *entry, h Heard, r ruling) {
 // the frame at which it stopped, or from its start.
 func (f *performance) resume(ctx context.Context, c *entry, h Heard, how then) (*entry, error) {
 	e := c.next()
-	cue := Cue{At: f.p.Wall(), Deadline: f.p.Wall().Add(playlist.RejoinWithin), First: true}
+	cue := Cue{At: f.p.Wall(), Deadline: f.p.Wall().Add(schedule.RejoinWithin), First: true}
 	if how == thenRejoin {
 		e.row.FromFrame += h.Frames
 		cue.Resumed = true

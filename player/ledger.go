@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // Ledger is the as-run log as the player writes it. Each call is one
@@ -16,22 +17,22 @@ type Ledger interface {
 	// claimed the same item with another clip, or the cursor is not at Before
 	// any more, the error is [playlist.ErrStale]; if the row exists,
 	// [playlist.ErrClaimed].
-	Claim(ctx context.Context, c playlist.Claim) error
+	Claim(ctx context.Context, c asrun.Claim) error
 
 	// Checkpoint notes how far an open row has come.
-	Checkpoint(ctx context.Context, k playlist.RowKey, started time.Time, atFrame, frames int64) error
+	Checkpoint(ctx context.Context, k asrun.RowKey, started time.Time, atFrame, frames int64) error
 
 	// End closes an open row and makes its receipt. If nothing of the item
 	// sounded on any output and the cursor has not moved since, the clip is
 	// given back to the playlist. Ending a closed row changes nothing.
-	End(ctx context.Context, k playlist.RowKey, e playlist.End) error
+	End(ctx context.Context, k asrun.RowKey, e asrun.End) error
 
 	// Record writes rows that never sounded, and their receipts. A row that
 	// exists stays as it is.
-	Record(ctx context.Context, rows ...playlist.Row) error
+	Record(ctx context.Context, rows ...asrun.Row) error
 
 	// Rows of one airing, all outputs, by output, item and part.
-	Rows(ctx context.Context, id playlist.AiringID) ([]playlist.Row, error)
+	Rows(ctx context.Context, id playlist.AiringID) ([]asrun.Row, error)
 
 	// Cursor is the place that a playlist has reached; the zero Cursor if it
 	// never aired.

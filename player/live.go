@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -93,7 +94,7 @@ func (n *siren) live(ctx context.Context, e *ear) {
 	for part := 1; ; part++ {
 		n.opened(ctx, e)
 		level := min(0, n.rules.LevelDB+n.ch.Level()) // known once the device is open
-		row := n.row(1, part, playlist.UsedMic)
+		row := n.row(1, part, asrun.UsedMic)
 		row.LevelDB = level
 		sound := NewSound(e, level, nil)
 		said := n.entry(row)

@@ -11,6 +11,7 @@ import (
 	"dalaba/devices"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // speak speaks into the microphone for so long.
@@ -45,7 +46,7 @@ func TestTheMicrophoneIsAsLoudOnACardThatOpensForIt(t *testing.T) {
 		time.Sleep(time.Second)
 		s.speak(3 * time.Second)
 		rows := s.rows()
-		if len(rows) != 1 || rows[0].LevelDB != 0 || rows[0].Outcome != playlist.Complete {
+		if len(rows) != 1 || rows[0].LevelDB != 0 || rows[0].Outcome != asrun.Complete {
 			t.Errorf("%+v", rows)
 		}
 	})
@@ -69,7 +70,7 @@ func TestTheMicrophoneIsHeardAgainOnceTheCardIsBack(t *testing.T) {
 		time.AfterFunc(17*time.Second, func() { broken.Store(false) })
 		s.speak(25 * time.Second)
 		rows := s.rows()
-		if len(rows) != 2 || rows[0].Reason != playlist.ReasonDevice || rows[1].Part != 2 || rows[1].Outcome != playlist.Complete {
+		if len(rows) != 2 || rows[0].Reason != asrun.ReasonDevice || rows[1].Part != 2 || rows[1].Outcome != asrun.Complete {
 			t.Fatalf("%+v", rows)
 		}
 		if n := rows[1].Frames; n < 6*playlist.Rate || n > 10*playlist.Rate {

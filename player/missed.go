@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 // recordMissed records, beside what airs, airings whose time has passed: after
 // weeks without power they are many, and none of them needs a place in the
 // line. It starts those that are owed all the same.
-func (p *Player) recordMissed(ctx context.Context, gone []playlist.Due) {
+func (p *Player) recordMissed(ctx context.Context, gone []schedule.Due) {
 	if len(gone) == 0 {
 		return
 	}
@@ -58,12 +60,12 @@ type missed struct {
 	p         *Player
 	programme *playlist.Programme
 	each      bool // each is logged
-	rows      []playlist.Row
+	rows      []asrun.Row
 	recorded  int
 }
 
-func (m *missed) add(ctx context.Context, d playlist.Due) error {
-	var all []playlist.Row
+func (m *missed) add(ctx context.Context, d schedule.Due) error {
+	var all []asrun.Row
 	err := m.p.insist(ctx, m.p.Log, time.Time{}, func() (err error) {
 		all, err = m.p.Ledger.Rows(context.WithoutCancel(ctx), d.ID)
 		return err
@@ -72,8 +74,8 @@ func (m *missed) add(ctx context.Context, d playlist.Due) error {
 		return err
 	}
 	for _, name := range d.Slot.Outputs {
-		mine := slices.DeleteFunc(slices.Clone(all), func(r playlist.Row) bool { return r.Output != name })
-		s := m.programme.Stand(d, mine, m.p.Wall())
+		mine := slices.DeleteFunc(slices.Clone(all), func(r asrun.Row) bool { return r.Output != name })
+		s := schedule.Stand(m.programme, d, mine, m.p.Wall())
 		if s.Perform {
 			m.p.start(ctx, d, name)
 			continue

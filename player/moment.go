@@ -1,12 +1,12 @@
 package player
 
-import "dalaba/playlist"
+import "dalaba/playlist/asrun"
 
 // Moment is something that has just happened to an airing or an alert, as
 // [Options].Watch is told of it.
 type Moment struct {
 	Kind MomentKind
-	Row  playlist.Row
+	Row  asrun.Row
 }
 
 // MomentKind says what happened.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 const (
@@ -25,26 +27,26 @@ const (
 var errSetBack = errors.New("clock set back")
 
 // unaired is the reason for which items of an airing will not sound.
-type unaired playlist.Reason
+type unaired asrun.Reason
 
 func (u unaired) Error() string { return "not aired: " + string(u) }
 
 // outcome is what such items are recorded as.
-func (u unaired) outcome() playlist.Outcome {
-	switch playlist.Reason(u) {
-	case playlist.ReasonQuiet:
-		return playlist.Suppressed
-	case playlist.ReasonClip:
-		return playlist.Failed
+func (u unaired) outcome() asrun.Outcome {
+	switch asrun.Reason(u) {
+	case asrun.ReasonQuiet:
+		return asrun.Suppressed
+	case asrun.ReasonClip:
+		return asrun.Failed
 	}
-	return playlist.Missed
+	return asrun.Missed
 }
 
 // performance is one airing on one output, from cue to the last row.
 type performance struct {
 	p         *Player
 	programme *playlist.Programme
-	due       playlist.Due
+	due       schedule.Due
 	out       playlist.Output
 	ch        *Channel // nil: the output is no longer there
 	log       *slog.Logger
@@ -69,7 +71,7 @@ func (f *performance) account(ctx context.Context) error {
 	for {
 		s, err := f.stand(ctx, later(f.due.Due.Add(f.due.Slot.Window), f.due.Slot.Deadline(f.due.Due, f.programme.Site.Zone)))
 		if errors.Is(err, errStore) {
-			return f.record(ctx, 1, playlist.Missed, playlist.ReasonStore)
+			return f.record(ctx, 1, asrun.Missed, asrun.ReasonStore)
 		}
 		if err != nil {
 			return err
@@ -78,7 +80,7 @@ func (f *performance) account(ctx context.Context) error {
 		case !s.Perform:
 			return f.record(ctx, s.First, s.Outcome, s.Reason)
 		case f.ch == nil:
-			return f.record(ctx, s.First, playlist.Missed, playlist.ReasonNoOutput)
+			return f.record(ctx, s.First, asrun.Missed, asrun.ReasonNoOutput)
 		}
 		f.at, f.deadline, f.until = f.due.Due, s.Deadline, s.Until
 		if s.MakeGood != f.makeGood || f.turn.Ended() {
@@ -100,17 +102,17 @@ func (f *performance) account(ctx context.Context) error {
 
 // stand asks what must be done about the airing on this output, until that
 // instant.
-func (f *performance) stand(ctx context.Context, until time.Time) (playlist.Standing, error) {
-	var rows []playlist.Row
+func (f *performance) stand(ctx context.Context, until time.Time) (schedule.Standing, error) {
+	var rows []asrun.Row
 	err := f.insist(ctx, until, func() (err error) {
 		rows, err = f.p.Ledger.Rows(context.WithoutCancel(ctx), f.due.ID)
 		return err
 	})
 	if err != nil {
-		return playlist.Standing{}, err
+		return schedule.Standing{}, err
 	}
-	rows = slices.DeleteFunc(rows, func(r playlist.Row) bool { return r.Output != f.out.Name })
-	return f.programme.Stand(f.due, rows, f.p.Wall()), nil
+	rows = slices.DeleteFunc(rows, func(r asrun.Row) bool { return r.Output != f.out.Name })
+	return schedule.Stand(f.programme, f.due, rows, f.p.Wall()), nil
 }
 
 func (f *performance) insist(ctx context.Context, until time.Time, call func() error) error {
@@ -118,7 +120,7 @@ func (f *performance) insist(ctx context.Context, until time.Time, call func() e
 }
 
 // record writes rows for the items from first on, none of which sounded.
-func (f *performance) record(ctx context.Context, first int, o playlist.Outcome, why playlist.Reason) error {
+func (f *performance) record(ctx context.Context, first int, o asrun.Outcome, why asrun.Reason) error {
 	rows := f.silent(first, o, why)
 	if len(rows) == 0 {
 		return nil
@@ -132,8 +134,8 @@ func (f *performance) record(ctx context.Context, first int, o playlist.Outcome,
 }
 
 // silent are the rows of the items from first on, none of which sounded.
-func (f *performance) silent(first int, o playlist.Outcome, why playlist.Reason) []playlist.Row {
-	var rows []playlist.Row
+func (f *performance) silent(first int, o asrun.Outcome, why asrun.Reason) []asrun.Row {
+	var rows []asrun.Row
 	for n := first; n <= f.due.Slot.Count; n++ {
 		r := f.row(n, 0)
 		r.Outcome, r.Reason = o, why
@@ -143,8 +145,8 @@ func (f *performance) silent(first int, o playlist.Outcome, why playlist.Reason)
 	return rows
 }
 
-func (f *performance) row(item, n int) playlist.Row {
-	return playlist.Row{
+func (f *performance) row(item, n int) asrun.Row {
+	return asrun.Row{
 		Airing: f.due.ID, Output: f.out.Name, Item: item, Part: n,
 		Slot: f.due.Slot.Name, Playlist: f.due.Slot.Playlist, Rank: f.rank(), Due: f.due.Due,
 		Residents: f.out.Residents, Area: f.out.Area,
@@ -166,7 +168,7 @@ func (f *performance) perform(ctx context.Context, first int) error {
 	next, err := f.air(ctx, first)
 	var why unaired
 	if errors.As(err, &why) {
-		return f.record(ctx, next, why.outcome(), playlist.Reason(why))
+		return f.record(ctx, next, why.outcome(), asrun.Reason(why))
 	}
 	return err
 }
@@ -177,7 +179,7 @@ func (f *performance) air(ctx context.Context, first int) (next int, err error) 
 	f.power = nil
 	defer func() { f.power.release() }()
 	c, err := f.ready(ctx, first)
-	if errors.Is(err, playlist.ErrClaimed) {
+	if errors.Is(err, asrun.ErrClaimed) {
 		return first, nil
 	}
 	if err != nil {
@@ -222,7 +224,7 @@ func (f *performance) ready(ctx context.Context, item int) (*entry, error) {
 	}
 	c, err = f.claimFresh(ctx, c, f.deadline)
 	if errors.Is(err, errStore) && ctx.Err() == nil {
-		return nil, unaired(playlist.ReasonStore)
+		return nil, unaired(asrun.ReasonStore)
 	}
 	return c, err
 }
@@ -236,7 +238,7 @@ func (f *performance) cueFirst(ctx context.Context, item int) (*entry, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, errStore):
-		return nil, unaired(playlist.ReasonStore)
+		return nil, unaired(asrun.ReasonStore)
 	}
 	return nil, f.noClip(err)
 }
@@ -244,7 +246,7 @@ func (f *performance) cueFirst(ctx context.Context, item int) (*entry, error) {
 // noClip tells that no clip of the playlist will air.
 func (f *performance) noClip(err error) error {
 	f.log.Error("no clip of the playlist will air", "playlist", f.due.Slot.Playlist, "err", err)
-	return unaired(playlist.ReasonClip)
+	return unaired(asrun.ReasonClip)
 }
 
 // wayIsFree waits until nothing is left to do before the item's first sample
@@ -277,7 +279,7 @@ func (f *performance) ahead() time.Duration { return f.at.Add(-claimAhead).Sub(f
 // awaitDue waits until it is time to claim the first clip.
 func (f *performance) awaitDue(ctx context.Context) error {
 	for wait := f.ahead(); wait > 0; wait = f.ahead() {
-		if wait > playlist.Lead+f.p.WarmUp+setBack {
+		if wait > schedule.Lead+f.p.WarmUp+setBack {
 			return errSetBack
 		}
 		if err := pause(ctx, min(wait, time.Second)); err != nil {
@@ -318,11 +320,11 @@ func (f *performance) line(ctx context.Context) error {
 }
 
 // busyBehind names what kept an airing off its output.
-func busyBehind(rank playlist.Rank) playlist.Reason {
+func busyBehind(rank playlist.Rank) asrun.Reason {
 	if rank > playlist.RankScheduled && !rank.Scheduled() {
-		return playlist.ReasonPreempted
+		return asrun.ReasonPreempted
 	}
-	return playlist.ReasonBusy
+	return asrun.ReasonBusy
 }
 
 // rejoin goes to the end of the line, with the rank that the airing has now.
@@ -384,11 +386,11 @@ func (f *performance) fits(c *entry) bool {
 func (f *performance) clearOfQuiet(ctx context.Context, c *entry) error {
 	for !f.fits(c) {
 		if f.due.Slot.IntoQuiet != playlist.QuietShift {
-			return unaired(playlist.ReasonQuiet)
+			return unaired(asrun.ReasonQuiet)
 		}
 		end := f.programme.QuietUntil(f.until)
 		if next, ok := f.programme.QuietFrom(end, end.Add(24*time.Hour)); ok && next.Sub(end) < playlist.Length(c.row.OfFrames)+f.preamble() {
-			return unaired(playlist.ReasonQuiet) // it is longer than the time between them
+			return unaired(asrun.ReasonQuiet) // it is longer than the time between them
 		}
 		f.log.Info("airing waits for the end of quiet hours", "until", end)
 		f.leaveLine() // no other airing waits for one that sleeps
@@ -397,7 +399,7 @@ func (f *performance) clearOfQuiet(ctx context.Context, c *entry) error {
 			return err
 		}
 		if !f.renew() {
-			return unaired(playlist.ReasonNoSlot)
+			return unaired(asrun.ReasonNoSlot)
 		}
 		f.at, f.deadline = end, end.Add(f.due.Slot.Window)
 		f.until, _ = f.programme.QuietFrom(end, end.Add(24*time.Hour))
@@ -436,7 +438,7 @@ func (f *performance) renew() bool {
 // preamble is how long the airing sounds before its first clip does.
 func (f *performance) preamble() time.Duration {
 	if f.due.Slot.Chime {
-		return playlist.ChimeLength
+		return schedule.ChimeLength
 	}
 	return 0
 }

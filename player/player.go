@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/schedule"
 )
 
 const watermarkEvery = 10 * time.Minute
@@ -56,7 +57,7 @@ type Player struct {
 
 	// The rest belongs to Run's goroutine.
 	programme *playlist.Programme
-	desk      *playlist.Desk // nil until the watermark is known
+	desk      *schedule.Desk // nil until the watermark is known
 	marked    time.Time      // when the watermark was last set, monotonic
 	kept      chan struct{}  // closed once it is written; nil: not yet set
 	groups    int            // of missed airings recorded together, so far
@@ -251,13 +252,13 @@ func (p *Player) ask(ctx context.Context) error {
 		p.Log.Info("ready")
 	}
 	p.asked.Store(max(1, int64(time.Since(p.began))))
-	due, note := p.desk.Ask(playlist.Reading{Wall: p.Wall(), Since: time.Since(p.began), Trust: p.Trust()})
-	if note != playlist.NoteNone {
+	due, note := p.desk.Ask(schedule.Reading{Wall: p.Wall(), Since: time.Since(p.began), Trust: p.Trust()})
+	if note != schedule.NoteNone {
 		p.Log.Warn(string(note))
 	}
-	var gone []playlist.Due
+	var gone []schedule.Due
 	for _, d := range due {
-		if !p.programme.Stand(d, nil, p.Wall()).Perform {
+		if !schedule.Stand(p.programme, d, nil, p.Wall()).Perform {
 			gone = append(gone, d)
 			continue
 		}
@@ -278,7 +279,7 @@ func (p *Player) openDesk(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watermark: %w", err)
 	}
-	p.desk = playlist.NewDesk(p.programme, mark)
+	p.desk = schedule.NewDesk(p.programme, mark)
 	p.desk.Ahead = p.WarmUp
 	if p.Before != nil {
 		p.desk.Resume(p.Before)
@@ -286,7 +287,7 @@ func (p *Player) openDesk(ctx context.Context) error {
 	return nil
 }
 
-func (p *Player) performance(programme *playlist.Programme, d playlist.Due, output string) *performance {
+func (p *Player) performance(programme *playlist.Programme, d schedule.Due, output string) *performance {
 	out, _ := programme.Output(output)
 	f := &performance{p: p, programme: programme, due: d, out: out}
 	f.out.Name = output
@@ -295,7 +296,7 @@ func (p *Player) performance(programme *playlist.Programme, d playlist.Due, outp
 }
 
 // start performs one airing on one output, unless it is in hand.
-func (p *Player) start(ctx context.Context, d playlist.Due, output string) {
+func (p *Player) start(ctx context.Context, d schedule.Due, output string) {
 	h := hand{d.ID, output}
 	p.mu.Lock()
 	defer p.mu.Unlock()

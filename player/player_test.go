@@ -20,6 +20,8 @@ import (
 	"dalaba/devices"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 // stage is a controller without its command: a real store, real clips, WAV
@@ -156,9 +158,9 @@ func (s *stage) close() {
 	}
 }
 
-func (s *stage) rows() []playlist.Row {
+func (s *stage) rows() []asrun.Row {
 	s.t.Helper()
-	var rows []playlist.Row
+	var rows []asrun.Row
 	for r, err := range s.store.AsRun(s.t.Context(), data.Query{}) {
 		if err != nil {
 			s.t.Fatal(err)
@@ -201,7 +203,7 @@ func (s *stage) verify() {
 		got := files[r.Output][r.AtFrame : r.AtFrame+r.Frames]
 		n := differ(want, got)
 		// Fades, where it was cut or went on in its middle.
-		if limit := 2000; n > limit || r.Outcome == playlist.Complete && r.FromFrame == 0 && n > 0 {
+		if limit := 2000; n > limit || r.Outcome == asrun.Complete && r.FromFrame == 0 && n > 0 {
 			s.t.Errorf("%s part %d: %d of %d frames differ from the recording", r.Airing, r.Part, n, r.Frames)
 		}
 	}
@@ -291,12 +293,12 @@ func TestSeveralClipsAnAiringAndAChime(t *testing.T) {
 		rows := s.rows()
 		for i := 1; i < len(rows); i++ {
 			gap := rows[i].AtFrame - rows[i-1].AtFrame - rows[i-1].Frames
-			if gap != playlist.FramesIn(playlist.Gap) {
+			if gap != playlist.FramesIn(schedule.Gap) {
 				t.Errorf("%d frames between clips %d and %d", gap, i, i+1)
 			}
 		}
 		file := readWAV(t, s.wav("east"))
-		chime := file[rows[0].AtFrame-playlist.FramesIn(playlist.ChimeLength) : rows[0].AtFrame]
+		chime := file[rows[0].AtFrame-playlist.FramesIn(schedule.ChimeLength) : rows[0].AtFrame]
 		if steps(chime) == 0 {
 			t.Error("no chime before the first clip")
 		}
@@ -504,7 +506,7 @@ func TestTheAmplifierIsOffWhileAnAiringWaitsForTheEndOfQuietHours(t *testing.T) 
 					}
 				}
 				for _, r := range s.rows() {
-					if r.Outcome != playlist.Complete {
+					if r.Outcome != asrun.Complete {
 						t.Errorf("%+v", r)
 					}
 				}
@@ -596,7 +598,7 @@ func TestRestarts(t *testing.T) {
 				}
 				time.Sleep(c.on - c.off)
 				s.open()
-				if _, err := s.store.CloseOpen(t.Context(), s.now(), playlist.ReasonPowerLost); err != nil {
+				if _, err := s.store.CloseOpen(t.Context(), s.now(), asrun.ReasonPowerLost); err != nil {
 					t.Fatal(err)
 				}
 				s.start()
@@ -900,7 +902,7 @@ func TestAStopNearTheEndOfAClipGivesItsReason(t *testing.T) {
 			time.Sleep(time.Minute + playlist.Length(s.clips[0].Frames) - end)
 			s.stop()
 			for _, r := range s.rows() {
-				if r.Outcome == playlist.Missed && r.Reason != playlist.ReasonStopped {
+				if r.Outcome == asrun.Missed && r.Reason != asrun.ReasonStopped {
 					t.Errorf("item %d: %s for %q", r.Item, r.Outcome, r.Reason)
 				}
 			}

@@ -2,6 +2,8 @@ package player
 
 import (
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 // then is what follows on a part of an airing.
@@ -17,8 +19,8 @@ const (
 
 // ruling is what became of a part and what follows.
 type ruling struct {
-	outcome playlist.Outcome
-	reason  playlist.Reason
+	outcome asrun.Outcome
+	reason  asrun.Reason
 	then    then
 	cue     Cue // for thenAgain
 }
@@ -26,40 +28,40 @@ type ruling struct {
 // judge decides what became of a part and what follows.
 func (f *performance) judge(c *entry, h Heard) ruling {
 	outcome := c.heard(h).Judge()
-	if outcome == playlist.Complete {
+	if outcome == asrun.Complete {
 		return f.judgeComplete(c, h)
 	}
 	if h.Frames == 0 {
-		outcome = playlist.Missed
+		outcome = asrun.Missed
 	}
 	switch h.Cut {
 	case CutPreempt:
 		return f.judgePreempted(h)
 	case CutUntil:
-		if outcome == playlist.Missed {
-			outcome = playlist.Suppressed
+		if outcome == asrun.Missed {
+			outcome = asrun.Suppressed
 		}
-		return ruling{outcome: outcome, reason: playlist.ReasonQuiet, then: thenStop}
+		return ruling{outcome: outcome, reason: asrun.ReasonQuiet, then: thenStop}
 	case CutExpired:
 		return ruling{outcome: outcome, reason: busyBehind(h.By), then: thenStop}
 	case CutDevice:
-		return ruling{outcome: outcome, reason: playlist.ReasonDevice, then: thenStop}
+		return ruling{outcome: outcome, reason: asrun.ReasonDevice, then: thenStop}
 	case CutStopped:
-		return ruling{outcome: outcome, reason: playlist.ReasonStopped, then: thenStop}
+		return ruling{outcome: outcome, reason: asrun.ReasonStopped, then: thenStop}
 	}
 	if h.Frames == 0 {
-		outcome = playlist.Failed
+		outcome = asrun.Failed
 	}
-	return ruling{outcome: outcome, reason: playlist.ReasonDecode}
+	return ruling{outcome: outcome, reason: asrun.ReasonDecode}
 }
 
 func (f *performance) judgeComplete(c *entry, h Heard) ruling {
-	r := ruling{outcome: playlist.Complete}
+	r := ruling{outcome: asrun.Complete}
 	switch {
 	case f.makeGood:
-		r.reason = playlist.ReasonMakeGood
+		r.reason = asrun.ReasonMakeGood
 	case c.row.Item == 1 && !f.sounded && h.Started.Sub(f.due.Due) > lateBy+f.preamble():
-		r.reason = playlist.ReasonLate
+		r.reason = asrun.ReasonLate
 	}
 	if h.Cut == CutStopped {
 		r.then = thenStop
@@ -68,12 +70,12 @@ func (f *performance) judgeComplete(c *entry, h Heard) ruling {
 }
 
 func (f *performance) judgePreempted(h Heard) ruling {
-	r := ruling{outcome: playlist.Preempted, reason: playlist.ReasonPreempted, then: thenRejoin}
+	r := ruling{outcome: asrun.Preempted, reason: asrun.ReasonPreempted, then: thenRejoin}
 	switch now := f.p.Wall(); {
 	case f.due.Slot.After == playlist.AfterDrop:
 		r.then = thenStop
 	case h.Frames == 0:
-		r.then, r.cue = thenAgain, Cue{At: now, Deadline: now.Add(playlist.RejoinWithin), First: true}
+		r.then, r.cue = thenAgain, Cue{At: now, Deadline: now.Add(schedule.RejoinWithin), First: true}
 	case f.due.Slot.After == playlist.AfterRestart:
 		r.then = thenRestart
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -20,11 +21,11 @@ const (
 // alertEntry is how rows of alerts are told of.
 var alertEntry = &entryKind{
 	silent: MomentEnded,
-	onAir: func(log *slog.Logger, row playlist.Row) {
+	onAir: func(log *slog.Logger, row asrun.Row) {
 		log.Warn("alert on air", "used", row.Used, "clip", row.Clip, "pass", row.Item)
 	},
-	ended: func(*slog.Logger, playlist.Row, error) {},
-	notKept: func(log *slog.Logger, row playlist.Row, opened bool, err error) {
+	ended: func(*slog.Logger, asrun.Row, error) {},
+	notKept: func(log *slog.Logger, row asrun.Row, opened bool, err error) {
 		if opened {
 			log.Error("alert's row not closed", "used", row.Used, "err", err)
 		} else {
@@ -45,8 +46,8 @@ type siren struct {
 	turn   *Turn
 	rules  playlist.AlertRules
 	began  time.Time
-	lead   int64          // frames of silence before the next tone
-	rows   []playlist.Row // of what has ended
+	lead   int64       // frames of silence before the next tone
+	rows   []asrun.Row // of what has ended
 	before emergency.Passes
 }
 
@@ -170,7 +171,7 @@ func (n *siren) done(ctx context.Context) emergency.Passes {
 		n.log.Error("alert's rows cannot be read", "err", err)
 	}
 	_ = n.a.ask(ctx, func() { rows = overlay(rows, n.s.rows) })
-	return emergency.Heard(slices.DeleteFunc(rows, func(r playlist.Row) bool { return r.Output != n.out.Name }))
+	return emergency.Heard(slices.DeleteFunc(rows, func(r asrun.Row) bool { return r.Output != n.out.Name }))
 }
 
 // over reports whether the alert's time is over, as far as the time is known.
@@ -239,9 +240,9 @@ func (n *siren) words(ctx context.Context) (found AlertSound, err error) {
 	if !n.latest().Class.Drill() {
 		return found, nil
 	}
-	found, err = n.s.choice.sound(ctx, playlist.UsedPreamble)
+	found, err = n.s.choice.sound(ctx, asrun.UsedPreamble)
 	if err != nil && ctx.Err() == nil {
-		n.log.Error("alert has no sound", "used", playlist.UsedPreamble, "err", err)
+		n.log.Error("alert has no sound", "used", asrun.UsedPreamble, "err", err)
 	}
 	return found, err
 }
@@ -251,8 +252,8 @@ func (n *siren) mute(ctx context.Context, item int) {
 	if ctx.Err() != nil {
 		return
 	}
-	row := n.row(item, 0, playlist.UsedPreamble)
-	row.Ended, row.Outcome, row.Reason = n.a.p.Wall().UTC(), playlist.Failed, playlist.ReasonClip
+	row := n.row(item, 0, asrun.UsedPreamble)
+	row.Ended, row.Outcome, row.Reason = n.a.p.Wall().UTC(), asrun.Failed, asrun.ReasonClip
 	n.rows = append(n.rows, row)
 	n.a.p.keep(n.log, n.a.owe, func() error {
 		return n.a.p.Ledger.Record(context.WithoutCancel(ctx), row)
@@ -272,7 +273,7 @@ func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 	began := time.Now()
 	var next []*entry
 	if n.latest().Class.Drill() {
-		first, err := n.load(ctx, n.row(item, 2, playlist.UsedPreamble), words)
+		first, err := n.load(ctx, n.row(item, 2, asrun.UsedPreamble), words)
 		if err != nil {
 			return false, err
 		}
@@ -286,14 +287,14 @@ func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 	if sound.Ready(ctx) != nil {
 		return false, nil
 	}
-	row := n.row(item, 1, playlist.UsedTone)
+	row := n.row(item, 1, asrun.UsedTone)
 	row.OfFrames, row.LevelDB = tone.least, level
 	first := n.entry(row)
 	n.play(ctx, first, Cue{Sound: sound, Lead: n.lead})
 	n.a.started(ctx, row.Alert)
 	parts := append([]*entry{first}, n.say(ctx, item, began, next)...)
 	tone.enough()
-	var rows []playlist.Row
+	var rows []asrun.Row
 	for _, part := range parts {
 		rows = append(rows, n.hear(ctx, part))
 	}
@@ -304,7 +305,7 @@ func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
 // that there is to be heard of the alert. It returns what sounds then: nothing
 // if there is nothing but the tone.
 func (n *siren) say(ctx context.Context, item int, began time.Time, loaded []*entry) []*entry {
-	var unfit []playlist.Used
+	var unfit []asrun.Used
 	for {
 		used, found, ok := n.s.choice.best(ctx, began, n.rules, unfit)
 		if !ok {
@@ -332,7 +333,7 @@ func (n *siren) play(ctx context.Context, part *entry, cue Cue) {
 }
 
 // load opens a sound for the part of that row. If it will not air it tells so.
-func (n *siren) load(ctx context.Context, row playlist.Row, found AlertSound) (*entry, error) {
+func (n *siren) load(ctx context.Context, row asrun.Row, found AlertSound) (*entry, error) {
 	level := n.level()
 	frames, err := Verify(found.Clip.ID, found.Path)
 	var sound *Sound
@@ -361,14 +362,14 @@ func (n *siren) load(ctx context.Context, row playlist.Row, found AlertSound) (*
 }
 
 // entry is a new one of that row.
-func (n *siren) entry(row playlist.Row) *entry {
+func (n *siren) entry(row asrun.Row) *entry {
 	return &entry{p: n.a.p, kind: alertEntry, log: n.log, owe: n.a.owe, row: row}
 }
 
-func (n *siren) row(item, part int, used playlist.Used) playlist.Row {
+func (n *siren) row(item, part int, used asrun.Used) asrun.Row {
 	r := n.latest()
 	p := n.a.p
-	return playlist.Row{
+	return asrun.Row{
 		Airing: r.ID.Airing(), Output: n.out.Name, Item: item, Part: part,
 		Alert: r.ID, Used: used, Title: r.Headline(), Rank: r.EffectiveRank(), Due: r.Received, Cued: p.Wall().UTC(),
 		Residents: n.out.Residents, Area: n.out.Area,
@@ -377,7 +378,7 @@ func (n *siren) row(item, part int, used playlist.Used) playlist.Row {
 }
 
 // hear waits for a part to end and closes its row, which it returns.
-func (n *siren) hear(ctx context.Context, part *entry) playlist.Row {
+func (n *siren) hear(ctx context.Context, part *entry) asrun.Row {
 	part.watch(ctx, nil)
 	if part.sound != nil {
 		part.sound.Close()
@@ -390,28 +391,28 @@ func (n *siren) hear(ctx context.Context, part *entry) playlist.Row {
 }
 
 // judge decides what became of a part.
-func (n *siren) judge(ctx context.Context, row playlist.Row, cut Cut) (playlist.Outcome, playlist.Reason) {
+func (n *siren) judge(ctx context.Context, row asrun.Row, cut Cut) (asrun.Outcome, asrun.Reason) {
 	outcome := row.Judge()
-	if outcome == playlist.Complete {
-		return outcome, playlist.ReasonNone
+	if outcome == asrun.Complete {
+		return outcome, asrun.ReasonNone
 	}
 	if row.Frames == 0 {
-		outcome = playlist.Missed
+		outcome = asrun.Missed
 	}
 	switch cut {
 	case CutNone, CutStopped:
-		if row.Used == playlist.UsedMic && row.Frames > 0 {
-			return playlist.Complete, playlist.ReasonNone // it is as long as the speech
+		if row.Used == asrun.UsedMic && row.Frames > 0 {
+			return asrun.Complete, asrun.ReasonNone // it is as long as the speech
 		}
 	case CutPreempt, CutExpired:
-		return playlist.Preempted, playlist.ReasonPreempted
+		return asrun.Preempted, asrun.ReasonPreempted
 	case CutDevice:
-		return outcome, playlist.ReasonDevice
+		return outcome, asrun.ReasonDevice
 	case CutDecode:
-		return outcome, playlist.ReasonDecode
+		return outcome, asrun.ReasonDecode
 	}
 	if errors.Is(context.Cause(ctx), errRetired) {
-		return outcome, playlist.ReasonCancelled
+		return outcome, asrun.ReasonCancelled
 	}
-	return outcome, playlist.ReasonStopped
+	return outcome, asrun.ReasonStopped
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/faiface/beep"
 
 	"dalaba/playlist"
+	"dalaba/playlist/schedule"
 )
 
 // Tone is a sine of hz at levelDB below full scale, with 10 ms of fade at
@@ -21,7 +22,7 @@ func Tone(hz, levelDB float64, length time.Duration) beep.Streamer {
 func Chime() beep.Streamer {
 	notes := []float64{783.99, 659.26, 523.25}
 	step := playlist.FramesIn(350 * time.Millisecond)
-	end := playlist.FramesIn(playlist.ChimeLength)
+	end := playlist.FramesIn(schedule.ChimeLength)
 	b := &bell{}
 	for i, hz := range notes {
 		from := int64(i) * step

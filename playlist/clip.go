@@ -3,6 +3,7 @@ package playlist
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -87,3 +88,7 @@ type ClipSource struct {
 
 // Length is how long the clip sounds.
 func (c Clip) Length() time.Duration { return Length(c.Frames) }
+
+// ErrNoClip says that a clip is not known or its file is not there: another
+// may air in its stead.
+var ErrNoClip = errors.New("clip not here")

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"dalaba/playlist/say"
 )
 
 // Winner says whose slots go first where the county's and the site's own want
@@ -39,13 +37,14 @@ func CountyName(scope Scope, name string) string {
 	return countyMark + strings.ReplaceAll(string(scope), ":", ".") + "/" + name
 }
 
-// SlotTitle is a slot's name for people.
-func SlotTitle(name string) say.Message {
+// OwnName is the name of a slot or playlist without what says that it came from the
+// county.
+func OwnName(name string) string {
 	if !FromCounty(name) {
-		return say.M("why.own_slot", name)
+		return name
 	}
 	_, own, _ := strings.Cut(name, "/")
-	return say.M("why.county_slot", own)
+	return own
 }
 
 // ProtectedAt reports whether the instant falls in hours that are the site's

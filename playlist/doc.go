@@ -1,7 +1,8 @@
 // Package playlist says what a village hears and when.
 //
-// It holds the domain and its rules: clips, playlists, slots, airings, the
-// rank ladder, quiet hours, the as-run log's rows and the reach derived from
-// them. It touches no disk, socket, sound card or clock: given a [Programme]
-// and two instants, [Timetable.Due] always answers the same.
+// It holds the domain's values and the rules between them: clips, playlists, slots,
+// when they fall due, the rank ladder, quiet hours, areas. What airs is decided in
+// schedule/, what aired is in asrun/, what an alert means in emergency/. None of it
+// touches a disk, a socket, a sound card or a clock: given a [Programme] and two
+// instants, [Timetable.Due] always returns the same.
 package playlist

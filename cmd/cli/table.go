@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // Columns measures text as terminals show it. Characters that are wide in some
@@ -177,13 +178,13 @@ func Paint(text string, t Tone, colour bool) string {
 }
 
 // OutcomeTone returns the tone of an outcome.
-func OutcomeTone(o playlist.Outcome) Tone {
+func OutcomeTone(o asrun.Outcome) Tone {
 	switch o {
-	case playlist.Complete, "":
+	case asrun.Complete, "":
 		return Good
-	case playlist.Partial, playlist.Preempted:
+	case asrun.Partial, asrun.Preempted:
 		return Warn
-	case playlist.Suppressed:
+	case asrun.Suppressed:
 		return Faint
 	}
 	return Bad

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 func TestColumnsLineUp(t *testing.T) {
@@ -98,7 +98,7 @@ func TestARateIsNotRoundedUpTo100OrDownTo0(t *testing.T) {
 		part, whole int
 		want        string
 	}{{0, 0, "0/0 –"}, {0, 5, "0/5 0%"}, {1, 1000, "1/1000 1%"}, {999, 1000, "999/1000 99%"}, {5, 5, "5/5 100%"}, {2, 3, "2/3 67%"}} {
-		r := playlist.Reach{Completed: c.part, Planned: c.whole}
+		r := asrun.Reach{Completed: c.part, Planned: c.whole}
 		if got := Percent(int64(c.part), int64(c.whole), r.Completion); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
 		}

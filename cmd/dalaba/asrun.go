@@ -14,8 +14,10 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/site"
+	"dalaba/controller/wording"
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 	"dalaba/web"
 )
@@ -40,7 +42,7 @@ func (a *app) asrunCmd() *cobra.Command {
 }
 
 // asrun shows rows by due instant as they come from the disk. `--json` is a
-// list of playlist.Row; `--csv` has the same keys in its first line.
+// list of asrun.Row; `--csv` has the same keys in its first line.
 func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Query, asCSV bool) error {
 	if a.JSON && asCSV {
 		return cli.Refuse(say.M("view.json_or_csv"))
@@ -75,7 +77,7 @@ func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Que
 	return a.rowsTable(s, rows, now, q)
 }
 
-func rowsJSON(out io.Writer, rows iter.Seq2[playlist.Row, error]) error {
+func rowsJSON(out io.Writer, rows iter.Seq2[asrun.Row, error]) error {
 	l := newList(out)
 	for r, err := range rows {
 		if err != nil {
@@ -91,7 +93,7 @@ func rowsJSON(out io.Writer, rows iter.Seq2[playlist.Row, error]) error {
 // byteOrderMark makes Excel read a file as UTF-8.
 const byteOrderMark = "\ufeff"
 
-func rowsCSV(out io.Writer, rows iter.Seq2[playlist.Row, error]) error {
+func rowsCSV(out io.Writer, rows iter.Seq2[asrun.Row, error]) error {
 	if _, err := io.WriteString(out, byteOrderMark); err != nil {
 		return err
 	}
@@ -135,7 +137,7 @@ func rfc3339(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-func (a *app) rowsTable(s *site.Site, rows iter.Seq2[playlist.Row, error], now time.Time, q data.Query) error {
+func (a *app) rowsTable(s *site.Site, rows iter.Seq2[asrun.Row, error], now time.Time, q data.Query) error {
 	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.by_output"), a.Say("view.by_clip"),
 		a.Say("view.started"), ">"+a.Say("view.heard"), a.Say("view.outcome"))
 	_, alive := data.Running(s.Site.DataDir)
@@ -171,9 +173,9 @@ func (a *app) rowsTable(s *site.Site, rows iter.Seq2[playlist.Row, error], now t
 }
 
 // outcome is how a row ended, and why.
-func (a *app) outcome(r playlist.Row, alive bool) cli.Cell {
+func (a *app) outcome(r asrun.Row, alive bool) cli.Cell {
 	if r.Outcome == "" && !alive {
-		return cli.Tint(a.Say("view.broke_off"), cli.OutcomeTone(playlist.Partial))
+		return cli.Tint(a.Say("view.broke_off"), cli.OutcomeTone(asrun.Partial))
 	}
 	if r.Outcome == "" {
 		if r.Started.IsZero() {
@@ -182,7 +184,7 @@ func (a *app) outcome(r playlist.Row, alive bool) cli.Cell {
 		return cli.Tint(a.Say("outcome.airing"), cli.Good)
 	}
 	text := a.Say("outcome." + string(r.Outcome))
-	if r.Reason != playlist.ReasonNone {
+	if r.Reason != asrun.ReasonNone {
 		text += " · " + a.Say("reason."+string(r.Reason))
 	}
 	if r.FromFrame > 0 && r.Part > 1 {
@@ -195,9 +197,9 @@ func (a *app) outcome(r playlist.Row, alive bool) cli.Cell {
 }
 
 // rowSlot is what a row belongs to, for people: its slot, or an alert.
-func (a *app) rowSlot(r playlist.Row) string {
+func (a *app) rowSlot(r asrun.Row) string {
 	if r.Alert != "" {
 		return a.Say("view.alert_row", a.Say("why.used_"+string(r.Used)))
 	}
-	return playlist.SlotTitle(r.Slot).In(a.Language())
+	return wording.SlotTitle(r.Slot).In(a.Language())
 }

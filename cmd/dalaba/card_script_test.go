@@ -24,6 +24,7 @@ import (
 	"dalaba/data"
 	"dalaba/devices/vcard"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // cardCmds are the commands of scripts about sound cards and what hangs on
@@ -209,7 +210,7 @@ func sounding(frames []int16) (n int) {
 }
 
 // rowsOf are the rows that satisfy each KEY=VALUE, as JSON names and tells them.
-func rowsOf(ts *testscript.TestScript, dir string, want []string) (rows []playlist.Row, all string) {
+func rowsOf(ts *testscript.TestScript, dir string, want []string) (rows []asrun.Row, all string) {
 	store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(dir))
 	if err != nil {
 		return nil, err.Error()
@@ -243,7 +244,7 @@ func waitRow(ts *testscript.TestScript, _ bool, args []string) {
 	all := ""
 	defer func() { ts.Logf("%s", all) }()
 	await(ts, "a row with "+strings.Join(args[1:], " "), func() bool {
-		var rows []playlist.Row
+		var rows []asrun.Row
 		rows, all = rowsOf(ts, args[0], args[1:])
 		return len(rows) > 0
 	})
@@ -310,7 +311,7 @@ func holdTape(ts *testscript.TestScript, _ bool, args []string) {
 func judgeTape(ts *testscript.TestScript, dir, output, device string) (fault string) {
 	server := device == "speaker"
 	rows, _ := rowsOf(ts, dir, []string{"output=" + output})
-	slices.SortFunc(rows, func(a, b playlist.Row) int { return a.Started.Compare(b.Started) })
+	slices.SortFunc(rows, func(a, b asrun.Row) int { return a.Started.Compare(b.Started) })
 	store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(dir))
 	ts.Check(err)
 	defer store.Close()
@@ -349,7 +350,7 @@ func judgeTape(ts *testscript.TestScript, dir, output, device string) (fault str
 		if r.FromFrame > 0 {
 			fades++
 		}
-		if r.Outcome != playlist.Complete {
+		if r.Outcome != asrun.Complete {
 			fades++
 		}
 		most := fades*breakCost + playlist.Rate/1000 // where a squeezed run ends in silence no frame tells

@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"dalaba/data"
-	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 var libraryCmds = map[string]func(*testscript.TestScript, bool, []string){
@@ -39,7 +39,7 @@ func airs(ts *testscript.TestScript, neg bool, args []string) {
 	await(ts, args[1]+" to air", func() bool {
 		for r, err := range store.AsRun(context.Background(), data.Query{}) {
 			ts.Check(err)
-			if r.Title == args[1] && r.Outcome == playlist.Complete {
+			if r.Title == args[1] && r.Outcome == asrun.Complete {
 				return true
 			}
 		}

@@ -27,6 +27,7 @@ import (
 	"dalaba/data"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
@@ -158,9 +159,9 @@ func (v *village) clip(issue int, title string, seconds int64) {
 	v.clips = append(v.clips, c)
 }
 
-func (v *village) row(slot, due, output string, item, part, clip int) playlist.Row {
+func (v *village) row(slot, due, output string, item, part, clip int) asrun.Row {
 	at := v.at(due)
-	r := playlist.Row{
+	r := asrun.Row{
 		Airing: playlist.NewAiringID(slot, at), Output: output, Item: item, Part: part, Slot: slot, Playlist: "健康", Rank: 105,
 		Due: at, Residents: map[string]int{"村口": 420, "West": 260}[output], Area: "341523100201",
 		Clock: playlist.ClockTrusted, Boot: "b0",
@@ -173,11 +174,11 @@ func (v *village) row(slot, due, output string, item, part, clip int) playlist.R
 }
 
 // airs claims a row and leaves it open.
-func (v *village) airs(r playlist.Row, started string) {
+func (v *village) airs(r asrun.Row, started string) {
 	v.t.Helper()
 	cursor, err := v.store.Cursor(v.t.Context(), r.Playlist)
 	v.must(err)
-	claim := playlist.Claim{Row: r}
+	claim := asrun.Claim{Row: r}
 	rows, err := v.store.Rows(v.t.Context(), r.Airing)
 	v.must(err)
 	fresh := true
@@ -194,16 +195,16 @@ func (v *village) airs(r playlist.Row, started string) {
 	}
 }
 
-func (v *village) aired(r playlist.Row, started string, seconds int64, o playlist.Outcome, why playlist.Reason) {
+func (v *village) aired(r asrun.Row, started string, seconds int64, o asrun.Outcome, why asrun.Reason) {
 	v.t.Helper()
 	v.airs(r, "")
 	at := v.at(started)
-	v.must(v.store.End(v.t.Context(), r.Key(), playlist.End{
+	v.must(v.store.End(v.t.Context(), r.Key(), asrun.End{
 		Started: at, Ended: at.Add(time.Duration(seconds) * time.Second), Frames: seconds * playlist.Rate, Outcome: o, Reason: why,
 	}))
 }
 
-func (v *village) silent(r playlist.Row, o playlist.Outcome, why playlist.Reason) {
+func (v *village) silent(r asrun.Row, o asrun.Outcome, why asrun.Reason) {
 	v.t.Helper()
 	r.Outcome, r.Reason, r.Ended = o, why, r.Due.Add(2*time.Minute)
 	v.must(v.store.Record(v.t.Context(), r))
@@ -218,24 +219,24 @@ func (v *village) history() {
 	v.clip(3, "Oxygen at home", 70)
 	v.must(os.Remove(v.store.ClipPath(v.clips[2].ID)))
 	const day = "2026-11-22 "
-	v.aired(v.row("早间", day+"07:30:00", "村口", 1, 1, 1), day+"07:30:00", 61, playlist.Complete, "")
-	v.aired(v.row("早间", day+"07:30:00", "West", 1, 1, 1), day+"07:30:00", 30, playlist.Partial, playlist.ReasonDevice)
-	v.aired(v.row("早间", day+"07:30:00", "村口", 2, 1, 2), day+"07:31:01", 58, playlist.Complete, "")
-	v.silent(v.row("早间", day+"07:30:00", "West", 2, 0, 0), playlist.Missed, playlist.ReasonDevice)
-	v.silent(v.row("午间", day+"12:45:00", "West", 1, 0, 0), playlist.Suppressed, playlist.ReasonQuiet)
+	v.aired(v.row("早间", day+"07:30:00", "村口", 1, 1, 1), day+"07:30:00", 61, asrun.Complete, "")
+	v.aired(v.row("早间", day+"07:30:00", "West", 1, 1, 1), day+"07:30:00", 30, asrun.Partial, asrun.ReasonDevice)
+	v.aired(v.row("早间", day+"07:30:00", "村口", 2, 1, 2), day+"07:31:01", 58, asrun.Complete, "")
+	v.silent(v.row("早间", day+"07:30:00", "West", 2, 0, 0), asrun.Missed, asrun.ReasonDevice)
+	v.silent(v.row("午间", day+"12:45:00", "West", 1, 0, 0), asrun.Suppressed, asrun.ReasonQuiet)
 	first := v.row("傍晚", day+"18:00:00", "村口", 1, 1, 3)
-	v.aired(first, day+"18:00:00", 30, playlist.Preempted, playlist.ReasonPreempted)
+	v.aired(first, day+"18:00:00", 30, asrun.Preempted, asrun.ReasonPreempted)
 	news := v.row("要闻", day+"18:00:30", "村口", 1, 1, 1)
 	news.Rank = 109
-	v.aired(news, day+"18:00:30", 61, playlist.Complete, "")
+	v.aired(news, day+"18:00:30", 61, asrun.Complete, "")
 	first.Part, first.FromFrame = 2, 30*playlist.Rate
-	v.aired(first, day+"18:01:31", 40, playlist.Complete, "")
-	v.aired(v.row("傍晚", day+"18:00:00", "West", 1, 1, 3), day+"18:01:10", 70, playlist.Complete, playlist.ReasonLate)
+	v.aired(first, day+"18:01:31", 40, asrun.Complete, "")
+	v.aired(v.row("傍晚", day+"18:00:00", "West", 1, 1, 3), day+"18:01:10", 70, asrun.Complete, asrun.ReasonLate)
 	const today = "2026-11-23 "
-	v.aired(v.row("早间", today+"07:30:00", "村口", 1, 1, 2), today+"07:30:00", 58, playlist.Complete, "")
-	v.aired(v.row("早间", today+"07:30:00", "West", 1, 1, 2), today+"07:30:00", 58, playlist.Complete, "")
-	v.silent(v.row("早间", today+"07:30:00", "村口", 2, 0, 0), playlist.Failed, playlist.ReasonClip)
-	v.silent(v.row("早间", today+"07:30:00", "West", 2, 0, 0), playlist.Failed, playlist.ReasonClip)
+	v.aired(v.row("早间", today+"07:30:00", "村口", 1, 1, 2), today+"07:30:00", 58, asrun.Complete, "")
+	v.aired(v.row("早间", today+"07:30:00", "West", 1, 1, 2), today+"07:30:00", 58, asrun.Complete, "")
+	v.silent(v.row("早间", today+"07:30:00", "村口", 2, 0, 0), asrun.Failed, asrun.ReasonClip)
+	v.silent(v.row("早间", today+"07:30:00", "West", 2, 0, 0), asrun.Failed, asrun.ReasonClip)
 	v.airs(v.row("加播", today+"11:59:40", "村口", 1, 1, 1), today+"11:59:40")
 
 	v.must(v.store.SetClock(v.t.Context(), playlist.ClockTrusted))
@@ -246,7 +247,7 @@ func (v *village) history() {
 	log.Info("started", "pid", 4321, "config", "/etc/dalaba/dalaba.toml", "outputs", 2, "slots", 6, "cut_off", 0)
 	log.Info("output opened", "output", "村口", "device", "null:", "away_ms", 3)
 	log.Error("output does not open", "output", "West", "device", "null:", "err", fmt.Errorf("no such device"))
-	log.Warn("clip ended", "output", "West", "clip", string(v.clips[0].ID), "outcome", playlist.Partial, "reason", playlist.ReasonDevice, "frames", 1440000)
+	log.Warn("clip ended", "output", "West", "clip", string(v.clips[0].ID), "outcome", asrun.Partial, "reason", asrun.ReasonDevice, "frames", 1440000)
 	log.Info("a line\x1b[2J from\nelsewhere", "title", "体温\x07怎么量")
 	v.must(v.store.Close())
 	time.Sleep(time.Until(v.at("2026-11-23 12:00:10")))

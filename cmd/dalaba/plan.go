@@ -12,8 +12,10 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/site"
+	"dalaba/controller/wording"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 	"dalaba/web"
 )
 
@@ -44,7 +46,7 @@ type plannedAiring struct {
 	Start    time.Time         `json:"start,omitzero"` // expected; absent if it will not sound
 	End      time.Time         `json:"end,omitzero"`
 	Clips    []plannedClip     `json:"clips"`
-	Flags    []playlist.Flag   `json:"flags"`
+	Flags    []schedule.Flag   `json:"flags"`
 }
 
 type plannedClip struct {
@@ -74,7 +76,7 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 		return err
 	}
 	// What falls due at from itself belongs to it.
-	plan := s.Plan(from.Add(-time.Nanosecond), from.AddDate(0, 0, days).Add(-time.Nanosecond), outlook)
+	plan := schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), from.AddDate(0, 0, days).Add(-time.Nanosecond), outlook)
 	if a.JSON {
 		return a.planJSON(plan, outlook)
 	}
@@ -86,7 +88,7 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	return nil
 }
 
-func (a *app) planJSON(plan []playlist.Planned, o playlist.Outlook) error {
+func (a *app) planJSON(plan []schedule.Planned, o schedule.Outlook) error {
 	list := newList(a.Out)
 	for _, p := range plan {
 		e := plannedAiring{
@@ -94,7 +96,7 @@ func (a *app) planJSON(plan []playlist.Planned, o playlist.Outlook) error {
 			Due: p.Due.UTC(), Start: p.Start.UTC(), End: p.End.UTC(), Clips: []plannedClip{}, Flags: p.Flags,
 		}
 		if e.Flags == nil {
-			e.Flags = []playlist.Flag{}
+			e.Flags = []schedule.Flag{}
 		}
 		for _, id := range p.Clips {
 			c, _ := o.Clip(id)
@@ -107,7 +109,7 @@ func (a *app) planJSON(plan []playlist.Planned, o playlist.Outlook) error {
 	return list.end()
 }
 
-func (a *app) planTable(s *site.Site, plan []playlist.Planned, o playlist.Outlook, now time.Time) {
+func (a *app) planTable(s *site.Site, plan []schedule.Planned, o schedule.Outlook, now time.Time) {
 	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.outputs"), a.Say("view.start"), a.Say("view.end"),
 		a.Say("view.clips"), a.Say("view.notes"))
 	clock := func(at time.Time) string {
@@ -130,7 +132,7 @@ func (a *app) planTable(s *site.Site, plan []playlist.Planned, o playlist.Outloo
 		case len(p.Flags) > 0:
 			tone = cli.Warn
 		}
-		full := t.Add(web.Stamp(p.Due, now, s.Site.Zone), playlist.SlotTitle(p.Slot.Name).In(a.Language()), strings.Join(outputs, a.Say("view.comma")),
+		full := t.Add(web.Stamp(p.Due, now, s.Site.Zone), wording.SlotTitle(p.Slot.Name).In(a.Language()), strings.Join(outputs, a.Say("view.comma")),
 			clock(p.Start), clock(p.End), a.clipList(p.Clips, o), cli.Tint(a.flags(p, o), tone))
 		if full {
 			fmt.Fprint(a.Out, t.Page())
@@ -140,14 +142,14 @@ func (a *app) planTable(s *site.Site, plan []playlist.Planned, o playlist.Outloo
 }
 
 // alike reports whether two outputs of an airing have the same ahead of them.
-func alike(a, b playlist.Planned) bool {
+func alike(a, b schedule.Planned) bool {
 	return a.ID == b.ID && a.Start.Equal(b.Start) && a.End.Equal(b.End) &&
 		slices.Equal(a.Clips, b.Clips) && slices.Equal(a.Flags, b.Flags)
 }
 
 const clipsShown = 3
 
-func (a *app) clipList(ids []playlist.ClipID, o playlist.Outlook) string {
+func (a *app) clipList(ids []playlist.ClipID, o schedule.Outlook) string {
 	var names []string
 	for i, id := range ids {
 		if i == clipsShown && len(ids) > clipsShown+1 {
@@ -161,7 +163,7 @@ func (a *app) clipList(ids []playlist.ClipID, o playlist.Outlook) string {
 }
 
 // flags puts what is wrong with a planned airing into words.
-func (a *app) flags(p playlist.Planned, o playlist.Outlook) string {
+func (a *app) flags(p schedule.Planned, o schedule.Outlook) string {
 	var notes []string
 	for _, f := range p.Flags {
 		key := "view.plan_flag_" + string(f.Kind)
@@ -171,7 +173,7 @@ func (a *app) flags(p playlist.Planned, o playlist.Outlook) string {
 			notes = append(notes, a.Say(key, a.ClipName(f.Clip, c.Title, c.Issue)))
 		case f.Other != "":
 			slot, _, _ := strings.Cut(string(f.Other), "@")
-			notes = append(notes, a.Say(key, playlist.SlotTitle(slot)))
+			notes = append(notes, a.Say(key, wording.SlotTitle(slot)))
 		default:
 			notes = append(notes, a.Say(key))
 		}

@@ -12,8 +12,9 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/data"
-	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 )
 
 // reachCmd reports whom the airings reached.
@@ -29,7 +30,7 @@ func (a *app) reachCmd() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return a.reach(c.Context(), time.Now(), p, by, asCSV) },
 	})
 	a.PeriodFlags(c, &p)
-	c.Flags().StringVar(&by, "by", string(playlist.ByClip), a.Say("view.flag_by"))
+	c.Flags().StringVar(&by, "by", string(asrun.ByClip), a.Say("view.flag_by"))
 	c.Flags().BoolVar(&asCSV, "csv", false, a.Say("view.flag_csv"))
 	return c
 }
@@ -37,22 +38,22 @@ func (a *app) reachCmd() *cobra.Command {
 // reachReport is `dalaba reach --json`. A rate is null if its denominator is
 // 0. Times are UTC.
 type reachReport struct {
-	By    playlist.Grouping `json:"by"`
-	Since *time.Time        `json:"since"` // null: from the first row on
-	Until *time.Time        `json:"until"` // null: up to now
-	Lines []reachLine       `json:"lines"`
-	Total reachLine         `json:"total"`
+	By    asrun.Grouping `json:"by"`
+	Since *time.Time     `json:"since"` // null: from the first row on
+	Until *time.Time     `json:"until"` // null: up to now
+	Lines []reachLine    `json:"lines"`
+	Total reachLine      `json:"total"`
 }
 
 type reachLine struct {
-	playlist.Reach
+	asrun.Reach
 	Audible    *int     `json:"audible"`    // always null: no sensor says so
 	Completion *float64 `json:"completion"` // completed / planned
 	ReachRate  *float64 `json:"reach_rate"` // reached / residents
 	Frequency  *float64 `json:"frequency"`  // person_airings / reached
 }
 
-func lineOf(r playlist.Reach) reachLine {
+func lineOf(r asrun.Reach) reachLine {
 	l := reachLine{Reach: r}
 	for to, rate := range map[**float64]func() (float64, bool){
 		&l.Completion: r.Completion, &l.ReachRate: r.Rate, &l.Frequency: r.Frequency,
@@ -65,7 +66,7 @@ func lineOf(r playlist.Reach) reachLine {
 }
 
 func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping string, asCSV bool) error {
-	by, err := playlist.ParseGrouping(grouping)
+	by, err := asrun.ParseGrouping(grouping)
 	if err != nil {
 		return cli.Refuse(say.M("view.bad_grouping", grouping))
 	}
@@ -86,13 +87,13 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 	}
 	q := data.Query{Since: since, Until: until}
 	if !since.IsZero() {
-		q.Since = since.Add(-playlist.Horizon) // tells which slots were in force
+		q.Since = since.Add(-schedule.Horizon) // tells which slots were in force
 	}
-	rows := func(func(playlist.Row, error) bool) {} // nothing has aired yet
+	rows := func(func(asrun.Row, error) bool) {} // nothing has aired yet
 	if s.Store != nil {
 		rows = s.Store.AsRun(ctx, q)
 	}
-	lines, total, err := s.Reach(rows, by, since, until, now)
+	lines, total, err := asrun.Report(&s.Programme, rows, by, since, until, now)
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 	return nil
 }
 
-func reachCSV(out io.Writer, lines []playlist.Reach) error {
+func reachCSV(out io.Writer, lines []asrun.Reach) error {
 	if _, err := io.WriteString(out, byteOrderMark); err != nil {
 		return err
 	}

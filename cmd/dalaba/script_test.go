@@ -22,6 +22,7 @@ import (
 	"dalaba/data"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -245,10 +246,10 @@ func heard(ts *testscript.TestScript, neg bool, args []string) {
 	complete := 0
 	for r, err := range store.AsRun(context.Background(), data.Query{}) {
 		ts.Check(err)
-		if r.Outcome == playlist.Complete {
+		if r.Outcome == asrun.Complete {
 			complete++
 		}
-		if r.Frames == 0 || r.Used == playlist.UsedTone || r.Used == playlist.UsedMic {
+		if r.Frames == 0 || r.Used == asrun.UsedTone || r.Used == asrun.UsedMic {
 			continue
 		}
 		tape := recorded(ts, ts.MkAbs(r.Output+".wav"))
@@ -264,10 +265,10 @@ func heard(ts *testscript.TestScript, neg bool, args []string) {
 				differ++
 			}
 		}
-		if cut := r.Outcome != playlist.Complete || r.FromFrame > 0; differ > 0 && !cut || differ > fades {
+		if cut := r.Outcome != asrun.Complete || r.FromFrame > 0; differ > 0 && !cut || differ > fades {
 			ts.Fatalf("%s: %d of %d frames from %d on are not those of the clip from %d on", r.Airing, differ, r.Frames, r.AtFrame, r.FromFrame)
 		}
-		if end := r.AtFrame + r.Frames; r.Outcome == playlist.Complete && (tape[r.AtFrame-1] != 0 || end < int64(len(tape)) && tape[end] != 0) {
+		if end := r.AtFrame + r.Frames; r.Outcome == asrun.Complete && (tape[r.AtFrame-1] != 0 || end < int64(len(tape)) && tape[end] != 0) {
 			ts.Fatalf("%s: more was heard than the log says", r.Airing)
 		}
 	}

@@ -16,10 +16,12 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/site"
+	"dalaba/controller/wording"
 	"dalaba/data"
 	"dalaba/devices"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 	"dalaba/web"
@@ -35,10 +37,10 @@ type show struct {
 
 	reachAfter int
 	ended      int
-	on         map[string]playlist.Row // by output
-	silent     playlist.AiringID       // that last ended
-	lines      int                     // of bars on the screen
-	lost       atomic.Int64            // moments that came too fast
+	on         map[string]asrun.Row // by output
+	silent     playlist.AiringID    // that last ended
+	lines      int                  // of bars on the screen
+	lost       atomic.Int64         // moments that came too fast
 
 	mu      sync.Mutex
 	backlog backlog
@@ -57,11 +59,11 @@ type shown interface {
 type backlog struct {
 	n            int // an airing counts on each output
 	last         map[string]playlist.AiringID
-	row          playlist.Row // the first
+	row          asrun.Row // the first
 	first, until time.Time
 }
 
-func (b *backlog) add(r playlist.Row) {
+func (b *backlog) add(r asrun.Row) {
 	if b.last[r.Output] == r.Airing {
 		return // another clip of it
 	}
@@ -79,7 +81,7 @@ func (b *backlog) add(r playlist.Row) {
 }
 
 func newShow(a *app, reachAfter int) *show {
-	return &show{app: a, moments: make(chan player.Moment, 256), reachAfter: reachAfter, on: map[string]playlist.Row{}}
+	return &show{app: a, moments: make(chan player.Moment, 256), reachAfter: reachAfter, on: map[string]asrun.Row{}}
 }
 
 // watch is called by the player, and must not wait.
@@ -108,7 +110,7 @@ type event struct {
 	Area    playlist.Area       `json:"area,omitempty"`
 	Outputs []eventOutput       `json:"outputs,omitempty"`
 	Clock   playlist.ClockState `json:"clock,omitempty"`
-	Row     *playlist.Row       `json:"row,omitempty"`    // of a moment, as in asrun --json
+	Row     *asrun.Row          `json:"row,omitempty"`    // of a moment, as in asrun --json
 	Missed  int                 `json:"missed,omitempty"` // of backlog: airings, counted on each output
 	From    time.Time           `json:"from,omitzero"`
 	To      time.Time           `json:"to,omitzero"`
@@ -160,7 +162,7 @@ func (s *show) begin(daemon shown) {
 	}
 	for a := range cfg.Timetable().After(daemon.Now()) {
 		list, _ := cfg.Playlist(a.Slot.Playlist)
-		s.Println(s.Say("run.next_line", a.Due.In(cfg.Site.Zone).Format("01-02 15:04:05"), playlist.SlotTitle(a.Slot.Name), list.Title))
+		s.Println(s.Say("run.next_line", a.Due.In(cfg.Site.Zone).Format("01-02 15:04:05"), wording.SlotTitle(a.Slot.Name), list.Title))
 		break
 	}
 }
@@ -175,7 +177,7 @@ func (s *show) bold(text string) string {
 // stale reports whether a moment tells of an airing missed while the daemon was off
 // or the clock was wrong. There may be years of them.
 func (s *show) stale(m player.Moment) bool {
-	return m.Kind == player.MomentSilent && m.Row.Outcome == playlist.Missed &&
+	return m.Kind == player.MomentSilent && m.Row.Outcome == asrun.Missed &&
 		(m.Row.Due.Before(s.began) || m.Row.Due.Before(s.daemon.Now().Add(-playlist.MaxWindow)))
 }
 
@@ -278,27 +280,27 @@ func (s *show) moment(ctx context.Context, m player.Moment) {
 	}
 }
 
-func mark(o playlist.Outcome) string {
-	if o == playlist.Complete {
+func mark(o asrun.Outcome) string {
+	if o == asrun.Complete {
 		return "✓"
 	}
 	return "✗"
 }
 
 // name is the clip for people, or the slot if no clip was chosen.
-func (s *show) name(r playlist.Row) string {
+func (s *show) name(r asrun.Row) string {
 	switch {
-	case r.Used == playlist.UsedTone:
+	case r.Used == asrun.UsedTone:
 		return s.Say("alerts.tone_of", r.Title)
 	case r.Clip == "" && r.Alert == "":
-		return playlist.SlotTitle(r.Slot).In(s.Language())
+		return wording.SlotTitle(r.Slot).In(s.Language())
 	case r.Issue > 0:
 		return s.Say("run.issue", r.Issue) + r.Title
 	}
 	return r.Title
 }
 
-func (s *show) outcome(r playlist.Row) string {
+func (s *show) outcome(r asrun.Row) string {
 	text := s.Say("outcome." + string(r.Outcome))
 	if r.Reason != "" && say.Has("reason."+string(r.Reason)) {
 		text += " · " + s.Say("reason."+string(r.Reason))
@@ -362,7 +364,7 @@ func gauge(width int, part, whole time.Duration) string {
 
 // reach shows the reach table of what this run has aired.
 func (s *show) reach(ctx context.Context) {
-	tally := playlist.NewTally(playlist.ByClip, s.daemon.Config().Site.Zone)
+	tally := asrun.NewTally(asrun.ByClip, s.daemon.Config().Site.Zone)
 	for r, err := range s.daemon.Store().AsRun(ctx, data.Query{Since: s.began.Add(-playlist.DefaultWindow)}) {
 		if err != nil {
 			return
@@ -373,7 +375,7 @@ func (s *show) reach(ctx context.Context) {
 	}
 	lines, total := tally.Lines()
 	if s.JSON {
-		report := &reachReport{By: playlist.ByClip, Lines: []reachLine{}, Total: lineOf(total)}
+		report := &reachReport{By: asrun.ByClip, Lines: []reachLine{}, Total: lineOf(total)}
 		for _, r := range lines {
 			report.Lines = append(report.Lines, lineOf(r))
 		}
@@ -383,7 +385,7 @@ func (s *show) reach(ctx context.Context) {
 	s.wipe()
 	s.Println("")
 	s.Println(s.Say("run.reach_title", s.ended))
-	s.Println(s.reachTable(lines, total, playlist.ByClip))
+	s.Println(s.reachTable(lines, total, asrun.ByClip))
 	s.draw()
 }
 

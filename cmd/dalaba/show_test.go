@@ -14,14 +14,15 @@ import (
 	"dalaba/data"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 )
 
 // missedAt is what the player tells of an airing that was missed.
 func missedAt(output string, due time.Time) player.Moment {
-	return player.Moment{Kind: player.MomentSilent, Row: playlist.Row{
+	return player.Moment{Kind: player.MomentSilent, Row: asrun.Row{
 		Airing: playlist.AiringID("often@" + due.Format(time.RFC3339)), Slot: "often", Output: output, Item: 1,
-		Due: due, Ended: time.Now(), Outcome: playlist.Missed, Reason: playlist.ReasonOff,
+		Due: due, Ended: time.Now(), Outcome: asrun.Missed, Reason: asrun.ReasonOff,
 	}}
 }
 

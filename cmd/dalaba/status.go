@@ -15,6 +15,7 @@ import (
 	"dalaba/controller/control"
 	"dalaba/controller/site"
 	"dalaba/controller/status"
+	"dalaba/controller/wording"
 	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
@@ -138,7 +139,7 @@ func (a *app) showNext(next []status.Next, when func(time.Time) string) {
 		if n.Quiet {
 			outputs += a.Say("view.next_quiet")
 		}
-		t.Add(when(n.Due), playlist.SlotTitle(n.Slot).In(a.Language()), n.Title, outputs)
+		t.Add(when(n.Due), wording.SlotTitle(n.Slot).In(a.Language()), n.Title, outputs)
 	}
 	fmt.Fprint(a.Out, t.Page())
 }

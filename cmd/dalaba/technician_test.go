@@ -27,6 +27,7 @@ import (
 	"dalaba/data"
 	"dalaba/devices/vcard"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // technicianCmds are what the scripts of the technician's verbs need.
@@ -131,15 +132,15 @@ func rejoined(ts *testscript.TestScript, neg bool, args []string) {
 	store, err := data.OpenReadOnly(context.Background(), ts.MkAbs(args[0]))
 	ts.Check(err)
 	defer func() { _ = store.Close() }()
-	var parts map[playlist.AiringID][]playlist.Row
+	var parts map[playlist.AiringID][]asrun.Row
 	await(ts, "a clip that was preempted and went on to its end", func() bool {
-		parts = map[playlist.AiringID][]playlist.Row{}
+		parts = map[playlist.AiringID][]asrun.Row{}
 		for r, err := range store.AsRun(context.Background(), data.Query{}) {
 			ts.Check(err)
 			parts[r.Airing] = append(parts[r.Airing], r)
 		}
 		for _, rows := range parts {
-			if rows[0].Outcome == playlist.Preempted && rows[len(rows)-1].Outcome == playlist.Complete {
+			if rows[0].Outcome == asrun.Preempted && rows[len(rows)-1].Outcome == asrun.Complete {
 				wholeInParts(ts, store, rows)
 				return true
 			}
@@ -148,7 +149,7 @@ func rejoined(ts *testscript.TestScript, neg bool, args []string) {
 	}, func() string { return fmt.Sprint(parts) })
 }
 
-func wholeInParts(ts *testscript.TestScript, store *data.Store, rows []playlist.Row) {
+func wholeInParts(ts *testscript.TestScript, store *data.Store, rows []asrun.Row) {
 	sum := int64(0)
 	for _, r := range rows {
 		if r.FromFrame != sum {
@@ -342,7 +343,7 @@ func TestDoctorReadsTheStore(t *testing.T) {
 	if err := store.SetStarted(ctx, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	missed := playlist.Row{Airing: "a@1", Output: "east", Item: 1, Slot: "a", Due: time.Now().UTC(), Outcome: playlist.Missed}
+	missed := asrun.Row{Airing: "a@1", Output: "east", Item: 1, Slot: "a", Due: time.Now().UTC(), Outcome: asrun.Missed}
 	if err := store.Record(ctx, missed); err != nil {
 		t.Fatal(err)
 	}

@@ -6,15 +6,16 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // reachTable is a reach report for people, without a line break at its end.
-func (a *app) reachTable(lines []playlist.Reach, total playlist.Reach, by playlist.Grouping) string {
+func (a *app) reachTable(lines []asrun.Reach, total asrun.Reach, by asrun.Grouping) string {
 	t := a.NewTable(a.Say("view.by_"+string(by)), ">"+a.Say("view.planned"), ">"+a.Say("view.delivered"),
 		">"+a.Say("view.started_count"), ">"+a.Say("view.completed"), ">"+a.Say("view.unknown"),
 		">"+a.Say("view.completion"), ">"+a.Say("view.reach_rate"), ">"+a.Say("view.frequency"))
 	var b strings.Builder
-	add := func(name any, r playlist.Reach) {
+	add := func(name any, r asrun.Reach) {
 		full := t.Add(name, r.Planned, r.Delivered, r.Started, r.Completed, r.Unknown,
 			cli.Percent(int64(r.Completed), int64(r.Planned), r.Completion),
 			cli.Percent(int64(r.Reached), int64(r.Residents), r.Rate), times(r))
@@ -30,19 +31,19 @@ func (a *app) reachTable(lines []playlist.Reach, total playlist.Reach, by playli
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func (a *app) reachName(r playlist.Reach, by playlist.Grouping) any {
+func (a *app) reachName(r asrun.Reach, by asrun.Grouping) any {
 	switch {
-	case r.Key == "" && by == playlist.ByClip:
+	case r.Key == "" && by == asrun.ByClip:
 		return cli.Tint(a.Say("view.no_clip"), cli.Faint)
 	case r.Key == "":
 		return cli.Tint(a.Say("view.no_series"), cli.Faint)
-	case by == playlist.ByClip:
+	case by == asrun.ByClip:
 		return a.ClipName(playlist.ClipID(r.Key), r.Title, r.Issue)
 	}
 	return r.Key
 }
 
-func times(r playlist.Reach) string {
+func times(r asrun.Reach) string {
 	v, ok := r.Frequency()
 	if !ok {
 		return fmt.Sprintf("%d/%d –", r.PersonAirings, r.Reached)

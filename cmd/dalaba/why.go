@@ -9,9 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/wording"
 	"dalaba/data"
-	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 )
 
 // whyCmd explains what sounded at a time, or did not.
@@ -34,10 +36,10 @@ func (a *app) whyCmd() *cobra.Command {
 
 // explained is `dalaba why --json`. Times are UTC.
 type explained struct {
-	At    time.Time      `json:"at"`
-	Again time.Time      `json:"again,omitzero"` // set if clocks showed that time twice
-	Said  []string       `json:"said"`           // in the user's language
-	Rows  []playlist.Row `json:"rows"`           // of the as-run log, due or sounding at that time
+	At    time.Time   `json:"at"`
+	Again time.Time   `json:"again,omitzero"` // set if clocks showed that time twice
+	Said  []string    `json:"said"`           // in the user's language
+	Rows  []asrun.Row `json:"rows"`           // of the as-run log, due or sounding at that time
 }
 
 func (a *app) why(ctx context.Context, now time.Time, text string) error {
@@ -53,7 +55,7 @@ func (a *app) why(ctx context.Context, now time.Time, text string) error {
 	if day {
 		return cli.Refuse(say.M("why.no_time"))
 	}
-	e := explained{At: moments[0].Truncate(time.Second).UTC(), Said: []string{}, Rows: []playlist.Row{}}
+	e := explained{At: moments[0].Truncate(time.Second).UTC(), Said: []string{}, Rows: []asrun.Row{}}
 	if len(moments) > 1 {
 		e.Again = moments[1].Truncate(time.Second).UTC()
 		e.Said = append(e.Said, a.Say("why.twice", offsetOf(moments[0]), offsetOf(moments[1])))
@@ -64,7 +66,7 @@ func (a *app) why(ctx context.Context, now time.Time, text string) error {
 		if len(moments) > 1 {
 			e.Said = append(e.Said, a.Say("why.of_them", offsetOf(at)))
 		}
-		var rows []playlist.Row
+		var rows []asrun.Row
 		if s.Store != nil {
 			for r, err := range s.Store.AsRun(ctx, data.Query{Since: at.Add(-24 * time.Hour), Until: at.Add(time.Hour)}) {
 				if err != nil {
@@ -73,8 +75,8 @@ func (a *app) why(ctx context.Context, now time.Time, text string) error {
 				rows = append(rows, r)
 			}
 		}
-		for _, m := range playlist.Explain(&s.Programme, rows, at, now, alive) {
-			e.Said = append(e.Said, m.In(a.Language()))
+		for _, x := range schedule.Explain(&s.Programme, rows, at, now, alive) {
+			e.Said = append(e.Said, wording.Why(x, at, s.Site.Zone).In(a.Language()))
 		}
 		for _, r := range rows {
 			if then(r, at, now) {
@@ -92,7 +94,7 @@ func (a *app) why(ctx context.Context, now time.Time, text string) error {
 }
 
 // then reports whether a row was due, or sounding, in the minute from at on.
-func then(r playlist.Row, at, now time.Time) bool {
+func then(r asrun.Row, at, now time.Time) bool {
 	ended := r.Ended
 	if r.Outcome == "" {
 		ended = now.Add(time.Second)

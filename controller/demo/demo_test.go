@@ -12,6 +12,7 @@ import (
 	"dalaba/data"
 	"dalaba/data/course"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
@@ -51,9 +52,9 @@ func earlier(t *testing.T, dir string) {
 	if err := store.SetWatermark(ctx, yesterday); err != nil {
 		t.Fatal(err)
 	}
-	row := playlist.Row{
+	row := asrun.Row{
 		Airing: playlist.NewAiringID("often", yesterday), Slot: "often", Output: "村东大喇叭", Item: 1,
-		Due: yesterday, Ended: time.Now(), Outcome: playlist.Missed, Reason: playlist.ReasonOff,
+		Due: yesterday, Ended: time.Now(), Outcome: asrun.Missed, Reason: asrun.ReasonOff,
 	}
 	if err := store.Record(ctx, row); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"dalaba/playlist/config"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 )
 
 // Site is a config with the store that it names.
@@ -105,8 +106,8 @@ func ReadConfig(file string) ([]byte, error) {
 }
 
 // Outlook is what the store knows of clips and cursors, for a plan.
-func (s *Site) Outlook(ctx context.Context) (playlist.Outlook, error) {
-	o := playlist.Outlook{
+func (s *Site) Outlook(ctx context.Context) (schedule.Outlook, error) {
+	o := schedule.Outlook{
 		Clip: func(playlist.ClipID) (c playlist.Clip, ready bool) { return c, false }, Cursors: map[string]playlist.Cursor{},
 	}
 	if s.Store == nil {

@@ -10,6 +10,7 @@ import (
 	"dalaba/data"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
@@ -119,7 +120,7 @@ func Of(ctx context.Context, s *site.Site, file string, now time.Time, running b
 		At: now.UTC(), Site: s.Site.Name, Area: string(s.Site.Area), Timezone: s.Site.Zone.String(), DataDir: s.Site.DataDir, Running: running, Clock: clockUnknown,
 		Config: Config{File: file}, Outputs: []Output{}, Next: next(s, now), Alerts: []Alert{},
 	}
-	var open []playlist.Row
+	var open []asrun.Row
 	if s.Store != nil {
 		if open, err = st.read(ctx, s); err != nil {
 			return st, err
@@ -138,7 +139,7 @@ func Of(ctx context.Context, s *site.Site, file string, now time.Time, running b
 }
 
 // read fills in what the store remembers, and returns the open rows.
-func (st *Status) read(ctx context.Context, s *site.Site) (open []playlist.Row, err error) {
+func (st *Status) read(ctx context.Context, s *site.Site) (open []asrun.Row, err error) {
 	if st.Started, err = s.Store.Started(ctx); err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func next(s *site.Site, now time.Time) []Next {
 }
 
 // outputNow returns how an output is.
-func outputNow(o playlist.Output, now time.Time, running bool, live *Live, open []playlist.Row) Output {
+func outputNow(o playlist.Output, now time.Time, running bool, live *Live, open []asrun.Row) Output {
 	out := Output{Name: o.Name, Device: o.Device, Residents: o.Residents, State: Off}
 	if !running {
 		return out

@@ -9,6 +9,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // BenchmarkReceipts is how fast one county takes receipts in, in batches of
@@ -27,10 +28,10 @@ func BenchmarkReceipts(b *testing.B) {
 				work := make(chan error, many)
 				for c := range many {
 					go func() {
-						var rows []playlist.Row
+						var rows []asrun.Row
 						for i := range 200 {
 							due := morning.Add(time.Duration(n*200+i) * 20 * time.Minute)
-							rows = append(rows, row(fmt.Sprintf("时段%d", i%10), due, "村口", i%20, playlist.Complete))
+							rows = append(rows, row(fmt.Sprintf("时段%d", i%10), due, "村口", i%20, asrun.Complete))
 						}
 						_, err := s.AddReceipts(b.Context(), link.Batch{
 							Controller: playlist.ControllerID(fmt.Sprintf("c%d", c)), Epoch: "e", Receipts: receipts(int64(n*200+1), rows...),

@@ -19,6 +19,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -722,9 +723,9 @@ func TestACopyAnswersTheSame(t *testing.T) {
 	o.Dir = from.Dir()
 	to := open(t, o)
 	addController(t, from, "c1", "341523100201", store.Output{Name: "村口", Area: "341523100201", Residents: 100})
-	var rows []playlist.Row
+	var rows []asrun.Row
 	for day := range 300 {
-		rows = append(rows, row("早", morning.AddDate(0, 0, day), "村口", day%7, playlist.Complete))
+		rows = append(rows, row("早", morning.AddDate(0, 0, day), "村口", day%7, asrun.Complete))
 	}
 	addReceipts(t, from, "c1", "e", receipts(1, rows...))
 	if err := from.AddEnvelope(t.Context(), store.Envelope{Kind: "trust", Version: 1, Digest: "d", Bytes: []byte{0, 255}}); err != nil {
@@ -754,8 +755,8 @@ func TestACopyAnswersTheSame(t *testing.T) {
 	}
 	// It goes on where the other was.
 	addController(t, to, "c2", "341523100201")
-	addReceipts(t, to, "c2", "e", receipts(1, row("晚", morning, "新的", 90, playlist.Complete)))
-	if mark := addReceipts(t, to, "c1", "e", receipts(301, row("早", morning.AddDate(0, 0, 300), "村口", 1, playlist.Complete))); mark != 301 {
+	addReceipts(t, to, "c2", "e", receipts(1, row("晚", morning, "新的", 90, asrun.Complete)))
+	if mark := addReceipts(t, to, "c1", "e", receipts(301, row("早", morning.AddDate(0, 0, 300), "村口", 1, asrun.Complete))); mark != 301 {
 		t.Errorf("mark %d", mark)
 	}
 	if got := total(t, to, store.ReachQuery{}); got.Planned != 302 {
@@ -775,7 +776,7 @@ func TestWhatWasWrittenIsThereAfterARestart(t *testing.T) {
 				t.Fatal(err)
 			}
 			addController(t, s, "c1", "341523100201")
-			addReceipts(t, s, "c1", "e", receipts(1, row("早", morning, "村口", 1, playlist.Complete)))
+			addReceipts(t, s, "c1", "e", receipts(1, row("早", morning, "村口", 1, asrun.Complete)))
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -786,7 +787,7 @@ func TestWhatWasWrittenIsThereAfterARestart(t *testing.T) {
 			if mark, err := s.Mark(t.Context(), "c1", "e"); err != nil || mark != 1 {
 				t.Errorf("mark %d, %v", mark, err)
 			}
-			if mark := addReceipts(t, s, "c1", "e", receipts(2, row("早", morning.AddDate(0, 0, 1), "村口", 1, playlist.Complete))); mark != 2 {
+			if mark := addReceipts(t, s, "c1", "e", receipts(2, row("早", morning.AddDate(0, 0, 1), "村口", 1, asrun.Complete))); mark != 2 {
 				t.Errorf("mark %d", mark)
 			}
 			if got := total(t, s, store.ReachQuery{}); got.Planned != 2 {

@@ -15,6 +15,7 @@ import (
 
 	"dalaba/county/store"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // scribble writes over pages of a file, from a share of it on.
@@ -43,9 +44,9 @@ func countyOf(t *testing.T, o store.Options) (now time.Time) {
 	}
 	addController(t, s, "c1", "341523100201")
 	for day := range 3 {
-		var rows []playlist.Row
+		var rows []asrun.Row
 		for n := range 100 {
-			rows = append(rows, row("早", morning.AddDate(0, 0, 100*day+n), "村口", n, playlist.Complete))
+			rows = append(rows, row("早", morning.AddDate(0, 0, 100*day+n), "村口", n, asrun.Complete))
 		}
 		addReceipts(t, s, "c1", "e", receipts(int64(100*day+1), rows...))
 		if day < 2 {
@@ -134,9 +135,9 @@ func TestADamagedDatabaseIsSetAsideAndTheLastGoodBackupRestored(t *testing.T) {
 				t.Errorf("counter %d is given out twice", n)
 			}
 			// What the controllers send again is taken in, and counted once.
-			var rows []playlist.Row
+			var rows []asrun.Row
 			for n := range 300 {
-				rows = append(rows, row("早", morning.AddDate(0, 0, n), "村口", n%100, playlist.Complete))
+				rows = append(rows, row("早", morning.AddDate(0, 0, n), "村口", n%100, asrun.Complete))
 			}
 			if mark := addReceipts(t, s, "c1", "e", receipts(1, rows...)); mark != 300 {
 				t.Errorf("afterwards mark %d", mark)
@@ -221,12 +222,12 @@ func TestAnEarlierStoreReportsAsBefore(t *testing.T) {
 			for n, area := range []playlist.Area{"341523100201", "341523101202", "341524100201"} {
 				id := string(rune('a' + n))
 				addController(t, s, id, area, store.Output{Name: "村口", Area: area, Residents: 100})
-				var rows []playlist.Row
+				var rows []asrun.Row
 				for day := range 12 {
-					r := row("早", morning.AddDate(0, 0, day), "村口", day%5+n, playlist.Complete)
+					r := row("早", morning.AddDate(0, 0, day), "村口", day%5+n, asrun.Complete)
 					r.Area = area
 					if day%4 == n {
-						r.Outcome = playlist.Partial
+						r.Outcome = asrun.Partial
 					}
 					rows = append(rows, r)
 				}
@@ -277,7 +278,7 @@ func TestOldReceiptsGoAndWhatReportsCountStays(t *testing.T) {
 			s := open(t, o)
 			addController(t, s, "c1", "341523100201")
 			seq := int64(1)
-			add := func(rows ...playlist.Row) {
+			add := func(rows ...asrun.Row) {
 				t.Helper()
 				list := receipts(seq, rows...)
 				seq += int64(len(rows))
@@ -304,26 +305,26 @@ func TestOldReceiptsGoAndWhatReportsCountStays(t *testing.T) {
 				}
 				return len(rows)
 			}
-			old := []playlist.Row{}
+			old := []asrun.Row{}
 			for n := range 2100 { // more than goes at once
-				old = append(old, row("早", morning.Add(time.Duration(n)*time.Second), "村口", n%7, playlist.Complete))
+				old = append(old, row("早", morning.Add(time.Duration(n)*time.Second), "村口", n%7, asrun.Complete))
 			}
 			for len(old) > 0 {
 				n := min(len(old), 1000)
 				add(old[:n]...)
 				old = old[n:]
 			}
-			alert := playlist.Row{Airing: "alert/a", Alert: "a", Output: "村口", Item: 1, Part: 1, Due: morning, Outcome: playlist.Complete, Area: "341523100201"}
-			ahead := row("早", morning.AddDate(0, 0, 90), "村口", 9, playlist.Complete) // by a clock that was wrong
+			alert := asrun.Row{Airing: "alert/a", Alert: "a", Output: "村口", Item: 1, Part: 1, Due: morning, Outcome: asrun.Complete, Area: "341523100201"}
+			ahead := row("早", morning.AddDate(0, 0, 90), "村口", 9, asrun.Complete) // by a clock that was wrong
 			add(alert, ahead)
-			twice := row("晚", morning, "村口", 3, playlist.Complete)
+			twice := row("晚", morning, "村口", 3, asrun.Complete)
 			add(twice)
 			now = now.AddDate(0, 0, 60)
 			cut := now.AddDate(0, 0, -31)
 			if n, err := s.Prune(t.Context(), cut); n != 0 || err != nil {
 				t.Errorf("with nothing since %d went, %v", n, err)
 			}
-			add(row("早", now, "村口", 1, playlist.Partial))
+			add(row("早", now, "村口", 1, asrun.Partial))
 			before := reports()
 			if n, err := s.Prune(t.Context(), cut); n != 2101 || err != nil {
 				t.Errorf("%d went, %v", n, err)
@@ -338,7 +339,7 @@ func TestOldReceiptsGoAndWhatReportsCountStays(t *testing.T) {
 				t.Errorf("again %d went, %v", n, err)
 			}
 			// A batch that comes once more is known by the mark.
-			if mark := addReceipts(t, s, "c1", "e", receipts(1, row("早", morning, "村口", 0, playlist.Complete))); mark != seq-1 {
+			if mark := addReceipts(t, s, "c1", "e", receipts(1, row("早", morning, "村口", 0, asrun.Complete))); mark != seq-1 {
 				t.Errorf("mark %d", mark)
 			}
 			if after := reports(); !reflect.DeepEqual(before, after) {
@@ -352,8 +353,8 @@ func TestACorrectionForgetsNoProofThatWasDeleted(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		addController(t, s, "c1", "341523100201")
 		past := time.Now().AddDate(0, 0, -50).Truncate(time.Second)
-		first := row("早", past, "村口", 1, playlist.Complete)
-		late := row("晚", past.Add(time.Minute), "村口", 1, playlist.Complete)
+		first := row("早", past, "村口", 1, asrun.Complete)
+		late := row("晚", past.Add(time.Minute), "村口", 1, asrun.Complete)
 		addReceipts(t, s, "c1", "e", receipts(1, first))
 		between := time.Now()
 		addReceipts(t, s, "c1", "e", receipts(2, late))
@@ -364,7 +365,7 @@ func TestACorrectionForgetsNoProofThatWasDeleted(t *testing.T) {
 		if n, err := s.Prune(t.Context(), past.AddDate(0, 0, -40)); n != 0 || err != nil {
 			t.Fatalf("%d went, %v", n, err)
 		}
-		late.Outcome = playlist.Partial
+		late.Outcome = asrun.Partial
 		addReceipts(t, s, "c1", "e", receipts(3, late))
 		if got := total(t, s, store.ReachQuery{}); got.Planned != 2 || got.Completed != 1 || got.Reached != 100 {
 			t.Errorf("%+v", got)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // sums are what is counted of items, down the ladder of evidence.
@@ -303,8 +304,8 @@ type ReachQuery struct {
 // Residents go by the zones as they are now.
 type ReachReport struct {
 	By    Grouping
-	Lines []playlist.Reach
-	Total playlist.Reach
+	Lines []asrun.Reach
+	Total asrun.Reach
 }
 
 // KeyUnknown is the key of the line for airings of which no receipt speaks.
@@ -315,7 +316,7 @@ const noBilling = -1
 
 // line is a group on its way into a report.
 type line struct {
-	playlist.Reach
+	asrun.Reach
 	targeted, reached set
 }
 
@@ -468,7 +469,7 @@ func (r *report) line(key any) *line {
 	if l := r.named[known]; l != nil {
 		return l
 	}
-	var reach playlist.Reach
+	var reach asrun.Reach
 	switch k := key.(type) {
 	case string:
 		reach.Key, reach.Title = k, k
@@ -493,7 +494,7 @@ func (r *report) line(key any) *line {
 			}
 			reach.Title = b.title
 		default:
-			reach = playlist.Reach{Key: b.clip, Title: b.title, Series: b.series, Issue: int(b.issue)}
+			reach = asrun.Reach{Key: b.clip, Title: b.title, Series: b.series, Issue: int(b.issue)}
 		}
 	}
 	l := r.lines[reach.Key]
@@ -587,13 +588,13 @@ func (r *report) finish() ReachReport {
 			})
 		}
 	}
-	out := ReachReport{By: r.q.By, Lines: []playlist.Reach{}}
+	out := ReachReport{By: r.q.By, Lines: []asrun.Reach{}}
 	for _, l := range r.lines {
 		if reach := r.reachOf(l); reach.Planned > 0 {
 			out.Lines = append(out.Lines, reach)
 		}
 	}
-	slices.SortFunc(out.Lines, func(a, b playlist.Reach) int {
+	slices.SortFunc(out.Lines, func(a, b asrun.Reach) int {
 		return cmp.Or(cmp.Compare(flag(a.Key == KeyUnknown), flag(b.Key == KeyUnknown)), cmp.Compare(a.Series, b.Series), cmp.Compare(a.Issue, b.Issue),
 			cmp.Compare(a.Key, b.Key))
 	})
@@ -602,7 +603,7 @@ func (r *report) finish() ReachReport {
 }
 
 // reachOf is a line with the residents of its sets, each output once.
-func (r *report) reachOf(l *line) playlist.Reach {
+func (r *report) reachOf(l *line) asrun.Reach {
 	l.Residents, l.Reached = 0, 0
 	l.targeted.each(func(id int64) {
 		if id < int64(len(r.earshot)) {

@@ -13,6 +13,7 @@ import (
 
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // MaxReceipts is how many receipts [Store.AddReceipts] takes at once.
@@ -110,7 +111,7 @@ func (n *names) reset() {
 
 type strand struct{ slot, playlist, airing, alert string }
 
-func strandOf(r playlist.Row) strand {
+func strandOf(r asrun.Row) strand {
 	st := strand{clean(r.Slot), clean(r.Playlist), "", clean(string(r.Alert))}
 	if r.Airing != playlist.NewAiringID(r.Slot, r.Due) {
 		st.airing = clean(string(r.Airing))
@@ -138,7 +139,7 @@ func (s *Store) strand(ctx context.Context, tx conn, st strand) (int64, error) {
 	return id, err
 }
 
-func (s *Store) billing(ctx context.Context, tx conn, r playlist.Row) (int64, error) {
+func (s *Store) billing(ctx context.Context, tx conn, r asrun.Row) (int64, error) {
 	b := billing{string(r.Clip), clean(r.Title), clean(r.Series), int64(r.Issue)}
 	if id, ok := s.names.billings[b]; ok {
 		return id, nil
@@ -165,7 +166,7 @@ func intern(ctx context.Context, tx conn, table, where, into string, args ...any
 	return id, err
 }
 
-func (s *Store) output(ctx context.Context, tx conn, id playlist.ControllerID, r playlist.Row, area string) (Output, error) {
+func (s *Store) output(ctx context.Context, tx conn, id playlist.ControllerID, r asrun.Row, area string) (Output, error) {
 	key := [2]string{string(id), clean(r.Output)}
 	if o, ok := s.names.outputs[key]; ok {
 		return o, nil
@@ -299,7 +300,7 @@ func (b *intake) read(ctx context.Context, r link.Receipt) (in incoming, err err
 		part: part{
 			epoch: b.epoch.id, seq: row.Seq, part: int64(row.Part), billing: bill, clip: row.Clip != "", area: area,
 			residents: int64(row.Residents), delivered: !row.Cued.IsZero() || row.Frames > 0, started: row.Frames > 0,
-			completed: row.Outcome == playlist.Complete,
+			completed: row.Outcome == asrun.Complete,
 		},
 		counts: row.Alert == "",
 	}, nil
@@ -676,7 +677,7 @@ type RowQuery struct {
 // RowOf is a row and whose it is.
 type RowOf struct {
 	Controller playlist.ControllerID `json:"controller"`
-	playlist.Row
+	asrun.Row
 }
 
 // Rows are the as-run rows that receipts brought, without those superseded,

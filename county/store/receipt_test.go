@@ -14,6 +14,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 func clipID(n int) playlist.ClipID { return playlist.ClipID(fmt.Sprintf("%064x", n)) }
@@ -31,24 +32,24 @@ func addController(t testing.TB, s *store.Store, id string, area playlist.Area, 
 var morning = time.Date(2026, 11, 23, 7, 30, 0, 0, shanghai)
 
 // row is one whole airing of a clip.
-func row(slot string, due time.Time, output string, clip int, outcome playlist.Outcome) playlist.Row {
-	r := playlist.Row{
+func row(slot string, due time.Time, output string, clip int, outcome asrun.Outcome) asrun.Row {
+	r := asrun.Row{
 		Airing: playlist.NewAiringID(slot, due), Output: output, Item: 1, Part: 1, Slot: slot, Playlist: "健康微课堂",
 		Clip: clipID(clip), Title: fmt.Sprintf("第%d期", clip), Series: "健康微课堂", Issue: clip, Rank: playlist.RankScheduled + 5,
 		Due: due.UTC(), Cued: due.Add(-time.Second).UTC(), Started: due.UTC(), Ended: due.Add(time.Minute).UTC(),
 		Frames: 2880000, OfFrames: 2880000, Residents: 100, Area: "341523100201", Outcome: outcome, Clock: playlist.ClockTrusted,
 		Boot: "b", MonoMS: 7, LevelDB: -3.5,
 	}
-	if outcome != playlist.Complete {
+	if outcome != asrun.Complete {
 		r.Frames = 1000
 	}
-	if outcome == playlist.Missed {
+	if outcome == asrun.Missed {
 		r.Part, r.Frames, r.Cued, r.Started, r.Ended = 0, 0, time.Time{}, time.Time{}, time.Time{}
 	}
 	return r
 }
 
-func receipts(from int64, rows ...playlist.Row) []link.Receipt {
+func receipts(from int64, rows ...asrun.Row) []link.Receipt {
 	var all []link.Receipt
 	for i, r := range rows {
 		r.Seq = from + int64(i)
@@ -66,7 +67,7 @@ func addReceipts(t testing.TB, s *store.Store, id, epoch string, list []link.Rec
 	return mark
 }
 
-func total(t testing.TB, s *store.Store, q store.ReachQuery) playlist.Reach {
+func total(t testing.TB, s *store.Store, q store.ReachQuery) asrun.Reach {
 	t.Helper()
 	q.By = cmp.Or(q.By, store.ByClip)
 	rep, err := s.Reach(t.Context(), q)
@@ -88,8 +89,8 @@ func TestAReceiptThatCannotBeKeptIsPassedOver(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		addController(t, s, "c1", "341523100201")
 		list := receipts(1,
-			row("早", morning, "村口", 1, playlist.Complete), playlist.Row{},
-			row("早", morning.AddDate(0, 0, 2), "村口", 3, playlist.Partial), playlist.Row{})
+			row("早", morning, "村口", 1, asrun.Complete), asrun.Row{},
+			row("早", morning.AddDate(0, 0, 2), "村口", 3, asrun.Partial), asrun.Row{})
 		list[1].Wrong, list[3].Wrong = playlist.ErrInvalid, playlist.ErrInvalid
 		for range 2 { // the answer may be lost
 			if mark := addReceipts(t, s, "c1", "e", list); mark != 4 {
@@ -99,7 +100,7 @@ func TestAReceiptThatCannotBeKeptIsPassedOver(t *testing.T) {
 		if mark := addReceipts(t, s, "c1", "f", list[1:2]); mark != 0 {
 			t.Errorf("one that others are missing before: mark %d", mark)
 		}
-		alone := receipts(5, playlist.Row{})
+		alone := receipts(5, asrun.Row{})
 		alone[0].Wrong = playlist.ErrInvalid
 		if mark := addReceipts(t, s, "c1", "e", alone); mark != 5 {
 			t.Errorf("one alone: mark %d", mark)
@@ -114,9 +115,9 @@ func TestReceiptsAreKeptOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		addController(t, s, "c1", "341523100201")
 		list := receipts(1,
-			row("早", morning, "村口", 1, playlist.Complete),
-			row("早", morning.AddDate(0, 0, 1), "村口", 2, playlist.Complete),
-			row("早", morning.AddDate(0, 0, 2), "村口", 3, playlist.Partial))
+			row("早", morning, "村口", 1, asrun.Complete),
+			row("早", morning.AddDate(0, 0, 1), "村口", 2, asrun.Complete),
+			row("早", morning.AddDate(0, 0, 2), "村口", 3, asrun.Partial))
 		for _, step := range []struct {
 			name string
 			list []link.Receipt
@@ -127,8 +128,8 @@ func TestReceiptsAreKeptOnce(t *testing.T) {
 			{"the first two", list[:2], 2, 2},
 			{"the same again", list[:2], 2, 2},
 			{"an overlap keeps what is new", list[1:], 3, 3},
-			{"a gap stores nothing, not even what comes before it", append(receipts(4, row("早", morning.AddDate(0, 0, 3), "村口", 4, playlist.Complete)),
-				receipts(6, row("早", morning.AddDate(0, 0, 4), "村口", 5, playlist.Complete))...), 3, 3},
+			{"a gap stores nothing, not even what comes before it", append(receipts(4, row("早", morning.AddDate(0, 0, 3), "村口", 4, asrun.Complete)),
+				receipts(6, row("早", morning.AddDate(0, 0, 4), "村口", 5, asrun.Complete))...), 3, 3},
 			{"none at all", nil, 3, 3},
 		} {
 			if mark := addReceipts(t, s, "c1", "e1", step.list); mark != step.mark {
@@ -151,7 +152,7 @@ func TestReceiptsAreKeptOnce(t *testing.T) {
 		if _, err := s.AddReceipts(t.Context(), link.Batch{Controller: "c1", Epoch: "e1", Receipts: list[1:]}); err != nil {
 			t.Errorf("what is there already: %v", err)
 		}
-		beyond := receipts(9, row("早", morning.AddDate(0, 0, 9), "村口", 9, playlist.Complete))
+		beyond := receipts(9, row("早", morning.AddDate(0, 0, 9), "村口", 9, asrun.Complete))
 		if mark, err := s.AddReceipts(t.Context(), link.Batch{Controller: "c1", Epoch: "e1", Receipts: beyond}); !errors.Is(err, link.ErrGap) || mark != 3 {
 			t.Errorf("a gap: mark %d, %v", mark, err)
 		}
@@ -167,14 +168,14 @@ func TestReceiptsAreKeptOnce(t *testing.T) {
 func TestARowComesBackAsItWasSent(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		addController(t, s, "c1", "341523100201")
-		slot := row("早", morning, "村口", 1, playlist.Preempted)
-		slot.Reason, slot.FromFrame, slot.AtFrame, slot.LevelDB = playlist.ReasonPreempted, 48000, 99, -6.25
-		missed := row("晚", morning, "村口", 1, playlist.Missed)
+		slot := row("早", morning, "村口", 1, asrun.Preempted)
+		slot.Reason, slot.FromFrame, slot.AtFrame, slot.LevelDB = asrun.ReasonPreempted, 48000, 99, -6.25
+		missed := row("晚", morning, "村口", 1, asrun.Missed)
 		missed.Clip, missed.Title, missed.Series, missed.Issue = "", "", "", 0
-		alert := row("", morning.Add(time.Hour), "村口", 0, playlist.Complete)
-		alert.Alert, alert.Airing, alert.Playlist, alert.Slot, alert.Used = "a,b,c", playlist.AlertID("a,b,c").Airing(), "", "", playlist.UsedSpeech
-		odd := row("乱\x00码\xff", morning.Add(2*time.Hour), "村口", 4, playlist.Complete)
-		want := []playlist.Row{slot, missed, alert}
+		alert := row("", morning.Add(time.Hour), "村口", 0, asrun.Complete)
+		alert.Alert, alert.Airing, alert.Playlist, alert.Slot, alert.Used = "a,b,c", playlist.AlertID("a,b,c").Airing(), "", "", asrun.UsedSpeech
+		odd := row("乱\x00码\xff", morning.Add(2*time.Hour), "村口", 4, asrun.Complete)
+		want := []asrun.Row{slot, missed, alert}
 		addReceipts(t, s, "c1", "e", receipts(1, append(want, odd)...))
 		got, err := s.Rows(t.Context(), store.RowQuery{Controller: "c1"})
 		if err != nil {
@@ -190,7 +191,7 @@ func TestARowComesBackAsItWasSent(t *testing.T) {
 			t.Errorf("a slot's name that no database takes came back as %q", got[3].Slot)
 		}
 		only, err := s.Rows(t.Context(), store.RowQuery{Alert: "a,b,c"})
-		if err != nil || len(only) != 1 || only[0].Used != playlist.UsedSpeech {
+		if err != nil || len(only) != 1 || only[0].Used != asrun.UsedSpeech {
 			t.Errorf("rows of the alert: %+v, %v", only, err)
 		}
 	})
@@ -199,8 +200,8 @@ func TestARowComesBackAsItWasSent(t *testing.T) {
 func TestAnAlertsRowAndItsCorrectionMayComeTogether(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		addController(t, s, "c1", "341523100201")
-		r := row("", morning, "村口", 0, playlist.Complete)
-		r.Alert, r.Airing, r.Playlist, r.Slot, r.Used, r.Clock = "a", playlist.AlertID("a").Airing(), "", "", playlist.UsedTone, playlist.ClockRepaired
+		r := row("", morning, "村口", 0, asrun.Complete)
+		r.Alert, r.Airing, r.Playlist, r.Slot, r.Used, r.Clock = "a", playlist.AlertID("a").Airing(), "", "", asrun.UsedTone, playlist.ClockRepaired
 		// What was not sent before its clock was put right is right both times.
 		both := receipts(1, r, r)
 		both[1].Corrects = &link.Mark{Epoch: "e", Seq: 1}
@@ -217,26 +218,26 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		rng := rand.New(rand.NewPCG(7, 11))
 		residents := map[string]int{}
-		var all []playlist.Row
+		var all []asrun.Row
 		areas := []playlist.Area{"341523100201", "341523100202", "341523101001", "341523102007"}
 		for c := range 8 {
 			id := fmt.Sprintf("c%d", c)
 			area := areas[c%len(areas)]
 			outs := []store.Output{{Name: id + "甲", Area: area, Residents: 100 + c}, {Name: id + "乙", Area: area, Residents: 300 + c}}
 			addController(t, s, id, area, outs...)
-			var rows []playlist.Row
+			var rows []asrun.Row
 			for day := range 20 {
 				for hour := range 3 {
 					due := morning.AddDate(0, 0, day).Add(time.Duration(hour) * time.Hour)
 					for _, o := range outs {
 						residents[o.Name] = o.Residents
 						clip := 1 + rng.IntN(5)
-						outcome := []playlist.Outcome{playlist.Complete, playlist.Complete, playlist.Partial, playlist.Missed, playlist.Preempted}[rng.IntN(5)]
+						outcome := []asrun.Outcome{asrun.Complete, asrun.Complete, asrun.Partial, asrun.Missed, asrun.Preempted}[rng.IntN(5)]
 						r := row(fmt.Sprintf("时段%d", hour), due, o.Name, clip, outcome)
 						r.Residents, r.Area = o.Residents, area
 						rows = append(rows, r)
-						if outcome == playlist.Preempted && rng.IntN(2) == 0 {
-							r.Part, r.Outcome, r.Frames, r.FromFrame = 2, playlist.Complete, r.OfFrames-1000, 1000
+						if outcome == asrun.Preempted && rng.IntN(2) == 0 {
+							r.Part, r.Outcome, r.Frames, r.FromFrame = 2, asrun.Complete, r.OfFrames-1000, 1000
 							rows = append(rows, r)
 						}
 					}
@@ -250,7 +251,7 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 				list = list[n:]
 			}
 		}
-		slices.SortStableFunc(all, func(a, b playlist.Row) int {
+		slices.SortStableFunc(all, func(a, b asrun.Row) int {
 			return cmp.Or(a.Due.Compare(b.Due), strings.Compare(string(a.Airing), string(b.Airing)), strings.Compare(a.Output, b.Output), cmp.Compare(a.Part, b.Part))
 		})
 		for _, q := range []store.ReachQuery{
@@ -266,7 +267,7 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 			{By: store.BySeries, Area: "340000000000"},
 			{By: store.ByDay, Area: "341524000000"},
 		} {
-			tally := playlist.NewTally(playlist.Grouping(q.By), shanghai)
+			tally := asrun.NewTally(asrun.Grouping(q.By), shanghai)
 			for _, r := range all {
 				day := playlist.Date(r.Due.In(shanghai).Format(time.DateOnly))
 				if q.From != "" && day < q.From || q.To != "" && day > q.To || q.Area != "" && !r.Area.Within(q.Area) {
@@ -292,7 +293,7 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sum := playlist.Reach{}
+			sum := asrun.Reach{}
 			for _, l := range rep.Lines {
 				sum.Planned += l.Planned
 				sum.Completed += l.Completed
@@ -315,19 +316,19 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 func TestACorrectionSupersedesAndNothingIsEdited(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		addController(t, s, "c1", "341523100201", store.Output{Name: "村口", Area: "341523100201", Residents: 100})
-		first := row("早", morning, "村口", 1, playlist.Complete)
+		first := row("早", morning, "村口", 1, asrun.Complete)
 		first.Clock = playlist.ClockUntrusted
 		addReceipts(t, s, "c1", "e", receipts(1, first))
 		for _, step := range []struct {
 			name      string
-			change    func(*playlist.Row)
+			change    func(*asrun.Row)
 			completed int
 			reached   int
 		}{
-			{"the clock is repaired", func(r *playlist.Row) { r.Clock, r.Started = playlist.ClockRepaired, r.Started.Add(3*time.Second) }, 1, 100},
-			{"it was not complete after all", func(r *playlist.Row) { r.Outcome, r.Frames = playlist.Partial, 1000 }, 0, 0},
-			{"it was", func(r *playlist.Row) { r.Outcome = playlist.Complete }, 1, 100},
-			{"and of another clip", func(r *playlist.Row) { r.Clip, r.Title, r.Issue = clipID(2), "第2期", 2 }, 1, 100},
+			{"the clock is repaired", func(r *asrun.Row) { r.Clock, r.Started = playlist.ClockRepaired, r.Started.Add(3*time.Second) }, 1, 100},
+			{"it was not complete after all", func(r *asrun.Row) { r.Outcome, r.Frames = asrun.Partial, 1000 }, 0, 0},
+			{"it was", func(r *asrun.Row) { r.Outcome = asrun.Complete }, 1, 100},
+			{"and of another clip", func(r *asrun.Row) { r.Clip, r.Title, r.Issue = clipID(2), "第2期", 2 }, 1, 100},
 		} {
 			step.change(&first)
 			mark, err := s.Mark(t.Context(), "c1", "e")
@@ -348,10 +349,10 @@ func TestACorrectionSupersedesAndNothingIsEdited(t *testing.T) {
 			}
 		}
 		// A correction that names what it corrects, which fell due at another time.
-		other := row("夜", time.Unix(3600, 0), "村口", 7, playlist.Complete)
+		other := row("夜", time.Unix(3600, 0), "村口", 7, asrun.Complete)
 		mark, _ := s.Mark(t.Context(), "c1", "e")
 		addReceipts(t, s, "c1", "e", receipts(mark+1, other))
-		moved := row("夜", morning.Add(12*time.Hour), "村口", 7, playlist.Complete)
+		moved := row("夜", morning.Add(12*time.Hour), "村口", 7, asrun.Complete)
 		moved.Seq = 1
 		_, err := s.AddReceipts(t.Context(), link.Batch{Controller: "c1", Epoch: "f", Receipts: []link.Receipt{{Row: moved, Corrects: &link.Mark{Epoch: "e", Seq: mark + 1}}}})
 		if err != nil {
@@ -364,9 +365,9 @@ func TestACorrectionSupersedesAndNothingIsEdited(t *testing.T) {
 			t.Errorf("after a correction by name: %+v", got)
 		}
 		// A correction in the same batch as what it corrects.
-		a := row("晚", morning, "村口", 3, playlist.Partial)
+		a := row("晚", morning, "村口", 3, asrun.Partial)
 		b := a
-		b.Outcome, b.Frames = playlist.Complete, b.OfFrames
+		b.Outcome, b.Frames = asrun.Complete, b.OfFrames
 		mark, _ = s.Mark(t.Context(), "c1", "e")
 		addReceipts(t, s, "c1", "e", receipts(mark+1, a, b))
 		if got := total(t, s, store.ReachQuery{}); got.Planned != 3 || got.Completed != 3 || got.PersonAirings != 300 {
@@ -380,7 +381,7 @@ func TestWhatNoReceiptSpeaksOfIsUnknownUntilOneDoes(t *testing.T) {
 		for i, id := range []string{"c1", "c2"} {
 			addController(t, s, id, "341523100201", store.Output{Name: "村口", Area: "341523100201", Residents: 100 * (i + 1)})
 		}
-		addReceipts(t, s, "c1", "e", receipts(1, row("早", morning, "村口", 1, playlist.Complete)))
+		addReceipts(t, s, "c1", "e", receipts(1, row("早", morning, "村口", 1, asrun.Complete)))
 		var outputs []int64
 		fleet, err := s.Fleet(t.Context(), store.FleetQuery{})
 		if err != nil {
@@ -404,7 +405,7 @@ func TestWhatNoReceiptSpeaksOfIsUnknownUntilOneDoes(t *testing.T) {
 				t.Errorf("by %s, before it spoke: %+v", by, got)
 			}
 		}
-		late := row("早", morning, "村口", 1, playlist.Complete)
+		late := row("早", morning, "村口", 1, asrun.Complete)
 		late.Residents = 200
 		second := late
 		second.Item, second.Clip, second.Issue = 2, clipID(2), 2
@@ -427,7 +428,7 @@ func TestManyWriteAtOnce(t *testing.T) {
 				id := playlist.ControllerID(fmt.Sprintf("c%d", c))
 				for day := range 5 {
 					due := morning.AddDate(0, 0, day)
-					list := receipts(int64(day+1), row("早", due, "村口", day, playlist.Complete))
+					list := receipts(int64(day+1), row("早", due, "村口", day, asrun.Complete))
 					for range 2 { // each batch twice, as after a lost answer
 						if mark, err := s.AddReceipts(t.Context(), link.Batch{Controller: id, Epoch: "e", Receipts: list}); err != nil || mark != int64(day+1) {
 							t.Errorf("%s: mark %d, %v", id, mark, err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // Passes is what one output has sounded of an alert.
@@ -14,14 +15,14 @@ type Passes struct {
 	Sounded bool      // some frame was heard, if only of the tone
 	Started time.Time // when the first frame was heard
 	Ended   time.Time // when the last one was
-	Used    []playlist.Used
+	Used    []asrun.Used
 }
 
 // Heard sums up the as-run rows of an alert on one output. A pass counts as
 // heard if the alert's clip, speech or microphone sounded to its end, and, in a
 // drill, the words before it too: neither the tone nor the word 演练 alone says
 // anything.
-func Heard(rows []playlist.Row) (p Passes) {
+func Heard(rows []asrun.Row) (p Passes) {
 	said, cut := map[int]bool{}, map[int]bool{}
 	for _, r := range rows {
 		p.Last = max(p.Last, r.Item)
@@ -38,10 +39,10 @@ func Heard(rows []playlist.Row) (p Passes) {
 			}
 		}
 		switch {
-		case r.Used == playlist.UsedTone:
-		case r.Outcome != playlist.Complete:
+		case r.Used == asrun.UsedTone:
+		case r.Outcome != asrun.Complete:
 			cut[r.Item] = true
-		case r.Used != playlist.UsedPreamble:
+		case r.Used != asrun.UsedPreamble:
 			said[r.Item] = true
 		}
 	}
@@ -55,10 +56,10 @@ func Heard(rows []playlist.Row) (p Passes) {
 
 // Outcome is what became of an alert, by its as-run rows: done if each output
 // has sounded a whole pass, failed if none has sounded at all, else partial.
-func Outcome(rows []playlist.Row, outputs []playlist.Output) State {
+func Outcome(rows []asrun.Row, outputs []playlist.Output) State {
 	whole, some := 0, false
 	for _, o := range outputs {
-		p := Heard(slices.DeleteFunc(slices.Clone(rows), func(r playlist.Row) bool { return r.Output != o.Name }))
+		p := Heard(slices.DeleteFunc(slices.Clone(rows), func(r asrun.Row) bool { return r.Output != o.Name }))
 		some = some || p.Sounded
 		if p.Whole > 0 {
 			whole++

@@ -17,6 +17,7 @@ import (
 
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // inParallel calls do for 0 to n-1, at most at of them at once.
@@ -233,14 +234,14 @@ func (p *pole) air(n int64) {
 var firstDue = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 
 // row returns the as-run row of a receipt.
-func (p *pole) row(seq int64) playlist.Row {
+func (p *pole) row(seq int64) asrun.Row {
 	const frames = 30 * playlist.Rate
 	due := firstDue.Add(time.Duration(seq) * time.Minute)
-	return playlist.Row{
+	return asrun.Row{
 		Airing: playlist.NewAiringID("lesson", due), Slot: "lesson", Playlist: "lessons", Output: "pole", Item: 1, Part: 1, Seq: seq,
 		Clip: "5df1c7d6bd5a3ba42e9b7e9b6a6f8b86bd0d9df3e9bbbc7be4cf6e6f6a5a4d21", Title: "lesson", Series: "lessons", Issue: 1,
 		Due: due, Cued: due.Add(-time.Second), Started: due, Ended: due.Add(30 * time.Second), Frames: frames, OfFrames: frames,
-		Residents: residents, Area: p.area, Outcome: playlist.Complete, Clock: playlist.ClockTrusted, Boot: "bench", MonoMS: seq * 60_000,
+		Residents: residents, Area: p.area, Outcome: asrun.Complete, Clock: playlist.ClockTrusted, Boot: "bench", MonoMS: seq * 60_000,
 	}
 }
 

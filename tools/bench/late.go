@@ -21,6 +21,8 @@ import (
 	"dalaba/devices/vcard"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 const (
@@ -88,7 +90,7 @@ func (b *bench) lateness(ctx context.Context, length time.Duration) (l latenesse
 	if _, err := d.waitForLog(ctx, `msg="output opened"`, 2*cycle); err != nil {
 		return l, errors.Join(err, d.end())
 	}
-	watching, stop := context.WithTimeout(ctx, length+playlist.Lead+cycle*time.Second)
+	watching, stop := context.WithTimeout(ctx, length+schedule.Lead+cycle*time.Second)
 	defer stop()
 	watchAll(watching, slices.Collect(maps.Values(watches)))
 	underruns := d.count("msg=underrun")
@@ -109,7 +111,7 @@ func (b *bench) lateness(ctx context.Context, length time.Duration) (l latenesse
 	for _, r := range rows {
 		// The first airings may fall due before the daemon has had its lead
 		// time, and the last are cut off when it ends.
-		if r.Due.Before(d.began.Add(playlist.Lead+time.Second)) || r.Frames < r.OfFrames {
+		if r.Due.Before(d.began.Add(schedule.Lead+time.Second)) || r.Frames < r.OfFrames {
 			continue
 		}
 		l.logged = append(l.logged, apart(r.Started, r.Due))
@@ -163,7 +165,7 @@ func cardNames() (names []string) {
 }
 
 // asRun returns the as-run log of a data folder.
-func asRun(ctx context.Context, dir string) (rows []playlist.Row, err error) {
+func asRun(ctx context.Context, dir string) (rows []asrun.Row, err error) {
 	store, err := data.OpenReadOnly(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -267,7 +269,7 @@ func (w *watch) when(frame, frames int64) (earliest time.Time, ok bool) {
 
 // holds checks that the recording has the clip, sample by sample, at the place
 // that the row gives, and silence just before.
-func (w *watch) holds(r playlist.Row, clip []int16) error {
+func (w *watch) holds(r asrun.Row, clip []int16) error {
 	f, err := os.Open(w.path)
 	if err != nil {
 		return err

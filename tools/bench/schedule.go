@@ -9,6 +9,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"dalaba/playlist"
+	"dalaba/playlist/schedule"
 )
 
 const (
@@ -219,8 +220,8 @@ func (b *bench) plan(context.Context) ([]Figure, error) {
 	find := func(playlist.ClipID) (playlist.Clip, bool) {
 		return playlist.Clip{Frames: 30 * playlist.Rate}, true
 	}
-	var planned []playlist.Planned
-	ours := timed(rounds, func() { planned = p.Plan(from, to, playlist.Outlook{Clip: find}) })
+	var planned []schedule.Planned
+	ours := timed(rounds, func() { planned = schedule.Plan(p, from, to, schedule.Outlook{Clip: find}) })
 	var instants []time.Time
 	theirs := timed(rounds, func() {
 		instants = instants[:0]

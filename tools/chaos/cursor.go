@@ -9,6 +9,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // chosen is a clip that an airing took from its playlist, once for one item on
@@ -49,12 +50,12 @@ func (j *judgement) chosen() map[string][]*chosen {
 	rows := slices.Clone(j.rows)
 	slices.SortFunc(rows, func(a, b *row) int { return cmp.Compare(a.id, b.id) })
 	lists := map[string][]*chosen{}
-	last := map[playlist.RowKey]*chosen{}
+	last := map[asrun.RowKey]*chosen{}
 	for _, r := range rows {
 		if r.Part == 0 || r.life == nil {
 			continue
 		}
-		k := playlist.RowKey{Airing: r.Airing, Item: r.Item}
+		k := asrun.RowKey{Airing: r.Airing, Item: r.Item}
 		since := r.life.start.Add(time.Duration(r.MonoMS)*time.Millisecond - r.life.up)
 		g := last[k]
 		// After a clip is given back, the airing chooses again.

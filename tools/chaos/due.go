@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // due returns the rows that must be in the log, and those that may be. They
 // differ for airings close to a change of config, which only one of the two
 // configs may have.
-func (h *harness) due() (must, may map[playlist.RowKey]playlist.Airing) {
-	must, may = map[playlist.RowKey]playlist.Airing{}, map[playlist.RowKey]playlist.Airing{}
+func (h *harness) due() (must, may map[asrun.RowKey]playlist.Airing) {
+	must, may = map[asrun.RowKey]playlist.Airing{}, map[asrun.RowKey]playlist.Airing{}
 	s := h.site
 	from, to := h.lives[1].watermark, s.versions[s.latest()].known.Add(changing)
 	all := make([]map[playlist.AiringID]playlist.Airing, len(s.versions))
@@ -32,7 +33,7 @@ func (h *harness) due() (must, may map[playlist.RowKey]playlist.Airing) {
 			certain := !slices.ContainsFunc(in, func(v int) bool { _, ok := all[v][id]; return !ok })
 			for _, out := range a.Slot.Outputs {
 				for item := 1; item <= a.Slot.Count; item++ {
-					k := playlist.RowKey{Airing: id, Output: out, Item: item}
+					k := asrun.RowKey{Airing: id, Output: out, Item: item}
 					may[k] = a
 					if certain {
 						must[k] = a
@@ -73,10 +74,10 @@ func (h *harness) inForce(at time.Time) (all []int) {
 
 // checkDue compares the log with what was due: each airing has its rows, and
 // no other rows exist.
-func (j *judgement) checkDue(must, may map[playlist.RowKey]playlist.Airing) {
-	have := map[playlist.RowKey]bool{}
+func (j *judgement) checkDue(must, may map[asrun.RowKey]playlist.Airing) {
+	have := map[asrun.RowKey]bool{}
 	for _, r := range j.rows {
-		k := playlist.RowKey{Airing: r.Airing, Output: r.Output, Item: r.Item}
+		k := asrun.RowKey{Airing: r.Airing, Output: r.Output, Item: r.Item}
 		have[k] = true
 		a, ok := may[k]
 		if !ok {
@@ -86,7 +87,7 @@ func (j *judgement) checkDue(must, may map[playlist.RowKey]playlist.Airing) {
 			}
 			continue
 		}
-		if r.Part > 0 || r.Reason != playlist.ReasonOff {
+		if r.Part > 0 || r.Reason != asrun.ReasonOff {
 			continue
 		}
 		if _, ok := must[k]; !ok {
@@ -95,13 +96,13 @@ func (j *judgement) checkDue(must, may map[playlist.RowKey]playlist.Airing) {
 		}
 		j.checkOff(r, a)
 	}
-	var lost []playlist.RowKey
+	var lost []asrun.RowKey
 	for k := range must {
 		if !have[k] {
 			lost = append(lost, k)
 		}
 	}
-	slices.SortFunc(lost, func(a, b playlist.RowKey) int {
+	slices.SortFunc(lost, func(a, b asrun.RowKey) int {
 		return cmp.Or(must[a].Due.Compare(must[b].Due), cmp.Compare(a.Airing, b.Airing), cmp.Compare(a.Output, b.Output), cmp.Compare(a.Item, b.Item))
 	})
 	for _, k := range lost {

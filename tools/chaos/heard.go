@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // stretch is the part of a card's tape that one life wrote.
@@ -207,7 +208,7 @@ func (j *judgement) compare(on *stretch, r *row, c *clip, found *span) {
 	}
 	differ, slips := differing(on.frames[at:on.end], c.frames[r.FromFrame:r.FromFrame+r.Frames])
 	j.torn += b2i(slips > 0)
-	whole := r.Outcome == playlist.Complete && r.FromFrame == 0 && r.FromFrame+r.Frames == r.OfFrames
+	whole := r.Outcome == asrun.Complete && r.FromFrame == 0 && r.FromFrame+r.Frames == r.OfFrames
 	if whole && differ > 0 || differ > 2*atCut {
 		j.breach("%v: %d of its frames are not on tape at frame %d of its life", r, differ, r.AtFrame)
 	}

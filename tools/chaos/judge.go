@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 const (
 	// changing is the time around a change of config in which an airing may
 	// follow either config: the controller prepares an airing playlist.Lead
 	// ahead, and a reload takes up to a second.
-	changing = playlist.Lead + 2*time.Second
+	changing = schedule.Lead + 2*time.Second
 
 	// The most sound that a row may lack if it was cut off before its progress
 	// was first saved, and if it was cut off later.
@@ -47,7 +49,7 @@ type judgement struct {
 
 // row is a row of the as-run log with what else is known of it.
 type row struct {
-	playlist.Row
+	asrun.Row
 	id    int64     // rows are numbered in the order of their claims
 	made  time.Time // when its receipt was made
 	life  *life     // the life that claimed it

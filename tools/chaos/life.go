@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dalaba/data"
-	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // life is one run of the controller, from its start to its end.
@@ -326,7 +326,7 @@ func (h *harness) settled(ctx context.Context) (rows int, settled bool, err erro
 		return 0, false, err
 	}
 	defer func() { _ = store.Close() }()
-	have := map[playlist.RowKey]bool{}
+	have := map[asrun.RowKey]bool{}
 	settled = true
 	for r, err := range store.AsRun(ctx, data.Query{}) {
 		if err != nil {
@@ -334,7 +334,7 @@ func (h *harness) settled(ctx context.Context) (rows int, settled bool, err erro
 		}
 		rows++
 		settled = settled && r.Outcome != ""
-		have[playlist.RowKey{Airing: r.Airing, Output: r.Output, Item: r.Item}] = true
+		have[asrun.RowKey{Airing: r.Airing, Output: r.Output, Item: r.Item}] = true
 	}
 	wanted, _ := h.due()
 	for k := range wanted {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"dalaba/data"
-	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // readStore reads the rows of the as-run log, and checks that the store keeps
@@ -106,7 +106,7 @@ func (j *judgement) checkReceipts(ctx context.Context, db *sql.DB) error {
 // readReceipts checks each row's receipt, and returns the numbers and the
 // epochs of all receipts.
 func (j *judgement) readReceipts(ctx context.Context, db *sql.DB) (made, epochs map[int64]bool, err error) {
-	byKey := map[playlist.RowKey]*row{}
+	byKey := map[asrun.RowKey]*row{}
 	for _, r := range j.rows {
 		byKey[r.Key()] = r
 	}
@@ -119,7 +119,7 @@ func (j *judgement) readReceipts(ctx context.Context, db *sql.DB) (made, epochs 
 	made, epochs = map[int64]bool{}, map[int64]bool{}
 	for rows.Next() {
 		var (
-			k                               playlist.RowKey
+			k                               asrun.RowKey
 			id, seq, receipt, micros, epoch int64
 		)
 		if err := rows.Scan(&k.Airing, &k.Output, &k.Item, &k.Part, &id, &seq, &receipt, &micros, &epoch); err != nil {

@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // checkParts checks the rows of each item against each other and against the
 // policies of the slot.
-func (j *judgement) checkParts(may map[playlist.RowKey]playlist.Airing) {
-	items := map[playlist.RowKey][]*row{}
+func (j *judgement) checkParts(may map[asrun.RowKey]playlist.Airing) {
+	items := map[asrun.RowKey][]*row{}
 	for _, r := range j.rows {
-		k := playlist.RowKey{Airing: r.Airing, Output: r.Output, Item: r.Item}
+		k := asrun.RowKey{Airing: r.Airing, Output: r.Output, Item: r.Item}
 		items[k] = append(items[k], r)
 	}
 	for k, rows := range items {
@@ -54,7 +55,7 @@ func (j *judgement) checkItem(rows []*row, a playlist.Airing) {
 // checkClosed checks that a row says "power lost" if and only if a later life
 // closed it after a kill.
 func (j *judgement) checkClosed(r *row) {
-	if r.late && r.Outcome != playlist.Complete && r.Reason != playlist.ReasonPowerLost || !r.late && r.Reason == playlist.ReasonPowerLost && r.Part > 0 {
+	if r.late && r.Outcome != asrun.Complete && r.Reason != asrun.ReasonPowerLost || !r.late && r.Reason == asrun.ReasonPowerLost && r.Part > 0 {
 		j.breach("%v: closed %v, which its reason does not tell", r, map[bool]string{true: "at a later start", false: "in the life that claimed it"}[r.late])
 	}
 	if r.late && !r.life.killed {
@@ -74,13 +75,13 @@ func (j *judgement) checkWindow(r *row, a playlist.Airing) {
 // airing.
 func again(before, r *row, a playlist.Airing) (forbidden string, makeGood bool) {
 	switch {
-	case before.Outcome == playlist.Complete:
+	case before.Outcome == asrun.Complete:
 		return "it was complete", false
-	case before.Reason == playlist.ReasonPreempted:
+	case before.Reason == asrun.ReasonPreempted:
 		return afterPreemption(before, r, a), false
-	case before.Reason != playlist.ReasonPowerLost && before.Reason != playlist.ReasonStopped:
+	case before.Reason != asrun.ReasonPowerLost && before.Reason != asrun.ReasonStopped:
 		return "nothing asks for more", false
-	case before.Reason == playlist.ReasonStopped && before.Frames == 0:
+	case before.Reason == asrun.ReasonStopped && before.Frames == 0:
 		return "", false
 	case a.Slot.Missed != playlist.MissedMakeGood:
 		return "the slot makes nothing good", false

@@ -28,6 +28,7 @@ import (
 	"dalaba/alert"
 	"dalaba/alert/alerttest"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -283,7 +284,7 @@ func TestAnEmergencySoundsInItsAreaAndNowhereElse(t *testing.T) {
 	file := pushFile(t, c.dir, "lessons", "0 * * * * *", lesson)
 	c.verb(nil, "push", file, "--area", "320924000000", "--yes", "--wait", "5m")
 	waitAll(t, "a lesson is on air", all, (*village).log, func(v *village) bool {
-		return slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return !r.Started.IsZero() && r.Outcome == "" })
+		return slices.ContainsFunc(v.rows(), func(r asrun.Row) bool { return !r.Started.IsZero() && r.Outcome == "" })
 	})
 	flood := p.message("clip3.mp3", "320924100000")
 	answer := p.send(c, flood)
@@ -294,7 +295,7 @@ func TestAnEmergencySoundsInItsAreaAndNowhereElse(t *testing.T) {
 	// The lessons of the next minutes do not matter.
 	c.verb(nil, "push", pushFile(t, c.dir, "lessons", never, lesson), "--area", "320924000000", "--yes", "--wait", "5m")
 	waitAll(t, "interrupted lessons have gone on", all, (*village).log, func(v *village) bool {
-		return !slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return r.Outcome == "" })
+		return !slices.ContainsFunc(v.rows(), func(r asrun.Row) bool { return r.Outcome == "" })
 	})
 	residents, pushed := 0, 0
 	for _, v := range town {
@@ -302,25 +303,25 @@ func TestAnEmergencySoundsInItsAreaAndNowhereElse(t *testing.T) {
 		if v.accepted("push", "alerts") {
 			pushed++
 		}
-		var tones []playlist.Row
-		var sound playlist.Row
-		cut := map[playlist.RowKey]bool{}
+		var tones []asrun.Row
+		var sound asrun.Row
+		cut := map[asrun.RowKey]bool{}
 		for _, r := range v.rows() {
 			switch {
-			case r.Alert == flood.ID && r.Used == playlist.UsedTone:
+			case r.Alert == flood.ID && r.Used == asrun.UsedTone:
 				tones = append(tones, r)
 			case r.Alert == flood.ID:
 				sound = r
-			case r.Outcome == playlist.Preempted:
+			case r.Outcome == asrun.Preempted:
 				next := r.Key()
 				next.Part++
 				cut[next] = true
-			case cut[r.Key()] && (r.FromFrame == 0 || r.Outcome != playlist.Complete):
+			case cut[r.Key()] && (r.FromFrame == 0 || r.Outcome != asrun.Complete):
 				t.Errorf("%s: a lesson that was cut into goes on from frame %d: %s %s", v.id, r.FromFrame, r.Outcome, r.Reason)
 			}
 			delete(cut, r.Key())
 		}
-		if len(tones) == 0 || sound.Used != playlist.UsedClip || sound.Outcome != playlist.Complete || len(cut) > 0 {
+		if len(tones) == 0 || sound.Used != asrun.UsedClip || sound.Outcome != asrun.Complete || len(cut) > 0 {
 			t.Errorf("%s: %d tones, then %s: %s; %d lessons did not go on", v.id, len(tones), sound.Used, sound.Outcome, len(cut))
 		}
 		tape, want := v.tape(), 0
@@ -370,15 +371,15 @@ func TestAnEmergencySoundsInItsAreaAndNowhereElse(t *testing.T) {
 	p.send(c, cancel)
 	waitState(t, all, second.ID, emergency.StateCancelled)
 	waitAll(t, "its rows are closed", all, (*village).log, func(v *village) bool {
-		return !slices.ContainsFunc(v.rows(), func(r playlist.Row) bool { return r.Alert == second.ID && r.Outcome == "" })
+		return !slices.ContainsFunc(v.rows(), func(r asrun.Row) bool { return r.Alert == second.ID && r.Outcome == "" })
 	})
 	for _, v := range all {
 		stopped := 0
 		for _, r := range v.rows() {
-			if r.Alert == second.ID && r.Reason == playlist.ReasonCancelled {
+			if r.Alert == second.ID && r.Reason == asrun.ReasonCancelled {
 				stopped++
 			}
-			if r.Alert == second.ID && r.Used != playlist.UsedTone && r.Outcome == playlist.Complete {
+			if r.Alert == second.ID && r.Used != asrun.UsedTone && r.Outcome == asrun.Complete {
 				t.Errorf("%s: it sounded to its end: %+v", v.id, r)
 			}
 		}
@@ -434,7 +435,7 @@ func TestAnEmergencySoundsDespiteCrashesAndLostLinks(t *testing.T) {
 	for _, v := range []*village{steady, reboots} {
 		whole := 0
 		for _, r := range v.rows() {
-			if r.Alert == flood.ID && r.Used != playlist.UsedTone && r.Outcome == playlist.Complete {
+			if r.Alert == flood.ID && r.Used != asrun.UsedTone && r.Outcome == asrun.Complete {
 				whole++
 			}
 		}

@@ -31,6 +31,7 @@ import (
 	centre "dalaba/county" // the name county is that of a type here
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -131,9 +132,9 @@ func (p *pole) Outbox(_ context.Context, after link.Mark, limit int) (string, in
 	var all []link.Receipt
 	for seq := max(p.mark, after.Seq) + 1; seq <= p.made && len(all) < limit; seq++ {
 		due := poleDue.Add(time.Duration(seq) * time.Second)
-		all = append(all, link.Receipt{Row: playlist.Row{
+		all = append(all, link.Receipt{Row: asrun.Row{
 			Airing: playlist.NewAiringID("pole", due), Slot: "pole", Output: "pole", Item: 1, Part: 1, Seq: seq, Due: due, Started: due, Ended: due.Add(time.Second),
-			Frames: playlist.Rate, OfFrames: playlist.Rate, Residents: 100, Area: "320924100201", Outcome: playlist.Complete, Clock: playlist.ClockTrusted,
+			Frames: playlist.Rate, OfFrames: playlist.Rate, Residents: 100, Area: "320924100201", Outcome: asrun.Complete, Clock: playlist.ClockTrusted,
 		}})
 	}
 	return "pole", 0, all, nil

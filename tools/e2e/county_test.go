@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // total is the last line of `dalaba-county reach --json`.
@@ -115,7 +116,7 @@ func TestADamagedClipIsFetchedAgain(t *testing.T) {
 	v.run()
 	c.verb(nil, "push", pushFile(t, c.dir, "daily", "*/10 * * * * *", "clip1.mp3"), "--area", string(v.area), "--yes", "--wait", "5m")
 	// next returns the first row of an outcome that fell due later.
-	next := func(o playlist.Outcome, after time.Time) (found playlist.Row) {
+	next := func(o asrun.Outcome, after time.Time) (found asrun.Row) {
 		wait(t, "an airing that is "+string(o), func() bool {
 			for _, r := range v.rows() {
 				if r.Due.After(after) && r.Outcome == o {
@@ -127,7 +128,7 @@ func TestADamagedClipIsFetchedAgain(t *testing.T) {
 		}, v.log)
 		return found
 	}
-	good := next(playlist.Complete, time.Time{})
+	good := next(asrun.Complete, time.Time{})
 	path := filepath.Join(v.dir, "data", "clips", string(good.Clip)+".mp3")
 	whole, err := os.ReadFile(path)
 	if err != nil {
@@ -138,11 +139,11 @@ func TestADamagedClipIsFetchedAgain(t *testing.T) {
 	if err := os.WriteFile(path, bad, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	failed := next(playlist.Failed, good.Due)
-	if failed.Frames != 0 || failed.Reason != playlist.ReasonClip {
+	failed := next(asrun.Failed, good.Due)
+	if failed.Frames != 0 || failed.Reason != asrun.ReasonClip {
 		t.Errorf("%+v", failed)
 	}
-	next(playlist.Complete, failed.Due)
+	next(asrun.Complete, failed.Due)
 	if now, err := os.ReadFile(path); err != nil || !slices.Equal(now, whole) {
 		t.Errorf("the clip is not as it was, %v", err)
 	}
@@ -163,7 +164,7 @@ type sums struct {
 
 func (s *sums) add(v *village) {
 	rows := v.rows()
-	s.open = s.open || slices.ContainsFunc(rows, func(r playlist.Row) bool { return r.Outcome == "" })
+	s.open = s.open || slices.ContainsFunc(rows, func(r asrun.Row) bool { return r.Outcome == "" })
 	heard := false
 	for _, i := range items(rows) {
 		if i.frames > 0 {
@@ -193,7 +194,7 @@ type itemOf struct {
 
 // items returns the clips of the airings, with the frames of their parts added
 // up.
-func items(rows []playlist.Row) map[itemKey]itemOf {
+func items(rows []asrun.Row) map[itemKey]itemOf {
 	all := map[itemKey]itemOf{}
 	for _, r := range rows {
 		if r.Alert != "" {
@@ -202,7 +203,7 @@ func items(rows []playlist.Row) map[itemKey]itemOf {
 		k := itemKey{r.Airing, r.Item, r.Due}
 		i := all[k]
 		i.frames += r.Frames
-		i.complete = i.complete || r.Outcome == playlist.Complete
+		i.complete = i.complete || r.Outcome == asrun.Complete
 		all[k] = i
 	}
 	return all

@@ -28,6 +28,7 @@ import (
 	"dalaba/data"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // Which faults happen, in which order and when, follows from a seed that is
@@ -640,7 +641,7 @@ func (w *weather) judge() {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		theirs := map[playlist.RowKey]playlist.Row{}
+		theirs := map[asrun.RowKey]asrun.Row{}
 		for _, r := range got {
 			if _, twice := theirs[r.Key()]; twice {
 				w.t.Errorf("%s: %v twice", v.id, r.Key())

@@ -17,6 +17,7 @@ import (
 	"dalaba/data"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // muteDir is an environment variable with the data folder of a controller
@@ -50,7 +51,7 @@ func mute(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	if _, err := store.CloseOpen(ctx, time.Now(), playlist.ReasonPowerLost); err != nil {
+	if _, err := store.CloseOpen(ctx, time.Now(), asrun.ReasonPowerLost); err != nil {
 		return err
 	}
 	key, err := link.ReadKey(filepath.Join(dir, "controller.key"))
@@ -92,12 +93,12 @@ func air(ctx context.Context, store *data.Store, quiet string, wake func()) erro
 			continue
 		}
 		due := time.Now().UTC().Truncate(time.Second)
-		row := playlist.Row{
+		row := asrun.Row{
 			Airing: playlist.NewAiringID("mute", due), Slot: "mute", Output: "pole", Item: item, Part: 1, Due: due, Cued: due,
 			OfFrames: playlist.Rate, Residents: 100, Area: "320924100299", Clock: playlist.ClockTrusted, Boot: "mute", Title: "无声", Series: "测试",
 		}
-		err := store.Claim(ctx, playlist.Claim{Row: row})
-		if errors.Is(err, playlist.ErrClaimed) {
+		err := store.Claim(ctx, asrun.Claim{Row: row})
+		if errors.Is(err, asrun.ErrClaimed) {
 			item++ // an earlier run made rows in the same second
 			continue
 		}
@@ -105,9 +106,9 @@ func air(ctx context.Context, store *data.Store, quiet string, wake func()) erro
 			return err
 		}
 		time.Sleep(rand.N(60 * time.Millisecond))
-		end := playlist.End{Started: due, Ended: due.Add(time.Second), Frames: playlist.Rate, Outcome: playlist.Complete}
+		end := asrun.End{Started: due, Ended: due.Add(time.Second), Frames: playlist.Rate, Outcome: asrun.Complete}
 		if item%5 == 0 {
-			end = playlist.End{Started: due, Ended: due.Add(time.Second / 4), Frames: playlist.Rate / 4, Outcome: playlist.Partial, Reason: playlist.ReasonPreempted}
+			end = asrun.End{Started: due, Ended: due.Add(time.Second / 4), Frames: playlist.Rate / 4, Outcome: asrun.Partial, Reason: asrun.ReasonPreempted}
 		}
 		if err := store.End(ctx, row.Key(), end); err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 
 	"dalaba/data/sqlite"
 	"dalaba/link"
-	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -196,7 +196,7 @@ func TestTodaysProgramsWorkWithThoseOneVersionBack(t *testing.T) {
 // heardOf returns how many lessons a village has heard whole.
 func heardOf(v *village) (n int) {
 	for _, r := range v.rows() {
-		if r.Alert == "" && r.Outcome == playlist.Complete {
+		if r.Alert == "" && r.Outcome == asrun.Complete {
 			n++
 		}
 	}

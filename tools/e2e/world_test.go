@@ -22,6 +22,7 @@ import (
 
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
 
@@ -258,7 +259,7 @@ func (v *village) run() {
 }
 
 // rows returns the village's own as-run log.
-func (v *village) rows() []playlist.Row {
+func (v *village) rows() []asrun.Row {
 	v.t.Helper()
 	store, err := data.OpenReadOnly(v.t.Context(), filepath.Join(v.dir, "data"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -268,7 +269,7 @@ func (v *village) rows() []playlist.Row {
 		v.t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	var all []playlist.Row
+	var all []asrun.Row
 	for r, err := range store.AsRun(v.t.Context(), data.Query{}) {
 		if err != nil {
 			v.t.Fatal(err)

@@ -1,24 +1,26 @@
-package playlist
+package schedule
 
 import (
 	"slices"
 	"time"
+
+	"dalaba/playlist"
 )
 
 // Planned is what is expected of one airing on one output.
 type Planned struct {
-	Airing
+	playlist.Airing
 	Output     string
-	Start, End time.Time // expected; zero where it will not sound
-	Clips      []ClipID  // that will sound, at least in part
+	Start, End time.Time         // expected; zero where it will not sound
+	Clips      []playlist.ClipID // that will sound, at least in part
 	Flags      []Flag
 }
 
 // Flag is something an operator should know of a planned airing.
 type Flag struct {
-	Kind  FlagKind `json:"kind"`
-	Other AiringID `json:"other,omitempty"` // the airing it collides with
-	Clip  ClipID   `json:"clip,omitempty"`  // the clip that is not ready
+	Kind  FlagKind          `json:"kind"`
+	Other playlist.AiringID `json:"other,omitempty"` // the airing it collides with
+	Clip  playlist.ClipID   `json:"clip,omitempty"`  // the clip that is not ready
 }
 
 // FlagKind names what is wrong.
@@ -49,8 +51,8 @@ const RejoinWithin = time.Hour
 
 // Outlook is what a plan needs to know beside the programme.
 type Outlook struct {
-	Clip    func(ClipID) (c Clip, ready bool)
-	Cursors map[string]Cursor // by playlist, as they stand at the plan's start
+	Clip    func(playlist.ClipID) (c playlist.Clip, ready bool)
+	Cursors map[string]playlist.Cursor // by playlist, as they stand at the plan's start
 }
 
 // Plan foretells the airings that fall due in (from, to], by due instant,
@@ -58,8 +60,8 @@ type Outlook struct {
 // waiting, preempting and quiet hours as the player would have them, with the
 // clips that the cursors will reach if all goes well. What is on the air at
 // from is taken to be over.
-func (p *Programme) Plan(from, to time.Time, o Outlook) []Planned {
-	f := &foresight{programme: p, find: o.Clip, cursors: make(map[string]Cursor, len(o.Cursors)), lanes: map[string]*lane{}}
+func Plan(p *playlist.Programme, from, to time.Time, o Outlook) []Planned {
+	f := &foresight{programme: p, find: o.Clip, cursors: make(map[string]playlist.Cursor, len(o.Cursors)), lanes: map[string]*lane{}}
 	for k, v := range o.Cursors {
 		f.cursors[k] = v
 	}
@@ -96,9 +98,9 @@ func (p *Programme) Plan(from, to time.Time, o Outlook) []Planned {
 
 // foresight plays a schedule through.
 type foresight struct {
-	programme *Programme
-	find      func(ClipID) (Clip, bool)
-	cursors   map[string]Cursor
+	programme *playlist.Programme
+	find      func(playlist.ClipID) (playlist.Clip, bool)
+	cursors   map[string]playlist.Cursor
 	lanes     map[string]*lane
 	order     []*lane
 	asleep    []*job // until quiet hours are over
@@ -108,13 +110,13 @@ type foresight struct {
 // shared is what all outputs of an airing have in common: its clips, chosen
 // by whichever comes to them first.
 type shared struct {
-	airing Airing
+	airing playlist.Airing
 	items  []choice
 }
 
 type choice struct {
-	clip    Clip
-	unready []ClipID // passed over
+	clip    playlist.Clip
+	unready []playlist.ClipID // passed over
 	ok      bool
 }
 
@@ -122,7 +124,7 @@ type choice struct {
 type job struct {
 	Planned
 	shared *shared
-	rank   Rank
+	rank   playlist.Rank
 	seq    int
 	item   int           // the clip it is at, from 0
 	left   time.Duration // of that clip when it last took the output; 0: all
@@ -130,7 +132,7 @@ type job struct {
 	ends   time.Time     // when the clip will be over, or cut by quiet hours
 	quiet  bool          // it will be cut
 	cut    time.Time     // when it was interrupted; zero: it was not
-	cutter AiringID
+	cutter playlist.AiringID
 	from   time.Time // its window counts from here: due, or the end of quiet hours
 	clear  time.Time // no quiet hours lie between its due instant and then
 	told   bool      // why it waits
@@ -139,7 +141,7 @@ type job struct {
 // lane is one output's future.
 type lane struct {
 	running *job
-	holder  AiringID // what held it last
+	holder  playlist.AiringID // what held it last
 	waiting []*job
 	changed bool // somebody came, or the running one ended
 }
@@ -200,7 +202,7 @@ func (f *foresight) arrive(j *job) {
 		j.Flags = append(j.Flags, Flag{Kind: FlagQuiet})
 		return
 	}
-	if FromCounty(j.Slot.Name) && f.programme.ProtectedAt(j.Due) {
+	if playlist.FromCounty(j.Slot.Name) && f.programme.ProtectedAt(j.Due) {
 		j.Flags = append(j.Flags, Flag{Kind: FlagLocal})
 		return
 	}
@@ -219,7 +221,7 @@ func (f *foresight) arrive(j *job) {
 	}
 }
 
-func (j *job) wait(other AiringID) {
+func (j *job) wait(other playlist.AiringID) {
 	j.told = true
 	j.Flags = append(j.Flags, Flag{Kind: FlagWaits, Other: other})
 }
@@ -281,9 +283,9 @@ func (f *foresight) expire(l *lane, at time.Time) {
 			j.unwait()
 			j.Flags = append(j.Flags, Flag{Kind: FlagMissed, Other: l.holder})
 			return true
-		case j.Slot.Missed == MissedMakeGood && j.rank != RankScheduled:
+		case j.Slot.Missed == playlist.MissedMakeGood && j.rank != playlist.RankScheduled:
 			f.seq++
-			j.rank, j.seq = RankScheduled, f.seq
+			j.rank, j.seq = playlist.RankScheduled, f.seq
 		}
 		return false
 	})
@@ -293,16 +295,16 @@ func (j *job) unwait() {
 	j.Flags = slices.DeleteFunc(j.Flags, func(g Flag) bool { return g.Kind == FlagWaits })
 }
 
-func (l *lane) interrupt(by AiringID, at time.Time) {
+func (l *lane) interrupt(by playlist.AiringID, at time.Time) {
 	j := l.running
 	l.running, j.End = nil, at
 	j.left -= at.Sub(j.since)
-	if j.Slot.After == AfterDrop {
+	if j.Slot.After == playlist.AfterDrop {
 		j.Flags = append(j.Flags, Flag{Kind: FlagDropped, Other: by})
 		return
 	}
 	j.Flags = append(j.Flags, Flag{Kind: FlagPreempted, Other: by})
-	if j.Slot.After == AfterRestart {
+	if j.Slot.After == playlist.AfterRestart {
 		j.left = j.shared.items[j.item].clip.Length()
 	}
 	j.cut, j.cutter, j.told = at, by, true
@@ -341,7 +343,7 @@ func (f *foresight) ready(j *job, at time.Time) bool {
 // fits reports whether the job's next clip may begin at that instant, though
 // quiet hours may be near. Where it may not, the job goes to sleep or is over.
 func (f *foresight) fits(j *job, at time.Time) bool {
-	if j.Slot.IntoQuiet != QuietShift && j.Slot.IntoQuiet != QuietSuppress {
+	if j.Slot.IntoQuiet != playlist.QuietShift && j.Slot.IntoQuiet != playlist.QuietSuppress {
 		return true
 	}
 	length := j.length()
@@ -352,7 +354,7 @@ func (f *foresight) fits(j *job, at time.Time) bool {
 	end := f.programme.QuietUntil(cut)
 	_, narrow := f.programme.QuietFrom(end, end.Add(length))
 	switch {
-	case j.Slot.IntoQuiet == QuietShift && !narrow:
+	case j.Slot.IntoQuiet == playlist.QuietShift && !narrow:
 		j.Flags = append(j.Flags, Flag{Kind: FlagShifted})
 		j.from, j.clear, j.told = end, end, true
 		f.asleep = append(f.asleep, j)
@@ -420,7 +422,7 @@ func (f *foresight) choose(name string) (c choice) {
 	list, _ := f.programme.Playlist(name)
 	after := f.cursors[name]
 	for range list.Clips {
-		var id ClipID
+		var id playlist.ClipID
 		id, after, _ = list.Next(after)
 		if c.clip, c.ok = f.find(id); c.ok {
 			c.clip.ID = id

@@ -1,4 +1,4 @@
-package playlist_test
+package schedule_test
 
 import (
 	"fmt"
@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/schedule"
 )
 
 // planned is a plan as lines: slot, output, due, start, end, clips, flags.
-func planned(plan []playlist.Planned, zone *time.Location) []string {
+func planned(plan []schedule.Planned, zone *time.Location) []string {
 	clock := func(t time.Time) string {
 		if t.IsZero() {
 			return "-"
@@ -459,7 +460,7 @@ func TestPlan(t *testing.T) {
 				find = minute
 			}
 			before := fmt.Sprint(c.cursors)
-			plan := p.Plan(at(t, zone, "2026-11-23 "+from), at(t, zone, "2026-11-23 "+to), playlist.Outlook{Clip: find, Cursors: c.cursors})
+			plan := schedule.Plan(p, at(t, zone, "2026-11-23 "+from), at(t, zone, "2026-11-23 "+to), schedule.Outlook{Clip: find, Cursors: c.cursors})
 			got := planned(plan, zone)
 			if !slices.Equal(got, c.want) {
 				t.Errorf("planned\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(c.want, "\n\t"))
@@ -494,7 +495,7 @@ func BenchmarkPlanAWeekOf10000Slots(b *testing.B) {
 	from := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	find := func(playlist.ClipID) (playlist.Clip, bool) { return playlist.Clip{Frames: 30 * playlist.Rate}, true }
 	for b.Loop() {
-		if n := len(p.Plan(from, from.AddDate(0, 0, 7), playlist.Outlook{Clip: find})); n != 70000 {
+		if n := len(schedule.Plan(p, from, from.AddDate(0, 0, 7), schedule.Outlook{Clip: find})); n != 70000 {
 			b.Fatal(n, "airings")
 		}
 	}

@@ -1,8 +1,10 @@
-package playlist
+package asrun
 
 import (
 	"errors"
 	"time"
+
+	"dalaba/playlist"
 )
 
 // ErrClaimed says that somebody claimed this part before, perhaps before a
@@ -14,22 +16,18 @@ var ErrClaimed = errors.New("already claimed")
 // meanwhile. Choose again.
 var ErrStale = errors.New("the cursor has moved")
 
-// ErrNoClip says that a clip is not known or its file is not there: another
-// may air in its stead.
-var ErrNoClip = errors.New("clip not here")
-
 // Claim asks for the right to sound one part of an airing.
 type Claim struct {
 	Row Row // Outcome empty; Clip chosen
 
 	// Where the clip was taken from its playlist's cursor: the place before
 	// and after. Both nil where an earlier part or another output chose it.
-	Before, After *Cursor
+	Before, After *playlist.Cursor
 }
 
 // RowKey names a row of the as-run log.
 type RowKey struct {
-	Airing AiringID
+	Airing playlist.AiringID
 	Output string
 	Item   int
 	Part   int

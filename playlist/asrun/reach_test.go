@@ -1,4 +1,4 @@
-package playlist_test
+package asrun_test
 
 import (
 	"errors"
@@ -10,22 +10,23 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // aired is a row of the airing that fell due at that minute of 23 November.
-func aired(t *testing.T, due, output string, item, part int, change ...func(*playlist.Row)) playlist.Row {
+func aired(t *testing.T, due, output string, item, part int, change ...func(*asrun.Row)) asrun.Row {
 	instant := at(t, shanghai(t), "2026-11-23 "+due).UTC()
-	r := playlist.Row{
+	r := asrun.Row{
 		Airing: playlist.NewAiringID("早", instant), Slot: "早", Playlist: "lessons", Output: output, Item: item, Part: part,
 		Clip: lessons(9)[item], Title: fmt.Sprint("第", item, "课"), Series: "健康微课堂", Issue: item, Due: instant,
 		Residents: map[string]int{"东": 420, "西": 260, "车": 0}[output], OfFrames: 1000,
 	}
 	if part > 0 {
 		r.Cued, r.Started, r.Ended = instant.Add(-time.Second), instant, instant.Add(time.Minute)
-		r.Frames, r.Outcome = 1000, playlist.Complete
+		r.Frames, r.Outcome = 1000, asrun.Complete
 	} else {
 		r.Clip, r.Title, r.Series, r.Issue, r.OfFrames = "", "", "", 0, 0
-		r.Ended, r.Outcome, r.Reason = instant, playlist.Missed, playlist.ReasonBusy
+		r.Ended, r.Outcome, r.Reason = instant, asrun.Missed, asrun.ReasonBusy
 	}
 	for _, c := range change {
 		c(&r)
@@ -33,109 +34,109 @@ func aired(t *testing.T, due, output string, item, part int, change ...func(*pla
 	return r
 }
 
-func ended(o playlist.Outcome, from, frames int64) func(*playlist.Row) {
-	return func(r *playlist.Row) { r.Outcome, r.FromFrame, r.Frames = o, from, frames }
+func ended(o asrun.Outcome, from, frames int64) func(*asrun.Row) {
+	return func(r *asrun.Row) { r.Outcome, r.FromFrame, r.Frames = o, from, frames }
 }
 
-func silent(r *playlist.Row) { r.Frames, r.Started = 0, time.Time{} }
+func silent(r *asrun.Row) { r.Frames, r.Started = 0, time.Time{} }
 
-func stillOpen(r *playlist.Row) { r.Outcome, r.Ended, r.Frames = "", time.Time{}, 300 }
+func stillOpen(r *asrun.Row) { r.Outcome, r.Ended, r.Frames = "", time.Time{}, 300 }
 
 func TestReachOfRows(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		rows []playlist.Row
-		want playlist.Reach
+		rows []asrun.Row
+		want asrun.Reach
 	}{
 		{name: "nothing aired"},
 		{
 			"one clip heard on one output",
-			[]playlist.Row{aired(t, "07:30", "东", 1, 1)},
-			playlist.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
+			[]asrun.Row{aired(t, "07:30", "东", 1, 1)},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
 		},
 		{
 			"two outputs, one of which heard too little",
-			[]playlist.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1, ended(playlist.Partial, 0, 900))},
-			playlist.Reach{Planned: 2, Delivered: 2, Started: 2, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 680},
+			[]asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1, ended(asrun.Partial, 0, 900))},
+			asrun.Reach{Planned: 2, Delivered: 2, Started: 2, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 680},
 		},
 		{
 			"heard three times: three person-airings each, reached once",
-			[]playlist.Row{aired(t, "07:30", "东", 1, 1), aired(t, "08:30", "东", 1, 1), aired(t, "09:30", "东", 1, 1)},
-			playlist.Reach{Planned: 3, Delivered: 3, Started: 3, Completed: 3, PersonAirings: 1260, Reached: 420, Residents: 420},
+			[]asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "08:30", "东", 1, 1), aired(t, "09:30", "东", 1, 1)},
+			asrun.Reach{Planned: 3, Delivered: 3, Started: 3, Completed: 3, PersonAirings: 1260, Reached: 420, Residents: 420},
 		},
 		{
 			"two clips of one airing",
-			[]playlist.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "东", 2, 1)},
-			playlist.Reach{Planned: 2, Delivered: 2, Started: 2, Completed: 2, PersonAirings: 840, Reached: 420, Residents: 420},
+			[]asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "东", 2, 1)},
+			asrun.Reach{Planned: 2, Delivered: 2, Started: 2, Completed: 2, PersonAirings: 840, Reached: 420, Residents: 420},
 		},
 		{
 			"the parts of an interrupted clip are one",
-			[]playlist.Row{
-				aired(t, "07:30", "东", 1, 1, ended(playlist.Preempted, 0, 400)),
-				aired(t, "07:30", "东", 1, 2, ended(playlist.Preempted, 400, 200)),
-				aired(t, "07:30", "东", 1, 3, ended(playlist.Complete, 600, 400)),
+			[]asrun.Row{
+				aired(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
+				aired(t, "07:30", "东", 1, 2, ended(asrun.Preempted, 400, 200)),
+				aired(t, "07:30", "东", 1, 3, ended(asrun.Complete, 600, 400)),
 			},
-			playlist.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
 		},
 		{
 			"the parts of two outputs come mixed",
-			[]playlist.Row{
-				aired(t, "07:30", "东", 1, 1, ended(playlist.Preempted, 0, 400)),
-				aired(t, "07:30", "西", 1, 1, ended(playlist.Preempted, 0, 400)),
-				aired(t, "07:30", "东", 1, 2, ended(playlist.Complete, 400, 600)),
-				aired(t, "07:30", "西", 1, 2, ended(playlist.Partial, 400, 100)),
+			[]asrun.Row{
+				aired(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
+				aired(t, "07:30", "西", 1, 1, ended(asrun.Preempted, 0, 400)),
+				aired(t, "07:30", "东", 1, 2, ended(asrun.Complete, 400, 600)),
+				aired(t, "07:30", "西", 1, 2, ended(asrun.Partial, 400, 100)),
 			},
-			playlist.Reach{Planned: 2, Delivered: 2, Started: 2, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 680},
+			asrun.Reach{Planned: 2, Delivered: 2, Started: 2, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 680},
 		},
 		{
 			"interrupted and dropped",
-			[]playlist.Row{aired(t, "07:30", "东", 1, 1, ended(playlist.Preempted, 0, 400))},
-			playlist.Reach{Planned: 1, Delivered: 1, Started: 1, Residents: 420},
+			[]asrun.Row{aired(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400))},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Residents: 420},
 		},
 		{
 			"power lost, then made good: one airing, completed once",
-			[]playlist.Row{
-				aired(t, "07:30", "东", 1, 1, ended(playlist.Partial, 0, 400)),
+			[]asrun.Row{
+				aired(t, "07:30", "东", 1, 1, ended(asrun.Partial, 0, 400)),
 				aired(t, "07:30", "东", 1, 2),
 			},
-			playlist.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
 		},
 		{
 			"called missed, then aired after all: the clip's line, once",
-			[]playlist.Row{aired(t, "07:30", "东", 1, 0), aired(t, "07:30", "东", 1, 1)},
-			playlist.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
+			[]asrun.Row{aired(t, "07:30", "东", 1, 0), aired(t, "07:30", "东", 1, 1)},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
 		},
 		{
 			"missed: planned, and no more is known of it",
-			[]playlist.Row{aired(t, "07:30", "东", 1, 0)},
-			playlist.Reach{Planned: 1, Residents: 420},
+			[]asrun.Row{aired(t, "07:30", "东", 1, 0)},
+			asrun.Reach{Planned: 1, Residents: 420},
 		},
 		{
 			"cued but the device was gone: delivered, not started",
-			[]playlist.Row{aired(t, "07:30", "东", 1, 1, ended(playlist.Missed, 0, 0), silent)},
-			playlist.Reach{Planned: 1, Delivered: 1, Residents: 420},
+			[]asrun.Row{aired(t, "07:30", "东", 1, 1, ended(asrun.Missed, 0, 0), silent)},
+			asrun.Reach{Planned: 1, Delivered: 1, Residents: 420},
 		},
 		{
 			"airing now: unknown, neither failed nor reached",
-			[]playlist.Row{aired(t, "07:30", "东", 1, 1, stillOpen)},
-			playlist.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420},
+			[]asrun.Row{aired(t, "07:30", "东", 1, 1, stillOpen)},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420},
 		},
 		{
 			"interrupted, and the next part is still open",
-			[]playlist.Row{
-				aired(t, "07:30", "东", 1, 1, ended(playlist.Preempted, 0, 400)),
+			[]asrun.Row{
+				aired(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
 				aired(t, "07:30", "东", 1, 2, stillOpen),
 			},
-			playlist.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420},
 		},
 		{
 			"nobody lives within earshot",
-			[]playlist.Row{aired(t, "07:30", "车", 1, 1)},
-			playlist.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1},
+			[]asrun.Row{aired(t, "07:30", "车", 1, 1)},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tally := playlist.NewTally(playlist.ByOutput, shanghai(t))
+			tally := asrun.NewTally(asrun.ByOutput, shanghai(t))
 			for _, r := range c.rows {
 				tally.Add(r)
 			}
@@ -152,35 +153,35 @@ func TestReachOfRows(t *testing.T) {
 }
 
 func TestReachLines(t *testing.T) {
-	rows := []playlist.Row{
+	rows := []asrun.Row{
 		aired(t, "00:30", "东", 2, 1), // 22 November in UTC
 		aired(t, "07:30", "东", 1, 1),
-		aired(t, "07:30", "西", 1, 1, ended(playlist.Partial, 0, 100)),
+		aired(t, "07:30", "西", 1, 1, ended(asrun.Partial, 0, 100)),
 		aired(t, "08:30", "东", 1, 0),
 		aired(t, "08:30", "西", 1, 1),
-		aired(t, "09:30", "东", 3, 1, func(r *playlist.Row) { r.Series, r.Issue = "", 0 }),
+		aired(t, "09:30", "东", 3, 1, func(r *asrun.Row) { r.Series, r.Issue = "", 0 }),
 	}
 	for _, c := range []struct {
-		by   playlist.Grouping
+		by   asrun.Grouping
 		want []string
 	}{
-		{playlist.ByClip, []string{
+		{asrun.ByClip, []string{
 			"''  1/0/0/0 pa=0 420", // the missed one chose no clip
 			"4 第3课 1/1/1/1 pa=420 420/420",
 			"2 第1课 健康微课堂1 3/3/3/2 pa=680 680/680",
 			"3 第2课 健康微课堂2 1/1/1/1 pa=420 420/420",
 		}},
-		{playlist.BySeries, []string{
+		{asrun.BySeries, []string{
 			"'' 2/1/1/1 pa=420 420/420",
 			"健康微课堂 4/4/4/3 pa=1100 680/680",
 		}},
-		{playlist.ByDay, []string{"2026-11-23 6/5/5/4 pa=1520 680/680"}},
-		{playlist.ByOutput, []string{
+		{asrun.ByDay, []string{"2026-11-23 6/5/5/4 pa=1520 680/680"}},
+		{asrun.ByOutput, []string{
 			"东 4/3/3/3 pa=1260 420/420",
 			"西 2/2/2/1 pa=260 260/260",
 		}},
 	} {
-		tally := playlist.NewTally(c.by, shanghai(t))
+		tally := asrun.NewTally(c.by, shanghai(t))
 		for _, r := range rows {
 			tally.Add(r)
 		}
@@ -191,16 +192,16 @@ func TestReachLines(t *testing.T) {
 		sum := 0
 		for i, l := range lines {
 			key := l.Key
-			if c.by == playlist.ByClip {
+			if c.by == asrun.ByClip {
 				key = number(playlist.ClipID(l.Key))
 			}
 			if key == "" {
 				key = "''"
 			}
-			if c.by == playlist.ByClip {
+			if c.by == asrun.ByClip {
 				key += " " + l.Title
 			}
-			if c.by == playlist.ByClip && l.Issue > 0 {
+			if c.by == asrun.ByClip && l.Issue > 0 {
 				key += fmt.Sprint(" ", l.Series, l.Issue)
 			}
 			got := fmt.Sprintf("%s %d/%d/%d/%d pa=%d %d/%d", key, l.Planned, l.Delivered, l.Started, l.Completed, l.PersonAirings, l.Reached, l.Residents)
@@ -221,7 +222,7 @@ func TestReachLines(t *testing.T) {
 
 func TestRatesNameWhatTheyDivide(t *testing.T) {
 	near := func(got float64, ok bool, want float64) bool { return ok && math.Abs(got-want) < 1e-9 }
-	r := playlist.Reach{Planned: 8, Completed: 6, PersonAirings: 1520, Reached: 420, Residents: 680}
+	r := asrun.Reach{Planned: 8, Completed: 6, PersonAirings: 1520, Reached: 420, Residents: 680}
 	if v, ok := r.Rate(); !near(v, ok, 420.0/680) {
 		t.Errorf("rate %v, %v", v, ok)
 	}
@@ -232,13 +233,13 @@ func TestRatesNameWhatTheyDivide(t *testing.T) {
 		t.Errorf("completion %v, %v", v, ok)
 	}
 	for name, rate := range map[string]func() (float64, bool){
-		"rate": playlist.Reach{}.Rate, "frequency": playlist.Reach{}.Frequency, "completion": playlist.Reach{}.Completion,
+		"rate": asrun.Reach{}.Rate, "frequency": asrun.Reach{}.Frequency, "completion": asrun.Reach{}.Completion,
 	} {
 		if v, ok := rate(); ok || v != 0 {
 			t.Errorf("%s of nothing: %v, %v", name, v, ok)
 		}
 	}
-	if v, ok := (playlist.Reach{Residents: 420}).Rate(); !near(v, ok, 0) {
+	if v, ok := (asrun.Reach{Residents: 420}).Rate(); !near(v, ok, 0) {
 		t.Errorf("nobody of 420: %v, %v", v, ok)
 	}
 }
@@ -246,29 +247,29 @@ func TestRatesNameWhatTheyDivide(t *testing.T) {
 func TestCompleteIsNineteenTwentieths(t *testing.T) {
 	for _, c := range []struct {
 		from, frames, of int64
-		want             playlist.Outcome
+		want             asrun.Outcome
 	}{
-		{0, 950, 1000, playlist.Complete},
-		{0, 949, 1000, playlist.Partial},
-		{500, 450, 1000, playlist.Complete},
-		{500, 449, 1000, playlist.Partial},
-		{0, 0, 0, playlist.Partial},
+		{0, 950, 1000, asrun.Complete},
+		{0, 949, 1000, asrun.Partial},
+		{500, 450, 1000, asrun.Complete},
+		{500, 449, 1000, asrun.Partial},
+		{0, 0, 0, asrun.Partial},
 	} {
-		if got := (playlist.Row{FromFrame: c.from, Frames: c.frames, OfFrames: c.of}).Judge(); got != c.want {
+		if got := (asrun.Row{FromFrame: c.from, Frames: c.frames, OfFrames: c.of}).Judge(); got != c.want {
 			t.Errorf("%d from %d of %d: %s", c.frames, c.from, c.of, got)
 		}
 	}
 }
 
-func each(rows []playlist.Row, fault error) iter.Seq2[playlist.Row, error] {
-	return func(yield func(playlist.Row, error) bool) {
+func each(rows []asrun.Row, fault error) iter.Seq2[asrun.Row, error] {
+	return func(yield func(asrun.Row, error) bool) {
 		for _, r := range rows {
 			if !yield(r, nil) {
 				return
 			}
 		}
 		if fault != nil {
-			yield(playlist.Row{}, fault)
+			yield(asrun.Row{}, fault)
 		}
 	}
 }
@@ -279,14 +280,14 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 	for _, c := range []struct {
 		name               string
 		slots              []playlist.Slot
-		rows               []playlist.Row
+		rows               []asrun.Row
 		since, until, now  string
 		planned, unknown   int
 		completed, reached int
 	}{
 		{
 			name: "every due has its rows", now: "09:00",
-			rows: []playlist.Row{
+			rows: []asrun.Row{
 				aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1),
 				aired(t, "08:30", "东", 1, 1), aired(t, "08:30", "西", 1, 1),
 			},
@@ -294,7 +295,7 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 		},
 		{
 			name: "rows are missing in between, of one output or of both", now: "10:40",
-			rows: []playlist.Row{
+			rows: []asrun.Row{
 				aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1),
 				aired(t, "08:30", "东", 1, 1),
 				aired(t, "10:30", "东", 1, 1), aired(t, "10:30", "西", 1, 1),
@@ -303,18 +304,18 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 		},
 		{
 			name: "nothing since the last row: the daemon is off", now: "10:40",
-			rows:    []playlist.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1)},
+			rows:    []asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1)},
 			planned: 8, unknown: 6, completed: 2, reached: 680,
 		},
 		{
 			name: "one that may still start is not unknown yet", now: "08:32",
-			rows:    []playlist.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1)},
+			rows:    []asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1)},
 			planned: 2, completed: 2, reached: 680,
 		},
 		{
 			name: "what was due before the slot's first row is nobody's business", now: "09:00",
-			rows: []playlist.Row{
-				aired(t, "07:30", "东", 1, 1, func(r *playlist.Row) { r.Airing, r.Slot = "旧@x", "旧" }),
+			rows: []asrun.Row{
+				aired(t, "07:30", "东", 1, 1, func(r *asrun.Row) { r.Airing, r.Slot = "旧@x", "旧" }),
 				aired(t, "08:30", "西", 1, 1),
 			},
 			planned: 2, completed: 2, reached: 680,
@@ -322,7 +323,7 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 		{
 			name: "a slot whose times were changed is judged by its new ones only", now: "08:40",
 			slots: []playlist.Slot{slotOf(t, "早", "0,30 8 * * *", "东")},
-			rows: []playlist.Row{
+			rows: []asrun.Row{
 				aired(t, "07:00", "东", 1, 1), aired(t, "07:30", "东", 1, 1), aired(t, "08:30", "东", 1, 1),
 			},
 			planned: 3, completed: 3, reached: 420,
@@ -330,14 +331,14 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 		{
 			name: "every clip of an unknown airing counts", now: "08:40",
 			slots: []playlist.Slot{func() playlist.Slot { s := slotOf(t, "早", "30 7,8 * * *", "东"); s.Count = 3; return s }()},
-			rows: []playlist.Row{
+			rows: []asrun.Row{
 				aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "东", 2, 1), aired(t, "07:30", "东", 3, 1),
 			},
 			planned: 6, unknown: 3, completed: 3, reached: 420,
 		},
 		{
 			name: "a period in the middle", since: "08:00", until: "09:30", now: "10:40",
-			rows: []playlist.Row{
+			rows: []asrun.Row{
 				aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1),
 				aired(t, "08:30", "东", 1, 1),
 				aired(t, "09:30", "东", 1, 1), aired(t, "09:30", "西", 1, 1),
@@ -360,7 +361,7 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 				}
 				return at(t, zone, "2026-11-23 "+s)
 			}
-			lines, total, err := p.Reach(each(c.rows, nil), playlist.ByOutput, instant(c.since), instant(c.until), instant(c.now))
+			lines, total, err := asrun.Report(p, each(c.rows, nil), asrun.ByOutput, instant(c.since), instant(c.until), instant(c.now))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -379,19 +380,19 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 func TestReachEndsWithTheLogsError(t *testing.T) {
 	broken := errors.New("page 7")
 	p := &playlist.Programme{Site: playlist.Site{Zone: shanghai(t)}}
-	_, _, err := p.Reach(each([]playlist.Row{aired(t, "07:30", "东", 1, 1)}, broken), playlist.ByClip, time.Time{}, time.Time{}, time.Now())
+	_, _, err := asrun.Report(p, each([]asrun.Row{aired(t, "07:30", "东", 1, 1)}, broken), asrun.ByClip, time.Time{}, time.Time{}, time.Now())
 	if !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestGroupings(t *testing.T) {
-	for _, g := range []playlist.Grouping{playlist.ByClip, playlist.BySeries, playlist.ByDay, playlist.ByOutput} {
-		if got, err := playlist.ParseGrouping(g.String()); got != g || err != nil {
+	for _, g := range []asrun.Grouping{asrun.ByClip, asrun.BySeries, asrun.ByDay, asrun.ByOutput} {
+		if got, err := asrun.ParseGrouping(g.String()); got != g || err != nil {
 			t.Errorf("%s: %s, %v", g, got, err)
 		}
 	}
-	if _, err := playlist.ParseGrouping("week"); !errors.Is(err, playlist.ErrInvalid) {
+	if _, err := asrun.ParseGrouping("week"); !errors.Is(err, playlist.ErrInvalid) {
 		t.Errorf("week: %v", err)
 	}
 }

@@ -1,53 +1,56 @@
-package playlist_test
+package wording_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"dalaba/controller/wording"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 )
 
 func TestExplain(t *testing.T) {
 	zone := shanghai(t)
 	instant := func(s string) time.Time { return at(t, zone, "2026-11-23 "+s) } // a Monday
-	sounded := func(from, to string, o playlist.Outcome, why playlist.Reason, first, frames int64) func(*playlist.Row) {
-		return func(r *playlist.Row) {
+	sounded := func(from, to string, o asrun.Outcome, why asrun.Reason, first, frames int64) func(*asrun.Row) {
+		return func(r *asrun.Row) {
 			r.Started, r.Ended, r.Outcome, r.Reason = instant(from).UTC(), instant(to).UTC(), o, why
 			r.FromFrame, r.Frames, r.OfFrames, r.Rank = first*playlist.Rate, frames*playlist.Rate, 60*playlist.Rate, 105
 		}
 	}
-	still := func(r *playlist.Row) { r.Outcome, r.Ended = "", time.Time{} }
-	higher := func(r *playlist.Row) { r.Slot, r.Airing, r.Rank = "急", "急@x", 109 }
+	still := func(r *asrun.Row) { r.Outcome, r.Ended = "", time.Time{} }
+	higher := func(r *asrun.Row) { r.Slot, r.Airing, r.Rank = "急", "急@x", 109 }
 
 	for _, c := range []struct {
 		name    string
-		rows    []playlist.Row
+		rows    []asrun.Row
 		change  func(*playlist.Programme)
 		at, now string // now is 12:00 where empty
 		zh, en  []string
 	}{
 		{
 			name: "a clip sounded, whole",
-			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", playlist.Complete, "", 0, 60))},
+			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60))},
 			at:   "07:30:30",
 			zh:   []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:31:00 播完。"},
 			en:   []string{`东: slot "早", due at 07:30:00, began at 07:30:00 with 健康微课堂, issue 1, "第1课". It ended at 07:31:00, complete.`},
 		},
 		{
 			name: "late, and asked by the minute in which it was due",
-			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", playlist.Complete, playlist.ReasonLate, 0, 60))},
+			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", asrun.Complete, asrun.ReasonLate, 0, 60))},
 			at:   "07:30",
 			zh:   []string{"东：时段“早”应于 07:30:00 播出，07:31:10 开始播《健康微课堂》第1期《第1课》。07:32:10 播完（晚于预定时刻开始）。"},
 			en:   []string{`东: slot "早", due at 07:30:00, began at 07:31:10 with 健康微课堂, issue 1, "第1课". It ended at 07:32:10, complete (started late).`},
 		},
 		{
 			name: "taken from the output, and rejoined",
-			rows: []playlist.Row{
-				aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", playlist.Preempted, playlist.ReasonPreempted, 0, 20)),
-				aired(t, "07:30", "东", 1, 2, sounded("07:31:20", "07:32:00", playlist.Complete, "", 20, 40)),
-				aired(t, "07:30:20", "东", 1, 1, sounded("07:30:20", "07:31:20", playlist.Complete, "", 0, 60), higher),
+			rows: []asrun.Row{
+				aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", asrun.Preempted, asrun.ReasonPreempted, 0, 20)),
+				aired(t, "07:30", "东", 1, 2, sounded("07:31:20", "07:32:00", asrun.Complete, "", 20, 40)),
+				aired(t, "07:30:20", "东", 1, 1, sounded("07:30:20", "07:31:20", asrun.Complete, "", 0, 60), higher),
 			},
 			at: "07:30:10",
 			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:30:20 播到 20.0 秒（全长 60.0 秒）时，被级别更高的时段“急”抢播。07:31:20 从 20.0 秒处续播。07:32:00 播完。"},
@@ -55,9 +58,9 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name: "power was lost, and it was made good from the start",
-			rows: []playlist.Row{
-				aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", playlist.Partial, playlist.ReasonPowerLost, 0, 20)),
-				aired(t, "07:30", "东", 1, 2, sounded("08:10:00", "08:11:00", playlist.Complete, playlist.ReasonMakeGood, 0, 60)),
+			rows: []asrun.Row{
+				aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", asrun.Partial, asrun.ReasonPowerLost, 0, 20)),
+				aired(t, "07:30", "东", 1, 2, sounded("08:10:00", "08:11:00", asrun.Complete, asrun.ReasonMakeGood, 0, 60)),
 			},
 			at: "08:10",
 			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:30:20 停在 20.0 秒（全长 60.0 秒）：断电或程序中断。08:10:00 从头重播。08:11:00 播完（补播）。"},
@@ -65,23 +68,23 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name: "it sounds now, by a clock that nobody trusts",
-			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still,
-				func(r *playlist.Row) { r.Clock = playlist.ClockUntrusted })},
+			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still,
+				func(r *asrun.Row) { r.Clock = playlist.ClockUntrusted })},
 			at: "07:30:20", now: "07:30:25",
 			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。现在还在播。当时时钟不可信，以上时刻可能不准。"},
 			en: []string{`东: slot "早", due at 07:30:00, began at 07:30:00 with 健康微课堂, issue 1, "第1课". It is still on the air. The clock was not trusted then; these times may be wrong.`},
 		},
 		{
 			name: "it sounds at this very second",
-			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still)},
+			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still)},
 			at:   "07:30:20", now: "07:30:20",
 			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。现在还在播。"},
 		},
 		{
 			name: "due and silent on one output, heard on the other",
-			rows: []playlist.Row{
+			rows: []asrun.Row{
 				aired(t, "07:30", "东", 1, 0), aired(t, "07:30", "东", 2, 0),
-				aired(t, "07:30", "西", 1, 1, sounded("07:30:00", "07:31:00", playlist.Complete, "", 0, 60)),
+				aired(t, "07:30", "西", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60)),
 			},
 			change: func(p *playlist.Programme) { p.Slots[0].Outputs = []string{"东", "西"} },
 			at:     "07:30",
@@ -92,8 +95,8 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name: "suppressed by quiet hours",
-			rows: []playlist.Row{aired(t, "07:30", "东", 1, 0, func(r *playlist.Row) {
-				r.Outcome, r.Reason = playlist.Suppressed, playlist.ReasonQuiet
+			rows: []asrun.Row{aired(t, "07:30", "东", 1, 0, func(r *asrun.Row) {
+				r.Outcome, r.Reason = asrun.Suppressed, asrun.ReasonQuiet
 			})},
 			at: "07:30",
 			zh: []string{"东：时段“早”应于 07:30:00 播出，没有出声：免打扰时段。"},
@@ -179,7 +182,7 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name: "a second before it began",
-			rows: []playlist.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", playlist.Complete, "", 0, 60))},
+			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60))},
 			at:   "07:29:59",
 			zh:   []string{"那时没有安排播出，也没有播出记录。上一次是 2026-11-22 07:30:00 的时段“早”。下一次是 07:30:00 的时段“早”。"},
 		},
@@ -198,11 +201,11 @@ func TestExplain(t *testing.T) {
 			if now == "" {
 				now = "12:00"
 			}
-			said := playlist.Explain(p, c.rows, instant(c.at), instant(now), true)
+			said := schedule.Explain(p, c.rows, instant(c.at), instant(now), true)
 			for lang, want := range map[say.Lang][]string{say.Chinese: c.zh, say.English: c.en} {
 				var got []string
 				for _, m := range said {
-					got = append(got, m.In(lang))
+					got = append(got, wording.Why(m, instant(c.at), zone).In(lang))
 				}
 				if want != nil && strings.Join(got, "\n") != strings.Join(want, "\n") {
 					t.Errorf("said\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
@@ -213,18 +216,18 @@ func TestExplain(t *testing.T) {
 }
 
 func TestEveryOutcomeAndReasonHasWords(t *testing.T) {
-	for _, o := range []playlist.Outcome{
-		playlist.Complete, playlist.Partial, playlist.Preempted, playlist.Missed, playlist.Failed, playlist.Suppressed,
+	for _, o := range []asrun.Outcome{
+		asrun.Complete, asrun.Partial, asrun.Preempted, asrun.Missed, asrun.Failed, asrun.Suppressed,
 	} {
 		if !say.Has("outcome." + string(o)) {
 			t.Errorf("outcome %s has no words", o)
 		}
 	}
-	for _, r := range []playlist.Reason{
-		playlist.ReasonLate, playlist.ReasonMakeGood, playlist.ReasonPowerLost, playlist.ReasonStopped, playlist.ReasonOff,
-		playlist.ReasonClock, playlist.ReasonClockStep, playlist.ReasonBusy, playlist.ReasonPreempted, playlist.ReasonQuiet,
-		playlist.ReasonClip, playlist.ReasonDecode, playlist.ReasonDevice, playlist.ReasonNoOutput, playlist.ReasonSuperseded,
-		playlist.ReasonInterrupted, playlist.ReasonStore, playlist.ReasonNoSlot,
+	for _, r := range []asrun.Reason{
+		asrun.ReasonLate, asrun.ReasonMakeGood, asrun.ReasonPowerLost, asrun.ReasonStopped, asrun.ReasonOff,
+		asrun.ReasonClock, asrun.ReasonClockStep, asrun.ReasonBusy, asrun.ReasonPreempted, asrun.ReasonQuiet,
+		asrun.ReasonClip, asrun.ReasonDecode, asrun.ReasonDevice, asrun.ReasonNoOutput, asrun.ReasonSuperseded,
+		asrun.ReasonInterrupted, asrun.ReasonStore, asrun.ReasonNoSlot,
 	} {
 		if !say.Has("reason." + string(r)) {
 			t.Errorf("reason %s has no words", r)
@@ -241,25 +244,25 @@ func TestExplainKnowsThatTheDaemonIsOff(t *testing.T) {
 		Slots:     []playlist.Slot{slotOf(t, "s", "30 7 * * *", "east")},
 	}
 	due := at(t, zone, "2026-11-23 07:30")
-	open := playlist.Row{
+	open := asrun.Row{
 		Airing: playlist.NewAiringID("s", due), Output: "east", Item: 1, Part: 1, Slot: "s", Due: due,
 		Started: due, Frames: 6 * playlist.Rate, OfFrames: 30 * playlist.Rate, Clock: playlist.ClockTrusted,
 	}
 	for _, c := range []struct {
 		name  string
-		rows  []playlist.Row
+		rows  []asrun.Row
 		alive bool
 		want  string
 	}{
-		{"a row left open", []playlist.Row{open}, false, "6.0"},
-		{"a row that is open", []playlist.Row{open}, true, "现在还在播"},
+		{"a row left open", []asrun.Row{open}, false, "6.0"},
+		{"a row that is open", []asrun.Row{open}, true, "现在还在播"},
 		{"no row, and nobody to start it", nil, false, "终端没有运行"},
 		{"no row yet", nil, true, "仍可能开播"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			said := ""
-			for _, m := range playlist.Explain(p, c.rows, due, due.Add(10*time.Second), c.alive) {
-				said += m.In(say.Chinese)
+			for _, m := range schedule.Explain(p, c.rows, due, due.Add(10*time.Second), c.alive) {
+				said += wording.Why(m, due, zone).In(say.Chinese)
 			}
 			if !strings.Contains(said, c.want) {
 				t.Errorf("said %q, want %q in it", said, c.want)

@@ -1,6 +1,11 @@
-package playlist
+package schedule
 
-import "time"
+import (
+	"time"
+
+	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+)
 
 const (
 	// Lead is how long before its due instant an airing is taken in hand: time
@@ -19,53 +24,54 @@ const (
 type Reading struct {
 	Wall  time.Time
 	Since time.Duration // since the desk was opened, by a clock that cannot step
-	Trust ClockState
+	Trust playlist.ClockState
 }
 
 // Due is an airing that must be taken in hand, and why it would be missed if
 // its time has passed already.
 type Due struct {
-	Airing
-	Why Reason
+	playlist.Airing
+	Why asrun.Reason
 }
 
 // Desk asks the timetable again and again and takes every due airing in hand
 // once, whatever the clock does: held while nobody trusts it, set forward or
 // back, or off for a while. What it hands out twice, because a clock went
-// back, the as-run log knows; see [Programme.Stand]. One goroutine uses it.
+// back, the as-run log knows; see [Stand]. One goroutine uses it.
 type Desk struct {
 	Ahead time.Duration // airings are taken in hand this much earlier than Lead says
 
-	timetable *Timetable
-	before    *Programme    // see Resume
-	last      time.Time     // asked up to here; zero: not yet
-	now       time.Time     // when it was last asked with a trusted clock
-	since     time.Duration // the same, by the clock that cannot step
-	asked     bool          // with a trusted clock, once at least
+	programme *playlist.Programme // in force
+	timetable *playlist.Timetable // of the same
+	before    *playlist.Programme // see Resume
+	last      time.Time           // asked up to here; zero: not yet
+	now       time.Time           // when it was last asked with a trusted clock
+	since     time.Duration       // the same, by the clock that cannot step
+	asked     bool                // with a trusted clock, once at least
 	held      bool
 }
 
 // NewDesk opens the desk. All that fell due up to the watermark is accounted
 // for; a zero watermark is a controller's first day.
-func NewDesk(p *Programme, watermark time.Time) *Desk {
-	return &Desk{timetable: p.Timetable(), last: watermark}
+func NewDesk(p *playlist.Programme, watermark time.Time) *Desk {
+	return &Desk{programme: p, timetable: p.Timetable(), last: watermark}
 }
 
 // Resume tells which programme was in force before the desk was opened: what
 // fell due while nobody asked fell due by that one. It must be called before
 // the first Ask; without it the programme was the same.
-func (d *Desk) Resume(before *Programme) { d.before = before }
+func (d *Desk) Resume(before *playlist.Programme) { d.before = before }
 
 // fell is what fell due in (from, to] while nobody asked. Slots that have
 // gone since keep their airings, which will be missed; those that are still
 // there go by their present rules.
-func (d *Desk) fell(from, to time.Time) []Airing {
+func (d *Desk) fell(from, to time.Time) []playlist.Airing {
 	airings := d.before.Timetable().Due(from, to)
 	for i, a := range airings {
-		if now, ok := d.timetable.programme.Slot(a.Slot.Name); ok {
+		if now, ok := d.programme.Slot(a.Slot.Name); ok {
 			airings[i].Slot = now
 		} else {
-			airings[i].Slot.Window, airings[i].Slot.Missed = -Horizon, MissedSkip
+			airings[i].Slot.Window, airings[i].Slot.Missed = -Horizon, playlist.MissedSkip
 		}
 	}
 	return airings
@@ -73,8 +79,8 @@ func (d *Desk) fell(from, to time.Time) []Airing {
 
 // Change puts another programme in force. What falls due by it within Lead is
 // asked again: the old one did not know of it.
-func (d *Desk) Change(p *Programme) {
-	d.timetable = p.Timetable()
+func (d *Desk) Change(p *playlist.Programme) {
+	d.programme, d.timetable = p, p.Timetable()
 	if !d.now.IsZero() && d.now.Before(d.last) {
 		d.last = d.now
 	}
@@ -94,7 +100,7 @@ const (
 // Ask hands out what fell due since it was last asked, and what will within
 // Lead.
 func (d *Desk) Ask(r Reading) (due []Due, note Note) {
-	if r.Trust != ClockTrusted {
+	if r.Trust != playlist.ClockTrusted {
 		if !d.held {
 			d.held, note = true, NoteHeld
 		}
@@ -104,9 +110,9 @@ func (d *Desk) Ask(r Reading) (due []Due, note Note) {
 	// have a step between them.
 	r.Wall = r.Wall.Round(0)
 	d.now = r.Wall
-	opened, why := r.Wall.Add(-r.Since), ReasonClockStep
+	opened, why := r.Wall.Add(-r.Since), asrun.ReasonClockStep
 	if d.held {
-		d.held, note, why = false, NoteTrusted, ReasonClock
+		d.held, note, why = false, NoteTrusted, asrun.ReasonClock
 	}
 	if d.last.IsZero() {
 		d.last = opened
@@ -120,7 +126,7 @@ func (d *Desk) Ask(r Reading) (due []Due, note Note) {
 		d.last, note = r.Wall.Add(-Horizon), NoteHorizon
 	}
 	d.since = r.Since
-	var airings []Airing
+	var airings []playlist.Airing
 	if from := d.last; d.before != nil {
 		if from.Before(opened) {
 			airings, from = d.fell(from, opened), opened
@@ -132,7 +138,7 @@ func (d *Desk) Ask(r Reading) (due []Due, note Note) {
 	}
 	for _, a := range airings {
 		if !d.asked && a.Due.Before(opened) {
-			due = append(due, Due{a, ReasonOff})
+			due = append(due, Due{a, asrun.ReasonOff})
 		} else {
 			due = append(due, Due{a, why})
 		}
@@ -172,47 +178,47 @@ type Standing struct {
 
 	// Where it is not performed, the items from First on, if any are left of
 	// the slot's Count, are recorded so.
-	Outcome Outcome
-	Reason  Reason
+	Outcome asrun.Outcome
+	Reason  asrun.Reason
 }
 
 // Stand weighs an airing on one output: its rows there, by item and part, the
 // hour, and why it would be missed. It is performed at most once, save that a
 // slot which makes good owes once what power or device broke off.
-func (p *Programme) Stand(d Due, rows []Row, now time.Time) Standing {
+func Stand(p *playlist.Programme, d Due, rows []asrun.Row, now time.Time) Standing {
 	s := Standing{First: 1, Deadline: d.Due.Add(d.Slot.Window)}
 	last := d.Slot.Deadline(d.Due, p.Site.Zone)
-	if end, ok := p.shifted(d.Airing); ok && end.Add(d.Slot.Window).After(last) {
+	if end, ok := shifted(p, d.Airing); ok && end.Add(d.Slot.Window).After(last) {
 		last = end.Add(d.Slot.Window)
 	}
 	if len(rows) > 0 {
 		owed, makeGood := d.owed(rows, now)
 		if owed == 0 {
 			s.First = len(byItem(rows)) + 1
-			s.Outcome, s.Reason = Missed, brokenOff(rows)
+			s.Outcome, s.Reason = asrun.Missed, brokenOff(rows)
 			return s
 		}
 		s.First, s.MakeGood = owed, makeGood
 	}
 	switch {
 	case p.QuietAt(d.Due):
-		s.Outcome, s.Reason = Suppressed, ReasonQuiet
+		s.Outcome, s.Reason = asrun.Suppressed, asrun.ReasonQuiet
 		return s
-	case FromCounty(d.Slot.Name) && p.ProtectedAt(d.Due):
-		s.Outcome, s.Reason = Suppressed, ReasonLocalHours
+	case playlist.FromCounty(d.Slot.Name) && p.ProtectedAt(d.Due):
+		s.Outcome, s.Reason = asrun.Suppressed, asrun.ReasonLocalHours
 		return s
 	case now.After(last):
-		s.Outcome, s.Reason = Missed, d.Why
+		s.Outcome, s.Reason = asrun.Missed, d.Why
 		return s
 	case now.After(s.Deadline):
-		if p.QuietAt(now) && d.Slot.IntoQuiet != QuietShift {
-			s.Outcome, s.Reason = Suppressed, ReasonQuiet
+		if p.QuietAt(now) && d.Slot.IntoQuiet != playlist.QuietShift {
+			s.Outcome, s.Reason = asrun.Suppressed, asrun.ReasonQuiet
 			return s
 		}
-		s.MakeGood = s.MakeGood || d.Slot.Missed == MissedMakeGood
+		s.MakeGood = s.MakeGood || d.Slot.Missed == playlist.MissedMakeGood
 		s.Deadline = last
 	}
-	if s.MakeGood || d.Slot.Missed == MissedLate {
+	if s.MakeGood || d.Slot.Missed == playlist.MissedLate {
 		s.Deadline = last
 	}
 	s.Perform = true
@@ -226,9 +232,9 @@ func (p *Programme) Stand(d Due, rows []Row, now time.Time) Standing {
 
 // shifted is the end of the quiet hours that an airing would run into, where
 // its slot then airs it behind them.
-func (p *Programme) shifted(a Airing) (time.Time, bool) {
+func shifted(p *playlist.Programme, a playlist.Airing) (time.Time, bool) {
 	const longest = 3 * time.Hour // no airing is thought to sound for longer
-	if a.Slot.IntoQuiet != QuietShift || p.QuietAt(a.Due) {
+	if a.Slot.IntoQuiet != playlist.QuietShift || p.QuietAt(a.Due) {
 		return time.Time{}, false
 	}
 	start, ok := p.QuietFrom(a.Due, a.Due.Add(longest))
@@ -239,8 +245,8 @@ func (p *Programme) shifted(a Airing) (time.Time, bool) {
 }
 
 // byItem is the last part of each item: it stands for the item.
-func byItem(rows []Row) map[int]Row {
-	items := map[int]Row{}
+func byItem(rows []asrun.Row) map[int]asrun.Row {
+	items := map[int]asrun.Row{}
 	for _, r := range rows {
 		items[r.Item] = r
 	}
@@ -248,7 +254,7 @@ func byItem(rows []Row) map[int]Row {
 }
 
 // owed is the first item that must still air; 0 where none must.
-func (d Due) owed(rows []Row, now time.Time) (item int, makeGood bool) {
+func (d Due) owed(rows []asrun.Row, now time.Time) (item int, makeGood bool) {
 	items := byItem(rows)
 	for n := 1; n <= len(items); n++ {
 		r := items[n]
@@ -256,12 +262,12 @@ func (d Due) owed(rows []Row, now time.Time) (item int, makeGood bool) {
 		case r.Part == 0 && r.Ended.After(now.Add(time.Minute)):
 			// Called missed by a clock that has since gone back.
 			return n, false
-		case r.Part > 0 && r.Frames == 0 && r.Reason == ReasonStopped && !now.After(d.Due.Add(d.Slot.Window)):
+		case r.Part > 0 && r.Frames == 0 && r.Reason == asrun.ReasonStopped && !now.After(d.Due.Add(d.Slot.Window)):
 			// The daemon was stopped between claim and start, and saw to it
 			// that nothing sounded.
 			return n, false
-		case d.Slot.Missed != MissedMakeGood || r.Outcome == Complete || r.Outcome == "":
-		case r.Reason == ReasonPowerLost || r.Reason == ReasonDevice || r.Reason == ReasonStopped:
+		case d.Slot.Missed != playlist.MissedMakeGood || r.Outcome == asrun.Complete || r.Outcome == "":
+		case r.Reason == asrun.ReasonPowerLost || r.Reason == asrun.ReasonDevice || r.Reason == asrun.ReasonStopped:
 			if brokenParts(rows, n) <= 1 {
 				return n, true
 			}
@@ -272,10 +278,10 @@ func (d Due) owed(rows []Row, now time.Time) (item int, makeGood bool) {
 
 // brokenParts is how many parts of an item power or device broke off; those
 // that a higher rank interrupted do not count.
-func brokenParts(rows []Row, item int) (n int) {
+func brokenParts(rows []asrun.Row, item int) (n int) {
 	for _, r := range rows {
 		switch r.Reason {
-		case ReasonPowerLost, ReasonDevice, ReasonStopped:
+		case asrun.ReasonPowerLost, asrun.ReasonDevice, asrun.ReasonStopped:
 			if r.Item == item && r.Part > 0 {
 				n++
 			}
@@ -285,10 +291,10 @@ func brokenParts(rows []Row, item int) (n int) {
 }
 
 // brokenOff is why the items behind the last row never came.
-func brokenOff(rows []Row) Reason {
+func brokenOff(rows []asrun.Row) asrun.Reason {
 	switch r := rows[len(rows)-1].Reason; r {
-	case ReasonNone, ReasonLate, ReasonMakeGood:
-		return ReasonPowerLost
+	case asrun.ReasonNone, asrun.ReasonLate, asrun.ReasonMakeGood:
+		return asrun.ReasonPowerLost
 	default:
 		return r
 	}

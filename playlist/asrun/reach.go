@@ -1,4 +1,4 @@
-package playlist
+package asrun
 
 import (
 	"cmp"
@@ -6,6 +6,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"dalaba/playlist"
 )
 
 // Grouping is what a reach report has a line for.
@@ -73,7 +75,7 @@ type Tally struct {
 }
 
 type itemKey struct {
-	airing AiringID
+	airing playlist.AiringID
 	output string
 	item   int
 }
@@ -183,21 +185,21 @@ func (l *tallyLine) reach() Reach {
 
 // AddUnknown counts an airing that fell due on an output and of which no row
 // speaks.
-func (t *Tally) AddUnknown(slot Slot, due time.Time, out Output) {
+func (t *Tally) AddUnknown(slot playlist.Slot, due time.Time, out playlist.Output) {
 	t.settle()
 	for n := range slot.Count {
-		t.items[itemKey{NewAiringID(slot.Name, due), out.Name, n + 1}] = item{row: Row{
-			Airing: NewAiringID(slot.Name, due), Output: out.Name, Item: n + 1, Due: due, Residents: out.Residents,
+		t.items[itemKey{playlist.NewAiringID(slot.Name, due), out.Name, n + 1}] = item{row: Row{
+			Airing: playlist.NewAiringID(slot.Name, due), Output: out.Name, Item: n + 1, Due: due, Residents: out.Residents,
 		}}
 	}
 	t.settle()
 }
 
-// inHand is how long after the last instant at which an airing may start its
+// InHand is how long after the last instant at which an airing may start its
 // row may still be on its way.
-const inHand = time.Minute
+const InHand = time.Minute
 
-// Reach reports on the airings due in [since, until), zero being no bound.
+// Report is the reach of the airings due in [since, until), zero being no bound.
 // rows are the as-run log in order of due instant; what comes before since is
 // not reported.
 //
@@ -206,7 +208,7 @@ const inHand = time.Minute
 // it has now, so that rows from some time before since make the report
 // better. One pass over the rows; of them no more is held than those of one
 // due instant.
-func (p *Programme) Reach(rows iter.Seq2[Row, error], by Grouping, since, until, now time.Time) (lines []Reach, total Reach, err error) {
+func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, since, until, now time.Time) (lines []Reach, total Reach, err error) {
 	type place struct {
 		name, output string // of a slot, or of an airing
 	}
@@ -214,9 +216,9 @@ func (p *Programme) Reach(rows iter.Seq2[Row, error], by Grouping, since, until,
 		tally  = NewTally(by, p.Site.Zone)
 		seen   = map[place]bool{}
 		active = map[place]bool{}
-		next   func() (Airing, bool)
+		next   func() (playlist.Airing, bool)
 		due    time.Time
-		airing Airing
+		airing playlist.Airing
 		more   bool
 	)
 	within := func(t time.Time) bool { return !t.Before(since) && (until.IsZero() || t.Before(until)) }
@@ -229,7 +231,7 @@ func (p *Programme) Reach(rows iter.Seq2[Row, error], by Grouping, since, until,
 				switch {
 				case seen[place{string(airing.ID), name}]:
 					active[slot] = true
-				case known && active[slot] && within(airing.Due) && now.After(airing.Slot.Deadline(airing.Due, p.Site.Zone).Add(inHand)):
+				case known && active[slot] && within(airing.Due) && now.After(airing.Slot.Deadline(airing.Due, p.Site.Zone).Add(InHand)):
 					tally.AddUnknown(airing.Slot, airing.Due, out)
 				}
 			}
@@ -287,5 +289,5 @@ func ParseGrouping(s string) (Grouping, error) {
 	case ByClip, BySeries, ByDay, ByOutput:
 		return g, nil
 	}
-	return "", fmt.Errorf("%w: no grouping %q: clip, series, day or output", ErrInvalid, s)
+	return "", fmt.Errorf("%w: no grouping %q: clip, series, day or output", playlist.ErrInvalid, s)
 }

@@ -1,4 +1,4 @@
-package playlist_test
+package schedule_test
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	_ "time/tzdata"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 func shanghai(t testing.TB) *time.Location {
@@ -119,13 +121,13 @@ func TestWhatFellDueWhileOffFellDueByTheConfigOfThatTime(t *testing.T) {
 		slotOf(t, "kept", "0 7 * * *", "a"), slotOf(t, "moved", "45 7 * * *", "a"), slotOf(t, "new", "15 7 * * *", "a"),
 		slotOf(t, "soon", "31 9 * * *", "a"),
 	}}
-	d := playlist.NewDesk(is, at(t, zone, "2026-11-23 06:00"))
+	d := schedule.NewDesk(is, at(t, zone, "2026-11-23 06:00"))
 	d.Resume(was)
 	now := at(t, zone, "2026-11-23 09:30")
 	ask := func(now time.Time, since time.Duration) (got []string) {
-		due, _ := d.Ask(playlist.Reading{Wall: now, Since: since, Trust: playlist.ClockTrusted})
+		due, _ := d.Ask(schedule.Reading{Wall: now, Since: since, Trust: playlist.ClockTrusted})
 		for _, a := range due {
-			s := is.Stand(a, nil, now)
+			s := schedule.Stand(is, a, nil, now)
 			got = append(got, fmt.Sprint(a.Slot.Name, " ", a.Due.In(zone).Format("15:04"), " ", s.Perform, " ", s.Reason))
 		}
 		return got
@@ -140,10 +142,10 @@ func TestWhatFellDueWhileOffFellDueByTheConfigOfThatTime(t *testing.T) {
 func TestAStepBackIsFollowedByNoSilence(t *testing.T) {
 	zone := shanghai(t)
 	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{slotOf(t, "s", "* * * * *", "a")}}
-	d := playlist.NewDesk(p, time.Time{})
+	d := schedule.NewDesk(p, time.Time{})
 	now := time.Now()
 	ask := func(wall time.Time) int {
-		due, _ := d.Ask(playlist.Reading{Wall: wall, Trust: playlist.ClockTrusted})
+		due, _ := d.Ask(schedule.Reading{Wall: wall, Trust: playlist.ClockTrusted})
 		return len(due)
 	}
 	ask(now)
@@ -161,8 +163,8 @@ type village struct {
 	t         *testing.T
 	rng       *rand.Rand
 	programme *playlist.Programme
-	desk      *playlist.Desk
-	rows      map[playlist.AiringID][]playlist.Row
+	desk      *schedule.Desk
+	rows      map[playlist.AiringID][]asrun.Row
 	hand      map[playlist.AiringID]busy
 	mark      time.Time // persisted now and then
 	mono      time.Duration
@@ -173,7 +175,7 @@ type village struct {
 }
 
 type busy struct {
-	due  playlist.Due
+	due  schedule.Due
 	item int
 	part int
 	ends time.Duration
@@ -181,18 +183,18 @@ type busy struct {
 
 func (v *village) now() time.Time { return v.wall.Add(v.mono) }
 
-func (v *village) reading() playlist.Reading {
+func (v *village) reading() schedule.Reading {
 	trust := playlist.ClockUntrusted
 	if v.trusted {
 		trust = playlist.ClockTrusted
 	}
-	return playlist.Reading{Wall: v.now(), Since: v.mono - v.opened, Trust: trust}
+	return schedule.Reading{Wall: v.now(), Since: v.mono - v.opened, Trust: trust}
 }
 
 func (v *village) tick() {
 	for id, b := range v.hand {
 		if v.mono >= b.ends {
-			v.row(id, b, playlist.Complete, playlist.ReasonNone)
+			v.row(id, b, asrun.Complete, asrun.ReasonNone)
 		}
 	}
 	due, _ := v.desk.Ask(v.reading())
@@ -204,10 +206,10 @@ func (v *village) tick() {
 			continue
 		}
 		rows := v.rows[d.ID]
-		s := v.programme.Stand(d, rows, v.now())
+		s := schedule.Stand(v.programme, d, rows, v.now())
 		if !s.Perform {
 			if s.First <= d.Slot.Count {
-				v.rows[d.ID] = append(rows, playlist.Row{Airing: d.ID, Item: s.First, Outcome: s.Outcome, Reason: s.Reason, Ended: v.now()})
+				v.rows[d.ID] = append(rows, asrun.Row{Airing: d.ID, Item: s.First, Outcome: s.Outcome, Reason: s.Reason, Ended: v.now()})
 			}
 			continue
 		}
@@ -219,8 +221,8 @@ func (v *village) tick() {
 	}
 }
 
-func (v *village) row(id playlist.AiringID, b busy, o playlist.Outcome, why playlist.Reason) {
-	v.rows[id] = append(v.rows[id], playlist.Row{Airing: id, Item: b.item, Part: b.part, Outcome: o, Reason: why, Ended: v.now()})
+func (v *village) row(id playlist.AiringID, b busy, o asrun.Outcome, why asrun.Reason) {
+	v.rows[id] = append(v.rows[id], asrun.Row{Airing: id, Item: b.item, Part: b.part, Outcome: o, Reason: why, Ended: v.now()})
 	delete(v.hand, id)
 }
 
@@ -240,11 +242,11 @@ func (v *village) save() {
 // restart cuts the power for a while.
 func (v *village) restart(off time.Duration) {
 	for id, b := range v.hand {
-		v.row(id, b, playlist.Partial, playlist.ReasonPowerLost)
+		v.row(id, b, asrun.Partial, asrun.ReasonPowerLost)
 	}
 	v.mono += off
 	v.opened = v.mono
-	v.desk = playlist.NewDesk(v.programme, v.mark)
+	v.desk = schedule.NewDesk(v.programme, v.mark)
 }
 
 func TestAYearOnABadlyKeptBox(t *testing.T) {
@@ -268,9 +270,9 @@ func TestAYearOnABadlyKeptBox(t *testing.T) {
 			begin := at(t, zone, "2026-01-01 00:00")
 			v := &village{
 				t: t, rng: rand.New(rand.NewPCG(uint64(seed), 1)), programme: p, wall: begin, trusted: true,
-				rows: map[playlist.AiringID][]playlist.Row{}, hand: map[playlist.AiringID]busy{},
+				rows: map[playlist.AiringID][]asrun.Row{}, hand: map[playlist.AiringID]busy{},
 			}
-			v.desk = playlist.NewDesk(p, time.Time{})
+			v.desk = schedule.NewDesk(p, time.Time{})
 			v.latest = begin
 			var back time.Duration // a wrong step that is put right later
 			for v.mono < time.Duration(days)*24*time.Hour {
@@ -302,7 +304,7 @@ func TestAYearOnABadlyKeptBox(t *testing.T) {
 			v.mono += 2 * time.Minute // all that is in hand ends
 			v.tick()
 
-			total, tally := 0, map[playlist.Outcome]int{}
+			total, tally := 0, map[asrun.Outcome]int{}
 			for _, a := range p.Timetable().Due(begin, v.now().Add(-5*time.Minute)) {
 				rows := v.rows[a.ID]
 				total++
@@ -314,7 +316,7 @@ func TestAYearOnABadlyKeptBox(t *testing.T) {
 					if r.Part > 0 {
 						sounded++
 					}
-					if r.Outcome == playlist.Complete {
+					if r.Outcome == asrun.Complete {
 						complete++
 					}
 				}
@@ -330,11 +332,11 @@ func TestAYearOnABadlyKeptBox(t *testing.T) {
 				if p.QuietAt(a.Due) && sounded > 0 {
 					t.Errorf("%s sounded in quiet hours", a.ID)
 				}
-				if last.Outcome == playlist.Missed && last.Reason == "" {
+				if last.Outcome == asrun.Missed && last.Reason == "" {
 					t.Errorf("%s was missed for no reason", a.ID)
 				}
 			}
-			if total < 15000*days/365 || tally[playlist.Complete] < total/5 || tally[playlist.Missed] == 0 || tally[playlist.Suppressed] == 0 || days == 365 && tally[playlist.Partial] == 0 {
+			if total < 15000*days/365 || tally[asrun.Complete] < total/5 || tally[asrun.Missed] == 0 || tally[asrun.Suppressed] == 0 || days == 365 && tally[asrun.Partial] == 0 {
 				t.Errorf("%d airings: %v", total, tally)
 			}
 			t.Logf("%d airings: %v", total, tally)
@@ -347,21 +349,21 @@ func TestAskTellsWhyAnAiringIsLate(t *testing.T) {
 	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{slotOf(t, "s", "0 * * * *", "a")}}
 	now := at(t, zone, "2026-11-23 08:30")
 	since := 100 * time.Minute // opened at 06:50
-	d := playlist.NewDesk(p, at(t, zone, "2026-11-23 05:30"))
-	if due, note := d.Ask(playlist.Reading{Wall: at(t, zone, "1970-01-01 08:00"), Since: 40 * time.Minute, Trust: playlist.ClockUntrusted}); due != nil || note != playlist.NoteHeld {
+	d := schedule.NewDesk(p, at(t, zone, "2026-11-23 05:30"))
+	if due, note := d.Ask(schedule.Reading{Wall: at(t, zone, "1970-01-01 08:00"), Since: 40 * time.Minute, Trust: playlist.ClockUntrusted}); due != nil || note != schedule.NoteHeld {
 		t.Fatalf("%v, %q with an untrusted clock", due, note)
 	}
-	due, note := d.Ask(playlist.Reading{Wall: now, Since: since, Trust: playlist.ClockTrusted})
-	if note != playlist.NoteTrusted || len(due) != 3 {
+	due, note := d.Ask(schedule.Reading{Wall: now, Since: since, Trust: playlist.ClockTrusted})
+	if note != schedule.NoteTrusted || len(due) != 3 {
 		t.Fatalf("%v, %q", due, note)
 	}
-	for i, why := range []playlist.Reason{playlist.ReasonOff, playlist.ReasonClock, playlist.ReasonClock} {
+	for i, why := range []asrun.Reason{asrun.ReasonOff, asrun.ReasonClock, asrun.ReasonClock} {
 		if due[i].Why != why {
 			t.Errorf("%s: %s, want %s", due[i].ID, due[i].Why, why)
 		}
 	}
-	due, _ = d.Ask(playlist.Reading{Wall: now.Add(time.Hour), Since: since + time.Second, Trust: playlist.ClockTrusted})
-	if len(due) != 1 || due[0].Why != playlist.ReasonClockStep {
+	due, _ = d.Ask(schedule.Reading{Wall: now.Add(time.Hour), Since: since + time.Second, Trust: playlist.ClockTrusted})
+	if len(due) != 1 || due[0].Why != asrun.ReasonClockStep {
 		t.Errorf("after a step: %+v", due)
 	}
 }
@@ -372,16 +374,16 @@ func TestALessonThatWasPreemptedIsStillMadeGood(t *testing.T) {
 	slot := slotOf(t, "morning", "0 7 * * *", "a")
 	slot.Missed = playlist.MissedMakeGood
 	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{slot}}
-	d := playlist.Due{Airing: playlist.Airing{ID: playlist.NewAiringID("morning", due), Slot: slot, Due: due}}
-	part := func(n int, o playlist.Outcome, why playlist.Reason) playlist.Row {
-		return playlist.Row{Airing: d.ID, Output: "a", Item: 1, Part: n, Due: due, Started: due, Ended: due.Add(time.Minute), Frames: 1000, OfFrames: 100000, Outcome: o, Reason: why}
+	d := schedule.Due{Airing: playlist.Airing{ID: playlist.NewAiringID("morning", due), Slot: slot, Due: due}}
+	part := func(n int, o asrun.Outcome, why asrun.Reason) asrun.Row {
+		return asrun.Row{Airing: d.ID, Output: "a", Item: 1, Part: n, Due: due, Started: due, Ended: due.Add(time.Minute), Frames: 1000, OfFrames: 100000, Outcome: o, Reason: why}
 	}
-	rows := []playlist.Row{part(1, playlist.Preempted, playlist.ReasonPreempted), part(2, playlist.Partial, playlist.ReasonPowerLost)}
-	if s := p.Stand(d, rows, due.Add(time.Hour)); !s.Perform || !s.MakeGood || s.First != 1 {
+	rows := []asrun.Row{part(1, asrun.Preempted, asrun.ReasonPreempted), part(2, asrun.Partial, asrun.ReasonPowerLost)}
+	if s := schedule.Stand(p, d, rows, due.Add(time.Hour)); !s.Perform || !s.MakeGood || s.First != 1 {
 		t.Errorf("preempted, resumed, then cut by power: %+v", s)
 	}
-	rows = append(rows, part(3, playlist.Partial, playlist.ReasonPowerLost))
-	if s := p.Stand(d, rows, due.Add(time.Hour)); s.Perform {
+	rows = append(rows, part(3, asrun.Partial, asrun.ReasonPowerLost))
+	if s := schedule.Stand(p, d, rows, due.Add(time.Hour)); s.Perform {
 		t.Errorf("made good a second time: %+v", s)
 	}
 }
@@ -397,18 +399,18 @@ func TestAClockSetBackLosesNothingThatFellDueMeanwhile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{slotOf(t, "morning", "0 7 * * *", "a")}}
-			d := playlist.NewDesk(p, time.Time{})
+			d := schedule.NewDesk(p, time.Time{})
 			wrong := at(t, zone, "2026-03-02 08:30")
-			d.Ask(playlist.Reading{Wall: wrong, Since: time.Minute, Trust: playlist.ClockTrusted})
+			d.Ask(schedule.Reading{Wall: wrong, Since: time.Minute, Trust: playlist.ClockTrusted})
 			since := time.Minute
 			if c.quiet > time.Second {
 				since += time.Second
-				d.Ask(playlist.Reading{Wall: wrong.Add(-time.Hour), Since: since, Trust: playlist.ClockUntrusted})
+				d.Ask(schedule.Reading{Wall: wrong.Add(-time.Hour), Since: since, Trust: playlist.ClockUntrusted})
 			}
 			since = time.Minute + c.quiet
 			// The lesson fell due half a second ago.
-			due, note := d.Ask(playlist.Reading{Wall: at(t, zone, "2026-03-02 07:00").Add(500 * time.Millisecond), Since: since, Trust: playlist.ClockTrusted})
-			if note == playlist.NoteNone || len(due) != 1 {
+			due, note := d.Ask(schedule.Reading{Wall: at(t, zone, "2026-03-02 07:00").Add(500 * time.Millisecond), Since: since, Trust: playlist.ClockTrusted})
+			if note == schedule.NoteNone || len(due) != 1 {
 				t.Errorf("%q, %d airings, one wanted", note, len(due))
 			}
 		})

@@ -1,0 +1,72 @@
+// Package wording puts what the domain says into sentences, for verbs and pages.
+package wording
+
+import (
+	"strconv"
+	"time"
+
+	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
+)
+
+// SlotTitle returns a slot's name for people, which says if the slot is the
+// county's.
+func SlotTitle(name string) say.Message {
+	if !playlist.FromCounty(name) {
+		return say.M("why.own_slot", name)
+	}
+	return say.M("why.county_slot", playlist.OwnName(name))
+}
+
+// Why returns an explanation as a sentence. asked is the instant that it explains:
+// instants of another day in the zone have their date.
+func Why(e schedule.Explanation, asked time.Time, zone *time.Location) say.Message {
+	args := make([]any, len(e.About))
+	for i, a := range e.About {
+		args[i] = about(a, asked, zone)
+	}
+	m := say.M("why."+string(e.What), args...)
+	for _, next := range e.Then {
+		m = say.M("why.then", m, Why(next, asked, zone))
+	}
+	return m
+}
+
+func about(a any, asked time.Time, zone *time.Location) any {
+	switch a := a.(type) {
+	case schedule.SlotName:
+		if playlist.FromCounty(string(a)) {
+			return SlotTitle(string(a))
+		}
+		return string(a)
+	case time.Time:
+		local := a.In(zone)
+		if local.Format(time.DateOnly) == asked.In(zone).Format(time.DateOnly) {
+			return local.Format(time.TimeOnly)
+		}
+		return local.Format(time.DateTime)
+	case time.Weekday:
+		return say.M("why.day" + strconv.Itoa(int(a)))
+	case schedule.ClipName:
+		return clip(a)
+	case asrun.Outcome:
+		return say.M("outcome." + string(a))
+	case asrun.Reason:
+		return say.M("reason." + string(a))
+	case asrun.Used:
+		return say.M("why.used_" + string(a))
+	}
+	return a
+}
+
+func clip(c schedule.ClipName) say.Message {
+	switch {
+	case c.Title == "":
+		return say.M("why.bare", c.ID.Short())
+	case c.Issue > 0 && c.Series != "":
+		return say.M("why.issue", c.Series, c.Issue, c.Title)
+	}
+	return say.M("why.title", c.Title)
+}
