@@ -179,13 +179,13 @@ func (a *alerts) convert(ctx context.Context, r emergency.Record) {
 			r.Clip = &clip
 			break
 		}
-		a.log.Error("alert's sound is not fit to air", "alert", r.ID, "name", sound.Name, "err", err)
+		a.log.Error("alert sound unusable", "alert", r.ID, "name", sound.Name, "err", err)
 	}
 	if r.Clip == nil {
 		r.Audio = nil
 	}
 	if _, _, err := a.alarm.Receive(ctx, r, nil); err != nil && ctx.Err() == nil {
-		a.log.Error("alert's sound not noted", "alert", r.ID, "err", err)
+		a.log.Error("alert sound not stored", "alert", r.ID, "err", err)
 	}
 }
 

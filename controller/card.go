@@ -31,7 +31,7 @@ type card struct {
 func newCard(ctx context.Context, facts cardFacts, log *slog.Logger) *card {
 	kept, err := facts.AutoCard(ctx)
 	if err != nil {
-		log.Error("state not read", "key", "auto_card", "err", err)
+		log.Error("fact not read", "key", "auto_card", "err", err)
 	}
 	return &card{facts: facts, log: log, opener: devices.NewOpener(devices.Options{Log: log}, kept), kept: kept}
 }
@@ -63,6 +63,6 @@ func (c *card) keep(ctx context.Context, outputs []playlist.Output) {
 	}
 	c.kept = chosen
 	if err := c.facts.SetAutoCard(ctx, chosen); err != nil && ctx.Err() == nil {
-		c.log.Error("state not kept", "key", "auto_card", "err", err)
+		c.log.Error("fact not stored", "key", "auto_card", "err", err)
 	}
 }

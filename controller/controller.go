@@ -148,7 +148,7 @@ func (c *Controller) assemble(ctx context.Context, dir string) error {
 	})
 	c.control = &control.Server{Daemon: c, Dir: cfg.Site.DataDir, Config: c.File, Log: c.log}
 	if _, err := trusted(cfg.Alert); err != nil {
-		c.log.Error("alerts will be refused until this is put right", "err", err)
+		c.log.Error("alerts will be refused until this is fixed", "err", err)
 	}
 	return nil
 }
@@ -288,14 +288,14 @@ func (c *Controller) checkClock(ctx context.Context) {
 		return
 	}
 	if err := c.store.NoteBoot(ctx, clock.Boot(), c.now().Add(-clock.Uptime())); err != nil && ctx.Err() == nil {
-		c.log.Error("boot time not kept", "err", err)
+		c.log.Error("boot time not stored", "err", err)
 	}
 }
 
 // keep logs that a fact could not be written.
 func (c *Controller) keep(ctx context.Context, key string, err error) {
 	if err != nil && ctx.Err() == nil {
-		c.log.Error("state not kept", "key", key, "err", err)
+		c.log.Error("fact not stored", "key", key, "err", err)
 	}
 }
 

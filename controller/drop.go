@@ -96,7 +96,7 @@ func (p *dropped) sweep(ctx context.Context) error {
 		}
 		if known && !f.stuck {
 			if err := p.take(ctx, e.Name(), f); err != nil && !errors.Is(err, errArriving) {
-				p.log.Error("alert file stays where it is", "path", filepath.Join(p.dir, e.Name()), "err", err)
+				p.log.Error("alert file cannot be moved", "path", filepath.Join(p.dir, e.Name()), "err", err)
 				f.stuck = true
 			}
 		}

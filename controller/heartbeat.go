@@ -49,6 +49,6 @@ func beat(ctx context.Context, p alive, log *slog.Logger) {
 // notify tells systemd, if it started the daemon.
 func notify(state string, log *slog.Logger) {
 	if _, err := sd.SdNotify(false, state); err != nil {
-		log.Warn("systemd does not listen", "err", err)
+		log.Warn("no systemd notify socket", "err", err)
 	}
 }

@@ -158,7 +158,7 @@ func (h *held) open(ctx context.Context) bool {
 func (h *held) ended(err error) {
 	if err != nil && !errors.Is(err, context.Canceled) && err.Error() != h.broken {
 		h.broken = err.Error()
-		h.log.Error("emergency microphone fails", "err", err)
+		h.log.Error("emergency microphone failed", "err", err)
 	}
 }
 

@@ -105,7 +105,7 @@ func (p *programme) keepGood(text []byte) {
 		return
 	}
 	if err := data.KeepFile(path, text, 0o600); err != nil {
-		p.log.Error("config in force not kept", "err", err)
+		p.log.Error("config in force not stored", "err", err)
 	}
 }
 
@@ -147,7 +147,7 @@ func (p *programme) reload(ctx context.Context, atDesk bool) (sum string, proble
 	}
 	p.keepGood(text)
 	if err := p.store.SetConfigRead(ctx, p.now()); err != nil && ctx.Err() == nil {
-		p.log.Error("state not kept", "key", "config", "err", err)
+		p.log.Error("fact not stored", "key", "config", "err", err)
 	}
 	return sum, problems, nil
 }
@@ -206,7 +206,7 @@ func (p *programme) since(ctx context.Context, programmes ...*playlist.Programme
 		err = p.store.SetSlotsSince(ctx, in)
 	}
 	if err != nil && ctx.Err() == nil {
-		p.log.Error("state not kept", "key", "slots", "err", err)
+		p.log.Error("fact not stored", "key", "slots", "err", err)
 	}
 }
 

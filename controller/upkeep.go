@@ -40,7 +40,7 @@ func (u *upkeep) makeRoom(ctx context.Context) {
 		return // the log says so since the store went over to memory
 	}
 	if err != nil && ctx.Err() == nil {
-		u.log.Error("room not made", "err", err)
+		u.log.Error("no room freed on the disk", "err", err)
 	}
 	if freed > 0 || err == nil && !u.full {
 		u.log.Warn("disk nearly full", "free", free, "freed", freed)
@@ -53,7 +53,7 @@ func (u *upkeep) makeRoom(ctx context.Context) {
 func (u *upkeep) maintain(ctx context.Context) {
 	u.backUp(ctx)
 	if err := u.store.Tend(ctx); err != nil && ctx.Err() == nil {
-		u.log.Warn("store not tended", "err", err)
+		u.log.Warn("store maintenance failed", "err", err)
 	}
 	days := u.config().Store.Days
 	if days <= 0 || u.trust() != playlist.ClockTrusted { // by a wrong clock all rows would be old

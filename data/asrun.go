@@ -187,7 +187,7 @@ func (s *Store) Acknowledge(ctx context.Context, epoch string, seq int64) error 
 		return noteLoss(ctx, tx, Loss{At: s.now(), Why: "the county holds receipts that are no longer here"})
 	})
 	if err == nil && lost > 0 {
-		s.log.Error("store lost receipts the county holds", "receipts", lost)
+		s.log.Error("store lost receipts that the county has", "receipts", lost)
 	}
 	return err
 }

@@ -92,7 +92,7 @@ func (s *Store) repair(ctx context.Context, why error) (*sqlite.DB, error) {
 		return sqlite.Open(ctx, file(s.dir), migrations(), sqlite.Options{Damaged: s.foundDamage})
 	}
 	db, from, err := backups(s.dir).Restore(ctx, file(s.dir), open, func(b sqlite.Backup, err error) {
-		s.raw.Error("backup is no good", "path", b.Path, "err", err)
+		s.raw.Error("backup damaged", "path", b.Path, "err", err)
 	})
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func (s *Store) makeBallast() {
 	}
 	if err != nil {
 		_ = os.Remove(tmp)
-		s.log.Warn("ballast could not be laid down", "err", err)
+		s.log.Warn("ballast file not written", "err", err)
 	}
 }
 

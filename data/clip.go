@@ -299,7 +299,7 @@ func (s *Store) Shed(ctx context.Context, need int64, keep func(playlist.ClipID)
 			stuck = cmp.Or(stuck, err) // one file that cannot be deleted must not keep the others
 			continue
 		}
-		s.log.Warn("clip given up for its room", "clip", c.id, "bytes", c.size)
+		s.log.Warn("clip deleted to make room", "clip", c.id, "bytes", c.size)
 		freed += c.size
 	}
 	return freed, stuck

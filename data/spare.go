@@ -54,7 +54,7 @@ func OpenVolatile(ctx context.Context, dir string, o Options) (*Store, error) {
 	s.cur.Store(db)
 	s.spare = spare
 	s.startEvents()
-	s.log.Error("store cannot be written: it goes on in memory", "path", dir)
+	s.log.Error("store cannot be written: records go to memory", "path", dir)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.wait.Go(func() { s.watch(background) })
@@ -198,12 +198,12 @@ func (s *Store) switchToMemory(ctx context.Context, from *sqlite.DB, why error) 
 	}
 	db, path, err := s.makeSpare(context.WithoutCancel(ctx), false)
 	if err != nil {
-		s.raw.Error("store cannot go on in memory", "err", err)
+		s.raw.Error("store cannot switch to memory", "err", err)
 		return false
 	}
 	s.onDisk, s.spare = from, path
 	s.cur.Store(db)
-	s.log.Error("store cannot be written: it goes on in memory", "path", s.dir, "err", why)
+	s.log.Error("store cannot be written: records go to memory", "path", s.dir, "err", why)
 	return true
 }
 
@@ -299,7 +299,7 @@ func (s *Store) adopt(ctx context.Context) {
 		err = os.RemoveAll(path)
 	}
 	if err != nil {
-		s.log.Error("what an earlier run recorded in memory cannot be brought home", "path", path, "err", err)
+		s.log.Error("records of an earlier run in memory cannot be restored", "path", path, "err", err)
 		return
 	}
 	s.log.Warn("store can be written again", "path", s.dir, "rows", rows)

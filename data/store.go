@@ -165,7 +165,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	s := &Store{dir: dir, clips: clips.Folder(clipDir(dir)), now: o.Now, o: o, raw: o.Log}
 	db, loss, err := s.openOrRepair(ctx)
 	if errors.Is(err, sqlite.ErrFull) && os.Remove(ballastFile(dir)) == nil {
-		s.raw.Error("disk full: ballast given up", "path", ballastFile(dir))
+		s.raw.Error("disk full: ballast file deleted", "path", ballastFile(dir))
 		db, loss, err = s.openOrRepair(ctx)
 	}
 	if err != nil {
@@ -359,7 +359,7 @@ func (s *Store) writeTo(ctx context.Context, db *sqlite.DB, spare bool, f func(*
 		err = db.Write(ctx, f)
 	}
 	if errors.Is(err, sqlite.ErrFull) && os.Remove(ballastFile(s.dir)) == nil {
-		s.log.Error("disk full: ballast given up", "path", ballastFile(s.dir))
+		s.log.Error("disk full: ballast file deleted", "path", ballastFile(s.dir))
 		if err = db.Checkpoint(ctx); err == nil {
 			err = db.Write(ctx, f)
 		}
@@ -455,7 +455,7 @@ func (s *Store) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		if err := s.returnToDisk(ctx); err != nil {
-			s.raw.Error("store cannot be written: what was recorded is only in memory", "path", s.spare, "err", err)
+			s.raw.Error("store cannot be written: records are in memory only", "path", s.spare, "err", err)
 		}
 	}
 	s.closing.Wait()

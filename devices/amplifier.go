@@ -104,7 +104,7 @@ func (a *Amplifier) switchOn(ctx context.Context) (time.Time, error) {
 	case <-ctx.Done():
 		return time.Time{}, ctx.Err()
 	case <-time.After(relayTimeout): // the relay hangs and ignores its context
-		a.log.Warn("relay hangs, the sound does not wait", "timeout", relayTimeout)
+		a.log.Warn("relay does not respond, the sound starts without it", "timeout", relayTimeout)
 		return time.Time{}, nil
 	}
 }

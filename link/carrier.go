@@ -304,7 +304,7 @@ func (c *Controller) importStamp(ctx context.Context, from Carrier, m Member) er
 			theirs, ok := s.mark(have.Epoch)
 			if ok && (theirs.Seq > have.Seq || theirs.Seq < have.Seq && s.Refused == "gap") {
 				if theirs.Seq < have.Seq {
-					c.Log.Warn("county has lost receipts, they go again", "epoch", have.Epoch, "had", have.Seq, "has", theirs.Seq)
+					c.Log.Warn("county lost receipts, sending them again", "epoch", have.Epoch, "had", have.Seq, "has", theirs.Seq)
 				}
 				fresh := slices.DeleteFunc(slices.Clone(s.Aside), func(r Refused) bool { return r.Seq <= have.Seq })
 				if err := c.setAside(ctx, fresh, theirs); err != nil {

@@ -152,7 +152,7 @@ func (c *Controller) load(ctx context.Context) error {
 	for _, s := range docs {
 		e, err := ParseEnvelope(s.Raw)
 		if err != nil {
-			c.Log.Error("document kept is damaged", "kind", s.Kind, "scope", s.Scope, "err", err)
+			c.Log.Error("stored document damaged", "kind", s.Kind, "scope", s.Scope, "err", err)
 			continue
 		}
 		switch s.Kind {
@@ -163,7 +163,7 @@ func (c *Controller) load(ctx context.Context) error {
 			err = e.open(&c.member)
 		}
 		if err != nil {
-			c.Log.Error("document kept is damaged", "kind", s.Kind, "scope", s.Scope, "err", err)
+			c.Log.Error("stored document damaged", "kind", s.Kind, "scope", s.Scope, "err", err)
 			continue
 		}
 		// A member document outlives its signer, so that a login is left; its
@@ -203,7 +203,7 @@ func (c *Controller) putInline(ctx context.Context, d Document) {
 			continue
 		}
 		if err := c.Store.PutClip(ctx, *a.Clip, bytes.NewReader(a.Inline)); err != nil {
-			c.Log.Error("inline clip not kept", "clip", a.Clip.ID, "alert", a.Alert.ID, "err", err)
+			c.Log.Error("inline clip not stored", "clip", a.Clip.ID, "alert", a.Alert.ID, "err", err)
 		}
 	}
 }
@@ -327,7 +327,7 @@ func (c *Controller) session(ctx context.Context) error {
 		return err
 	}
 	if m.Retired || len(m.Servers) == 0 { // or the county comes by stick alone
-		c.Log.Warn("the link rests", "retired", m.Retired)
+		c.Log.Warn("link stopped: controller retired", "retired", m.Retired)
 		select {
 		case <-ctx.Done():
 		case <-c.moved:
@@ -355,7 +355,7 @@ func (c *Controller) session(ctx context.Context) error {
 			}
 			talk.end() // nobody will answer
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.Log.Warn("broker complains", "err", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.Log.Warn("broker error", "err", err) }),
 	})
 	if err != nil {
 		return err
@@ -479,7 +479,7 @@ func (c *Controller) exchange(ctx context.Context, nc *nats.Conn, m Member, up <
 			return
 		case err != nil:
 			if failing++; failing == 1 {
-				c.Log.Warn("county does not answer", "err", err)
+				c.Log.Warn("no reply from the county", "err", err)
 			}
 			if failing <= 3 {
 				due(c.Pace.Again())
@@ -660,7 +660,7 @@ func (c *Controller) heed(ctx context.Context, raw []byte, q SyncRequest, took t
 				continue
 			}
 			if theirs.Seq < mine.Seq {
-				c.Log.Warn("county has lost receipts, they go again", "epoch", mine.Epoch, "had", mine.Seq, "has", theirs.Seq)
+				c.Log.Warn("county lost receipts, sending them again", "epoch", mine.Epoch, "had", mine.Seq, "has", theirs.Seq)
 			}
 			if err := c.Store.SetMark(ctx, theirs); err != nil {
 				return err
@@ -720,7 +720,7 @@ func (c *Controller) handIn(ctx context.Context, nc *nats.Conn, m Member) error 
 		switch {
 		case s.Refused == "gap" && ok && gaps < 3:
 			gaps++
-			c.Log.Warn("county lacks earlier receipts, they go again", "epoch", b.Epoch, "has", mark.Seq)
+			c.Log.Warn("county lacks earlier receipts, sending them again", "epoch", b.Epoch, "has", mark.Seq)
 		case s.Refused != "":
 			return fault{refusal(s.Refused), say.M("link.refused", s.Refused)}
 		case !ok || mark.Seq < last:
@@ -739,7 +739,7 @@ func (c *Controller) setAside(ctx context.Context, all []Refused, mark Mark) err
 		if err := c.Store.SetAside(ctx, r); err != nil {
 			return err
 		}
-		c.Log.Error("county cannot keep a receipt, it is set aside", "epoch", r.Epoch, "seq", r.Seq, "err", r.Why)
+		c.Log.Error("county cannot store a receipt, it is set aside", "epoch", r.Epoch, "seq", r.Seq, "err", r.Why)
 	}
 	return nil
 }

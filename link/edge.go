@@ -76,7 +76,7 @@ func (e *Edge) answer(ctx context.Context, m *nats.Msg) {
 	// A controller that could name another's inbox, or st.>, would have the
 	// edge publish there for it.
 	if !playlist.IsToken(name) || !strings.HasPrefix(m.Reply, InboxPrefix(id)+".") {
-		log.Warn("question refused: its reply subject is not its own", "reply", m.Reply)
+		log.Warn("request refused: reply subject of another controller", "reply", m.Reply)
 		return
 	}
 	reply := e.receipts
@@ -88,13 +88,13 @@ func (e *Edge) answer(ctx context.Context, m *nats.Msg) {
 	case ctx.Err() != nil:
 		return
 	case err != nil:
-		log.Warn("question refused", "bytes", len(m.Data), "err", err)
+		log.Warn("request refused", "bytes", len(m.Data), "err", err)
 	}
 	if body == nil {
 		return
 	}
 	if err := m.Respond(body); err != nil {
-		log.Warn("answer not sent", "err", err)
+		log.Warn("reply not sent", "err", err)
 	}
 }
 
@@ -236,13 +236,13 @@ func (e *Edge) recover(ctx context.Context, reg Registered, q SyncRequest) error
 	for _, raw := range q.Proof { // trust comes first: others may need it
 		d, err := Open(raw, t)
 		if err != nil || !concerns(reg.Follower, d.Have) {
-			e.Log.Warn("document shown is worth nothing", "controller", q.Controller, "kind", d.Kind, "scope", d.Scope, "err", err)
+			e.Log.Warn("document from controller invalid", "controller", q.Controller, "kind", d.Kind, "scope", d.Scope, "err", err)
 			continue
 		}
 		if d.Trust != nil {
 			t = *d.Trust
 		}
-		e.Log.Error("county has lost a document, a controller has it",
+		e.Log.Error("county lost a document, restored from a controller",
 			"controller", q.Controller, "kind", d.Kind, "scope", d.Scope, "version", d.Version)
 		if err := e.Store.Recover(ctx, d); err != nil {
 			return err
@@ -290,7 +290,7 @@ func nonceOf(env Envelope) (string, error) {
 func (e *Edge) aside(b Batch) []Refused {
 	all := b.refused()
 	for _, r := range all {
-		e.Log.Warn("receipt cannot be kept", "controller", b.Controller, "epoch", r.Epoch, "seq", r.Seq, "err", r.Why)
+		e.Log.Warn("receipt cannot be stored", "controller", b.Controller, "epoch", r.Epoch, "seq", r.Seq, "err", r.Why)
 	}
 	return all
 }

@@ -204,7 +204,7 @@ func (h *EnrolHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from := source(r.RemoteAddr)
 	if wait, first := h.gate.enter(from, h.now()); wait > 0 {
 		if first {
-			h.Log.Warn("too many enrolments asked for, some are turned away", "from", r.RemoteAddr)
+			h.Log.Warn("too many enrolment requests, some rejected", "from", r.RemoteAddr)
 		}
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		http.Error(w, "too often", http.StatusTooManyRequests)
@@ -274,7 +274,7 @@ func (h *EnrolHandler) answer(ctx context.Context, q enrolQuestion) (enrolAnswer
 	if err != nil {
 		return enrolAnswer{}, err
 	}
-	h.Log.Info("enrolment asked for", "site", r.Site, "key", r.Key.Fingerprint(), "state", d.State)
+	h.Log.Info("enrolment requested", "site", r.Site, "key", r.Key.Fingerprint(), "state", d.State)
 	text, err := json.Marshal(d)
 	return enrolAnswer{Decision: text, Proof: code.prove("answer", q.Nonce, text)}, err
 }

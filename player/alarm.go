@@ -222,7 +222,7 @@ func (a *Alarm) save(c emergency.Change, raw []byte) <-chan error {
 	a.write(func() {
 		err := a.keep.SaveAlerts(context.Background(), c, raw)
 		if err != nil {
-			a.p.Log.Error("alert not kept", "alert", c.Records[0].ID, "err", err)
+			a.p.Log.Error("alert not stored", "alert", c.Records[0].ID, "err", err)
 			err = fmt.Errorf("%w: %w", ErrNotStored, err)
 		}
 		kept <- err
@@ -323,7 +323,7 @@ func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string, rows []as
 	}
 	kept, err := a.p.Ledger.Rows(context.Background(), id.Airing())
 	if err != nil {
-		a.p.Log.Error("alert's rows cannot be read", "alert", id, "err", err)
+		a.p.Log.Error("alert rows cannot be read", "alert", id, "err", err)
 	}
 	_ = a.ask(context.Background(), func() {
 		if silent() { // a reload may have brought another output meanwhile
@@ -373,7 +373,7 @@ func (a *Alarm) tidy(ctx context.Context) {
 	gone := a.book.Forget(a.p.Wall().Add(-forgetAfter), a.p.Programme().Alerts.Filled())
 	a.write(func() {
 		if err := a.keep.ForgetAlerts(ctx, gone); err != nil && ctx.Err() == nil {
-			a.p.Log.Error("alerts not forgotten", "err", err)
+			a.p.Log.Error("old alerts not deleted", "err", err)
 		}
 	})
 }

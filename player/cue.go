@@ -45,7 +45,7 @@ func (f *performance) cue(ctx context.Context, item int) (*entry, error) {
 		if errors.Is(err, errStore) {
 			return nil, err
 		}
-		f.log.Warn("clip will not air, the next one is taken", "clip", id, "err", err)
+		f.log.Warn("clip unusable, next clip chosen", "clip", id, "err", err)
 		f.p.Unfit(id)
 		failures = append(failures, err)
 	}

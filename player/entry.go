@@ -162,7 +162,7 @@ func (e *entry) checkpoint(ctx context.Context, row asrun.Row) {
 		err = e.p.Ledger.Checkpoint(ctx, row.Key(), row.Started, row.AtFrame, row.Frames)
 	}
 	if err != nil {
-		e.log.Error("checkpoint not kept", "err", err)
+		e.log.Error("checkpoint not stored", "err", err)
 	}
 }
 
@@ -289,7 +289,7 @@ func (p *Player) insist(ctx context.Context, log *slog.Logger, until time.Time, 
 		}
 		if !told {
 			told = true
-			log.Error("store does not answer, asked again", "err", err)
+			log.Error("store call failed, trying again", "err", err)
 		}
 		if pause(ctx, wait) != nil {
 			return err

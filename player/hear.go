@@ -84,7 +84,7 @@ func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time)
 		}
 		c.sound.Close()
 		if errors.Is(err, asrun.ErrClaimed) {
-			f.log.Warn("claimed before, not aired again")
+			f.log.Warn("row exists already, not aired again")
 		}
 		if !errors.Is(err, asrun.ErrStale) {
 			return nil, err
@@ -264,7 +264,7 @@ func (f *performance) resume(ctx context.Context, c *entry, h Heard, how then) (
 		e.sound.Close()
 		return nil, err
 	}
-	f.log.Info("interrupted clip waits to go on", "clip", e.row.Clip, "from_frame", e.row.FromFrame)
+	f.log.Info("interrupted clip waits to resume", "clip", e.row.Clip, "from_frame", e.row.FromFrame)
 	f.play(e, cue)
 	return e, nil
 }

@@ -119,7 +119,7 @@ func (p *Player) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := p.ask(ctx); err != nil && ctx.Err() == nil {
-			p.Log.Error("schedule not asked", "err", err)
+			p.Log.Error("schedule not read", "err", err)
 		}
 		select {
 		case <-tick.C:
@@ -373,6 +373,6 @@ func (p *Player) setMark(ctx context.Context, at time.Time) {
 		return
 	}
 	if err := p.Ledger.SetWatermark(ctx, at); err != nil {
-		p.Log.Error("watermark not kept", "err", err)
+		p.Log.Error("watermark not stored", "err", err)
 	}
 }

@@ -535,7 +535,7 @@ func TestAClipThatWillNotAirIsToldOfAndTheNextIsTaken(t *testing.T) {
 		defer s.close()
 		time.Sleep(59 * time.Second)
 		s.mu.Lock()
-		told := strings.Contains(s.log.String(), "clip will not air")
+		told := strings.Contains(s.log.String(), "clip unusable")
 		s.mu.Unlock()
 		if !told {
 			t.Error("nothing was said before air time")

@@ -56,7 +56,7 @@ func (c *Channel) acquire(ctx context.Context) (Device, error) {
 				return a.dev, a.err
 			case <-time.After(goodbye):
 			}
-			c.log.Error("output hangs as it is opened", "device", c.out.Device)
+			c.log.Error("output does not respond to open", "device", c.out.Device)
 			go func() {
 				if a := <-got; a.dev != nil {
 					_ = a.dev.Close()
@@ -89,7 +89,7 @@ func (c *Channel) close(dev Device) {
 			c.log.Warn("output does not close", "err", err)
 		}
 	case <-time.After(goodbye):
-		c.log.Warn("output hangs as it is closed", "device", c.out.Device)
+		c.log.Warn("output does not respond to close", "device", c.out.Device)
 	}
 }
 

@@ -27,9 +27,9 @@ var alertEntry = &entryKind{
 	ended: func(*slog.Logger, asrun.Row, error) {},
 	notKept: func(log *slog.Logger, row asrun.Row, opened bool, err error) {
 		if opened {
-			log.Error("alert's row not closed", "used", row.Used, "err", err)
+			log.Error("alert row not closed", "used", row.Used, "err", err)
 		} else {
-			log.Error("alert's row not opened", "used", row.Used, "err", err)
+			log.Error("alert row not opened", "used", row.Used, "err", err)
 		}
 	},
 }
@@ -168,7 +168,7 @@ func (n *siren) dropped() bool {
 func (n *siren) done(ctx context.Context) emergency.Passes {
 	rows, err := n.a.p.Ledger.Rows(ctx, n.latest().ID.Airing())
 	if err != nil {
-		n.log.Error("alert's rows cannot be read", "err", err)
+		n.log.Error("alert rows cannot be read", "err", err)
 	}
 	_ = n.a.ask(ctx, func() { rows = overlay(rows, n.s.rows) })
 	return emergency.Heard(slices.DeleteFunc(rows, func(r asrun.Row) bool { return r.Output != n.out.Name }))
@@ -347,7 +347,7 @@ func (n *siren) load(ctx context.Context, row asrun.Row, found AlertSound) (*ent
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			n.log.Error("alert's sound will not air", "used", row.Used, "clip", found.Clip.ID, "err", err)
+			n.log.Error("alert sound cannot be played", "used", row.Used, "clip", found.Clip.ID, "err", err)
 			n.a.p.Unfit(found.Clip.ID)
 		}
 		return nil, err

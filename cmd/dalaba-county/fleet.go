@@ -13,6 +13,7 @@ import (
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/playlist"
+	"dalaba/playlist/say"
 	"dalaba/web"
 )
 
@@ -352,6 +353,9 @@ func (a *app) logCmd() *cobra.Command {
 				switch {
 				case l.Event != nil:
 					what = l.Event.Message
+					if m, ok := say.Log(what); ok {
+						what = m.In(a.Language())
+					}
 					if attrs := string(l.Event.Attrs); attrs != "{}" && attrs != "null" {
 						what += " " + attrs
 					}

@@ -149,7 +149,7 @@ func cram(ts *testscript.TestScript, neg bool, args []string) {
 		var err error
 		b, err = os.ReadFile(ts.MkAbs(args[2]))
 		ts.Check(err)
-		if strings.Contains(string(b), "it goes on in memory") {
+		if strings.Contains(string(b), "records go to memory") {
 			return true
 		}
 		fill(ts, false, []string{filepath.Join(args[0], args[1])})

@@ -164,8 +164,8 @@ func (a *app) event(e data.Event, zone *time.Location) error {
 		return json.NewEncoder(a.Out).Encode(l)
 	}
 	text := e.Message
-	if say.Has("log." + e.Message) {
-		text = a.Say("log." + e.Message)
+	if m, ok := say.Log(e.Message); ok {
+		text = m.In(a.Language())
 	}
 	t, mark := cli.Plain, " "
 	switch {

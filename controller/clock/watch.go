@@ -158,7 +158,7 @@ func (w *Watch) good(ctx context.Context) bool {
 	case w.source.Load() == playlist.ClockBattery:
 		return true
 	case w.vouched && step != 0:
-		w.log.Error("clock was set and nobody vouches for it", "by_s", int(step.Seconds()))
+		w.log.Error("clock was set and no source confirms it", "by_s", int(step.Seconds()))
 		w.vouched = false
 	}
 	return w.vouched
@@ -170,9 +170,9 @@ func (w *Watch) vouch(ctx context.Context, now time.Time, behind time.Duration, 
 	w.differs = false
 	w.mu.Unlock()
 	if behind > Slack {
-		w.log.Warn("clock is right and what was recorded was ahead of it", "floor", w.floor, "ahead_s", int(behind.Seconds()))
+		w.log.Warn("clock confirmed, earlier records were ahead of it", "floor", w.floor, "ahead_s", int(behind.Seconds()))
 		if err := w.facts.SetFloor(ctx, now); err != nil {
-			w.log.Error("state not kept", "key", "floor", "err", err)
+			w.log.Error("fact not stored", "key", "floor", "err", err)
 		}
 	}
 	w.told = false
@@ -181,7 +181,7 @@ func (w *Watch) vouch(ctx context.Context, now time.Time, behind time.Duration, 
 	}
 	w.vouched = true
 	if err := w.facts.SetClockVouched(ctx, w.boot, w.began); err != nil && ctx.Err() == nil {
-		w.log.Error("state not kept", "key", "clock_vouched", "err", err)
+		w.log.Error("fact not stored", "key", "clock_vouched", "err", err)
 	}
 }
 

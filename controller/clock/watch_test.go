@@ -105,7 +105,7 @@ func TestAClockThatIsSetIsTrustedIfThatIsVouchedFor(t *testing.T) {
 		p.is(trustedClock)
 		p.wall = p.wall.Add(step)
 		p.is(untrusted)
-		p.told("nobody vouches for it", 1)
+		p.told("no source confirms it", 1)
 		p.passes(time.Hour)
 		p.is(untrusted)
 		p.kernel = true
@@ -139,7 +139,7 @@ func TestAWrongTimeOnceRecordedDoesNotHoldTheSiteForGood(t *testing.T) {
 		p.told("behind what was recorded", 1)
 		p.kernel = true
 		p.is(trustedClock)
-		p.told("what was recorded was ahead of it", 1)
+		p.told("earlier records were ahead of it", 1)
 		if !p.floor.Equal(p.wall) {
 			t.Errorf("the floor is %v", p.floor)
 		}
@@ -162,7 +162,7 @@ func TestAWrongTimeOnceRecordedDoesNotHoldTheSiteForGood(t *testing.T) {
 		p := newPole(t, "command:true")
 		p.floor = p.wall.Add(year)
 		p.is(trustedClock)
-		p.told("what was recorded was ahead of it", 1)
+		p.told("earlier records were ahead of it", 1)
 	})
 	t.Run("the county's time", func(t *testing.T) {
 		p := newPole(t, playlist.ClockNTP)

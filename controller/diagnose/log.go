@@ -91,8 +91,8 @@ func (d *examination) errors(events []data.Event, starts int) {
 	found := []say.Message{say.M("doctor.log_errors", n)}
 	for _, t := range kinds[:min(len(kinds), eventsShown)] {
 		var text any = t.message
-		if say.Has("log." + t.message) {
-			text = say.M("log." + t.message)
+		if m, ok := say.Log(t.message); ok {
+			text = m
 		}
 		at := web.Stamp(t.last, d.now, d.zone())
 		if t.output == "" {

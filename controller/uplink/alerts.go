@@ -52,7 +52,7 @@ func (u *Uplink) putInForce(ctx context.Context, d link.Document) {
 			r.Audio = nil // none is to come: the text is spoken here
 		}
 		if _, _, err := u.Alarm.Receive(ctx, r, nil); err != nil && ctx.Err() == nil {
-			u.Log.Error("alert not kept", "alert", a.Alert.ID, "err", err)
+			u.Log.Error("alert not stored", "alert", a.Alert.ID, "err", err)
 		}
 	}
 	u.withdraw(ctx, d.Scope, ids)

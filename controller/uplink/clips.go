@@ -77,16 +77,16 @@ func (t *clipTransport) current() (*http.Client, error) {
 func ServeClips(ctx context.Context, addr string, store *data.Store, log *slog.Logger) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		log.Error("clips are not handed out", "addr", addr, "err", err)
+		log.Error("clip server failed", "addr", addr, "err", err)
 		return
 	}
 	handler := link.ClipHandler(func(id playlist.ClipID) (io.ReadSeekCloser, int64, error) { return openClip(ctx, store, id) }, nil)
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	log.Info("clips are handed out", "addr", ln.Addr().String())
+	log.Info("clip server started", "addr", ln.Addr().String())
 	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		log.Error("clips are not handed out", "addr", addr, "err", err)
+		log.Error("clip server failed", "addr", addr, "err", err)
 	}
 }
 

@@ -34,7 +34,7 @@ func (u *Uplink) attend(ctx context.Context) {
 		}
 		changed, err := u.inspect(ctx, rehash)
 		if err != nil && ctx.Err() == nil {
-			u.Log.Error("manifests not looked at", "err", err)
+			u.Log.Error("manifests not inspected", "err", err)
 		}
 		if changed {
 			u.Changed()
@@ -123,7 +123,7 @@ func (i *inspection) manifest(ctx context.Context, s link.Stored) error {
 	}
 	d, err := link.Open(s.Raw, i.trust)
 	if err != nil {
-		i.Log.Error("manifest kept is no good", "scope", s.Scope, "err", err)
+		i.Log.Error("stored manifest invalid", "scope", s.Scope, "err", err)
 		return nil
 	}
 	missing := 0

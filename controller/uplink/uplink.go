@@ -120,7 +120,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		ctl, err := u.connect(ctx)
 		if err != nil {
-			u.Log.Error("link cannot begin", "err", err)
+			u.Log.Error("link not started", "err", err)
 		}
 		if ctl == nil {
 			select {
@@ -147,7 +147,7 @@ func (u *Uplink) session(ctx context.Context, ctl *link.Controller) {
 	})
 	parts.Go(func() {
 		if err := u.clips.Run(ctx); err != nil {
-			u.Log.Error("clips are not fetched", "err", err)
+			u.Log.Error("clip fetching stopped", "err", err)
 		}
 	})
 	for {
@@ -239,7 +239,7 @@ func (u *Uplink) countyTime(county time.Time, roundTrip time.Duration) {
 	}
 	u.synced = time.Now()
 	if err := u.store.SetSynced(context.Background(), county); err != nil {
-		u.Log.Error("state not kept", "key", "synced", "err", err)
+		u.Log.Error("fact not stored", "key", "synced", "err", err)
 	}
 }
 

@@ -92,7 +92,7 @@ func (s *Store) repair(ctx context.Context, why error, all []sqlite.Backup, open
 		return nil, nil, err
 	}
 	db, from, err := s.backups().Restore(ctx, s.file(), open, func(b sqlite.Backup, err error) {
-		s.log.Error("backup is no good", "path", b.Path, "err", err)
+		s.log.Error("backup damaged", "path", b.Path, "err", err)
 	})
 	if err == nil && db == nil {
 		err = fmt.Errorf("%w: no backup is any good: %w", ErrDamaged, why)

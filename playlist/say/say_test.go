@@ -59,3 +59,17 @@ func TestChoose(t *testing.T) {
 		}
 	}
 }
+
+func TestALogMessageOfAnEarlierVersionKeepsItsWords(t *testing.T) {
+	now, ok := say.Log("fact not stored")
+	if !ok {
+		t.Fatal("no words")
+	}
+	old, ok := say.Log("state not kept")
+	if !ok || old.In(say.Chinese) != now.In(say.Chinese) || old.In(say.English) != now.In(say.English) {
+		t.Errorf("%v, %v", old, ok)
+	}
+	if _, ok := say.Log("nothing of the kind"); ok {
+		t.Error("words for what is never logged")
+	}
+}

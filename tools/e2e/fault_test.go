@@ -467,14 +467,14 @@ func (w *weather) fill(v *village) {
 		}
 		return strings.Count(string(log), text)
 	}
-	junk, before := filepath.Join(v.dir, "data", "junk"), logged("it goes on in memory")
-	wait(w.t, "it goes on in memory", func() bool {
+	junk, before := filepath.Join(v.dir, "data", "junk"), logged("records go to memory")
+	wait(w.t, "records go to memory", func() bool {
 		f, err := os.OpenFile(junk, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		for err == nil { // also what was freed since
 			_, err = f.Write(make([]byte, 4096))
 		}
 		_ = f.Close()
-		return logged("it goes on in memory") > before
+		return logged("records go to memory") > before
 	})
 	w.pass(4 * time.Second)
 	if err := os.Remove(junk); err != nil {
@@ -483,7 +483,7 @@ func (w *weather) fill(v *village) {
 	w.note("%s has room", v.id)
 	// A crash before that would lose it, as the log then says.
 	wait(w.t, "what was recorded in memory is on the disk", func() bool {
-		return logged("it goes on in memory") == logged("store can be written again")
+		return logged("records go to memory") == logged("store can be written again")
 	})
 }
 
