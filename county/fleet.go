@@ -104,7 +104,7 @@ func (f *fleet) retire(ctx context.Context, id playlist.ControllerID) error {
 }
 
 // revoke shuts out a controller whose key is in other hands: the county no
-// longer answers it, and the broker no longer admits it.
+// longer replies to it, and the broker no longer admits it.
 func (f *fleet) revoke(ctx context.Context, id playlist.ControllerID) error {
 	k, err := f.store.ChangeController(ctx, id, to(store.Disabled))
 	if err != nil {

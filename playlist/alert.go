@@ -40,7 +40,7 @@ type AlertRules struct {
 	Drills   bool          // drills may sound here
 	Unsigned []AlertSource // unsigned messages are accepted from there
 	Life     time.Duration // of an alert that names no end
-	Passes   int           // how often an alert sounds that does not say
+	Passes   int           // how often an alert sounds if it does not say
 	Gap      time.Duration // between two passes, if the alert does not say
 	ToneMin  time.Duration // the attention tone is no shorter
 	ToneMax  time.Duration // and no longer, while the sound is fetched

@@ -71,7 +71,7 @@ type Clip struct {
 	Series   string   `json:"series,omitempty"`
 	Issue    int      `json:"issue,omitempty"`    // number within the series; 0: none
 	Language string   `json:"language,omitempty"` // BCP 47, such as zh-CN
-	Text     string   `json:"text,omitempty"`     // the words spoken, where known
+	Text     string   `json:"text,omitempty"`     // the words spoken, if known
 	Tags     []string `json:"tags,omitempty"`
 	Frames   int64    `json:"frames"` // as the player's decoder yields them, at Rate
 	Size     int64    `json:"size"`   // bytes
@@ -89,6 +89,6 @@ type ClipSource struct {
 // Length is how long the clip sounds.
 func (c Clip) Length() time.Duration { return Length(c.Frames) }
 
-// ErrNoClip says that a clip is not known or its file is not there: another
-// may air in its stead.
+// ErrNoClip means that a clip is not known or its file is missing: another may air
+// instead.
 var ErrNoClip = errors.New("clip not here")

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Winner says whose slots go first where the county's and the site's own want
-// an output at once.
+// Winner says whose slots go first if the county's and the site's own want an output
+// at once.
 type Winner string
 
 const (
@@ -31,8 +31,8 @@ const countyMark = "county:"
 func FromCounty(name string) bool { return strings.HasPrefix(name, countyMark) }
 
 // CountyName is the name under which a slot or playlist of a scope is known on
-// the controller. It is the same in every version, so that a playlist goes on
-// where it was.
+// the controller. It is the same in every version, so that a playlist keeps
+// its place.
 func CountyName(scope Scope, name string) string {
 	return countyMark + strings.ReplaceAll(string(scope), ":", ".") + "/" + name
 }

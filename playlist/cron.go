@@ -54,7 +54,7 @@ func ParseCron(spec string) (c Cron, err error) {
 			}
 		}
 	}
-	// The parser has panicked on text of a stranger's making before.
+	// The parser has panicked on crafted text before.
 	defer func() {
 		if r := recover(); r != nil {
 			c, err = Cron{}, fmt.Errorf("%w: cron spec %q: %v", ErrInvalid, spec, r)
@@ -80,7 +80,7 @@ func (c *Cron) UnmarshalText(text []byte) (err error) {
 }
 
 // Next is the first instant strictly after at, read in at's zone; ok is false
-// where none comes within five years (30 February).
+// if none comes within five years (30 February).
 func (c Cron) Next(at time.Time) (time.Time, bool) {
 	if c.schedule == nil {
 		return time.Time{}, false

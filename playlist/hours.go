@@ -29,12 +29,12 @@ func ParseTimeOfDay(s string) (TimeOfDay, error) {
 
 func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", int(t)/60, int(t)%60) }
 
-// On is the instant of t on the local day of at. Where a daylight-saving
-// change skips it, the first instant after the gap.
+// On returns the instant of t on the local day of at. If a daylight-saving change
+// skips it, that is the first instant after the gap.
 func (t TimeOfDay) On(at time.Time, zone *time.Location) time.Time {
 	y, m, d := at.In(zone).Date()
 	on := time.Date(y, m, d, int(t)/60, int(t)%60, 0, 0, zone)
-	// In a gap Go answers an hour early or late, as it happens.
+	// In a gap Go returns an instant an hour early or late; which is not defined.
 	wanted := time.Date(y, m, d, int(t)/60, int(t)%60, 0, 0, time.UTC)
 	_, offset := on.Zone()
 	switch start, end := on.ZoneBounds(); wanted.Compare(on.UTC().Add(time.Duration(offset) * time.Second)) {
@@ -54,9 +54,8 @@ type Weekdays uint8
 // Has reports whether d is in the set.
 func (w Weekdays) Has(d time.Weekday) bool { return w == 0 || w&(1<<d) != 0 }
 
-// Span is a daily stretch of local time from From up to but not including To;
-// where To is not after From it runs over midnight and belongs to the day on
-// which it began.
+// Span is a daily stretch of local time from From up to but not including To. If To
+// is not after From, it runs over midnight and belongs to the day on which it began.
 type Span struct {
 	From, To TimeOfDay
 	Days     Weekdays
@@ -106,8 +105,8 @@ func (p *Programme) QuietAt(at time.Time) bool {
 	return false
 }
 
-// QuietFrom is the first instant in [at, until) that lies in quiet hours; ok
-// is false where there is none.
+// QuietFrom returns the first instant in [at, until) that lies in quiet hours; ok
+// is false if there is none.
 func (p *Programme) QuietFrom(at, until time.Time) (start time.Time, ok bool) {
 	if len(p.Quiet) == 0 || !at.Before(until) {
 		return time.Time{}, false

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Scope is whom something is for: an area with all below it, a group, or one
-// controller. Its text form is "area:320924100000", "group:NAME" or
+// Scope says which controllers a document is for: those of an area and all below
+// it, of a group, or one. Its text form is "area:320924100000", "group:NAME" or
 // "controller:ID".
 type Scope string
 
@@ -135,8 +135,7 @@ type Manifest struct {
 // what the link carries.
 const MaxManifestClips = 2000
 
-// Check reports what is wrong with a manifest, nil where it could be put in
-// force.
+// Check returns what is wrong with a manifest; nil if it could come into force.
 func (m Manifest) Check() error {
 	bad := func(what string, args ...any) error {
 		return fmt.Errorf("%w: manifest of %s, version %d: %s", ErrInvalid, m.Scope, m.Version, fmt.Sprintf(what, args...))

@@ -18,7 +18,7 @@ const (
 	RankFiller         Rank = 0
 )
 
-// The range of a slot's priority, and what it is where the config is silent.
+// The range of a slot's priority, and its default.
 const (
 	MinPriority     = 1
 	MaxPriority     = 9

@@ -115,7 +115,7 @@ func (c ClockSource) behind(prefix string) string {
 	return rest
 }
 
-// Site is where the controller stands.
+// Site is the place that a controller serves.
 type Site struct {
 	Name      string
 	Area      Area
@@ -132,7 +132,7 @@ type Output struct {
 	Device     string // "auto", "plughw:CARD=x", "wav:file.wav", "null:"
 	Area       Area
 	Residents  int           // people within earshot
-	LevelDB    float64       // 0 is full; hardware level where the device has one
+	LevelDB    float64       // 0 is full; set in the hardware if the device has a level
 	ExtraDelay time.Duration // sound leaves the horn this much after the card
 	CloseIdle  bool          // the device is closed while nothing is due, not fed silence
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// DefaultWindow is how late an airing may start where its slot says nothing.
+// DefaultWindow is how late an airing may start if its slot does not say.
 const DefaultWindow = 2 * time.Minute
 
 // MissedPolicy says what becomes of an airing that could not start within its
@@ -33,7 +33,7 @@ const (
 type QuietPolicy string
 
 const (
-	QuietCut      QuietPolicy = "cut"      // fade it out where they begin
+	QuietCut      QuietPolicy = "cut"      // fade it out as they begin
 	QuietShift    QuietPolicy = "shift"    // air it when they are over
 	QuietSuppress QuietPolicy = "suppress" // do not begin it
 )
@@ -72,7 +72,7 @@ type Slot struct {
 	Chime     bool          `json:"chime,omitempty"` // a station tone before the first clip
 }
 
-// The bounds of a slot, wherever it was written.
+// The bounds of a slot, of a config or of a manifest.
 const (
 	MaxCount     = 500 // clips an airing
 	MinWindow    = time.Second
@@ -98,7 +98,8 @@ func (s Slot) DueKey(zone *time.Location) string {
 	return fmt.Sprint(s.Name, "|", s.Cron, "|", s.From, "|", s.To, "|", s.Except, "|", s.Days, "|", zone)
 }
 
-// Check reports what is wrong with a slot that no config reader has seen.
+// Check returns what is wrong with a slot that did not come through the config
+// reader.
 func (s Slot) Check() error {
 	bad := func(what string, args ...any) error {
 		return fmt.Errorf("%w: slot %q: %s", ErrInvalid, s.Name, fmt.Sprintf(what, args...))
@@ -142,8 +143,8 @@ func (s Slot) Rank() Rank {
 	return r
 }
 
-// Next is the first instant strictly after at when the slot falls due; ok is
-// false where there is none within five years.
+// Next returns the first instant strictly after at when the slot falls due; ok is
+// false if there is none within five years.
 func (s Slot) Next(at time.Time, zone *time.Location) (due time.Time, ok bool) {
 	if at.Before(s.Since) {
 		at = s.Since
@@ -169,7 +170,7 @@ func (s Slot) Next(at time.Time, zone *time.Location) (due time.Time, ok bool) {
 		if s.Days.Has(due.In(zone).Weekday()) && !slices.Contains(s.Except, day) {
 			return due.UTC(), true
 		}
-		// Not this day: go on from its last instant.
+		// Not on this day: continue from the end of the day.
 		y, m, d := due.In(zone).Date()
 		at = time.Date(y, m, d+1, 0, 0, 0, 0, zone).Add(-time.Nanosecond)
 		if at.Before(due) {
@@ -179,8 +180,7 @@ func (s Slot) Next(at time.Time, zone *time.Location) (due time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// Deadline is the last instant at which an airing due then may still start,
-// and whether starting after the window is a make-good.
+// Deadline returns the last instant at which an airing due then may still start.
 func (s Slot) Deadline(due time.Time, zone *time.Location) time.Time {
 	end := due.Add(s.Window)
 	if s.Missed == MissedSkip {

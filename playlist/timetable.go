@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// Timetable answers what falls due when. It answers the same for the same
-// question, whatever was asked before; asked in order of time it is fast.
-// One goroutine uses it.
+// Timetable says what falls due when. The same question always has the same answer;
+// questions in order of time are fast. One goroutine uses it.
 type Timetable struct {
 	programme *Programme
 	at        time.Time // upcoming holds each slot's first due instant after this
@@ -23,9 +22,9 @@ type Timetable struct {
 // under it.
 func (p *Programme) Timetable() *Timetable { return &Timetable{programme: p} }
 
-// Due is what fell due in (last, now], by due instant, then the higher
-// priority, then the slots' order in the config. It is empty where now is not
-// after last: a clock set back asks nothing.
+// Due returns what fell due in (last, now], by due instant, then the higher
+// priority, then the slots' order in the config. It is empty if now is not
+// after last: after a clock was set back nothing falls due twice.
 func (t *Timetable) Due(last, now time.Time) []Airing {
 	last, now = last.Round(0), now.Round(0) // as the wall clock says, whatever passed between them
 	if !now.After(last) {

@@ -15,7 +15,7 @@
 //	POST /v1/import         [Stick] in, a stream of [Carried] out
 //	GET  /v1/log            ?after=ID&limit=N: a list of data.Event
 //
-// Answers for people are in the language of Accept-Language. A request names the
+// Texts for people are in the language of Accept-Language. A request names the
 // data folder that it means in [DirHeader]: the daemon of another folder responds with 421.
 package control
 

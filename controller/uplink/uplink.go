@@ -228,7 +228,7 @@ func ownKey(dataDir string) (*link.Key, error) {
 
 const (
 	countySlack = 2 * time.Second // a clock this far off the county's time still counts as right: routine airings need no more
-	syncedEvery = 5 * time.Minute // how often the store notes that the county answers
+	syncedEvery = 5 * time.Minute // how often the store notes that the county replies
 )
 
 // countyTime is called with what time the county had, and holds the clock to it.

@@ -7,11 +7,11 @@ import (
 	"dalaba/playlist"
 )
 
-// ErrClaimed says that somebody claimed this part before, perhaps before a
-// power cut: it must not air again.
+// ErrClaimed means that this part was claimed before, perhaps before a power cut: it
+// must not air again.
 var ErrClaimed = errors.New("already claimed")
 
-// ErrStale says that the clip chosen is not the one that must air: another
+// ErrStale means that the clip chosen is not the one that must air: another
 // output of the airing, or another slot of the playlist, has moved the cursor
 // meanwhile. Choose again.
 var ErrStale = errors.New("the cursor has moved")
@@ -20,8 +20,8 @@ var ErrStale = errors.New("the cursor has moved")
 type Claim struct {
 	Row Row // Outcome empty; Clip chosen
 
-	// Where the clip was taken from its playlist's cursor: the place before
-	// and after. Both nil where an earlier part or another output chose it.
+	// The cursor of the playlist before and after this clip was taken. Both are nil
+	// if an earlier part or another output chose the clip.
 	Before, After *playlist.Cursor
 }
 
@@ -38,7 +38,7 @@ func (r Row) Key() RowKey { return RowKey{r.Airing, r.Output, r.Item, r.Part} }
 
 // End is how a claimed part ended.
 type End struct {
-	Started, Ended time.Time // Started is zero where nothing sounded
+	Started, Ended time.Time // Started is zero if nothing sounded
 	Frames         int64
 	AtFrame        int64
 	Outcome        Outcome

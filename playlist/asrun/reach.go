@@ -22,8 +22,8 @@ const (
 
 // Reach is one line of a reach report: what the as-run log proves of a group
 // of airings. The counts go down the ladder of evidence; each is of clips
-// times outputs. Nobody knows who listened: audible stays unknown without a
-// feedback sensor.
+// times outputs. Who listened is unknown: audible stays unknown without a feedback
+// sensor.
 type Reach struct {
 	Key    string `json:"key"` // clip ID, series, day or output
 	Title  string `json:"title"`
@@ -41,11 +41,11 @@ type Reach struct {
 	Residents     int   `json:"residents"`      // of all outputs targeted
 }
 
-// Rate is the reach rate (到达率): Reached / Residents. ok is false where
-// there is nobody to reach.
+// Rate is the reach rate (到达率): Reached / Residents. ok is false if there are no
+// residents to reach.
 func (r Reach) Rate() (rate float64, ok bool) { return ratio(float64(r.Reached), float64(r.Residents)) }
 
-// Frequency is how often, on average, those reached were reached:
+// Frequency is how often, on average, a reached resident was reached:
 // PersonAirings / Reached.
 func (r Reach) Frequency() (float64, bool) {
 	return ratio(float64(r.PersonAirings), float64(r.Reached))
@@ -98,8 +98,7 @@ func NewTally(by Grouping, zone *time.Location) *Tally {
 	return &Tally{by: by, zone: zone, lines: map[string]*tallyLine{}, items: map[itemKey]item{}}
 }
 
-// Add takes one row into account. Alerts have an account of their own: their
-// rows are passed over.
+// Add counts one row. Rows of alerts do not count: alerts have figures of their own.
 func (t *Tally) Add(r Row) {
 	if r.Alert != "" {
 		return
@@ -183,8 +182,7 @@ func (l *tallyLine) reach() Reach {
 	return r
 }
 
-// AddUnknown counts an airing that fell due on an output and of which no row
-// speaks.
+// AddUnknown counts an airing that fell due on an output and has no row.
 func (t *Tally) AddUnknown(slot playlist.Slot, due time.Time, out playlist.Output) {
 	t.settle()
 	for n := range slot.Count {
@@ -199,15 +197,14 @@ func (t *Tally) AddUnknown(slot playlist.Slot, due time.Time, out playlist.Outpu
 // row may still be on its way.
 const InHand = time.Minute
 
-// Report is the reach of the airings due in [since, until), zero being no bound.
-// rows are the as-run log in order of due instant; what comes before since is
-// not reported.
+// Report returns the reach of the airings due in [since, until); a zero bound is
+// none. rows are the as-run log in order of due instant; rows before since are not
+// reported.
 //
-// What fell due and has no row is unknown. It counts from the first row on by
-// which the slot is known to have been in force on that output with the times
-// it has now, so that rows from some time before since make the report
-// better. One pass over the rows; of them no more is held than those of one
-// due instant.
+// An airing that fell due and has no row is unknown. Such airings count from the
+// first row on that shows the slot in force on that output with the times it has
+// now, so that rows from some time before since make the report better. Report goes
+// over the rows once and holds only those of one due instant.
 func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, since, until, now time.Time) (lines []Reach, total Reach, err error) {
 	type place struct {
 		name, output string // of a slot, or of an airing
@@ -268,7 +265,7 @@ func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, sinc
 	return lines, total, nil
 }
 
-// Lines is the report: a line a group, and the total of all. Clips stand by
+// Lines returns the report: a line a group, and the total of all. Clips stand by
 // series and issue, the rest by key.
 func (t *Tally) Lines() (lines []Reach, total Reach) {
 	t.settle()

@@ -50,7 +50,7 @@ const (
 )
 
 // Row is one line of the as-run log (播出记录): one clip of one airing on one
-// output, or a part of it where it was interrupted. Airing, Output, Item and
+// output, or a part of it if it was interrupted. Airing, Output, Item and
 // Part name it. Part 0 is an airing that did not sound; parts that sounded
 // count from 1.
 type Row struct {
@@ -64,7 +64,7 @@ type Row struct {
 
 	Slot     string          `json:"slot"`
 	Playlist string          `json:"playlist"`
-	Clip     playlist.ClipID `json:"clip,omitempty"` // empty where none had been chosen
+	Clip     playlist.ClipID `json:"clip,omitempty"` // empty if none had been chosen
 	Title    string          `json:"title,omitempty"`
 	Series   string          `json:"series,omitempty"`
 	Issue    int             `json:"issue,omitempty"`

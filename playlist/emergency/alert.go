@@ -102,7 +102,7 @@ type Text struct {
 type Audio struct {
 	Name      string          `json:"name"`
 	MediaType string          `json:"media_type,omitempty"`
-	URI       string          `json:"uri,omitempty"`    // where it can be fetched, if it did not come along
+	URI       string          `json:"uri,omitempty"`    // to fetch it from, if it did not come along
 	SHA256    playlist.ClipID `json:"sha256,omitempty"` // of Data
 	Size      int64           `json:"size,omitempty"`
 	Digest    string          `json:"digest,omitempty"`  // as declared, SHA-1 in hex
@@ -129,7 +129,7 @@ type Signature struct {
 }
 
 // Rank is the alert's place on the ladder; ok is false for one that never
-// sounds: tests, system drills, cancels, answers, what is not for the public.
+// sounds: tests, system drills, cancels, replies, and messages not for the public.
 func (a Alert) Rank() (r playlist.Rank, ok bool) {
 	if a.Kind == KindCancel || a.Kind == KindAnswer || a.Silent {
 		return 0, false

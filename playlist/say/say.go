@@ -2,8 +2,8 @@
 // English, and puts them together.
 //
 // The sentences live in words/*.toml, both languages side by side; a key is
-// the file's name, a dot and the table's name. Where an argument is itself a
-// [Message] it is put into the same language.
+// the file's name, a dot and the table's name. An argument that is itself a
+// [Message] is put into the same language.
 package say
 
 import (
@@ -27,7 +27,7 @@ const (
 
 // Choose takes the first of the wishes that names a language at all: "zh",
 // "zh_CN.UTF-8" and "zh-Hans" are Chinese, "en_US" is English. Empty wishes,
-// "C" and "POSIX" are none. Where nothing is wished for it is Chinese.
+// "C" and "POSIX" are none. If there is no wish it is Chinese.
 func Choose(wishes ...string) Lang {
 	for _, w := range wishes {
 		tag, _, _ := strings.Cut(strings.ToLower(w), ".")

@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// Lead is how long before its due instant an airing is taken in hand: time
-	// to open, hash and begin to decode its first clip.
+	// Lead is how long before its due instant an airing is handed out: time to open,
+	// hash and begin to decode its first clip.
 	Lead = 3 * time.Second
 
-	// Horizon is how far back what fell due while the controller was off is
-	// recorded airing by airing. Of what lies beyond nothing is known.
+	// Horizon is how far back airings that fell due while the controller was off are
+	// recorded one by one. Earlier ones are unknown.
 	Horizon = 31 * 24 * time.Hour
 
 	// backStep is how far the clock may seem to go back before it counts as set.
@@ -27,19 +27,19 @@ type Reading struct {
 	Trust playlist.ClockState
 }
 
-// Due is an airing that must be taken in hand, and why it would be missed if
-// its time has passed already.
+// Due is an airing that is handed out, and the reason for which it is missed if its
+// time has passed already.
 type Due struct {
 	playlist.Airing
 	Why asrun.Reason
 }
 
-// Desk asks the timetable again and again and takes every due airing in hand
-// once, whatever the clock does: held while nobody trusts it, set forward or
-// back, or off for a while. What it hands out twice, because a clock went
-// back, the as-run log knows; see [Stand]. One goroutine uses it.
+// Desk reads the timetable again and again and hands out every due airing once,
+// whatever the clock does: untrusted for a while, set forward or back, or off. It may
+// hand an airing out twice if the clock was set back: [Stand] then finds it in the
+// as-run log. One goroutine uses it.
 type Desk struct {
-	Ahead time.Duration // airings are taken in hand this much earlier than Lead says
+	Ahead time.Duration // airings are handed out this much earlier than Lead
 
 	programme *playlist.Programme // in force
 	timetable *playlist.Timetable // of the same
@@ -57,14 +57,14 @@ func NewDesk(p *playlist.Programme, watermark time.Time) *Desk {
 	return &Desk{programme: p, timetable: p.Timetable(), last: watermark}
 }
 
-// Resume tells which programme was in force before the desk was opened: what
-// fell due while nobody asked fell due by that one. It must be called before
-// the first Ask; without it the programme was the same.
+// Resume names the programme that was in force before the desk was opened: what fell
+// due while the daemon was off fell due by that one. It must be called before the
+// first Ask; without it the programme was the same.
 func (d *Desk) Resume(before *playlist.Programme) { d.before = before }
 
-// fell is what fell due in (from, to] while nobody asked. Slots that have
-// gone since keep their airings, which will be missed; those that are still
-// there go by their present rules.
+// fell returns what fell due in (from, to] while the daemon was off. Airings of slots
+// that are gone now will be missed; the others follow the present rules of their
+// slots.
 func (d *Desk) fell(from, to time.Time) []playlist.Airing {
 	airings := d.before.Timetable().Due(from, to)
 	for i, a := range airings {
@@ -77,8 +77,8 @@ func (d *Desk) fell(from, to time.Time) []playlist.Airing {
 	return airings
 }
 
-// Change puts another programme in force. What falls due by it within Lead is
-// asked again: the old one did not know of it.
+// Change puts another programme in force. Airings that fall due by it within Lead are
+// handed out too: the old programme did not have them.
 func (d *Desk) Change(p *playlist.Programme) {
 	d.programme, d.timetable = p, p.Timetable()
 	if !d.now.IsZero() && d.now.Before(d.last) {
@@ -86,7 +86,7 @@ func (d *Desk) Change(p *playlist.Programme) {
 	}
 }
 
-// Note is what an [Desk.Ask] noticed.
+// Note is what [Desk.Ask] noticed of the clock.
 type Note string
 
 const (
@@ -97,8 +97,7 @@ const (
 	NoteHorizon Note = "off for too long to record each airing"
 )
 
-// Ask hands out what fell due since it was last asked, and what will within
-// Lead.
+// Ask hands out what has fallen due since the last call, and what will within Lead.
 func (d *Desk) Ask(r Reading) (due []Due, note Note) {
 	if r.Trust != playlist.ClockTrusted {
 		if !d.held {
@@ -120,7 +119,7 @@ func (d *Desk) Ask(r Reading) (due []Due, note Note) {
 	ahead := r.Wall.Add(Lead + d.Ahead)
 	switch {
 	case ahead.Before(d.last.Add(-backStep)):
-		// By the clock as it is now, that is how far it was asked before.
+		// By the clock as it is now, this is up to when it was asked before.
 		d.last, note = r.Wall.Add(d.since-r.Since), NoteBack
 	case r.Wall.Sub(d.last) > Horizon:
 		d.last, note = r.Wall.Add(-Horizon), NoteHorizon
@@ -150,8 +149,8 @@ func (d *Desk) Ask(r Reading) (due []Due, note Note) {
 	return due, note
 }
 
-// Watermark is the instant up to which all that fell due is accounted for,
-// given the due instants of what is still in hand; zero where nothing is.
+// Watermark returns the instant up to which every airing has its rows, given the due
+// instants of those that are not finished; zero if the desk was never asked.
 func (d *Desk) Watermark(now time.Time, inHand func(func(time.Time) bool)) time.Time {
 	at := d.last
 	if at.IsZero() {
@@ -168,7 +167,7 @@ func (d *Desk) Watermark(now time.Time, inHand func(func(time.Time) bool)) time.
 	return at
 }
 
-// Standing is what must be done about an airing on one output.
+// Standing is what is decided about an airing on one output.
 type Standing struct {
 	Perform  bool
 	MakeGood bool      // it is owed: it takes what no slot wants
@@ -176,15 +175,16 @@ type Standing struct {
 	Deadline time.Time // it must have started by then
 	Until    time.Time // quiet hours begin; zero: not within a day
 
-	// Where it is not performed, the items from First on, if any are left of
-	// the slot's Count, are recorded so.
+	// If it is not performed, the items from First on, up to the slot's Count, are
+	// recorded with these.
 	Outcome asrun.Outcome
 	Reason  asrun.Reason
 }
 
-// Stand weighs an airing on one output: its rows there, by item and part, the
-// hour, and why it would be missed. It is performed at most once, save that a
-// slot which makes good owes once what power or device broke off.
+// Stand decides about an airing on one output from its rows there, by item and part,
+// the time, and the reason for which it would be missed. It is performed at most
+// once, except that a slot with make-good owes once what a power cut or the device
+// broke off.
 func Stand(p *playlist.Programme, d Due, rows []asrun.Row, now time.Time) Standing {
 	s := Standing{First: 1, Deadline: d.Due.Add(d.Slot.Window)}
 	last := d.Slot.Deadline(d.Due, p.Site.Zone)
@@ -230,10 +230,10 @@ func Stand(p *playlist.Programme, d Due, rows []asrun.Row, now time.Time) Standi
 	return s
 }
 
-// shifted is the end of the quiet hours that an airing would run into, where
-// its slot then airs it behind them.
+// shifted returns the end of the quiet hours that an airing would run into, if its
+// slot then airs it after them.
 func shifted(p *playlist.Programme, a playlist.Airing) (time.Time, bool) {
-	const longest = 3 * time.Hour // no airing is thought to sound for longer
+	const longest = 3 * time.Hour // that an airing is assumed to sound
 	if a.Slot.IntoQuiet != playlist.QuietShift || p.QuietAt(a.Due) {
 		return time.Time{}, false
 	}
@@ -244,7 +244,7 @@ func shifted(p *playlist.Programme, a playlist.Airing) (time.Time, bool) {
 	return p.QuietUntil(start), true
 }
 
-// byItem is the last part of each item: it stands for the item.
+// byItem returns the last part of each item, which stands for the item.
 func byItem(rows []asrun.Row) map[int]asrun.Row {
 	items := map[int]asrun.Row{}
 	for _, r := range rows {
@@ -253,7 +253,7 @@ func byItem(rows []asrun.Row) map[int]asrun.Row {
 	return items
 }
 
-// owed is the first item that must still air; 0 where none must.
+// owed returns the first item that must still air; 0 if none must.
 func (d Due) owed(rows []asrun.Row, now time.Time) (item int, makeGood bool) {
 	items := byItem(rows)
 	for n := 1; n <= len(items); n++ {
@@ -263,8 +263,7 @@ func (d Due) owed(rows []asrun.Row, now time.Time) (item int, makeGood bool) {
 			// Called missed by a clock that has since gone back.
 			return n, false
 		case r.Part > 0 && r.Frames == 0 && r.Reason == asrun.ReasonStopped && !now.After(d.Due.Add(d.Slot.Window)):
-			// The daemon was stopped between claim and start, and saw to it
-			// that nothing sounded.
+			// The daemon was stopped between claim and start: nothing sounded.
 			return n, false
 		case d.Slot.Missed != playlist.MissedMakeGood || r.Outcome == asrun.Complete || r.Outcome == "":
 		case r.Reason == asrun.ReasonPowerLost || r.Reason == asrun.ReasonDevice || r.Reason == asrun.ReasonStopped:
@@ -276,8 +275,8 @@ func (d Due) owed(rows []asrun.Row, now time.Time) (item int, makeGood bool) {
 	return 0, false
 }
 
-// brokenParts is how many parts of an item power or device broke off; those
-// that a higher rank interrupted do not count.
+// brokenParts returns how many parts of an item a power cut, a stop or the device
+// broke off; parts that a higher rank interrupted do not count.
 func brokenParts(rows []asrun.Row, item int) (n int) {
 	for _, r := range rows {
 		switch r.Reason {
@@ -290,7 +289,7 @@ func brokenParts(rows []asrun.Row, item int) (n int) {
 	return n
 }
 
-// brokenOff is why the items behind the last row never came.
+// brokenOff returns why the items after the last row never aired.
 func brokenOff(rows []asrun.Row) asrun.Reason {
 	switch r := rows[len(rows)-1].Reason; r {
 	case asrun.ReasonNone, asrun.ReasonLate, asrun.ReasonMakeGood:

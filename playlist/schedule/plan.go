@@ -11,7 +11,7 @@ import (
 type Planned struct {
 	playlist.Airing
 	Output     string
-	Start, End time.Time         // expected; zero where it will not sound
+	Start, End time.Time         // expected; zero if it will not sound
 	Clips      []playlist.ClipID // that will sound, at least in part
 	Flags      []Flag
 }
@@ -55,11 +55,11 @@ type Outlook struct {
 	Cursors map[string]playlist.Cursor // by playlist, as they stand at the plan's start
 }
 
-// Plan foretells the airings that fall due in (from, to], by due instant,
+// Plan foresees the airings that fall due in (from, to], by due instant,
 // then priority, then output. It plays the schedule through clip by clip:
 // waiting, preempting and quiet hours as the player would have them, with the
-// clips that the cursors will reach if all goes well. What is on the air at
-// from is taken to be over.
+// clips that the cursors will reach if all goes well. It assumes that nothing is on
+// the air at from.
 func Plan(p *playlist.Programme, from, to time.Time, o Outlook) []Planned {
 	f := &foresight{programme: p, find: o.Clip, cursors: make(map[string]playlist.Cursor, len(o.Cursors)), lanes: map[string]*lane{}}
 	for k, v := range o.Cursors {
@@ -86,7 +86,7 @@ func Plan(p *playlist.Programme, from, to time.Time, o Outlook) []Planned {
 			}
 		}
 		for _, l := range f.order {
-			f.settle(l, at)
+			f.assign(l, at)
 		}
 	}
 	plan := make([]Planned, len(all))
@@ -96,7 +96,7 @@ func Plan(p *playlist.Programme, from, to time.Time, o Outlook) []Planned {
 	return plan
 }
 
-// foresight plays a schedule through.
+// foresight simulates a schedule.
 type foresight struct {
 	programme *playlist.Programme
 	find      func(playlist.ClipID) (playlist.Clip, bool)
@@ -107,8 +107,8 @@ type foresight struct {
 	seq       int
 }
 
-// shared is what all outputs of an airing have in common: its clips, chosen
-// by whichever comes to them first.
+// shared is what all outputs of an airing have in common: its clips, which the first
+// output that needs them chooses.
 type shared struct {
 	airing playlist.Airing
 	items  []choice
@@ -143,7 +143,7 @@ type lane struct {
 	running *job
 	holder  playlist.AiringID // what held it last
 	waiting []*job
-	changed bool // somebody came, or the running one ended
+	changed bool // a job arrived, or the running one ended
 }
 
 // nextEvent is when the next clip is over anywhere, or the next job wakes.
@@ -164,7 +164,7 @@ func (f *foresight) nextEvent() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// wake brings back who slept through quiet hours.
+// wake puts jobs back into line that waited for the end of quiet hours.
 func (f *foresight) wake(at time.Time) {
 	f.asleep = slices.DeleteFunc(f.asleep, func(j *job) bool {
 		if j.from.After(at) {
@@ -226,8 +226,8 @@ func (j *job) wait(other playlist.AiringID) {
 	j.Flags = append(j.Flags, Flag{Kind: FlagWaits, Other: other})
 }
 
-// settle gives the lane to whoever should have it.
-func (f *foresight) settle(l *lane, at time.Time) {
+// assign gives the lane to the job that should have it.
+func (f *foresight) assign(l *lane, at time.Time) {
 	if !l.changed {
 		return
 	}
@@ -266,7 +266,7 @@ func (f *foresight) settle(l *lane, at time.Time) {
 	}
 }
 
-// expire takes out who has waited too long, and lets make-goods go last.
+// expire removes jobs that have waited too long, and puts make-goods last.
 func (f *foresight) expire(l *lane, at time.Time) {
 	l.waiting = slices.DeleteFunc(l.waiting, func(j *job) bool {
 		switch {
@@ -332,7 +332,7 @@ func (f *foresight) ready(j *job, at time.Time) bool {
 	if j.left > 0 || f.fits(j, at) {
 		return true
 	}
-	if drawn { // nobody has taken it yet
+	if drawn { // no output has taken it yet
 		j.shared.items = j.shared.items[:j.item]
 		f.cursors[j.Slot.Playlist] = cursor
 	}
@@ -341,7 +341,7 @@ func (f *foresight) ready(j *job, at time.Time) bool {
 }
 
 // fits reports whether the job's next clip may begin at that instant, though
-// quiet hours may be near. Where it may not, the job goes to sleep or is over.
+// quiet hours may be near. If it may not, the job waits for their end or is over.
 func (f *foresight) fits(j *job, at time.Time) bool {
 	if j.Slot.IntoQuiet != playlist.QuietShift && j.Slot.IntoQuiet != playlist.QuietSuppress {
 		return true
@@ -395,7 +395,7 @@ func (f *foresight) start(j *job, at time.Time) {
 	j.clear = j.ends
 }
 
-// draw settles which clip the job is at, as the player will.
+// draw decides which clip the job is at, as the player will.
 func (f *foresight) draw(j *job) bool {
 	s := j.shared
 	if j.item == len(s.items) {
@@ -417,7 +417,7 @@ func (f *foresight) draw(j *job) bool {
 	return c.ok
 }
 
-// choose takes the playlist's next clip that is ready.
+// choose takes the next clip of the playlist that is ready.
 func (f *foresight) choose(name string) (c choice) {
 	list, _ := f.programme.Playlist(name)
 	after := f.cursors[name]
