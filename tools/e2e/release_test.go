@@ -147,6 +147,11 @@ func TestTodaysProgramsWorkWithThoseOneVersionBack(t *testing.T) {
 				t.Helper()
 				was := heardOf(v)
 				waitAll(t, "two more lessons have aired", []*village{v}, (*village).log, func(v *village) bool { return heardOf(v) >= was+2 })
+				// Today's verbs ask a daemon of today; an old one is to be restarted.
+				_, err := try(v.dir, "dalaba", "tone", "--seconds", "0.2")
+				if old := v.release != today; old && (err == nil || !strings.Contains(err.Error(), "restart it")) || !old && err != nil {
+					t.Errorf("a verb of today while the pole runs %q: %v", v.release, err)
+				}
 				county.verb(nil, "alert", "--level", "2", "--area", "320924000000", "--title", title, "--text", "请留在屋里。", "--yes")
 				waitAll(t, "the alert was heard", []*village{v}, (*village).log, func(v *village) bool {
 					for _, a := range v.alerts() {
