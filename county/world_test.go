@@ -473,7 +473,7 @@ func (b *box) aired(rows ...asrun.Row) {
 	b.mu.Lock()
 	for _, r := range rows {
 		r.Seq = int64(len(b.out)) + 1
-		b.out = append(b.out, link.Receipt{Row: r})
+		b.out = append(b.out, link.Receipt{Receipt: asrun.Receipt{Row: r}})
 	}
 	b.mu.Unlock()
 	b.Wake()

@@ -133,15 +133,6 @@ func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r a
 	return rows.Err()
 }
 
-// Receipt is a row of the as-run log that is sent to the county. Epoch and Seq
-// identify it; within an epoch the numbers count from 1 without a gap.
-type Receipt struct {
-	Epoch    string
-	Seq      int64
-	Row      asrun.Row
-	Corrects Mark // the receipt that this one corrects; zero: none
-}
-
 // Unsent returns how many receipts the county has not acknowledged, and when
 // the oldest of them was made.
 func (s *Store) Unsent(ctx context.Context) (n int, oldest time.Time, err error) {

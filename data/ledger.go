@@ -16,8 +16,8 @@ import (
 // Claim opens a row before its first sample, and moves the playlist's cursor
 // from Before to After if they are given.
 //
-// It returns [playlist.ErrClaimed] if the row exists. It returns
-// [playlist.ErrStale] if the cursor is not at Before; if another output or an
+// It returns [asrun.ErrClaimed] if the row exists. It returns
+// [asrun.ErrStale] if the cursor is not at Before; if another output or an
 // earlier part has already chosen the item's clip and this claim names another
 // one or would move the cursor once more; or if Before and After are nil but
 // the clip chosen has been returned to the playlist.

@@ -463,17 +463,17 @@ func TestReceiptsCountWithoutAGap(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first, err := s.Batch(ctx, data.Mark{}, 3)
+	first, err := s.Batch(ctx, asrun.Mark{}, 3)
 	box := first.Receipts
 	if err != nil || len(box) != 3 || first.Gone != 0 {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	for i, r := range box {
-		if r.Seq != int64(i+1) || r.Row.Item != i+1 || r.Row.Seq != r.Seq || r.Epoch == "" {
+		if r.Row.Seq != int64(i+1) || r.Row.Item != i+1 || first.Epoch == "" {
 			t.Errorf("%+v", r)
 		}
 	}
-	if err := s.Acknowledge(ctx, box[0].Epoch, 3); err != nil {
+	if err := s.Acknowledge(ctx, first.Epoch, 3); err != nil {
 		t.Fatal(err)
 	}
 	if n, _, _ := s.Unsent(ctx); n != 2 {
@@ -487,17 +487,17 @@ func TestReceiptsCountWithoutAGap(t *testing.T) {
 	if n, err := s.Prune(ctx, due.Add(time.Hour), 24*time.Hour, true); n != 0 || err != nil {
 		t.Errorf("pruned %d young rows, %v", n, err)
 	}
-	rest, _ := s.Batch(ctx, data.Mark{}, 10)
-	if len(rest.Receipts) != 2 || rest.Receipts[0].Seq != 4 || rest.Gone != 3 {
+	rest, _ := s.Batch(ctx, asrun.Mark{}, 10)
+	if len(rest.Receipts) != 2 || rest.Receipts[0].Row.Seq != 4 || rest.Gone != 3 {
 		t.Errorf("%+v", rest)
 	}
 	// The county has more than was ever made here: the end of the log was lost,
 	// and its numbers must not be used again.
-	if err := s.Acknowledge(ctx, box[0].Epoch, 9); err != nil {
+	if err := s.Acknowledge(ctx, first.Epoch, 9); err != nil {
 		t.Fatal(err)
 	}
 	h, err := s.Health(ctx)
-	if err != nil || h.Epoch == box[0].Epoch || h.Seq != 0 || len(h.Losses) != 1 {
+	if err != nil || h.Epoch == first.Epoch || h.Seq != 0 || len(h.Losses) != 1 {
 		t.Errorf("%+v, %v", h, err)
 	}
 }
@@ -542,7 +542,7 @@ func TestWithoutACountyRowsAreDeletedByAgeAlone(t *testing.T) {
 		t.Errorf("rows %v are left", left)
 	}
 	var told []int64
-	after := data.Mark{}
+	after := asrun.Mark{}
 	for {
 		b, err := s.Batch(ctx, after, 10)
 		must(t, err)
@@ -551,13 +551,13 @@ func TestWithoutACountyRowsAreDeletedByAgeAlone(t *testing.T) {
 		}
 		// The county takes receipts that follow its mark, or that follow the
 		// last one that is gone.
-		if first := b.Receipts[0].Seq; first != after.Seq+1 && b.Gone != first-1 {
+		if first := b.Receipts[0].Row.Seq; first != after.Seq+1 && b.Gone != first-1 {
 			t.Fatalf("receipts from %d after %d, gone up to %d", first, after.Seq, b.Gone)
 		}
 		for _, r := range b.Receipts {
-			told = append(told, r.Seq)
+			told = append(told, r.Row.Seq)
 		}
-		after = data.Mark{Epoch: b.Epoch, Seq: told[len(told)-1]}
+		after = asrun.Mark{Epoch: b.Epoch, Seq: told[len(told)-1]}
 		must(t, s.Acknowledge(ctx, after.Epoch, after.Seq))
 	}
 	if !slices.Equal(told, []int64{4, 6, 8, 9, 10, 11}) { // 11 corrects 6

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // Document is a document that the county has signed, in the envelope in which
@@ -55,18 +56,12 @@ func (s *Store) KeepDocument(ctx context.Context, d Document, forget []Document)
 	})
 }
 
-// Mark says that the county has the receipts of an epoch up to Seq.
-type Mark struct {
-	Epoch string
-	Seq   int64
-}
-
 // marksKept is how many epochs [Store.Marks] returns.
 const marksKept = 16
 
 // Marks returns, for each epoch of which receipts are still stored, the highest
 // number up to which all are acknowledged; the newest epochs first.
-func (s *Store) Marks(ctx context.Context) ([]Mark, error) {
+func (s *Store) Marks(ctx context.Context) ([]asrun.Mark, error) {
 	rows, err := s.db().Reader().QueryContext(ctx, `SELECT e.name,
 		coalesce((SELECT min(seq) - 1 FROM receipt WHERE epoch = e.id AND sent IS NULL),
 			(SELECT max(seq) FROM receipt WHERE epoch = e.id), 0)
@@ -75,9 +70,9 @@ func (s *Store) Marks(ctx context.Context) ([]Mark, error) {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var all []Mark
+	var all []asrun.Mark
 	for rows.Next() {
-		var m Mark
+		var m asrun.Mark
 		if err := rows.Scan(&m.Epoch, &m.Seq); err != nil {
 			return nil, err
 		}
@@ -91,7 +86,7 @@ func (s *Store) Marks(ctx context.Context) ([]Mark, error) {
 // backup lowers its mark, and receipts that it could not keep are sent again.
 // If the mark is higher than any receipt made here, that is a loss; see
 // [Store.Acknowledge].
-func (s *Store) SetMark(ctx context.Context, m Mark) error {
+func (s *Store) SetMark(ctx context.Context, m asrun.Mark) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE receipt SET sent = NULL, refused = NULL WHERE sent IS NOT NULL AND seq > ?
 			AND epoch = (SELECT id FROM epoch WHERE name = ?)`, m.Seq, m.Epoch)
@@ -106,7 +101,7 @@ func (s *Store) SetMark(ctx context.Context, m Mark) error {
 // SetAside records why the county cannot keep a receipt, so that
 // [Store.SetMark] can move past it. Its row stays in the as-run log like any
 // other.
-func (s *Store) SetAside(ctx context.Context, receipt Mark, why string) error {
+func (s *Store) SetAside(ctx context.Context, receipt asrun.Mark, why string) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE receipt SET refused = ? WHERE seq = ?
 			AND epoch = (SELECT id FROM epoch WHERE name = ?)`, why, receipt.Seq, receipt.Epoch)
@@ -127,7 +122,7 @@ func (s *Store) Aside(ctx context.Context) (n int, why string, err error) {
 // the receipt before the first of them is no longer stored, Gone is its number;
 // else Gone is the number before the first receipt of that epoch that is still
 // stored.
-func (s *Store) Batch(ctx context.Context, after Mark, limit int) (b Batch, err error) {
+func (s *Store) Batch(ctx context.Context, after asrun.Mark, limit int) (b Batch, err error) {
 	// If there is no epoch of that name this is 0: from the start.
 	const from = `coalesce((SELECT id FROM epoch WHERE name = ?1), 0)`
 	rows, err := s.db().Reader().QueryContext(ctx, `WITH next AS (
@@ -145,18 +140,21 @@ func (s *Store) Batch(ctx context.Context, after Mark, limit int) (b Batch, err 
 	var ids []int64
 	for rows.Next() {
 		var (
-			r        Receipt
+			r        asrun.Receipt
+			corrects asrun.Mark
 			id, gone int64
 		)
-		if err := rows.Scan(&b.Epoch, &r.Seq, &id, &r.Corrects.Epoch, &r.Corrects.Seq, &gone); err != nil {
+		if err := rows.Scan(&b.Epoch, &r.Row.Seq, &id, &corrects.Epoch, &corrects.Seq, &gone); err != nil {
 			return b, err
 		}
 		if n := len(b.Receipts); n == 0 {
 			b.Gone = gone
-		} else if r.Seq != b.Receipts[n-1].Seq+1 {
+		} else if r.Row.Seq != b.Receipts[n-1].Row.Seq+1 {
 			break
 		}
-		r.Epoch = b.Epoch
+		if corrects.Seq > 0 {
+			r.Corrects = &corrects
+		}
 		b.Receipts, ids = append(b.Receipts, r), append(ids, id)
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
@@ -168,10 +166,10 @@ func (s *Store) Batch(ctx context.Context, after Mark, limit int) (b Batch, err 
 			return b, err
 		}
 		if len(row) != 1 {
-			return b, fmt.Errorf("receipt %d of epoch %s has no row", b.Receipts[i].Seq, b.Epoch)
+			return b, fmt.Errorf("receipt %d of epoch %s has no row", b.Receipts[i].Row.Seq, b.Epoch)
 		}
+		row[0].Seq = b.Receipts[i].Row.Seq
 		b.Receipts[i].Row = row[0]
-		b.Receipts[i].Row.Seq = b.Receipts[i].Seq
 	}
 	return b, nil
 }
@@ -180,7 +178,7 @@ func (s *Store) Batch(ctx context.Context, after Mark, limit int) (b Batch, err 
 type Batch struct {
 	Epoch    string
 	Gone     int64
-	Receipts []Receipt
+	Receipts []asrun.Receipt
 }
 
 // UnsentEvents returns the oldest events of at least the given level that the

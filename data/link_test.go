@@ -35,24 +35,24 @@ func TestAfterAMarkIsLoweredReceiptsAreSentAgain(t *testing.T) {
 	for i := range 6 {
 		record(t, s, i+1)
 	}
-	b, err := s.Batch(ctx, data.Mark{}, 10)
+	b, err := s.Batch(ctx, asrun.Mark{}, 10)
 	if err != nil || len(b.Receipts) != 6 {
 		t.Fatalf("%+v %v", b, err)
 	}
-	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 5}))
-	if m, err := s.Marks(ctx); err != nil || len(m) != 1 || m[0] != (data.Mark{Epoch: b.Epoch, Seq: 5}) {
+	must(t, s.SetMark(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 5}))
+	if m, err := s.Marks(ctx); err != nil || len(m) != 1 || m[0] != (asrun.Mark{Epoch: b.Epoch, Seq: 5}) {
 		t.Errorf("%+v %v", m, err)
 	}
-	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 2})) // the county was restored from a backup
-	again, err := s.Batch(ctx, data.Mark{}, 10)
-	if err != nil || len(again.Receipts) != 4 || again.Receipts[0].Seq != 3 {
+	must(t, s.SetMark(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 2})) // the county was restored from a backup
+	again, err := s.Batch(ctx, asrun.Mark{}, 10)
+	if err != nil || len(again.Receipts) != 4 || again.Receipts[0].Row.Seq != 3 {
 		t.Errorf("%+v %v", again, err)
 	}
 	// The receipts after a batch that is being sent.
-	if next, _ := s.Batch(ctx, data.Mark{Epoch: b.Epoch, Seq: 4}, 10); len(next.Receipts) != 2 || next.Receipts[0].Seq != 5 {
+	if next, _ := s.Batch(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 4}, 10); len(next.Receipts) != 2 || next.Receipts[0].Row.Seq != 5 {
 		t.Errorf("%+v", next)
 	}
-	if none, err := s.Batch(ctx, data.Mark{Epoch: b.Epoch, Seq: 6}, 10); err != nil || len(none.Receipts) != 0 {
+	if none, err := s.Batch(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 6}, 10); err != nil || len(none.Receipts) != 0 {
 		t.Errorf("%+v %v", none, err)
 	}
 }
@@ -63,10 +63,10 @@ func TestAReceiptSetAsideIsCountedUntilItIsSentAgain(t *testing.T) {
 	for i := range 6 {
 		record(t, s, i+1)
 	}
-	b, _ := s.Batch(ctx, data.Mark{}, 10)
-	must(t, s.SetAside(ctx, data.Mark{Epoch: b.Epoch, Seq: 2}, "no name for a clip"))
-	must(t, s.SetAside(ctx, data.Mark{Epoch: b.Epoch, Seq: 4}, "less than none"))
-	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 6}))
+	b, _ := s.Batch(ctx, asrun.Mark{}, 10)
+	must(t, s.SetAside(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 2}, "no name for a clip"))
+	must(t, s.SetAside(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 4}, "less than none"))
+	must(t, s.SetMark(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 6}))
 	must(t, s.Close())
 	s = open(t, dir)
 	if n, why, err := s.Aside(ctx); err != nil || n != 2 || why != "less than none" {
@@ -83,8 +83,8 @@ func TestAReceiptSetAsideIsCountedUntilItIsSentAgain(t *testing.T) {
 	if rows != 6 {
 		t.Errorf("%d rows left", rows)
 	}
-	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 3}))
-	if again, err := s.Batch(ctx, data.Mark{}, 10); err != nil || len(again.Receipts) != 3 || again.Receipts[0].Seq != 4 {
+	must(t, s.SetMark(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 3}))
+	if again, err := s.Batch(ctx, asrun.Mark{}, 10); err != nil || len(again.Receipts) != 3 || again.Receipts[0].Row.Seq != 4 {
 		t.Errorf("%+v %v", again, err)
 	}
 	if n, why, err := s.Aside(ctx); err != nil || n != 1 || why != "no name for a clip" {
@@ -97,16 +97,16 @@ func TestARowWithACorrectedClockGetsAnotherReceipt(t *testing.T) {
 	r := row("square", 1, 0, "")
 	r.Outcome, r.Clock, r.Boot, r.MonoMS = asrun.Failed, playlist.ClockUntrusted, "boot 1", 5000
 	must(t, s.Record(ctx, r))
-	b, _ := s.Batch(ctx, data.Mark{}, 10)
-	must(t, s.SetMark(ctx, data.Mark{Epoch: b.Epoch, Seq: 1}))
+	b, _ := s.Batch(ctx, asrun.Mark{}, 10)
+	must(t, s.SetMark(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 1}))
 	must(t, s.NoteBoot(ctx, "boot 1", due.Add(time.Hour)))
 	must(t, s.NoteBoot(ctx, "boot 1", due.Add(2*time.Hour))) // a second call changes nothing
-	b, err := s.Batch(ctx, data.Mark{}, 10)
+	b, err := s.Batch(ctx, asrun.Mark{}, 10)
 	if err != nil || len(b.Receipts) != 1 {
 		t.Fatalf("%+v %v", b, err)
 	}
 	got := b.Receipts[0]
-	if got.Seq != 2 || got.Row.Seq != 2 || got.Corrects != (data.Mark{Epoch: b.Epoch, Seq: 1}) || got.Row.Clock != playlist.ClockRepaired {
+	if got.Row.Seq != 2 || got.Corrects == nil || *got.Corrects != (asrun.Mark{Epoch: b.Epoch, Seq: 1}) || got.Row.Clock != playlist.ClockRepaired {
 		t.Errorf("%+v", got)
 	}
 }

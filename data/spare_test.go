@@ -100,15 +100,15 @@ type sent struct {
 // unsent returns all receipts that the county does not have.
 func unsent(t *testing.T, s *data.Store) (all []sent) {
 	t.Helper()
-	for at := (data.Mark{}); ; {
+	for at := (asrun.Mark{}); ; {
 		b, err := s.Batch(t.Context(), at, 100)
 		must(t, err)
 		if len(b.Receipts) == 0 {
 			return all
 		}
 		for _, r := range b.Receipts {
-			all = append(all, sent{b.Epoch, r.Seq, r.Row})
-			at = data.Mark{Epoch: b.Epoch, Seq: r.Seq}
+			all = append(all, sent{b.Epoch, r.Row.Seq, r.Row})
+			at = asrun.Mark{Epoch: b.Epoch, Seq: r.Row.Seq}
 		}
 	}
 }

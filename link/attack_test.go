@@ -113,7 +113,7 @@ func TestAnEdgeNeverAnswersToASubjectThatIsNotTheAskersOwn(t *testing.T) {
 		return link.Pack([]byte(`{"controller":"` + string(id) + `","nonce":"n"}`))
 	}
 	batch := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: "daba-2", Epoch: "e", Nonce: "n",
-		Receipts: []link.Receipt{{Row: asrun.Row{Seq: 1}}}}, thief.key)).Bytes()
+		Receipts: []link.Receipt{{Receipt: asrun.Receipt{Row: asrun.Row{Seq: 1}}}}}, thief.key)).Bytes()
 	for _, reply := range []string{"_IN.daba-2.x", "st.a.32._.alerts", "_IN.daba-10.x", "_IN.daba-1", "$SYS.REQ.CLAIMS.UPDATE", ""} {
 		for _, subject := range []string{"sync.daba-1", "rcpt.daba-1"} {
 			if err := nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: ask("daba-1")}); err != nil {

@@ -337,7 +337,7 @@ func (c *Controller) export(ctx context.Context, to Carrier, m Member, r *Carrie
 			return err
 		}
 		kept[name] = true
-		after = Mark{b.Epoch, b.Receipts[len(b.Receipts)-1].Row.Seq}
+		after = Mark{Epoch: b.Epoch, Seq: b.Receipts[len(b.Receipts)-1].Row.Seq}
 		r.Receipts += len(b.Receipts)
 	}
 	old, err := os.ReadDir(filepath.Join(to.Dir, filepath.FromSlash(dir)))

@@ -144,7 +144,7 @@ func TestAStickIsBelievedAsLittleAsTheLine(t *testing.T) {
 	put("receipts/daba-1/e1-000000000001.json", forged.Bytes())
 	put("receipts/daba-9/e1-000000000001.json", forged.Bytes())
 	late := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: "daba-1", Epoch: "e2",
-		Receipts: []link.Receipt{{Row: asrun.Row{Airing: "a", Output: "o", Seq: 7}}}}, b.key))
+		Receipts: []link.Receipt{{Receipt: asrun.Receipt{Row: asrun.Row{Airing: "a", Output: "o", Seq: 7}}}}}, b.key))
 	put("receipts/daba-1/e2-000000000007.json", late.Bytes())
 	got, err := (&link.Edge{Store: w.ledger, Key: w.office.edge, Log: quiet()}).Import(t.Context(), link.Carrier{Dir: dir})
 	if err != nil || got.Receipts != 0 || len(w.ledger.rows) != 0 {

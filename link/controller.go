@@ -776,7 +776,7 @@ func (c *Controller) bare(b Batch) {
 			continue
 		}
 		c.Log.Error("receipt cannot be sent", "epoch", b.Epoch, "seq", r.Row.Seq, "airing", r.Row.Airing, "bytes", len(text), "err", err)
-		b.Receipts[i] = Receipt{Row: asrun.Row{Seq: r.Row.Seq}}
+		b.Receipts[i] = Receipt{Receipt: asrun.Receipt{Row: asrun.Row{Seq: r.Row.Seq}}}
 	}
 }
 

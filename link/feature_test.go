@@ -111,7 +111,7 @@ func TestOnlySignedStateIsRefusedForAnUnknownField(t *testing.T) {
 			return err
 		}(), false},
 		{"receipts", func() error {
-			b := link.Batch{Controller: "daba-1", Epoch: "e", Receipts: []link.Receipt{{Row: asrun.Row{Seq: 1, Airing: "a", Output: "o"}}}}
+			b := link.Batch{Controller: "daba-1", Epoch: "e", Receipts: []link.Receipt{{Receipt: asrun.Receipt{Row: asrun.Row{Seq: 1, Airing: "a", Output: "o"}}}}}
 			_, err := link.OpenBatch(sealed(link.TypeReceipts, b, key), key.Public())
 			return err
 		}(), false},

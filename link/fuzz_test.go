@@ -73,7 +73,7 @@ func FuzzSignedDocument(f *testing.F) {
 
 func FuzzReceipts(f *testing.F) {
 	key := link.NewKey()
-	b := link.Batch{Controller: "daba-1", Epoch: "e", Nonce: "n", Receipts: []link.Receipt{{Row: asrun.Row{Seq: 4, Clip: "c"}}}}
+	b := link.Batch{Controller: "daba-1", Epoch: "e", Nonce: "n", Receipts: []link.Receipt{{Receipt: asrun.Receipt{Row: asrun.Row{Seq: 4, Clip: "c"}}}}}
 	f.Add(must[[]byte](f)(json.Marshal(b)), int64(3))
 	b.Gone, b.Receipts[0].Corrects = 3, &link.Mark{Epoch: "e", Seq: 1}
 	f.Add(must[[]byte](f)(json.Marshal(b)), int64(0))

@@ -26,21 +26,12 @@ const (
 	maxUnpacked  = 4 << 20   // bytes of a sync or its answer, unpacked
 )
 
-// Mark is how far the county has a controller's receipts: all up to Seq of
-// the epoch.
-type Mark struct {
-	Epoch string `json:"epoch"`
-	Seq   int64  `json:"seq"`
-}
+// Mark is how far the county has an epoch.
+type Mark = asrun.Mark
 
-// Receipt is a row of the as-run log as the controller sends it upstream.
-// Row.Seq is its number.
+// Receipt is a receipt as it comes over the wire.
 type Receipt struct {
-	Row asrun.Row `json:"row"`
-
-	// Corrects names an earlier receipt that this one puts right: its clock
-	// was repaired later. The earlier one stays as it is.
-	Corrects *Mark `json:"corrects,omitempty"`
+	asrun.Receipt
 
 	// Wrong is why the county cannot keep it, found as it was read; nil: it
 	// can. Of such a receipt only Row.Seq counts.
@@ -304,7 +295,7 @@ func readReceipt(text []byte) (r Receipt) {
 		} `json:"row"`
 	}
 	_ = json.Unmarshal(text, &bare) // no number: its batch does not pass
-	return Receipt{Row: asrun.Row{Seq: bare.Row.Seq}, Wrong: err}
+	return Receipt{Receipt: asrun.Receipt{Row: asrun.Row{Seq: bare.Row.Seq}}, Wrong: err}
 }
 
 // OpenStamp verifies a stamp and that it is meant for this controller and

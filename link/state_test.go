@@ -294,7 +294,7 @@ func TestAFullManifestFitsTheWire(t *testing.T) {
 func TestBatchAfter(t *testing.T) {
 	rows := func(from, to int64) (some []link.Receipt) {
 		for n := from; n <= to; n++ {
-			some = append(some, link.Receipt{Row: asrun.Row{Seq: n}})
+			some = append(some, link.Receipt{Receipt: asrun.Receipt{Row: asrun.Row{Seq: n}}})
 		}
 		return some
 	}

@@ -240,8 +240,8 @@ func (m *memory) air(epoch string, n int) {
 	}
 	for range n {
 		seq := m.gone[epoch] + int64(len(m.out[epoch])) + 1
-		m.out[epoch] = append(m.out[epoch], link.Receipt{Row: asrun.Row{
-			Airing: playlist.AiringID(fmt.Sprintf("早间@%d", seq)), Output: "村口", Item: 1, Part: 1, Outcome: asrun.Complete, Seq: seq}})
+		m.out[epoch] = append(m.out[epoch], link.Receipt{Receipt: asrun.Receipt{Row: asrun.Row{
+			Airing: playlist.AiringID(fmt.Sprintf("早间@%d", seq)), Output: "村口", Item: 1, Part: 1, Outcome: asrun.Complete, Seq: seq}}})
 	}
 }
 

@@ -41,10 +41,10 @@ type AlertSound struct {
 // AlertSounds finds what an alert is sounded with. It is asked from many
 // goroutines, again for each pass.
 type AlertSounds interface {
-	// Sound finds the alert as [playlist.UsedClip], which is an error until the
-	// clip is here; as [playlist.UsedSpeech], which may take its time; as
-	// [playlist.UsedGeneric]; or the words that a drill begins with, as
-	// [playlist.UsedPreamble].
+	// Sound finds the alert as [asrun.UsedClip], which is an error until the
+	// clip is here; as [asrun.UsedSpeech], which may take its time; as
+	// [asrun.UsedGeneric]; or the words that a drill begins with, as
+	// [asrun.UsedPreamble].
 	Sound(ctx context.Context, r emergency.Record, as asrun.Used) (AlertSound, error)
 }
 

@@ -74,7 +74,7 @@ func (f *performance) cued(ctx context.Context, item int, until time.Time) (c *e
 
 // claimFresh claims an item that was cued, and tries again until that instant
 // if the ledger fails. If the playlist's cursor has moved meanwhile it cues the
-// item again. If another has claimed it the error is [playlist.ErrClaimed].
+// item again. If another has claimed it the error is [asrun.ErrClaimed].
 // After an error the item's sound is closed.
 func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time) (*entry, error) {
 	for range staleTries {

@@ -15,8 +15,8 @@ type Ledger interface {
 	// Claim opens a row before its first sample, and moves the playlist's
 	// cursor from Before to After if they are given. If another output has
 	// claimed the same item with another clip, or the cursor is not at Before
-	// any more, the error is [playlist.ErrStale]; if the row exists,
-	// [playlist.ErrClaimed].
+	// any more, the error is [asrun.ErrStale]; if the row exists,
+	// [asrun.ErrClaimed].
 	Claim(ctx context.Context, c asrun.Claim) error
 
 	// Checkpoint notes how far an open row has come.

@@ -18,7 +18,7 @@ func Tone(hz, levelDB float64, length time.Duration) beep.Streamer {
 }
 
 // Chime is the station tone before a lesson: three falling notes, G5 E5 C5,
-// playlist.ChimeLength long. It is no alerting signal of any country.
+// schedule.ChimeLength long. It is no alerting signal of any country.
 func Chime() beep.Streamer {
 	notes := []float64{783.99, 659.26, 523.25}
 	step := playlist.FramesIn(350 * time.Millisecond)

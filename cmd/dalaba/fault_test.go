@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dalaba/data"
+	"dalaba/playlist/asrun"
 )
 
 // faultCmds put faults into what the program stands on.
@@ -179,17 +180,17 @@ func once(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		heard[key] = r.FromFrame + r.Frames
 	}
-	for at := (data.Mark{}); ; {
+	for at := (asrun.Mark{}); ; {
 		b, err := store.Batch(context.Background(), at, 100)
 		ts.Check(err)
 		if len(b.Receipts) == 0 {
 			return
 		}
 		for _, r := range b.Receipts {
-			if want := at.Seq + 1; b.Epoch == at.Epoch && r.Seq != want || b.Epoch != at.Epoch && r.Seq != 1 {
-				ts.Fatalf("receipt %d of %s follows %d of %s", r.Seq, b.Epoch, at.Seq, at.Epoch)
+			if want := at.Seq + 1; b.Epoch == at.Epoch && r.Row.Seq != want || b.Epoch != at.Epoch && r.Row.Seq != 1 {
+				ts.Fatalf("receipt %d of %s follows %d of %s", r.Row.Seq, b.Epoch, at.Seq, at.Epoch)
 			}
-			at = data.Mark{Epoch: b.Epoch, Seq: r.Seq}
+			at = asrun.Mark{Epoch: b.Epoch, Seq: r.Row.Seq}
 		}
 	}
 }

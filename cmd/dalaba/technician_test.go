@@ -347,11 +347,11 @@ func TestDoctorReadsTheStore(t *testing.T) {
 	if err := store.Record(ctx, missed); err != nil {
 		t.Fatal(err)
 	}
-	b, err := store.Batch(ctx, data.Mark{}, 1)
+	b, err := store.Batch(ctx, asrun.Mark{}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := data.Mark{Epoch: b.Epoch, Seq: 1}
+	first := asrun.Mark{Epoch: b.Epoch, Seq: 1}
 	if err := errors.Join(store.SetAside(ctx, first, "less than none"), store.SetMark(ctx, first)); err != nil {
 		t.Fatal(err)
 	}

@@ -46,37 +46,17 @@ func (w Wire) Keep(ctx context.Context, d link.Document) error {
 
 // Outbox returns the next receipts after a mark.
 func (w Wire) Outbox(ctx context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
-	b, err := w.Batch(ctx, data.Mark(after), limit)
+	b, err := w.Batch(ctx, after, limit)
 	var all []link.Receipt
 	for _, r := range b.Receipts {
-		out := link.Receipt{Row: r.Row}
-		if r.Corrects.Seq > 0 {
-			m := link.Mark(r.Corrects)
-			out.Corrects = &m
-		}
-		all = append(all, out)
+		all = append(all, link.Receipt{Receipt: r})
 	}
 	return b.Epoch, b.Gone, all, err
 }
 
-// Marks returns how far the county has each epoch.
-func (w Wire) Marks(ctx context.Context) ([]link.Mark, error) {
-	marks, err := w.Store.Marks(ctx)
-	var all []link.Mark
-	for _, m := range marks {
-		all = append(all, link.Mark(m))
-	}
-	return all, err
-}
-
-// SetMark notes how far the county has an epoch.
-func (w Wire) SetMark(ctx context.Context, m link.Mark) error {
-	return w.Store.SetMark(ctx, data.Mark(m))
-}
-
 // SetAside notes a receipt that the county cannot keep.
 func (w Wire) SetAside(ctx context.Context, r link.Refused) error {
-	return w.Store.SetAside(ctx, data.Mark{Epoch: r.Epoch, Seq: r.Seq}, r.Why)
+	return w.Store.SetAside(ctx, link.Mark{Epoch: r.Epoch, Seq: r.Seq}, r.Why)
 }
 
 // Events returns the oldest events that the county lacks and on which its people

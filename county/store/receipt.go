@@ -463,7 +463,7 @@ func (b *intake) supersedeAlert(ctx context.Context, in incoming) error {
 		AND superseded = 0 AND NOT (epoch = ?6 AND seq >= ?7)`, row[3], row[4], row[5], row[6], row[7], b.epoch.id, in.Row.Seq)
 }
 
-// verdict is what all parts of an item prove together, as [playlist.Tally]
+// verdict is what all parts of an item prove together, as [asrun.Tally]
 // has it.
 type verdict struct {
 	billing   int64

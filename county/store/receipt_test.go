@@ -53,7 +53,7 @@ func receipts(from int64, rows ...asrun.Row) []link.Receipt {
 	var all []link.Receipt
 	for i, r := range rows {
 		r.Seq = from + int64(i)
-		all = append(all, link.Receipt{Row: r})
+		all = append(all, link.Receipt{Receipt: asrun.Receipt{Row: r}})
 	}
 	return all
 }
@@ -213,7 +213,7 @@ func TestAnAlertsRowAndItsCorrectionMayComeTogether(t *testing.T) {
 	})
 }
 
-// The county's sums must be those that playlist.Tally finds in the rows.
+// The county's sums must be those that asrun.Tally finds in the rows.
 func TestReachIsWhatTheRowsProve(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		rng := rand.New(rand.NewPCG(7, 11))
@@ -354,7 +354,7 @@ func TestACorrectionSupersedesAndNothingIsEdited(t *testing.T) {
 		addReceipts(t, s, "c1", "e", receipts(mark+1, other))
 		moved := row("夜", morning.Add(12*time.Hour), "村口", 7, asrun.Complete)
 		moved.Seq = 1
-		_, err := s.AddReceipts(t.Context(), link.Batch{Controller: "c1", Epoch: "f", Receipts: []link.Receipt{{Row: moved, Corrects: &link.Mark{Epoch: "e", Seq: mark + 1}}}})
+		_, err := s.AddReceipts(t.Context(), link.Batch{Controller: "c1", Epoch: "f", Receipts: []link.Receipt{{Receipt: asrun.Receipt{Row: moved, Corrects: &link.Mark{Epoch: "e", Seq: mark + 1}}}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -269,7 +269,7 @@ func (p *pole) Outbox(_ context.Context, after link.Mark, limit int) (string, in
 	defer p.mu.Unlock()
 	var batch []link.Receipt
 	for seq := max(p.mark, after.Seq) + 1; seq <= p.aired && len(batch) < limit; seq++ {
-		batch = append(batch, link.Receipt{Row: p.row(seq)})
+		batch = append(batch, link.Receipt{Receipt: asrun.Receipt{Row: p.row(seq)}})
 	}
 	return benchEpoch, 0, batch, nil
 }

@@ -23,30 +23,29 @@ var plants = map[string]plant{
 		about: "an airing is claimed after its first sample, not before",
 		file:  "player/perform.go",
 		replace: [][2]string{
-			{`	if cur, err = f.claimFresh(ctx, cur, f.deadline); errors.Is(err, errStore) && ctx.Err() == nil {
-		return f.record(ctx, first, playlist.Missed, playlist.ReasonStore)
-	} else if err != nil || cur == nil {
-		return err
+			{`	c, err = f.claimFresh(ctx, c, f.deadline)
+	if errors.Is(err, errStore) && ctx.Err() == nil {
+		return nil, unaired(asrun.ReasonStore)
 	}
-	if f.due.Slot.Chime {`, `	if f.due.Slot.Chime {`},
-			{`	f.play(cur, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
-`, `	f.play(cur, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
+	return c, err
+`, `	return c, nil
+`},
+			{`	f.play(c, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
+`, `	f.play(c, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
 	if err := sleepUntil(ctx, f.p.Wall, later(f.at, f.p.Wall()).Add(5*time.Second)); err != nil {
-		return err
+		return c.row.Item, err
 	}
-	if err := f.claim(ctx, cur); err != nil {
-		return err
+	if err := c.claim(ctx); err != nil {
+		return c.row.Item, err
 	}
 `},
 		},
 	},
 	"no-checkpoint": {
 		about: "how far an airing has come is never saved",
-		file:  "player/perform.go",
+		file:  "player/entry.go",
 		replace: [][2]string{
-			{`if kept.IsZero() || time.Since(kept) >= checkpointEvery {`, `if kept.IsZero() {
-			kept = time.Now()
-		} else if false {`},
+			{`if time.Since(e.kept) >= checkpointEvery && e.idle() {`, `if false && e.idle() {`},
 		},
 	},
 	"receipt-outside": {
@@ -89,7 +88,7 @@ var plants = map[string]plant{
 			return err
 		}
 		if there {
-			return fmt.Errorf("%w: %v", playlist.ErrClaimed, r.Key())
+			return fmt.Errorf("%w: %v", asrun.ErrClaimed, r.Key())
 		}
 `, `	if c.Before != nil {
 		err := s.write(ctx, func(tx *sql.Tx) error {
@@ -98,7 +97,7 @@ var plants = map[string]plant{
 				return err
 			}
 			if at != *c.Before {
-				return fmt.Errorf("%w: playlist %s", playlist.ErrStale, r.Playlist)
+				return fmt.Errorf("%w: playlist %s", asrun.ErrStale, r.Playlist)
 			}
 			return setCursor(ctx, tx, r.Playlist, *c.After)
 		})
@@ -113,14 +112,14 @@ var plants = map[string]plant{
 			return err
 		}
 		if there {
-			return fmt.Errorf("%w: %v", playlist.ErrClaimed, r.Key())
+			return fmt.Errorf("%w: %v", asrun.ErrClaimed, r.Key())
 		}
 `},
 			{`			if at != *c.Before {
-				return fmt.Errorf("%w: playlist %s", playlist.ErrStale, r.Playlist)
+				return fmt.Errorf("%w: playlist %s", asrun.ErrStale, r.Playlist)
 			}
 			if err := setCursor`, `			if at != *c.After {
-				return fmt.Errorf("%w: playlist %s", playlist.ErrStale, r.Playlist)
+				return fmt.Errorf("%w: playlist %s", asrun.ErrStale, r.Playlist)
 			}
 			if err := setCursor`},
 		},

@@ -13,7 +13,7 @@ import (
 
 const (
 	// changing is the time around a change of config in which an airing may
-	// follow either config: the controller prepares an airing playlist.Lead
+	// follow either config: the controller prepares an airing schedule.Lead
 	// ahead, and a reload takes up to a second.
 	changing = schedule.Lead + 2*time.Second
 

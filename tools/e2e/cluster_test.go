@@ -132,10 +132,10 @@ func (p *pole) Outbox(_ context.Context, after link.Mark, limit int) (string, in
 	var all []link.Receipt
 	for seq := max(p.mark, after.Seq) + 1; seq <= p.made && len(all) < limit; seq++ {
 		due := poleDue.Add(time.Duration(seq) * time.Second)
-		all = append(all, link.Receipt{Row: asrun.Row{
+		all = append(all, link.Receipt{Receipt: asrun.Receipt{Row: asrun.Row{
 			Airing: playlist.NewAiringID("pole", due), Slot: "pole", Output: "pole", Item: 1, Part: 1, Seq: seq, Due: due, Started: due, Ended: due.Add(time.Second),
 			Frames: playlist.Rate, OfFrames: playlist.Rate, Residents: 100, Area: "320924100201", Outcome: asrun.Complete, Clock: playlist.ClockTrusted,
-		}})
+		}}})
 	}
 	return "pole", 0, all, nil
 }
