@@ -17,8 +17,8 @@ import (
 	"dalaba/playlist/asrun"
 )
 
-// denied reports whether the last thing that the broker refused a connection is
-// this. It says so ahead of its answer to a flush.
+// denied reports whether the broker's last refusal on a connection is this one. The
+// broker sends it before it responds to a flush.
 func denied(t *testing.T, nc *nats.Conn, what, subject string) bool {
 	t.Helper()
 	if err := nc.Flush(); err != nil {
@@ -28,7 +28,7 @@ func denied(t *testing.T, nc *nats.Conn, what, subject string) bool {
 	return strings.Contains(strings.ToLower(last), "permissions violation for "+what) && strings.Contains(last, `"`+subject+`"`)
 }
 
-func TestEachUserMaySayAndHearItsOwnAndNothingElse(t *testing.T) {
+func TestEachUserMayPublishAndSubscribeToItsOwnSubjectsOnly(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village}, "HongQi")
 	w.enrol("daba-2", []playlist.Area{"320924101203"})
@@ -94,9 +94,9 @@ func TestEachUserMaySayAndHearItsOwnAndNothingElse(t *testing.T) {
 	}
 }
 
-// With looser permissions a controller could have the edge publish for it: to
-// another's inbox, or where orders are given.
-func TestAnEdgeNeverAnswersToASubjectThatIsNotTheAskersOwn(t *testing.T) {
+// With wider permissions a controller could make the edge publish for it: to the
+// inbox of another controller, or on the subjects of state documents.
+func TestAnEdgeRepliesOnlyToTheInboxOfTheControllerThatAsked(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 1))
@@ -121,7 +121,7 @@ func TestAnEdgeNeverAnswersToASubjectThatIsNotTheAskersOwn(t *testing.T) {
 			}
 		}
 	}
-	// Bodies that name another than their subject get no answer either.
+	// A body that names another controller than its subject gets no response either.
 	mine := must[*nats.Subscription](t)(nc.SubscribeSync("_IN.daba-1.>"))
 	for i := range 32 { // as many as there may be workers, twice
 		reply := "_IN.daba-1.wrong"
@@ -145,7 +145,7 @@ func TestAnEdgeNeverAnswersToASubjectThatIsNotTheAskersOwn(t *testing.T) {
 		if m.Subject != "_IN.daba-1.right" {
 			s, err := link.OpenStamp(m.Data, w.office.trust, "daba-1", "n")
 			if err != nil || s.Refused == "" {
-				t.Errorf("a body that names another was answered on %s", m.Subject)
+				t.Errorf("a body that names another got a response on %s", m.Subject)
 			}
 		}
 	}
@@ -164,7 +164,7 @@ func TestAnEdgeNeverAnswersToASubjectThatIsNotTheAskersOwn(t *testing.T) {
 	}
 }
 
-func TestAStolenLoginIsWorthNothingWithoutItsKey(t *testing.T) {
+func TestAStolenLoginIsUselessWithoutItsKey(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	if nc, err := w.login(b, link.NewKey()); !errors.Is(err, nats.ErrAuthorization) {
@@ -179,7 +179,7 @@ func TestAStolenLoginIsWorthNothingWithoutItsKey(t *testing.T) {
 	must[*nats.Conn](t)(w.login(b, b.key)).Close()
 }
 
-func TestARevokedControllerIsThrownOutAndStaysOut(t *testing.T) {
+func TestARevokedControllerIsDisconnectedAndStaysOut(t *testing.T) {
 	w := newWorld(t)
 	b, other := w.enrol("daba-1", []playlist.Area{village}), w.enrol("daba-2", []playlist.Area{village})
 	gone := make(chan struct{})
@@ -193,7 +193,7 @@ func TestARevokedControllerIsThrownOutAndStaysOut(t *testing.T) {
 	if err := link.PushAccount(sys, w.authority, patience); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the broker throws it out", gone)
+	await(t, "the broker disconnects it", gone)
 	if _, err := w.login(b, b.key); err == nil {
 		t.Error("it connects again")
 	}
@@ -244,11 +244,11 @@ func TestTheBrokerIsSetUpAsTheDesignHasIt(t *testing.T) {
 	}
 }
 
-func TestAnOperatorsKeyKeptElsewhereIsNotMissed(t *testing.T) {
+func TestTheAuthorityWorksWithoutTheOperatorsKey(t *testing.T) {
 	w := newWorld(t)
 	bare, seed := w.authority.Offline()
 	if seed == "" || bare.OperatorSeed != "" {
-		t.Fatal("the key is not taken out")
+		t.Fatal("the key is still in it")
 	}
 	path := t.TempDir() + "/authority.json"
 	if err := link.WriteAuthority(path, &bare); err != nil {
@@ -268,9 +268,9 @@ func TestAnOperatorsKeyKeptElsewhereIsNotMissed(t *testing.T) {
 	}
 }
 
-// Once a key has lost its role nobody takes what it signed, however often it is
-// sent.
-func TestWhatALostKeySignedIsNotSent(t *testing.T) {
+// Once a key has lost its role, every controller refuses what it signed, so the edge
+// does not send it.
+func TestADocumentSignedByAKeyThatLostItsRoleIsNotSent(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})

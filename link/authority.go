@@ -17,18 +17,18 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Authority makes the logins of a county's broker. What it holds can let
-// anybody onto the broker and put no sound on a pole: that takes the keys of
-// a [Trust] document.
+// Authority makes the logins for a county's broker. With its keys one can log in
+// to the broker as any user, but not make a controller sound anything: that takes
+// the keys of a [Trust] document.
 //
-// The operator's own key is needed only to make the county's account anew; it
+// The operator's own key is needed only to make a new account for the county; it
 // can be kept elsewhere. See [Authority.Offline].
 type Authority struct {
 	Operator string `json:"operator"` // JWT
 	System   string `json:"system"`   // account JWT
-	Account  string `json:"account"`  // account JWT, revocations in it
+	Account  string `json:"account"`  // account JWT, with the revocations
 
-	// Seeds.
+	// Seeds of the keys.
 	OperatorSeed string `json:"operator_seed,omitempty"`
 	SigningSeed  string `json:"signing_seed"`    // of the operator: signs account JWTs
 	SystemSeed   string `json:"system_seed"`     // of the system account
@@ -36,7 +36,7 @@ type Authority struct {
 	ScopedSeed   string `json:"controller_seed"` // signs controllers, and nothing else
 }
 
-// NewAuthority makes operator, accounts and keys for a county.
+// NewAuthority makes the operator, the accounts and the keys for a county.
 func NewAuthority(county string) (*Authority, error) {
 	var a Authority
 	var err error
@@ -88,15 +88,15 @@ func NewAuthority(county string) (*Authority, error) {
 	return &a, nil
 }
 
-// Offline is the authority without the operator's own key, and that key.
+// Offline returns the authority without the operator's own key, and that key.
 func (a Authority) Offline() (Authority, string) {
 	seed := a.OperatorSeed
 	a.OperatorSeed = ""
 	return a, seed
 }
 
-// WriteAuthority keeps the authority in a file that only its owner may read,
-// in the place of the one that is there.
+// WriteAuthority writes the authority to a file that only its owner may read. It
+// replaces a file that exists.
 func WriteAuthority(path string, a *Authority) error {
 	text, err := json.MarshalIndent(a, "", "  ")
 	if err != nil {
@@ -120,7 +120,7 @@ func WriteAuthority(path string, a *Authority) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// ReadAuthority reads what [WriteAuthority] kept.
+// ReadAuthority reads an authority that [WriteAuthority] wrote.
 func ReadAuthority(path string) (*Authority, error) {
 	fi, err := os.Stat(path)
 	if err != nil {
@@ -134,15 +134,16 @@ func ReadAuthority(path string) (*Authority, error) {
 		return nil, err
 	}
 	var a Authority
-	if err := strict(text, &a); err != nil {
+	if err := decodeStrict(text, &a); err != nil {
 		return nil, fmt.Errorf("%w: %w", fault{playlist.ErrInvalid, say.M("link.no_key", path)}, err)
 	}
 	return &a, nil
 }
 
-// Controller makes the login of a controller: worth nothing without its key,
-// and good until expires (zero: until revoked). user is its
-// [Key.BrokerUser]; what it may hear follows from its areas and groups.
+// Controller makes the login of a controller, a JWT. It is useless without the
+// controller's key and valid until expires (zero: until revoked). user is the
+// controller's [Key.BrokerUser]. Which subjects it may subscribe to follows from
+// its areas and groups.
 func (a *Authority) Controller(f playlist.Follower, user string, expires time.Time) (string, error) {
 	if !playlist.IsToken(string(f.ID)) || !nkeys.IsValidPublicUserKey(user) {
 		return "", fmt.Errorf("%w: controller %q, broker user %q", playlist.ErrInvalid, f.ID, user)
@@ -155,7 +156,7 @@ func (a *Authority) Controller(f playlist.Follower, user string, expires time.Ti
 	uc.SetScoped(true)
 	uc.Name, uc.IssuerAccount = string(f.ID), account
 	for _, s := range FollowedScopes(f) {
-		uc.Tags = append(uc.Tags, "scope:"+scopeToken(s)) // not Add: it would fold the case
+		uc.Tags = append(uc.Tags, "scope:"+scopeToken(s)) // not Add, which changes the case
 	}
 	if !expires.IsZero() {
 		uc.Expires = expires.Unix()
@@ -163,7 +164,7 @@ func (a *Authority) Controller(f playlist.Follower, user string, expires time.Ti
 	return encode(uc, a.ScopedSeed)
 }
 
-// User is the [Key.BrokerUser] whose login a member document holds; empty where
+// User returns the [Key.BrokerUser] whose login a member document holds, or "" if
 // it holds none.
 func (m Member) User() string {
 	uc, err := jwt.DecodeUserClaims(m.JWT)
@@ -175,8 +176,8 @@ func (m Member) User() string {
 
 // The users of the county's own programs.
 const (
-	UserPublisher = "pub"    // publishes st.> and nothing else
-	UserEdge      = "edge"   // hears sync.* and rcpt.*, publishes _IN.> and nothing else
+	UserPublisher = "pub"    // may publish st.> and nothing else
+	UserEdge      = "edge"   // may subscribe to sync.* and rcpt.*, publish _IN.> and nothing else
 	UserSystem    = "system" // changes accounts: [PushAccount]
 )
 
@@ -204,8 +205,8 @@ func (a *Authority) Creds(user string) ([]byte, error) {
 		uc.Sub.Deny.Add(">")
 	case UserEdge:
 		uc.Pub.Allow.Add("_IN.>")
-		// Without a queue name a broker would let it listen to all of them beside
-		// the queue.
+		// Without the queue's name the broker would also let it subscribe outside
+		// the queue, and so receive every request.
 		uc.Sub.Allow.Add(SyncSubject("*")+" edge", ReceiptSubject("*")+" edge")
 	case UserSystem:
 		by = a.SystemSeed
@@ -219,8 +220,8 @@ func (a *Authority) Creds(user string) ([]byte, error) {
 	return jwt.FormatUserConfig(text, seed)
 }
 
-// Revoke makes the broker refuse every login of these broker users that was
-// made before now, once the account that it writes has been pushed:
+// Revoke revokes every login of these broker users that was made before now. The
+// broker refuses them as soon as the changed account has been pushed by
 // [PushAccount].
 func (a *Authority) Revoke(now time.Time, users ...string) error {
 	since := map[string]time.Time{}
@@ -230,9 +231,9 @@ func (a *Authority) Revoke(now time.Time, users ...string) error {
 	return a.RevokeSince(since)
 }
 
-// RevokeSince is [Authority.Revoke] for each broker user with its own instant.
-// An earlier instant than the account has already changes nothing; where none
-// does the account stays as it is, byte for byte.
+// RevokeSince is [Authority.Revoke] with an instant for each broker user. An
+// instant that is not later than the one in the account changes nothing. If none
+// changes anything, the account stays the same, byte for byte.
 func (a *Authority) RevokeSince(since map[string]time.Time) error {
 	ac, err := jwt.DecodeAccountClaims(a.Account)
 	if err != nil {
@@ -259,8 +260,8 @@ func (a *Authority) RevokeSince(since map[string]time.Time) error {
 	return err
 }
 
-// Revoked are the broker users whose logins are refused, each with the instant
-// up to which they are, in whole seconds.
+// Revoked returns the broker users whose logins are revoked. A login is revoked if
+// it was made at or before the user's instant, which is in whole seconds.
 func (a *Authority) Revoked() (map[string]time.Time, error) {
 	ac, err := jwt.DecodeAccountClaims(a.Account)
 	if err != nil {
@@ -291,9 +292,9 @@ func encode(uc *jwt.UserClaims, seed string) (string, error) {
 	return uc.Encode(kp)
 }
 
-// PushAccount gives the broker, or a cluster of them, the account as it is
-// now. The connection is of the user [UserSystem]. Whoever is revoked in it
-// is disconnected.
+// PushAccount sends the account as it is now to the broker or the cluster of
+// brokers, which disconnect the users that are revoked in it. The connection is
+// that of the user [UserSystem].
 func PushAccount(nc *nats.Conn, a *Authority, timeout time.Duration) error {
 	m, err := nc.Request("$SYS.REQ.CLAIMS.UPDATE", []byte(a.Account), timeout)
 	if err != nil {
@@ -313,23 +314,23 @@ func PushAccount(nc *nats.Conn, a *Authority, timeout time.Duration) error {
 	return nil
 }
 
-// Broker is where a county's broker listens and what it needs for it.
+// Broker is the configuration of a county's broker.
 type Broker struct {
 	Name string // of the server; unique in a cluster
 	Host string // default 0.0.0.0
-	Port int    // -1: a free one
+	Port int    // -1: any free port
 
 	Cert, Key string // files, PEM
-	Dir       string // where it keeps the accounts pushed to it
+	Dir       string // the folder in which it keeps the accounts pushed to it
 
 	Operator string // JWTs of the [Authority]
 	System   string
 	Account  string
 }
 
-// Config is the text of a nats-server configuration, fit for the one that is
-// embedded and for a stock one beside it. What the design forbids is not in
-// it: no JetStream, MQTT, WebSocket or leaf nodes.
+// Config returns the text of a nats-server configuration, for the embedded server
+// and for a separate one. It enables no JetStream, MQTT, WebSocket or leaf nodes,
+// which the design forbids.
 func (b Broker) Config() (string, error) {
 	sys, err := jwt.DecodeAccountClaims(b.System)
 	if err != nil {
@@ -348,8 +349,8 @@ func (b Broker) Config() (string, error) {
 			return "", fmt.Errorf("%w: %q in the broker's config", playlist.ErrInvalid, s)
 		}
 	}
-	// The limit on new connections stands here and nowhere else: given in
-	// code, the server panics over it.
+	// connection_rate_limit is set in this text only: if it is set in code, the
+	// server panics.
 	return fmt.Sprintf(`server_name: "%s"
 listen: "%s:%d"
 tls {

@@ -21,33 +21,34 @@ import (
 	"dalaba/playlist"
 )
 
-// Carrier is a folder, on a USB stick say, that brings documents and clips to
-// controllers without a line and receipts back. What lies in it is what would
-// go over the line, and is believed as little.
+// Carrier is a folder, such as one on a USB stick, that brings documents and clips
+// to controllers that have no network, and brings their receipts back. It holds
+// the same messages that the network would carry, and they are verified in the
+// same way.
 //
 //	documents/<kind>.<scope>.json   envelopes
 //	clips/<ID>.mp3
 //	receipts/<controller>/<epoch>-<number>.json   batches, signed by the controller
-//	stamps/<controller>.json        what of them the county has stored
+//	stamps/<controller>.json        which of them the county has stored
 type Carrier struct{ Dir string }
 
-const maxCarried = 20000 // files of a kind
+const maxCarried = 20000 // files in one folder
 
-// PutDocument lays an envelope on the carrier, in the place of another of its
-// kind and scope.
+// PutDocument writes an envelope to the carrier. It replaces an earlier one of the
+// same kind and scope.
 func (c Carrier) PutDocument(s Stored) error {
 	name := string(s.Kind)
 	if s.Kind != KindTrust {
 		name += "." + scopeToken(s.Scope)
 	}
-	return c.put(path.Join("documents", name+".json"), s.Raw)
+	return c.writeFile(path.Join("documents", name+".json"), s.Raw)
 }
 
-// PutClip lays a clip on the carrier, unless it is there.
+// PutClip writes a clip to the carrier, unless it is there already.
 func (c Carrier) PutClip(id playlist.ClipID, src io.Reader) error {
 	name := filepath.Join(c.Dir, "clips", string(id)+".mp3")
 	if f, err := os.Open(name); err == nil {
-		err = hashed(f, id)
+		err = checkHash(f, id)
 		f.Close()
 		if err == nil {
 			return nil
@@ -71,7 +72,8 @@ func (c Carrier) PutClip(id playlist.ClipID, src io.Reader) error {
 	return f.CloseAtomicallyReplace()
 }
 
-func (c Carrier) put(name string, b []byte) error {
+// writeFile writes a file of the carrier and makes the folders that it needs.
+func (c Carrier) writeFile(name string, b []byte) error {
 	full := filepath.Join(c.Dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 		return err
@@ -79,15 +81,16 @@ func (c Carrier) put(name string, b []byte) error {
 	return renameio.WriteFile(full, b, 0o644, renameio.WithStaticPermissions(0o644))
 }
 
-// carried is a file of a carrier.
-type carried struct {
+// carrierFile is a file of a carrier and its content.
+type carrierFile struct {
 	name string
 	raw  []byte
 }
 
-// files reads the JSON files of a folder, by name. Links that lead out of the
-// carrier are not followed, and what is no file is left alone.
-func (c Carrier) files(dir string) ([]carried, error) {
+// jsonFiles reads the JSON files of a folder, in the order of their names. It skips
+// everything that is not a regular file, and follows no symbolic link that leads out
+// of the carrier.
+func (c Carrier) jsonFiles(dir string) ([]carrierFile, error) {
 	root, err := os.OpenRoot(c.Dir)
 	if err != nil {
 		return nil, err
@@ -103,7 +106,7 @@ func (c Carrier) files(dir string) ([]carried, error) {
 	if len(list) > maxCarried {
 		return nil, fmt.Errorf("%w: %d files in %s", ErrOversized, len(list), dir)
 	}
-	var all []carried
+	var all []carrierFile
 	for _, e := range list {
 		if !e.Type().IsRegular() || path.Ext(e.Name()) != ".json" || strings.HasPrefix(e.Name(), ".") {
 			continue
@@ -113,18 +116,18 @@ func (c Carrier) files(dir string) ([]carried, error) {
 		if err != nil {
 			return all, err
 		}
-		raw, err := io.ReadAll(io.LimitReader(f, MaxEnvelope+1)) // one more is refused as too large
+		raw, err := io.ReadAll(io.LimitReader(f, MaxEnvelope+1)) // one byte more, so that a larger file is refused as too large
 		f.Close()
 		if err != nil {
 			return all, err
 		}
-		all = append(all, carried{name, raw})
+		all = append(all, carrierFile{name, raw})
 	}
 	return all, nil
 }
 
-// clip opens a clip whose bytes have been found right.
-func (c Carrier) clip(id playlist.ClipID) (*os.File, error) {
+// openClip opens a clip after checking its bytes against its ID.
+func (c Carrier) openClip(id playlist.ClipID) (*os.File, error) {
 	root, err := os.OpenRoot(c.Dir)
 	if err != nil {
 		return nil, err
@@ -138,7 +141,7 @@ func (c Carrier) clip(id playlist.ClipID) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := hashed(f, id); err != nil {
+	if err := checkHash(f, id); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -146,7 +149,8 @@ func (c Carrier) clip(id playlist.ClipID) (*os.File, error) {
 	return f, err
 }
 
-func hashed(f io.Reader, id playlist.ClipID) error {
+// checkHash reads f and reports whether it holds the bytes of the clip.
+func checkHash(f io.Reader, id playlist.ClipID) error {
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {
 		return err
@@ -157,16 +161,16 @@ func hashed(f io.Reader, id playlist.ClipID) error {
 	return nil
 }
 
-// Carried is what became of a carrier's load.
+// Carried reports what an import did with the files of a carrier.
 type Carried struct {
-	Accepted []Have             // documents taken
-	Known    int                // documents that were here already, or newer ones were
-	Others   int                // documents for others
+	Accepted []Have             // documents accepted
+	Known    int                // documents of which the controller already had this version or a newer one
+	Others   int                // documents for other controllers
 	Refused  map[string]error   // by file
-	Clips    []playlist.ClipID  // taken
-	Missing  []playlist.ClipID  // needed, and neither here nor on the carrier
-	Receipts int                // laid on the carrier, or taken from it
-	Gaps     map[string][]int64 // by controller/epoch: receipts before this number are still to come
+	Clips    []playlist.ClipID  // clips stored
+	Missing  []playlist.ClipID  // clips needed that neither the store nor the carrier has
+	Receipts int                // receipts written to the carrier, or stored from it
+	Gaps     map[string][]int64 // by controller/epoch: the first receipt number that is missing before each batch
 }
 
 func (r *Carried) refuse(name string, err error) {
@@ -176,21 +180,21 @@ func (r *Carried) refuse(name string, err error) {
 	r.Refused[name] = err
 }
 
-// Import takes what a carrier brings for this controller, and lays on it the
-// receipts that the county has not acknowledged. It passes the same checks as
-// over the line. Run need not run.
+// Import accepts what a carrier brings for this controller and writes to it the
+// receipts that the county has not acknowledged. It checks everything as if it had
+// come by the network. Import works whether or not Run is running.
 func (c *Controller) Import(ctx context.Context, from Carrier) (Carried, error) {
 	var r Carried
 	m, err := c.Member(ctx)
 	if err != nil {
 		return r, err
 	}
-	docs, err := from.files("documents")
+	docs, err := from.jsonFiles("documents")
 	if err != nil {
 		return r, err
 	}
-	kind := func(f carried) int { return urgency(Kind(strings.SplitN(path.Base(f.name), ".", 2)[0])) }
-	slices.SortStableFunc(docs, func(a, b carried) int { return cmp.Compare(kind(a), kind(b)) })
+	kind := func(f carrierFile) int { return urgency(Kind(strings.SplitN(path.Base(f.name), ".", 2)[0])) }
+	slices.SortStableFunc(docs, func(a, b carrierFile) int { return cmp.Compare(kind(a), kind(b)) })
 	for _, f := range docs {
 		d, err := c.Take(ctx, f.raw)
 		switch {
@@ -213,10 +217,10 @@ func (c *Controller) Import(ctx context.Context, from Carrier) (Carried, error) 
 	if err := c.importStamp(ctx, from, m); err != nil {
 		r.refuse("stamps/"+string(m.Controller)+".json", err)
 	}
-	return r, c.export(ctx, from, m, &r)
+	return r, c.exportReceipts(ctx, from, m, &r)
 }
 
-// importClips takes the clips that documents in force need.
+// importClips stores the clips that the kept documents need.
 func (c *Controller) importClips(ctx context.Context, from Carrier, r *Carried) error {
 	docs, err := c.Store.Documents(ctx)
 	if err != nil {
@@ -239,7 +243,7 @@ func (c *Controller) importClips(ctx context.Context, from Carrier, r *Carried) 
 			}
 			continue
 		}
-		f, err := from.clip(id)
+		f, err := from.openClip(id)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			r.Missing = append(r.Missing, id)
@@ -256,7 +260,7 @@ func (c *Controller) importClips(ctx context.Context, from Carrier, r *Carried) 
 			r.Clips = append(r.Clips, id)
 		case ctx.Err() != nil:
 			return ctx.Err()
-		default: // the others may fit, and receipts go out all the same
+		default: // go on: other clips may fit, and the receipts must still be written
 			r.Missing = append(r.Missing, id)
 			r.refuse("clips/"+string(id)+".mp3", err)
 		}
@@ -264,7 +268,7 @@ func (c *Controller) importClips(ctx context.Context, from Carrier, r *Carried) 
 	return nil
 }
 
-// Clips are the clips that a document needs.
+// Clips returns the clips that a document needs.
 func (d Document) Clips() []playlist.Clip {
 	var all []playlist.Clip
 	if d.Manifest != nil {
@@ -280,11 +284,12 @@ func (d Document) Clips() []playlist.Clip {
 	return all
 }
 
-// importStamp heeds what the county says it has. A stamp on a carrier may be
-// old: it takes a mark back only where the county lacked receipts before those
-// that it was brought. Then at worst some go again that it has.
+// importStamp sets the marks as the county's stamp on the carrier says. The stamp
+// may be old. So it lowers a mark only if it says "gap": then the county lacked
+// receipts before those that the carrier brought. If such a stamp is old, some
+// receipts are sent again that the county has, and it ignores them.
 func (c *Controller) importStamp(ctx context.Context, from Carrier, m Member) error {
-	files, err := from.files("stamps")
+	files, err := from.jsonFiles("stamps")
 	if err != nil {
 		return err
 	}
@@ -319,9 +324,9 @@ func (c *Controller) importStamp(ctx context.Context, from Carrier, m Member) er
 	return nil
 }
 
-// export lays the receipts that the county lacks on the carrier, in the place
-// of those laid there before.
-func (c *Controller) export(ctx context.Context, to Carrier, m Member, r *Carried) error {
+// exportReceipts writes the receipts that the county lacks to the carrier and
+// removes the files that an earlier export wrote.
+func (c *Controller) exportReceipts(ctx context.Context, to Carrier, m Member, r *Carried) error {
 	dir := path.Join("receipts", string(m.Controller))
 	kept, after := map[string]bool{}, Mark{}
 	for {
@@ -333,7 +338,7 @@ func (c *Controller) export(ctx context.Context, to Carrier, m Member, r *Carrie
 			break
 		}
 		name := fmt.Sprintf("%s-%012d.json", b.Epoch, b.Receipts[0].Row.Seq)
-		if err := to.put(path.Join(dir, name), e.Bytes()); err != nil {
+		if err := to.writeFile(path.Join(dir, name), e.Bytes()); err != nil {
 			return err
 		}
 		kept[name] = true
@@ -352,8 +357,8 @@ func (c *Controller) export(ctx context.Context, to Carrier, m Member, r *Carrie
 	return err
 }
 
-// Import stores the receipts that a carrier brought back, and lays on it what
-// the controllers are to know of that. Conn is not needed.
+// Import stores the receipts that a carrier brought back and writes a stamp for each
+// controller to it. It does not use Conn.
 func (e *Edge) Import(ctx context.Context, from Carrier) (Carried, error) {
 	var r Carried
 	list, err := os.ReadDir(filepath.Join(from.Dir, "receipts"))
@@ -364,7 +369,7 @@ func (e *Edge) Import(ctx context.Context, from Carrier) (Carried, error) {
 		if !dir.IsDir() || !playlist.IsToken(dir.Name()) {
 			continue
 		}
-		files, err := from.files(path.Join("receipts", dir.Name()))
+		files, err := from.jsonFiles(path.Join("receipts", dir.Name()))
 		if err != nil {
 			return r, err
 		}
@@ -398,7 +403,7 @@ func (e *Edge) Import(ctx context.Context, from Carrier) (Carried, error) {
 		}
 		text, err := e.stamp(s)
 		if err == nil {
-			err = from.put(path.Join("stamps", dir.Name()+".json"), text)
+			err = from.writeFile(path.Join("stamps", dir.Name()+".json"), text)
 		}
 		if err != nil {
 			return r, err
@@ -407,6 +412,7 @@ func (e *Edge) Import(ctx context.Context, from Carrier) (Carried, error) {
 	return r, nil
 }
 
+// importBatch stores one batch. n is how many of its receipts are new.
 func (e *Edge) importBatch(ctx context.Context, id playlist.ControllerID, raw []byte) (m Mark, aside []Refused, n int, err error) {
 	env, err := ParseEnvelope(raw)
 	if err != nil {
@@ -430,7 +436,7 @@ func (e *Edge) importBatch(ctx context.Context, id playlist.ControllerID, raw []
 	if m, err = e.Store.Commit(ctx, b); err != nil {
 		return m, nil, 0, err
 	}
-	aside = e.aside(b)
+	aside = e.logRefused(b)
 	if len(before) == 1 {
 		n = int(max(0, m.Seq-max(before[0].Seq, b.Receipts[0].Row.Seq-1)))
 	}

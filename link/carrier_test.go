@@ -17,7 +17,7 @@ import (
 	"dalaba/playlist/asrun"
 )
 
-// load puts what is in force for two controllers on a stick.
+// load writes the documents in force for two controllers to a carrier.
 func load(t *testing.T, w *world, clips map[playlist.ClipID][]byte) link.Carrier {
 	t.Helper()
 	c := link.Carrier{Dir: t.TempDir()}
@@ -34,7 +34,7 @@ func load(t *testing.T, w *world, clips map[playlist.ClipID][]byte) link.Carrier
 	return c
 }
 
-func TestAStickDoesWhatTheLineDoes(t *testing.T) {
+func TestACarrierDeliversWhatTheNetworkDoes(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.enrol("daba-1", []playlist.Area{village}), w.enrol("daba-2", []playlist.Area{"320924101203"})
 	clip, data := sound(5000, 1)
@@ -61,7 +61,7 @@ func TestAStickDoesWhatTheLineDoes(t *testing.T) {
 	}
 
 	e := &link.Edge{Store: w.ledger, Key: w.office.edge, Log: quiet()}
-	for range 2 { // once more changes nothing
+	for range 2 { // the second import changes nothing
 		r, err = e.Import(t.Context(), stick)
 		if err != nil || len(r.Refused) != 0 || len(r.Gaps) != 0 {
 			t.Errorf("the county: %+v, %v", r, err)
@@ -88,13 +88,13 @@ func TestAStickDoesWhatTheLineDoes(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Join(stick.Dir, "receipts", "daba-1")); len(left) != 1 {
 		t.Errorf("%d batches lie on the stick", len(left))
 	}
-	a.memory.marks["e1"], a.memory.marks["e2"] = 430, 5 // meanwhile the line came up
+	a.memory.marks["e1"], a.memory.marks["e2"] = 430, 5 // meanwhile the network came back
 	if _, err = a.c.Import(t.Context(), stick); err != nil || a.memory.marks["e2"] != 5 {
 		t.Errorf("an old stamp took the mark back to %d, %v", a.memory.marks["e2"], err)
 	}
 }
 
-func TestAStickIsBelievedAsLittleAsTheLine(t *testing.T) {
+func TestACarrierIsVerifiedLikeTheNetwork(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	clip, data := sound(5000, 1)
@@ -138,7 +138,7 @@ func TestAStickIsBelievedAsLittleAsTheLine(t *testing.T) {
 		t.Errorf("%d refused, %d unsent", len(r.Refused), b.memory.unsent())
 	}
 
-	// And so does the county.
+	// The county verifies them too.
 	thief := link.NewKey()
 	forged := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: "daba-1", Epoch: "e1", Receipts: b.memory.out["e1"]}, thief))
 	put("receipts/daba-1/e1-000000000001.json", forged.Bytes())
@@ -156,7 +156,7 @@ func TestAStickIsBelievedAsLittleAsTheLine(t *testing.T) {
 	}
 }
 
-func TestAStickBringsWordOfReceiptsThatTheCountyCannotKeep(t *testing.T) {
+func TestACarrierReportsReceiptsThatTheCountyCannotKeep(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	stick := link.Carrier{Dir: t.TempDir()}
@@ -180,7 +180,7 @@ func TestAStickBringsWordOfReceiptsThatTheCountyCannotKeep(t *testing.T) {
 	w.ledger.once(t, "daba-1", b.memory)
 }
 
-func TestAStickBringsReceiptsAgainToACountyRestoredFromYesterday(t *testing.T) {
+func TestACarrierBringsReceiptsAgainToACountyRestoredFromABackup(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	stick := link.Carrier{Dir: t.TempDir()}
@@ -231,7 +231,7 @@ func (p picky) PutClip(ctx context.Context, c playlist.Clip, src io.Reader) erro
 	return p.memory.PutClip(ctx, c, src)
 }
 
-func TestAClipThatCannotBeKeptHoldsUpNothingElse(t *testing.T) {
+func TestAClipThatCannotBeStoredDelaysNothingElse(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	clips, at := []playlist.Clip{}, map[playlist.ClipID][]byte{}

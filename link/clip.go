@@ -26,53 +26,54 @@ import (
 	"dalaba/playlist"
 )
 
-// Wanted is a clip to be fetched.
+// Wanted is a clip to fetch.
 type Wanted struct {
 	Clip   playlist.Clip
-	Urgent bool // an alert's: before all others
+	Urgent bool // the clip of an alert, which is fetched before all others
 }
 
 const (
 	clipFetchers = 2
-	stallAfter   = time.Minute // without a byte
+	stallAfter   = time.Minute // a download is given up if no byte arrives for so long
 	clipBackoff  = 5 * time.Second
 	clipBackTop  = 10 * time.Minute
 )
 
-// clipDial is how long a source may take to answer a call: there are others to
-// ask.
+// clipDial is how long a source may take to accept a connection. It is short,
+// because there are other sources.
 var clipDial = 10 * time.Second
 
-// Clips fetches clips by HTTP from whoever has them: a neighbour, a town's
-// cache, the county. Nobody need be trusted with it: a clip's name is the hash
-// of its bytes. What arrived before the line broke is kept, and the rest asked
-// for. Dir, Store, Sources and Log must be given.
+// Clips fetches clips by HTTP from its sources: a neighbouring controller, a town's
+// cache, the county. It need not trust any of them, because a clip's ID is the hash
+// of its bytes. If a download breaks off, it keeps what arrived and asks for the
+// rest. Dir, Store, Sources and Log are required.
 type Clips struct {
-	Dir   string // for parts of clips; nothing else may lie there
+	Dir   string // for clips that are not complete; it must hold no other files
 	Store ClipStore
 	Log   *slog.Logger
 
-	// Sources are the addresses to ask, the nearest first; "/clips/<ID>" is
-	// appended.
+	// Sources returns the addresses to fetch from, the nearest first; "/clips/<ID>"
+	// is appended.
 	Sources func() []string
 
 	Client *http.Client                              // default [http.DefaultClient]; see [ClipClient]
-	Sign   func(r *http.Request, id playlist.ClipID) // puts a controller's name on a request; see [SignClip]
-	Got    func(id playlist.ClipID)                  // told of each clip that was put away
+	Sign   func(r *http.Request, id playlist.ClipID) // adds the controller's name and signature to a request; see [SignClip]
+	Got    func(id playlist.ClipID)                  // called with each clip that was stored
 
-	Fetchers int                           // at once; default 2
-	Backoff  func(tries int) time.Duration // default 5 s doubling to 10 min, half of it jitter
+	Fetchers int                           // downloads at once; default 2
+	Backoff  func(tries int) time.Duration // how long to wait after a failure; default 5 s doubling to 10 min, half of it jitter
 
-	once  sync.Once
-	mu    sync.Mutex
-	want  []Wanted
-	busy  map[playlist.ClipID]context.CancelFunc
-	tries map[playlist.ClipID]int
-	after map[playlist.ClipID]time.Time
-	kick  chan struct{}
+	once    sync.Once
+	mu      sync.Mutex
+	wanted  []Wanted
+	busy    map[playlist.ClipID]context.CancelFunc
+	tries   map[playlist.ClipID]int
+	retryAt map[playlist.ClipID]time.Time
+	changed chan struct{}
 }
 
-// ClipClient is an HTTP client for clips that dials as [MemberTLS] has it.
+// ClipClient returns an HTTP client for clips that connects with the TLS settings of
+// [MemberTLS].
 func ClipClient(c *tls.Config) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext: (&net.Dialer{Timeout: clipDial}).DialContext, TLSClientConfig: c, TLSHandshakeTimeout: 30 * time.Second, ResponseHeaderTimeout: stallAfter,
@@ -83,7 +84,7 @@ func ClipClient(c *tls.Config) *http.Client {
 func (c *Clips) init() {
 	c.once.Do(func() {
 		c.busy, c.tries = map[playlist.ClipID]context.CancelFunc{}, map[playlist.ClipID]int{}
-		c.after, c.kick = map[playlist.ClipID]time.Time{}, make(chan struct{}, 1)
+		c.retryAt, c.changed = map[playlist.ClipID]time.Time{}, make(chan struct{}, 1)
 		if c.Client == nil {
 			c.Client = http.DefaultClient
 		}
@@ -96,41 +97,42 @@ func (c *Clips) init() {
 	})
 }
 
-// Want says which clips are needed, in place of what was said before. Urgent
-// ones are fetched first and do not wait for others to end; what is fetched
-// now and no longer wanted is given up.
+// Want sets which clips to fetch; it replaces what was set before. Urgent ones are
+// fetched first and do not wait until other downloads end. A download that is no
+// longer wanted is cancelled.
 func (c *Clips) Want(all []Wanted) {
 	c.init()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.want = slices.Clone(all)
-	slices.SortStableFunc(c.want, func(a, b Wanted) int { return cmp.Compare(rank(a), rank(b)) })
+	c.wanted = slices.Clone(all)
+	slices.SortStableFunc(c.wanted, func(a, b Wanted) int { return cmp.Compare(urgentFirst(a), urgentFirst(b)) })
 	for id, stop := range c.busy {
-		if !slices.ContainsFunc(c.want, func(w Wanted) bool { return w.Clip.ID == id }) {
+		if !slices.ContainsFunc(c.wanted, func(w Wanted) bool { return w.Clip.ID == id }) {
 			stop()
 		}
 	}
-	c.tidy()
+	c.removeUnwantedParts()
 	for _, w := range all {
 		if w.Urgent {
-			delete(c.after, w.Clip.ID)
+			delete(c.retryAt, w.Clip.ID)
 		}
 	}
-	signal(c.kick)
+	signal(c.changed)
 }
 
-// tidy removes parts of clips that nobody wants any more.
-func (c *Clips) tidy() {
+// removeUnwantedParts deletes the parts of clips that are no longer wanted.
+func (c *Clips) removeUnwantedParts() {
 	parts, _ := filepath.Glob(filepath.Join(c.Dir, "*.part"))
 	for _, p := range parts {
 		id := playlist.ClipID(strings.TrimSuffix(filepath.Base(p), ".part"))
-		if !slices.ContainsFunc(c.want, func(w Wanted) bool { return w.Clip.ID == id }) {
+		if !slices.ContainsFunc(c.wanted, func(w Wanted) bool { return w.Clip.ID == id }) {
 			_ = os.Remove(p)
 		}
 	}
 }
 
-func rank(w Wanted) int {
+// urgentFirst is the sort key of a clip.
+func urgentFirst(w Wanted) int {
 	if w.Urgent {
 		return 0
 	}
@@ -151,37 +153,38 @@ func (c *Clips) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-c.kick:
+		case <-c.changed:
 		case <-timer.C:
 		}
 		for {
-			w, fctx, next := c.pick(ctx)
+			w, fctx, next := c.nextWanted(ctx)
 			if fctx == nil {
 				timer.Reset(next)
 				break
 			}
 			wait.Go(func() {
 				err := c.fetch(fctx, w.Clip)
-				c.done(ctx, w, err)
+				c.finish(ctx, w, err)
 			})
 		}
 	}
 }
 
-// pick takes the next clip to be fetched, or says when to look again.
-func (c *Clips) pick(ctx context.Context) (w Wanted, fctx context.Context, next time.Duration) {
+// nextWanted starts the next download: it returns the clip and a context for it. If
+// there is none to start, fctx is nil and next is how long to wait.
+func (c *Clips) nextWanted(ctx context.Context) (w Wanted, fctx context.Context, next time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	room := max(1, cmp.Or(c.Fetchers, clipFetchers)) - len(c.busy)
 	next = time.Hour
-	for _, w := range c.want {
+	for _, w := range c.wanted {
 		if c.busy[w.Clip.ID] != nil {
 			continue
 		}
 		if room <= 0 && (!w.Urgent || room <= -clipFetchers) {
-			break // urgent ones have room of their own
+			break // urgent clips may use clipFetchers downloads more
 		}
-		if wait := time.Until(c.after[w.Clip.ID]); wait > 0 {
+		if wait := time.Until(c.retryAt[w.Clip.ID]); wait > 0 {
 			next = min(next, wait)
 			continue
 		}
@@ -192,18 +195,19 @@ func (c *Clips) pick(ctx context.Context) (w Wanted, fctx context.Context, next 
 	return Wanted{}, nil, next
 }
 
-func (c *Clips) done(ctx context.Context, w Wanted, err error) {
+// finish records how a download ended.
+func (c *Clips) finish(ctx context.Context, w Wanted, err error) {
 	c.mu.Lock()
 	id := w.Clip.ID
 	c.busy[id]()
 	delete(c.busy, id)
 	if err == nil {
 		delete(c.tries, id)
-		delete(c.after, id)
-		c.want = slices.DeleteFunc(c.want, func(w Wanted) bool { return w.Clip.ID == id })
+		delete(c.retryAt, id)
+		c.wanted = slices.DeleteFunc(c.wanted, func(w Wanted) bool { return w.Clip.ID == id })
 	} else {
 		c.tries[id]++
-		c.after[id] = time.Now().Add(c.Backoff(c.tries[id]))
+		c.retryAt[id] = time.Now().Add(c.Backoff(c.tries[id]))
 	}
 	c.mu.Unlock()
 	switch {
@@ -215,12 +219,12 @@ func (c *Clips) done(ctx context.Context, w Wanted, err error) {
 	case ctx.Err() == nil && !errors.Is(err, context.Canceled):
 		c.Log.Warn("clip not fetched", "clip", id, "err", err)
 	}
-	signal(c.kick)
+	signal(c.changed)
 }
 
-func (c *Clips) part(id playlist.ClipID) string { return filepath.Join(c.Dir, string(id)+".part") }
+func (c *Clips) partFile(id playlist.ClipID) string { return filepath.Join(c.Dir, string(id)+".part") }
 
-// fetch brings one clip into the store.
+// fetch downloads one clip, from the first source that has it, and stores it.
 func (c *Clips) fetch(ctx context.Context, clip playlist.Clip) error {
 	if _, err := playlist.ParseClipID(string(clip.ID)); err != nil {
 		return err
@@ -230,9 +234,9 @@ func (c *Clips) fetch(ctx context.Context, clip playlist.Clip) error {
 	}
 	var errs []error
 	for _, base := range c.Sources() {
-		err := c.from(ctx, base, clip)
+		err := c.downloadFrom(ctx, base, clip)
 		if err == nil {
-			return c.put(ctx, clip)
+			return c.store(ctx, clip)
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", base, err))
 		if ctx.Err() != nil {
@@ -245,8 +249,9 @@ func (c *Clips) fetch(ctx context.Context, clip playlist.Clip) error {
 	return errors.Join(errs...)
 }
 
-func (c *Clips) put(ctx context.Context, clip playlist.Clip) error {
-	f, err := os.Open(c.part(clip.ID))
+// store moves a downloaded clip into the store.
+func (c *Clips) store(ctx context.Context, clip playlist.Clip) error {
+	f, err := os.Open(c.partFile(clip.ID))
 	if err != nil {
 		return err
 	}
@@ -257,10 +262,10 @@ func (c *Clips) put(ctx context.Context, clip playlist.Clip) error {
 	return os.Remove(f.Name())
 }
 
-// from asks one source for what is missing of a clip, until all of it is in
-// the part's file and hashes to its name.
-func (c *Clips) from(ctx context.Context, base string, clip playlist.Clip) (err error) {
-	f, err := os.OpenFile(c.part(clip.ID), os.O_RDWR|os.O_CREATE, 0o644)
+// downloadFrom downloads the missing bytes of a clip from one source into the part
+// file, and checks that the file then has the clip's hash.
+func (c *Clips) downloadFrom(ctx context.Context, base string, clip playlist.Clip) (err error) {
+	f, err := os.OpenFile(c.partFile(clip.ID), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
@@ -271,13 +276,13 @@ func (c *Clips) from(ctx context.Context, base string, clip playlist.Clip) (err 
 		return err
 	}
 	if have > clip.Size {
-		if have, err = 0, restart(f, sum); err != nil {
+		if have, err = 0, truncate(f, sum); err != nil {
 			return err
 		}
 	}
 	for {
 		if have < clip.Size {
-			if err := c.get(ctx, base, clip, have, f, sum); err != nil {
+			if err := c.request(ctx, base, clip, have, f, sum); err != nil {
 				return err
 			}
 		}
@@ -285,9 +290,10 @@ func (c *Clips) from(ctx context.Context, base string, clip playlist.Clip) (err 
 		if got == string(clip.ID) {
 			return f.Sync()
 		}
-		// Nobody can say which byte is wrong. Where somebody else, or a power cut,
-		// may have spoilt the beginning, this source gets a chance of its own.
-		if err := restart(f, sum); err != nil {
+		// We cannot tell which byte is wrong. If the first bytes came from another
+		// source, or were damaged by a power cut, try this source once more from the
+		// start.
+		if err := truncate(f, sum); err != nil {
 			return err
 		}
 		if have == 0 {
@@ -297,13 +303,16 @@ func (c *Clips) from(ctx context.Context, base string, clip playlist.Clip) (err 
 	}
 }
 
-func restart(f *os.File, sum hash.Hash) error {
+// truncate empties the part file and restarts the hash.
+func truncate(f *os.File, sum hash.Hash) error {
 	sum.Reset()
 	_, err := f.Seek(0, io.SeekStart)
 	return errors.Join(err, f.Truncate(0))
 }
 
-func (c *Clips) get(ctx context.Context, base string, clip playlist.Clip, have int64, f *os.File, sum hash.Hash) error {
+// request downloads the bytes from have on and appends them to f and sum. If the
+// source sends the whole clip instead, it starts again from byte 0.
+func (c *Clips) request(ctx context.Context, base string, clip playlist.Clip, have int64, f *os.File, sum hash.Hash) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+"/clips/"+string(clip.ID), nil)
@@ -327,40 +336,41 @@ func (c *Clips) get(ctx context.Context, base string, clip playlist.Clip, have i
 			return fmt.Errorf("%w: %q", ErrMalformed, resp.Header.Get("Content-Range"))
 		}
 	case http.StatusOK:
-		if have, err = 0, restart(f, sum); err != nil {
+		if have, err = 0, truncate(f, sum); err != nil {
 			return err
 		}
 	default:
 		return fmt.Errorf("answered %s", resp.Status)
 	}
-	// A line that is up and carries nothing is given up after a while.
+	// Cancel the download if no byte arrives for stallAfter.
 	watch := time.AfterFunc(stallAfter, cancel)
 	defer watch.Stop()
-	body := io.TeeReader(io.LimitReader(resp.Body, clip.Size-have+1), tick(func() { watch.Reset(stallAfter) }))
+	body := io.TeeReader(io.LimitReader(resp.Body, clip.Size-have+1), onWrite(func() { watch.Reset(stallAfter) }))
 	n, err := io.Copy(io.MultiWriter(f, sum), body)
 	switch {
 	case err != nil:
 		return err
 	case have+n > clip.Size:
-		return errors.Join(ErrOversized, restart(f, sum))
+		return errors.Join(ErrOversized, truncate(f, sum))
 	case have+n < clip.Size:
 		return fmt.Errorf("%w: %d of %d bytes", ErrTruncated, have+n, clip.Size)
 	}
 	return nil
 }
 
-type tick func()
+// onWrite is a writer that calls the function at each write and drops the bytes.
+type onWrite func()
 
-func (t tick) Write(p []byte) (int, error) {
+func (t onWrite) Write(p []byte) (int, error) {
 	t()
 	return len(p), nil
 }
 
 // ClipHandler serves GET and HEAD of /clips/<ID>, with ranges. A clip never
-// changes, so caches may keep it for good. open answers [fs.ErrNotExist] for
-// one that is not there. Nothing here is secret: the same handler makes a
-// controller a cache for its neighbours. allow, where it is given, may turn a
-// request away; see [ClipGate].
+// changes, so caches may keep it for ever. open returns [fs.ErrNotExist] for a clip
+// that is not there. Clips are not secret: a controller uses the same handler to be
+// a cache for its neighbours. If allow is not nil, it may refuse a request; see
+// [ClipGate].
 func ClipHandler(open func(id playlist.ClipID) (io.ReadSeekCloser, int64, error), allow func(*http.Request, playlist.ClipID) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -402,12 +412,13 @@ const (
 	clipType   = "application/vnd.dalaba.clip-request.v1"
 )
 
+// clipStatement returns what a controller signs to request a clip.
 func clipStatement(id playlist.ControllerID, clip playlist.ClipID) []byte {
 	return pae(clipType, []byte(string(id)+" "+string(clip)))
 }
 
-// SignClip is a [Clips.Sign] for a controller: it names the controller and
-// proves it, so that the county can turn a stolen one away.
+// SignClip returns a [Clips.Sign] for a controller: it adds the controller's name
+// and a signature, so that the county can refuse a stolen controller.
 func SignClip(id playlist.ControllerID, key Signer) func(*http.Request, playlist.ClipID) {
 	return func(r *http.Request, clip playlist.ClipID) {
 		if sig, err := key.Sign(clipStatement(id, clip)); err == nil {
@@ -416,8 +427,8 @@ func SignClip(id playlist.ControllerID, key Signer) func(*http.Request, playlist
 	}
 }
 
-// ClipGate lets those through to a county's clips who are controllers of it
-// and not disabled.
+// ClipGate returns an allow function for [ClipHandler] that accepts only requests
+// signed by a controller of the county that is not disabled.
 func ClipGate(registered func(context.Context, playlist.ControllerID) (Registered, error)) func(*http.Request, playlist.ClipID) error {
 	return func(r *http.Request, clip playlist.ClipID) error {
 		name, text, _ := strings.Cut(r.Header.Get(clipHeader), " ")

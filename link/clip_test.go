@@ -28,7 +28,7 @@ type reader struct{ *bytes.Reader }
 
 func (reader) Close() error { return nil }
 
-// shelf serves clips and notes what it was asked.
+// shelf serves clips and records the requests.
 type shelf struct {
 	mu    sync.Mutex
 	clips map[playlist.ClipID][]byte
@@ -60,7 +60,7 @@ func (s *shelf) serve(t *testing.T, wrap func(http.Handler) http.Handler) string
 	return srv.URL
 }
 
-// cut lets n bytes of each answer through and then drops the line.
+// cut passes n bytes of each response and then drops the connection.
 func cut(n int) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +85,7 @@ func (c *cutter) Write(p []byte) (int, error) {
 
 func (c *cutter) Flush() { c.ResponseWriter.(http.Flusher).Flush() }
 
-// fetcher runs a [link.Clips] that loses no time.
+// fetcher runs a [link.Clips] that retries almost at once.
 func fetcher(t *testing.T, store link.ClipStore, sources ...string) *link.Clips {
 	t.Helper()
 	c := &link.Clips{Dir: filepath.Join(t.TempDir(), "parts"), Store: store, Log: quiet(),
@@ -133,14 +133,14 @@ func TestAClipArrivesInPiecesOverALineThatBreaks(t *testing.T) {
 	}
 }
 
-func TestAPartOutlivesARestart(t *testing.T) {
+func TestAPartialDownloadSurvivesARestart(t *testing.T) {
 	clip, data := sound(100_000, 1)
 	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data}}
 	c := fetcher(t, newMemory(), s.serve(t, nil))
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, n := range map[string]int{string(clip.ID): 60_000, "of a clip nobody wants": 10} {
+	for name, n := range map[string]int{string(clip.ID): 60_000, "of a clip that is not wanted": 10} {
 		if err := os.WriteFile(filepath.Join(c.Dir, name+".part"), data[:n], 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestAPartOutlivesARestart(t *testing.T) {
 	}
 }
 
-func TestNobodyNeedsToBeTrustedWithAClip(t *testing.T) {
+func TestAClipWithOtherBytesIsNeverStored(t *testing.T) {
 	clip, data := sound(50_000, 1)
 	wrong := bytes.Clone(data)
 	wrong[40_000] ^= 1
@@ -168,12 +168,12 @@ func TestNobodyNeedsToBeTrustedWithAClip(t *testing.T) {
 		first []byte // of the clip, already there
 	}{
 		{"other bytes of the same length", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(wrong) }, nil},
-		{"bytes without end", func(w http.ResponseWriter, _ *http.Request) {
+		{"more bytes than the clip has", func(w http.ResponseWriter, _ *http.Request) {
 			for range 100 {
 				_, _ = w.Write(data)
 			}
 		}, nil},
-		{"a page that says sorry", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>sorry</html>") }, nil},
+		{"a web page instead of the clip", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>sorry</html>") }, nil},
 		{"not found", http.NotFound, nil},
 		{"another range than asked for", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Range", "bytes 0-49999/50000")
@@ -209,7 +209,7 @@ func TestNobodyNeedsToBeTrustedWithAClip(t *testing.T) {
 	}
 }
 
-func TestAnAlertsClipOvertakesTheOthers(t *testing.T) {
+func TestAnAlertsClipIsFetchedBeforeTheOthers(t *testing.T) {
 	s := &shelf{clips: map[playlist.ClipID][]byte{}}
 	var lessons []link.Wanted
 	for i := range 6 {
@@ -219,7 +219,7 @@ func TestAnAlertsClipOvertakesTheOthers(t *testing.T) {
 	}
 	urgent, data := sound(2000, 99)
 	s.clips[urgent.ID] = data
-	held := make(chan struct{}) // lessons hang until the alert's clip is there
+	held := make(chan struct{}) // the other clips are held back until the alert's clip is there
 	m := newMemory()
 	c := fetcher(t, m, s.serve(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -236,7 +236,7 @@ func TestAnAlertsClipOvertakesTheOthers(t *testing.T) {
 	c.Got = func(id playlist.ClipID) { got <- id }
 	running(t, c)
 	c.Want(lessons)
-	eventually(t, "lessons hang", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.asked) == 2 })
+	eventually(t, "both other downloads are held back", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.asked) == 2 })
 	c.Want(append(slices.Clone(lessons), link.Wanted{Clip: urgent, Urgent: true}))
 	if id := await(t, "a clip", got); id != urgent.ID {
 		t.Errorf("%s came first", id.Short())
@@ -247,7 +247,7 @@ func TestAnAlertsClipOvertakesTheOthers(t *testing.T) {
 	}
 }
 
-func TestAClipNoLongerWantedIsGivenUp(t *testing.T) {
+func TestTheDownloadOfAClipNoLongerWantedIsCancelled(t *testing.T) {
 	clip, data := sound(1000, 1)
 	other, more := sound(1000, 2)
 	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data, other.ID: more}}
@@ -267,9 +267,9 @@ func TestAClipNoLongerWantedIsGivenUp(t *testing.T) {
 	c.Got = func(id playlist.ClipID) { got <- id }
 	running(t, c)
 	c.Want([]link.Wanted{{Clip: clip}})
-	eventually(t, "it hangs", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.asked) == 1 })
+	eventually(t, "the download is held back", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.asked) == 1 })
 	c.Want([]link.Wanted{{Clip: other}})
-	await(t, "the first is given up", dropped)
+	await(t, "the first download is cancelled", dropped)
 	if id := await(t, "a clip", got); id != other.ID {
 		t.Errorf("got %s", id.Short())
 	}
@@ -299,18 +299,18 @@ func TestClipHandlerServesClipsAndNothingElse(t *testing.T) {
 		want, bytes        int
 	}{
 		{"a clip", "GET", path, mine, false, 200, 1000},
-		{"its head", "HEAD", path, mine, false, 200, 0},
-		{"the rest of it", "GET", path, func(r *http.Request) { mine(r); r.Header.Set("Range", "bytes=900-") }, false, 206, 100},
-		{"nothing that is left of it", "GET", path, func(r *http.Request) { mine(r); r.Header.Set("Range", "bytes=1000-") }, false, 416, -1},
-		{"one that is not there", "GET", "/clips/" + string(other.ID), signed("daba-1", key, other.ID), false, 404, -1},
-		{"a way out", "GET", "/clips/../../etc/passwd", mine, false, 404, -1},
-		{"no clip's name", "GET", "/clips/x", mine, false, 404, -1},
-		{"putting one there", "PUT", path, mine, false, 405, -1},
-		{"a nobody", "GET", path, func(*http.Request) {}, false, 403, -1},
-		{"another key", "GET", path, signed("daba-1", stranger, clip.ID), false, 403, -1},
-		{"another controller", "GET", path, signed("daba-2", key, clip.ID), false, 403, -1},
+		{"its header only", "HEAD", path, mine, false, 200, 0},
+		{"its last 100 bytes", "GET", path, func(r *http.Request) { mine(r); r.Header.Set("Range", "bytes=900-") }, false, 206, 100},
+		{"a range beyond its end", "GET", path, func(r *http.Request) { mine(r); r.Header.Set("Range", "bytes=1000-") }, false, 416, -1},
+		{"a clip that is not there", "GET", "/clips/" + string(other.ID), signed("daba-1", key, other.ID), false, 404, -1},
+		{"a path out of the folder", "GET", "/clips/../../etc/passwd", mine, false, 404, -1},
+		{"a name that is no clip ID", "GET", "/clips/x", mine, false, 404, -1},
+		{"a PUT", "PUT", path, mine, false, 405, -1},
+		{"a request without a signature", "GET", path, func(*http.Request) {}, false, 403, -1},
+		{"signed by another key", "GET", path, signed("daba-1", stranger, clip.ID), false, 403, -1},
+		{"in the name of another controller", "GET", path, signed("daba-2", key, clip.ID), false, 403, -1},
 		{"a signature for another clip", "GET", path, signed("daba-1", key, other.ID), false, 403, -1},
-		{"a disabled one", "GET", path, mine, true, 403, -1},
+		{"a disabled controller", "GET", path, mine, true, 403, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			disabled = c.disabled
@@ -359,7 +359,7 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deaf is an address at which nobody takes a call, nor refuses one.
+// deaf returns an address that neither accepts nor refuses a connection.
 func deaf(t *testing.T) string {
 	t.Helper()
 	fd := must[int](t)(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0))
@@ -368,7 +368,7 @@ func deaf(t *testing.T) string {
 		t.Fatal(err)
 	}
 	at := must[unix.Sockaddr](t)(unix.Getsockname(fd)).(*unix.SockaddrInet4)
-	for range 4 { // more than may wait
+	for range 4 { // more than fit into the listen queue
 		c := must[int](t)(unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0))
 		t.Cleanup(func() { _ = unix.Close(c) })
 		if err := unix.Connect(c, at); err != nil && !errors.Is(err, unix.EINPROGRESS) {
@@ -378,9 +378,9 @@ func deaf(t *testing.T) string {
 	return fmt.Sprintf("http://127.0.0.1:%d", at.Port)
 }
 
-// The system itself would give a neighbour up after two minutes. The fetcher
-// does so before, and says that it was the fetcher's own limit.
-func TestANeighbourThatDoesNotAnswerIsGivenUpSoon(t *testing.T) {
+// The operating system would give up after two minutes. The fetcher must do so
+// earlier, and the error must be that of its own limit.
+func TestASourceThatDoesNotRespondIsGivenUpSoon(t *testing.T) {
 	defer link.SetClipDial(500 * time.Millisecond)()
 	clip, data := sound(1000, 1)
 	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data}}
@@ -402,7 +402,7 @@ func TestANeighbourThatDoesNotAnswerIsGivenUpSoon(t *testing.T) {
 	running(t, c)
 	c.Want([]link.Wanted{{Clip: clip, Urgent: true}})
 	await(t, "the clip, from another", got)
-	err := await(t, "the neighbour is given up", failed)
+	err := await(t, "the source is given up", failed)
 	if limit := net.Error(nil); !errors.As(err, &limit) || !limit.Timeout() || errors.Is(err, unix.ETIMEDOUT) {
 		t.Errorf("the neighbour is given up for %v, want a time limit of the fetcher's own", err)
 	}

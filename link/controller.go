@@ -21,14 +21,15 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Pace is how a controller times itself. The zero Pace is the protocol's.
+// Pace says when a controller does what. The zero Pace has the times that the
+// protocol prescribes, which the comments below name.
 type Pace struct {
-	Again     func() time.Duration            // from the first sync of a connection to the second: 5 to 10 s
-	Every     func() time.Duration            // from one to the next: 60 s, half more or less
-	Wake      time.Duration                   // from one exchange to one that was asked for, and jitter: 1 s
-	Told      func() time.Duration            // from a push to telling of it: up to 3 s, so that not all do at once
-	Answer    time.Duration                   // waited for: 2 min
-	Repeat    func() time.Duration            // from a question to the same once more, while no answer has come: 30 to 60 s
+	Again     func() time.Duration            // between the first sync of a connection and the second: 5 to 10 s
+	Every     func() time.Duration            // between later syncs: 60 s, +-50 %
+	Wake      time.Duration                   // at least this between two exchanges if [Controller.Wake] asked for the second; also its jitter: 1 s
+	Told      func() time.Duration            // between a push and the sync that reports it: up to 3 s, so that not all controllers sync at once
+	Answer    time.Duration                   // how long to wait for a response: 2 min
+	Repeat    func() time.Duration            // how long to wait before a request without response is sent again: 30 to 60 s
 	Reconnect func(attempt int) time.Duration // see [Reconnect]
 }
 
@@ -58,15 +59,15 @@ func (p Pace) filled() Pace {
 }
 
 const (
-	maxRounds  = 32        // of one exchange
-	maxProof   = 512 << 10 // bytes of documents shown in one sync
-	proveAgain = time.Hour // before a document is shown once more
+	maxRounds  = 32        // requests of one sync
+	maxProof   = 512 << 10 // bytes of documents that one sync request shows to the county
+	proveAgain = time.Hour // how long to wait before the same document is shown again
 	pushQueue  = 256
 )
 
-// Controller is the controller's end of the link. Its fields are set before
-// Run and left alone after; Health, Clock, Boot, Mono, Store, Key and Log must
-// be given.
+// Controller is the controller's end of the link. Set its fields before Run and
+// do not change them afterwards. Key, Store, Log, Health, Clock, Boot and Mono
+// are required.
 type Controller struct {
 	Key   *Key
 	Store ControllerStore
@@ -79,28 +80,28 @@ type Controller struct {
 	Now    func() time.Time // default time.Now
 	Pace   Pace
 
-	// Time is told what time the county had, and how long the question and
-	// its answer took together. It is signed, and an answer to a question
-	// asked just now.
+	// Time is called with the county's time and with how long the request and its
+	// response took together. The time is signed, and the response belongs to the
+	// request just sent.
 	Time func(county time.Time, roundTrip time.Duration)
 
-	// Accepted is told of each document after the store has kept it, and
-	// before the bytes of its inline clips are put away. It is to be quick, and
-	// of the controller it may call nothing but Wake.
+	// Accepted is called with each document after the store has kept it and before
+	// its inline clips are stored. It must return quickly, and Wake is the only
+	// method of the controller that it may call.
 	Accepted func(Document)
 
-	once  sync.Once
-	wake  chan struct{}
-	told  chan struct{} // something was pushed
-	moved chan struct{}
+	once          sync.Once
+	wake          chan struct{}
+	pushed        chan struct{} // a document was pushed and accepted
+	memberChanged chan struct{}
 
-	mu     sync.Mutex // one document at a time
+	mu     sync.Mutex // held while a document is accepted
 	loaded bool
 	trust  Trust
 	member Member
 	held   map[docKey]Have
 
-	proved map[Have]time.Time // of the exchanging goroutine
+	shownAt map[Have]time.Time // when each document was last shown to the county; used by exchange's goroutine only
 }
 
 type docKey struct {
@@ -112,8 +113,8 @@ func (h Have) key() docKey { return docKey{h.Kind, h.Scope} }
 
 func (c *Controller) init() {
 	c.once.Do(func() {
-		c.wake, c.told, c.moved = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
-		c.held, c.proved = map[docKey]Have{}, map[Have]time.Time{}
+		c.wake, c.pushed, c.memberChanged = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
+		c.held, c.shownAt = map[docKey]Have{}, map[Have]time.Time{}
 		if c.Now == nil {
 			c.Now = time.Now
 		}
@@ -121,14 +122,17 @@ func (c *Controller) init() {
 	})
 }
 
-// Wake says that there is something to tell: a receipt, a manifest in force.
-// It never waits; telling does, a second or so, so that it comes no more often
-// and not from all villages at once.
+// Wake tells the controller that it has something to report, such as a receipt or
+// a manifest that came into force. Wake returns at once. The report follows about
+// a second later, so that reports are not more frequent than that and do not come
+// from all villages at once.
 func (c *Controller) Wake() {
 	c.init()
 	signal(c.wake)
 }
 
+// signal sends to a channel with a buffer of one. If a signal is waiting in it, that
+// one is enough.
 func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
@@ -136,7 +140,7 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// load reads what the store has, once.
+// load reads the documents in the store, once.
 func (c *Controller) load(ctx context.Context) error {
 	c.init()
 	c.mu.Lock()
@@ -157,7 +161,8 @@ func (c *Controller) load(ctx context.Context) error {
 		}
 		switch s.Kind {
 		case KindTrust:
-			// It was verified when it was kept; there is nothing to do so by now.
+			// It was verified before it was kept. By now the older trust document that
+			// verified it is gone.
 			err = e.open(&c.trust)
 		case KindMember:
 			err = e.open(&c.member)
@@ -166,13 +171,14 @@ func (c *Controller) load(ctx context.Context) error {
 			c.Log.Error("stored document damaged", "kind", s.Kind, "scope", s.Scope, "err", err)
 			continue
 		}
-		// A member document outlives its signer, so that a login is left; its
-		// version does not.
+		// A member document stays in use even if its signer has lost the role, so
+		// that the controller still has a login. Its version then does not count: it
+		// is not in held, so any version can replace it.
 		if s.Kind == KindTrust || c.trust.Verify(e, s.Kind.Role()) == nil {
 			c.held[s.key()] = s.Have
 		}
 		if s.Kind == KindAlerts {
-			c.keepInline(ctx, s.Raw)
+			c.restoreInlineClips(ctx, s.Raw)
 		}
 	}
 	if len(c.trust.Roles) == 0 || c.member.Controller == "" {
@@ -182,16 +188,20 @@ func (c *Controller) load(ctx context.Context) error {
 	return nil
 }
 
-// keepInline puts clips of alerts away that a power cut kept from it.
-func (c *Controller) keepInline(ctx context.Context, raw []byte) {
+// restoreInlineClips stores the inline clips of kept alerts. They are missing from
+// the store if the power was cut after the alerts were kept and before the clips
+// were stored.
+func (c *Controller) restoreInlineClips(ctx context.Context, raw []byte) {
 	d, err := Open(raw, c.trust)
 	if err != nil {
 		return
 	}
-	c.putInline(ctx, d)
+	c.storeInlineClips(ctx, d)
 }
 
-func (c *Controller) putInline(ctx context.Context, d Document) {
+// storeInlineClips stores the clips that travel inside a document of alerts, if
+// the store does not have them.
+func (c *Controller) storeInlineClips(ctx context.Context, d Document) {
 	if d.Alerts == nil {
 		return
 	}
@@ -208,7 +218,7 @@ func (c *Controller) putInline(ctx context.Context, d Document) {
 	}
 }
 
-// Member is who the controller is, as it was last told.
+// Member returns the latest member document of the controller.
 func (c *Controller) Member(ctx context.Context) (Member, error) {
 	err := c.load(ctx)
 	c.mu.Lock()
@@ -216,10 +226,11 @@ func (c *Controller) Member(ctx context.Context) (Member, error) {
 	return c.member, err
 }
 
+// urgency returns a number that is lower for kinds that are handled earlier.
 func urgency(k Kind) int { return slices.Index(Kinds, k) }
 
-// Take decides about an envelope, whatever carried it, and keeps it where it
-// is to be taken. Errors are those of [Accept], or the store's.
+// Take checks an envelope, however it arrived, and keeps the document if it is
+// accepted. The errors are those of [Accept] and the store's.
 func (c *Controller) Take(ctx context.Context, raw []byte) (Document, error) {
 	if err := c.load(ctx); err != nil {
 		return Document{}, err
@@ -235,7 +246,7 @@ func (c *Controller) Take(ctx context.Context, raw []byte) (Document, error) {
 	}
 	var gone []Have
 	if d.Trust != nil {
-		if gone, err = lapsed(ctx, c.Store, *d.Trust); err != nil {
+		if gone, err = docsNotCovered(ctx, c.Store, *d.Trust); err != nil {
 			return d, err
 		}
 		for _, h := range gone {
@@ -256,17 +267,18 @@ func (c *Controller) Take(ctx context.Context, raw []byte) (Document, error) {
 		c.trust = *d.Trust
 	case d.Member != nil:
 		c.member = *d.Member
-		signal(c.moved)
+		signal(c.memberChanged)
 	}
 	if c.Accepted != nil {
 		c.Accepted(d)
 	}
-	c.putInline(ctx, d)
+	c.storeInlineClips(ctx, d)
 	return d, nil
 }
 
-// lapsed are the documents held that a new trust document does not cover.
-func lapsed(ctx context.Context, store ControllerStore, t Trust) ([]Have, error) {
+// docsNotCovered returns the stored documents whose signatures a new trust document
+// does not accept.
+func docsNotCovered(ctx context.Context, store ControllerStore, t Trust) ([]Have, error) {
 	docs, err := store.Documents(ctx)
 	if err != nil {
 		return nil, err
@@ -280,8 +292,9 @@ func lapsed(ctx context.Context, store ControllerStore, t Trust) ([]Have, error)
 	return all, nil
 }
 
-// take is [Controller.Take] for what nobody waits for.
-func (c *Controller) take(ctx context.Context, raw []byte, by string) bool {
+// acceptAndLog calls [Controller.Take] and logs the result, for documents that were
+// pushed or came with a sync. It reports whether the document was accepted.
+func (c *Controller) acceptAndLog(ctx context.Context, raw []byte, by string) bool {
 	d, err := c.Take(ctx, raw)
 	log := c.Log.With("by", by, "kind", d.Kind, "scope", d.Scope, "version", d.Version)
 	switch {
@@ -296,8 +309,8 @@ func (c *Controller) take(ctx context.Context, raw []byte, by string) bool {
 	return err == nil
 }
 
-// Run keeps the link up until ctx ends, and comes back only then, save where
-// the store cannot be read or the controller was never enrolled.
+// Run keeps the link up until ctx ends. It returns earlier only if the store cannot
+// be read or the controller was never enrolled.
 func (c *Controller) Run(ctx context.Context) error {
 	if err := c.load(ctx); err != nil {
 		return err
@@ -307,7 +320,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			c.Log.Error("link cannot be set up", "err", err)
 			select {
 			case <-ctx.Done():
-			case <-c.moved:
+			case <-c.memberChanged:
 			case <-time.After(c.Pace.Every()):
 			}
 		}
@@ -315,22 +328,22 @@ func (c *Controller) Run(ctx context.Context) error {
 	return nil
 }
 
-// session is one login: it ends with ctx, or once the member document has
-// changed.
+// session logs in once and keeps the connection until ctx ends or the member
+// document changes.
 func (c *Controller) session(ctx context.Context) error {
 	select {
-	case <-c.moved: // what follows knows of it
+	case <-c.memberChanged: // the member document read below is the new one
 	default:
 	}
 	m, err := c.Member(ctx)
 	if err != nil {
 		return err
 	}
-	if m.Retired || len(m.Servers) == 0 { // or the county comes by stick alone
+	if m.Retired || len(m.Servers) == 0 { // no servers: documents come on a carrier only
 		c.Log.Warn("link stopped: controller retired", "retired", m.Retired)
 		select {
 		case <-ctx.Done():
-		case <-c.moved:
+		case <-c.memberChanged:
 		}
 		return nil
 	}
@@ -338,8 +351,8 @@ func (c *Controller) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	login, up := c.Key.broker(), make(chan struct{}, 1)
-	var talk talking
+	login, up := c.Key.brokerKey(), make(chan struct{}, 1)
+	var current currentExchange
 	nc, err := dial(m.Servers, conf, []nats.Option{
 		nats.Name(string(m.Controller)),
 		nats.UserJWT(
@@ -353,7 +366,7 @@ func (c *Controller) session(ctx context.Context) error {
 			if err != nil {
 				c.Log.Warn("link is down", "err", err)
 			}
-			talk.end() // nobody will answer
+			current.end() // no response can arrive any more
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.Log.Warn("broker error", "err", err) }),
 	})
@@ -370,13 +383,14 @@ func (c *Controller) session(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var wait sync.WaitGroup
 	wait.Go(func() { c.listen(ctx, pushes) })
-	c.exchange(ctx, nc, m, up, &talk)
+	c.exchange(ctx, nc, m, up, &current)
 	stop()
 	wait.Wait()
 	return nil
 }
 
-// listen takes what is pushed, alerts before manifests.
+// listen accepts the documents that are pushed. Of those that wait together, it
+// takes alerts before manifests.
 func (c *Controller) listen(ctx context.Context, pushes <-chan *nats.Msg) {
 	for {
 		var some []*nats.Msg
@@ -397,110 +411,129 @@ func (c *Controller) listen(ctx context.Context, pushes <-chan *nats.Msg) {
 		kind := func(m *nats.Msg) int { return urgency(Kind(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])) }
 		slices.SortStableFunc(some, func(a, b *nats.Msg) int { return cmp.Compare(kind(a), kind(b)) })
 		for _, m := range some {
-			if c.take(ctx, m.Data, "push") {
-				signal(c.told) // the county follows delivery
+			if c.acceptAndLog(ctx, m.Data, "push") {
+				signal(c.pushed) // so that the county soon learns that the document arrived
 			}
 		}
 	}
 }
 
-// talking is an exchange that ends where its connection does: after the next
-// one has been made the questions are asked anew.
-type talking struct {
+// currentExchange holds the cancel function of the exchange in progress. The
+// exchange ends when its connection is lost; after the next connection its
+// requests are sent again.
+type currentExchange struct {
 	mu   sync.Mutex
 	stop context.CancelFunc
 }
 
-func (t *talking) begin(ctx context.Context) (context.Context, context.CancelFunc) {
+func (e *currentExchange) begin(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := context.WithCancel(ctx)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.stop = stop
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stop = stop
 	return ctx, stop
 }
 
-func (t *talking) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stop != nil {
-		t.stop()
+func (e *currentExchange) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stop != nil {
+		e.stop()
 	}
 }
 
-// exchange syncs and hands in receipts until ctx ends or the member document
+// exchangeTimer decides when the next exchange with the county is due.
+type exchangeTimer struct {
+	pace      Pace
+	timer     *time.Timer
+	next      time.Time // when timer fires
+	connected bool      // the connection is new: its first exchange has not succeeded yet
+	failed    int       // exchanges that failed since the last that succeeded
+}
+
+// in sets the time of the next exchange.
+func (t *exchangeTimer) in(d time.Duration) {
+	t.next = time.Now().Add(d)
+	t.timer.Reset(d)
+}
+
+// within makes the next exchange come no later than after d.
+func (t *exchangeTimer) within(d time.Duration) {
+	if time.Until(t.next) > d {
+		t.in(d)
+	}
+}
+
+// ended sets the time of the next exchange by how the last one ended. After the
+// first of a connection, and after each of three failures in a row, it comes
+// soon.
+func (t *exchangeTimer) ended(err error) {
+	soon := false
+	if err != nil {
+		t.failed++
+		soon = t.failed <= 3
+	} else {
+		soon = t.connected
+		t.connected, t.failed = false, 0
+	}
+	if soon {
+		t.in(t.pace.Again())
+	} else {
+		t.in(t.pace.Every())
+	}
+}
+
+// exchange syncs and sends receipts until ctx ends or the member document
 // changes.
-func (c *Controller) exchange(ctx context.Context, nc *nats.Conn, m Member, up <-chan struct{}, talk *talking) {
+func (c *Controller) exchange(ctx context.Context, nc *nats.Conn, m Member, up <-chan struct{}, current *currentExchange) {
 	var (
-		timer   = time.NewTimer(time.Hour)
-		next    time.Time
-		last    time.Time
-		again   bool // the next sync is the first of this connection
-		woken   bool
-		failing int
+		due   = exchangeTimer{pace: c.Pace, timer: time.NewTimer(time.Hour)}
+		last  time.Time // when the last exchange ended
+		woken bool
 	)
-	defer timer.Stop()
-	due := func(d time.Duration) {
-		next = time.Now().Add(d)
-		timer.Reset(d)
-	}
-	within := func(d time.Duration) {
-		if time.Until(next) > d {
-			due(d)
-		}
-	}
-	due(time.Hour) // up comes first
+	defer due.timer.Stop()
+	due.in(time.Hour) // the connection comes first
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.moved:
+		case <-c.memberChanged:
 			return
 		case <-up:
-			again = true
+			due.connected = true
 		case <-c.wake:
 			woken = true
-			within(max(rand.N(c.Pace.Wake), c.Pace.Wake-time.Since(last)))
+			due.within(max(rand.N(c.Pace.Wake), c.Pace.Wake-time.Since(last)))
 			continue
-		case <-c.told:
-			within(c.Pace.Told())
+		case <-c.pushed:
+			due.within(c.Pace.Told())
 			continue
-		case <-timer.C:
+		case <-due.timer.C:
 		}
-		bounded, stop := talk.begin(ctx)
+		bounded, stop := current.begin(ctx)
 		if !nc.IsConnected() {
 			stop()
-			continue // up will tell
+			continue // until up reports the next connection
 		}
-		err := c.talk(bounded, nc, m, woken)
+		err := c.exchangeOnce(bounded, nc, m, woken)
 		stop()
-		last, woken = time.Now(), false
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case err != nil:
-			if failing++; failing == 1 {
-				c.Log.Warn("no reply from the county", "err", err)
-			}
-			if failing <= 3 {
-				due(c.Pace.Again())
-			} else {
-				due(c.Pace.Every())
-			}
-		case again:
-			again, failing = false, 0
-			due(c.Pace.Again())
-		default:
-			failing = 0
-			due(c.Pace.Every())
 		}
+		last, woken = time.Now(), false
+		if err != nil && due.failed == 0 {
+			c.Log.Warn("no reply from the county", "err", err)
+		}
+		due.ended(err)
 	}
 }
 
-// talk is one exchange. Receipts that woke it go first: a sync can be slow.
-func (c *Controller) talk(ctx context.Context, nc *nats.Conn, m Member, woken bool) error {
+// exchangeOnce syncs once and sends the receipts. If it was woken, it sends the
+// receipts first as well, because a sync can be slow.
+func (c *Controller) exchangeOnce(ctx context.Context, nc *nats.Conn, m Member, woken bool) error {
 	bounded, cancel := context.WithTimeout(ctx, c.Pace.Answer)
 	defer cancel()
-	if err := nc.FlushWithContext(bounded); err != nil { // what is subscribed is so by now
+	if err := nc.FlushWithContext(bounded); err != nil { // so that the broker has our subscriptions before we ask
 		return err
 	}
 	if woken {
@@ -514,9 +547,10 @@ func (c *Controller) talk(ctx context.Context, nc *nats.Conn, m Member, woken bo
 	return c.handIn(ctx, nc, m)
 }
 
-// ask sends a question and waits for its answer. It repeats the question, since
-// the edge that took it may have died over it; an answer to either is good.
-func (c *Controller) ask(ctx context.Context, nc *nats.Conn, subject string, body []byte) ([]byte, error) {
+// request sends a request and waits for its response. It sends the request again
+// if no response comes, because the edge that received it may have crashed; the
+// first response to either counts.
+func (c *Controller) request(ctx context.Context, nc *nats.Conn, subject string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Pace.Answer)
 	defer cancel()
 	inbox := nc.NewInbox()
@@ -541,11 +575,11 @@ func (c *Controller) ask(ctx context.Context, nc *nats.Conn, subject string, bod
 	}
 }
 
-// sync asks what is new until nothing more is.
+// sync asks the county for new documents until there are no more.
 func (c *Controller) sync(ctx context.Context, nc *nats.Conn, m Member) error {
 	var want []Have
 	for range maxRounds {
-		q, shown, err := c.question(ctx, m, want)
+		q, shown, err := c.syncRequest(ctx, m, want)
 		if err != nil {
 			return err
 		}
@@ -554,7 +588,7 @@ func (c *Controller) sync(ctx context.Context, nc *nats.Conn, m Member) error {
 			return err
 		}
 		asked := time.Now()
-		answer, err := c.ask(ctx, nc, SyncSubject(m.Controller), pack(text))
+		answer, err := c.request(ctx, nc, SyncSubject(m.Controller), pack(text))
 		if err != nil {
 			return err
 		}
@@ -563,18 +597,19 @@ func (c *Controller) sync(ctx context.Context, nc *nats.Conn, m Member) error {
 		if err != nil {
 			return err
 		}
-		// First what is new: the stamp's key may be.
+		// Accept the documents before checking the stamp: a new trust document may
+		// hold the key that signed it.
 		news := false
 		for _, raw := range a.Envelopes {
-			news = c.take(ctx, raw, "sync") || news
+			news = c.acceptAndLog(ctx, raw, "sync") || news
 		}
-		if err := c.heed(ctx, a.Stamp, q, took); err != nil {
+		if err := c.applyStamp(ctx, a.Stamp, q, took); err != nil {
 			return err
 		}
-		for _, h := range shown { // and answered: a question may be lost, or put off
-			c.proved[h] = time.Now()
+		for _, h := range shown { // only now: without a valid response the county may not have seen them
+			c.shownAt[h] = time.Now()
 		}
-		want = slices.DeleteFunc(a.Want, func(h Have) bool { return time.Since(c.proved[h]) < proveAgain })
+		want = slices.DeleteFunc(a.Want, func(h Have) bool { return time.Since(c.shownAt[h]) < proveAgain })
 		if (!a.More || !news) && len(want) == 0 {
 			return nil
 		}
@@ -582,8 +617,9 @@ func (c *Controller) sync(ctx context.Context, nc *nats.Conn, m Member) error {
 	return nil
 }
 
-// question is what the next sync tells, and which documents it shows.
-func (c *Controller) question(ctx context.Context, m Member, want []Have) (q SyncRequest, shown []Have, err error) {
+// syncRequest makes the next sync request. want are the documents that the county
+// asked to see; shown are those of them that are in the request.
+func (c *Controller) syncRequest(ctx context.Context, m Member, want []Have) (q SyncRequest, shown []Have, err error) {
 	q = SyncRequest{
 		Controller: m.Controller, Nonce: newNonce(), At: c.Now().UTC(), Clock: c.Clock(),
 		Boot: c.Boot, MonoMS: c.Mono().Milliseconds(), Health: c.Health(ctx),
@@ -609,7 +645,7 @@ func (c *Controller) question(ctx context.Context, m Member, want []Have) (q Syn
 		return q, nil, err
 	}
 	for i := range q.Events {
-		q.Events[i] = q.Events[i].fitted()
+		q.Events[i] = q.Events[i].truncated()
 	}
 	if len(want) == 0 {
 		return q, shown, nil
@@ -630,9 +666,9 @@ func (c *Controller) question(ctx context.Context, m Member, want []Have) (q Syn
 	return q, shown, nil
 }
 
-// fitted is the event within the protocol's bound: one that says too much
-// loses what it says beside its message.
-func (e Event) fitted() Event {
+// truncated returns the event, cut to the protocol's size limit if it is larger: it
+// then loses its attributes and the end of its message.
+func (e Event) truncated() Event {
 	if b, err := json.Marshal(e); err == nil && len(b) <= maxEventSize {
 		return e
 	}
@@ -642,8 +678,8 @@ func (e Event) fitted() Event {
 	return e
 }
 
-// heed acts on a stamp that answers a sync.
-func (c *Controller) heed(ctx context.Context, raw []byte, q SyncRequest, took time.Duration) error {
+// applyStamp verifies the stamp in the response to a sync and acts on it.
+func (c *Controller) applyStamp(ctx context.Context, raw []byte, q SyncRequest, took time.Duration) error {
 	s, err := OpenStamp(raw, c.trusted(), q.Controller, q.Nonce)
 	if err != nil {
 		return err
@@ -673,6 +709,7 @@ func (c *Controller) heed(ctx context.Context, raw []byte, q SyncRequest, took t
 	return nil
 }
 
+// refusal returns the error for the Refused field of a stamp.
 func refusal(why string) error {
 	switch why {
 	case "disabled":
@@ -691,7 +728,7 @@ func (c *Controller) trusted() Trust {
 	return c.trust
 }
 
-// handIn sends receipts, one batch in flight, until none is left.
+// handIn sends receipts to the county, one batch at a time, until none are left.
 func (c *Controller) handIn(ctx context.Context, nc *nats.Conn, m Member) error {
 	gaps := 0
 	for {
@@ -699,7 +736,7 @@ func (c *Controller) handIn(ctx context.Context, nc *nats.Conn, m Member) error 
 		if err != nil || len(b.Receipts) == 0 {
 			return err
 		}
-		answer, err := c.ask(ctx, nc, ReceiptSubject(m.Controller), e.Bytes())
+		answer, err := c.request(ctx, nc, ReceiptSubject(m.Controller), e.Bytes())
 		if err != nil {
 			return err
 		}
@@ -729,8 +766,8 @@ func (c *Controller) handIn(ctx context.Context, nc *nats.Conn, m Member) error 
 	}
 }
 
-// setAside notes receipts of an epoch that the county cannot keep, before its
-// mark passes them.
+// setAside records and logs the receipts that the county cannot keep. The caller
+// does so before it moves the mark past them.
 func (c *Controller) setAside(ctx context.Context, all []Refused, mark Mark) error {
 	for _, r := range all {
 		if r.Epoch != mark.Epoch || r.Seq > mark.Seq {
@@ -744,35 +781,38 @@ func (c *Controller) setAside(ctx context.Context, all []Refused, mark Mark) err
 	return nil
 }
 
-// batch is the next receipts after a mark, and as they go to the county.
+// batch returns the next receipts after a mark, and the signed envelope with them.
+// If they do not fit into one envelope, it takes fewer; if even one does not fit or
+// cannot be encoded, it sends its number only, see [Controller.stripUnsendable].
 func (c *Controller) batch(ctx context.Context, m Member, nonce string, after Mark) (Batch, Envelope, error) {
 	epoch, gone, some, err := c.Store.Outbox(ctx, after, MaxBatch)
 	b := Batch{Controller: m.Controller, Nonce: nonce, Epoch: epoch, Gone: gone, Receipts: some}
 	if err != nil || len(some) == 0 {
 		return b, Envelope{}, err
 	}
-	for bare := false; ; {
+	for stripped := false; ; {
 		e, err := SealBatch(b, c.Key)
 		switch n := len(b.Receipts); {
 		case err == nil:
 			return b, e, nil
 		case errors.Is(err, ErrOversized) && n > 1:
 			b.Receipts = b.Receipts[:n/2]
-		case !bare:
-			bare = true
-			c.bare(b)
+		case !stripped:
+			stripped = true
+			c.stripUnsendable(b)
 		default:
 			return b, e, err
 		}
 	}
 }
 
-// bare leaves of receipts that cannot be sent their numbers alone. The county
-// cannot keep those, and says so: the others are to follow.
-func (c *Controller) bare(b Batch) {
+// stripUnsendable removes everything but the number from the receipts that cannot
+// be sent. The county cannot keep such a receipt and reports it as refused, so that
+// the receipts after it can follow.
+func (c *Controller) stripUnsendable(b Batch) {
 	for i, r := range b.Receipts {
 		text, err := json.Marshal(r)
-		if err == nil && len(b.Receipts) > 1 { // one alone may be too large
+		if err == nil && len(b.Receipts) > 1 { // a single receipt is here because it is too large
 			continue
 		}
 		c.Log.Error("receipt cannot be sent", "epoch", b.Epoch, "seq", r.Row.Seq, "airing", r.Row.Airing, "bytes", len(text), "err", err)
@@ -780,6 +820,7 @@ func (c *Controller) bare(b Batch) {
 	}
 }
 
+// mark returns the mark of an epoch, if the stamp has one.
 func (s Stamp) mark(epoch string) (Mark, bool) {
 	i := slices.IndexFunc(s.Marks, func(m Mark) bool { return m.Epoch == epoch })
 	if i < 0 {

@@ -21,7 +21,8 @@ import (
 	"dalaba/playlist"
 )
 
-// now is when a test runs: the county's time is neither before nor after it.
+// now returns a function that reports whether a time lies between the call of now and
+// its own.
 func now(t *testing.T) (holds func(at time.Time) bool) {
 	t.Helper()
 	began := time.Now().Truncate(time.Second)
@@ -69,18 +70,18 @@ func TestAControllerIsCurrentSoonAfterItConnects(t *testing.T) {
 	defer w.ledger.mu.Unlock()
 	q := w.ledger.seen[0].Request
 	if q.Controller != "daba-1" || q.Health.Program != "test" || len(q.Events) != 2 || len(q.Have) != 2 || q.Boot != "boot-1" {
-		t.Errorf("the county was told %+v", q)
+		t.Errorf("the county got %+v", q)
 	}
 }
 
-func TestAPushedAlertIsTakenAtOnceAndItsSoundComesInside(t *testing.T) {
+func TestAPushedAlertIsAcceptedAtOnceWithItsInlineClip(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})
 	got := make(chan link.Document, 8)
 	b.c.Accepted = func(d link.Document) { got <- d }
 	w.run(b.c.Run)
-	eventually(t, "it is there", func() bool { return w.ledger.syncs() >= 2 })
+	eventually(t, "it is connected and has synced", func() bool { return w.ledger.syncs() >= 2 })
 	pub := &link.Publisher{Conn: w.user(link.UserPublisher), Log: quiet()}
 	scope := playlist.AreaScope(county)
 	order := flood("f")
@@ -98,7 +99,7 @@ func TestAPushedAlertIsTakenAtOnceAndItsSoundComesInside(t *testing.T) {
 	order.Clip, order.Inline = &clip, bytes
 	push(w.office.alerts(t, scope, 2, order))
 	await(t, "the order with its sound", got)
-	eventually(t, "its clip is put away", func() bool { ok, _ := b.memory.HasClip(t.Context(), clip.ID); return ok })
+	eventually(t, "its clip is stored", func() bool { ok, _ := b.memory.HasClip(t.Context(), clip.ID); return ok })
 	push(w.office.alerts(t, scope, 1, flood("replayed")))
 	push(w.office.alerts(t, scope, 3)) // all cancelled
 	if d := await(t, "the cancel", got); d.Version != 3 || len(d.Alerts.Alerts) != 0 {
@@ -106,7 +107,7 @@ func TestAPushedAlertIsTakenAtOnceAndItsSoundComesInside(t *testing.T) {
 	}
 }
 
-func TestAClipInsideAnAlertOutlivesAPowerCutBeforeItWasPutAway(t *testing.T) {
+func TestAnInlineClipThatAPowerCutKeptFromTheStoreIsStoredLater(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	a := flood("f")
@@ -130,7 +131,7 @@ func TestReceiptsArriveExactlyOnceThoughTheBrokerGoesAway(t *testing.T) {
 	b := w.enrol("daba-1", []playlist.Area{village})
 	b.memory.air("e1", 450)
 	w.run(b.c.Run)
-	eventually(t, "all are handed in", func() bool { return b.memory.unsent() == 0 })
+	eventually(t, "all receipts are sent", func() bool { return b.memory.unsent() == 0 })
 	port := w.port()
 	w.broker.Shutdown()
 	w.broker.WaitForShutdown()
@@ -138,27 +139,27 @@ func TestReceiptsArriveExactlyOnceThoughTheBrokerGoesAway(t *testing.T) {
 	b.memory.air("e2", 7)
 	b.c.Wake()
 	w.serve(port)
-	eventually(t, "the rest are handed in", func() bool { return b.memory.unsent() == 0 })
+	eventually(t, "the rest is sent", func() bool { return b.memory.unsent() == 0 })
 	w.ledger.once(t, "daba-1", b.memory)
 	b.memory.air("e2", 1)
 	b.c.Wake()
-	eventually(t, "a word is enough", func() bool { return b.memory.unsent() == 0 })
+	eventually(t, "Wake is enough to send them", func() bool { return b.memory.unsent() == 0 })
 }
 
-func TestReceiptsThatTheCountyCannotKeepHoldUpNoOthers(t *testing.T) {
+func TestReceiptsThatTheCountyCannotKeepDelayNoOthers(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})
 	b.memory.air("e1", 430)
 	rows := b.memory.out["e1"]
 	rows[0].Row.Clip = "no name for a clip"
-	rows[77].Row.LevelDB = math.Inf(-1) // JSON has no word for it
+	rows[77].Row.LevelDB = math.Inf(-1) // JSON cannot express it
 	rows[78].Row.Output = ""
 	rows[250].Corrects = &link.Mark{Epoch: "e 0", Seq: 1}
 	rows[429].Row.Frames = -1
 	want := []string{"e1/1", "e1/78", "e1/79", "e1/251", "e1/430"}
 	w.run(b.c.Run)
-	eventually(t, "all else is handed in", func() bool { return b.memory.unsent() == 0 })
+	eventually(t, "all others are sent", func() bool { return b.memory.unsent() == 0 })
 	if got := b.memory.setAside(); !slices.Equal(got, want) {
 		t.Errorf("set aside: %v, want %v", got, want)
 	}
@@ -170,14 +171,14 @@ func TestReceiptsThatTheCountyCannotKeepHoldUpNoOthers(t *testing.T) {
 	w.ledger.once(t, "daba-1", b.memory)
 	b.memory.air("e1", 3)
 	b.c.Wake()
-	eventually(t, "what follows too", func() bool { return b.memory.unsent() == 0 })
+	eventually(t, "the receipts after it are sent too", func() bool { return b.memory.unsent() == 0 })
 	w.ledger.once(t, "daba-1", b.memory)
 	if got := b.memory.setAside(); !slices.Equal(got, want) {
 		t.Errorf("later set aside: %v, want %v", got, want)
 	}
 }
 
-func TestAReceiptTooLargeForAnEnvelopeHoldsUpNoOthers(t *testing.T) {
+func TestAReceiptTooLargeForAnEnvelopeDelaysNoOthers(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})
@@ -186,14 +187,14 @@ func TestAReceiptTooLargeForAnEnvelopeHoldsUpNoOthers(t *testing.T) {
 	_, _ = rand.Read(noise)
 	b.memory.out["e1"][1].Row.Title = base64.StdEncoding.EncodeToString(noise)
 	w.run(b.c.Run)
-	eventually(t, "all else is handed in", func() bool { return b.memory.unsent() == 0 })
+	eventually(t, "all others are sent", func() bool { return b.memory.unsent() == 0 })
 	if got := b.memory.setAside(); !slices.Equal(got, []string{"e1/2"}) {
 		t.Errorf("set aside: %v", got)
 	}
 	w.ledger.once(t, "daba-1", b.memory)
 }
 
-func TestAQuestionThatDiedWithItsConnectionIsAskedAnew(t *testing.T) {
+func TestARequestIsSentAgainAfterItsConnectionBreaks(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	b.c.Pace.Answer = time.Hour
@@ -206,7 +207,7 @@ func TestAQuestionThatDiedWithItsConnectionIsAskedAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.run(b.c.Run)
-	await(t, "a question", asked)
+	await(t, "a request", asked)
 	deaf.Close()
 	port := w.port()
 	w.broker.Shutdown()
@@ -216,7 +217,7 @@ func TestAQuestionThatDiedWithItsConnectionIsAskedAnew(t *testing.T) {
 	eventually(t, "it asks the next edge", func() bool { return w.ledger.syncs() > 0 })
 }
 
-func TestAQuestionThatDiedWithItsEdgeIsAskedOfAnother(t *testing.T) {
+func TestARequestIsSentAgainIfItsEdgeCrashes(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	b.c.Pace.Answer = time.Hour
@@ -230,16 +231,16 @@ func TestAQuestionThatDiedWithItsEdgeIsAskedOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.run(b.c.Run)
-	// An answer to either will do.
-	if first, again := await(t, "a question", asked), await(t, "the question once more", asked); first.Reply != again.Reply || string(first.Data) != string(again.Data) {
+	// The response to either request counts.
+	if first, again := await(t, "a request", asked), await(t, "the same request again", asked); first.Reply != again.Reply || string(first.Data) != string(again.Data) {
 		t.Error("the second question is another")
 	}
 	w.edge()
 	deaf.Close()
-	eventually(t, "it asks the next edge, and goes on", func() bool { return w.ledger.syncs() > 2 })
+	eventually(t, "it asks the next edge, and goes on syncing", func() bool { return w.ledger.syncs() > 2 })
 }
 
-func TestNobodyAtTheCountyIsKnownAtOnce(t *testing.T) {
+func TestAControllerNoticesAtOnceThatNoEdgeRuns(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	b.c.Pace.Answer = time.Hour
@@ -254,12 +255,12 @@ func TestNobodyAtTheCountyIsKnownAtOnce(t *testing.T) {
 		return again()
 	}
 	w.run(b.c.Run)
-	await(t, "the controller knows that its question reached no edge", said)
+	await(t, "the controller learns that its request reached no edge", said)
 	w.edge()
-	eventually(t, "it asks once somebody is there", func() bool { return w.ledger.syncs() > 0 })
+	eventually(t, "it asks again once an edge runs", func() bool { return w.ledger.syncs() > 0 })
 }
 
-func TestACountyRestoredFromYesterdayGetsEverythingBack(t *testing.T) {
+func TestACountyRestoredFromABackupGetsEverythingBack(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})
@@ -308,7 +309,7 @@ func TestACountyRestoredFromYesterdayGetsEverythingBack(t *testing.T) {
 	l.once(t, "daba-1", b.memory)
 }
 
-// putOff is a county's store that cannot take a document back at first.
+// putOff is a county's store whose Recover fails at first.
 type putOff struct {
 	*ledger
 	asked atomic.Int64
@@ -321,7 +322,7 @@ func (p *putOff) Recover(ctx context.Context, d link.Document) error {
 	return p.ledger.Recover(ctx, d)
 }
 
-func TestADocumentIsShownAgainWhereTheCountyCouldNotTakeIt(t *testing.T) {
+func TestADocumentIsShownAgainIfTheCountyCouldNotStoreIt(t *testing.T) {
 	w := newWorld(t)
 	e := &link.Edge{Conn: w.user(link.UserEdge), Store: &putOff{ledger: w.ledger}, Key: w.office.edge, Log: quiet()}
 	w.run(e.Run)
@@ -339,7 +340,7 @@ func TestADocumentIsShownAgainWhereTheCountyCouldNotTakeIt(t *testing.T) {
 	})
 }
 
-func TestReceiptsPrunedOnBothSidesLeaveAGapThatIsNoted(t *testing.T) {
+func TestReceiptsPrunedOnBothSidesLeaveAGapThatIsRecorded(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})
@@ -347,7 +348,7 @@ func TestReceiptsPrunedOnBothSidesLeaveAGapThatIsNoted(t *testing.T) {
 	b.memory.air("e1", 10)
 	b.memory.marks["e1"] = 45 // the county was restored from before it had any
 	w.run(b.c.Run)
-	eventually(t, "what is left is handed in", func() bool {
+	eventually(t, "the remaining receipts are sent", func() bool {
 		w.ledger.mu.Lock()
 		defer w.ledger.mu.Unlock()
 		return w.ledger.marks["daba-1/e1"] == 50 && w.ledger.lost == 40
@@ -356,13 +357,13 @@ func TestReceiptsPrunedOnBothSidesLeaveAGapThatIsNoted(t *testing.T) {
 	w.ledger.once(t, "daba-1", b.memory)
 }
 
-func TestAMoveTakesEffectWithoutARestart(t *testing.T) {
+func TestANewMemberDocumentTakesEffectWithoutARestart(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})
 	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(otherTown), 4))
 	w.run(b.c.Run)
-	eventually(t, "it is there", func() bool { return w.ledger.syncs() >= 2 })
+	eventually(t, "it is connected and has synced", func() bool { return w.ledger.syncs() >= 2 })
 	b.member.Version, b.member.Areas = 2, []playlist.Area{"320924101203"}
 	raw := w.issueMember(b)
 	pub := &link.Publisher{Conn: w.user(link.UserPublisher), Log: quiet()}
@@ -372,7 +373,7 @@ func TestAMoveTakesEffectWithoutARestart(t *testing.T) {
 	scope := playlist.AreaScope(otherTown)
 	eventually(t, "it has the new town's manifest", func() bool { return b.memory.version(link.KindManifest, scope) == 4 })
 	n := w.ledger.syncs()
-	eventually(t, "it has subscribed anew", func() bool { return w.ledger.syncs() > n || w.ledger.syncs() >= 4 })
+	eventually(t, "it has subscribed again", func() bool { return w.ledger.syncs() > n || w.ledger.syncs() >= 4 })
 	eventually(t, "pushes of the new town reach it", func() bool {
 		if err := pub.Publish(t.Context(), scope, link.KindAlerts, w.office.alerts(t, scope, 1, flood("x"))); err != nil {
 			t.Fatal(err)
@@ -403,7 +404,7 @@ func TestADisabledControllerIsRefusedAndAnUnknownOneToo(t *testing.T) {
 			w.ledger.issue(t, w.office.manifest(t, playlist.ControllerScope(b.id), 1))
 			b.memory.air("e1", 3)
 			var refusals atomic.Int64
-			b.c.Time = func(time.Time, time.Duration) { refusals.Add(1) } // told by the refusal, which is signed too
+			b.c.Time = func(time.Time, time.Duration) { refusals.Add(1) } // called for the refusal too, which is signed
 			stop := w.run(b.c.Run)
 			nc := must[*nats.Conn](t)(w.login(b, b.key))
 			defer nc.Close()
@@ -459,7 +460,7 @@ func TestReconnectWaitsLongerAndNeverGivesUp(t *testing.T) {
 	}
 }
 
-// A box that begins in 1970 must get through to learn what time it is.
+// A controller whose clock starts in 1970 must be able to connect to learn the time.
 func TestAControllerWithoutTheTimeConnectsAndOneWithTheWrongTimeDoesNot(t *testing.T) {
 	during := now(t)
 	w := newWorld(t)
@@ -553,7 +554,7 @@ func TestBatchesDoubledAndReorderedAreStoredOnce(t *testing.T) {
 	}
 	wait.Wait()
 	b.memory.marks["e1"] = 26
-	w.run(b.c.Run) // whatever was missed, its own code puts right
-	eventually(t, "all are there", func() bool { return b.memory.unsent() == 0 })
+	w.run(b.c.Run) // the controller sends what is still missing itself
+	eventually(t, "all receipts are acknowledged", func() bool { return b.memory.unsent() == 0 })
 	w.ledger.once(t, b.id, b.memory)
 }

@@ -15,21 +15,23 @@ import (
 	"dalaba/playlist"
 )
 
-// The broker connection, at either end.
+// Limits of the connection to the broker, for controllers and for the county's
+// programs.
 const (
 	dialTimeout  = 30 * time.Second
 	pingEvery    = 40 * time.Second
-	pingsOut     = 4 // an answer of 200 KiB takes half a minute at 64 kbit/s
+	pingsOut     = 4 // a response of 200 KiB takes half a minute at 64 kbit/s
 	reconnectMin = time.Second
 	reconnectLow = 30 * time.Second
 	reconnectTop = 5 * time.Minute
 )
 
-// Reconnect is how long to wait before the attempt of that number, from 1: a
-// second, then anything up to 30 s, twice, then up to 1 min and so on up to
-// 5 min. Twice, because after a restart the county's broker lets so many in a
-// second and no more, and a controller that was turned away is not to wait for
-// that.
+// Reconnect returns how long to wait before an attempt to connect; the first
+// attempt is 1. It is 1 s before the first; a random time of up to 30 s before the
+// second and the third; then up to 1 min, 2 min, 4 min and, from then on, 5 min.
+// Two attempts have the limit of 30 s because a restarted broker accepts only so
+// many connections a second: a controller that it rejected for that reason should
+// not have to wait longer.
 func Reconnect(attempt int) time.Duration {
 	if attempt <= 1 {
 		return reconnectMin
@@ -41,8 +43,8 @@ func Reconnect(attempt int) time.Duration {
 	return rand.N(top)
 }
 
-// TLS is how both ends of the link dial: TLS 1.3, trusting the certificates
-// in the PEM text, or the system's where it is empty.
+// TLS returns the TLS settings with which both ends of the link connect: TLS 1.3
+// and, as CAs, the certificates in the PEM text; the system's if it is empty.
 func TLS(ca string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS13}
 	if ca != "" {
@@ -54,12 +56,14 @@ func TLS(ca string) (*tls.Config, error) {
 	return c, nil
 }
 
-// MemberTLS is how a controller dials its county, for the broker and for
-// clips: TLS 1.3, the CA and only the hosts that its member document names.
+// MemberTLS returns the TLS settings with which a controller connects to its
+// county, for the broker and for clips: TLS 1.3, and only the CA and the hosts
+// that its member document names.
 //
-// A box that begins in 1970 must get through to learn what time it is. So
-// while its clock is not trusted no certificate is too young or too old; all
-// that makes a sound is signed in its own right.
+// A controller whose clock starts in 1970 must be able to connect to learn the
+// time. So while its clock is not trusted, MemberTLS ignores when a certificate
+// begins and expires. That is safe: everything that makes a sound has a signature
+// of its own.
 func MemberTLS(m Member, now func() time.Time, trusted func() bool) (*tls.Config, error) {
 	c, err := TLS(m.CA)
 	if err != nil {
@@ -71,7 +75,7 @@ func MemberTLS(m Member, now func() time.Time, trusted func() bool) (*tls.Config
 			hosts = append(hosts, u.Hostname())
 		}
 	}
-	c.InsecureSkipVerify = true // VerifyConnection does it
+	c.InsecureSkipVerify = true // VerifyConnection verifies instead
 	c.VerifyConnection = func(s tls.ConnectionState) error {
 		leaf, o := s.PeerCertificates[0], x509.VerifyOptions{Roots: c.RootCAs, Intermediates: x509.NewCertPool(), CurrentTime: now()}
 		for _, more := range s.PeerCertificates[1:] {
@@ -83,7 +87,7 @@ func MemberTLS(m Member, now func() time.Time, trusted func() bool) (*tls.Config
 		if _, err := leaf.Verify(o); err != nil {
 			return err
 		}
-		// The connection does not say which address was dialled.
+		// The connection does not say which host was dialled: accept any of them.
 		if !slices.ContainsFunc(hosts, func(h string) bool { return leaf.VerifyHostname(h) == nil }) {
 			return fmt.Errorf("the certificate is for none of %v", hosts)
 		}
@@ -92,20 +96,20 @@ func MemberTLS(m Member, now func() time.Time, trusted func() bool) (*tls.Config
 	return c, nil
 }
 
-// Dial connects a program of the county's to the broker, as the user whose
-// credentials [Authority.Creds] made. It answers at once and goes on trying
-// about once a second, without end, until the connection is closed.
+// Dial connects one of the county's programs to the broker, as the user whose
+// credentials [Authority.Creds] made. It returns at once. The connection tries
+// again about once a second, without end, until it is closed.
 func Dial(name string, servers []string, ca string, creds []byte, more ...nats.Option) (*nats.Conn, error) {
 	c, err := TLS(ca)
 	if err != nil {
 		return nil, err
 	}
-	return dial(servers, c, append([]nats.Option{nats.Name(name), nats.UserCredentialBytes(creds), nats.CustomReconnectDelay(near)}, more...))
+	return dial(servers, c, append([]nats.Option{nats.Name(name), nats.UserCredentialBytes(creds), nats.CustomReconnectDelay(countyReconnect)}, more...))
 }
 
-// near is how long a program of the county's waits: there are few of them, and
-// all wait for them.
-func near(int) time.Duration { return reconnectMin/2 + rand.N(reconnectMin) }
+// countyReconnect returns how long one of the county's programs waits before it
+// connects again: 0.5 to 1.5 s. They are few, and all controllers depend on them.
+func countyReconnect(int) time.Duration { return reconnectMin/2 + rand.N(reconnectMin) }
 
 func dial(servers []string, c *tls.Config, more []nats.Option) (*nats.Conn, error) {
 	return nats.Connect(strings.Join(servers, ","), append([]nats.Option{
@@ -114,9 +118,9 @@ func dial(servers []string, c *tls.Config, more []nats.Option) (*nats.Conn, erro
 		nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(pingsOut),
 		nats.RetryOnFailedConnect(true),
-		nats.IgnoreDiscoveredServers(), // those named are those meant
+		nats.IgnoreDiscoveredServers(), // connect only to the servers that were named
 		nats.MaxReconnects(-1),
-		nats.IgnoreAuthErrorAbort(), // a login may be renewed meanwhile
-		nats.ReconnectBufSize(-1),   // nothing is said into the void
+		nats.IgnoreAuthErrorAbort(), // the login may be renewed while we retry
+		nats.ReconnectBufSize(-1),   // a message sent while disconnected is an error, not queued
 	}, more...)...)
 }

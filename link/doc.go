@@ -1,14 +1,15 @@
-// Package link is the wire between a controller and its county: what they
-// say to each other, how it is signed, and both ends of it.
+// Package link is the protocol between a controller and its county: the
+// messages, their signatures, and the code of both ends.
 //
-// What the county wants is a set of signed documents, each for a scope: trust,
-// members, alerts, manifests. [Accept] is the one gate they pass on a
-// controller, whatever carried them: the broker, an answer to a sync, a USB
-// stick. It touches no disk and no socket, and each refusal has its own error.
+// The county tells its controllers what to do by signed documents, each for a
+// scope: trust, members, alerts and manifests. A controller checks every
+// document by [Accept], however it arrived: by the broker, in the response to
+// a sync, or on a USB stick. Accept uses no disk and no network, and each
+// reason to refuse a document has its own error.
 //
 // [Controller] is the controller's end, [Edge] and [Publisher] are the
-// county's. [Clips] fetches sound by HTTP, [ClipHandler] serves it, [Enrol]
-// and [EnrolHandler] make strangers acquainted, [Carrier] is a folder that
-// does the same work where there is no line. PROTOCOL.md tells it all in
-// words.
+// county's. [Clips] fetches clips by HTTP and [ClipHandler] serves them.
+// [Enrol] and [EnrolHandler] introduce a new controller to its county.
+// [Carrier] is a folder that carries documents, clips and receipts if there is
+// no network. PROTOCOL.md describes the protocol in full.
 package link

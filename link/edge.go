@@ -19,11 +19,11 @@ import (
 const (
 	edgeWorkers = 16
 	edgeQueue   = 16384
-	answerSize  = 192 << 10 // bytes of envelopes in one answer, so that a slow line sees progress
+	answerSize  = 192 << 10 // bytes of envelopes in one response: with small ones a slow line makes progress
 )
 
-// Edge is the county's end that answers controllers. Any number of them may
-// run beside one another: the broker hands each question to one.
+// Edge is the county's end that responds to controllers. Any number of edges may
+// run at once: the broker gives each request to one of them.
 type Edge struct {
 	Conn  *nats.Conn // as the user "edge"
 	Store EdgeStore
@@ -31,7 +31,7 @@ type Edge struct {
 	Log   *slog.Logger
 
 	Now     func() time.Time // default time.Now
-	Workers int              // questions answered at once; default 16
+	Workers int              // requests handled at once; default 16
 }
 
 func (e *Edge) now() time.Time {
@@ -41,7 +41,7 @@ func (e *Edge) now() time.Time {
 	return e.Now().UTC()
 }
 
-// Run answers until ctx ends. The connection stays open.
+// Run responds to controllers until ctx ends. It leaves the connection open.
 func (e *Edge) Run(ctx context.Context) error {
 	questions := make(chan *nats.Msg, edgeQueue)
 	for _, subject := range []string{SyncSubject("*"), ReceiptSubject("*")} {
@@ -59,7 +59,7 @@ func (e *Edge) Run(ctx context.Context) error {
 				case <-ctx.Done():
 					return
 				case m := <-questions:
-					e.answer(ctx, m)
+					e.respond(ctx, m)
 				}
 			}
 		})
@@ -68,13 +68,14 @@ func (e *Edge) Run(ctx context.Context) error {
 	return nil
 }
 
-// answer answers one question. Whoever is not what he says gets no answer.
-func (e *Edge) answer(ctx context.Context, m *nats.Msg) {
+// respond handles one request and sends the response. A request that names a
+// controller other than its sender gets no response.
+func (e *Edge) respond(ctx context.Context, m *nats.Msg) {
 	what, name, _ := strings.Cut(m.Subject, ".")
 	id := playlist.ControllerID(name)
 	log := e.Log.With("controller", id, "subject", m.Subject)
-	// A controller that could name another's inbox, or st.>, would have the
-	// edge publish there for it.
+	// If the edge replied to any subject, a controller could make it publish to
+	// another controller's inbox, or to st.>.
 	if !playlist.IsToken(name) || !strings.HasPrefix(m.Reply, InboxPrefix(id)+".") {
 		log.Warn("request refused: reply subject of another controller", "reply", m.Reply)
 		return
@@ -98,7 +99,7 @@ func (e *Edge) answer(ctx context.Context, m *nats.Msg) {
 	}
 }
 
-// stamp signs an answer. Where refused is set the error says what happened.
+// stamp adds the time to a stamp and signs it.
 func (e *Edge) stamp(s Stamp) ([]byte, error) {
 	s.Time = e.now()
 	env, err := Seal(TypeStamp, s, e.Key)
@@ -108,7 +109,8 @@ func (e *Edge) stamp(s Stamp) ([]byte, error) {
 	return env.Bytes(), nil
 }
 
-// admit finds the controller. why is what a stamp refuses it with.
+// admit returns the controller if the county knows it and has not disabled it.
+// Otherwise why is for the Refused field of the stamp.
 func (e *Edge) admit(ctx context.Context, id playlist.ControllerID) (reg Registered, why string, err error) {
 	reg, err = e.Store.Registered(ctx, id)
 	switch {
@@ -122,6 +124,7 @@ func (e *Edge) admit(ctx context.Context, id playlist.ControllerID) (reg Registe
 	return reg, "", nil
 }
 
+// sync responds to a sync request.
 func (e *Edge) sync(ctx context.Context, id playlist.ControllerID, body []byte) ([]byte, error) {
 	q, err := parseSync(body)
 	if err != nil {
@@ -130,7 +133,7 @@ func (e *Edge) sync(ctx context.Context, id playlist.ControllerID, body []byte) 
 	if q.Controller != id {
 		return nil, ErrImposter
 	}
-	a, s, err := e.look(ctx, q)
+	a, s, err := e.handleSync(ctx, q)
 	s.Controller, s.Nonce = id, q.Nonce
 	stamp, serr := e.stamp(s)
 	if serr != nil {
@@ -141,61 +144,24 @@ func (e *Edge) sync(ctx context.Context, id playlist.ControllerID, body []byte) 
 	return pack(text), errors.Join(err, merr)
 }
 
-// look finds what a controller lacks and notes what it tells.
-func (e *Edge) look(ctx context.Context, q SyncRequest) (a SyncAnswer, s Stamp, err error) {
+// handleSync finds the documents that a controller lacks and records what it
+// reported.
+func (e *Edge) handleSync(ctx context.Context, q SyncRequest) (a SyncAnswer, s Stamp, err error) {
 	reg, why, err := e.admit(ctx, q.Controller)
 	if err != nil {
 		return a, Stamp{Refused: why}, err
 	}
 	later := func(err error) (SyncAnswer, Stamp, error) { return SyncAnswer{}, Stamp{Refused: "later"}, err }
-	if err := e.recover(ctx, reg, q); err != nil {
+	if err := e.restoreDocuments(ctx, reg, q); err != nil {
 		return later(err)
 	}
-	inForce, err := e.Store.Versions(ctx, reg.Follower)
+	newer, want, err := e.compareDocuments(ctx, reg.Follower, q.Have)
 	if err != nil {
 		return later(err)
 	}
-	theirs := map[docKey]Have{}
-	for _, h := range q.Have {
-		theirs[h.key()] = h
-	}
-	slices.SortStableFunc(inForce, func(a, b Have) int {
-		return cmp.Or(urgency(a.Kind)-urgency(b.Kind), b.Scope.Narrowness()-a.Scope.Narrowness())
-	})
-	var trust Trust
-	size := 0
-	for _, h := range inForce {
-		t, has := theirs[h.key()]
-		delete(theirs, h.key())
-		if has && t.Version >= h.Version {
-			if t.Version > h.Version || t.Digest != h.Digest {
-				a.Want = append(a.Want, t)
-			}
-			continue
-		}
-		raw, err := e.Store.Envelope(ctx, h)
-		if err != nil {
-			return later(err)
-		}
-		if trust.Version == 0 {
-			if trust, err = e.Store.Trust(ctx); err != nil {
-				return later(err)
-			}
-		}
-		if !trust.covers(h.Kind, raw) {
-			continue // nobody would take it: it has to be signed anew
-		}
-		if size > 0 && size+len(raw) > answerSize {
-			a.More = true
-			continue
-		}
-		size += len(raw)
-		a.Envelopes = append(a.Envelopes, raw)
-	}
-	for _, t := range theirs { // what the county does not know at all
-		if urgency(t.Kind) >= 0 && concerns(reg.Follower, t) {
-			a.Want = append(a.Want, t)
-		}
+	a.Want = want
+	if a.Envelopes, a.More, err = e.envelopes(ctx, newer); err != nil {
+		return later(err)
 	}
 	epochs := make([]string, 0, len(q.Marks))
 	for _, m := range q.Marks {
@@ -204,7 +170,7 @@ func (e *Edge) look(ctx context.Context, q SyncRequest) (a SyncAnswer, s Stamp, 
 	if s.Marks, err = e.Store.Marks(ctx, q.Controller, epochs); err != nil {
 		return later(err)
 	}
-	q.Proof = nil // heard
+	q.Proof = nil // restoreDocuments has used it
 	if err := e.Store.Seen(ctx, Seen{At: e.now(), Request: q}); err != nil {
 		return later(err)
 	}
@@ -214,6 +180,68 @@ func (e *Edge) look(ctx context.Context, q SyncRequest) (a SyncAnswer, s Stamp, 
 	return a, s, nil
 }
 
+// compareDocuments compares the documents in force for a controller with those
+// that it has. newer are the documents that it lacks, the most urgent first; want
+// are those that it has and the county does not know.
+func (e *Edge) compareDocuments(ctx context.Context, who playlist.Follower, have []Have) (newer, want []Have, err error) {
+	inForce, err := e.Store.Versions(ctx, who)
+	if err != nil {
+		return nil, nil, err
+	}
+	theirs := map[docKey]Have{}
+	for _, h := range have {
+		theirs[h.key()] = h
+	}
+	slices.SortStableFunc(inForce, func(a, b Have) int {
+		return cmp.Or(urgency(a.Kind)-urgency(b.Kind), b.Scope.Narrowness()-a.Scope.Narrowness())
+	})
+	for _, h := range inForce {
+		t, has := theirs[h.key()]
+		delete(theirs, h.key())
+		switch {
+		case !has || t.Version < h.Version:
+			newer = append(newer, h)
+		case t.Version > h.Version || t.Digest != h.Digest:
+			want = append(want, t)
+		}
+	}
+	for _, t := range theirs { // the county has no document of this kind and scope
+		if urgency(t.Kind) >= 0 && concerns(who, t) {
+			want = append(want, t)
+		}
+	}
+	return newer, want, nil
+}
+
+// envelopes reads the envelopes of documents that a controller lacks, up to
+// answerSize bytes but at least one. more reports that some were left out.
+func (e *Edge) envelopes(ctx context.Context, newer []Have) (raws []json.RawMessage, more bool, err error) {
+	var trust Trust
+	size := 0
+	for _, h := range newer {
+		raw, err := e.Store.Envelope(ctx, h)
+		if err != nil {
+			return nil, false, err
+		}
+		if trust.Version == 0 {
+			if trust, err = e.Store.Trust(ctx); err != nil {
+				return nil, false, err
+			}
+		}
+		if !trust.covers(h.Kind, raw) {
+			continue // every controller would refuse it until it is signed again
+		}
+		if size > 0 && size+len(raw) > answerSize {
+			more = true
+			continue
+		}
+		size += len(raw)
+		raws = append(raws, raw)
+	}
+	return raws, more, nil
+}
+
+// concerns reports whether a document is for the controller.
 func concerns(who playlist.Follower, h Have) bool {
 	switch h.Kind {
 	case KindTrust:
@@ -224,8 +252,9 @@ func concerns(who playlist.Follower, h Have) bool {
 	return who.Follows(h.Scope)
 }
 
-// recover hands on what a controller proves to hold.
-func (e *Edge) recover(ctx context.Context, reg Registered, q SyncRequest) error {
+// restoreDocuments verifies the documents that a controller shows because the
+// county lost them, and gives them back to the store.
+func (e *Edge) restoreDocuments(ctx context.Context, reg Registered, q SyncRequest) error {
 	if len(q.Proof) == 0 {
 		return nil
 	}
@@ -233,7 +262,7 @@ func (e *Edge) recover(ctx context.Context, reg Registered, q SyncRequest) error
 	if err != nil {
 		return err
 	}
-	for _, raw := range q.Proof { // trust comes first: others may need it
+	for _, raw := range q.Proof { // trust comes first: the others may need it
 		d, err := Open(raw, t)
 		if err != nil || !concerns(reg.Follower, d.Have) {
 			e.Log.Warn("document from controller invalid", "controller", q.Controller, "kind", d.Kind, "scope", d.Scope, "err", err)
@@ -251,6 +280,7 @@ func (e *Edge) recover(ctx context.Context, reg Registered, q SyncRequest) error
 	return nil
 }
 
+// receipts responds to a batch of receipts.
 func (e *Edge) receipts(ctx context.Context, id playlist.ControllerID, body []byte) ([]byte, error) {
 	env, err := ParseEnvelope(body)
 	if err != nil {
@@ -265,7 +295,7 @@ func (e *Edge) receipts(ctx context.Context, id playlist.ControllerID, body []by
 			return nil, errors.Join(ErrImposter, err)
 		}
 		s.Nonce = b.Nonce
-		s, err = e.commit(ctx, s, b, err)
+		s, err = e.commitBatch(ctx, s, b, err)
 	} else if n, nerr := nonceOf(env); nerr == nil {
 		s.Nonce = n
 	}
@@ -273,8 +303,9 @@ func (e *Edge) receipts(ctx context.Context, id playlist.ControllerID, body []by
 	return answer, errors.Join(err, serr)
 }
 
-// nonceOf reads the nonce of a batch whose signature nobody can verify, so
-// that its sender learns that it is refused.
+// nonceOf reads the nonce of a batch that [Edge.admit] refused, without verifying
+// its signature. The response needs the nonce, so that the sender learns that it is
+// refused.
 func nonceOf(env Envelope) (string, error) {
 	var b struct {
 		Nonce string `json:"nonce"`
@@ -286,8 +317,9 @@ func nonceOf(env Envelope) (string, error) {
 	return b.Nonce, err
 }
 
-// aside are the receipts of a batch stored that could not be kept.
-func (e *Edge) aside(b Batch) []Refused {
+// logRefused returns, and logs, the receipts of a stored batch that the county
+// cannot keep.
+func (e *Edge) logRefused(b Batch) []Refused {
 	all := b.refused()
 	for _, r := range all {
 		e.Log.Warn("receipt cannot be stored", "controller", b.Controller, "epoch", r.Epoch, "seq", r.Seq, "err", r.Why)
@@ -295,8 +327,9 @@ func (e *Edge) aside(b Batch) []Refused {
 	return all
 }
 
-// commit stores a batch and says so in the stamp.
-func (e *Edge) commit(ctx context.Context, s Stamp, b Batch, wrong error) (Stamp, error) {
+// commitBatch stores a batch and puts the result into the stamp. If wrong is set,
+// the batch is invalid and is refused.
+func (e *Edge) commitBatch(ctx context.Context, s Stamp, b Batch, wrong error) (Stamp, error) {
 	if wrong != nil {
 		s.Refused = "invalid"
 		return s, wrong
@@ -304,7 +337,7 @@ func (e *Edge) commit(ctx context.Context, s Stamp, b Batch, wrong error) (Stamp
 	m, err := e.Store.Commit(ctx, b)
 	switch {
 	case err == nil:
-		s.Marks, s.Aside = []Mark{m}, e.aside(b)
+		s.Marks, s.Aside = []Mark{m}, e.logRefused(b)
 	case errors.Is(err, ErrGap):
 		s.Refused, s.Marks = "gap", []Mark{m}
 	case errors.Is(err, playlist.ErrInvalid):

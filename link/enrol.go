@@ -28,7 +28,7 @@ import (
 	"dalaba/playlist/say"
 )
 
-// CodeLife is how long an enrolment code waits for its controller.
+// CodeLife is how long an enrolment code is valid before a controller first uses it.
 const CodeLife = 24 * time.Hour
 
 const (
@@ -38,29 +38,30 @@ const (
 	enrolPoll    = 5 * time.Second
 )
 
-// Code is a one-time enrolment code as the county keeps it. The code itself
-// is told to a person and kept nowhere; both ends prove to each other that
-// they know it, and neither says it.
+// Code is a one-time enrolment code as the county keeps it. The code itself is shown
+// to a person and stored nowhere. Both ends prove to each other that they know it,
+// and neither sends it.
 type Code struct {
-	ID      string // derived from the code; no secret
+	ID      string // derived from the code; not secret
 	Secret  []byte // derived from the code
 	Expires time.Time
 }
 
 var crockford = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
 
-// NewCode makes a code of 128 bits and the text to tell a person: seven groups
-// of four, the last two characters to catch slips.
+// NewCode makes a code of 128 bits and the text to give to a person: seven groups
+// of four characters, of which the last two are a checksum against typing errors.
 func NewCode(now time.Time) (text string, c Code) {
 	raw := make([]byte, 16)
-	_, _ = rand.Read(raw) // it never fails
-	text = crockford.EncodeToString(raw) + slip(raw)
+	_, _ = rand.Read(raw) // cannot fail
+	text = crockford.EncodeToString(raw) + checksum(raw)
 	c = deriveCode(raw)
 	c.Expires = now.Add(CodeLife)
 	return strings.ReplaceAll(grouped(text), " ", "-"), c
 }
 
-func slip(raw []byte) string {
+// checksum returns the last two characters of a code.
+func checksum(raw []byte) string {
 	h := sha256.Sum256(append([]byte("dalaba code "), raw...))
 	return crockford.EncodeToString(h[:5])[:2]
 }
@@ -76,8 +77,8 @@ func deriveCode(raw []byte) Code {
 	return Code{ID: hex.EncodeToString(part("id", 16)), Secret: part("secret", 32)}
 }
 
-// ParseCode reads what a person typed: case, blanks and dashes do not matter,
-// nor O for 0 and I or L for 1.
+// ParseCode reads a code as a person typed it. Case, blanks and dashes do not
+// matter; O is read as 0, I and L as 1.
 func ParseCode(text string) (Code, error) {
 	s := strings.NewReplacer(" ", "", "-", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(text))
 	wrong := fault{playlist.ErrInvalid, say.M("link.code_slip")}
@@ -85,13 +86,13 @@ func ParseCode(text string) (Code, error) {
 		return Code{}, wrong
 	}
 	raw, err := crockford.DecodeString(s[:26])
-	if err != nil || crockford.EncodeToString(raw)+slip(raw) != s {
+	if err != nil || crockford.EncodeToString(raw)+checksum(raw) != s {
 		return Code{}, wrong
 	}
 	return deriveCode(raw), nil
 }
 
-// EnrolRequest is what a controller says of itself.
+// EnrolRequest is what a controller tells the county about itself.
 type EnrolRequest struct {
 	Key       PublicKey       `json:"key"`
 	User      string          `json:"user"` // [Key.BrokerUser]
@@ -110,7 +111,7 @@ const (
 	EnrolRefused = "refused"
 )
 
-// Decision is what a county answers.
+// Decision is what the county decided about an enrolment.
 type Decision struct {
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"` // of a refusal, for people
@@ -118,15 +119,16 @@ type Decision struct {
 	Member []byte `json:"member,omitempty"`
 }
 
-// EnrolStore is what the county remembers of enrolments.
+// EnrolStore keeps the county's enrolments.
 type EnrolStore interface {
-	// EnrolCode finds a code, else [ErrCode].
+	// EnrolCode returns a code, or [ErrCode].
 	EnrolCode(ctx context.Context, id string) (Code, error)
 
-	// Enrol notes who came with a code, in one transaction, and answers how
-	// that stands. The first key to come with a code has it: another is
-	// [ErrCodeUsed], and one that never came before its expiry [ErrCode]. The
-	// same key may ask as often as it likes, and after the expiry too.
+	// Enrol records a request that was made with a code, in one transaction, and
+	// returns the county's decision so far. A code belongs to the first key that
+	// uses it: for another key Enrol returns [ErrCodeUsed], and for a first key
+	// after the expiry [ErrCode]. The same key may ask any number of times, after
+	// the expiry too.
 	Enrol(ctx context.Context, code Code, now time.Time, r EnrolRequest) (Decision, error)
 }
 
@@ -144,7 +146,8 @@ type enrolAnswer struct {
 	Proof    []byte `json:"proof,omitempty"`
 }
 
-// statement is what is signed and proven: the parts, each with its length.
+// statement returns the bytes that are signed or authenticated: the name of the
+// statement and the parts, each with its length before it.
 func statement(what string, parts ...[]byte) []byte {
 	b := []byte("dalaba enrol " + what)
 	for _, p := range parts {
@@ -154,14 +157,15 @@ func statement(what string, parts ...[]byte) []byte {
 	return b
 }
 
+// prove returns the HMAC of a statement under the code's secret.
 func (c Code) prove(what string, parts ...[]byte) []byte {
 	m := hmac.New(sha256.New, c.Secret)
 	m.Write(statement(what, parts...))
 	return m.Sum(nil)
 }
 
-// nonce needs no memory: it holds its time and a seal that only this code's
-// county can make. It is good for some minutes.
+// nonce makes a nonce that the county need not store: it holds the time and an HMAC
+// under the code's secret. It is valid for nonceLife.
 func (c Code) nonce(now time.Time) []byte {
 	b := make([]byte, 24)
 	binary.BigEndian.PutUint64(b, uint64(now.Unix()))
@@ -169,7 +173,8 @@ func (c Code) nonce(now time.Time) []byte {
 	return append(b, c.prove("nonce", b)...)
 }
 
-func (c Code) fresh(nonce []byte, now time.Time) bool {
+// validNonce reports whether [Code.nonce] made the nonce no more than nonceLife ago.
+func (c Code) validNonce(nonce []byte, now time.Time) bool {
 	if len(nonce) != 24+sha256.Size || !hmac.Equal(nonce[24:], c.prove("nonce", nonce[:24])) {
 		return false
 	}
@@ -177,8 +182,9 @@ func (c Code) fresh(nonce []byte, now time.Time) bool {
 	return age > -nonceLife && age < nonceLife
 }
 
-// EnrolHandler answers POST /enrol. An address that asks wrongly too often, or
-// a county that is asked too often by all, answers 429 with Retry-After.
+// EnrolHandler serves POST /enrol. It responds with 429 and Retry-After if an
+// address has made too many failed requests, or all addresses together too many
+// requests.
 type EnrolHandler struct {
 	Store EnrolStore
 	Log   *slog.Logger
@@ -202,8 +208,8 @@ func (h *EnrolHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnrolBody))
 	from := source(r.RemoteAddr)
-	if wait, first := h.gate.enter(from, h.now()); wait > 0 {
-		if first {
+	if wait, shouldLog := h.gate.admit(from, h.now()); wait > 0 {
+		if shouldLog {
 			h.Log.Warn("too many enrolment requests, some rejected", "from", r.RemoteAddr)
 		}
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
@@ -212,16 +218,16 @@ func (h *EnrolHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var q enrolQuestion
 	if err == nil {
-		err = strict(body, &q)
+		err = decodeStrict(body, &q)
 	}
 	if err != nil {
 		http.Error(w, "not an enrolment", http.StatusBadRequest)
 		return
 	}
-	a, err := h.answer(r.Context(), q)
+	a, err := h.respond(r.Context(), q)
 	if err != nil {
 		h.Log.Warn("enrolment refused", "from", r.RemoteAddr, "err", err)
-		// Whoever does not know the code learns no more than that.
+		// The client learns that it was refused, but not why.
 		status := http.StatusForbidden
 		for _, ours := range []error{ErrCode, ErrCodeUsed, ErrProof, ErrSignature, ErrMalformed, ErrTruncated, playlist.ErrInvalid} {
 			if errors.Is(err, ours) {
@@ -229,17 +235,19 @@ func (h *EnrolHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
-		h.gate.right(from, h.now()) // the fault is ours
+		h.gate.refund(from, h.now()) // the county's fault, not the client's
 		http.Error(w, "not now", http.StatusServiceUnavailable)
 		return
 	}
-	h.gate.right(from, h.now())
+	h.gate.refund(from, h.now())
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(a) // the controller asks again
+	_ = json.NewEncoder(w).Encode(a) // if this fails, the controller asks again
 }
 
-func (h *EnrolHandler) answer(ctx context.Context, q enrolQuestion) (enrolAnswer, error) {
+// respond handles one request: it returns a nonce, or verifies the request and
+// returns the decision.
+func (h *EnrolHandler) respond(ctx context.Context, q enrolQuestion) (enrolAnswer, error) {
 	now := h.now()
 	if b, err := hex.DecodeString(q.Code); err != nil || len(b) != 16 {
 		return enrolAnswer{}, ErrCode
@@ -251,18 +259,18 @@ func (h *EnrolHandler) answer(ctx context.Context, q enrolQuestion) (enrolAnswer
 	if len(q.Request) == 0 {
 		return enrolAnswer{Nonce: code.nonce(now)}, nil
 	}
-	if !code.fresh(q.Nonce, now) || !hmac.Equal(q.Proof, code.prove("request", q.Nonce, q.Request, q.Sig)) {
+	if !code.validNonce(q.Nonce, now) || !hmac.Equal(q.Proof, code.prove("request", q.Nonce, q.Request, q.Sig)) {
 		return enrolAnswer{}, ErrProof
 	}
 	var r EnrolRequest
-	if err := lenient(q.Request, &r); err != nil {
+	if err := decodeLenient(q.Request, &r); err != nil {
 		return enrolAnswer{}, err
 	}
 	if !r.Key.Verify(statement("key", q.Nonce, q.Request), q.Sig) {
 		return enrolAnswer{}, fmt.Errorf("%w: the controller's key", ErrSignature)
 	}
-	// The login key must be the controller's too, or another's login could be
-	// tied to its name.
+	// The login key must belong to the controller too. Otherwise a controller could
+	// enrol with the login key of another.
 	user, err := nkeys.FromPublicKey(r.User)
 	if err != nil || user.Verify(statement("user", []byte(r.Key.String())), r.UserSig) != nil || !nkeys.IsValidPublicUserKey(r.User) {
 		return enrolAnswer{}, fmt.Errorf("%w: the controller's login key", ErrSignature)
@@ -291,52 +299,52 @@ func (r EnrolRequest) check() error {
 	return nil
 }
 
-// Enrolment is what a controller needs to enrol: the county's address, the
-// code it was told, its key, and what it says of itself.
+// Enrolment is what a controller needs to enrol: the county's address, the code, its
+// key, and what it tells the county about itself.
 type Enrolment struct {
 	URL  string // of the county; "/enrol" is appended
 	Code string
 	Key  *Key
 	Self EnrolRequest // Key, User and UserSig are filled in
 
-	// Client defaults to one that accepts any certificate: the county's is
-	// usually its own, and it proves itself by the code.
+	// Client defaults to one that accepts any certificate: the county's is usually
+	// self-signed, and the county proves by the code who it is.
 	Client *http.Client
 
-	Poll    time.Duration // while it is pending; default 5 s
-	Pending func()        // told once, where somebody has to approve
+	Poll    time.Duration // how often to ask while the enrolment is pending; default 5 s
+	Pending func()        // called once, if a person at the county has to approve
 
-	// Busy is told each time that the county is asked too often and how long
-	// it will be left alone for that.
+	// Busy is called each time that the county responds that it gets too many
+	// requests, with how long Enrol waits before the next one.
 	Busy func(wait time.Duration)
 }
 
-// busy is the county's word that it is asked too often.
-type busy struct {
+// busyError says that the county gets too many requests, and how long to wait.
+type busyError struct {
 	fault
 	wait time.Duration
 }
 
-// maxBusy is the longest that a county may have a controller wait.
+// maxBusy is the longest time that a controller waits because the county is busy.
 const maxBusy = 5 * time.Minute
 
-func newBusy(retryAfter string) busy {
+func newBusy(retryAfter string) busyError {
 	s, err := strconv.Atoi(retryAfter)
 	if err != nil || s < 1 {
 		s = 1
 	}
 	wait := min(time.Duration(s)*time.Second, maxBusy)
-	return busy{fault{ErrBusy, say.M("link.enrol_busy", wait)}, wait}
+	return busyError{fault{ErrBusy, say.M("link.enrol_busy", wait)}, wait}
 }
 
-// Enrolled is what came of it.
+// Enrolled is the result of an enrolment.
 type Enrolled struct{ Trust, Member Document }
 
-// Enrol asks until the county has decided or ctx ends; then it answers
-// [ErrPending] if it was pending, and asking again goes on with it. A
-// network that fails is asked again too, and so is a county that is asked too
-// often, [ErrBusy] if that was the last. Other errors are [ErrCode],
-// [ErrProof] for whoever answers without knowing the code, and [ErrRefused].
+// Enrol asks the county until it has decided or ctx ends. It also asks again if the
+// network fails or the county is busy. If ctx ends, the error is [ErrPending] if the
+// last response was "pending", and [ErrBusy] if the county was busy; a later call
+// continues the same enrolment. Other errors are [ErrCode], [ErrProof] if the
+// server that responds does not know the code, and [ErrRefused].
 func Enrol(ctx context.Context, o Enrolment) (Enrolled, error) {
 	code, err := ParseCode(o.Code)
 	if err != nil {
@@ -345,7 +353,8 @@ func Enrol(ctx context.Context, o Enrolment) (Enrolled, error) {
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment,
-			// Nothing secret is said, and the answer proves where it comes from.
+			// We send nothing secret, and the response proves that it comes from the
+			// county.
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
 		}}
 	}
@@ -353,17 +362,17 @@ func Enrol(ctx context.Context, o Enrolment) (Enrolled, error) {
 		o.Poll = enrolPoll
 	}
 	o.Self.Key, o.Self.User = o.Key.Public(), o.Key.BrokerUser()
-	if o.Self.UserSig, err = o.Key.broker().Sign(statement("user", []byte(o.Self.Key.String()))); err != nil {
+	if o.Self.UserSig, err = o.Key.brokerKey().Sign(statement("user", []byte(o.Self.Key.String()))); err != nil {
 		return Enrolled{}, err
 	}
 	var last error
 	for told := false; ; {
-		d, err := o.ask(ctx, code)
+		d, err := o.enrolOnce(ctx, code)
 		wait := o.Poll
-		var full busy
+		var full busyError
 		switch {
 		case err == nil && d.State == EnrolGranted:
-			return o.open(d)
+			return o.verifyGrant(d)
 		case err == nil && d.State == EnrolRefused:
 			return Enrolled{}, fault{ErrRefused, say.M("link.enrol_refused", d.Reason)}
 		case err == nil:
@@ -390,8 +399,8 @@ func Enrol(ctx context.Context, o Enrolment) (Enrolled, error) {
 	}
 }
 
-// ask goes through both steps once.
-func (o Enrolment) ask(ctx context.Context, code Code) (Decision, error) {
+// enrolOnce asks for a nonce and sends one enrolment request.
+func (o Enrolment) enrolOnce(ctx context.Context, code Code) (Decision, error) {
 	var d Decision
 	a, err := o.post(ctx, enrolQuestion{Code: code.ID})
 	if err != nil {
@@ -411,7 +420,7 @@ func (o Enrolment) ask(ctx context.Context, code Code) (Decision, error) {
 	if !hmac.Equal(a.Proof, code.prove("answer", q.Nonce, a.Decision)) {
 		return d, fault{ErrProof, say.M("link.proof")}
 	}
-	return d, lenient(a.Decision, &d)
+	return d, decodeLenient(a.Decision, &d)
 }
 
 func (o Enrolment) post(ctx context.Context, q enrolQuestion) (a enrolAnswer, err error) {
@@ -442,12 +451,13 @@ func (o Enrolment) post(ctx context.Context, q enrolQuestion) (a enrolAnswer, er
 	if err != nil {
 		return a, err
 	}
-	return a, lenient(body, &a)
+	return a, decodeLenient(body, &a)
 }
 
-// open reads what was granted: the root keys vouch for themselves, being
-// pinned here and now; all else is checked by them.
-func (o Enrolment) open(d Decision) (e Enrolled, err error) {
+// verifyGrant reads the documents of a granted enrolment. It pins the root keys of
+// the trust document, which it accepts without an older one, and verifies the member
+// document against it.
+func (o Enrolment) verifyGrant(d Decision) (e Enrolled, err error) {
 	env, err := ParseEnvelope(d.Trust)
 	if err != nil {
 		return e, err
@@ -463,10 +473,11 @@ func (o Enrolment) open(d Decision) (e Enrolled, err error) {
 	return e, err
 }
 
-// Adopt keeps what enrolment gave. What another county's keys signed before
-// is forgotten; what this one's did stays.
+// Adopt stores the documents of an enrolment. It deletes the stored documents that
+// the keys of the new trust document did not sign, such as those of another county,
+// and keeps the others.
 func Adopt(ctx context.Context, store ControllerStore, e Enrolled) error {
-	lapsed, err := lapsed(ctx, store, *e.Trust.Trust)
+	lapsed, err := docsNotCovered(ctx, store, *e.Trust.Trust)
 	if err != nil {
 		return err
 	}

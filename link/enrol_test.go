@@ -57,7 +57,7 @@ type hall struct {
 	office *office
 	now    time.Time
 	url    string
-	// seen are the bodies that went over the line.
+	// seen are the bodies that were sent.
 	seen *bytes.Buffer
 }
 
@@ -110,7 +110,7 @@ func TestAControllerEnrolsWithItsCodeAndIsApproved(t *testing.T) {
 	o.Pending = func() { pending++ }
 	e, err := link.Enrol(t.Context(), o)
 	if err != nil || pending != 1 || e.Member.Member.Controller != "daba-1" || e.Trust.Trust.Fingerprint() != h.office.trust.Fingerprint() {
-		t.Fatalf("%v, pending told %d times, %+v", err, pending, e.Member)
+		t.Fatalf("%v, Pending called %d times, %+v", err, pending, e.Member)
 	}
 	for _, r := range h.by {
 		if !r.Key.Equal(o.Key.Public()) || r.User != o.Key.BrokerUser() || r.Residents != 830 {
@@ -132,7 +132,7 @@ func TestAControllerEnrolsWithItsCodeAndIsApproved(t *testing.T) {
 	}
 }
 
-// slip is a code with one character wrong.
+// slip returns the code with one character wrong.
 func slip(code string) string {
 	wrong := "A"
 	if code[2:3] == wrong {
@@ -147,8 +147,8 @@ func TestEnrolmentIsRefused(t *testing.T) {
 		do   func(*testing.T, *hall, *link.Enrolment)
 		want error
 	}{
-		{"with a code nobody made", func(_ *testing.T, h *hall, o *link.Enrolment) { o.Code, _ = link.NewCode(h.now) }, link.ErrCode},
-		{"with a slip in the code", func(_ *testing.T, h *hall, o *link.Enrolment) { o.Code = slip(o.Code) }, playlist.ErrInvalid},
+		{"with a code that the county did not make", func(_ *testing.T, h *hall, o *link.Enrolment) { o.Code, _ = link.NewCode(h.now) }, link.ErrCode},
+		{"with a typing error in the code", func(_ *testing.T, h *hall, o *link.Enrolment) { o.Code = slip(o.Code) }, playlist.ErrInvalid},
 		{"a day later", func(_ *testing.T, h *hall, _ *link.Enrolment) { h.now = h.now.Add(link.CodeLife + time.Minute) }, link.ErrCode},
 		{"with a code that another has used", func(t *testing.T, h *hall, o *link.Enrolment) {
 			if _, err := link.Enrol(t.Context(), h.enrolment(o.Code)); err != nil {
@@ -168,14 +168,14 @@ func TestEnrolmentIsRefused(t *testing.T) {
 				return d
 			}
 		}, link.ErrSignature},
-		{"by whoever sits in between and knows no code", func(t *testing.T, h *hall, o *link.Enrolment) {
+		{"by a server in between that does not know the code", func(t *testing.T, h *hall, o *link.Enrolment) {
 			liar := newHall(t)
 			_, c := link.NewCode(h.now)
-			c.ID = must[link.Code](t)(link.ParseCode(o.Code)).ID // it hears that, and not the secret
+			c.ID = must[link.Code](t)(link.ParseCode(o.Code)).ID // it learns the ID, but not the secret
 			liar.codes[c.ID] = c
 			o.URL = liar.url
 		}, link.ErrCode},
-		{"by an answer changed on the way", func(t *testing.T, h *hall, o *link.Enrolment) {
+		{"by a response changed on the way", func(t *testing.T, h *hall, o *link.Enrolment) {
 			evil := newOffice()
 			between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				resp, err := insecure.Post(h.url+"/enrol", "application/json", r.Body)
@@ -205,7 +205,7 @@ func TestEnrolmentIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhoeverIsPendingMayAskAgainLater(t *testing.T) {
+func TestAPendingControllerMayAskAgainLater(t *testing.T) {
 	h := newHall(t)
 	grant := h.decision
 	h.decision = func(link.EnrolRequest) link.Decision { return link.Decision{State: link.EnrolPending} }
@@ -215,14 +215,14 @@ func TestWhoeverIsPendingMayAskAgainLater(t *testing.T) {
 	if _, err := link.Enrol(ctx, o); !errors.Is(err, link.ErrPending) || !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	h.now = h.now.Add(3 * 24 * time.Hour) // approved after a weekend
+	h.now = h.now.Add(3 * 24 * time.Hour) // approved three days later
 	h.decision = grant
 	if _, err := link.Enrol(t.Context(), o); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestWhatWasSaidAtAnEnrolmentCannotBeSaidAgainLater(t *testing.T) {
+func TestAnEnrolmentCannotBeReplayed(t *testing.T) {
 	h := newHall(t)
 	var last []byte
 	o := h.enrolment(h.code())
@@ -283,7 +283,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// decisionWith is an answer of the county with another trust document in it.
+// decisionWith returns the county's response with another trust document in it.
 func decisionWith(t *testing.T, answer, trust []byte) []byte {
 	var a map[string][]byte
 	var d link.Decision
@@ -300,14 +300,14 @@ func decisionWith(t *testing.T, answer, trust []byte) []byte {
 	return text
 }
 
-func TestNobodyEnrolsAKeyThatIsNotHis(t *testing.T) {
+func TestAControllerCannotEnrolTheKeyOfAnother(t *testing.T) {
 	mine, other := link.NewKey(), link.NewKey()
 	for _, c := range []struct {
 		name string
 		self link.EnrolRequest
 		want error
 	}{
-		{"his own", link.EnrolRequest{Key: mine.Public(), User: mine.BrokerUser(), UserSig: link.ProveLogin(mine, mine.Public())}, nil},
+		{"its own key and login", link.EnrolRequest{Key: mine.Public(), User: mine.BrokerUser(), UserSig: link.ProveLogin(mine, mine.Public())}, nil},
 		{"another's key", link.EnrolRequest{Key: other.Public(), User: other.BrokerUser(), UserSig: link.ProveLogin(other, other.Public())}, link.ErrCode},
 		{"another's login", link.EnrolRequest{Key: mine.Public(), User: other.BrokerUser(), UserSig: link.ProveLogin(other, other.Public())}, link.ErrCode},
 		{"no login", link.EnrolRequest{Key: mine.Public()}, link.ErrCode},
@@ -321,7 +321,7 @@ func TestNobodyEnrolsAKeyThatIsNotHis(t *testing.T) {
 	}
 }
 
-func TestWhoeverAsksWronglyTooOftenIsTurnedAwayAndNobodyElse(t *testing.T) {
+func TestOnlyAnAddressWithTooManyFailedRequestsIsRejected(t *testing.T) {
 	h := newHall(t)
 	handler := &link.EnrolHandler{Store: h.desk, Log: quiet(), Now: func() time.Time { return h.now }}
 	ask := func(from, body string) *httptest.ResponseRecorder {
@@ -335,7 +335,7 @@ func TestWhoeverAsksWronglyTooOftenIsTurnedAwayAndNobodyElse(t *testing.T) {
 	right := `{"code":"` + must[link.Code](t)(link.ParseCode(h.code())).ID + `"}`
 	_, stranger := link.NewCode(h.now)
 	wrong := `{"code":"` + stranger.ID + `"}`
-	for range 200 { // who knows his code may ask as often as he likes
+	for range 200 { // a controller that knows its code may ask any number of times
 		if w := ask(bad, right); w.Code != http.StatusOK {
 			t.Fatalf("right: %d", w.Code)
 		}
@@ -389,7 +389,7 @@ func TestWhoeverAsksWronglyTooOftenIsTurnedAwayAndNobodyElse(t *testing.T) {
 	}
 }
 
-func TestAControllerWaitsWhereTheCountyIsAskedTooOften(t *testing.T) {
+func TestAControllerWaitsIfTheCountyIsBusy(t *testing.T) {
 	h := newHall(t)
 	o := h.enrolment(h.code())
 	var turned atomic.Int32
@@ -411,7 +411,7 @@ func TestAControllerWaitsWhereTheCountyIsAskedTooOften(t *testing.T) {
 	var told []time.Duration
 	o.Busy = func(wait time.Duration) { told = append(told, wait) }
 	if _, err := link.Enrol(t.Context(), o); err != nil || len(told) != 1 || told[0] != time.Second {
-		t.Errorf("%v, told %v", err, told)
+		t.Errorf("%v, waits %v", err, told)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	turned.Store(0)

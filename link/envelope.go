@@ -13,16 +13,16 @@ import (
 	"dalaba/playlist/say"
 )
 
-// The bounds of everything that crosses the link.
+// Size limits of everything that crosses the link.
 const (
 	MaxEnvelope = 896 << 10 // bytes of a signed document on the wire
 	MaxPayload  = 8 << 20   // bytes of what it holds, unpacked
-	MaxMessage  = 1 << 20   // bytes of any message: the broker's bound
+	MaxMessage  = 1 << 20   // bytes of any message: the broker's limit
 	maxSigners  = 16
 )
 
 // Envelope is a signed document: a DSSE envelope. Its payload is
-// gzip-compressed JSON, looked into only after the signatures have been
+// gzip-compressed JSON, which is read only after the signatures have been
 // verified.
 type Envelope struct {
 	PayloadType string      `json:"payloadType"`
@@ -36,7 +36,7 @@ type Signature struct {
 	Sig   []byte `json:"sig"`
 }
 
-// Seal makes an envelope of a document; see [Envelope.Sign].
+// Seal puts a document into an envelope and signs it; see [Envelope.Sign].
 func Seal(payloadType string, doc any, by ...Signer) (Envelope, error) {
 	text, err := json.Marshal(doc)
 	if err != nil {
@@ -54,9 +54,9 @@ func Seal(payloadType string, doc any, by ...Signer) (Envelope, error) {
 	return e, nil
 }
 
-// Sign adds a signature, or puts it in the place of the signer's earlier one.
-// Several people can so sign one after another, each on a machine of their
-// own: the envelope's [Envelope.Bytes] is what they hand on.
+// Sign adds a signature, or replaces the signer's earlier one. Several people can
+// sign one after another, each on their own machine: each of them passes
+// [Envelope.Bytes] on to the next.
 func (e *Envelope) Sign(s Signer) error {
 	sig, err := s.Sign(pae(e.PayloadType, e.Payload))
 	if err != nil {
@@ -73,7 +73,7 @@ func (e *Envelope) Sign(s Signer) error {
 	return nil
 }
 
-// Bytes is the envelope as it travels.
+// Bytes returns the envelope as it is sent and stored.
 func (e Envelope) Bytes() []byte {
 	b, err := json.Marshal(e)
 	if err != nil {
@@ -82,8 +82,8 @@ func (e Envelope) Bytes() []byte {
 	return b
 }
 
-// Digest tells apart documents that claim one version: 32 hex digits of the
-// SHA-256 over type and payload. Signatures do not change it.
+// Digest tells apart two documents with the same version: it returns the first
+// 32 hex digits of the SHA-256 over type and payload. Signatures do not change it.
 func (e Envelope) Digest() string { return digest(pae(e.PayloadType, e.Payload)) }
 
 // Valid reports whether the key signed the envelope.
@@ -97,14 +97,14 @@ func (e Envelope) Valid(k PublicKey) bool {
 	return false
 }
 
-// ParseEnvelope reads an envelope's bytes. Nothing in it is verified yet.
-// Errors are [ErrOversized], [ErrTruncated] and [ErrMalformed].
+// ParseEnvelope reads an envelope. It verifies no signature. Its errors are
+// [ErrOversized], [ErrTruncated] and [ErrMalformed].
 func ParseEnvelope(b []byte) (Envelope, error) {
 	if len(b) > MaxEnvelope {
 		return Envelope{}, fault{ErrOversized, say.M("link.oversized", len(b))}
 	}
 	var e Envelope
-	if err := strict(b, &e); err != nil {
+	if err := decodeStrict(b, &e); err != nil {
 		return Envelope{}, err
 	}
 	if e.PayloadType == "" || len(e.Payload) == 0 || len(e.Signatures) == 0 || len(e.Signatures) > maxSigners {
@@ -113,24 +113,26 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 	return e, nil
 }
 
-// open decodes the payload. The caller has verified the envelope.
+// open unpacks the payload and decodes it by [decodeStrict]. The caller has
+// verified the envelope.
 func (e Envelope) open(v any) error {
 	text, err := unpack(e.Payload, MaxPayload)
 	if err != nil {
 		return err
 	}
-	return strict(text, v)
+	return decodeStrict(text, v)
 }
 
+// openLenient is open, but decodes by [decodeLenient].
 func (e Envelope) openLenient(v any) error {
 	text, err := unpack(e.Payload, MaxPayload)
 	if err != nil {
 		return err
 	}
-	return lenient(text, v)
+	return decodeLenient(text, v)
 }
 
-// pae is DSSE's pre-authentication encoding.
+// pae returns DSSE's pre-authentication encoding, the bytes that are signed.
 func pae(payloadType string, payload []byte) []byte {
 	b := make([]byte, 0, len(payloadType)+len(payload)+32)
 	b = append(b, "DSSEv1 "...)
@@ -143,7 +145,8 @@ func pae(payloadType string, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// A compressor is some hundred kilobytes, and an edge needs one an answer.
+// packers reuses compressors: each has some hundred kilobytes, and an edge needs
+// one for each response.
 var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 func pack(text []byte) []byte {
@@ -151,13 +154,13 @@ func pack(text []byte) []byte {
 	z := packers.Get().(*gzip.Writer)
 	defer packers.Put(z)
 	z.Reset(&b)
-	_, _ = z.Write(text) // a bytes.Buffer takes all
+	_, _ = z.Write(text) // cannot fail on a bytes.Buffer
 	_ = z.Close()
 	return b.Bytes()
 }
 
-// unpack refuses what would unpack to more than limit bytes, having made no
-// more than that of it.
+// unpack decompresses b. If the result has more than limit bytes, it stops there
+// and returns [ErrOversized].
 func unpack(b []byte, limit int64) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
@@ -173,19 +176,20 @@ func unpack(b []byte, limit int64) ([]byte, error) {
 	return text, nil
 }
 
-// strict decodes one JSON value that fills all of b and has no field that v
-// does not know. Envelopes and signed state are read so, but for alerts: a field
-// that is not known could change what the others mean.
-func strict(b []byte, v any) error {
+// decodeStrict decodes b, which must be one JSON value without fields that v does
+// not know. It is used for envelopes and for signed documents other than alerts,
+// because an unknown field could change what the others mean.
+func decodeStrict(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	return decode(d, v)
 }
 
-// lenient does the same and lets fields pass that v does not know. Requests,
-// what they report, and responses are read so, for they come from programs of
-// other versions and make no sound; so are alerts, for in doubt they sound.
-func lenient(b []byte, v any) error { return decode(json.NewDecoder(bytes.NewReader(b)), v) }
+// decodeLenient decodes b, which must be one JSON value, and ignores fields that v
+// does not know. It is used for requests, reports and responses, because they
+// come from programs of other versions and make no sound; and for alerts, because
+// an alert that is in doubt should sound.
+func decodeLenient(b []byte, v any) error { return decode(json.NewDecoder(bytes.NewReader(b)), v) }
 
 func decode(d *json.Decoder, v any) error {
 	if err := d.Decode(v); err != nil {

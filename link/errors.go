@@ -6,7 +6,7 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Each refusal of what came from outside is one of these.
+// Everything that arrives from outside is refused with one of these errors.
 var (
 	ErrOversized = errors.New("larger than the protocol allows")
 	ErrTruncated = errors.New("cut short")
@@ -34,7 +34,8 @@ var (
 	ErrPending  = errors.New("the county has not approved the enrolment yet")
 )
 
-// fault is an error that a person reads and a caller decides on.
+// fault is an error with a message for people (msg) and a sentinel that callers
+// test for (is).
 type fault struct {
 	is  error
 	msg say.Message

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What the fuzz targets feed directly.
+// Unexported functions that the fuzz targets call.
 var (
 	ParseSync   = parseSync
 	ParseAnswer = parseAnswer
@@ -13,25 +13,28 @@ var (
 	Unpack      = unpack
 )
 
-// LoginSigner signs a broker's challenge as the controller's key would.
-func LoginSigner(k *Key) func([]byte) ([]byte, error) { return k.broker().Sign }
+// LoginSigner returns what signs a broker's challenge with the controller's key.
+func LoginSigner(k *Key) func([]byte) ([]byte, error) { return k.brokerKey().Sign }
 
-// AskToEnrol goes through enrolment once, saying of itself what o.Self does.
+// AskToEnrol sends one enrolment request with o.Self as it is, without filling
+// in the keys.
 func AskToEnrol(ctx context.Context, o Enrolment) (Decision, error) {
 	code, err := ParseCode(o.Code)
 	if err != nil {
 		return Decision{}, err
 	}
-	return o.ask(ctx, code)
+	return o.enrolOnce(ctx, code)
 }
 
-// ProveLogin is what proves that a login key is the controller's.
+// ProveLogin returns the proof that the login key of k belongs to the controller
+// with the public key.
 func ProveLogin(k *Key, of PublicKey) []byte {
-	sig, _ := k.broker().Sign(statement("user", []byte(of.String())))
+	sig, _ := k.brokerKey().Sign(statement("user", []byte(of.String())))
 	return sig
 }
 
-// SetClipDial gives sources less time to answer a call, until it is undone.
+// SetClipDial sets how long a source of clips may take to accept a connection. undo
+// restores the earlier value.
 func SetClipDial(d time.Duration) (undo func()) {
 	before := clipDial
 	clipDial = d

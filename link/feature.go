@@ -8,30 +8,32 @@ import (
 
 // Feature is something that a document of this program can hold and that release
 // 0.1 does not know: a field, or a new value of one. A controller that does not
-// know it refuses a manifest that has it, whole.
+// know it refuses the whole manifest that has it.
 type Feature struct {
-	// Name is what a controller says in [Health.Understands]. It is a token and
-	// never gets another meaning. A field's is its path: manifest-slots-chime.
+	// Name is what a controller lists in [Health.Understands]. It is a token and
+	// its meaning never changes. The name of a field is its path, such as
+	// manifest-slots-chime.
 	Name string
 
 	// InManifest reports whether a manifest has it; nil if none can.
 	InManifest func(playlist.Manifest) bool
 
-	// LeaveOut takes it out of an alert and reports whether it was there; nil if
-	// no alert can have it. It replaces slices and never changes their elements:
-	// others hold them too.
+	// LeaveOut removes it from an alert and reports whether the alert had it; nil
+	// if no alert can have it. It replaces slices and never changes their
+	// elements, because other copies of the alert share them.
 	LeaveOut func(*AlertInForce) bool
 }
 
-// features is the closed list. A change that adds a field to
-// [playlist.Manifest], [AlertsState] or what they hold adds its feature here.
-// Release 0.1 knows all that these documents can hold today.
+// features lists all features. A change that adds a field to
+// [playlist.Manifest], to [AlertsState] or to a type within them adds its
+// feature here. Today the list is empty: release 0.1 knows every field.
 var features = []Feature{}
 
-// Features lists the features that this program knows, for a county.
+// Features returns the features that this program knows. The county uses them.
 func Features() []Feature { return slices.Clone(features) }
 
-// Understood lists their names, for a controller to say.
+// Understood returns the names of the features that this program knows. A
+// controller sends them in [Health.Understands].
 func Understood() []string {
 	names := make([]string, len(features))
 	for i, f := range features {

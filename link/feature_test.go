@@ -34,8 +34,8 @@ func TestASyncSaysWhatItsProgramUnderstands(t *testing.T) {
 	}
 }
 
-// What controllers of other versions say to an edge of this one.
-func TestAnEdgeTakesTheSyncsOfOlderAndNewerControllers(t *testing.T) {
+// Syncs as controllers of other versions send them to an edge of this version.
+func TestAnEdgeAcceptsTheSyncsOfOlderAndNewerControllers(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 1))
@@ -68,10 +68,10 @@ func TestAnEdgeTakesTheSyncsOfOlderAndNewerControllers(t *testing.T) {
 	}
 }
 
-// Each message is read as a later program would write it, with one field more.
+// Each message has one more field, as a later program would write it.
 func TestOnlySignedStateIsRefusedForAnUnknownField(t *testing.T) {
 	o, key := newOffice(), link.NewKey()
-	// more is a document as a later program writes it.
+	// more returns a document as a later program writes it, with one more field.
 	more := func(doc any) map[string]any {
 		fields := map[string]any{}
 		if err := json.Unmarshal(must[[]byte](t)(json.Marshal(doc)), &fields); err != nil {
@@ -137,8 +137,8 @@ func TestEachFeatureHasANameAndAUse(t *testing.T) {
 	}
 }
 
-// What release 0.1 knows of documents is in a file, a field on a line. A field
-// that is not there is a feature: it must be in the list of them, by its name.
+// A file lists the fields of documents that release 0.1 knows, one on a line. A field
+// that is not in it is a feature: the list of features must have its name.
 func TestAFieldSinceRelease01IsAFeature(t *testing.T) {
 	released := strings.Fields(string(must[[]byte](t)(os.ReadFile(filepath.Join("testdata", "fields-0.1.txt")))))
 	all := append(fieldsOf("manifest", reflect.TypeFor[playlist.Manifest]()), fieldsOf("state", reflect.TypeFor[link.AlertsState]())...)
@@ -154,14 +154,13 @@ func TestAFieldSinceRelease01IsAFeature(t *testing.T) {
 	}
 }
 
-// fieldsOf lists the JSON fields of a type and of those that it holds, by their
-// path.
+// fieldsOf returns the paths of the JSON fields of a type and of the types within it.
 func fieldsOf(path string, of reflect.Type) (all []string) {
 	for of.Kind() == reflect.Slice || of.Kind() == reflect.Pointer {
 		of = of.Elem()
 	}
 	if of.Kind() != reflect.Struct || of.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
-		return []string{path} // it is one value
+		return []string{path} // it is encoded as a single value
 	}
 	for f := range of.Fields() {
 		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "-" {

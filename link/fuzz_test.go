@@ -14,9 +14,9 @@ import (
 	"dalaba/playlist/asrun"
 )
 
-// Whatever arrives from outside, signed or not: no target may panic, take
-// what was not signed, or answer with more than its bounds allow. A payload is
-// signed by the target where only then the reader behind it is reached.
+// Bytes from outside, signed or not: no target may panic, accept what was not signed,
+// or return more than the limits allow. Some targets sign the payload, to reach the
+// reader behind the verification.
 
 func FuzzAccept(f *testing.F) {
 	o := newOffice()
@@ -30,7 +30,7 @@ func FuzzAccept(f *testing.F) {
 		who := playlist.Follower{ID: "daba-1", Groups: []string{"g"}}
 		none := func(link.Kind, playlist.Scope) (link.Have, bool) { return link.Have{}, false }
 		if d, err := link.Accept(raw, stranger.trust, who, none); err == nil {
-			t.Fatalf("%s was taken unsigned", d.Kind)
+			t.Fatalf("%s was accepted unsigned", d.Kind)
 		}
 		if e, err := link.ParseEnvelope(raw); err == nil {
 			again, err := link.ParseEnvelope(e.Bytes())
@@ -66,7 +66,7 @@ func FuzzSignedDocument(f *testing.F) {
 			t.Fatalf("%+v of %s", d.Have, typ)
 		}
 		if d.Manifest != nil && d.Manifest.Check() != nil || d.Alerts != nil && d.Alerts.Check() != nil {
-			t.Fatal("it makes no sense and was taken")
+			t.Fatal("it makes no sense and was accepted")
 		}
 	})
 }
@@ -94,7 +94,7 @@ func FuzzReceipts(f *testing.F) {
 			t.Fatalf("mark %d, then %d with %d receipts, %d lost", mark, next, len(rest), lost)
 		}
 		if _, err := link.OpenBatch(e, link.NewKey().Public()); err == nil {
-			t.Fatal("taken with another key")
+			t.Fatal("accepted with another key")
 		}
 	})
 }
@@ -104,10 +104,10 @@ func FuzzSync(f *testing.F) {
 		`"marks":[{"epoch":"e","seq":3}],"health":{"outputs":[{"name":"村口"}]},"events":[{"id":1,"message":"m","attrs":{"a":1}}],"proof":[{}]}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		_, _ = link.ParseSync(doc) // hardly ever packed
+		_, _ = link.ParseSync(doc) // rarely valid gzip
 		q, err := link.ParseSync(link.Pack(doc))
 		if err == nil && (!playlist.IsToken(string(q.Controller)) || len(q.Events) > link.MaxEvents) {
-			t.Fatalf("%q with %d events was taken", q.Controller, len(q.Events))
+			t.Fatalf("%q with %d events was accepted", q.Controller, len(q.Events))
 		}
 	})
 }
@@ -119,14 +119,14 @@ func FuzzAnswer(f *testing.F) {
 		_, _ = link.ParseAnswer(answer)
 		_, _ = link.ParseAnswer(link.Pack(answer))
 		if _, err := link.OpenStamp(answer, o.trust, "d", "n"); err == nil {
-			t.Fatal("an unsigned stamp was taken")
+			t.Fatal("an unsigned stamp was accepted")
 		}
 		e := link.Envelope{PayloadType: link.TypeStamp, Payload: link.Pack(stamp)}
 		if err := e.Sign(o.edge); err != nil {
 			t.Fatal(err)
 		}
 		if s, err := link.OpenStamp(e.Bytes(), o.trust, "d", "n"); err == nil && (s.Controller != "d" || s.Nonce != "n") {
-			t.Fatal("another's stamp was taken")
+			t.Fatal("another's stamp was accepted")
 		}
 	})
 }

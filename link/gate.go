@@ -8,31 +8,32 @@ import (
 )
 
 const (
-	wrongBurst  = 30   // wrong enrolments of one address at once
-	wrongRate   = 1.0  // and a second after that
-	enrolBurst  = 2000 // enrolments of all at once
-	enrolRate   = 1000 // and a second after that
-	gateSources = 4096 // addresses told apart; the rest count as one
+	wrongBurst  = 30   // failed requests that one address may make at once
+	wrongRate   = 1.0  // and per second after that
+	enrolBurst  = 2000 // requests that all addresses together may make at once
+	enrolRate   = 1000 // and per second after that
+	gateSources = 4096 // addresses that have a bucket of their own; all others share one
 )
 
-// gate bounds how often strangers may ask to be enrolled: each address by what
-// it asked wrongly, all together by what they ask. Many controllers may stand
-// behind one address, and those that know their codes do not get into one
-// another's way.
+// gate limits how often clients may ask to be enrolled: for each address it
+// limits the failed requests, for all addresses together every request. Many
+// controllers may share one address: those that know their codes make no failed
+// requests, so they do not use up its limit.
 type gate struct {
-	mu   sync.Mutex
-	from map[netip.Prefix]*bucket
-	all  bucket
-	told time.Time // when the log last heard that somebody was turned away
+	mu         sync.Mutex
+	bySource   map[netip.Prefix]*bucket
+	all        bucket
+	lastLogged time.Time // when a rejected request was last logged
 }
 
-// bucket is what may still be asked.
+// bucket is a token bucket: how many requests are left, and when it was last
+// refilled.
 type bucket struct {
 	left float64
 	at   time.Time
 }
 
-func (b *bucket) fill(now time.Time, rate, most float64) {
+func (b *bucket) refill(now time.Time, rate, most float64) {
 	if b.at.IsZero() {
 		b.left = most
 	} else if gone := now.Sub(b.at).Seconds(); gone > 0 {
@@ -41,8 +42,8 @@ func (b *bucket) fill(now time.Time, rate, most float64) {
 	b.at = now
 }
 
-// source is what counts as one address: of IPv6 the network that one customer
-// has.
+// source returns what counts as one address: an IPv4 address, or the /64 network
+// of an IPv6 address, which usually belongs to one customer.
 func source(remote string) netip.Prefix {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
@@ -57,59 +58,62 @@ func source(remote string) netip.Prefix {
 	if a.Is6() {
 		bits = 64
 	}
-	p, _ := a.Prefix(bits) // it fits
+	p, _ := a.Prefix(bits) // cannot fail: the length fits the address
 	return p
 }
 
-// of finds an address's bucket.
-func (g *gate) of(from netip.Prefix, now time.Time) *bucket {
-	if g.from == nil {
-		g.from = map[netip.Prefix]*bucket{}
+// bucketOf returns the refilled bucket of an address. If there are too many
+// addresses, it removes the full buckets; if that is not enough, the address
+// gets the shared bucket.
+func (g *gate) bucketOf(from netip.Prefix, now time.Time) *bucket {
+	if g.bySource == nil {
+		g.bySource = map[netip.Prefix]*bucket{}
 	}
-	b := g.from[from]
-	if b == nil && len(g.from) >= gateSources {
-		for k, o := range g.from {
-			if o.fill(now, wrongRate, wrongBurst); o.left >= wrongBurst {
-				delete(g.from, k)
+	b := g.bySource[from]
+	if b == nil && len(g.bySource) >= gateSources {
+		for k, o := range g.bySource {
+			if o.refill(now, wrongRate, wrongBurst); o.left >= wrongBurst {
+				delete(g.bySource, k)
 			}
 		}
-		if len(g.from) >= gateSources {
+		if len(g.bySource) >= gateSources {
 			from = netip.Prefix{}
-			b = g.from[from]
+			b = g.bySource[from]
 		}
 	}
 	if b == nil {
 		b = &bucket{}
-		g.from[from] = b
+		g.bySource[from] = b
 	}
-	b.fill(now, wrongRate, wrongBurst)
+	b.refill(now, wrongRate, wrongBurst)
 	return b
 }
 
-// enter counts a question as a wrong one until [gate.right] takes that back.
-// Where too much was asked it answers how long to wait; first says that the
-// log should hear of it.
-func (g *gate) enter(from netip.Prefix, now time.Time) (wait time.Duration, first bool) {
+// admit counts a request as failed; the caller undoes that by [gate.refund] if
+// the request was right. If there were too many requests, admit returns how long
+// the client must wait. shouldLog is true at most once a minute, so that the log
+// does not fill up.
+func (g *gate) admit(from netip.Prefix, now time.Time) (wait time.Duration, shouldLog bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := g.of(from, now)
-	g.all.fill(now, enrolRate, enrolBurst)
+	b := g.bucketOf(from, now)
+	g.all.refill(now, enrolRate, enrolBurst)
 	lack := max((1-b.left)/wrongRate, (1-g.all.left)/enrolRate)
 	if lack <= 0 {
 		b.left--
 		g.all.left--
 		return 0, false
 	}
-	if first = g.told.IsZero() || now.Sub(g.told) >= time.Minute || now.Before(g.told); first {
-		g.told = now
+	if shouldLog = g.lastLogged.IsZero() || now.Sub(g.lastLogged) >= time.Minute || now.Before(g.lastLogged); shouldLog {
+		g.lastLogged = now
 	}
-	return time.Duration(lack * float64(time.Second)), first
+	return time.Duration(lack * float64(time.Second)), shouldLog
 }
 
-// right takes back that a question was a wrong one.
-func (g *gate) right(from netip.Prefix, now time.Time) {
+// refund undoes that a request was counted as failed.
+func (g *gate) refund(from netip.Prefix, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := g.of(from, now)
+	b := g.bucketOf(from, now)
 	b.left = min(b.left+1, wrongBurst)
 }

@@ -21,14 +21,15 @@ import (
 	"dalaba/playlist/say"
 )
 
-// AlgEd25519 is the one algorithm there is today. Each key names its own, so
-// that SM2 keys can stand beside these.
+// AlgEd25519 is the only algorithm today. Each key names its algorithm, so that
+// SM2 keys can be used beside these later.
 const AlgEd25519 = "ed25519"
 
-// KeyID names a public key: 32 hex digits of the SHA-256 of its text form.
+// KeyID names a public key: the first 32 hex digits of the SHA-256 of its text
+// form.
 type KeyID string
 
-// PublicKey is a key that verifies. Its text form, in JSON too, is
+// PublicKey is a key that verifies signatures. Its text form, in JSON too, is
 // "ed25519:" and the key in base64.
 type PublicKey struct {
 	Algorithm string
@@ -61,16 +62,17 @@ func (k *PublicKey) UnmarshalText(b []byte) error {
 
 func (k PublicKey) hash() [32]byte { return sha256.Sum256([]byte(k.String())) }
 
-// ID names the key.
+// ID returns the key's ID.
 func (k PublicKey) ID() KeyID {
 	h := k.hash()
 	return KeyID(hex.EncodeToString(h[:16]))
 }
 
-// Fingerprint is the ID in groups that people can compare over the telephone.
+// Fingerprint returns the ID in groups of four, which people can compare over the
+// telephone.
 func (k PublicKey) Fingerprint() string { return grouped(string(k.ID())) }
 
-// grouped puts a blank after every four.
+// grouped puts a blank after every four characters.
 func grouped(s string) string {
 	var b strings.Builder
 	for i, r := range s {
@@ -92,23 +94,24 @@ func (k PublicKey) Verify(msg, sig []byte) bool {
 	return k.Algorithm == AlgEd25519 && len(k.Key) == ed25519.PublicKeySize && ed25519.Verify(k.Key, msg, sig)
 }
 
-// Signer signs. A [Key] does; a smart card or an SM2 key would fit as well.
+// Signer signs messages. A [Key] is one; a smart card or an SM2 key could be
+// another.
 type Signer interface {
 	Public() PublicKey
 	Sign(msg []byte) ([]byte, error)
 }
 
-// Key is a private key that lies in a file.
+// Key is a private key.
 type Key struct{ seed []byte }
 
 // NewKey makes a key.
 func NewKey() *Key {
 	seed := make([]byte, ed25519.SeedSize)
-	_, _ = rand.Read(seed) // it never fails
+	_, _ = rand.Read(seed) // cannot fail
 	return &Key{seed}
 }
 
-// Public is the half to show around.
+// Public returns the public key.
 func (k *Key) Public() PublicKey {
 	return PublicKey{AlgEd25519, ed25519.NewKeyFromSeed(k.seed).Public().(ed25519.PublicKey)}
 }
@@ -118,10 +121,11 @@ func (k *Key) Sign(msg []byte) ([]byte, error) {
 	return ed25519.Sign(ed25519.NewKeyFromSeed(k.seed), msg), nil
 }
 
-// broker is the key by which the broker knows the controller. It is another
-// than the one that signs: the broker chooses what its users sign to log in,
-// and must not be able to choose a batch of receipts.
-func (k *Key) broker() nkeys.KeyPair {
+// brokerKey returns the key with which the controller logs in to the broker. It
+// differs from the key that signs receipts: to log a user in, the broker chooses
+// bytes that the user must sign, and it must not be able to choose a batch of
+// receipts.
+func (k *Key) brokerKey() nkeys.KeyPair {
 	seed, err := hkdf.Key(sha256.New, k.seed, nil, "dalaba broker login", ed25519.SeedSize)
 	if err != nil {
 		panic(err)
@@ -137,9 +141,10 @@ func (k *Key) broker() nkeys.KeyPair {
 	return pair
 }
 
-// BrokerUser is the name of the key's broker login, an nkey beginning with U.
+// BrokerUser returns the name of the key's broker login, an nkey that begins
+// with U.
 func (k *Key) BrokerUser() string {
-	name, err := k.broker().PublicKey()
+	name, err := k.brokerKey().PublicKey()
 	if err != nil {
 		panic(err)
 	}
@@ -152,8 +157,8 @@ type keyFile struct {
 	Seed      []byte    `json:"seed"`
 }
 
-// WriteKey keeps a key in a file of its own that only its owner may read. A
-// file that is there already is never replaced.
+// WriteKey writes a key to a new file that only its owner may read. If the file
+// exists, it returns an error and leaves the file as it is.
 func WriteKey(path string, k *Key) error {
 	text, err := json.MarshalIndent(keyFile{AlgEd25519, k.Public(), k.seed}, "", "  ")
 	if err != nil {
@@ -173,7 +178,8 @@ func WriteKey(path string, k *Key) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// syncDir makes a name just given in a folder outlast a power cut.
+// syncDir syncs a folder, so that a file just created or renamed in it is still
+// there after a power cut.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -182,8 +188,8 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// ReadKey reads a key that [WriteKey] kept. A file that others may read is
-// refused: whoever read it can sign.
+// ReadKey reads a key that [WriteKey] wrote. It refuses a file that users other
+// than its owner may read.
 func ReadKey(path string) (*Key, error) {
 	fi, err := os.Stat(path)
 	if err != nil {
@@ -197,7 +203,7 @@ func ReadKey(path string) (*Key, error) {
 		return nil, err
 	}
 	var f keyFile
-	if err := strict(text, &f); err != nil || f.Algorithm != AlgEd25519 || len(f.Seed) != ed25519.SeedSize {
+	if err := decodeStrict(text, &f); err != nil || f.Algorithm != AlgEd25519 || len(f.Seed) != ed25519.SeedSize {
 		return nil, fault{playlist.ErrInvalid, say.M("link.no_key", path)}
 	}
 	k := &Key{f.Seed}

@@ -14,7 +14,7 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Bounds of what a controller tells.
+// Limits of what a controller sends.
 const (
 	MaxBatch     = 200       // receipts in one batch
 	MaxEvents    = 50        // events in one sync
@@ -22,23 +22,24 @@ const (
 	maxEpochs    = 16        // epochs in one sync
 	maxHave      = 256       // documents in one sync
 	maxFeatures  = 256       // names of features in one sync
-	maxTold      = 256 << 10 // bytes of a sync beside the documents it shows
-	maxUnpacked  = 4 << 20   // bytes of a sync or its answer, unpacked
+	maxSyncSize  = 256 << 10 // bytes of a sync, without the documents in its Proof
+	maxUnpacked  = 4 << 20   // bytes of a sync or its response, unpacked
 )
 
-// Mark is how far the county has an epoch.
+// Mark says that the county has all receipts of a controller's epoch up to number
+// Seq.
 type Mark = asrun.Mark
 
 // Receipt is a receipt as it comes over the wire.
 type Receipt struct {
 	asrun.Receipt
 
-	// Wrong is why the county cannot keep it, found as it was read; nil: it
-	// can. Of such a receipt only Row.Seq counts.
+	// Wrong is why the county cannot keep the receipt, or nil if it can. It is set
+	// when the receipt is read. If it is set, only Row.Seq means anything.
 	Wrong error `json:"-"`
 }
 
-// check reports why a county cannot keep the receipt.
+// check returns why a county cannot keep the receipt, or nil if it can.
 func (r Receipt) check() error {
 	bad := func(what string) error { return fmt.Errorf("%w: %s", playlist.ErrInvalid, what) }
 	switch row := r.Row; {
@@ -54,18 +55,18 @@ func (r Receipt) check() error {
 	return nil
 }
 
-// Refused is a receipt that the county cannot keep, and why. All others of its
-// batch it keeps.
+// Refused is a receipt that the county cannot keep, and why. The county keeps all
+// other receipts of the batch.
 type Refused struct {
 	Epoch string `json:"epoch"`
 	Seq   int64  `json:"seq"`
-	Why   string `json:"why"` // for those who look for the fault
+	Why   string `json:"why"` // for the person who looks for the fault
 }
 
-// maxWhy is how many bytes of a reason are told.
+// maxWhy is the longest reason, in bytes; a longer one is cut.
 const maxWhy = 200
 
-// refused are the receipts of a batch that the county cannot keep.
+// refused returns the receipts of a batch that the county cannot keep.
 func (b Batch) refused() []Refused {
 	var all []Refused
 	for _, r := range b.Receipts {
@@ -77,23 +78,23 @@ func (b Batch) refused() []Refused {
 	return all
 }
 
-// Batch is receipts of one epoch with numbers that follow one another. Which
-// come first is the controller's store's concern: numbers are given out in the
-// order in which receipts are to travel, and never leave one out.
+// Batch is a list of receipts of one epoch with consecutive numbers. The
+// controller's store decides which receipts are sent first: it numbers them in the
+// order in which they are to be sent, and skips no number.
 type Batch struct {
 	Controller playlist.ControllerID `json:"controller"`
-	Nonce      string                `json:"nonce"` // the answer repeats it; empty on a stick
+	Nonce      string                `json:"nonce"` // the response repeats it; empty on a carrier
 	Epoch      string                `json:"epoch"`
 
-	// Gone says that the controller no longer has the receipts up to this
-	// number, sent or not: a gap that ends there is one for good.
+	// Gone says that the controller no longer has the receipts up to this number,
+	// sent or not. If the county lacks some of them, it will never get them.
 	Gone int64 `json:"gone,omitempty"`
 
 	Receipts []Receipt `json:"receipts"`
 }
 
-// Check reports what is wrong with the batch itself, whatever its receipts
-// say.
+// Check returns what is wrong with the batch as a whole. It does not check the
+// content of its receipts.
 func (b Batch) Check() error {
 	bad := func(what string) error {
 		return fmt.Errorf("%w: receipts of %s: %s", playlist.ErrInvalid, b.Controller, what)
@@ -114,10 +115,11 @@ func (b Batch) Check() error {
 	return nil
 }
 
-// After is what of the batch a county lacks that has all up to mark, and the
-// mark once it has that too. lost is how many receipts before it are gone for
-// good. Where others are still to come first, the answer is [ErrGap] and
-// nothing may be stored.
+// After returns the receipts of the batch that are new to a county whose mark is
+// mark, and the county's next mark after it has stored them. lost is how many
+// receipts between the mark and the batch the county will never get, because the
+// controller no longer has them. If the controller still has to send earlier
+// receipts first, the error is [ErrGap] and the county must store nothing.
 func (b Batch) After(mark int64) (rest []Receipt, next, lost int64, err error) {
 	if len(b.Receipts) == 0 {
 		return nil, mark, 0, nil
@@ -141,25 +143,25 @@ func (b Batch) After(mark int64) (rest []Receipt, next, lost int64, err error) {
 
 // Event is a line of a controller's device log.
 type Event struct {
-	ID      int64          `json:"id"` // grows; names the event together with Boot and MonoMS
+	ID      int64          `json:"id"` // increases; identifies the event together with Boot and MonoMS
 	At      time.Time      `json:"at"`
 	Boot    string         `json:"boot"`
 	MonoMS  int64          `json:"mono_ms"`
-	Level   int            `json:"level"` // as log/slog counts
+	Level   int            `json:"level"` // the number of a log/slog level
 	Message string         `json:"message"`
 	Attrs   map[string]any `json:"attrs,omitempty"`
 }
 
-// Health is how a controller is.
+// Health is the state of a controller, as it reports it.
 type Health struct {
 	Program string `json:"program"` // its version
 
 	// Understands names the features of documents that the program knows beyond
-	// release 0.1; see [Feature]. Release 0.1 itself says nothing here. Names that
-	// the county does not know are of a later program.
+	// release 0.1; see [Feature]. Release 0.1 itself does not send it. A name that
+	// the county does not know is that of a later program's feature.
 	Understands []string `json:"understands"`
 
-	Site    string         `json:"site"` // its name on the spot
+	Site    string         `json:"site"` // its name in its own configuration
 	Area    playlist.Area  `json:"area"`
 	Started time.Time      `json:"started,omitzero"`
 	Outputs []OutputHealth `json:"outputs"`
@@ -168,79 +170,82 @@ type Health struct {
 	StoreBytes int64     `json:"store_bytes"`
 	FreeBytes  int64     `json:"free_bytes"`
 	Unsent     int       `json:"unsent"`
-	Oldest     time.Time `json:"oldest,omitzero"` // of the unsent
-	Clips      int       `json:"clips"`           // files at hand
+	Oldest     time.Time `json:"oldest,omitzero"` // the time of the oldest unsent receipt
+	Clips      int       `json:"clips"`           // clip files in the store
 
 	Progress []Progress      `json:"progress,omitempty"`
 	Alerts   []AlertProgress `json:"alerts,omitempty"`
 }
 
-// OutputHealth is one loudspeaker zone's.
+// OutputHealth is the state of one output, which serves one loudspeaker zone.
 type OutputHealth struct {
 	Name      string        `json:"name"`
 	Device    string        `json:"device"`
 	State     string        `json:"state"` // "ok", or what is wrong
 	Area      playlist.Area `json:"area"`
 	Residents int           `json:"residents"`
-	Airing    string        `json:"airing,omitempty"` // what sounds now
+	Airing    string        `json:"airing,omitempty"` // what the output plays now
 	Underruns int64         `json:"underruns,omitempty"`
 }
 
-// Progress is how far a controller is with a manifest.
+// Progress says how many of a manifest's clips a controller has, and whether the
+// manifest is active.
 type Progress struct {
 	Scope   playlist.Scope `json:"scope"`
 	Version int64          `json:"version"`
-	Clips   int            `json:"clips"`   // that it needs
-	Present int            `json:"present"` // fetched, their hashes right
+	Clips   int            `json:"clips"`   // how many it needs
+	Present int            `json:"present"` // how many of them the store has, with the right hash
 	Active  bool           `json:"active"`
-	Why     string         `json:"why,omitempty"` // not active
+	Why     string         `json:"why,omitempty"` // why it is not active
 }
 
-// AlertProgress is how far a controller is with an alert.
+// AlertProgress is the state of an alert on a controller.
 type AlertProgress struct {
 	ID    playlist.AlertID `json:"id"`
-	State string           `json:"state"` // as its lifecycle has it
+	State string           `json:"state"` // a state of the alert's lifecycle
 	Why   string           `json:"why,omitempty"`
 	At    time.Time        `json:"at"`
 }
 
-// SyncRequest is what a controller tells when it asks what is new.
+// SyncRequest is what a controller sends to ask for new documents. It reports the
+// controller's state too.
 type SyncRequest struct {
 	Controller playlist.ControllerID `json:"controller"`
 	Nonce      string                `json:"nonce"`
 	Have       []Have                `json:"have"`
-	Marks      []Mark                `json:"marks"`   // what it believes the county has, by epoch
+	Marks      []Mark                `json:"marks"`   // which receipts it believes the county has, by epoch
 	At         time.Time             `json:"at"`      // by its clock
-	Clock      playlist.ClockState   `json:"clock"`   // and how far that may be believed
+	Clock      playlist.ClockState   `json:"clock"`   // and whether that clock is trusted
 	Boot       string                `json:"boot"`    // ID of the machine's boot
 	MonoMS     int64                 `json:"mono_ms"` // since that boot
 	Health     Health                `json:"health"`
 	Events     []Event               `json:"events,omitempty"`
 
-	// Proof are envelopes that the last answer asked for: what this
-	// controller holds and the county has lost.
+	// Proof holds the envelopes that the last response asked for: documents that
+	// this controller has and the county lost.
 	Proof []json.RawMessage `json:"proof,omitempty"`
 }
 
-// SyncAnswer is what it is answered.
+// SyncAnswer is the response to a [SyncRequest].
 type SyncAnswer struct {
 	Stamp     json.RawMessage   `json:"stamp"`               // an envelope of a [Stamp]
-	Envelopes []json.RawMessage `json:"envelopes,omitempty"` // above what it has
-	More      bool              `json:"more,omitempty"`      // there were too many: ask again
-	Want      []Have            `json:"want,omitempty"`      // show these: the county does not have them
+	Envelopes []json.RawMessage `json:"envelopes,omitempty"` // documents newer than those it has
+	More      bool              `json:"more,omitempty"`      // not all fitted: ask again at once
+	Want      []Have            `json:"want,omitempty"`      // send these as Proof: the county does not have them
 }
 
 // TypeStamp is the payload type of a [Stamp].
 const TypeStamp = "application/vnd.dalaba.stamp.v1+json+gzip"
 
-// Stamp is what the edge signs for one controller: what time it is and what
-// has been stored. It answers a sync and a batch of receipts alike.
+// Stamp is what the edge signs for one controller: the time, and what the county has
+// stored. It is part of the response to a sync, and is the response to a batch of
+// receipts.
 type Stamp struct {
 	Controller playlist.ControllerID `json:"controller"`
-	Nonce      string                `json:"nonce"` // the request's; empty on a stick
+	Nonce      string                `json:"nonce"` // the request's; empty on a carrier
 	Time       time.Time             `json:"time"`
 	Marks      []Mark                `json:"marks,omitempty"`
-	Events     int64                 `json:"events,omitempty"`  // the last event noted
+	Events     int64                 `json:"events,omitempty"`  // the ID of the last event recorded
 	Refused    string                `json:"refused,omitempty"` // "disabled", "unknown", "gap", "invalid", "later"
 	Aside      []Refused             `json:"aside,omitempty"`   // receipts up to the marks that the county cannot keep
 }
@@ -250,7 +255,7 @@ const TypeReceipts = "application/vnd.dalaba.receipts.v1+json+gzip"
 
 func newNonce() string {
 	b := make([]byte, 16)
-	_, _ = rand.Read(b) // it never fails
+	_, _ = rand.Read(b) // cannot fail
 	return hex.EncodeToString(b)
 }
 
@@ -259,12 +264,13 @@ func SealBatch(b Batch, key Signer) (Envelope, error) {
 	return seal(TypeReceipts, b, b.Check(), []Signer{key})
 }
 
-// OpenBatch verifies receipts by their controller's key and reads them. Each
-// is read by itself: what one says must not keep the others from the county.
+// OpenBatch verifies a batch by its controller's key and reads its receipts. It
+// reads each of them separately, so that an unreadable one does not prevent the
+// county from getting the others.
 func OpenBatch(e Envelope, key PublicKey) (Batch, error) {
 	var b struct {
 		Batch
-		Receipts []json.RawMessage `json:"receipts"` // instead of the batch's
+		Receipts []json.RawMessage `json:"receipts"` // hides Batch.Receipts
 	}
 	if e.PayloadType != TypeReceipts {
 		return b.Batch, fault{ErrWrongType, say.M("link.wrong_type", e.PayloadType)}
@@ -272,7 +278,7 @@ func OpenBatch(e Envelope, key PublicKey) (Batch, error) {
 	if !e.Valid(key) {
 		return b.Batch, fault{ErrSignature, say.M("link.signature", 0, 1, "controller")}
 	}
-	// A later controller may say more of an airing than this county knows.
+	// A later controller's receipts may have fields that this county does not know.
 	if err := e.openLenient(&b); err != nil || len(b.Receipts) > MaxBatch {
 		return b.Batch, errors.Join(err, b.Check())
 	}
@@ -282,9 +288,10 @@ func OpenBatch(e Envelope, key PublicKey) (Batch, error) {
 	return b.Batch, b.Check()
 }
 
-// readReceipt reads a receipt, or its number and what is wrong with it.
+// readReceipt reads a receipt. If it cannot be read, only its number and Wrong are
+// set.
 func readReceipt(text []byte) (r Receipt) {
-	err := lenient(text, &r)
+	err := decodeLenient(text, &r)
 	if err == nil {
 		r.Wrong = r.check()
 		return r
@@ -294,12 +301,12 @@ func readReceipt(text []byte) (r Receipt) {
 			Seq int64 `json:"seq"`
 		} `json:"row"`
 	}
-	_ = json.Unmarshal(text, &bare) // no number: its batch does not pass
+	_ = json.Unmarshal(text, &bare) // if there is no number, Batch.Check refuses the batch
 	return Receipt{Receipt: asrun.Receipt{Row: asrun.Row{Seq: bare.Row.Seq}}, Wrong: err}
 }
 
-// OpenStamp verifies a stamp and that it is meant for this controller and
-// this question.
+// OpenStamp verifies a stamp, and that it is for this controller and for the request
+// with this nonce.
 func OpenStamp(raw []byte, t Trust, id playlist.ControllerID, nonce string) (Stamp, error) {
 	e, err := ParseEnvelope(raw)
 	if err != nil {
@@ -311,7 +318,7 @@ func OpenStamp(raw []byte, t Trust, id playlist.ControllerID, nonce string) (Sta
 	if err := t.Verify(e, RoleEdge); err != nil {
 		return Stamp{}, err
 	}
-	// A stamp is a response: a later county may say more in it.
+	// A stamp is a response: a later county's may have more fields.
 	var s Stamp
 	if err := e.openLenient(&s); err != nil {
 		return s, err
@@ -322,12 +329,12 @@ func OpenStamp(raw []byte, t Trust, id playlist.ControllerID, nonce string) (Sta
 	return s, nil
 }
 
-// parseSync reads a packed sync request and holds it to its bounds.
+// parseSync reads a packed sync request and checks its limits.
 func parseSync(b []byte) (SyncRequest, error) {
 	var q SyncRequest
 	text, err := unpack(b, maxUnpacked)
 	if err == nil {
-		err = lenient(text, &q)
+		err = decodeLenient(text, &q)
 	}
 	if err != nil {
 		return q, err
@@ -337,7 +344,7 @@ func parseSync(b []byte) (SyncRequest, error) {
 		told -= len(p)
 	}
 	switch {
-	case told > maxTold, !playlist.IsToken(string(q.Controller)), len(q.Nonce) > 64, len(q.Boot) > 64, len(q.Have) > maxHave,
+	case told > maxSyncSize, !playlist.IsToken(string(q.Controller)), len(q.Nonce) > 64, len(q.Boot) > 64, len(q.Have) > maxHave,
 		len(q.Marks) > maxEpochs, len(q.Events) > MaxEvents, len(q.Proof) > len(q.Have),
 		len(q.Health.Outputs) > 64, len(q.Health.Progress) > maxHave, len(q.Health.Alerts) > 4*MaxAlerts,
 		len(q.Health.Understands) > maxFeatures:
@@ -346,12 +353,12 @@ func parseSync(b []byte) (SyncRequest, error) {
 	return q, nil
 }
 
-// parseAnswer reads a packed answer to a sync.
+// parseAnswer reads the packed response to a sync and checks its limits.
 func parseAnswer(b []byte) (SyncAnswer, error) {
 	var a SyncAnswer
 	text, err := unpack(b, maxUnpacked)
 	if err == nil {
-		err = lenient(text, &a)
+		err = decodeLenient(text, &a)
 	}
 	if err == nil && (len(a.Envelopes) > maxHave || len(a.Want) > maxHave) {
 		err = malformed(fmt.Errorf("%d envelopes, %d wanted", len(a.Envelopes), len(a.Want)))

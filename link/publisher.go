@@ -11,9 +11,9 @@ import (
 	"dalaba/playlist"
 )
 
-// Standing is a scope's alerts as they are in force, and until when they are
-// to be repeated: the last expiry in it, or, where all was cancelled, the last
-// expiry of what was.
+// Standing is the document of the alerts in force for a scope, and until when it is
+// repeated: until the last of its alerts expires or, if all are cancelled, until the
+// last of those would have expired.
 type Standing struct {
 	Scope   playlist.Scope
 	Version int64
@@ -21,29 +21,29 @@ type Standing struct {
 	Until   time.Time
 }
 
-// Publisher says new documents at once, and alerts again and again.
+// Publisher publishes new documents at once, and repeats documents of alerts.
 type Publisher struct {
 	Conn *nats.Conn // as the user "pub"
 	Log  *slog.Logger
 
-	// Standing is asked every second what is to be repeated.
+	// Standing returns the documents to repeat. Run calls it every second.
 	Standing func(context.Context) ([]Standing, error)
 
 	Now   func() time.Time // default time.Now
 	Every time.Duration    // default a second
 }
 
-// Repeats of an alert after it was first seen: then, and each minute after
-// the last.
+// repeats are the times, after a document was first published, at which it is
+// repeated. After the last of them it is repeated every repeatEvery.
 var repeats = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
 
 const (
 	repeatEvery = time.Minute
-	publishWait = 10 * time.Second // for the broker to have it
+	publishWait = 10 * time.Second // how long to wait until the broker has a document
 )
 
-// repeatAfter is when, after it was first said, a document is to be said for
-// the nth time more, from 0.
+// repeatAfter returns how long after its first publication a document is repeated;
+// n is 0 for the first repeat.
 func repeatAfter(n int) time.Duration {
 	if n < len(repeats) {
 		return repeats[n]
@@ -51,8 +51,8 @@ func repeatAfter(n int) time.Duration {
 	return time.Duration(n-len(repeats)+1) * repeatEvery
 }
 
-// Publish says a document to all who follow its scope and are there. Whoever
-// is not finds it in his next sync.
+// Publish sends a document to all connected controllers that follow its scope. The
+// others get it in their next sync.
 func (p *Publisher) Publish(ctx context.Context, scope playlist.Scope, k Kind, raw []byte) error {
 	if len(raw) > MaxEnvelope {
 		return ErrOversized
@@ -68,14 +68,15 @@ func (p *Publisher) Publish(ctx context.Context, scope playlist.Scope, k Kind, r
 	return p.Conn.FlushWithContext(ctx)
 }
 
-type saying struct {
+// repeated says which version of a scope's alerts Run published last.
+type repeated struct {
 	version int64
-	first   time.Time
-	n       int // times repeated
+	first   time.Time // when that version was first published
+	n       int       // how often it was repeated
 }
 
-// Run repeats what Standing answers, at 1, 5 and 30 s and then each minute,
-// until ctx ends.
+// Run repeats the documents that Standing returns, after 1, 5 and 30 s and then every
+// minute, until ctx ends.
 func (p *Publisher) Run(ctx context.Context) error {
 	now := p.Now
 	if now == nil {
@@ -87,7 +88,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	said := map[playlist.Scope]saying{}
+	published := map[playlist.Scope]repeated{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -101,7 +102,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		for _, s := range p.due(said, standing, now()) {
+		for _, s := range p.due(published, standing, now()) {
 			if err := p.Publish(ctx, s.Scope, KindAlerts, s.Raw); err != nil && ctx.Err() == nil {
 				p.Log.Warn("alerts not repeated", "scope", s.Scope, "version", s.Version, "err", err)
 			}
@@ -109,33 +110,34 @@ func (p *Publisher) Run(ctx context.Context) error {
 	}
 }
 
-// due picks what is to be said now and notes it. A version not seen before is
-// said at once: whoever published it may have died over it.
-func (p *Publisher) due(said map[playlist.Scope]saying, standing []Standing, now time.Time) (some []Standing) {
+// due returns the documents to publish now and records them in published. A version
+// that is new to it is published at once, because the program that issued it may have
+// crashed before it published it.
+func (p *Publisher) due(published map[playlist.Scope]repeated, standing []Standing, now time.Time) (some []Standing) {
 	still := map[playlist.Scope]bool{}
 	for _, s := range standing {
 		if now.After(s.Until) {
 			continue
 		}
 		still[s.Scope] = true
-		w, known := said[s.Scope]
+		w, known := published[s.Scope]
 		if !known || w.version != s.Version {
-			said[s.Scope] = saying{s.Version, now, 0}
+			published[s.Scope] = repeated{s.Version, now, 0}
 			some = append(some, s)
 			continue
 		}
 		if now.Sub(w.first) < repeatAfter(w.n) {
 			continue
 		}
-		for now.Sub(w.first) >= repeatAfter(w.n) { // a step of the clock is one repeat, not many
+		for now.Sub(w.first) >= repeatAfter(w.n) { // if the clock jumps, repeat once, not many times
 			w.n++
 		}
-		said[s.Scope] = w
+		published[s.Scope] = w
 		some = append(some, s)
 	}
-	for scope := range said {
+	for scope := range published {
 		if !still[scope] {
-			delete(said, scope)
+			delete(published, scope)
 		}
 	}
 	return some

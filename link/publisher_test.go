@@ -12,7 +12,7 @@ import (
 	"dalaba/playlist"
 )
 
-func TestAlertsAreSaidAgainAtOneFiveAndThirtySecondsAndThenEachMinute(t *testing.T) {
+func TestAlertsAreRepeatedAfterOneFiveAndThirtySecondsAndThenEveryMinute(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	nc := must[*nats.Conn](t)(w.login(b, b.key))
@@ -38,12 +38,12 @@ func TestAlertsAreSaidAgainAtOneFiveAndThirtySecondsAndThenEachMinute(t *testing
 			return []link.Standing{{Scope: scope, Version: v, Raw: raw[v], Until: start.Add(200 * time.Second)}}, nil
 		}}
 	w.run(p.Run)
-	// said moves the clock, lets the publisher look twice, and counts.
+	// said moves the clock, waits for two rounds of the publisher, and counts what it published.
 	said := func(at time.Duration) int {
 		t.Helper()
 		now.Store(at.Milliseconds())
 		n := asked.Load()
-		eventually(t, "it looks twice", func() bool { return asked.Load() > n+2 })
+		eventually(t, "the publisher has run twice", func() bool { return asked.Load() > n+2 })
 		if err := nc.Flush(); err != nil {
 			t.Fatal(err)
 		}

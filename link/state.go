@@ -22,8 +22,8 @@ const (
 	KindManifest Kind = "manifest"
 )
 
-// Kinds of state documents, the most pressing first: each may be needed to
-// judge those after it.
+// Kinds are the kinds of state documents, the most urgent first. A document may be
+// needed to verify those of the kinds after it.
 var Kinds = []Kind{KindTrust, KindMember, KindAlerts, KindManifest}
 
 // The payload types of state documents; see [TypeTrust].
@@ -35,10 +35,10 @@ const (
 
 var typeOf = map[Kind]string{KindTrust: TypeTrust, KindMember: TypeMember, KindAlerts: TypeAlerts, KindManifest: TypeManifest}
 
-// Type is the payload type of the kind's envelopes.
+// Type returns the payload type of the kind's envelopes.
 func (k Kind) Type() string { return typeOf[k] }
 
-// Role is whose signature documents of the kind need.
+// Role returns the role whose keys must sign documents of the kind.
 func (k Kind) Role() Role {
 	switch k {
 	case KindTrust:
@@ -51,15 +51,15 @@ func (k Kind) Role() Role {
 	return RolePlaylist
 }
 
-// Bounds of an [AlertsState].
+// Limits of an [AlertsState].
 const (
 	MaxAlerts      = 64
-	MaxInline      = 100 << 10 // bytes of one clip that travels inside
-	MaxInlineTotal = 512 << 10
+	MaxInline      = 100 << 10 // bytes of one clip inside the document
+	MaxInlineTotal = 512 << 10 // bytes of all of them
 )
 
-// AlertsState is all that is in force of alerts for a scope. What an earlier
-// version had and this one lacks is cancelled.
+// AlertsState is the document of all alerts in force for a scope. An alert that was in
+// an earlier version and is not in this one is cancelled.
 type AlertsState struct {
 	Scope   playlist.Scope `json:"scope"`
 	Version int64          `json:"version"`
@@ -67,20 +67,21 @@ type AlertsState struct {
 	Alerts  []AlertInForce `json:"alerts"`
 }
 
-// AlertInForce is one of them.
+// AlertInForce is an alert of an [AlertsState].
 type AlertInForce struct {
 	Alert    emergency.Alert `json:"alert"`
-	Received time.Time       `json:"received"` // by the county: ties go to the earlier
+	Received time.Time       `json:"received"` // by the county; of two alerts of the same rank the earlier one goes first
 
-	// Order says that this travels ahead of its sound: take the output and
-	// sound the tone. A later version may bring the clip.
+	// Order says that the alert was sent before its clip was ready: the controller
+	// takes over the output and sounds the tone. A later version may bring the
+	// clip.
 	Order bool `json:"order,omitempty"`
 
-	Clip   *playlist.Clip `json:"clip,omitempty"`   // the air clip, where there is one yet
-	Inline []byte         `json:"inline,omitempty"` // its bytes, where they are few
+	Clip   *playlist.Clip `json:"clip,omitempty"`   // the air clip, if there is one yet
+	Inline []byte         `json:"inline,omitempty"` // the clip's bytes, if they are at most MaxInline
 }
 
-// Check reports what is wrong with the state, nil where it may be signed.
+// Check returns what is wrong with the state, or nil if it may be signed.
 func (s AlertsState) Check() error {
 	bad := func(what string, args ...any) error {
 		return fmt.Errorf("%w: alerts of %s, version %d: %s", playlist.ErrInvalid, s.Scope, s.Version, fmt.Sprintf(what, args...))
@@ -125,28 +126,28 @@ func (s AlertsState) Check() error {
 	return nil
 }
 
-// Member is who a controller is to its county, and how it gets there. A new
-// login is a new version of it.
+// Member is the document that tells a controller its areas and groups, and how it
+// connects to its county. A new login is a new version of it.
 type Member struct {
 	Controller playlist.ControllerID `json:"controller"`
 	Version    int64                 `json:"version"`
 	Issued     time.Time             `json:"issued"`
 	Areas      []playlist.Area       `json:"areas"`
 	Groups     []string              `json:"groups,omitempty"`
-	Retired    bool                  `json:"retired,omitempty"` // it is one no longer: what the county sent goes out of force
+	Retired    bool                  `json:"retired,omitempty"` // it no longer belongs to the county: what the county sent is no longer in force
 
-	JWT     string   `json:"jwt"`     // the broker login, worth nothing without the controller's key
-	Servers []string `json:"servers"` // of the broker, tls://host:port
-	Clips   []string `json:"clips"`   // what "/clips/<ID>" is appended to, the nearest first
-	CA      string   `json:"ca"`      // PEM; empty: the system's
+	JWT     string   `json:"jwt"`     // the broker login, useless without the controller's key
+	Servers []string `json:"servers"` // the broker's addresses, tls://host:port
+	Clips   []string `json:"clips"`   // addresses to which "/clips/<ID>" is appended, the nearest first
+	CA      string   `json:"ca"`      // the CA that both ends trust, PEM; empty: the system's
 }
 
-// Follower is the controller as scopes see it.
+// Follower returns the controller's ID, areas and groups.
 func (m Member) Follower() playlist.Follower {
 	return playlist.Follower{ID: m.Controller, Areas: m.Areas, Groups: m.Groups}
 }
 
-// Check reports what is wrong with the document itself.
+// Check returns what is wrong with the document itself.
 func (m Member) Check() error {
 	bad := func(what string) error {
 		return fmt.Errorf("%w: member %s, version %d: %s", playlist.ErrInvalid, m.Controller, m.Version, what)
@@ -172,7 +173,7 @@ func (m Member) Check() error {
 	return nil
 }
 
-// Have names a state document that somebody holds.
+// Have identifies a state document that one of the two ends holds.
 type Have struct {
 	Kind    Kind           `json:"kind"`
 	Scope   playlist.Scope `json:"scope,omitempty"` // trust has none
@@ -180,30 +181,30 @@ type Have struct {
 	Digest  string         `json:"digest"` // [Envelope.Digest]
 }
 
-// Document is a state document that has been verified, now or when it was kept.
+// Document is a state document that was verified, now or before it was kept.
 type Document struct {
 	Have
 	Issued time.Time
-	Raw    []byte // the envelope as it came
+	Raw    []byte // the envelope as it was received
 
-	// One of these, by kind.
+	// One of these is set, according to Kind.
 	Trust    *Trust
 	Member   *Member
 	Alerts   *AlertsState
 	Manifest *playlist.Manifest
 
-	// Voids are documents held until now that the trust document no longer
-	// covers: whoever signed them has lost the role. They are to be forgotten
-	// with their versions, in the transaction that keeps this one.
+	// Voids lists the kept documents that a new trust document no longer accepts,
+	// because the keys that signed them have lost the role. The store deletes them
+	// and their versions in the transaction that keeps the trust document.
 	Voids []Have
 }
 
-// Open verifies an envelope against a trust document and reads it, whoever it
-// is for. Errors are the refusals of [ParseEnvelope], [Trust.Verify] and
-// [ErrWrongType]; what is signed and yet makes no sense is
-// [playlist.ErrInvalid].
+// Open verifies an envelope against a trust document and reads it, for whichever
+// controller it is meant. Its errors are those of [ParseEnvelope] and
+// [Trust.Verify], [ErrWrongType], and [playlist.ErrInvalid] for a document that is
+// signed but makes no sense.
 func Open(raw []byte, t Trust) (Document, error) {
-	e, d, err := begin(raw)
+	e, d, err := identify(raw)
 	switch {
 	case err != nil:
 		return d, err
@@ -217,17 +218,17 @@ func Open(raw []byte, t Trust) (Document, error) {
 	if err := t.Verify(e, d.Kind.Role()); err != nil {
 		return d, err
 	}
-	return d, d.read(e)
+	return d, d.decodePayload(e)
 }
 
-// OpenKept reads a document that was verified when it was kept. It does not
-// ask whether its signers may still sign such: they may have lost their role
-// since. It must make sense, and be what it was kept as; what is not is
-// [ErrMalformed].
+// OpenKept reads a document that was verified before it was kept. It does not verify
+// the signatures again, because the signers may have lost their role since. If the
+// content is not that of the kind, scope and version under which the store kept it,
+// the error is [ErrMalformed].
 func OpenKept(s Stored) (Document, error) {
-	e, d, err := begin(s.Raw)
+	e, d, err := identify(s.Raw)
 	if err == nil {
-		err = d.read(e)
+		err = d.decodePayload(e)
 	}
 	if err == nil && d.Have != s.Have {
 		err = malformed(fmt.Errorf("%s of %q, version %d, was kept as %s of %q, version %d", d.Kind, d.Scope, d.Version, s.Kind, s.Scope, s.Version))
@@ -235,8 +236,8 @@ func OpenKept(s Stored) (Document, error) {
 	return d, err
 }
 
-// begin finds out of what kind an envelope is. Nothing in it is verified.
-func begin(raw []byte) (Envelope, Document, error) {
+// identify parses an envelope and finds its kind. It verifies no signature.
+func identify(raw []byte) (Envelope, Document, error) {
 	e, err := ParseEnvelope(raw)
 	if err != nil {
 		return e, Document{}, err
@@ -250,8 +251,8 @@ func begin(raw []byte) (Envelope, Document, error) {
 	return e, d, nil
 }
 
-// read reads what the envelope holds.
-func (d *Document) read(e Envelope) (err error) {
+// decodePayload unpacks and checks the envelope's payload, by the document's kind.
+func (d *Document) decodePayload(e Envelope) (err error) {
 	switch d.Kind {
 	case KindTrust:
 		d.Trust = &Trust{}
@@ -266,7 +267,7 @@ func (d *Document) read(e Envelope) (err error) {
 		}
 		d.Scope, d.Version, d.Issued = playlist.ControllerScope(d.Member.Controller), d.Member.Version, d.Member.Issued
 	case KindAlerts:
-		// An emergency is not refused for a field of a later county.
+		// An unknown field of a later county is no reason to refuse an emergency.
 		d.Alerts = &AlertsState{}
 		if err = e.openLenient(d.Alerts); err == nil {
 			err = d.Alerts.Check()
@@ -282,19 +283,20 @@ func (d *Document) read(e Envelope) (err error) {
 	return err
 }
 
-// Accept decides whether a controller takes an envelope: it must [Open], be
-// for a scope that the controller follows, and stand above what held answers
-// for its kind and scope (ok false: nothing). Further errors are
-// [ErrWrongScope], [ErrReplayed] for what is here already, [ErrForked] for
-// another document of the same version, and [ErrRolledBack].
+// Accept decides whether a controller accepts an envelope. [Open] must accept it, the
+// controller must follow its scope, and its version must be higher than that of the
+// document that held returns for its kind and scope (ok is false if there is none).
+// Besides those of Open its errors are [ErrWrongScope], [ErrReplayed] if the
+// controller has this document, [ErrForked] if it has another document of the same
+// version, and [ErrRolledBack] if it has a higher version.
 func Accept(raw []byte, t Trust, who playlist.Follower, held func(Kind, playlist.Scope) (h Have, ok bool)) (Document, error) {
 	d, err := Open(raw, t)
 	if err != nil {
 		return d, err
 	}
 	switch d.Kind {
-	case KindTrust: // it is for everybody
-	case KindMember: // a controller's own comes before it follows anything
+	case KindTrust: // it is for every controller
+	case KindMember: // it says which scopes the controller follows, so it needs none
 		if d.Member.Controller != who.ID {
 			return d, fault{ErrWrongScope, say.M("link.wrong_scope", string(d.Scope))}
 		}
@@ -315,8 +317,8 @@ func Accept(raw []byte, t Trust, who playlist.Follower, held func(Kind, playlist
 	return d, fault{ErrReplayed, say.M("link.replayed", d.Version)}
 }
 
-// SealTrust makes the envelope of a trust document, signed by those at hand.
-// Others may sign after them; see [Envelope.Sign].
+// SealTrust makes the envelope of a trust document, signed by the given signers.
+// Others may sign it later; see [Envelope.Sign].
 func SealTrust(t Trust, by ...Signer) (Envelope, error) { return seal(TypeTrust, t, t.Check(), by) }
 
 // SealMember makes the envelope of a member document.
@@ -335,6 +337,7 @@ func SealManifest(m playlist.Manifest, by ...Signer) (Envelope, error) {
 	return seal(TypeManifest, m, m.Check(), by)
 }
 
+// seal is [Seal] for a document whose Check returned wrong.
 func seal(payloadType string, doc any, wrong error, by []Signer) (Envelope, error) {
 	if wrong != nil {
 		return Envelope{}, wrong
@@ -342,6 +345,7 @@ func seal(payloadType string, doc any, wrong error, by []Signer) (Envelope, erro
 	return Seal(payloadType, doc, by...)
 }
 
+// digest returns the first 32 hex digits of the SHA-256 of b.
 func digest(b []byte) string {
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:16])

@@ -22,7 +22,7 @@ var refusals = []error{
 	link.ErrWrongScope, link.ErrReplayed, link.ErrRolledBack, link.ErrForked, link.ErrNoTrust, playlist.ErrInvalid,
 }
 
-func TestAcceptTakesWhatIsMineAndNewAndRefusesEachFaultByItsName(t *testing.T) {
+func TestAcceptAcceptsNewDocumentsAndRefusesEachFaultWithItsError(t *testing.T) {
 	o := newOffice()
 	scope := playlist.AreaScope(town)
 	good := o.manifest(t, scope, 8)
@@ -49,9 +49,9 @@ func TestAcceptTakesWhatIsMineAndNewAndRefusesEachFaultByItsName(t *testing.T) {
 		{"alerts of its group", o.alerts(t, "group:hongqi", 1, flood("a")), nil},
 		{"alerts with a field of a later county", signed(link.TypeAlerts, map[string]any{
 			"scope": scope, "version": 1, "issued": time.Now(), "alerts": []any{}, "siren": true}, o.alert), nil},
-		{"the same again", held.Raw, link.ErrReplayed},
+		{"the document that is held", held.Raw, link.ErrReplayed},
 		{"another document under the same version", o.manifest(t, scope, 7), link.ErrForked},
-		{"an older one", o.manifest(t, scope, 6), link.ErrRolledBack},
+		{"an older version", o.manifest(t, scope, 6), link.ErrRolledBack},
 		{"another town's", o.manifest(t, playlist.AreaScope(otherTown), 8), link.ErrWrongScope},
 		{"another group's", o.alerts(t, "group:other", 1), link.ErrWrongScope},
 		{"another controller's", o.manifest(t, "controller:daba-2", 8), link.ErrWrongScope},
@@ -76,16 +76,16 @@ func TestAcceptTakesWhatIsMineAndNewAndRefusesEachFaultByItsName(t *testing.T) {
 		{"cut short", good[:len(good)-20], link.ErrTruncated},
 		{"nothing", nil, link.ErrTruncated},
 		{"no JSON", []byte("<xml/>"), link.ErrMalformed},
-		{"something behind it", append(bytes.Clone(good), '{', '}'), link.ErrMalformed},
-		{"a field too many in the envelope", bytes.Replace(good, []byte(`{"payloadType"`), []byte(`{"x":1,"payloadType"`), 1), link.ErrMalformed},
+		{"bytes after the envelope", append(bytes.Clone(good), '{', '}'), link.ErrMalformed},
+		{"an unknown field in the envelope", bytes.Replace(good, []byte(`{"payloadType"`), []byte(`{"x":1,"payloadType"`), 1), link.ErrMalformed},
 		{"no signatures", changed(func(e *link.Envelope) { e.Signatures = []link.Signature{} }), link.ErrMalformed},
-		{"a field too many in the manifest", signed(link.TypeManifest, map[string]any{"scope": scope, "version": 8, "x": 1}, o.playlist), link.ErrMalformed},
+		{"an unknown field in the manifest", signed(link.TypeManifest, map[string]any{"scope": scope, "version": 8, "x": 1}, o.playlist), link.ErrMalformed},
 		{"a payload that is not packed", func() []byte {
 			e := link.Envelope{PayloadType: link.TypeManifest, Payload: []byte("{}")}
 			_ = e.Sign(o.playlist)
 			return e.Bytes()
 		}(), link.ErrTruncated},
-		{"a payload that swells", bomb.Bytes(), link.ErrOversized},
+		{"a payload that unpacks to too much", bomb.Bytes(), link.ErrOversized},
 		{"too large", append(bytes.Clone(good), bytes.Repeat([]byte(" "), link.MaxEnvelope)...), link.ErrOversized},
 		{"a manifest that makes no sense", signed(link.TypeManifest, playlist.Manifest{Scope: scope, Version: 0}, o.playlist), playlist.ErrInvalid},
 		{"alerts that make no sense", signed(link.TypeAlerts, link.AlertsState{Scope: scope, Version: 9, Alerts: []link.AlertInForce{{}}}, o.alert), playlist.ErrInvalid},
@@ -114,7 +114,7 @@ func TestAcceptTakesWhatIsMineAndNewAndRefusesEachFaultByItsName(t *testing.T) {
 
 func TestATrustDocumentNeedsTheOldRootAndTheNew(t *testing.T) {
 	o, n := newOffice(), newOffice()
-	next := func(version int64) link.Trust { // the roots change hands, all else stays
+	next := func(version int64) link.Trust { // other root keys, all else stays
 		tr := link.Trust{Version: version, Issued: time.Now().UTC()}
 		tr.Grant(link.RoleRoot, 2, n.roots[0].Public(), n.roots[1].Public(), n.roots[2].Public())
 		tr.Grant(link.RolePlaylist, 1, o.playlist.Public())
@@ -139,7 +139,7 @@ func TestATrustDocumentNeedsTheOldRootAndTheNew(t *testing.T) {
 			}
 		})
 	}
-	// Signed by one after another, each on a machine of his own.
+	// Signed by one person after another, each on their own machine.
 	e := must[link.Envelope](t)(link.SealTrust(next(6), o.roots[0]))
 	for _, k := range []*link.Key{o.roots[1], n.roots[0], n.roots[2], n.roots[2]} {
 		e = must[link.Envelope](t)(link.ParseEnvelope(e.Bytes()))
@@ -178,9 +178,9 @@ func TestATrustDocumentThatMakesNoSenseIsNotSigned(t *testing.T) {
 	}
 }
 
-// Whoever stole a key may have signed a version beyond all others: once the
-// key has lost its role, neither what it signed nor its number stays.
-func TestWhatALostKeySignedGoesWithItsVersion(t *testing.T) {
+// A thief of a key may have signed a document with a huge version. Once the key has
+// lost its role, both the document and its version must be deleted.
+func TestDocumentsOfAKeyThatLostItsRoleAreDeletedWithTheirVersions(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	scope := playlist.AreaScope(town)
@@ -214,8 +214,9 @@ func TestWhatALostKeySignedGoesWithItsVersion(t *testing.T) {
 	}
 }
 
-// Who kept a document verified it then; its signer may have lost the role since.
-func TestWhatWasKeptIsReadWithoutItsSigner(t *testing.T) {
+// A kept document was verified before it was kept; its signer may have lost the role
+// since.
+func TestAKeptDocumentIsReadThoughItsSignerLostTheRole(t *testing.T) {
 	o := newOffice()
 	kept := func(raw []byte) link.Stored {
 		d := must[link.Document](t)(link.Open(raw, o.trust))
@@ -305,14 +306,14 @@ func TestBatchAfter(t *testing.T) {
 		first, next, lst int64
 		err              error
 	}{
-		{"what follows", 11, 20, 0, 10, 11, 20, 0, nil},
-		{"all of it a repeat", 11, 20, 0, 20, 0, 20, 0, nil},
-		{"an old one, late", 1, 5, 0, 20, 0, 20, 0, nil},
-		{"half of it a repeat", 11, 20, 0, 15, 16, 20, 0, nil},
-		{"a gap", 12, 20, 0, 10, 0, 10, 0, link.ErrGap},
-		{"a gap for good", 12, 20, 11, 10, 12, 20, 1, nil},
-		{"gone, but some before still to come", 14, 20, 11, 10, 0, 10, 0, link.ErrGap},
-		{"gone, and long stored", 12, 20, 11, 15, 16, 20, 0, nil},
+		{"new receipts only", 11, 20, 0, 10, 11, 20, 0, nil},
+		{"repeated receipts only", 11, 20, 0, 20, 0, 20, 0, nil},
+		{"an old batch that arrives late", 1, 5, 0, 20, 0, 20, 0, nil},
+		{"half of them repeated", 11, 20, 0, 15, 16, 20, 0, nil},
+		{"a gap that can be filled", 12, 20, 0, 10, 0, 10, 0, link.ErrGap},
+		{"a gap that can never be filled", 12, 20, 11, 10, 12, 20, 1, nil},
+		{"some before it are gone, others are still to come", 14, 20, 11, 10, 0, 10, 0, link.ErrGap},
+		{"some before it are gone, but were stored earlier", 12, 20, 11, 15, 16, 20, 0, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := link.Batch{Controller: "d", Epoch: "e", Gone: c.gone, Receipts: rows(c.from, c.to)}
@@ -360,10 +361,10 @@ func TestAReceiptThatCannotBeReadIsNamedAndTheOthersAreRead(t *testing.T) {
 		name, second string
 		wrong        bool
 	}{
-		{"one like the others", `{"row":{"seq":2,` + good + `}}`, false},
-		{"a word of a later program", `{"row":{"seq":2,"mood":"glad",` + good + `}}`, false},
+		{"a valid receipt", `{"row":{"seq":2,` + good + `}}`, false},
+		{"a field of a later program", `{"row":{"seq":2,"mood":"glad",` + good + `}}`, false},
 		{"a number where a text belongs", `{"row":{"seq":2,"airing":7,"output":"o"}}`, true},
-		{"no instant", `{"row":{"due":"yesterday","seq":2,` + good + `}}`, true},
+		{"a time that is none", `{"row":{"due":"yesterday","seq":2,` + good + `}}`, true},
 		{"no airing", `{"row":{"seq":2,"output":"o"}}`, true},
 		{"its number alone", `{"row":{"seq":2}}`, true},
 	} {
@@ -413,7 +414,7 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-func TestKeysLieInFilesThatOnlyTheirOwnerReads(t *testing.T) {
+func TestKeyFilesAreRefusedIfOthersCanReadThem(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "controller.key")
 	k := link.NewKey()
 	if err := link.WriteKey(path, k); err != nil {
@@ -445,7 +446,7 @@ func TestKeysLieInFilesThatOnlyTheirOwnerReads(t *testing.T) {
 	}
 }
 
-func TestAStampAnswersOneQuestionOfOneController(t *testing.T) {
+func TestAStampIsValidForOneRequestOfOneController(t *testing.T) {
 	o := newOffice()
 	stamp := func(by *link.Key, s link.Stamp) []byte {
 		return must[link.Envelope](t)(link.Seal(link.TypeStamp, s, by)).Bytes()
@@ -455,13 +456,13 @@ func TestAStampAnswersOneQuestionOfOneController(t *testing.T) {
 		raw  []byte
 		want error
 	}{
-		{"mine", stamp(o.edge, link.Stamp{Controller: "daba-1", Nonce: "n1"}), nil},
-		{"to an earlier question", stamp(o.edge, link.Stamp{Controller: "daba-1", Nonce: "n0"}), link.ErrImposter},
-		{"from a stick", stamp(o.edge, link.Stamp{Controller: "daba-1"}), link.ErrImposter},
-		{"another's", stamp(o.edge, link.Stamp{Controller: "daba-2", Nonce: "n1"}), link.ErrImposter},
+		{"for this request", stamp(o.edge, link.Stamp{Controller: "daba-1", Nonce: "n1"}), nil},
+		{"for an earlier request", stamp(o.edge, link.Stamp{Controller: "daba-1", Nonce: "n0"}), link.ErrImposter},
+		{"from a carrier", stamp(o.edge, link.Stamp{Controller: "daba-1"}), link.ErrImposter},
+		{"for another controller", stamp(o.edge, link.Stamp{Controller: "daba-2", Nonce: "n1"}), link.ErrImposter},
 		{"signed by another role", stamp(o.fleet, link.Stamp{Controller: "daba-1", Nonce: "n1"}), link.ErrWrongRole},
 		{"signed by a stranger", stamp(link.NewKey(), link.Stamp{Controller: "daba-1", Nonce: "n1"}), link.ErrSignature},
-		{"no stamp", o.manifest(t, "group:g", 1), link.ErrWrongType},
+		{"a document that is no stamp", o.manifest(t, "group:g", 1), link.ErrWrongType},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := link.OpenStamp(c.raw, o.trust, "daba-1", "n1"); !errors.Is(err, c.want) {

@@ -7,9 +7,9 @@ import (
 	"dalaba/playlist"
 )
 
-// scopeToken is a scope as part of a subject: "a.32.09.24._", "g.NAME" or
+// scopeToken returns a scope as part of a subject: "a.32.09.24._", "g.NAME" or
 // "d.ID". The underscore ends an area, so that a wildcard after it matches
-// kinds and never areas below.
+// kinds but no areas below.
 func scopeToken(s playlist.Scope) string {
 	if a, ok := s.Area(); ok {
 		return "a." + strings.Join(areaTokens(a), ".") + "._"
@@ -21,8 +21,8 @@ func scopeToken(s playlist.Scope) string {
 	return "d." + string(id)
 }
 
-// areaTokens are the groups of digits of an area, without the zero groups at
-// its end.
+// areaTokens returns the groups of digits of an area, without the groups of
+// zeros at its end.
 func areaTokens(a playlist.Area) []string {
 	var all []string
 	for _, g := range [][2]int{{0, 2}, {2, 4}, {4, 6}, {6, 9}, {9, 12}} {
@@ -34,21 +34,22 @@ func areaTokens(a playlist.Area) []string {
 	return all
 }
 
-// StateSubject is where documents of a scope and kind are published.
+// StateSubject returns the subject on which documents of a scope and kind are
+// published.
 func StateSubject(s playlist.Scope, k Kind) string { return "st." + scopeToken(s) + "." + string(k) }
 
-// SyncSubject is where a controller asks what is new.
+// SyncSubject returns the subject on which a controller sends its syncs.
 func SyncSubject(id playlist.ControllerID) string { return "sync." + string(id) }
 
-// ReceiptSubject is where a controller hands in receipts.
+// ReceiptSubject returns the subject on which a controller sends its receipts.
 func ReceiptSubject(id playlist.ControllerID) string { return "rcpt." + string(id) }
 
-// InboxPrefix is what the subjects begin with on which a controller is
-// answered.
+// InboxPrefix returns the beginning of the subjects on which a controller
+// receives its responses.
 func InboxPrefix(id playlist.ControllerID) string { return "_IN." + string(id) }
 
-// FollowedScopes are all the scopes that a controller follows: every ancestor
-// of its areas and the areas themselves, its groups and itself.
+// FollowedScopes returns all scopes that a controller follows: its areas and all
+// their ancestors, its groups and itself.
 func FollowedScopes(f playlist.Follower) []playlist.Scope {
 	var all []playlist.Scope
 	for _, a := range f.Areas {
@@ -64,7 +65,8 @@ func FollowedScopes(f playlist.Follower) []playlist.Scope {
 	return slices.Compact(all)
 }
 
-// ancestor is the area's first n groups.
+// ancestor returns the area that has the first n groups of a and zeros after
+// them.
 func ancestor(a playlist.Area, n int) playlist.Area {
 	head := strings.Join(areaTokens(a)[:n], "")
 	return playlist.Area(head + strings.Repeat("0", 12-len(head)))

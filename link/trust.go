@@ -16,10 +16,10 @@ type Role string
 const (
 	RoleRoot     Role = "root"     // trust documents; offline, 2 of 3
 	RolePlaylist Role = "playlist" // manifests
-	RoleAlert    Role = "alert"    // what is in force of alerts
-	RoleUpdate   Role = "update"   // programs, one day
-	RoleFleet    Role = "fleet"    // who a controller is: areas, groups, logins
-	RoleEdge     Role = "edge"     // the time, and which receipts are stored
+	RoleAlert    Role = "alert"    // documents of alerts
+	RoleUpdate   Role = "update"   // new versions of the program; not used yet
+	RoleFleet    Role = "fleet"    // member documents: areas, groups, logins
+	RoleEdge     Role = "edge"     // stamps: the time, and which receipts are stored
 )
 
 var roles = []Role{RoleRoot, RolePlaylist, RoleAlert, RoleUpdate, RoleFleet, RoleEdge}
@@ -27,9 +27,8 @@ var roles = []Role{RoleRoot, RolePlaylist, RoleAlert, RoleUpdate, RoleFleet, Rol
 // TypeTrust is the payload type of a trust document.
 const TypeTrust = "application/vnd.dalaba.trust.v1+json+gzip"
 
-// Trust says whose signature is worth what, in the manner of TUF's root
-// document. It does not expire: a controller long offline goes on believing
-// its county.
+// Trust says which keys may sign which documents, like the root document of TUF. It
+// does not expire: a controller that is offline for long still trusts its county.
 type Trust struct {
 	Version int64                `json:"version"`
 	Issued  time.Time            `json:"issued"`
@@ -59,7 +58,7 @@ func (t *Trust) Grant(r Role, threshold int, keys ...PublicKey) {
 	t.Roles[r] = h
 }
 
-// Check reports what is wrong with the document itself.
+// Check returns what is wrong with the document itself.
 func (t Trust) Check() error {
 	bad := func(what string, args ...any) error {
 		return fmt.Errorf("%w: trust, version %d: %s", playlist.ErrInvalid, t.Version, fmt.Sprintf(what, args...))
@@ -94,16 +93,17 @@ func (t Trust) Check() error {
 	return nil
 }
 
-// Fingerprint is the root keys in groups of digits that people can compare: a
-// county shows it, and a controller that has enrolled there.
+// Fingerprint returns a hash of the root keys in groups of digits. The county shows
+// it, and so does a controller that has enrolled there, so that people can compare
+// the two.
 func (t Trust) Fingerprint() string {
 	h := t.Roles[RoleRoot]
 	ids := slices.Sorted(slices.Values(h.Keys))
 	return grouped(digest(fmt.Appendf(nil, "%d of %v", h.Threshold, ids)))
 }
 
-// Verify reports whether enough keys of the role signed the envelope. Errors
-// are [ErrWrongRole], where only keys of other roles did, and [ErrSignature].
+// Verify returns nil if enough keys of the role signed the envelope, [ErrWrongRole] if
+// only keys of other roles signed it, and [ErrSignature] otherwise.
 func (t Trust) Verify(e Envelope, r Role) error {
 	holders, ok := t.Roles[r]
 	if ok && t.signers(e, holders) >= holders.Threshold && holders.Threshold > 0 {
@@ -119,8 +119,9 @@ func (t Trust) Verify(e Envelope, r Role) error {
 	return fault{ErrSignature, say.M("link.signature", t.signers(e, holders), max(1, holders.Threshold), string(r))}
 }
 
-// covers reports whether an envelope of the kind is signed as the trust
-// document demands. A trust document stands by itself.
+// covers reports whether an envelope of the kind is signed as the trust document
+// demands. It is true for every trust document, because those are not verified
+// against a later one.
 func (t Trust) covers(k Kind, raw []byte) bool {
 	if k == KindTrust {
 		return true
@@ -129,7 +130,7 @@ func (t Trust) covers(k Kind, raw []byte) bool {
 	return err == nil && t.Verify(e, k.Role()) == nil
 }
 
-// signers counts the keys of a role that signed, each once.
+// signers returns how many keys of a role signed the envelope, each counted once.
 func (t Trust) signers(e Envelope, h RoleHolders) (n int) {
 	seen := map[KeyID]bool{}
 	for _, id := range h.Keys {
@@ -141,9 +142,10 @@ func (t Trust) signers(e Envelope, h RoleHolders) (n int) {
 	return n
 }
 
-// AcceptTrust opens a trust document. Where an older one is held, its root
-// keys must have signed as well as the new one's; with none held the new one
-// vouches for itself, and the caller has it from where it can be believed.
+// AcceptTrust verifies and reads a trust document. If held is an older one, the root
+// keys of both must have signed the new one. If held is nil, only the new one's own
+// root keys must have signed it, and the caller must know that it comes from the
+// county.
 func AcceptTrust(raw []byte, held *Trust) (Trust, error) {
 	e, err := ParseEnvelope(raw)
 	if err != nil {
@@ -161,8 +163,9 @@ func acceptTrust(e Envelope, held *Trust) (Trust, error) {
 			return Trust{}, err
 		}
 	}
-	// Without a held one the document is read before it is verified: its keys
-	// stand in it. Bounds and strictness hold all the same.
+	// If held is nil, the document is read before it is verified, because it holds
+	// the keys that verify it. It is read strictly and within the limits all the
+	// same.
 	var t Trust
 	if err := e.open(&t); err != nil {
 		return Trust{}, err

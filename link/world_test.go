@@ -42,8 +42,8 @@ const (
 	county    = playlist.Area("320924000000")
 )
 
-// patience is how long a test waits for what is to come from elsewhere: long
-// enough for a machine that does much else.
+// patience is how long a test waits for something that another goroutine does. It is
+// long enough for a busy machine.
 const patience = 2 * time.Minute
 
 // journal keeps the last lines that the parts under test logged, for a test
@@ -76,7 +76,8 @@ func quiet() *slog.Logger {
 	return slog.New(slog.NewTextHandler(&logged, nil))
 }
 
-// eventually asks until the answer is yes; the sockets under it are real.
+// eventually polls until the condition holds. The sockets are real, so there is no
+// fake clock.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
@@ -87,7 +88,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("the last lines of the log:\n%safter %v it is still not so: %s", &logged, patience, what)
 }
 
-// await waits for what another goroutine sends.
+// await receives a value that another goroutine sends.
 func await[T any](t *testing.T, what string, from <-chan T) T {
 	t.Helper()
 	select {
@@ -99,7 +100,7 @@ func await[T any](t *testing.T, what string, from <-chan T) T {
 	}
 }
 
-// office is who signs for a county.
+// office holds the keys that sign for a county.
 type office struct {
 	roots                                []*link.Key
 	playlist, alert, fleet, edge, update *link.Key
@@ -121,8 +122,8 @@ func newOffice() *office {
 	return o
 }
 
-// replaced is the next trust document, in which the key has the roles in place
-// of those who had them.
+// replaced returns the next trust document, in which the key has the roles instead of
+// the keys that had them.
 func (o *office) replaced(key *link.Key, roles ...link.Role) link.Trust {
 	next := link.Trust{Version: o.trust.Version + 1, Issued: time.Now().UTC()}
 	for r, h := range o.trust.Roles {
@@ -181,7 +182,7 @@ func flood(id string) link.AlertInForce {
 	}}
 }
 
-// memory is a controller's store.
+// memory is a controller's store in memory.
 type memory struct {
 	mu      sync.Mutex
 	docs    map[string]link.Stored
@@ -290,7 +291,7 @@ func (m *memory) SetAside(_ context.Context, r link.Refused) error {
 	return nil
 }
 
-// setAside are the receipts set aside, in order.
+// setAside returns the receipts set aside, in order.
 func (m *memory) setAside() (all []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -349,7 +350,7 @@ func (m *memory) PutClip(_ context.Context, c playlist.Clip, src io.Reader) erro
 	return err
 }
 
-// ledger is a county's store.
+// ledger is a county's store in memory.
 type ledger struct {
 	mu        sync.Mutex
 	trust     link.Trust
@@ -522,8 +523,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// String is what a test that failed is to tell of the county and its
-// controllers.
+// String returns the state of the county and its controllers, for the message of a
+// test that fails.
 func (w *world) String() string {
 	var s strings.Builder
 	w.ledger.mu.Lock()
@@ -605,13 +606,13 @@ func (w *world) edge() {
 
 func (w *world) flushed(nc *nats.Conn) {
 	w.t.Helper()
-	eventually(w.t, "the edge listens", func() bool { return nc.NumSubscriptions() == 2 })
+	eventually(w.t, "the edge has subscribed", func() bool { return nc.NumSubscriptions() == 2 })
 	if err := nc.Flush(); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-// run gives a part its own life, which ends with the test or with stop.
+// run runs a part in a goroutine until the test ends or stop is called.
 func (w *world) run(part func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -629,7 +630,7 @@ func (w *world) run(part func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// box is a controller.
+// box is a controller under test.
 type box struct {
 	id     playlist.ControllerID
 	key    *link.Key
@@ -638,7 +639,7 @@ type box struct {
 	c      *link.Controller
 }
 
-// enrol makes a controller that is known to the county and knows it.
+// enrol makes a controller and registers it with the county.
 func (w *world) enrol(id playlist.ControllerID, areas []playlist.Area, groups ...string) *box {
 	w.t.Helper()
 	b := &box{id: id, key: link.NewKey(), memory: newMemory()}
@@ -665,7 +666,7 @@ func (w *world) enrol(id playlist.ControllerID, areas []playlist.Area, groups ..
 	return b
 }
 
-// issueMember signs who the controller is now, with a login made for it.
+// issueMember signs a member document for the controller, with a new login.
 func (w *world) issueMember(b *box) []byte {
 	w.t.Helper()
 	b.member.JWT = must[string](w.t)(w.authority.Controller(b.member.Follower(), b.key.BrokerUser(), time.Now().Add(time.Hour)))
@@ -677,14 +678,15 @@ func (w *world) issueMember(b *box) []byte {
 	return raw
 }
 
-// login connects with a controller's JWT and any key, past the link's code.
+// login connects to the broker with a controller's JWT and any key, without the code
+// under test.
 func (w *world) login(b *box, key *link.Key, more ...nats.Option) (*nats.Conn, error) {
 	conf := must[*tls.Config](w.t)(link.TLS(w.ca))
 	return nats.Connect(w.url, append([]nats.Option{nats.Secure(conf), nats.NoReconnect(), nats.Timeout(patience), nats.CustomInboxPrefix(link.InboxPrefix(b.id)),
 		nats.UserJWT(func() (string, error) { return b.member.JWT, nil }, link.LoginSigner(key))}, more...)...)
 }
 
-// restart is the same controller after its program was started again.
+// restart returns the same controller after its program was started again.
 func (w *world) restart(b *box) *link.Controller {
 	c := b.c
 	b.c = &link.Controller{Key: c.Key, Store: c.Store, Log: c.Log, Boot: c.Boot, Health: c.Health, Clock: c.Clock, Mono: c.Mono, Pace: c.Pace}
