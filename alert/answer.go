@@ -15,20 +15,20 @@ type Package struct {
 	Tar  []byte
 }
 
-// Sign says how a package is signed: by which signer, and with which counter,
-// which must be above every one that was used with the signer's certificate. The
+// Sign says how a package is signed: by which signer, and with which counter, which
+// must be higher than all that were used with the signer's certificate before. The
 // zero value leaves the package unsigned.
 type Sign struct {
 	By      *Signer
 	Counter uint32
 }
 
-// EBDID names a package by its sender and a number of the sender's own [D: two
-// digits of kind, the EBRID, 16 digits; which digits stand for which kind is
-// not known, 10 is what the field shows [R]].
+// EBDID returns the ID of a package, made of its sender and a number that the sender
+// chooses [D: two digits for the kind, the EBRID, 16 digits; which digits mean which
+// kind is not known, 10 is used in practice [R]].
 func EBDID(ebrid string, sequence uint64) string { return fmt.Sprintf("10%s%016d", ebrid, sequence) }
 
-// The elements of a package as they are written. Their order is the draft's.
+// The elements of a package as they are written, in the order of the draft.
 type (
 	ebdXML struct {
 		XMLName xml.Name  `xml:"EBD"`
@@ -96,10 +96,10 @@ func marshal(v any) ([]byte, error) {
 	return append([]byte(`<?xml version="1.0" encoding="UTF-8" standalone="yes"?>`+"\n"), body...), err
 }
 
-// pack writes a package. It does not read the head's Version and Type.
+// pack writes a package and signs it. It ignores the head's Version and Type.
 func pack(h EBD, kind Kind, fill func(*ebdXML), s Sign) (Package, error) {
 	e := ebdXML{
-		Version: "1.0", ID: h.ID, Type: string(kind), From: sourceXML{h.From, h.FromURL}, Time: local(h.Time), Related: h.Related,
+		Version: "1.0", ID: h.ID, Type: string(kind), From: sourceXML{h.From, h.FromURL}, Time: chinaTime(h.Time), Related: h.Related,
 	}
 	if h.To != "" {
 		e.To = &idXML{h.To}
@@ -129,13 +129,13 @@ func Respond(h EBD, r Result, s Sign) (Package, error) {
 
 // Heartbeat writes a ConnectionCheck.
 func Heartbeat(h EBD, s Sign) (Package, error) {
-	return pack(h, KindHeartbeat, func(e *ebdXML) { e.Heartbeat = &heartbeatXML{local(h.Time)} }, s)
+	return pack(h, KindHeartbeat, func(e *ebdXML) { e.Heartbeat = &heartbeatXML{chinaTime(h.Time)} }, s)
 }
 
 // ReportState writes an EBMStateResponse with the figures of state.
 // CoverageRate is written as a share of 1, to four digits [R].
 func ReportState(h EBD, state State, s Sign) (Package, error) {
-	x := stateXML{Time: local(state.At), EBMID: string(state.EBM), Code: int(state.Code), Desc: state.Desc}
+	x := stateXML{Time: chinaTime(state.At), EBMID: string(state.EBM), Code: int(state.Code), Desc: state.Desc}
 	if c := state.Coverage; c != nil {
 		if !(c.Rate >= 0 && c.Rate <= 1) {
 			return Package{}, fmt.Errorf("%w: a coverage rate of %v", playlist.ErrInvalid, c.Rate)
@@ -158,7 +158,7 @@ func ReportState(h EBD, state State, s Sign) (Package, error) {
 	for _, i := range state.Items {
 		x.Items.Items = append(x.Items.Items, itemXML{
 			Platform: id(i.Platform), Station: id(i.Station), Adapter: id(i.Adapter),
-			Device: deviceXML{local(i.At), i.Device, local(i.Start), local(i.End), i.File, int(i.Code), i.Desc},
+			Device: deviceXML{chinaTime(i.At), i.Device, chinaTime(i.Start), chinaTime(i.End), i.File, int(i.Code), i.Desc},
 		})
 	}
 	return pack(h, KindStateResponse, func(e *ebdXML) { e.State = &x }, s)

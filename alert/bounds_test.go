@@ -27,10 +27,10 @@ func TestHostileXMLIsRefusedWithinBounds(t *testing.T) {
 		{"an external entity", strings.Replace(flood, "<alert", `<!DOCTYPE alert [<!ENTITY x SYSTEM "file:///etc/passwd">]><alert`, 1), alert.ErrForbidden},
 		{"a document type that declares nothing", strings.Replace(flood, "<alert", `<!DOCTYPE alert><alert`, 1), alert.ErrForbidden},
 		{"an entity bomb", strings.Replace(flood, "<alert", bomb+"<alert", 1), alert.ErrForbidden},
-		{"an entity that nobody declares", strings.Replace(flood, "暴雨", "&x;", 1), alert.ErrForbidden},
-		{"a character that is not XML", strings.Replace(flood, "暴雨", "&#x0;", 1), alert.ErrInvalid},
+		{"an undeclared entity", strings.Replace(flood, "暴雨", "&x;", 1), alert.ErrForbidden},
+		{"a character that XML does not allow", strings.Replace(flood, "暴雨", "&#x0;", 1), alert.ErrInvalid},
 		{"too many bytes", flood + strings.Repeat(" ", alert.MaxXML), alert.ErrTooLarge},
-		{"bytes that become too many", "\xff\xfe" + strings.Repeat("\x00\x4e", alert.MaxXML/2-1), alert.ErrTooLarge},
+		{"too many bytes after conversion to UTF-8", "\xff\xfe" + strings.Repeat("\x00\x4e", alert.MaxXML/2-1), alert.ErrTooLarge},
 		{"too deep", strings.Repeat("<a>", 1000), alert.ErrTooLarge},
 		{"too many elements", "<a>" + strings.Repeat("<b/>", 200_000) + "</a>", alert.ErrTooLarge},
 		{"too much text", "<a>" + strings.Repeat("x", 7<<20) + "</a>", alert.ErrTooLarge},
@@ -45,7 +45,7 @@ func TestHostileXMLIsRefusedWithinBounds(t *testing.T) {
 		{"the same attribute twice", "<a b='1' b='2'/>", alert.ErrInvalid},
 		{"a second root", flood + "<alert/>", alert.ErrInvalid},
 		{"text after the root", flood + "and more", alert.ErrInvalid},
-		{"a tag that does not fit", strings.Replace(flood, "</event>", "</evnt>", 1), alert.ErrInvalid},
+		{"an end tag that does not match", strings.Replace(flood, "</event>", "</evnt>", 1), alert.ErrInvalid},
 		{"XML 2.0", strings.Replace(flood, `"1.0"`, `"2.0"`, 1), alert.ErrInvalid},
 		{"nothing", "", alert.ErrTruncated},
 		{"a declaration only", `<?xml version="1.0"?>`, alert.ErrTruncated},
@@ -72,7 +72,7 @@ func TestAMessageCutShortIsRefused(t *testing.T) {
 	}
 }
 
-// packed is a tar of name and content pairs.
+// packed returns a tar made of pairs of name and content.
 func packed(t testing.TB, pairs ...string) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -111,10 +111,10 @@ func TestHostileTarIsRefusedWithinBounds(t *testing.T) {
 		raw  []byte
 		why  error
 	}{
-		{"a way out of the folder", packed(t, "../EBDB_1.xml", body), alert.ErrInvalid},
+		{"a path out of the folder", packed(t, "../EBDB_1.xml", body), alert.ErrInvalid},
 		{"a path from the root", packed(t, "/etc/EBDB_1.xml", body), alert.ErrInvalid},
 		{"a folder inside", packed(t, "a/EBDB_1.xml", body), alert.ErrInvalid},
-		{"a way out in the other slash", packed(t, `..\EBDB_1.xml`, body), alert.ErrInvalid},
+		{"a path out of the folder with a backslash", packed(t, `..\EBDB_1.xml`, body), alert.ErrInvalid},
 		{"a link", special(tar.Header{Name: "EBDB_1.xml", Linkname: "/etc/passwd", Typeflag: tar.TypeSymlink}), alert.ErrInvalid},
 		{"a device", special(tar.Header{Name: "EBDB_1.xml", Typeflag: tar.TypeChar}), alert.ErrInvalid},
 		{"a member that claims a terabyte", special(tar.Header{Name: "EBDB_1.xml", Size: 1 << 40}), alert.ErrTooLarge},
@@ -124,7 +124,7 @@ func TestHostileTarIsRefusedWithinBounds(t *testing.T) {
 		{"too many bytes", make([]byte, alert.MaxTar+1), alert.ErrTooLarge},
 		{"no body", packed(t, "EBDR_1.mp3", "x"), alert.ErrMissing},
 		{"only the signature of a body", packed(t, "EBDS_EBDB_1.xml", "<Signature/>"), alert.ErrMissing},
-		{"a body that is none", packed(t, "EBDB_1.xml", flood), alert.ErrInvalid},
+		{"a body that is no EBD", packed(t, "EBDB_1.xml", flood), alert.ErrInvalid},
 		{"a body with a document type", packed(t, "EBDB_1.xml", "<!DOCTYPE EBD><EBD/>"), alert.ErrForbidden},
 		{"a long name", packed(t, "EBDB_"+strings.Repeat("1", 300)+".xml", body), alert.ErrInvalid},
 		{"cut short in a member", whole[:514], alert.ErrTruncated},

@@ -16,12 +16,12 @@ import (
 	"dalaba/playlist/say"
 )
 
-// parseCAP reads a CAP message. What its schema has not but every version
-// means (references in triples, closed polygons) is held as strictly.
+// parseCAP reads a CAP message. Rules that its text has and its schema has not, such
+// as the form of references and closed polygons, are checked as strictly.
 func parseCAP(doc document, o Options, r *report) (Message, error) {
 	v, ok := versionOf(doc.root.space)
 	if !ok {
-		return Message{}, refuse(ErrInvalid, say.M("alert.cap_space", shown(doc.root.space)))
+		return Message{}, refuse(ErrInvalid, say.M("alert.cap_space", printable(doc.root.space)))
 	}
 	v.check(doc.root, r)
 	if err := r.err(ErrInvalid); err != nil {
@@ -29,12 +29,12 @@ func parseCAP(doc document, o Options, r *report) (Message, error) {
 	}
 	sent, err := v.time(doc.root.at("sent"))
 	if err != nil {
-		return Message{}, refuse(ErrInvalid, say.M("alert.cap_time", "alert/sent", shown(doc.root.at("sent"))))
+		return Message{}, refuse(ErrInvalid, say.M("alert.cap_time", "alert/sent", printable(doc.root.at("sent"))))
 	}
-	signature, signed := checkSeal(doc, sent, o, r)
+	signature, signed := checkCAPSignatures(doc, sent, o, r)
 	root := doc.root
 	if signed != nil {
-		// What was verified is what is read: the very bytes that the digest is of.
+		// Read the message from the bytes that the verified digest covers.
 		var again report
 		if v.check(signed, &again); len(again.faults) > 0 || signed.space != v.space || signed.name != "alert" {
 			signature = emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_reference"}
@@ -47,16 +47,17 @@ func parseCAP(doc document, o Options, r *report) (Message, error) {
 	return m, nil
 }
 
-// check holds a message to the schema and to what its prose adds.
+// check checks a message against the schema and the rules in CAP's text.
 func (v version) check(root *node, r *report) {
 	for _, a := range root.attrs {
 		if foreignAttr(a.Name.Space, a.Name.Local) {
-			r.warn("alert.cap_attr", "alert", shown(a.Name.Local))
+			r.warn("alert.cap_attr", "alert", printable(a.Name.Local))
 		}
 	}
-	v.obey(root, v.alert, "alert", r)
+	v.checkChildren(root, v.alert, "alert", r)
 
-	// Names are part of references, which separate them by blanks and commas.
+	// References to a message contain its identifier and sender, separated by commas
+	// and blanks, so neither may contain these.
 	for _, name := range []string{"identifier", "sender"} {
 		k := root.kid(name)
 		if k == nil {
@@ -66,14 +67,14 @@ func (v version) check(root *node, r *report) {
 		case text == "":
 			r.bad("alert.cap_empty", "alert/"+name)
 		case strings.ContainsAny(text, " \t\r\n,<&"):
-			r.bad("alert.cap_token", "alert/"+name, shown(text))
+			r.bad("alert.cap_token", "alert/"+name, printable(text))
 		case text != k.text:
 			r.warn("alert.cap_blanks", "alert/"+name)
 		}
 	}
 	if k := root.kid("references"); k != nil {
 		if _, err := v.references(k.text); err != nil {
-			r.bad("alert.cap_references", shown(err.Error()))
+			r.bad("alert.cap_references", printable(err.Error()))
 		} else if k.trimmed() == "" {
 			r.warn("alert.cap_no_references")
 		} else if v.name == "1.2" && slices.ContainsFunc(strings.Fields(k.text), func(f string) bool {
@@ -108,15 +109,16 @@ func (v version) check(root *node, r *report) {
 	}
 }
 
-// checkPairs tells of pairs of CAP 1.0 that are none: "name=value" is wanted.
+// checkPairs warns of values of CAP 1.0 that are not of the form "name=value".
 func checkPairs(n *node, name, where string, r *report) {
 	for _, k := range n.all(name) {
 		if !strings.Contains(k.text, "=") {
-			r.warn("alert.cap_pair", where+"/"+name, shown(k.trimmed()))
+			r.warn("alert.cap_pair", where+"/"+name, printable(k.trimmed()))
 		}
 	}
 }
 
+// checkArea checks an area's description, codes and shapes.
 func (v version) checkArea(area *node, where string, r *report) {
 	if area.kid("areaDesc") != nil && area.at("areaDesc") == "" {
 		r.warn("alert.cap_blank", where+"/areaDesc")
@@ -140,7 +142,7 @@ func (v version) checkArea(area *node, where string, r *report) {
 	}
 }
 
-// read turns a message that was checked into ours.
+// read makes a [Message] of a message that was checked.
 func (v version) read(root *node, r *report) Message {
 	m := Message{Kind: KindAlert, Status: root.at("status"), Scope: root.at("scope")}
 	sent, _ := v.time(root.at("sent"))
@@ -165,7 +167,7 @@ func (v version) read(root *node, r *report) Message {
 	default:
 		a.Kind, m.Kind = emergency.KindAnswer, KindAnswer
 	}
-	infos := winners(root.all("info"), r)
+	infos := firstOfLanguage(root.all("info"), r)
 	switch {
 	case m.Kind == KindAnswer:
 		a.Class = emergency.ClassTest
@@ -197,9 +199,9 @@ func (v version) read(root *node, r *report) Message {
 	return m
 }
 
-// winners are the first info of each language. What else is said in a language
-// that has been heard is another alert's worth, and has no place in this one.
-func winners(infos []*node, r *report) []*node {
+// firstOfLanguage returns the first info of each language. A second info in the same
+// language is in effect another alert; it is left out, with a note.
+func firstOfLanguage(infos []*node, r *report) []*node {
 	heard := map[string]bool{}
 	var first []*node
 	for i, info := range infos {
@@ -216,8 +218,8 @@ func winners(infos []*node, r *report) []*node {
 
 func languageOf(info *node) string { return cmp.Or(info.at("language"), "en-US") }
 
-// readInfo adds what one language's block says. Where blocks differ, the graver
-// level and the wider time hold.
+// readInfo adds the info of one language to the alert. If the infos differ, the most
+// severe level and the longest period count.
 func (v version) readInfo(info *node, a *emergency.Alert, m *Message, r *report) {
 	if level, ok := levels[info.at("severity")]; ok && (len(a.Texts) == 0 || level < a.Level) {
 		a.Level = level
@@ -252,7 +254,7 @@ func (v version) readInfo(info *node, a *emergency.Alert, m *Message, r *report)
 		a.NotAfter = t
 	}
 	for i, res := range info.all("resource") {
-		if s, ok := sound(res, fmt.Sprintf("resource[%d]", i+1), r); ok && !slices.ContainsFunc(a.Audio, func(b emergency.Audio) bool {
+		if s, ok := readAudio(res, fmt.Sprintf("resource[%d]", i+1), r); ok && !slices.ContainsFunc(a.Audio, func(b emergency.Audio) bool {
 			return b.SHA256 == s.SHA256 && b.URI == s.URI && b.Name == s.Name
 		}) {
 			a.Audio = append(a.Audio, s)
@@ -263,15 +265,15 @@ func (v version) readInfo(info *node, a *emergency.Alert, m *Message, r *report)
 	}
 }
 
-// Ours: CAP knows five severities, the ladder four levels.
+// levels maps CAP's five severities to our four levels. The mapping is our own.
 var levels = map[string]emergency.Level{
 	"Extreme": emergency.Red, "Severe": emergency.Orange, "Moderate": emergency.Yellow,
 	"Minor": emergency.Blue, "Unknown": emergency.Blue,
 }
 
-// readArea adds where an alert is for: division codes of China and shapes. What
-// else an area calls itself is kept too, so that an alert for places that
-// nobody here can put on a map is not taken for one for everybody.
+// readArea adds an area to the alert: China's division codes, and shapes. Other names
+// of the area are kept in Elsewhere: without them an alert for places that we cannot
+// locate would look like an alert for all places.
 func (v version) readArea(area *node, a *emergency.Alert) {
 	elsewhere := func(s string) {
 		if s != "" && len(a.Elsewhere) < maxElsewhere && !slices.Contains(a.Elsewhere, s) {
@@ -316,13 +318,14 @@ func (v version) readArea(area *node, a *emergency.Alert) {
 	}
 }
 
-// What one alert may name. More would only be slow.
+// The most that is kept of one alert. More would only be slow.
 const (
 	maxElsewhere = 500
 	maxShapes    = 500
 )
 
-// pair is a valueName and value, or CAP 1.0's "name=value".
+// pair returns the name and value of an element with valueName and value, or with CAP
+// 1.0's "name=value".
 func (v version) pair(n *node) (name, value string) {
 	if v.name != "1.0" {
 		return n.at("valueName"), n.at("value")
@@ -334,15 +337,15 @@ func (v version) pair(n *node) (name, value string) {
 	return strings.TrimSpace(name), strings.TrimSpace(value)
 }
 
-// capID joins what names a message. The instant is written in one way, so that
-// a reference in another offset still finds it.
+// capID makes the ID of a message of its sender, identifier and time. The time is
+// always written in UTC, so that a reference with another offset has the same ID.
 func capID(sender, identifier string, sent time.Time) playlist.AlertID {
 	return playlist.AlertID(sender + "," + identifier + "," + sent.UTC().Format("2006-01-02T15:04:05") + "-00:00")
 }
 
-// references reads "sender,identifier,sent" triples. CAP 1.0 has
-// "identifier/sender" and no time: such a reference ends in its comma, and
-// means whichever of that name was sent.
+// references reads "sender,identifier,sent" triples and returns their IDs. CAP 1.0 has
+// "identifier/sender" without a time: the ID of such a reference ends after the second
+// comma, and it means every message with that sender and identifier.
 func (v version) references(text string) ([]playlist.AlertID, error) {
 	var ids []playlist.AlertID
 	for _, field := range strings.Fields(text) {
@@ -376,8 +379,8 @@ func (v version) references(text string) ([]playlist.AlertID, error) {
 
 const maxRefs = 500
 
-// polygon reads blank-separated "lat,lon" pairs: four or more, the first and
-// the last the same.
+// polygon reads "lat,lon" pairs separated by blanks. There must be at least four, and
+// the last must equal the first.
 func polygon(text string) (emergency.Shape, error) {
 	fields := strings.Fields(text)
 	if len(fields) < 4 {
@@ -397,19 +400,19 @@ func polygon(text string) (emergency.Shape, error) {
 	return s, nil
 }
 
-// circle reads "lat,lon radius", in kilometres.
+// circle reads "lat,lon radius", with the radius in kilometres.
 func circle(text string) (emergency.Shape, error) {
 	fields := strings.Fields(text)
 	if len(fields) != 2 {
-		return emergency.Shape{}, say.M("alert.shape_circle", shown(text))
+		return emergency.Shape{}, say.M("alert.shape_circle", printable(text))
 	}
 	p, err := point(fields[0])
 	if err != nil {
 		return emergency.Shape{}, err
 	}
 	radius, err := number(fields[1])
-	if err != nil || radius < 0 || radius > 20_040 { // half way round the earth
-		return emergency.Shape{}, say.M("alert.shape_circle", shown(text))
+	if err != nil || radius < 0 || radius > 20_040 { // half the circumference of the earth
+		return emergency.Shape{}, say.M("alert.shape_circle", printable(text))
 	}
 	return emergency.Shape{Points: [][2]float64{p}, RadiusKM: radius}, nil
 }
@@ -417,20 +420,20 @@ func circle(text string) (emergency.Shape, error) {
 func point(s string) ([2]float64, error) {
 	lat, lon, ok := strings.Cut(s, ",")
 	if !ok {
-		return [2]float64{}, say.M("alert.shape_point", shown(s))
+		return [2]float64{}, say.M("alert.shape_point", printable(s))
 	}
 	y, yErr := number(lat)
 	x, xErr := number(lon)
 	if yErr != nil || xErr != nil {
-		return [2]float64{}, say.M("alert.shape_point", shown(s))
+		return [2]float64{}, say.M("alert.shape_point", printable(s))
 	}
 	if y < -90 || y > 90 || x < -180 || x > 180 {
-		return [2]float64{}, say.M("alert.shape_range", shown(s))
+		return [2]float64{}, say.M("alert.shape_range", printable(s))
 	}
 	return [2]float64{y, x}, nil
 }
 
-// number reads a plain decimal: no exponent, no hex, no infinity.
+// number reads a plain decimal number, without exponent, hex or infinity.
 func number(s string) (float64, error) {
 	if !decimalForm.MatchString(s) || len(s) > 40 {
 		return 0, strconv.ErrSyntax
@@ -440,13 +443,13 @@ func number(s string) (float64, error) {
 
 var (
 	division = regexp.MustCompile(`^(1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[12])[0-9]+$`)
-	// Others' codes may have six digits too: only a name that is none of theirs
-	// makes a short number a division of China.
+	// othersCode matches the names of other codes, which may have six digits too. A
+	// short number is a division of China only if its name is none of these.
 	othersCode = regexp.MustCompile(`(?i)same|fips|ugc|clc|cap-cp|emma|nuts|iso|postcode|zip`)
 )
 
-// divisions reads a geocode as division codes of China: 12 digits, or 6 or 9
-// that zeros complete; several may stand in a list.
+// divisions reads a geocode as one or more division codes of China. A code has 12
+// digits, or 6 or 9 digits that are completed with zeros.
 func divisions(name, value string) ([]playlist.Area, bool) {
 	var codes []playlist.Area
 	for _, f := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" ,;，、；\n\t", r) }) {
@@ -462,11 +465,12 @@ func divisions(name, value string) ([]playlist.Area, bool) {
 	return codes, len(codes) > 0
 }
 
-// of12379 is an identifier of China's warning platform: the issuer's division
-// and agency, the time in Beijing, and where one is not enough a number.
+// of12379 matches an identifier of 12379, China's warning platform: the issuer's
+// division and agency, the time in Beijing and, if that is not unique, a number.
 var of12379 = regexp.MustCompile(`^(\d{6})\d{4,14}_(\d{14})(?:_[0-9A-Za-z]+)*$`)
 
-// issuer12379 is the division that issued a message of 12379, else empty.
+// issuer12379 returns the division that issued a message of 12379, or "" for other
+// messages.
 func issuer12379(identifier string) playlist.Area {
 	m := of12379.FindStringSubmatch(identifier)
 	if m == nil {
@@ -482,8 +486,9 @@ func issuer12379(identifier string) playlist.Area {
 	return codes[0]
 }
 
-// sound reads a resource that is audio.
-func sound(res *node, where string, r *report) (emergency.Audio, bool) {
+// readAudio reads a resource. It returns false if the resource is not audio, or has
+// neither data nor a URI.
+func readAudio(res *node, where string, r *report) (emergency.Audio, bool) {
 	media, uri := strings.ToLower(res.at("mimeType")), res.at("uri")
 	if media == "" {
 		media = mediaOf(uri)
@@ -501,10 +506,11 @@ func sound(res *node, where string, r *report) (emergency.Audio, bool) {
 		r.warn("alert.audio_base64", where)
 		return s, uri != ""
 	}
-	s = taken(s, data, text, where, r)
+	s = withData(s, data, text, where, r)
 	return s, len(s.Data) > 0 || uri != ""
 }
 
+// baseName returns the last part of a URI's path, or "".
 func baseName(uri string) string {
 	uri, _, _ = strings.Cut(uri, "?")
 	if name := path.Base(uri); name != "." && name != "/" {
@@ -513,6 +519,7 @@ func baseName(uri string) string {
 	return ""
 }
 
+// mediaOf returns the media type for a file name, or "".
 func mediaOf(name string) string {
 	name, _, _ = strings.Cut(strings.ToLower(name), "?")
 	switch path.Ext(name) {

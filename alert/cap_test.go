@@ -52,7 +52,7 @@ const flood = `<?xml version="1.0" encoding="UTF-8"?>
 </info>
 </alert>`
 
-// with is the message with pairs of texts replaced.
+// with returns the message with pairs of texts replaced.
 func with(t testing.TB, message string, pairs ...string) []byte {
 	t.Helper()
 	for i := 0; i < len(pairs); i += 2 {
@@ -114,7 +114,7 @@ func TestACAPMessageBecomesAnAlert(t *testing.T) {
 	}
 }
 
-func TestWhatSoundsAndHowHigh(t *testing.T) {
+func TestWhichCAPMessagesSoundAndWithWhichRank(t *testing.T) {
 	const none = playlist.Rank(-1)
 	for _, c := range []struct {
 		name  string
@@ -156,7 +156,7 @@ func TestWhatSoundsAndHowHigh(t *testing.T) {
 	}
 }
 
-func TestACAPMessageIsRefusedByName(t *testing.T) {
+func TestARefusalNamesTheWrongElementOfACAPMessage(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		pairs []string
@@ -167,11 +167,11 @@ func TestACAPMessageIsRefusedByName(t *testing.T) {
 		{"a comma in the identifier", []string{"34152341600000_", "3415,"}, "alert/identifier"},
 		{"UTC as Z in 1.2", []string{"08:30:00+08:00</sent>", "00:30:00Z</sent>"}, "alert/sent"},
 		{"a time without an offset", []string{"+08:00</expires>", "</expires>"}, "alert/info/expires"},
-		{"a month that is none", []string{"2026-07-01T08:30:00+08:00</sent>", "2026-13-01T08:30:00+08:00</sent>"}, "alert/sent"},
-		{"a status that is none", []string{">Actual<", ">actual<"}, "alert/status"},
-		{"a category of nobody", []string{">Met<", ">Weather<"}, "alert/info/category"},
+		{"an impossible month", []string{"2026-07-01T08:30:00+08:00</sent>", "2026-13-01T08:30:00+08:00</sent>"}, "alert/sent"},
+		{"an unknown status", []string{">Actual<", ">actual<"}, "alert/status"},
+		{"an unknown category", []string{">Met<", ">Weather<"}, "alert/info/category"},
 		{"elements in another order", []string{"<urgency>Immediate</urgency>\n<severity>Severe</severity>", "<severity>Severe</severity><urgency>Immediate</urgency>"}, "alert/info/urgency"},
-		{"an element of somebody's own", []string{"<event>", "<x xmlns='urn:x'/><event>"}, "{urn:x}x"},
+		{"a foreign element", []string{"<event>", "<x xmlns='urn:x'/><event>"}, "{urn:x}x"},
 		{"two events", []string{"<event>暴雨</event>", "<event>a</event><event>b</event>"}, "alert/info/event"},
 		{"text between elements", []string{"<area>\n", "<area>hier"}, "alert/info/area"},
 		{"a polygon of three points", []string{"31.5,117.0 ", ""}, "polygon"},
@@ -179,8 +179,8 @@ func TestACAPMessageIsRefusedByName(t *testing.T) {
 		{"a point off the earth", []string{"31.46,116.94 5", "131.46,116.94 5"}, "circle"},
 		{"a circle without a radius", []string{"31.46,116.94 5", "31.46,116.94"}, "circle"},
 		{"a point that is not a number", []string{"31.46,116.94 5", "NaN,116.94 5"}, "circle"},
-		{"references that are none", []string{"</scope>", "</scope><references>the last one</references>"}, "references"},
-		{"no version of CAP", []string{"cap:1.2", "cap:1.3"}, "cap:1.3"},
+		{"references in another form", []string{"</scope>", "</scope><references>the last one</references>"}, "references"},
+		{"an unknown version of CAP", []string{"cap:1.2", "cap:1.3"}, "cap:1.3"},
 		{"a resource without its type", []string{"<area>\n", "<resource><resourceDesc>r</resourceDesc></resource><area>\n"}, "mimeType"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -195,10 +195,10 @@ func TestACAPMessageIsRefusedByName(t *testing.T) {
 	}
 }
 
-func TestAllFaultsAreToldAtOnce(t *testing.T) {
+func TestARefusalListsAllFaults(t *testing.T) {
 	_, err := alert.Parse(with(t, flood, ">Actual<", "><", ">Met<", ">?<", "<event>暴雨</event>", "", "+08:00</expires>", "Z</expires>"), alert.Options{})
 	if lines := strings.Split(say.In(say.Chinese, err), "\n"); len(lines) != 4 {
-		t.Errorf("%d faults told: %q", len(lines), lines)
+		t.Errorf("%d faults listed: %q", len(lines), lines)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestCAPDialectsAreTolerated(t *testing.T) {
 	}
 }
 
-func TestVersionsDiffer(t *testing.T) {
+func TestEachCAPVersionHasItsOwnRules(t *testing.T) {
 	old := with(t, flood, "urn:oasis:names:tc:emergency:cap:1.2", "urn:oasis:names:tc:emergency:cap:1.1", "08:30:00+08:00</sent>", "00:30:00.5Z</sent>")
 	if m := parse(t, old); m.Verdict != alert.Valid || m.Alert.Format != "CAP 1.1" {
 		t.Errorf("Z and fractions are fine in CAP 1.1: %s %v", m.Verdict, m.Warnings)
@@ -255,7 +255,7 @@ func TestReferencesFindTheirMessageInAnyOffset(t *testing.T) {
 	}
 }
 
-func TestFirstOfALanguageAndOfAParameterWins(t *testing.T) {
+func TestTheFirstInfoOfALanguageAndTheFirstValueOfAParameterCount(t *testing.T) {
 	info := flood[strings.Index(flood, "<info>") : strings.Index(flood, "</info>")+len("</info>")]
 	second := strings.NewReplacer("zh-CN", "en", "Severe", "Extreme", "暴雨橙色预警", "Rainstorm").Replace(info)
 	third := strings.NewReplacer("Severe", "Extreme", "暴雨橙色预警", "假的", "341523100000", "110000000000").Replace(info)
@@ -274,19 +274,19 @@ func TestFirstOfALanguageAndOfAParameterWins(t *testing.T) {
 	}
 }
 
-func TestNoExpiryIsTheReceiversToDecide(t *testing.T) {
+func TestAnAlertWithoutExpiryHasNone(t *testing.T) {
 	m := parse(t, with(t, flood, "<expires>2026-07-01T12:00:00+08:00</expires>", "", "<effective>2026-07-01T08:30:00+08:00</effective>", ""))
 	if !m.Alert.NotAfter.IsZero() || !m.Alert.NotBefore.Equal(m.Alert.Sent) {
 		t.Errorf("from %v to %v", m.Alert.NotBefore, m.Alert.NotAfter)
 	}
 }
 
-func TestOthersPlacesAreNotEverybody(t *testing.T) {
+func TestAnAlertForPlacesThatWeDoNotKnowIsNotForOurs(t *testing.T) {
 	for _, c := range []struct{ name, geocode, value string }{
 		{"a county of the United States", "SAME", "348201"},
 		{"a postcode", "postcode", "231300"},
-		{"a province that is none", "division", "991523"},
-		{"a level that is empty", "division", "340023100000"},
+		{"an unknown province", "division", "991523"},
+		{"a code with an empty level", "division", "340023100000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := parse(t, with(t, flood, "行政区划", c.geocode, "341523100000", c.value,
@@ -302,7 +302,7 @@ func TestOthersPlacesAreNotEverybody(t *testing.T) {
 	}
 	whole := flood[:strings.Index(flood, "<area>")] + flood[strings.Index(flood, "</info>"):]
 	if !parse(t, []byte(whole)).Alert.Concerns("341523100201", nil) {
-		t.Error("an alert that names no place concerns nobody")
+		t.Error("an alert that names no place should concern every place")
 	}
 	for value, want := range map[string]playlist.Area{"341523": "341523000000", "341523100": "341523100000", "341523100201": "341523100201"} {
 		if m := parse(t, with(t, flood, "341523100000", value)); !slices.Equal(m.Alert.Areas, []playlist.Area{want}) {
@@ -311,8 +311,8 @@ func TestOthersPlacesAreNotEverybody(t *testing.T) {
 	}
 }
 
-func TestSoundsInAMessage(t *testing.T) {
-	data := []byte("ID3 not really a sound, but nobody here listens")
+func TestWhichInlineSoundsAreKept(t *testing.T) {
+	data := []byte("ID3 not really a sound, but no test listens")
 	text := base64.StdEncoding.EncodeToString(data)
 	hexOf := func(b string) string { s := sha1.Sum([]byte(b)); return hex.EncodeToString(s[:]) }
 	for _, c := range []struct {
@@ -321,11 +321,11 @@ func TestSoundsInAMessage(t *testing.T) {
 	}{
 		{"no digest", text, "", "", true},
 		{"a digest of the bytes", text, hexOf(string(data)), alert.OfBytes, true},
-		{"in capitals", text, strings.ToUpper(hexOf(string(data))), alert.OfBytes, true},
+		{"a digest in capitals", text, strings.ToUpper(hexOf(string(data))), alert.OfBytes, true},
 		{"a digest of the base64", text, hexOf(text), alert.OfBase64, true},
 		{"a digest of something else", text, hexOf("x"), alert.OfNone, false},
-		{"no digest at all", text, "none", alert.OfNone, false},
-		{"base64 in lines", text[:20] + "\n  " + text[20:], hexOf(text), alert.OfBase64, true},
+		{"a digest that is none", text, "none", alert.OfNone, false},
+		{"base64 on several lines", text[:20] + "\n  " + text[20:], hexOf(text), alert.OfBase64, true},
 		{"damaged base64", "!" + text, "", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -346,7 +346,7 @@ func TestSoundsInAMessage(t *testing.T) {
 	}
 }
 
-func TestEncodings(t *testing.T) {
+func TestDocumentsInOtherEncodingsAreRead(t *testing.T) {
 	want := parse(t, []byte(flood)).Alert.Texts[0]
 	as := func(name string) string { return strings.Replace(flood, "UTF-8", name, 1) }
 	gbk, err := simplifiedchinese.GBK.NewEncoder().String(as("GBK"))
@@ -365,7 +365,7 @@ func TestEncodings(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{
-		"GBK that says it is UTF-8": strings.Replace(gbk, "GBK", "UTF-8", 1), "an encoding of nobody": as("klingon"),
+		"GBK that says it is UTF-8": strings.Replace(gbk, "GBK", "UTF-8", 1), "an unknown encoding": as("klingon"),
 		"UTF-8 that says it is GBK": strings.Replace(flood, "UTF-8", "GBK", 1) + "\xff\xff",
 	} {
 		if _, err := alert.Parse([]byte(text), alert.Options{}); !errors.Is(err, alert.ErrInvalid) {

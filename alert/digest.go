@@ -1,7 +1,7 @@
 package alert
 
 import (
-	"crypto/sha1" // what both formats declare; we name sounds by SHA-256
+	"crypto/sha1" // the digest that both formats declare; clip IDs are SHA-256
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -12,16 +12,17 @@ import (
 	"dalaba/playlist/emergency"
 )
 
-// What a declared digest turned out to be of.
+// What a declared digest is the digest of.
 const (
 	OfBytes  = "bytes"  // of the sound
-	OfBase64 = "base64" // of the text that carried it, as some issuers have it
-	OfNone   = "none"   // of neither: the sound is not what its issuer meant
+	OfBase64 = "base64" // of the base64 text of the sound, which some issuers digest instead
+	OfNone   = "none"   // of neither: the sound is not the one that its issuer meant
 )
 
-// Digest tells what a declared SHA-1, in hex or base64, is of: the sound, or
-// the base64 text that carried it where there was one. Empty: none is declared.
-// Whoever fetches a sound that an alert names asks this too.
+// Digest returns what a declared SHA-1, in hex or base64, is the digest of: the sound
+// (data), or the base64 text that it was decoded from (carried; "" if there was
+// none). It returns "" if no digest is declared. A caller that fetches a sound that
+// an alert names uses it too.
 func Digest(data []byte, carried, declared string) string {
 	if declared = strings.TrimSpace(declared); declared == "" {
 		return ""
@@ -46,12 +47,12 @@ func Digest(data []byte, carried, declared string) string {
 	return OfNone
 }
 
-// taken puts a sound into an alert, unless its digest belies it: then the
-// alert's text must do.
-func taken(s emergency.Audio, data []byte, carried, where string, r *report) emergency.Audio {
+// withData adds the data to an alert's sound, unless its declared digest does not
+// match. Then the sound has no data, and the alert's text is spoken instead.
+func withData(s emergency.Audio, data []byte, carried, where string, r *report) emergency.Audio {
 	s.Matched = Digest(data, carried, s.Digest)
 	if s.Matched == OfNone {
-		r.warn("alert.audio_digest", where, shown(s.Digest))
+		r.warn("alert.audio_digest", where, printable(s.Digest))
 		return s
 	}
 	sum := sha256.Sum256(data)

@@ -1,17 +1,16 @@
-// Package alert reads emergency messages as others send them, CAP and China's
-// EBD packages, and writes the answers that EBD wants.
+// Package alert reads emergency messages that others send, in CAP and in China's EBD
+// packages, and writes the packages with which EBD requires a receiver to respond.
 //
-// It is pure: bytes and an [Options] in, a [Message] with its [emergency.Alert]
-// out, and the same for the same bytes. No network, no disk, no clock. What
-// arrives is taken for hostile: every document is read within fixed bounds
-// (see [MaxXML], [MaxTar] and what stands beside them), document types and
-// entities are refused outright, and nothing that a document names is fetched.
+// It is pure: it takes bytes and an [Options] and returns a [Message] with its
+// [emergency.Alert], always the same for the same input. It uses no network, no disk
+// and no clock. It treats every document as hostile: it reads within fixed limits
+// (see [MaxXML], [MaxTar] and the constants beside them), refuses document types and
+// entities, and fetches nothing that a document names.
 //
-// Three grades: a document that keeps to its schema is [Valid]; one with a
-// slip of a known dialect is [Tolerated], and its warnings say which; anything
-// else is refused by an error that names each element at fault, in words fit
-// for an operator's screen.
+// A document that keeps to its schema is [Valid]. One that differs from it in a known
+// way is [Tolerated], and its warnings say how. Any other document is refused with an
+// error that names each wrong element, in words for an operator's screen.
 //
-// Comments mark what is known of EBD: [D] from a consultation draft, [R]
-// remembered, and seen nowhere in writing. The published standard may differ.
+// Comments say how something about EBD is known: [D] from a consultation draft, [R]
+// from memory, without a written source. The published standard may differ.
 package alert

@@ -17,16 +17,16 @@ import (
 // EBD is the head of a package [D].
 type EBD struct {
 	Version string
-	ID      string // EBDID: the same again where the transport retries
+	ID      string // EBDID; it stays the same if the package is sent again
 	Type    string
 	From    string // EBRID of the sender
 	FromURL string
 	To      string // EBRID of the receiver
 	Time    time.Time
-	Related string // EBDID of the package that this one answers
+	Related string // EBDID of the package to which this one responds
 }
 
-// ResultCode is what an EBDResponse says of a package.
+// ResultCode is the result of a package, in an EBDResponse.
 type ResultCode int
 
 // The results [D].
@@ -45,8 +45,8 @@ type Result struct {
 	Desc string
 }
 
-// ResultOf is what to answer to a package that was refused with err, or taken
-// with that signature where err is nil.
+// ResultOf returns the result for a package that [Parse] refused with err or, if err is
+// nil, accepted with that signature.
 func ResultOf(err error, s emergency.Signature) ResultCode {
 	switch {
 	case err == nil && s.State == emergency.SignatureBad:
@@ -61,7 +61,7 @@ func ResultOf(err error, s emergency.Signature) ResultCode {
 	return ResultOther
 }
 
-// BrdState is how far the airing of a message has come.
+// BrdState is the state of a message's broadcast.
 type BrdState int
 
 // The states [D].
@@ -74,27 +74,27 @@ const (
 	BrdCancelled BrdState = 5
 )
 
-// State is the body of an EBMStateResponse. Its figures are the caller's: what
-// was measured, or nothing.
+// State is the body of an EBMStateResponse. The caller fills in figures that were
+// measured, and leaves the others out.
 type State struct {
 	EBM      playlist.AlertID
 	At       time.Time
 	Code     BrdState
 	Desc     string
-	Coverage *Coverage // nil: nobody has measured it
+	Coverage *Coverage // nil: not measured
 	Items    []StateItem
 }
 
-// Coverage is whom a message reached.
+// Coverage says what share and which areas a message reached.
 type Coverage struct {
 	Rate  float64 // 0 to 1
 	Areas []playlist.Area
-	Stat  [4]int // of platforms, adapters, transmitters and terminals, how many aired it
+	Stat  [4]int // how many platforms, adapters, transmitters and terminals aired it
 }
 
 // StateItem is what one device did.
 type StateItem struct {
-	Platform, Station, Adapter string // their EBRIDs, as far as the device has them
+	Platform, Station, Adapter string // EBRIDs of those that the device belongs to; "" if it has none
 	Device                     string // BrdSysInfo
 	At, Start, End             time.Time
 	File                       string // FileURL: a recording, if there is one
@@ -102,14 +102,14 @@ type StateItem struct {
 	Desc                       string
 }
 
-// OMD is the body of an OMDRequest: what to report of which period.
+// OMD is the body of an OMDRequest: what to report, and for which period.
 type OMD struct {
 	Type       string
 	From, To   time.Time
 	ReportType string
 }
 
-// ebdPackage is what came with an EBD in its tar.
+// ebdPackage holds the members of a package's tar; body is the one with the EBD.
 type ebdPackage struct {
 	body    member
 	members []member
@@ -126,18 +126,19 @@ func (p *ebdPackage) find(name string) *member {
 	return &p.members[i]
 }
 
-// China has one zone, and EBD writes its times without it.
+// china is China's time zone. EBD writes its times in it, without the offset.
 var china = time.FixedZone("CST", 8*60*60)
 
-func local(t time.Time) string {
+// chinaTime writes a time as EBD does; the zero time is "".
+func chinaTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 	return t.In(china).Format(time.DateTime)
 }
 
-// localTime reads such a time; empty is the zero time.
-func localTime(s string) (time.Time, error) {
+// parseChinaTime reads a time as EBD writes it; "" is the zero time.
+func parseChinaTime(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -145,13 +146,13 @@ func localTime(s string) (time.Time, error) {
 	return t.UTC(), err
 }
 
-// reader reads the parts of an EBD and collects what is wrong with them.
+// reader reads the elements of an EBD and collects its faults.
 type reader struct {
 	*report
-	missing bool // what is wrong is something that is not there
+	missing bool // a required element is missing
 }
 
-// need is the text at a path that must be there.
+// need returns the text at a path, and reports a fault if there is none.
 func (r *reader) need(n *node, path ...string) string {
 	text := n.at(path...)
 	if text == "" {
@@ -161,15 +162,16 @@ func (r *reader) need(n *node, path ...string) string {
 	return text
 }
 
+// time returns the time at a path, or the zero time if there is none.
 func (r *reader) time(n *node, path ...string) time.Time {
-	t, err := localTime(n.at(path...))
+	t, err := parseChinaTime(n.at(path...))
 	if err != nil {
-		r.bad("alert.ebd_time", n.name+"/"+strings.Join(path, "/"), shown(n.at(path...)))
+		r.bad("alert.ebd_time", n.name+"/"+strings.Join(path, "/"), printable(n.at(path...)))
 	}
 	return t
 }
 
-// number is the number at a path, fallback where there is none.
+// number returns the number at a path, or fallback if there is none.
 func (r *reader) number(n *node, fallback int, path ...string) int {
 	text := n.at(path...)
 	if text == "" {
@@ -177,13 +179,14 @@ func (r *reader) number(n *node, fallback int, path ...string) int {
 	}
 	v, err := strconv.Atoi(text)
 	if err != nil || v < 0 || v > 1<<30 {
-		r.bad("alert.ebd_number", n.name+"/"+strings.Join(path, "/"), shown(text))
+		r.bad("alert.ebd_number", n.name+"/"+strings.Join(path, "/"), printable(text))
 		return fallback
 	}
 	return v
 }
 
-// parseEBD reads the XML member of a package, and what came with it.
+// parseEBD reads the XML member of a package, and the other members; p is nil if there
+// is only the XML.
 func parseEBD(doc document, p *ebdPackage, o Options, r *report) (Message, error) {
 	root := doc.root
 	in := reader{report: r}
@@ -199,18 +202,18 @@ func parseEBD(doc document, p *ebdPackage, o Options, r *report) (Message, error
 	}}
 	m.Kind = Kind(m.EBD.Type)
 	if in.need(root, "SRC", "EBRID"); m.EBD.Version != "" && m.EBD.Version != "1" && m.EBD.Version != "1.0" {
-		r.warn("alert.ebd_version", shown(m.EBD.Version))
+		r.warn("alert.ebd_version", printable(m.EBD.Version))
 	}
 	body := root.kid(m.EBD.Type)
 	if m.EBD.Type != "" && body == nil {
 		in.missing = true
-		r.bad("alert.ebd_missing", "EBD/"+shown(m.EBD.Type))
+		r.bad("alert.ebd_missing", "EBD/"+printable(m.EBD.Type))
 	}
 	if p != nil && m.EBD.ID != "" && p.body.name != "EBDB_"+m.EBD.ID+".xml" {
-		r.warn("alert.ebd_name", shown(p.body.name), shown(m.EBD.ID))
+		r.warn("alert.ebd_name", printable(p.body.name), printable(m.EBD.ID))
 	}
 	if body != nil {
-		in.body(body, p, &m)
+		in.content(body, p, &m)
 	}
 	why := ErrInvalid
 	if in.missing {
@@ -226,8 +229,8 @@ func parseEBD(doc document, p *ebdPackage, o Options, r *report) (Message, error
 	return m, nil
 }
 
-// body reads what a package of the message's kind holds.
-func (r *reader) body(body *node, p *ebdPackage, m *Message) {
+// content reads the body of a package, by the message's kind.
+func (r *reader) content(body *node, p *ebdPackage, m *Message) {
 	switch m.Kind {
 	case KindEBM:
 		r.ebm(body, p, m)
@@ -235,7 +238,7 @@ func (r *reader) body(body *node, p *ebdPackage, m *Message) {
 		m.Result = Result{ResultCode(r.number(body, -1, "ResultCode")), body.at("ResultDesc")}
 		r.need(body, "ResultCode")
 	case KindStateRequest:
-		// [D] has the message's ID in an EBM; some leave the EBM out.
+		// [D] has the message's ID inside an EBM; some senders leave the EBM out.
 		m.StateOf = playlist.AlertID(cmp.Or(body.at("EBM", "EBMID"), body.at("EBMID")))
 		if m.StateOf == "" {
 			r.need(body, "EBM", "EBMID")
@@ -252,6 +255,7 @@ func (r *reader) body(body *node, p *ebdPackage, m *Message) {
 	}
 }
 
+// signature verifies the signature of a package, if there is one.
 func (r *reader) signature(p *ebdPackage, o Options, m *Message) {
 	var signatures []member
 	for _, s := range p.members {
@@ -265,16 +269,16 @@ func (r *reader) signature(p *ebdPackage, o Options, m *Message) {
 		s := signatures[0]
 		m.SignedMember = s.name
 		if s.name != "EBDS_"+p.body.name {
-			r.warn("alert.ebds_name", shown(s.name), shown(p.body.name))
+			r.warn("alert.ebds_name", printable(s.name), printable(p.body.name))
 		}
-		m.Alert.Signature = checkSignature(p.body.data, s.data, m.EBD.ID, o, r.report)
+		m.Alert.Signature = checkEBDSignature(p.body.data, s.data, m.EBD.ID, o, r.report)
 	default:
 		m.Alert.Signature = emergency.Signature{State: emergency.SignatureBad, Why: "alert.ebds_many"}
 	}
 }
 
-// strangers are elements that no draft has and the field does.
-var strangers = []string{"SysTask", "ProcessType", "BroadcastTime", "LinkTypeSel"}
+// fieldElements are elements that are used in practice and are in no draft.
+var fieldElements = []string{"SysTask", "ProcessType", "BroadcastTime", "LinkTypeSel"}
 
 // ebm reads an emergency message.
 func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
@@ -288,7 +292,7 @@ func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
 		r.warn("alert.ebm_version")
 	}
 	for _, where := range []*node{n, basic, content} {
-		for _, s := range strangers {
+		for _, s := range fieldElements {
 			if where.kid(s) != nil {
 				r.warn("alert.ebm_stranger", where.name+"/"+s)
 			}
@@ -310,13 +314,13 @@ func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
 		r.need(n, "RelatedInfo", "EBMID")
 	}
 	if a.Kind == emergency.KindRequest && len(a.Refs) > 0 {
-		a.Kind = emergency.KindUpdate // [R]: a request that relates to an earlier one takes its place
+		a.Kind = emergency.KindUpdate // [R]: a request that relates to an earlier one replaces it
 	}
 	r.areas(content, &a)
 	if content != nil {
 		title, text := content.at("MsgTitle"), content.at("MsgDesc")
 		if title != "" || text != "" {
-			a.Texts = []emergency.Text{{Language: tagOf(content.at("LanguageCode")), Title: title, Text: cmp.Or(text, title)}}
+			a.Texts = []emergency.Text{{Language: languageTag(content.at("LanguageCode")), Title: title, Text: cmp.Or(text, title)}}
 		}
 		for i, aux := range content.all("Auxiliary") {
 			r.auxiliary(aux, fmt.Sprintf("Auxiliary[%d]", i+1), p, &a, m)
@@ -330,7 +334,7 @@ func (r *reader) ebm(n *node, p *ebdPackage, m *Message) {
 	m.Alert = a
 }
 
-// times reads when a message was sent, and when it holds.
+// times reads when a message was sent, and when it begins and ends.
 func (r *reader) times(basic *node, a *emergency.Alert) {
 	a.NotBefore, a.NotAfter = r.time(basic, "StartTime"), r.time(basic, "EndTime")
 	switch {
@@ -350,13 +354,14 @@ func (r *reader) times(basic *node, a *emergency.Alert) {
 	}
 }
 
-// class reads how a message is meant from MsgType and Severity. Where both call
-// it a drill, the quieter one holds.
+// class reads a message's kind, class and level from MsgType and Severity. If both say
+// that it is a drill, the drill that is less audible counts.
 //
-// MsgType: 1 request, 2 cancel [D]; 3, 4 and 5 are drills of platform, front end
-// and terminal in the field. Severity: 0 unknown, 1 to 4 red to blue, 15 test
-// [D]; 10 daily and 21 to 23 drills in the field, taken to be in the order that
-// the air protocol has them: system, simulated, actual [R].
+// MsgType: 1 is a request, 2 a cancel [D]; 3, 4 and 5 are used in practice for drills
+// of platform, front end and terminal. Severity: 0 is unknown, 1 to 4 are red to blue,
+// 15 is a test [D]; 10 is used in practice for daily messages and 21 to 23 for drills.
+// We assume that those are in the order of the broadcast protocol: system, simulated,
+// actual [R].
 func (r *reader) class(basic *node, a *emergency.Alert, m *Message) {
 	drills := []emergency.Class{emergency.ClassDrillSystem, emergency.ClassDrillSimulated, emergency.ClassDrillActual}
 	a.Kind, a.Class, a.Level = emergency.KindRequest, emergency.ClassEmergency, emergency.Blue
@@ -369,7 +374,7 @@ func (r *reader) class(basic *node, a *emergency.Alert, m *Message) {
 		drill = int(kind[0] - '3')
 		r.note("alert.ebm_drill", "MsgType", kind)
 	default:
-		r.bad("alert.ebm_type", shown(kind))
+		r.bad("alert.ebm_type", printable(kind))
 	}
 	switch severity := r.number(basic, -1, "Severity"); severity {
 	case 1, 2, 3, 4:
@@ -384,7 +389,7 @@ func (r *reader) class(basic *node, a *emergency.Alert, m *Message) {
 		r.note("alert.ebm_drill", "Severity", strconv.Itoa(severity))
 	default:
 		if a.Kind != emergency.KindCancel {
-			r.warn("alert.ebm_severity", shown(basic.at("Severity")))
+			r.warn("alert.ebm_severity", printable(basic.at("Severity")))
 		}
 	}
 	if drill < len(drills) && a.Class != emergency.ClassTest {
@@ -398,8 +403,9 @@ func (r *reader) class(basic *node, a *emergency.Alert, m *Message) {
 	}
 }
 
-// areas reads the comma list of area codes. One that is none of ours is told;
-// a list with none that is ours concerns nobody.
+// areas reads the list of area codes, which are separated by commas. A code that is
+// not valid is kept in Elsewhere, with a warning: an alert with such codes only is for
+// no area, not for all.
 func (r *reader) areas(content *node, a *emergency.Alert) {
 	text := content.at("AreaCode")
 	for _, f := range strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(",，;； \n\t", c) }) {
@@ -409,9 +415,9 @@ func (r *reader) areas(content *node, a *emergency.Alert) {
 		}
 		area, err := playlist.ParseArea(code)
 		if err != nil {
-			r.warn("alert.ebm_area", shown(f))
+			r.warn("alert.ebm_area", printable(f))
 			if len(a.Elsewhere) < maxElsewhere {
-				a.Elsewhere = append(a.Elsewhere, shown(f))
+				a.Elsewhere = append(a.Elsewhere, printable(f))
 			}
 			continue
 		}
@@ -427,19 +433,19 @@ func (r *reader) areas(content *node, a *emergency.Alert) {
 
 const maxAreas = 10_000
 
-// tagOf puts a language code, of ISO 639-2 in the draft [D], into BCP 47.
-func tagOf(code string) string {
+// languageTag converts a language code, of ISO 639-2 in the draft [D], to BCP 47.
+func languageTag(code string) string {
 	switch strings.ToLower(code) {
 	case "", "zho", "chi", "zh", "cn", "chn":
 		return "zh"
 	case "eng", "en":
 		return "en"
 	}
-	return strings.ToLower(shown(code))
+	return strings.ToLower(printable(code))
 }
 
-// auxiliary reads what comes along with a message: sounds, as members of the
-// package, or a stream.
+// auxiliary reads one Auxiliary element: a sound that is a member of the package, or a
+// stream.
 func (r *reader) auxiliary(n *node, where string, p *ebdPackage, a *emergency.Alert, m *Message) {
 	name := n.at("AuxiliaryDesc")
 	s := emergency.Audio{Name: name, Digest: n.at("Digest")}
@@ -459,7 +465,7 @@ func (r *reader) auxiliary(n *node, where string, p *ebdPackage, a *emergency.Al
 			return
 		}
 	default:
-		r.note("alert.ebm_auxiliary", where, shown(kind))
+		r.note("alert.ebm_auxiliary", where, printable(kind))
 		return
 	}
 	if name == "" || len(a.Audio) == MaxMembers {
@@ -474,9 +480,9 @@ func (r *reader) auxiliary(n *node, where string, p *ebdPackage, a *emergency.Al
 		s.URI = name
 	case file == nil:
 		m.Unsupplied = append(m.Unsupplied, name)
-		r.warn("alert.ebm_member", where, shown(name))
+		r.warn("alert.ebm_member", where, printable(name))
 	default:
-		s = taken(s, file.data, "", where, r.report)
+		s = withData(s, file.data, "", where, r.report)
 	}
 	a.Audio = append(a.Audio, s)
 }
@@ -504,8 +510,8 @@ func (r *reader) state(n *node) State {
 	return s
 }
 
-// coverage reads CoverageRate as a share of 1, or of 100 where it is above 1
-// or ends in a percent sign: both are seen.
+// coverage reads a Coverage element. Senders write CoverageRate as a share of 1 or in
+// percent; it is in percent if it is above 1 or ends in a percent sign.
 func (r *reader) coverage(n *node) *Coverage {
 	var c Coverage
 	text, percent := strings.CutSuffix(n.at("CoverageRate"), "%")
@@ -514,7 +520,7 @@ func (r *reader) coverage(n *node) *Coverage {
 		rate /= 100
 	}
 	if err != nil || rate < 0 || rate > 1 {
-		r.bad("alert.ebd_number", "Coverage/CoverageRate", shown(n.at("CoverageRate")))
+		r.bad("alert.ebd_number", "Coverage/CoverageRate", printable(n.at("CoverageRate")))
 		return nil
 	}
 	c.Rate = rate
@@ -526,13 +532,13 @@ func (r *reader) coverage(n *node) *Coverage {
 	if stat := n.at("ResBrdStat"); stat != "" {
 		parts := strings.Split(stat, ",")
 		if len(parts) != len(c.Stat) {
-			r.bad("alert.ebd_number", "Coverage/ResBrdStat", shown(stat))
+			r.bad("alert.ebd_number", "Coverage/ResBrdStat", printable(stat))
 			return nil
 		}
 		for i, part := range parts {
 			v, err := strconv.Atoi(strings.TrimSpace(part))
 			if err != nil || v < 0 {
-				r.bad("alert.ebd_number", "Coverage/ResBrdStat", shown(stat))
+				r.bad("alert.ebd_number", "Coverage/ResBrdStat", printable(stat))
 				return nil
 			}
 			c.Stat[i] = v

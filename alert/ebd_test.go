@@ -27,8 +27,8 @@ import (
 	"dalaba/playlist/say"
 )
 
-// sender is an EBD platform of the tests': its own SM2 key, and a certificate of
-// 143 bytes put together by hand, as is all that it signs.
+// sender is an EBD platform for tests. It has its own SM2 key and a certificate of 143
+// bytes. The certificate and the signatures are made without the code under test.
 type sender struct {
 	key    *sm2.PrivateKey
 	pem    []byte
@@ -49,7 +49,7 @@ func sm2Key(t testing.TB) (*sm2.PrivateKey, []byte) {
 	return k, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// sm2Sign is r and s of 32 bytes each.
+// sm2Sign signs and returns r and s, 32 bytes each.
 func sm2Sign(t testing.TB, key *sm2.PrivateKey, message []byte) []byte {
 	t.Helper()
 	der, err := key.SignWithSM2(rand.Reader, []byte("1234567812345678"), message)
@@ -63,7 +63,7 @@ func sm2Sign(t testing.TB, key *sm2.PrivateKey, message []byte) []byte {
 	return append(pair.R.FillBytes(make([]byte, 32)), pair.S.FillBytes(make([]byte, 32))...)
 }
 
-// coordinates are X and Y of a key.
+// coordinates returns X and Y of a key.
 func coordinates(t testing.TB, key *sm2.PrivateKey) []byte {
 	t.Helper()
 	der, err := smx509.MarshalPKIXPublicKey(&key.PublicKey)
@@ -88,7 +88,7 @@ func newSender(t testing.TB, authority *sm2.PrivateKey, serial string) sender {
 	return s
 }
 
-// signs is an EBDS member for a body.
+// signs returns an EBDS member for a body.
 func (s sender) signs(t testing.TB, body, id string, counter uint32) string {
 	t.Helper()
 	count := binary.BigEndian.AppendUint32(nil, counter)
@@ -105,7 +105,7 @@ var mp3 = []byte("\xff\xfb\x90\x00 a frame header and what is no sound at all")
 
 func sha1Hex(b []byte) string { s := sha1.Sum(b); return hex.EncodeToString(s[:]) }
 
-// quake is an EBM as a province sends it.
+// quake is an EBM in the form that a province sends.
 var quake = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <EBD xmlns:xs="http://www.w3.org/2001/XMLSchema"><EBDVersion>1.0</EBDVersion><EBDID>` + ebdID + `</EBDID><EBDType>EBM</EBDType>
 <SRC><EBRID>43415230000000103230000</EBRID></SRC><DEST><EBRID>43415230000000103230001</EBRID></DEST>
@@ -119,7 +119,7 @@ var quake = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <Auxiliary><AuxiliaryType>2</AuxiliaryType><AuxiliaryDesc>EBDR_1.mp3</AuxiliaryDesc><Size>` + "57" + `</Size><Digest>` + sha1Hex(mp3) + `</Digest></Auxiliary>
 </MsgContent></EBM></EBD>`
 
-// ebd is a package of a body and further members.
+// ebd returns a package with a body and more members.
 func ebd(t testing.TB, body string, more ...string) []byte {
 	t.Helper()
 	return packed(t, append([]string{"EBDB_" + ebdID + ".xml", body}, more...)...)
@@ -168,7 +168,8 @@ func TestAnEBMBecomesAnAlert(t *testing.T) {
 	if a.Signature.State != emergency.SignatureAbsent {
 		t.Errorf("signature %v", a.Signature)
 	}
-	// Whether it has expired is asked when it is to sound; it is read all the same.
+	// An expired message is read too. Whether it has expired matters when it should
+	// sound.
 	if late := parse(t, ebd(t, strings.ReplaceAll(quake, "2026-07-01", "2016-07-01"))); !late.Alert.NotAfter.Before(day("2016-07-02")) {
 		t.Errorf("an old message ends %v", late.Alert.NotAfter)
 	}
@@ -178,7 +179,7 @@ func TestAnEBMBecomesAnAlert(t *testing.T) {
 	}
 }
 
-func TestHowAnEBMIsMeant(t *testing.T) {
+func TestTheKindClassAndRankOfAnEBM(t *testing.T) {
 	const none = playlist.Rank(-1)
 	everyday, _ := emergency.Alert{Class: emergency.ClassDaily}.Rank()
 	severity := func(s string) []string { return []string{"<Severity>1<", "<Severity>" + s + "<"} }
@@ -194,7 +195,7 @@ func TestHowAnEBMIsMeant(t *testing.T) {
 		{"red", nil, emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency1},
 		{"blue", severity("4"), emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency4},
 		{"of unknown severity", severity("0"), emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency4},
-		{"of a severity nobody knows", severity("7"), emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency4},
+		{"of a severity that is not defined", severity("7"), emergency.KindRequest, emergency.ClassEmergency, playlist.RankEmergency4},
 		{"a test", severity("15"), emergency.KindRequest, emergency.ClassTest, none},
 		{"an everyday message", severity("10"), emergency.KindRequest, emergency.ClassDaily, everyday},
 		{"a system drill", severity("21"), emergency.KindRequest, emergency.ClassDrillSystem, none},
@@ -203,8 +204,8 @@ func TestHowAnEBMIsMeant(t *testing.T) {
 		{"a drill of the platform", kind("3"), emergency.KindRequest, emergency.ClassDrillSystem, none},
 		{"a drill of the front end", kind("4"), emergency.KindRequest, emergency.ClassDrillSimulated, playlist.RankSimulatedDrill},
 		{"a drill of the terminals", kind("5"), emergency.KindRequest, emergency.ClassDrillActual, playlist.RankActualDrill},
-		{"two kinds of drill: the quieter", append(kind("5"), severity("21")...), emergency.KindRequest, emergency.ClassDrillSystem, none},
-		{"a drill that is a test", append(kind("5"), severity("15")...), emergency.KindRequest, emergency.ClassTest, none},
+		{"two kinds of drill: the less audible counts", append(kind("5"), severity("21")...), emergency.KindRequest, emergency.ClassDrillSystem, none},
+		{"a drill with the severity of a test", append(kind("5"), severity("15")...), emergency.KindRequest, emergency.ClassTest, none},
 		{"a cancel", append(kind("2"), refer...), emergency.KindCancel, emergency.ClassEmergency, none},
 		{"an update", refer, emergency.KindUpdate, emergency.ClassEmergency, playlist.RankEmergency1},
 	} {
@@ -224,7 +225,7 @@ func TestHowAnEBMIsMeant(t *testing.T) {
 	}
 }
 
-func TestAnEBMIsRefusedByName(t *testing.T) {
+func TestARefusalNamesTheWrongElementOfAnEBM(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		pairs []string
@@ -237,10 +238,10 @@ func TestAnEBMIsRefusedByName(t *testing.T) {
 		{"no body of its type", []string{"<EBDType>EBM<", "<EBDType>OMDRequest<"}, alert.ErrMissing, "EBD/OMDRequest"},
 		{"no area", []string{"341523100000,341523101000", ""}, alert.ErrMissing, "AreaCode"},
 		{"no time", []string{"<SentTime>2026-07-01 08:29:00</SentTime>", ""}, alert.ErrMissing, "SentTime"},
-		{"a cancel of nothing", []string{"<MsgType>1<", "<MsgType>2<"}, alert.ErrMissing, "RelatedInfo/EBMID"},
-		{"a time that is none", []string{"08:29:00", "8 o'clock"}, alert.ErrInvalid, "SentTime"},
+		{"a cancel that names no message", []string{"<MsgType>1<", "<MsgType>2<"}, alert.ErrMissing, "RelatedInfo/EBMID"},
+		{"a time in another form", []string{"08:29:00", "8 o'clock"}, alert.ErrInvalid, "SentTime"},
 		{"an end before its start", []string{"2026-07-01 09:30:00", "2026-06-30 09:30:00"}, alert.ErrInvalid, "2026-06-30"},
-		{"a type nobody knows", []string{"<MsgType>1<", "<MsgType>9<"}, alert.ErrInvalid, "MsgType"},
+		{"an unknown type", []string{"<MsgType>1<", "<MsgType>9<"}, alert.ErrInvalid, "MsgType"},
 		{"neither text nor sound", []string{"<MsgTitle>地震预警</MsgTitle><MsgDesc>请立即到空旷处避险。</MsgDesc>", "",
 			"<AuxiliaryType>2<", "<AuxiliaryType>9<"}, alert.ErrMissing, ""},
 	} {
@@ -254,7 +255,7 @@ func TestAnEBMIsRefusedByName(t *testing.T) {
 				want = alert.ResultMissing
 			}
 			if got := alert.ResultOf(err, emergency.Signature{}); got != want {
-				t.Errorf("answered %d, want %d", got, want)
+				t.Errorf("ResultOf returns %d, want %d", got, want)
 			}
 		})
 	}
@@ -280,12 +281,12 @@ func TestEBDDialectsAreTolerated(t *testing.T) {
 		{"Dispatch", []string{"</EBM></EBD>", "<Dispatch><EBRPS><EBRID>1</EBRID></EBRPS></Dispatch></EBM></EBD>"}, sound, ""},
 		{"an EBRID of 18 digits", []string{"43415230000000103230001", "123456789012345678"}, sound, ""},
 		{"areas of six digits", []string{"341523101000", "341524"}, sound, ""},
-		{"an area that is none", []string{"341523101000", "12"}, sound, "alert.ebm_area"},
+		{"an area code that is not valid", []string{"341523101000", "12"}, sound, "alert.ebm_area"},
 		{"a member missing", nil, nil, "alert.ebm_member"},
 		{"a digest that does not fit", []string{sha1Hex(mp3), sha1Hex([]byte("x"))}, sound, "alert.audio_digest"},
 		{"a member named without its prefix", []string{"EBDR_1.mp3", "1.mp3"}, sound, ""},
 		{"a stream beside it", []string{"<Auxiliary>", "<Auxiliary><AuxiliaryType>61</AuxiliaryType><AuxiliaryDesc>rtsp://h/1</AuxiliaryDesc></Auxiliary><Auxiliary>"}, sound, ""},
-		{"a member that nobody knows", nil, append([]string{"readme.txt", "x"}, sound...), ""},
+		{"a member with an unknown prefix", nil, append([]string{"readme.txt", "x"}, sound...), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := parse(t, ebd(t, string(with(t, quake, c.pairs...)), c.more...))
@@ -307,14 +308,14 @@ func TestEBDDialectsAreTolerated(t *testing.T) {
 	}
 	m := parse(t, ebd(t, string(with(t, quake, "341523100000,341523101000", "XX"))))
 	if m.Alert.Concerns("341523100201", nil) {
-		t.Error("a list of areas that nobody can read means everybody")
+		t.Error("a list of invalid area codes means every area")
 	}
 	if m := parse(t, packed(t, "EBDB_7.xml", quake)); m.Warnings[0].Key != "alert.ebd_name" {
 		t.Errorf("a body of another name: %v", m.Warnings)
 	}
 }
 
-func TestSignaturesOfEBD(t *testing.T) {
+func TestHowEBDSignaturesAreJudged(t *testing.T) {
 	authority, _ := sm2Key(t)
 	stranger, _ := sm2Key(t)
 	province, forger := newSender(t, authority, "\x00\x00\x00\x00\x00\x2a"), newSender(t, stranger, "\x00\x00\x00\x00\x00\x2a")
@@ -334,20 +335,20 @@ func TestSignaturesOfEBD(t *testing.T) {
 		state emergency.SignatureState
 		why   string
 	}{
-		{"by a certificate of the authority's", quake, []string{name, good}, o, emergency.SignatureVerified, ""},
-		{"by a certificate that is believed as it is", quake, []string{name, good}, alert.Options{Certificates: o.Certificates}, emergency.SignatureVerified, ""},
-		{"by a certificate that nobody has", quake, []string{name, good}, alert.Options{Authorities: o.Authorities}, emergency.SignatureUnknown, "alert.ebds_unknown"},
+		{"by a certificate that the authority signed", quake, []string{name, good}, o, emergency.SignatureVerified, ""},
+		{"by a certificate, without authorities", quake, []string{name, good}, alert.Options{Certificates: o.Certificates}, emergency.SignatureVerified, ""},
+		{"by an unknown certificate", quake, []string{name, good}, alert.Options{Authorities: o.Authorities}, emergency.SignatureUnknown, "alert.ebds_unknown"},
 		{"by a certificate of another authority", quake, []string{name, forger.signs(t, quake, ebdID, 7)},
 			alert.Options{Certificates: []alert.Certificate{forger.cert}, Authorities: o.Authorities}, emergency.SignatureBad, "alert.ebds_authority"},
 		{"by another key with the same number", quake, []string{name, forger.signs(t, quake, ebdID, 7)}, o, emergency.SignatureBad, "alert.ebds_signature"},
 		{"a word was changed", strings.Replace(quake, "立即", "不必", 1), []string{name, good}, o, emergency.SignatureBad, "alert.ebds_signature"},
-		{"of another package", quake, []string{name, province.signs(t, quake, "other", 7)}, o, emergency.SignatureBad, "alert.ebds_other"},
+		{"for another package", quake, []string{name, province.signs(t, quake, "other", 7)}, o, emergency.SignatureBad, "alert.ebds_other"},
 		{"a value of another length", quake, []string{name, strings.Replace(good, value, value[4:], 1)}, o, emergency.SignatureBad, "alert.ebds_value"},
 		{"a value that is no base64", quake, []string{name, strings.Replace(good, value, "?"+value[1:], 1)}, o, emergency.SignatureBad, "alert.ebds_value"},
-		{"a character that is not XML", quake, []string{name, strings.Replace(good, "<IssuerID>0", "<IssuerID>&#x0;", 1)}, o, emergency.SignatureBad, "alert.ebds_nul"},
+		{"a character that XML does not allow", quake, []string{name, strings.Replace(good, "<IssuerID>0", "<IssuerID>&#x0;", 1)}, o, emergency.SignatureBad, "alert.ebds_nul"},
 		{"no XML at all", quake, []string{name, "x"}, o, emergency.SignatureBad, "alert.ebds_form"},
-		{"two of them", quake, []string{name, good, "EBDS_2.xml", good}, o, emergency.SignatureBad, "alert.ebds_many"},
-		{"none", quake, nil, o, emergency.SignatureAbsent, ""},
+		{"two signatures", quake, []string{name, good, "EBDS_2.xml", good}, o, emergency.SignatureBad, "alert.ebds_many"},
+		{"no signature", quake, nil, o, emergency.SignatureAbsent, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, err := alert.Parse(ebd(t, c.body, c.more...), c.o)
@@ -366,13 +367,13 @@ func TestSignaturesOfEBD(t *testing.T) {
 				want = alert.ResultSignature
 			}
 			if got := alert.ResultOf(nil, s); got != want {
-				t.Errorf("answered %d, want %d", got, want)
+				t.Errorf("ResultOf returns %d, want %d", got, want)
 			}
 		})
 	}
 }
 
-func TestCertificatesAndKeysAreReadOrRefused(t *testing.T) {
+func TestWhichCertificatesAndKeysAreRead(t *testing.T) {
 	authority, file := sm2Key(t)
 	s := newSender(t, authority, "abcdef")
 	raw := s.cert.Bytes()
@@ -408,7 +409,7 @@ func TestCertificatesAndKeysAreReadOrRefused(t *testing.T) {
 	}
 }
 
-// sending is what the tests send as: a signer, and who believes it.
+// sending returns a signer, and the options that trust it.
 func sending(t *testing.T) (alert.Sign, alert.Options) {
 	authority, file := sm2Key(t)
 	s := newSender(t, authority, "\x01\x02\x03\x04\x05\x06")
@@ -427,7 +428,7 @@ func sending(t *testing.T) (alert.Sign, alert.Options) {
 var head = alert.EBD{ID: alert.EBDID("43415230000000103230001", 8), From: "43415230000000103230001", FromURL: "http://h/ebd?a=1&b=2",
 	To: "43415230000000103230000", Time: time.Date(2026, 7, 1, 0, 31, 0, 0, time.UTC), Related: ebdID}
 
-func TestAnswersReadAsTheyWereWritten(t *testing.T) {
+func TestResponsesAreReadAsTheyWereWritten(t *testing.T) {
 	sign, o := sending(t)
 	state := alert.State{
 		EBM: "43415230000000103230000202607010001", At: head.Time, Code: alert.BrdAiring, Desc: "播发中 <2 of 3>",
@@ -487,14 +488,14 @@ func TestAnswersReadAsTheyWereWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m := parse(t, p.Tar); !reflect.DeepEqual(m.State, bare) || bytes.Contains(p.Tar, []byte("Coverage")) {
-		t.Errorf("what nobody measured reads %+v", m.State)
+		t.Errorf("a state without measurements reads %+v", m.State)
 	}
 	if _, err := alert.ReportState(head, alert.State{Coverage: &alert.Coverage{Rate: 1.2}}, alert.Sign{}); err == nil {
 		t.Error("a coverage of 120 % was sent")
 	}
 }
 
-func TestTheSamePackageForTheSameParts(t *testing.T) {
+func TestAPackageAndItsIDFollowFromItsPartsOnly(t *testing.T) {
 	one, err := alert.Heartbeat(head, alert.Sign{})
 	if err != nil {
 		t.Fatal(err)
@@ -511,7 +512,7 @@ func TestTheSamePackageForTheSameParts(t *testing.T) {
 	}
 }
 
-func TestARequestReadsAsItWasWritten(t *testing.T) {
+func TestARequestIsReadAsItWasWritten(t *testing.T) {
 	sign, o := sending(t)
 	sent := time.Date(2026, 7, 1, 0, 29, 0, 0, time.UTC)
 	sound := emergency.Audio{Name: "EBDR_1.mp3", MediaType: "audio/mpeg", Data: mp3}
@@ -555,7 +556,7 @@ func TestARequestReadsAsItWasWritten(t *testing.T) {
 	}
 }
 
-func TestOtherPackagesSayWhatTheyAsk(t *testing.T) {
+func TestRequestsAndReportsOfOtherKindsAreRead(t *testing.T) {
 	of := func(kind, body string) []byte {
 		return []byte(`<EBD><EBDVersion>1</EBDVersion><EBDID>1</EBDID><EBDType>` + kind + `</EBDType><SRC><EBRID>2</EBRID></SRC>` +
 			`<EBDTime>2026-07-01 08:30:00</EBDTime><` + kind + `>` + body + `</` + kind + `></EBD>`)

@@ -1,6 +1,6 @@
 package alert
 
-// Rule is a row of the tables, for the test that holds them to the XSDs.
+// Rule is a row of the tables, for the test that compares them with the XSDs.
 type Rule struct {
 	Name           string
 	Required, Many bool
@@ -9,7 +9,7 @@ type Rule struct {
 	Kids           []Rule
 }
 
-// SchemaOf is the table of a CAP version.
+// SchemaOf returns the table of a CAP version.
 func SchemaOf(name string) (space string, rules []Rule) {
 	for _, v := range versions {
 		if v.name == name {

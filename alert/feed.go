@@ -14,7 +14,7 @@ import (
 
 const atomSpace = "http://www.w3.org/2005/Atom"
 
-// MaxEntries bounds the entries of a feed.
+// MaxEntries is the largest number of entries that a feed may have.
 const MaxEntries = 2000
 
 // Feed is an Atom or RSS feed of alerts.
@@ -22,30 +22,30 @@ type Feed struct {
 	Format  string // "Atom", "RSS"
 	ID      string
 	Title   string
-	Updated time.Time // zero where it does not say
+	Updated time.Time // zero if the feed does not say
 	Entries []Entry
 }
 
-// Entry is one entry of a feed: alerts that it holds, or where they can be
-// fetched.
+// Entry is one entry of a feed. It contains alerts, or links to them.
 type Entry struct {
 	ID      string
 	Title   string
 	Updated time.Time
 	Alerts  []Message
-	Links   []string // of its alert, the likeliest first
-	Err     error    // why an alert that it holds was refused
+	Links   []string // links that may lead to its alert, the most likely first
+	Err     error    // why an alert in it was refused
 }
 
-// usable reports whether an entry leads to an alert.
+// usable reports whether the entry contains an alert or links to one.
 func (e Entry) usable() bool { return e.Err == nil && (len(e.Alerts) > 0 || len(e.Links) > 0) }
 
 func isFeed(root *node) bool {
 	return root.name == "feed" && root.space == atomSpace || root.name == "rss" || root.name == "RDF"
 }
 
+// readFeed reads an Atom or RSS feed.
 func readFeed(doc document, o Options, r *report) (Feed, error) {
-	var faults report // of the entries: refusals only where all have some
+	var faults report // of the entries: the feed is refused only if no entry is usable
 	read := readRSS
 	if doc.root.name == "feed" {
 		read = readAtom
@@ -67,11 +67,12 @@ func readFeed(doc document, o Options, r *report) (Feed, error) {
 	return f, nil
 }
 
-// atomParts are the elements of Atom's own that may stand in a feed or entry.
+// atomParts are Atom's own elements that a feed or entry may have.
 var atomParts = strings.Fields("author category content contributor entry generator icon id link logo " +
 	"published rights source subtitle summary title updated")
 
-// atomCheck names what RFC 4287 wants and an element lacks.
+// atomCheck reports the elements that RFC 4287 requires and n lacks, and Atom elements
+// that n may not have.
 func atomCheck(n *node, where string, r *report) {
 	for _, name := range []string{"id", "title", "updated"} {
 		if n.at(name) == "" {
@@ -80,7 +81,7 @@ func atomCheck(n *node, where string, r *report) {
 	}
 	for _, k := range n.kids {
 		if k.space == atomSpace && !slices.Contains(atomParts, k.name) {
-			r.bad("alert.feed_element", where, shown(k.name))
+			r.bad("alert.feed_element", where, printable(k.name))
 		}
 	}
 }
@@ -128,7 +129,7 @@ func readRSS(doc document, o Options, r, faults *report) Feed {
 	}
 	items := channel.all("item")
 	if len(items) == 0 {
-		items = doc.root.all("item") // RSS 1.0 has them beside the channel
+		items = doc.root.all("item") // RSS 1.0 has them outside the channel
 	}
 	for i, n := range items {
 		if len(f.Entries) > MaxEntries {
@@ -153,21 +154,21 @@ func readRSS(doc document, o Options, r, faults *report) Feed {
 	return f
 }
 
-// readAlerts reads the alerts that stand within an entry.
+// readAlerts reads the alerts inside an entry.
 func (e *Entry) readAlerts(doc document, within *node, where string, o Options, r, faults *report) {
 	var found []*node
-	var look func(*node)
-	look = func(n *node) {
+	var collect func(*node)
+	collect = func(n *node) {
 		if _, ok := versionOf(n.space); ok && n.name == "alert" {
 			found = append(found, n)
 			return
 		}
 		for _, k := range n.kids {
-			look(k)
+			collect(k)
 		}
 	}
 	if within != nil {
-		look(within)
+		collect(within)
 	}
 	for _, n := range found {
 		raw := extract(doc, n)
@@ -182,7 +183,7 @@ func (e *Entry) readAlerts(doc document, within *node, where string, o Options, 
 			faults.bad("alert.feed_alert", where, err)
 			continue
 		}
-		e.Alerts = append(e.Alerts, m.graded(raw, &own))
+		e.Alerts = append(e.Alerts, m.withReport(raw, &own))
 		for _, w := range own.warnings {
 			r.warn("alert.feed_alert", where, w)
 		}
@@ -192,8 +193,8 @@ func (e *Entry) readAlerts(doc document, within *node, where string, o Options, 
 	}
 }
 
-// extract is an element as a document of its own: its bytes as they stand, and
-// on its first tag the prefixes that it uses and only its ancestors declare.
+// extract returns an element as a document of its own: its bytes unchanged, except that
+// its first tag also declares the prefixes that it uses and only its ancestors declare.
 func extract(doc document, n *node) []byte {
 	raw := doc.utf8[n.from:n.to]
 	declared, used := map[string]bool{"xml": true, "xmlns": true}, map[string]bool{}
@@ -227,7 +228,7 @@ func extract(doc document, n *node) []byte {
 				name = " xmlns"
 			}
 			add.WriteString(name + `="`)
-			_ = xml.EscapeText(&add, []byte(uri)) // a strings.Builder takes all
+			_ = xml.EscapeText(&add, []byte(uri)) // cannot fail on a strings.Builder
 			add.WriteString(`"`)
 		}
 	}
@@ -238,7 +239,8 @@ func extract(doc document, n *node) []byte {
 	return append(append(bytes.Clone(raw[:end]), add.String()...), raw[end:]...)
 }
 
-// inherited is what the ancestors of an element declare a prefix to be.
+// inherited returns the namespace that the ancestors of an element declare for a
+// prefix.
 func inherited(root, n *node, prefix string) (uri string, found bool) {
 	for at := root; at != nil && at != n; {
 		for _, a := range at.attrs {
@@ -258,7 +260,8 @@ func inherited(root, n *node, prefix string) (uri string, found bool) {
 	return uri, found
 }
 
-// anyTime reads the times of feeds, the zero time where it cannot.
+// anyTime reads a time in one of the forms used in feeds. It returns the zero time for
+// any other text.
 func anyTime(s string) time.Time {
 	for _, form := range []string{time.RFC3339, time.RFC1123Z, time.RFC1123, "Mon, 2 Jan 2006 15:04:05 -0700", "Mon, 2 Jan 2006 15:04:05 MST"} {
 		if t, err := time.Parse(form, s); err == nil {

@@ -24,7 +24,7 @@ const atom = `<feed xmlns="http://www.w3.org/2005/Atom"><id>f</id><title>t</titl
 <entry><id>e1</id><title>t1</title><updated>2026-07-01T08:30:00+08:00</updated><link rel="self" href="http://h/self"/>
 <link href="http://h/page"/><link type="application/cap+xml" href="http://h/1.cap"/></entry></feed>`
 
-func TestFeedsLeadToAlerts(t *testing.T) {
+func TestAFeedReturnsItsAlertsOrTheirLinks(t *testing.T) {
 	f := feed(t, []byte(atom), alert.Options{})
 	at := time.Date(2026, 7, 1, 0, 30, 0, 0, time.UTC)
 	if f.Format != "Atom" || f.ID != "f" || !f.Updated.Equal(at) || len(f.Entries) != 1 {
@@ -50,7 +50,7 @@ func TestFeedsLeadToAlerts(t *testing.T) {
 	}
 }
 
-func TestAnAlertWithinAFeedIsReadAsItsOwn(t *testing.T) {
+func TestAnAlertInsideAFeedIsReadLikeADocumentOfItsOwn(t *testing.T) {
 	of := newIssuer(t, ecKey(t), "of", nil, "2026-01-01", "2027-01-01")
 	o := alert.Options{}
 	o.Anchors = append(o.Anchors, of.cert)
@@ -68,7 +68,7 @@ func TestAnAlertWithinAFeedIsReadAsItsOwn(t *testing.T) {
 		t.Errorf("its raw bytes are no message: %v", err)
 	}
 
-	// A prefix that only the feed declares.
+	// The alert uses a prefix that only the feed declares.
 	prefixed := strings.NewReplacer("</", "</cap:", "<", "<cap:").Replace(strings.Replace(bare, ` xmlns="urn:oasis:names:tc:emergency:cap:1.2"`, "", 1))
 	within = strings.Replace(strings.Replace(atom, "<feed ", `<feed xmlns:cap="urn:oasis:names:tc:emergency:cap:1.2" `, 1),
 		"</entry>", "<content>"+prefixed+"</content></entry>", 1)
@@ -94,7 +94,7 @@ func TestOneBadEntryDoesNotHideTheOthers(t *testing.T) {
 	}
 }
 
-func TestFeedsAreRefused(t *testing.T) {
+func TestWhichFeedsAreRefused(t *testing.T) {
 	many := strings.Repeat(`<entry><id>e</id></entry>`, alert.MaxEntries+1)
 	for _, c := range []struct {
 		name, raw string
@@ -102,7 +102,7 @@ func TestFeedsAreRefused(t *testing.T) {
 	}{
 		{"too many entries", strings.Replace(atom, "</feed>", many+"</feed>", 1), alert.ErrTooLarge},
 		{"entries that lead nowhere", strings.ReplaceAll(atom, "href", "x"), alert.ErrInvalid},
-		{"an alert that is none, though there is a link", strings.Replace(atom, "</entry>",
+		{"an invalid alert, although there is a link", strings.Replace(atom, "</entry>",
 			`<content><alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"/></content></entry>`, 1), alert.ErrInvalid},
 		{"a document type", strings.Replace(atom, "<feed", "<!DOCTYPE feed><feed", 1), alert.ErrForbidden},
 	} {

@@ -13,8 +13,8 @@ import (
 	"dalaba/playlist/say"
 )
 
-// judge judges what any bytes may come to: a refusal in words, or a message
-// that keeps its promises. Only what was signed may pass for verified.
+// judge checks the result for any bytes: a refusal in words, or a message that keeps
+// the promises of the package. Only a signed message may be verified.
 func judge(t *testing.T, raw []byte, o alert.Options, signed bool) {
 	m, err := alert.Parse(raw, o)
 	if err != nil {
@@ -71,7 +71,7 @@ func judgeMessage(t *testing.T, m alert.Message, signed bool) {
 	}
 }
 
-// seeds adds the vectors that end as given, where they are there.
+// seeds adds the test vectors whose names end as given, if the vectors are there.
 func seeds(f *testing.F, pattern string) {
 	names, _ := filepath.Glob(filepath.Join(vectors, "cap", "*", pattern))
 	for _, name := range names {
@@ -90,7 +90,7 @@ func FuzzCAP(f *testing.F) {
 	o := alert.Options{Anchors: []*x509.Certificate{of.cert}}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		judge(t, raw, o, true)
-		// However a signed message is bent: what passes says what was signed.
+		// If a changed message still verifies, it must say what was signed.
 		if m, err := alert.Parse(raw, o); err == nil && m.Alert.Signature.State == emergency.SignatureVerified {
 			if a := m.Alert; len(a.Texts) != 1 || a.Texts[0].Text != "预计三小时内降雨超过五十毫米。" || a.Class != emergency.ClassEmergency {
 				t.Fatalf("verified, and says %+v", a)
@@ -106,8 +106,8 @@ func FuzzFeed(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) { judge(t, raw, alert.Options{}, false) })
 }
 
-// FuzzEBD wraps bodies and signatures into packages of right form. One sender is
-// believed, and has signed one body only.
+// FuzzEBD puts bodies and signatures into well-formed packages. One sender is trusted,
+// and it has signed only one body.
 func FuzzEBD(f *testing.F) {
 	authority, _ := sm2Key(f)
 	s := newSender(f, authority, "\x00\x00\x00\x00\x00\x01")
@@ -119,7 +119,7 @@ func FuzzEBD(f *testing.F) {
 	})
 }
 
-// FuzzTar breaks the package itself.
+// FuzzTar changes the bytes of the tar.
 func FuzzTar(f *testing.F) {
 	f.Add(ebd(f, quake, "EBDR_1.mp3", string(mp3)))
 	f.Add(packed(f, "EBDS_EBDB_1.xml", "<Signature/>", "EBDB_1.xml", quake))

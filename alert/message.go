@@ -10,33 +10,33 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Options say whom to believe. The zero value believes nobody: signatures are
-// then checked as far as they can be and reported as unknown.
+// Options say whose signatures are trusted. With the zero value none are: signatures
+// are checked as far as possible and reported as unknown.
 type Options struct {
-	// Anchors vouch for signed CAP: issuers' own certificates, which are then
-	// believed as they are, or those of authorities that issued them.
+	// Anchors are the trusted certificates for signed CAP: those of issuers, or those
+	// of authorities that issue the issuers' certificates.
 	Anchors []*x509.Certificate
 
-	// Certificates are the EBD senders whose packages are believed, and
-	// Authorities the keys one of which must have signed each of them. Without
-	// any authority the certificates are believed as they are.
+	// Certificates are those of the trusted EBD senders. Each of them must be signed
+	// by one of the Authorities; if there are no Authorities, all of them are
+	// trusted.
 	Certificates []Certificate
 	Authorities  []PublicKey
 
-	// Now, where a trusted clock knows it, refuses certificates that are not
-	// valid yet. Zero: nobody knows.
+	// Now is the time, if the clock is trusted, and zero otherwise. A certificate
+	// that begins after it is refused.
 	Now time.Time
 }
 
-// Kind is what a document is.
+// Kind is the kind of a document.
 type Kind string
 
 const (
 	KindAlert  Kind = "alert"  // CAP: sound it, update it or cancel it
-	KindAnswer Kind = "answer" // CAP: an Ack or Error about someone's message
+	KindAnswer Kind = "answer" // CAP: an Ack or Error about another message
 	KindFeed   Kind = "feed"   // Atom or RSS: see Message.Feed
 
-	// EBD, by its EBDType.
+	// The kinds of EBD packages; the value is the EBDType.
 	KindEBM           Kind = "EBM" // an emergency message, in Message.Alert
 	KindResponse      Kind = "EBDResponse"
 	KindStateRequest  Kind = "EBMStateRequest"
@@ -46,32 +46,32 @@ const (
 	KindBroadcastLog  Kind = "EBMBrdLog"
 )
 
-// Verdict is how well a document that was taken keeps to its schema.
+// Verdict says whether a document that was accepted keeps to its schema.
 type Verdict string
 
 const (
 	Valid     Verdict = "valid"
-	Tolerated Verdict = "tolerated" // Message.Warnings say why
+	Tolerated Verdict = "tolerated" // not quite; Message.Warnings say where it differs
 )
 
-// Message is a document that was taken.
+// Message is a document that was accepted.
 type Message struct {
 	Kind    Kind
 	Verdict Verdict
 
-	Alert  emergency.Alert // of KindAlert, KindAnswer and KindEBM
-	Silent say.Message     // why what it is never sounds; no key: it may
+	Alert  emergency.Alert // for KindAlert, KindAnswer and KindEBM
+	Silent say.Message     // why such a message never sounds; an empty key: it may sound
 
-	// Of CAP.
+	// For CAP.
 	Status     string            // as written: Actual, Exercise, ...
 	Scope      string            // as written: Public, ...
-	Parameters map[string]string // the first of a repeated name
-	Issuer     playlist.Area     // from an identifier of 12379, China's warning platform
+	Parameters map[string]string // if a name is repeated, its first value
+	Issuer     playlist.Area     // from the identifier, if it is one of 12379, China's warning platform
 
-	// Of EBD. The body that goes with Kind is set.
+	// For EBD. Of the bodies, the one for Kind is set.
 	EBD          EBD
 	Result       Result
-	StateOf      playlist.AlertID // of KindStateRequest
+	StateOf      playlist.AlertID // for KindStateRequest
 	State        State
 	OMD          OMD
 	Unsupplied   []string // members that the message names and the package lacks
@@ -79,15 +79,14 @@ type Message struct {
 
 	Feed *Feed
 
-	Warnings []say.Message // the slips that were tolerated
-	Notes    []say.Message // no slips, but worth knowing
+	Warnings []say.Message // the differences from the schema that were tolerated
+	Notes    []say.Message // no differences, but worth knowing
 	Raw      []byte        // as received
 }
 
-// Parse reads a CAP message, a feed of such messages or an EBD package (a tar,
-// or its XML member alone). Raw is kept, not copied. A bad signature is no
-// error: it stands in the message, and what follows from it is the caller's
-// rule.
+// Parse reads a CAP message, a feed of such messages or an EBD package (a tar, or its
+// XML member alone). The message keeps raw without copying it. A bad signature is no
+// error: Alert.Signature reports it, and the caller decides what follows.
 func Parse(raw []byte, o Options) (Message, error) {
 	if !looksXML(raw) {
 		return parseTar(raw, o)
@@ -109,16 +108,17 @@ func Parse(raw []byte, o Options) (Message, error) {
 		f, err = readFeed(doc, o, &r)
 		m = Message{Kind: KindFeed, Feed: &f}
 	default:
-		err = refuse(ErrUnknown, say.M("alert.unknown_root", shown(root.qualified())))
+		err = refuse(ErrUnknown, say.M("alert.unknown_root", printable(root.qualified())))
 	}
 	if err != nil {
 		return Message{}, err
 	}
-	return m.graded(raw, &r), nil
+	return m.withReport(raw, &r), nil
 }
 
-// graded completes a message with what its reading met.
-func (m Message) graded(raw []byte, r *report) Message {
+// withReport returns the message with the raw bytes and with the warnings and notes of
+// the report.
+func (m Message) withReport(raw []byte, r *report) Message {
 	m.Raw, m.Warnings, m.Notes, m.Verdict = raw, r.warnings, r.notes, Valid
 	if len(r.warnings) > 0 {
 		m.Verdict = Tolerated
@@ -126,7 +126,7 @@ func (m Message) graded(raw []byte, r *report) Message {
 	return m
 }
 
-// looksXML reports whether a document begins as XML does, in UTF-8 or UTF-16.
+// looksXML reports whether a document begins like XML, in UTF-8 or UTF-16.
 func looksXML(raw []byte) bool {
 	if bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff")) {
 		return true

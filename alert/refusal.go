@@ -10,8 +10,8 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Why a document was refused. Each such error is a [playlist.ErrInvalid] too:
-// it is made of [say.Message] and fit for an operator's screen.
+// The reasons to refuse a document. Each such error is a [playlist.ErrInvalid] too:
+// its text consists of [say.Message] and may be shown to an operator.
 var (
 	ErrInvalid   = errors.New("breaks its schema")
 	ErrUnknown   = errors.New("neither CAP nor EBD")
@@ -21,7 +21,7 @@ var (
 	ErrMissing   = errors.New("lacks what it needs")
 )
 
-// refusal is one of those errors, with all that was found.
+// refusal is the error for a refused document: the reason and all faults found.
 type refusal struct {
 	why    error
 	faults []say.Message
@@ -29,7 +29,7 @@ type refusal struct {
 
 func refuse(why error, faults ...say.Message) error { return &refusal{why, faults} }
 
-// maxFaults bounds what one refusal tells.
+// maxFaults is the largest number of faults that are reported of one document.
 const maxFaults = 40
 
 func (r *refusal) Error() string {
@@ -42,7 +42,7 @@ func (r *refusal) Error() string {
 
 func (r *refusal) Is(target error) bool { return target == r.why || target == playlist.ErrInvalid }
 
-// Unwrap hands out the single faults, for [say.In].
+// Unwrap returns the single faults, for [say.In].
 func (r *refusal) Unwrap() []error {
 	all := make([]error, len(r.faults))
 	for i, f := range r.faults {
@@ -51,11 +51,11 @@ func (r *refusal) Unwrap() []error {
 	return all
 }
 
-// report collects what is wrong with a document while it is read.
+// report collects the faults of a document while it is read.
 type report struct {
 	faults   []say.Message
-	warnings []say.Message // slips of a known dialect
-	notes    []say.Message // no slips, but worth knowing
+	warnings []say.Message // differences from the schema that are tolerated
+	notes    []say.Message // no differences, but worth knowing
 }
 
 func (r *report) bad(key string, args ...any) {
@@ -76,7 +76,7 @@ func (r *report) note(key string, args ...any) {
 	}
 }
 
-// err is the refusal of all faults, nil where there are none.
+// err returns the refusal with all faults, or nil if there are none.
 func (r *report) err(why error) error {
 	if len(r.faults) == 0 {
 		return nil
@@ -84,9 +84,9 @@ func (r *report) err(why error) error {
 	return refuse(why, r.faults...)
 }
 
-// shown makes a stranger's text fit to stand in a message: printable, and no
-// more than 60 characters.
-func shown(s string) string {
+// printable returns text of a document for use in a message: without unprintable
+// characters, and cut after 60 characters.
+func printable(s string) string {
 	var b strings.Builder
 	for n, r := range []rune(s[:min(len(s), 400)]) {
 		if n == 60 {
@@ -101,5 +101,5 @@ func shown(s string) string {
 	return b.String()
 }
 
-// mib is a number of bytes for people.
+// mib writes a number of bytes in MiB.
 func mib(n int64) string { return fmt.Sprintf("%.3g MiB", float64(n)/(1<<20)) }

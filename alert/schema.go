@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// form is what the text of an element without children must look like.
+// form is the form that the text of an element without children must have.
 type form int
 
 const (
@@ -19,18 +19,18 @@ const (
 	language             // xs:language
 	integer              // xs:integer
 	decimal              // xs:decimal
-	address              // xs:anyURI; a bad one is told, and matters to nobody
+	address              // xs:anyURI; a bad one is only a warning
 )
 
-// rule is one element of the schema. Rules stand in the order that the schema
-// fixes.
+// rule describes one element of the schema. Rules are in the order that the schema
+// requires of the elements.
 type rule struct {
 	name     string
 	required bool
 	many     bool
 	form     form
 	values   []string
-	kids     []rule // of an element that holds elements only
+	kids     []rule // the children, of an element that contains only elements
 }
 
 // version is one version of CAP.
@@ -42,8 +42,8 @@ type version struct {
 
 const signatureSpace = "http://www.w3.org/2000/09/xmldsig#"
 
-// versions are the three that OASIS published; 1.2 comes first as the one
-// that matters.
+// versions are the three versions that OASIS published. 1.2, the most used one, comes
+// first.
 var versions = []version{
 	{"1.2", "urn:oasis:names:tc:emergency:cap:1.2", alertRules(12)},
 	{"1.1", "urn:oasis:names:tc:emergency:cap:1.1", alertRules(11)},
@@ -58,7 +58,8 @@ func versionOf(space string) (version, bool) {
 	return versions[i], true
 }
 
-// alertRules is the schema of CAP v/10 as a table. A test holds it to the XSDs.
+// alertRules returns the schema of CAP version v/10 as a table. A test compares it with
+// the XSDs.
 func alertRules(v int) []rule {
 	need := func(name string, f form) rule { return rule{name: name, required: true, form: f} }
 	may := func(name string, f form) rule { return rule{name: name, form: f} }
@@ -72,7 +73,7 @@ func alertRules(v int) []rule {
 		}
 		return r
 	}
-	// pair is a name and a value, "name=value" in CAP 1.0.
+	// pair is an element with a name and a value; in CAP 1.0 its text is "name=value".
 	pair := func(name string) rule {
 		r := rule{name: name, many: true}
 		if v >= 11 {
@@ -155,26 +156,26 @@ func alertRules(v int) []rule {
 	})
 }
 
-// obey holds an element's children to the rules, and names every fault.
-func (v version) obey(n *node, rules []rule, path string, r *report) {
+// checkChildren checks an element's children against the rules and reports every fault.
+func (v version) checkChildren(n *node, rules []rule, path string, r *report) {
 	if strings.TrimSpace(n.text) != "" {
-		r.bad("alert.cap_text", path, shown(strings.TrimSpace(n.text)))
+		r.bad("alert.cap_text", path, printable(strings.TrimSpace(n.text)))
 	}
 	total, count := map[string]int{}, map[string]int{}
 	for _, k := range n.kids {
 		total[k.name]++
 	}
-	next := 0      // the first rule that may still come
-	late := false  // something has come after its turn
+	next := 0      // the first rule whose element may still come
+	late := false  // an element came too late
 	ended := false // the signatures have begun
 	for _, k := range n.kids {
 		if k.space == signatureSpace && path == "alert" {
-			ended = true // lax in 1.2; 1.0 and 1.1 never foresaw them, and signed messages have them all the same
+			ended = true // 1.2 allows them; 1.0 and 1.1 do not, but signed messages have them all the same
 			continue
 		}
 		i := slices.IndexFunc(rules, func(r rule) bool { return r.name == k.name })
 		if k.space != v.space || i < 0 {
-			r.bad("alert.cap_element", path, shown(k.qualified()))
+			r.bad("alert.cap_element", path, printable(k.qualified()))
 			continue
 		}
 		rule := rules[i]
@@ -194,7 +195,7 @@ func (v version) obey(n *node, rules []rule, path string, r *report) {
 		default:
 			next = i
 		}
-		v.obeyOne(k, rule, where, r)
+		v.checkElement(k, rule, where, r)
 	}
 	for _, rule := range rules {
 		if rule.required && count[rule.name] == 0 {
@@ -203,18 +204,19 @@ func (v version) obey(n *node, rules []rule, path string, r *report) {
 	}
 }
 
-func (v version) obeyOne(k *node, rule rule, where string, r *report) {
+// checkElement checks one element against its rule.
+func (v version) checkElement(k *node, rule rule, where string, r *report) {
 	for _, a := range k.attrs {
 		if foreignAttr(a.Name.Space, a.Name.Local) {
-			r.warn("alert.cap_attr", where, shown(a.Name.Local))
+			r.warn("alert.cap_attr", where, printable(a.Name.Local))
 		}
 	}
 	if rule.kids != nil {
-		v.obey(k, rule.kids, where, r)
+		v.checkChildren(k, rule.kids, where, r)
 		return
 	}
 	if len(k.kids) > 0 {
-		r.bad("alert.cap_element", where, shown(k.kids[0].qualified()))
+		r.bad("alert.cap_element", where, printable(k.kids[0].qualified()))
 		return
 	}
 	text := k.trimmed()
@@ -226,36 +228,36 @@ func (v version) obeyOne(k *node, rule rule, where string, r *report) {
 				r.warn("alert.cap_blanks", where)
 			}
 		case rule.name == "certainty" && text == "Very Likely":
-			r.warn("alert.cap_very_likely", where) // CAP 1.2 itself says: treat it as Likely
+			r.warn("alert.cap_very_likely", where) // CAP 1.2 says to treat it as Likely
 		default:
-			r.bad("alert.cap_value", where, shown(text), strings.Join(rule.values, ", "))
+			r.bad("alert.cap_value", where, printable(text), strings.Join(rule.values, ", "))
 		}
 	case moment:
 		if _, err := v.time(text); err != nil {
-			r.bad("alert.cap_time", where, shown(text))
+			r.bad("alert.cap_time", where, printable(text))
 		}
 	case language:
-		// An empty element takes the schema's default, en-US.
+		// An empty element has the schema's default, en-US.
 		if text != "" && !languageForm.MatchString(text) {
-			r.bad("alert.cap_form", where, shown(text), "xs:language")
+			r.bad("alert.cap_form", where, printable(text), "xs:language")
 		}
 	case integer:
 		if !integerForm.MatchString(text) {
-			r.bad("alert.cap_form", where, shown(text), "xs:integer")
+			r.bad("alert.cap_form", where, printable(text), "xs:integer")
 		}
 	case address:
 		if _, err := url.Parse(text); err != nil {
-			r.warn("alert.cap_form", where, shown(text), "xs:anyURI")
+			r.warn("alert.cap_form", where, printable(text), "xs:anyURI")
 		}
 	case decimal:
 		if !decimalForm.MatchString(text) {
-			r.bad("alert.cap_form", where, shown(text), "xs:decimal")
+			r.bad("alert.cap_form", where, printable(text), "xs:decimal")
 		}
 	}
 }
 
-// foreignAttr reports an attribute that the schemas do not have: they have
-// none, and everyone may declare namespaces and point at a schema.
+// foreignAttr reports whether an attribute is not allowed. The schemas have no
+// attributes, but any document may declare namespaces and name a schema.
 func foreignAttr(space, name string) bool {
 	return space != "xmlns" && (space != "" || name != "xmlns") &&
 		space != "http://www.w3.org/2001/XMLSchema-instance"
@@ -269,9 +271,9 @@ var (
 	looseTime    = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[-+]\d\d:\d\d)$`)
 )
 
-// time reads a dateTime. CAP 1.2 wants a numeric offset and whole seconds;
-// before it, Z and fractions were allowed. A time without an offset, which the
-// schemas of 1.0 and 1.1 let pass, is no instant: their text wants the offset.
+// time reads a dateTime. CAP 1.2 requires a numeric offset and whole seconds; 1.0 and
+// 1.1 allow Z and fractions. Their schemas also allow a time without an offset, but it
+// is refused, because their text requires one.
 func (v version) time(s string) (time.Time, error) {
 	form := looseTime
 	if v.name == "1.2" {
@@ -283,10 +285,10 @@ func (v version) time(s string) (time.Time, error) {
 	return instant(s)
 }
 
-// instant reads what looseTime lets pass.
+// instant reads a time that matches looseTime.
 func instant(s string) (time.Time, error) {
 	day := time.Duration(0)
-	if s[11:19] == "24:00:00" { // the end of the day is a time of xs:dateTime
+	if s[11:19] == "24:00:00" { // xs:dateTime allows this for the end of the day
 		s, day = s[:11]+"00"+s[13:], 24*time.Hour
 	}
 	t, err := time.Parse("2006-01-02T15:04:05.999999999Z07:00", s)

@@ -9,7 +9,7 @@ import (
 	"dalaba/alert"
 )
 
-// xsd is as much of an XSD as CAP's need.
+// xsd holds the parts of an XSD that CAP's schemas use.
 type xsd struct {
 	Target   string    `xml:"targetNamespace,attr"`
 	Elements []xsdElem `xml:"element"`
@@ -33,9 +33,9 @@ type xsdFacets struct {
 	} `xml:"enumeration"`
 }
 
-// The tables that messages are held to say what OASIS's schemas say: the same
-// elements in the same order, as often, with the same values and types.
-func TestTheTablesFollowTheSchemas(t *testing.T) {
+// The tables against which messages are checked must match OASIS's schemas: the same
+// elements in the same order, with the same number, values and types.
+func TestTheRuleTablesMatchTheXSDs(t *testing.T) {
 	for _, c := range []struct{ version, file string }{
 		{"1.0", "cap/google-cap-library/schema/cap10.xsd"},
 		{"1.1", "cap/google-cap-library/schema/cap11.xsd"},
@@ -71,7 +71,7 @@ func compare(t *testing.T, path string, want []xsdElem, got []alert.Rule) {
 		}
 		where, g := path+"/"+name, got[i]
 		if g.Name != name {
-			t.Errorf("%s stands where the schema has %s", path+"/"+g.Name, where)
+			t.Errorf("%s is in the place of the schema's %s", path+"/"+g.Name, where)
 			continue
 		}
 		if required := w.Min != "0"; g.Required != required {

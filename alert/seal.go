@@ -25,36 +25,41 @@ import (
 	"dalaba/playlist/emergency"
 )
 
-// How a message was sealed, in XML's own way (XML-DSig, enveloped).
+// This file verifies the signatures of CAP messages: enveloped XML-DSig. The
+// catalogue calls such a signature a seal.
 //
-// The canonical forms are goxmldsig's. The rest of the way is ours, because
-// what issuers do is not what it knows: several signatures beside each other,
-// bare RSA keys, ECDSA as XML writes it, seals put on before the message was
-// indented. Whatever was verified is kept as the bytes that the digest is of,
-// and only those are read on: an element that was moved, wrapped or added says
-// nothing.
+// goxmldsig makes the canonical forms. The rest is our own code, because goxmldsig
+// does not support what issuers do: several signatures in one message, bare RSA
+// keys, ECDSA signatures in the form of XML-DSig, and messages that were indented
+// after they were signed. After verification the message is read again from the very
+// bytes that the digest covers, so an element that was moved, wrapped or added has no
+// effect.
 //
-// SHA-1 is accepted and noted. Forging a message that exists needs a second
-// preimage, which nobody has; collisions help only whoever has the issuer
-// sign what he wrote himself.
+// SHA-1 is accepted, with a note. To change a signed message an attacker needs a
+// second preimage, which no known attack finds. A collision helps only an attacker
+// who can make the issuer sign a message that the attacker wrote.
 
-// maxSeals bounds the signatures of one message that are looked at.
-const maxSeals = 4
+// maxSignatures is the largest number of signatures that one message may have.
+const maxSignatures = 4
 
-// seal is what one signature came to.
-type seal struct {
+// capSignature is the result of verifying one signature.
+type capSignature struct {
 	state emergency.SignatureState
 	why   string // a key of the catalogue
 	by    string
 	weak  bool
-	tree  *node // what was verified, where the digest holds
+	tree  *node // the message as it was verified; nil if the signature is bad
 }
 
-func broken(why string) seal { return seal{state: emergency.SignatureBad, why: why} }
+// badSignature is the result for a signature that is bad for the reason why.
+func badSignature(why string) capSignature {
+	return capSignature{state: emergency.SignatureBad, why: why}
+}
 
-// checkSeal looks at a message's signatures. The tree it answers is what the
-// one that counts was put under, nil where none holds.
-func checkSeal(doc document, sent time.Time, o Options, r *report) (emergency.Signature, *node) {
+// checkCAPSignatures verifies the signatures of a message. It returns the result of
+// the best one, and the message as that signature covers it, or nil if no signature
+// is valid.
+func checkCAPSignatures(doc document, sent time.Time, o Options, r *report) (emergency.Signature, *node) {
 	n := 0
 	for _, k := range doc.root.kids {
 		if k.space == signatureSpace && k.name == "Signature" {
@@ -64,34 +69,34 @@ func checkSeal(doc document, sent time.Time, o Options, r *report) (emergency.Si
 	switch {
 	case n == 0:
 		return emergency.Signature{State: emergency.SignatureAbsent}, nil
-	case n > maxSeals:
+	case n > maxSignatures:
 		return emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_many"}, nil
 	}
 	tree := etree.NewDocument()
 	if err := tree.ReadFromBytes(doc.utf8); err != nil || tree.Root() == nil {
 		return emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_form"}, nil
 	}
-	s := sealed{doc: tree, sent: sent, o: o, single: n == 1, forms: map[string][]byte{}}
-	var seals []seal
+	s := signedMessage{doc: tree, sent: sent, o: o, single: n == 1, forms: map[string][]byte{}}
+	var results []capSignature
 	for i, child := range tree.Root().Child {
 		if el, ok := child.(*etree.Element); ok && el.Tag == "Signature" && el.NamespaceURI() == signatureSpace {
-			seals = append(seals, s.check(el, i))
+			results = append(results, s.check(el, i))
 		}
 	}
-	// One that is verified is enough: each of them covers the whole message.
+	// One verified signature is enough: each of them covers the whole message.
 	for _, state := range []emergency.SignatureState{emergency.SignatureVerified, emergency.SignatureBad, emergency.SignatureUnknown} {
-		if i := slices.IndexFunc(seals, func(s seal) bool { return s.state == state }); i >= 0 {
-			if seals[i].weak {
+		if i := slices.IndexFunc(results, func(s capSignature) bool { return s.state == state }); i >= 0 {
+			if results[i].weak {
 				r.note("alert.seal_sha1")
 			}
-			return emergency.Signature{State: state, By: seals[i].by, Why: seals[i].why}, seals[i].tree
+			return emergency.Signature{State: state, By: results[i].by, Why: results[i].why}, results[i].tree
 		}
 	}
 	return emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_form"}, nil
 }
 
-// sealed is a message with its signatures.
-type sealed struct {
+// signedMessage is a message with its signatures.
+type signedMessage struct {
 	doc  *etree.Document
 	sent time.Time
 	o    Options
@@ -100,7 +105,7 @@ type sealed struct {
 	forms  map[string][]byte // canonical forms made so far
 }
 
-// method is a way to sign or to digest.
+// method is a way to sign: the hash, and ECDSA or else RSA.
 type method struct {
 	hash  crypto.Hash
 	ecdsa bool
@@ -131,9 +136,10 @@ const (
 	enveloped = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 )
 
-// canonicalizer knows the canonical forms. 1.1 is 1.0 but for xml:id and
-// xml:base, which no CAP message has; goxmldsig's 1.0 also sees the namespaces
-// that an element inherits, which its 1.1 does not.
+// canonicalizer returns the canonicalizer of an algorithm, if it is known. For
+// C14N 1.1 it returns that of 1.0: they differ only in xml:id and xml:base, which no
+// CAP message has, and goxmldsig's 1.1 misses the namespaces that an element
+// inherits.
 func canonicalizer(algorithm, prefixes string, comments bool) (dsig.Canonicalizer, bool) {
 	name, with := strings.CutSuffix(algorithm, "WithComments")
 	comments = comments && with
@@ -152,86 +158,38 @@ func canonicalizer(algorithm, prefixes string, comments bool) (dsig.Canonicalize
 	return nil, false
 }
 
-// check looks at one signature, the root's child number at.
-func (s sealed) check(el *etree.Element, at int) seal {
-	part := func(name string) []*etree.Element {
-		return slices.DeleteFunc(el.ChildElements(), func(c *etree.Element) bool {
-			return c.Tag != name || c.NamespaceURI() != signatureSpace
-		})
-	}
-	infos, values, keyInfos := part("SignedInfo"), part("SignatureValue"), part("KeyInfo")
+// check verifies one signature, which is child number at of the root.
+func (s signedMessage) check(el *etree.Element, at int) capSignature {
+	infos, values, keyInfos := signatureParts(el, "SignedInfo"), signatureParts(el, "SignatureValue"), signatureParts(el, "KeyInfo")
 	if len(infos) != 1 || len(values) != 1 || len(keyInfos) > 1 {
-		return broken("alert.seal_form")
+		return badSignature("alert.seal_form")
 	}
 	keys, why := s.keys(keyInfos)
 	if why != "" {
-		return broken(why)
+		return badSignature(why)
 	}
 	value, err := strict64(values[0].Text())
 	if err != nil {
-		return broken("alert.seal_signature")
+		return badSignature("alert.seal_signature")
 	}
-
-	// What was signed is read from the canonical bytes, not beside them. Some
-	// issuers indent a message after they signed it: then it holds without the
-	// blanks.
-	canonical, prefixes := "", ""
-	if c := infos[0].SelectElement("CanonicalizationMethod"); c != nil {
-		canonical = c.SelectAttrValue("Algorithm", "")
-		if k := c.SelectElement("InclusiveNamespaces"); k != nil {
-			prefixes = k.SelectAttrValue("PrefixList", "")
-		}
-	}
-	var signer *key
-	var info *node
-	for _, blanks := range []bool{true, false} {
-		form, known := canonicalizer(canonical, prefixes, true)
-		if !known {
-			return broken("alert.seal_method")
-		}
-		// Canonicalizers change what they are given, and find inherited
-		// namespaces through the parents: work on a whole copy.
-		whole := s.doc.Copy().Root()
-		copied := whole.Child[at].(*etree.Element).ChildElements()
-		i := slices.IndexFunc(copied, func(c *etree.Element) bool {
-			return c.Tag == "SignedInfo" && c.NamespaceURI() == signatureSpace
-		})
-		if !blanks {
-			stripBlanks(copied[i])
-		}
-		part, err := detached(copied[i], canonical)
-		if err != nil {
-			return broken("alert.seal_form")
-		}
-		text, err := form.Canonicalize(part)
-		if err != nil {
-			return broken("alert.seal_form")
-		}
-		if info, err = readTree(text); err != nil {
-			return broken("alert.seal_form")
-		}
-		m, known := methods[attribute(info.kid("SignatureMethod"), "Algorithm")]
-		if !known {
-			return broken("alert.seal_method")
-		}
-		if signer = verifyAny(keys, m, text, value); signer != nil {
-			break
-		}
-	}
-	ref, refWhy := s.reference(info)
-	switch {
-	case refWhy != "":
-		return broken(refWhy)
-	case signer == nil && len(keys) > 0:
-		return broken("alert.seal_signature")
-	}
-	tree, why := s.verified(ref, at)
+	info, signer, why := s.verifyInfo(infos[0], at, keys, value)
 	if why != "" {
-		return broken(why)
+		return badSignature(why)
 	}
-	out := seal{state: emergency.SignatureUnknown, why: "alert.seal_no_key"}
+	ref, why := s.reference(info)
+	switch {
+	case why != "":
+		return badSignature(why)
+	case signer == nil && len(keys) > 0:
+		return badSignature("alert.seal_signature")
+	}
+	tree, why := s.matchDigest(ref, at)
+	if why != "" {
+		return badSignature(why)
+	}
+	out := capSignature{state: emergency.SignatureUnknown, why: "alert.seal_no_key"}
 	if signer != nil {
-		out = s.vouch(*signer, keys)
+		out = s.judgeKey(*signer, keys)
 	}
 	sha1 := methods[attribute(info.kid("SignatureMethod"), "Algorithm")].hash == crypto.SHA1
 	out.weak = sha1 || ref.hash == crypto.SHA1
@@ -241,9 +199,75 @@ func (s sealed) check(el *etree.Element, at int) seal {
 	return out
 }
 
-// detached is an element as its canonicalizer wants it: the exclusive one looks
-// at no parents, and wants what they declare on the element itself.
-func detached(el *etree.Element, algorithm string) (*etree.Element, error) {
+// signatureParts returns the children of a signature that have the name.
+func signatureParts(el *etree.Element, name string) []*etree.Element {
+	return slices.DeleteFunc(el.ChildElements(), func(c *etree.Element) bool {
+		return c.Tag != name || c.NamespaceURI() != signatureSpace
+	})
+}
+
+// verifyInfo verifies the value of a signature over its SignedInfo. It returns the
+// SignedInfo, read from the canonical bytes that were signed and not from the
+// document, and the key that signed it, or nil if none of the keys did.
+//
+// Some issuers indent a message after they signed it. So if no key fits, it tries
+// again without the blanks between elements.
+func (s signedMessage) verifyInfo(el *etree.Element, at int, keys []key, value []byte) (info *node, signer *key, why string) {
+	canonical, prefixes := "", ""
+	if c := el.SelectElement("CanonicalizationMethod"); c != nil {
+		canonical = c.SelectAttrValue("Algorithm", "")
+		if k := c.SelectElement("InclusiveNamespaces"); k != nil {
+			prefixes = k.SelectAttrValue("PrefixList", "")
+		}
+	}
+	for _, blanks := range []bool{true, false} {
+		text, why := s.canonicalInfo(canonical, prefixes, at, blanks)
+		if why != "" {
+			return nil, nil, why
+		}
+		var err error
+		if info, err = readTree(text); err != nil {
+			return nil, nil, "alert.seal_form"
+		}
+		m, known := methods[attribute(info.kid("SignatureMethod"), "Algorithm")]
+		if !known {
+			return nil, nil, "alert.seal_method"
+		}
+		if signer = verifyAny(keys, m, text, value); signer != nil {
+			break
+		}
+	}
+	return info, signer, ""
+}
+
+// canonicalInfo returns the SignedInfo of the signature at that place in canonical
+// form, with or without the blanks between its elements.
+func (s signedMessage) canonicalInfo(algorithm, prefixes string, at int, blanks bool) (text []byte, why string) {
+	form, known := canonicalizer(algorithm, prefixes, true)
+	if !known {
+		return nil, "alert.seal_method"
+	}
+	// Canonicalizers change the element that they are given, and look for inherited
+	// namespaces in its parents. So give them a part of a copy of the whole document.
+	whole := s.doc.Copy().Root()
+	info := signatureParts(whole.Child[at].(*etree.Element), "SignedInfo")[0]
+	if !blanks {
+		stripBlanks(info)
+	}
+	part, err := detach(info, algorithm)
+	if err != nil {
+		return nil, "alert.seal_form"
+	}
+	if text, err = form.Canonicalize(part); err != nil {
+		return nil, "alert.seal_form"
+	}
+	return text, ""
+}
+
+// detach returns the element as its canonicalizer needs it. The exclusive one does not
+// look at the parents, so it needs the namespaces that they declare on the element
+// itself.
+func detach(el *etree.Element, algorithm string) (*etree.Element, error) {
 	if !strings.HasPrefix(algorithm, exclusive) {
 		return el, nil
 	}
@@ -254,15 +278,16 @@ func detached(el *etree.Element, algorithm string) (*etree.Element, error) {
 	return etreeutils.NSDetatch(parents, el)
 }
 
-// reference is what a signature says it is of.
+// reference is the part of a SignedInfo that refers to the message: the digest that it
+// must have, and the form in which it is digested.
 type reference struct {
 	hash           crypto.Hash
 	want           []byte
 	form, prefixes string
 }
 
-// reference finds the signed reference to the message.
-func (s sealed) reference(info *node) (r reference, why string) {
+// reference finds the Reference to the message in a SignedInfo.
+func (s signedMessage) reference(info *node) (r reference, why string) {
 	root := s.doc.Root()
 	var ref *node
 	for _, candidate := range info.all("Reference") {
@@ -301,25 +326,26 @@ func (s sealed) reference(info *node) (r reference, why string) {
 		}
 	}
 	if !cut {
-		return r, "alert.seal_reference" // it would cover itself
+		return r, "alert.seal_reference" // without this transform the digest would cover the signature itself
 	}
 	return r, ""
 }
 
-// verified is the message as a reference's digest has it.
+// matchDigest returns the message in the form whose digest is that of the reference.
 //
-// By the standard only the signature itself is left out, and the instructions
-// beside the root are in. Issuers who sign twice leave out all signatures;
-// others never sign what stands beside the root. All of these cover every
-// element of the message.
-func (s sealed) verified(r reference, at int) (tree *node, why string) {
+// By the standard, the digest leaves out this signature only, and covers the
+// processing instructions before and after the root element. Some issuers that sign
+// twice leave out all signatures, and some leave out the processing instructions. So
+// matchDigest tries these forms one after another. Each of them covers every element
+// of the message.
+func (s signedMessage) matchDigest(r reference, at int) (tree *node, why string) {
 	for _, v := range []struct{ all, blanks, beside bool }{
 		{false, true, false}, {false, true, true}, {true, true, false}, {true, true, true}, {true, false, false},
 	} {
 		if v.all {
 			at = -1
 		}
-		text, err := s.form(r.form, r.prefixes, at, v.blanks)
+		text, err := s.canonicalForm(r.form, r.prefixes, at, v.blanks)
 		if errors.Is(err, errForms) {
 			return nil, "alert.seal_many"
 		}
@@ -328,7 +354,7 @@ func (s sealed) verified(r reference, at int) (tree *node, why string) {
 		}
 		signed := text
 		if v.beside {
-			signed = s.beside(text)
+			signed = s.withInstructions(text)
 		}
 		h := r.hash.New()
 		h.Write(signed)
@@ -343,16 +369,16 @@ func (s sealed) verified(r reference, at int) (tree *node, why string) {
 	return nil, "alert.seal_digest"
 }
 
-// maxForms bounds the canonical forms made of one message, which is what
-// checking it costs.
+// maxForms is the largest number of canonical forms made of one message. They are most
+// of the cost of checking it.
 const maxForms = 6
 
 var errForms = errors.New("more forms than anybody needs")
 
-// form is the message in canonical form, without the signature at that place (-1:
-// without any), with or without the blanks between elements. Comments are never
-// part of what an empty URI refers to.
-func (s sealed) form(algorithm, prefixes string, at int, blanks bool) ([]byte, error) {
+// canonicalForm returns the message in canonical form, without the signature at that
+// place (-1: without any signature), with or without the blanks between elements, and
+// without comments, which a reference with an empty URI never covers.
+func (s signedMessage) canonicalForm(algorithm, prefixes string, at int, blanks bool) ([]byte, error) {
 	if s.single {
 		at = -1
 	}
@@ -381,8 +407,9 @@ func (s sealed) form(algorithm, prefixes string, at int, blanks bool) ([]byte, e
 	return out, err
 }
 
-// beside puts the instructions that stand beside the root round it.
-func (s sealed) beside(root []byte) []byte {
+// withInstructions adds the document's processing instructions before and after the
+// root element.
+func (s signedMessage) withInstructions(root []byte) []byte {
 	var out bytes.Buffer
 	before := true
 	for _, child := range s.doc.Child {
@@ -402,7 +429,7 @@ func (s sealed) beside(root []byte) []byte {
 	return out.Bytes()
 }
 
-// stripBlanks takes out what only indents: blank text beside elements.
+// stripBlanks removes the blank text between elements, which only indents them.
 func stripBlanks(el *etree.Element) {
 	kids := el.ChildElements()
 	if len(kids) == 0 {
@@ -418,14 +445,15 @@ func stripBlanks(el *etree.Element) {
 	}
 }
 
-// key is a public key that may have signed, with its certificate if one came.
+// key is a public key that may have signed, with its certificate if there is one.
 type key struct {
 	public crypto.PublicKey
 	cert   *x509.Certificate
 }
 
-// keys are those that the signature brings; where it brings none, the anchors'.
-func (s sealed) keys(infos []*etree.Element) (keys []key, why string) {
+// keys returns the keys that the signature contains or, if it contains none, those of
+// the anchors.
+func (s signedMessage) keys(infos []*etree.Element) (keys []key, why string) {
 	if len(infos) == 1 {
 		for _, c := range infos[0].FindElements(".//X509Certificate") {
 			der, err := strict64(c.Text())
@@ -457,6 +485,7 @@ func (s sealed) keys(infos []*etree.Element) (keys []key, why string) {
 	return keys, ""
 }
 
+// rsaKey reads an RSAKeyValue.
 func rsaKey(v *etree.Element) (*rsa.PublicKey, bool) {
 	var parts [2]*big.Int
 	for i, name := range []string{"Modulus", "Exponent"} {
@@ -476,7 +505,7 @@ func rsaKey(v *etree.Element) (*rsa.PublicKey, bool) {
 	return &rsa.PublicKey{N: parts[0], E: int(parts[1].Int64())}, true
 }
 
-// verifyAny is the key that made the signature, nil if none did.
+// verifyAny returns the key that made the signature, or nil if none of the keys did.
 func verifyAny(keys []key, m method, signed, value []byte) *key {
 	h := m.hash.New()
 	h.Write(signed)
@@ -488,7 +517,7 @@ func verifyAny(keys []key, m method, signed, value []byte) *key {
 				return &keys[i]
 			}
 		case *ecdsa.PublicKey:
-			// XML writes r and s one after the other, not in ASN.1.
+			// XML-DSig has r and s one after the other, not in ASN.1.
 			if half := len(value) / 2; m.ecdsa && half > 0 && len(value)%2 == 0 &&
 				ecdsa.Verify(public, sum, new(big.Int).SetBytes(value[:half]), new(big.Int).SetBytes(value[half:])) {
 				return &keys[i]
@@ -498,13 +527,15 @@ func verifyAny(keys []key, m method, signed, value []byte) *key {
 	return nil
 }
 
-// vouch says whether anybody here vouches for a key that signed.
+// judgeKey decides whether a key that signed is trusted: whether it is that of an
+// anchor, or an anchor issued its certificate.
 //
-// The certificate must not have ended before the message says it was sent:
-// whoever has an old key could else date a message back, and one dated back far
-// has expired. It may have begun after it was sent, as with issuers that seal
-// on request with the certificate of the day, but not after Now.
-func (s sealed) vouch(signer key, brought []key) seal {
+// The certificate must not have expired before the time at which the message says it
+// was sent. With an expired key one can therefore sign only a message that is dated
+// back, and such an alert has expired itself. The certificate may begin after the
+// message was sent, because some issuers sign on request with the certificate of the
+// day, but not after Now.
+func (s signedMessage) judgeKey(signer key, brought []key) capSignature {
 	cert := signer.cert
 	for _, a := range s.o.Anchors {
 		if cert != nil && cert.Equal(a) || cert == nil && samePublic(signer.public, a.PublicKey) {
@@ -512,7 +543,7 @@ func (s sealed) vouch(signer key, brought []key) seal {
 		}
 	}
 	if cert == nil {
-		return seal{state: emergency.SignatureUnknown, why: "alert.seal_unknown"}
+		return capSignature{state: emergency.SignatureUnknown, why: "alert.seal_unknown"}
 	}
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	for _, a := range s.o.Anchors {
@@ -533,20 +564,22 @@ func (s sealed) vouch(signer key, brought []key) seal {
 	if _, err := cert.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: between, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}); err != nil {
-		return seal{state: emergency.SignatureUnknown, by: nameOf(cert), why: "alert.seal_unknown"}
+		return capSignature{state: emergency.SignatureUnknown, by: nameOf(cert), why: "alert.seal_unknown"}
 	}
 	return s.inTime(cert)
 }
 
-func (s sealed) inTime(cert *x509.Certificate) seal {
+// inTime returns the result for a trusted certificate: verified, unless the certificate
+// was not valid at the time.
+func (s signedMessage) inTime(cert *x509.Certificate) capSignature {
 	by := nameOf(cert)
 	switch {
 	case cert.NotAfter.Before(s.sent):
-		return seal{state: emergency.SignatureBad, by: by, why: "alert.seal_expired"}
+		return capSignature{state: emergency.SignatureBad, by: by, why: "alert.seal_expired"}
 	case !s.o.Now.IsZero() && cert.NotBefore.After(s.o.Now):
-		return seal{state: emergency.SignatureBad, by: by, why: "alert.seal_early"}
+		return capSignature{state: emergency.SignatureBad, by: by, why: "alert.seal_early"}
 	}
-	return seal{state: emergency.SignatureVerified, by: by}
+	return capSignature{state: emergency.SignatureVerified, by: by}
 }
 
 func nameOf(cert *x509.Certificate) string {
@@ -558,12 +591,13 @@ func samePublic(a, b crypto.PublicKey) bool {
 	return ok && k.Equal(b)
 }
 
-// strict64 reads base64 that could be written in no other way: a last character
-// with bits to spare is a change that someone made.
+// strict64 reads base64 in which the unused bits of the last character are zero. If
+// they are not, the text was changed after it was written.
 func strict64(text string) ([]byte, error) {
 	return base64.StdEncoding.Strict().DecodeString(unspaced(text))
 }
 
+// attribute is n.attr, or "" if n is nil.
 func attribute(n *node, name string) string {
 	if n == nil {
 		return ""

