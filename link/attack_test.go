@@ -99,7 +99,7 @@ func TestEachUserMayPublishAndSubscribeToItsOwnSubjectsOnly(t *testing.T) {
 func TestAnEdgeRepliesOnlyToTheInboxOfTheControllerThatAsked(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
-	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 1))
+	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(town), 1))
 	thief, victim := w.enrol("daba-1", []playlist.Area{village}), w.enrol("daba-2", []playlist.Area{village})
 	nc, other := must[*nats.Conn](t)(w.login(thief, thief.key)), must[*nats.Conn](t)(w.login(victim, victim.key))
 	defer nc.Close()
@@ -143,7 +143,7 @@ func TestAnEdgeRepliesOnlyToTheInboxOfTheControllerThatAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m.Subject != "_IN.daba-1.right" {
-			s, err := link.OpenStamp(m.Data, w.office.trust, "daba-1", "n")
+			s, err := link.OpenStamp(m.Data, w.countyKeys.trust, "daba-1", "n")
 			if err != nil || s.Refused == "" {
 				t.Errorf("a body that names another got a response on %s", m.Subject)
 			}
@@ -274,9 +274,9 @@ func TestADocumentSignedByAKeyThatLostItsRoleIsNotSent(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})
-	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 7))
-	w.ledger.issue(t, w.office.alerts(t, playlist.AreaScope(town), 3))
-	w.ledger.issue(t, w.office.sealTrust(t, w.office.replaced(link.NewKey(), link.RolePlaylist), w.office.roots[0], w.office.roots[1]))
+	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(town), 7))
+	w.ledger.issue(t, w.countyKeys.alerts(t, playlist.AreaScope(town), 3))
+	w.ledger.issue(t, w.countyKeys.sealTrust(t, w.countyKeys.replaced(link.NewKey(), link.RolePlaylist), w.countyKeys.roots[0], w.countyKeys.roots[1]))
 	nc := must[*nats.Conn](t)(w.login(b, b.key))
 	defer nc.Close()
 	m := must[*nats.Msg](t)(nc.Request(link.SyncSubject(b.id), link.Pack([]byte(`{"controller":"daba-1","nonce":"n"}`)), patience))

@@ -39,8 +39,8 @@ func TestACarrierDeliversWhatTheNetworkDoes(t *testing.T) {
 	a, b := w.enrol("daba-1", []playlist.Area{village}), w.enrol("daba-2", []playlist.Area{"320924101203"})
 	clip, data := sound(5000, 1)
 	missing, _ := sound(5000, 2)
-	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 4, clip, missing))
-	w.ledger.issue(t, w.office.alerts(t, playlist.AreaScope(county), 2, flood("f")))
+	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(town), 4, clip, missing))
+	w.ledger.issue(t, w.countyKeys.alerts(t, playlist.AreaScope(county), 2, flood("f")))
 	stick := load(t, w, map[playlist.ClipID][]byte{clip.ID: data})
 	a.memory.air("e1", 430)
 	a.memory.air("e2", 3)
@@ -60,7 +60,7 @@ func TestACarrierDeliversWhatTheNetworkDoes(t *testing.T) {
 		t.Error("receipts count as sent before the county has them")
 	}
 
-	e := &link.Edge{Store: w.ledger, Key: w.office.edge, Log: quiet()}
+	e := &link.Edge{Store: w.ledger, Key: w.countyKeys.edge, Log: quiet()}
 	for range 2 { // the second import changes nothing
 		r, err = e.Import(t.Context(), stick)
 		if err != nil || len(r.Refused) != 0 || len(r.Gaps) != 0 {
@@ -98,8 +98,8 @@ func TestACarrierIsVerifiedLikeTheNetwork(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	clip, data := sound(5000, 1)
-	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 4, clip))
-	evil := newOffice()
+	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(town), 4, clip))
+	evil := newCountyKeys()
 	dir := load(t, w, map[playlist.ClipID][]byte{clip.ID: data}).Dir
 	put := func(name string, b []byte) {
 		t.Helper()
@@ -146,7 +146,7 @@ func TestACarrierIsVerifiedLikeTheNetwork(t *testing.T) {
 	late := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: "daba-1", Epoch: "e2",
 		Receipts: []link.Receipt{{Receipt: asrun.Receipt{Row: asrun.Row{Airing: "a", Output: "o", Seq: 7}}}}}, b.key))
 	put("receipts/daba-1/e2-000000000007.json", late.Bytes())
-	got, err := (&link.Edge{Store: w.ledger, Key: w.office.edge, Log: quiet()}).Import(t.Context(), link.Carrier{Dir: dir})
+	got, err := (&link.Edge{Store: w.ledger, Key: w.countyKeys.edge, Log: quiet()}).Import(t.Context(), link.Carrier{Dir: dir})
 	if err != nil || got.Receipts != 0 || len(w.ledger.rows) != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -168,7 +168,7 @@ func TestACarrierReportsReceiptsThatTheCountyCannotKeep(t *testing.T) {
 		if r, err := b.c.Import(t.Context(), stick); err != nil || len(r.Refused) != 0 {
 			t.Fatalf("at the controller: %+v, %v", r, err)
 		}
-		if r, err := (&link.Edge{Store: w.ledger, Key: w.office.edge, Log: quiet()}).Import(t.Context(), stick); err != nil || len(r.Refused) != 0 {
+		if r, err := (&link.Edge{Store: w.ledger, Key: w.countyKeys.edge, Log: quiet()}).Import(t.Context(), stick); err != nil || len(r.Refused) != 0 {
 			t.Fatalf("at the county: %+v, %v", r, err)
 		}
 	}
@@ -190,7 +190,7 @@ func TestACarrierBringsReceiptsAgainToACountyRestoredFromABackup(t *testing.T) {
 		if err != nil || len(there.Refused) != 0 {
 			t.Fatalf("at the controller: %+v, %v", there, err)
 		}
-		back, err = (&link.Edge{Store: w.ledger, Key: w.office.edge, Log: quiet()}).Import(t.Context(), stick)
+		back, err = (&link.Edge{Store: w.ledger, Key: w.countyKeys.edge, Log: quiet()}).Import(t.Context(), stick)
 		if err != nil || len(back.Refused) != 0 {
 			t.Fatalf("at the county: %+v, %v", back, err)
 		}
@@ -218,13 +218,13 @@ func TestACarrierBringsReceiptsAgainToACountyRestoredFromABackup(t *testing.T) {
 	w.ledger.once(t, "daba-1", b.memory)
 }
 
-// picky is a controller's store that cannot keep one clip.
-type picky struct {
+// clipRefuser is a controller's store that cannot keep one clip.
+type clipRefuser struct {
 	*memory
 	but playlist.ClipID
 }
 
-func (p picky) PutClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
+func (p clipRefuser) PutClip(ctx context.Context, c playlist.Clip, src io.Reader) error {
 	if c.ID == p.but {
 		return errors.New("no space left on device")
 	}
@@ -239,8 +239,8 @@ func TestAClipThatCannotBeStoredDelaysNothingElse(t *testing.T) {
 		clip, data := sound(5000, n)
 		clips, at[clip.ID] = append(clips, clip), data
 	}
-	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 4, clips...))
-	b.c.Store = picky{b.memory, clips[1].ID}
+	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(town), 4, clips...))
+	b.c.Store = clipRefuser{b.memory, clips[1].ID}
 	b.memory.air("e1", 3)
 	r, err := b.c.Import(t.Context(), load(t, w, at))
 	if err != nil || len(r.Clips) != 2 || !slices.Equal(r.Missing, []playlist.ClipID{clips[1].ID}) || r.Receipts != 3 {

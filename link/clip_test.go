@@ -28,14 +28,14 @@ type reader struct{ *bytes.Reader }
 
 func (reader) Close() error { return nil }
 
-// shelf serves clips and records the requests.
-type shelf struct {
+// clipServer serves clips and records the requests.
+type clipServer struct {
 	mu    sync.Mutex
 	clips map[playlist.ClipID][]byte
 	asked []string // "<ID> <range>"
 }
 
-func (s *shelf) open(id playlist.ClipID) (io.ReadSeekCloser, int64, error) {
+func (s *clipServer) open(id playlist.ClipID) (io.ReadSeekCloser, int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, ok := s.clips[id]
@@ -45,7 +45,7 @@ func (s *shelf) open(id playlist.ClipID) (io.ReadSeekCloser, int64, error) {
 	return reader{bytes.NewReader(b)}, int64(len(b)), nil
 }
 
-func (s *shelf) serve(t *testing.T, wrap func(http.Handler) http.Handler) string {
+func (s *clipServer) serve(t *testing.T, wrap func(http.Handler) http.Handler) string {
 	h := link.ClipHandler(s.open, nil)
 	if wrap != nil {
 		h = wrap(h)
@@ -108,7 +108,7 @@ func running(t *testing.T, c *link.Clips) {
 
 func TestAClipArrivesInPiecesOverALineThatBreaks(t *testing.T) {
 	clip, data := sound(300_000, 1)
-	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data}}
+	s := &clipServer{clips: map[playlist.ClipID][]byte{clip.ID: data}}
 	m := newMemory()
 	c := fetcher(t, m, s.serve(t, cut(70_000)))
 	got := make(chan playlist.ClipID, 1)
@@ -135,7 +135,7 @@ func TestAClipArrivesInPiecesOverALineThatBreaks(t *testing.T) {
 
 func TestAPartialDownloadSurvivesARestart(t *testing.T) {
 	clip, data := sound(100_000, 1)
-	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data}}
+	s := &clipServer{clips: map[playlist.ClipID][]byte{clip.ID: data}}
 	c := fetcher(t, newMemory(), s.serve(t, nil))
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func TestAClipWithOtherBytesIsNeverStored(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			srv := httptest.NewServer(c.liar)
 			defer srv.Close()
-			honest := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data}}
+			honest := &clipServer{clips: map[playlist.ClipID][]byte{clip.ID: data}}
 			m := newMemory()
 			f := fetcher(t, m, srv.URL, honest.serve(t, nil))
 			if c.first != nil {
@@ -210,7 +210,7 @@ func TestAClipWithOtherBytesIsNeverStored(t *testing.T) {
 }
 
 func TestAnAlertsClipIsFetchedBeforeTheOthers(t *testing.T) {
-	s := &shelf{clips: map[playlist.ClipID][]byte{}}
+	s := &clipServer{clips: map[playlist.ClipID][]byte{}}
 	var lessons []link.Wanted
 	for i := range 6 {
 		clip, data := sound(1000, byte(i))
@@ -250,7 +250,7 @@ func TestAnAlertsClipIsFetchedBeforeTheOthers(t *testing.T) {
 func TestTheDownloadOfAClipNoLongerWantedIsCancelled(t *testing.T) {
 	clip, data := sound(1000, 1)
 	other, more := sound(1000, 2)
-	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data, other.ID: more}}
+	s := &clipServer{clips: map[playlist.ClipID][]byte{clip.ID: data, other.ID: more}}
 	dropped := make(chan struct{})
 	c := fetcher(t, newMemory(), s.serve(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -277,7 +277,7 @@ func TestTheDownloadOfAClipNoLongerWantedIsCancelled(t *testing.T) {
 
 func TestClipHandlerServesClipsAndNothingElse(t *testing.T) {
 	clip, data := sound(1000, 1)
-	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data}}
+	s := &clipServer{clips: map[playlist.ClipID][]byte{clip.ID: data}}
 	key, stranger := link.NewKey(), link.NewKey()
 	disabled := false
 	gate := link.ClipGate(func(_ context.Context, id playlist.ControllerID) (link.Registered, error) {
@@ -331,7 +331,7 @@ func TestClipHandlerServesClipsAndNothingElse(t *testing.T) {
 
 func TestAnUrgentClipDoesNotWaitForItsBackoff(t *testing.T) {
 	clip, data := sound(1000, 1)
-	s := &shelf{clips: map[playlist.ClipID][]byte{}}
+	s := &clipServer{clips: map[playlist.ClipID][]byte{}}
 	c := fetcher(t, newMemory(), s.serve(t, nil))
 	c.Backoff = func(int) time.Duration { return time.Hour }
 	waits, got := make(chan struct{}, 1), make(chan playlist.ClipID, 1)
@@ -359,8 +359,8 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deaf returns an address that neither accepts nor refuses a connection.
-func deaf(t *testing.T) string {
+// silentAddress returns an address that neither accepts nor refuses a connection.
+func silentAddress(t *testing.T) string {
 	t.Helper()
 	fd := must[int](t)(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0))
 	t.Cleanup(func() { _ = unix.Close(fd) })
@@ -383,8 +383,8 @@ func deaf(t *testing.T) string {
 func TestASourceThatDoesNotRespondIsGivenUpSoon(t *testing.T) {
 	defer link.SetClipDial(500 * time.Millisecond)()
 	clip, data := sound(1000, 1)
-	s := &shelf{clips: map[playlist.ClipID][]byte{clip.ID: data}}
-	neighbour := deaf(t)
+	s := &clipServer{clips: map[playlist.ClipID][]byte{clip.ID: data}}
+	neighbour := silentAddress(t)
 	c := fetcher(t, newMemory(), neighbour, s.serve(t, nil))
 	dial, failed := link.ClipClient(nil).Transport, make(chan error, 1)
 	c.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {

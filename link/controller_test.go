@@ -35,9 +35,9 @@ func TestAControllerIsCurrentSoonAfterItConnects(t *testing.T) {
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village}, "hongqi")
 	clip, _ := sound(4000, 1)
-	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 3, clip))
-	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(otherTown), 9))
-	w.ledger.issue(t, w.office.alerts(t, playlist.GroupScope("hongqi"), 5, flood("a")))
+	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(town), 3, clip))
+	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(otherTown), 9))
+	w.ledger.issue(t, w.countyKeys.alerts(t, playlist.GroupScope("hongqi"), 5, flood("a")))
 	b.memory.events = []link.Event{{ID: 1, At: time.Now(), Message: "started"}, {ID: 2, At: time.Now(), Message: "aired"}}
 	told := make(chan time.Time, 16)
 	b.c.Time = func(at time.Time, took time.Duration) {
@@ -91,17 +91,17 @@ func TestAPushedAlertIsAcceptedAtOnceWithItsInlineClip(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	push(w.office.alerts(t, scope, 1, order))
+	push(w.countyKeys.alerts(t, scope, 1, order))
 	if d := await(t, "the order", got); d.Version != 1 || !d.Alerts.Alerts[0].Order || d.Alerts.Alerts[0].Clip != nil {
 		t.Errorf("took %+v", d.Alerts)
 	}
 	clip, bytes := sound(20000, 2)
 	order.Clip, order.Inline = &clip, bytes
-	push(w.office.alerts(t, scope, 2, order))
+	push(w.countyKeys.alerts(t, scope, 2, order))
 	await(t, "the order with its sound", got)
 	eventually(t, "its clip is stored", func() bool { ok, _ := b.memory.HasClip(t.Context(), clip.ID); return ok })
-	push(w.office.alerts(t, scope, 1, flood("replayed")))
-	push(w.office.alerts(t, scope, 3)) // all cancelled
+	push(w.countyKeys.alerts(t, scope, 1, flood("replayed")))
+	push(w.countyKeys.alerts(t, scope, 3)) // all cancelled
 	if d := await(t, "the cancel", got); d.Version != 3 || len(d.Alerts.Alerts) != 0 {
 		t.Errorf("after a replay it took version %d", d.Version)
 	}
@@ -113,7 +113,7 @@ func TestAnInlineClipThatAPowerCutKeptFromTheStoreIsStoredLater(t *testing.T) {
 	a := flood("f")
 	clip, bytes := sound(300, 2)
 	a.Clip, a.Inline = &clip, bytes
-	d := must[link.Document](t)(link.Open(w.office.alerts(t, playlist.AreaScope(town), 1, a), w.office.trust))
+	d := must[link.Document](t)(link.Open(w.countyKeys.alerts(t, playlist.AreaScope(town), 1, a), w.countyKeys.trust))
 	if err := b.memory.Keep(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
@@ -265,10 +265,10 @@ func TestACountyRestoredFromABackupGetsEverythingBack(t *testing.T) {
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})
 	scope := playlist.AreaScope(town)
-	w.ledger.issue(t, w.office.manifest(t, scope, 7))
-	second := w.office.trust
+	w.ledger.issue(t, w.countyKeys.manifest(t, scope, 7))
+	second := w.countyKeys.trust
 	second.Version = 2
-	w.ledger.issue(t, w.office.sealTrust(t, second, w.office.roots[0], w.office.roots[2]))
+	w.ledger.issue(t, w.countyKeys.sealTrust(t, second, w.countyKeys.roots[0], w.countyKeys.roots[2]))
 	b.memory.air("e1", 500)
 	b.memory.air("e2", 30)
 	stop := w.run(b.c.Run)
@@ -280,16 +280,16 @@ func TestACountyRestoredFromABackupGetsEverythingBack(t *testing.T) {
 	// Yesterday: version 5, then another 7 than the controller's; 120 of 500 receipts.
 	l := w.ledger
 	l.mu.Lock()
-	l.trust = w.office.trust
+	l.trust = w.countyKeys.trust
 	l.docs, l.rows = map[string]link.Stored{}, map[string]int{}
 	l.marks = map[string]int64{"daba-1/e1": 120}
 	for i := range 120 {
 		l.rows[fmt.Sprintf("daba-1/e1/%d", i+1)] = 1
 	}
 	l.mu.Unlock()
-	l.issue(t, w.office.sealTrust(t, w.office.trust, w.office.roots[0], w.office.roots[1]))
+	l.issue(t, w.countyKeys.sealTrust(t, w.countyKeys.trust, w.countyKeys.roots[0], w.countyKeys.roots[1]))
 	w.issueMember(b)
-	l.issue(t, w.office.manifest(t, scope, 5))
+	l.issue(t, w.countyKeys.manifest(t, scope, 5))
 
 	c := w.restart(b)
 	w.run(c.Run)
@@ -309,13 +309,13 @@ func TestACountyRestoredFromABackupGetsEverythingBack(t *testing.T) {
 	l.once(t, "daba-1", b.memory)
 }
 
-// putOff is a county's store whose Recover fails at first.
-type putOff struct {
+// failingRecover is a county's store whose Recover fails at first.
+type failingRecover struct {
 	*ledger
 	asked atomic.Int64
 }
 
-func (p *putOff) Recover(ctx context.Context, d link.Document) error {
+func (p *failingRecover) Recover(ctx context.Context, d link.Document) error {
 	if p.asked.Add(1) == 1 {
 		return errors.New("the database is busy")
 	}
@@ -324,12 +324,12 @@ func (p *putOff) Recover(ctx context.Context, d link.Document) error {
 
 func TestADocumentIsShownAgainIfTheCountyCouldNotStoreIt(t *testing.T) {
 	w := newWorld(t)
-	e := &link.Edge{Conn: w.user(link.UserEdge), Store: &putOff{ledger: w.ledger}, Key: w.office.edge, Log: quiet()}
+	e := &link.Edge{Conn: w.user(link.UserEdge), Store: &failingRecover{ledger: w.ledger}, Key: w.countyKeys.edge, Log: quiet()}
 	w.run(e.Run)
 	w.flushed(e.Conn)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	scope := playlist.AreaScope(town)
-	if _, err := b.c.Take(t.Context(), w.office.manifest(t, scope, 7)); err != nil {
+	if _, err := b.c.Take(t.Context(), w.countyKeys.manifest(t, scope, 7)); err != nil {
 		t.Fatal(err)
 	}
 	w.run(b.c.Run)
@@ -361,7 +361,7 @@ func TestANewMemberDocumentTakesEffectWithoutARestart(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
 	b := w.enrol("daba-1", []playlist.Area{village})
-	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(otherTown), 4))
+	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(otherTown), 4))
 	w.run(b.c.Run)
 	eventually(t, "it is connected and has synced", func() bool { return w.ledger.syncs() >= 2 })
 	b.member.Version, b.member.Areas = 2, []playlist.Area{"320924101203"}
@@ -375,7 +375,7 @@ func TestANewMemberDocumentTakesEffectWithoutARestart(t *testing.T) {
 	n := w.ledger.syncs()
 	eventually(t, "it has subscribed again", func() bool { return w.ledger.syncs() > n || w.ledger.syncs() >= 4 })
 	eventually(t, "pushes of the new town reach it", func() bool {
-		if err := pub.Publish(t.Context(), scope, link.KindAlerts, w.office.alerts(t, scope, 1, flood("x"))); err != nil {
+		if err := pub.Publish(t.Context(), scope, link.KindAlerts, w.countyKeys.alerts(t, scope, 1, flood("x"))); err != nil {
 			t.Fatal(err)
 		}
 		return b.memory.version(link.KindAlerts, scope) == 1
@@ -401,7 +401,7 @@ func TestADisabledControllerIsRefusedAndAnUnknownOneToo(t *testing.T) {
 			w.ledger.mu.Lock()
 			c.do(w.ledger.members, b.id)
 			w.ledger.mu.Unlock()
-			w.ledger.issue(t, w.office.manifest(t, playlist.ControllerScope(b.id), 1))
+			w.ledger.issue(t, w.countyKeys.manifest(t, playlist.ControllerScope(b.id), 1))
 			b.memory.air("e1", 3)
 			var refusals atomic.Int64
 			b.c.Time = func(time.Time, time.Duration) { refusals.Add(1) } // called for the refusal too, which is signed
@@ -413,7 +413,7 @@ func TestADisabledControllerIsRefusedAndAnUnknownOneToo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s := must[link.Stamp](t)(link.OpenStamp(m.Data, w.office.trust, b.id, "n")); s.Refused != c.name {
+			if s := must[link.Stamp](t)(link.OpenStamp(m.Data, w.countyKeys.trust, b.id, "n")); s.Refused != c.name {
 				t.Errorf("refused as %q, want %q", s.Refused, c.name)
 			}
 			eventually(t, "it asks twice and is refused", func() bool { return refusals.Load() >= 2 })
@@ -528,7 +528,7 @@ func TestBatchesDoubledAndReorderedAreStoredOnce(t *testing.T) {
 			t.Error(err)
 			return link.Stamp{}
 		}
-		return must[link.Stamp](t)(link.OpenStamp(m.Data, w.office.trust, b.id, "n"))
+		return must[link.Stamp](t)(link.OpenStamp(m.Data, w.countyKeys.trust, b.id, "n"))
 	}
 	for _, c := range []struct {
 		from, to, mark int64

@@ -20,15 +20,15 @@ import (
 	"dalaba/playlist"
 )
 
-// desk is a county's store of enrolments.
-type desk struct {
+// enrolmentStore is a county's store of enrolments.
+type enrolmentStore struct {
 	mu       sync.Mutex
 	codes    map[string]link.Code
 	by       map[string]link.EnrolRequest
 	decision func(link.EnrolRequest) link.Decision
 }
 
-func (d *desk) EnrolCode(_ context.Context, id string) (link.Code, error) {
+func (d *enrolmentStore) EnrolCode(_ context.Context, id string) (link.Code, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c, ok := d.codes[id]
@@ -38,7 +38,7 @@ func (d *desk) EnrolCode(_ context.Context, id string) (link.Code, error) {
 	return c, nil
 }
 
-func (d *desk) Enrol(_ context.Context, c link.Code, now time.Time, r link.EnrolRequest) (link.Decision, error) {
+func (d *enrolmentStore) Enrol(_ context.Context, c link.Code, now time.Time, r link.EnrolRequest) (link.Decision, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	first, used := d.by[c.ID]
@@ -52,23 +52,24 @@ func (d *desk) Enrol(_ context.Context, c link.Code, now time.Time, r link.Enrol
 	return d.decision(r), nil
 }
 
-type hall struct {
-	*desk
-	office *office
-	now    time.Time
-	url    string
+// enrolServer is a county that serves enrolments over HTTP.
+type enrolServer struct {
+	*enrolmentStore
+	countyKeys *countyKeys
+	now        time.Time
+	url        string
 	// seen are the bodies that were sent.
 	seen *bytes.Buffer
 }
 
-func newHall(t *testing.T) *hall {
-	h := &hall{desk: &desk{codes: map[string]link.Code{}, by: map[string]link.EnrolRequest{}}, office: newOffice(), now: time.Now(), seen: &bytes.Buffer{}}
-	o := h.office
+func newEnrolServer(t *testing.T) *enrolServer {
+	h := &enrolServer{enrolmentStore: &enrolmentStore{codes: map[string]link.Code{}, by: map[string]link.EnrolRequest{}}, countyKeys: newCountyKeys(), now: time.Now(), seen: &bytes.Buffer{}}
+	o := h.countyKeys
 	h.decision = func(r link.EnrolRequest) link.Decision {
 		return link.Decision{State: link.EnrolGranted, Trust: o.sealTrust(t, o.trust, o.roots[0], o.roots[2]),
 			Member: must[link.Envelope](t)(link.SealMember(link.Member{Controller: "daba-1", Version: 1, Areas: r.Areas, JWT: "jwt"}, o.fleet)).Bytes()}
 	}
-	handler := &link.EnrolHandler{Store: h.desk, Log: quiet(), Now: func() time.Time { return h.now }}
+	handler := &link.EnrolHandler{Store: h.enrolmentStore, Log: quiet(), Now: func() time.Time { return h.now }}
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		h.mu.Lock()
@@ -82,7 +83,7 @@ func newHall(t *testing.T) *hall {
 	return h
 }
 
-func (h *hall) code() string {
+func (h *enrolServer) code() string {
 	text, c := link.NewCode(h.now)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,13 +91,13 @@ func (h *hall) code() string {
 	return text
 }
 
-func (h *hall) enrolment(code string) link.Enrolment {
+func (h *enrolServer) enrolment(code string) link.Enrolment {
 	return link.Enrolment{URL: h.url, Code: code, Key: link.NewKey(), Poll: time.Millisecond,
 		Self: link.EnrolRequest{Site: "大坝村", Areas: []playlist.Area{village}, Outputs: 2, Residents: 830}}
 }
 
 func TestAControllerEnrolsWithItsCodeAndIsApproved(t *testing.T) {
-	h := newHall(t)
+	h := newEnrolServer(t)
 	grant, asked := h.decision, 0
 	h.decision = func(r link.EnrolRequest) link.Decision {
 		if asked++; asked < 3 {
@@ -109,7 +110,7 @@ func TestAControllerEnrolsWithItsCodeAndIsApproved(t *testing.T) {
 	pending := 0
 	o.Pending = func() { pending++ }
 	e, err := link.Enrol(t.Context(), o)
-	if err != nil || pending != 1 || e.Member.Member.Controller != "daba-1" || e.Trust.Trust.Fingerprint() != h.office.trust.Fingerprint() {
+	if err != nil || pending != 1 || e.Member.Member.Controller != "daba-1" || e.Trust.Trust.Fingerprint() != h.countyKeys.trust.Fingerprint() {
 		t.Fatalf("%v, Pending called %d times, %+v", err, pending, e.Member)
 	}
 	for _, r := range h.by {
@@ -144,39 +145,39 @@ func slip(code string) string {
 func TestEnrolmentIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		do   func(*testing.T, *hall, *link.Enrolment)
+		do   func(*testing.T, *enrolServer, *link.Enrolment)
 		want error
 	}{
-		{"with a code that the county did not make", func(_ *testing.T, h *hall, o *link.Enrolment) { o.Code, _ = link.NewCode(h.now) }, link.ErrCode},
-		{"with a typing error in the code", func(_ *testing.T, h *hall, o *link.Enrolment) { o.Code = slip(o.Code) }, playlist.ErrInvalid},
-		{"a day later", func(_ *testing.T, h *hall, _ *link.Enrolment) { h.now = h.now.Add(link.CodeLife + time.Minute) }, link.ErrCode},
-		{"with a code that another has used", func(t *testing.T, h *hall, o *link.Enrolment) {
+		{"with a code that the county did not make", func(_ *testing.T, h *enrolServer, o *link.Enrolment) { o.Code, _ = link.NewCode(h.now) }, link.ErrCode},
+		{"with a typing error in the code", func(_ *testing.T, h *enrolServer, o *link.Enrolment) { o.Code = slip(o.Code) }, playlist.ErrInvalid},
+		{"a day later", func(_ *testing.T, h *enrolServer, _ *link.Enrolment) { h.now = h.now.Add(link.CodeLife + time.Minute) }, link.ErrCode},
+		{"with a code that another has used", func(t *testing.T, h *enrolServer, o *link.Enrolment) {
 			if _, err := link.Enrol(t.Context(), h.enrolment(o.Code)); err != nil {
 				t.Fatal(err)
 			}
 		}, link.ErrCode},
-		{"by the county's decision", func(_ *testing.T, h *hall, _ *link.Enrolment) {
+		{"by the county's decision", func(_ *testing.T, h *enrolServer, _ *link.Enrolment) {
 			h.decision = func(link.EnrolRequest) link.Decision {
 				return link.Decision{State: link.EnrolRefused, Reason: "不认识"}
 			}
 		}, link.ErrRefused},
-		{"by a county that signs with too few keys", func(t *testing.T, h *hall, _ *link.Enrolment) {
+		{"by a county that signs with too few keys", func(t *testing.T, h *enrolServer, _ *link.Enrolment) {
 			good := h.decision
 			h.decision = func(r link.EnrolRequest) link.Decision {
 				d := good(r)
-				d.Trust = h.office.sealTrust(t, h.office.trust, h.office.roots[0])
+				d.Trust = h.countyKeys.sealTrust(t, h.countyKeys.trust, h.countyKeys.roots[0])
 				return d
 			}
 		}, link.ErrSignature},
-		{"by a server in between that does not know the code", func(t *testing.T, h *hall, o *link.Enrolment) {
-			liar := newHall(t)
+		{"by a server in between that does not know the code", func(t *testing.T, h *enrolServer, o *link.Enrolment) {
+			liar := newEnrolServer(t)
 			_, c := link.NewCode(h.now)
 			c.ID = must[link.Code](t)(link.ParseCode(o.Code)).ID // it learns the ID, but not the secret
 			liar.codes[c.ID] = c
 			o.URL = liar.url
 		}, link.ErrCode},
-		{"by a response changed on the way", func(t *testing.T, h *hall, o *link.Enrolment) {
-			evil := newOffice()
+		{"by a response changed on the way", func(t *testing.T, h *enrolServer, o *link.Enrolment) {
+			evil := newCountyKeys()
 			between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				resp, err := insecure.Post(h.url+"/enrol", "application/json", r.Body)
 				if err != nil {
@@ -195,7 +196,7 @@ func TestEnrolmentIsRefused(t *testing.T) {
 		}, link.ErrProof},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHall(t)
+			h := newEnrolServer(t)
 			o := h.enrolment(h.code())
 			c.do(t, h, &o)
 			if _, err := link.Enrol(t.Context(), o); !errors.Is(err, c.want) {
@@ -206,7 +207,7 @@ func TestEnrolmentIsRefused(t *testing.T) {
 }
 
 func TestAPendingControllerMayAskAgainLater(t *testing.T) {
-	h := newHall(t)
+	h := newEnrolServer(t)
 	grant := h.decision
 	h.decision = func(link.EnrolRequest) link.Decision { return link.Decision{State: link.EnrolPending} }
 	o := h.enrolment(h.code())
@@ -223,7 +224,7 @@ func TestAPendingControllerMayAskAgainLater(t *testing.T) {
 }
 
 func TestAnEnrolmentCannotBeReplayed(t *testing.T) {
-	h := newHall(t)
+	h := newEnrolServer(t)
 	var last []byte
 	o := h.enrolment(h.code())
 	o.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -313,7 +314,7 @@ func TestAControllerCannotEnrolTheKeyOfAnother(t *testing.T) {
 		{"no login", link.EnrolRequest{Key: mine.Public()}, link.ErrCode},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHall(t)
+			h := newEnrolServer(t)
 			if _, err := link.AskToEnrol(t.Context(), link.Enrolment{URL: h.url, Code: h.code(), Key: mine, Self: c.self, Client: insecure}); !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
@@ -322,8 +323,8 @@ func TestAControllerCannotEnrolTheKeyOfAnother(t *testing.T) {
 }
 
 func TestOnlyAnAddressWithTooManyFailedRequestsIsRejected(t *testing.T) {
-	h := newHall(t)
-	handler := &link.EnrolHandler{Store: h.desk, Log: quiet(), Now: func() time.Time { return h.now }}
+	h := newEnrolServer(t)
+	handler := &link.EnrolHandler{Store: h.enrolmentStore, Log: quiet(), Now: func() time.Time { return h.now }}
 	ask := func(from, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/enrol", strings.NewReader(body))
 		r.RemoteAddr = from
@@ -390,7 +391,7 @@ func TestOnlyAnAddressWithTooManyFailedRequestsIsRejected(t *testing.T) {
 }
 
 func TestAControllerWaitsIfTheCountyIsBusy(t *testing.T) {
-	h := newHall(t)
+	h := newEnrolServer(t)
 	o := h.enrolment(h.code())
 	var turned atomic.Int32
 	crowded := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -38,7 +38,7 @@ func TestASyncSaysWhatItsProgramUnderstands(t *testing.T) {
 func TestAnEdgeAcceptsTheSyncsOfOlderAndNewerControllers(t *testing.T) {
 	w := newWorld(t)
 	w.edge()
-	w.ledger.issue(t, w.office.manifest(t, playlist.AreaScope(town), 1))
+	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(town), 1))
 	b := w.enrol("daba-1", []playlist.Area{village})
 	nc := must[*nats.Conn](t)(w.login(b, b.key))
 	defer nc.Close()
@@ -55,7 +55,7 @@ func TestAnEdgeAcceptsTheSyncsOfOlderAndNewerControllers(t *testing.T) {
 	} {
 		m := must[*nats.Msg](t)(nc.Request("sync.daba-1", link.Pack([]byte(c.sync)), patience))
 		a := must[link.SyncAnswer](t)(link.ParseAnswer(m.Data))
-		s, err := link.OpenStamp(a.Stamp, w.office.trust, "daba-1", "n")
+		s, err := link.OpenStamp(a.Stamp, w.countyKeys.trust, "daba-1", "n")
 		if err != nil || s.Refused != "" || len(a.Envelopes) == 0 {
 			t.Errorf("%s: refused %q, %d envelopes, %v", c.name, s.Refused, len(a.Envelopes), err)
 		}
@@ -70,7 +70,7 @@ func TestAnEdgeAcceptsTheSyncsOfOlderAndNewerControllers(t *testing.T) {
 
 // Each message has one more field, as a later program would write it.
 func TestOnlySignedStateIsRefusedForAnUnknownField(t *testing.T) {
-	o, key := newOffice(), link.NewKey()
+	o, key := newCountyKeys(), link.NewKey()
 	// more returns a document as a later program writes it, with one more field.
 	more := func(doc any) map[string]any {
 		fields := map[string]any{}

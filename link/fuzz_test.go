@@ -19,13 +19,13 @@ import (
 // reader behind the verification.
 
 func FuzzAccept(f *testing.F) {
-	o := newOffice()
+	o := newCountyKeys()
 	clip, _ := sound(100, 1)
 	f.Add(o.manifest(f, "group:g", 1, clip))
 	f.Add(o.alerts(f, "group:g", 1, flood("a")))
 	f.Add(o.sealTrust(f, o.trust, o.roots[0], o.roots[1]))
 	f.Add([]byte(`{"payloadType":"x","payload":"AA==","signatures":[{"keyid":"k","sig":"AA=="}]}`))
-	stranger := newOffice()
+	stranger := newCountyKeys()
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		who := playlist.Follower{ID: "daba-1", Groups: []string{"g"}}
 		none := func(link.Kind, playlist.Scope) (link.Have, bool) { return link.Have{}, false }
@@ -42,7 +42,7 @@ func FuzzAccept(f *testing.F) {
 }
 
 func FuzzSignedDocument(f *testing.F) {
-	o := newOffice()
+	o := newCountyKeys()
 	clip, _ := sound(100, 1)
 	for _, raw := range [][]byte{
 		o.manifest(f, "group:g", 1, clip), o.alerts(f, "group:g", 1, flood("a")), o.sealTrust(f, o.trust, o.roots[0], o.roots[1]),
@@ -113,7 +113,7 @@ func FuzzSync(f *testing.F) {
 }
 
 func FuzzAnswer(f *testing.F) {
-	o := newOffice()
+	o := newCountyKeys()
 	f.Add([]byte(`{"stamp":{},"envelopes":[{}],"more":true,"want":[{"kind":"trust","version":1}]}`), []byte(`{"controller":"d","nonce":"n","marks":[{"epoch":"e","seq":1}]}`))
 	f.Fuzz(func(t *testing.T, answer, stamp []byte) {
 		_, _ = link.ParseAnswer(answer)
@@ -136,7 +136,7 @@ func FuzzEnrolment(f *testing.F) {
 	f.Add([]byte(`{"code":"`+code.ID+`"}`), text)
 	f.Add([]byte(`{"code":"`+code.ID+`","nonce":"AA==","request":"e30=","sig":"AA==","proof":"AA=="}`), "ABCD-EFGH")
 	f.Fuzz(func(t *testing.T, body []byte, typed string) {
-		d := &desk{codes: map[string]link.Code{code.ID: code}, by: map[string]link.EnrolRequest{}}
+		d := &enrolmentStore{codes: map[string]link.Code{code.ID: code}, by: map[string]link.EnrolRequest{}}
 		d.decision = func(link.EnrolRequest) link.Decision {
 			t.Fatal("let in without a proof")
 			return link.Decision{}

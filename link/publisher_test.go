@@ -29,7 +29,7 @@ func TestAlertsAreRepeatedAfterOneFiveAndThirtySecondsAndThenEveryMinute(t *test
 	)
 	version.Store(1)
 	scope := playlist.AreaScope(town)
-	raw := map[int64][]byte{1: w.office.alerts(t, scope, 1, flood("f")), 2: w.office.alerts(t, scope, 2)}
+	raw := map[int64][]byte{1: w.countyKeys.alerts(t, scope, 1, flood("f")), 2: w.countyKeys.alerts(t, scope, 2)}
 	p := &link.Publisher{Conn: w.user(link.UserPublisher), Log: quiet(), Every: time.Millisecond,
 		Now: func() time.Time { return start.Add(time.Duration(now.Load()) * time.Millisecond) },
 		Standing: func(context.Context) ([]link.Standing, error) {

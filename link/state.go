@@ -139,7 +139,7 @@ type Member struct {
 	JWT     string   `json:"jwt"`     // the broker login, useless without the controller's key
 	Servers []string `json:"servers"` // the broker's addresses, tls://host:port
 	Clips   []string `json:"clips"`   // addresses to which "/clips/<ID>" is appended, the nearest first
-	CA      string   `json:"ca"`      // the CA that both ends trust, PEM; empty: the system's
+	CA      string   `json:"ca"`      // the county's CA, PEM; empty: the system's CAs
 }
 
 // Follower returns the controller's ID, areas and groups.

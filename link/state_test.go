@@ -23,7 +23,7 @@ var refusals = []error{
 }
 
 func TestAcceptAcceptsNewDocumentsAndRefusesEachFaultWithItsError(t *testing.T) {
-	o := newOffice()
+	o := newCountyKeys()
 	scope := playlist.AreaScope(town)
 	good := o.manifest(t, scope, 8)
 	held := must[link.Document](t)(link.Open(o.manifest(t, scope, 7), o.trust))
@@ -113,7 +113,7 @@ func TestAcceptAcceptsNewDocumentsAndRefusesEachFaultWithItsError(t *testing.T) 
 }
 
 func TestATrustDocumentNeedsTheOldRootAndTheNew(t *testing.T) {
-	o, n := newOffice(), newOffice()
+	o, n := newCountyKeys(), newCountyKeys()
 	next := func(version int64) link.Trust { // other root keys, all else stays
 		tr := link.Trust{Version: version, Issued: time.Now().UTC()}
 		tr.Grant(link.RoleRoot, 2, n.roots[0].Public(), n.roots[1].Public(), n.roots[2].Public())
@@ -170,7 +170,7 @@ func TestATrustDocumentThatMakesNoSenseIsNotSigned(t *testing.T) {
 		"a key under another's name": func(tr *link.Trust) { tr.Keys[tr.Roles[link.RoleAlert].Keys[0]] = link.NewKey().Public() },
 		"a role of a key not listed": func(tr *link.Trust) { delete(tr.Keys, tr.Roles[link.RoleAlert].Keys[0]) },
 	} {
-		o := newOffice()
+		o := newCountyKeys()
 		spoil(&o.trust)
 		if _, err := link.SealTrust(o.trust, o.roots[0], o.roots[1]); !errors.Is(err, playlist.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
@@ -184,24 +184,24 @@ func TestDocumentsOfAKeyThatLostItsRoleAreDeletedWithTheirVersions(t *testing.T)
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})
 	scope := playlist.AreaScope(town)
-	for _, raw := range [][]byte{w.office.manifest(t, scope, 1<<60), w.office.alerts(t, scope, 3)} {
+	for _, raw := range [][]byte{w.countyKeys.manifest(t, scope, 1<<60), w.countyKeys.alerts(t, scope, 3)} {
 		if _, err := b.c.Take(t.Context(), raw); err != nil {
 			t.Fatal(err)
 		}
 	}
 	fresh := link.NewKey()
-	next := w.office.replaced(fresh, link.RolePlaylist, link.RoleFleet)
-	if _, err := b.c.Take(t.Context(), w.office.sealTrust(t, next, w.office.roots[1], w.office.roots[2])); err != nil {
+	next := w.countyKeys.replaced(fresh, link.RolePlaylist, link.RoleFleet)
+	if _, err := b.c.Take(t.Context(), w.countyKeys.sealTrust(t, next, w.countyKeys.roots[1], w.countyKeys.roots[2])); err != nil {
 		t.Fatal(err)
 	}
 	if len(b.memory.voided) != 1 || b.memory.voided[0].Kind != link.KindManifest || b.memory.version(link.KindAlerts, scope) != 3 {
 		t.Errorf("voided %+v", b.memory.voided)
 	}
-	if _, err := b.c.Take(t.Context(), w.office.manifest(t, scope, 1<<60+1)); !errors.Is(err, link.ErrSignature) {
+	if _, err := b.c.Take(t.Context(), w.countyKeys.manifest(t, scope, 1<<60+1)); !errors.Is(err, link.ErrSignature) {
 		t.Errorf("the lost key still signs: %v", err)
 	}
-	w.office.playlist = fresh
-	if _, err := b.c.Take(t.Context(), w.office.manifest(t, scope, 2)); err != nil {
+	w.countyKeys.playlist = fresh
+	if _, err := b.c.Take(t.Context(), w.countyKeys.manifest(t, scope, 2)); err != nil {
 		t.Errorf("version 2 after the reset: %v", err)
 	}
 	// The login is still there, and any version of the new key replaces it; after a restart too.
@@ -217,7 +217,7 @@ func TestDocumentsOfAKeyThatLostItsRoleAreDeletedWithTheirVersions(t *testing.T)
 // A kept document was verified before it was kept; its signer may have lost the role
 // since.
 func TestAKeptDocumentIsReadThoughItsSignerLostTheRole(t *testing.T) {
-	o := newOffice()
+	o := newCountyKeys()
 	kept := func(raw []byte) link.Stored {
 		d := must[link.Document](t)(link.Open(raw, o.trust))
 		return link.Stored{Have: d.Have, Raw: raw}
@@ -251,7 +251,7 @@ func TestAKeptDocumentIsReadThoughItsSignerLostTheRole(t *testing.T) {
 }
 
 func TestAlertsThatMayNotBeSigned(t *testing.T) {
-	o := newOffice()
+	o := newCountyKeys()
 	clip, data := sound(link.MaxInline+1, 1)
 	small, few := sound(100, 2)
 	with := func(c *playlist.Clip, b []byte) link.AlertInForce {
@@ -276,7 +276,7 @@ func TestAlertsThatMayNotBeSigned(t *testing.T) {
 }
 
 func TestAFullManifestFitsTheWire(t *testing.T) {
-	o := newOffice()
+	o := newCountyKeys()
 	m := playlist.Manifest{Scope: "group:g", Version: 1, Issued: time.Now()}
 	list := playlist.Playlist{Name: "全部", Order: playlist.Sequence}
 	for i := range playlist.MaxManifestClips {
@@ -447,7 +447,7 @@ func TestKeyFilesAreRefusedIfOthersCanReadThem(t *testing.T) {
 }
 
 func TestAStampIsValidForOneRequestOfOneController(t *testing.T) {
-	o := newOffice()
+	o := newCountyKeys()
 	stamp := func(by *link.Key, s link.Stamp) []byte {
 		return must[link.Envelope](t)(link.Seal(link.TypeStamp, s, by)).Bytes()
 	}
@@ -473,7 +473,7 @@ func TestAStampIsValidForOneRequestOfOneController(t *testing.T) {
 }
 
 func TestAKeyListedTwiceCountsOnce(t *testing.T) {
-	o := newOffice()
+	o := newCountyKeys()
 	id := o.alert.Public().ID()
 	o.trust.Roles[link.RoleAlert] = link.RoleHolders{Keys: []link.KeyID{id, id}, Threshold: 2}
 	e := must[link.Envelope](t)(link.Seal(link.TypeAlerts, link.AlertsState{}, o.alert))

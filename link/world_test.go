@@ -100,15 +100,15 @@ func await[T any](t *testing.T, what string, from <-chan T) T {
 	}
 }
 
-// office holds the keys that sign for a county.
-type office struct {
+// countyKeys holds the keys that sign for a county.
+type countyKeys struct {
 	roots                                []*link.Key
 	playlist, alert, fleet, edge, update *link.Key
 	trust                                link.Trust
 }
 
-func newOffice() *office {
-	o := &office{
+func newCountyKeys() *countyKeys {
+	o := &countyKeys{
 		roots:    []*link.Key{link.NewKey(), link.NewKey(), link.NewKey()},
 		playlist: link.NewKey(), alert: link.NewKey(), fleet: link.NewKey(), edge: link.NewKey(), update: link.NewKey(),
 	}
@@ -124,7 +124,7 @@ func newOffice() *office {
 
 // replaced returns the next trust document, in which the key has the roles instead of
 // the keys that had them.
-func (o *office) replaced(key *link.Key, roles ...link.Role) link.Trust {
+func (o *countyKeys) replaced(key *link.Key, roles ...link.Role) link.Trust {
 	next := link.Trust{Version: o.trust.Version + 1, Issued: time.Now().UTC()}
 	for r, h := range o.trust.Roles {
 		if slices.Contains(roles, r) {
@@ -148,7 +148,7 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-func (o *office) sealTrust(t testing.TB, tr link.Trust, by ...link.Signer) []byte {
+func (o *countyKeys) sealTrust(t testing.TB, tr link.Trust, by ...link.Signer) []byte {
 	t.Helper()
 	return must[link.Envelope](t)(link.SealTrust(tr, by...)).Bytes()
 }
@@ -159,7 +159,7 @@ func sound(n int, seed byte) (playlist.Clip, []byte) {
 	return playlist.Clip{ID: playlist.ClipID(hex.EncodeToString(h[:])), Title: "第1期 发烧先别慌", Frames: 48000, Size: int64(n)}, b
 }
 
-func (o *office) manifest(t testing.TB, scope playlist.Scope, version int64, clips ...playlist.Clip) []byte {
+func (o *countyKeys) manifest(t testing.TB, scope playlist.Scope, version int64, clips ...playlist.Clip) []byte {
 	t.Helper()
 	m := playlist.Manifest{Scope: scope, Version: version, Issued: time.Now().UTC(), Playlists: []playlist.Playlist{}, Slots: []playlist.Slot{}, Clips: clips}
 	if m.Clips == nil {
@@ -168,7 +168,7 @@ func (o *office) manifest(t testing.TB, scope playlist.Scope, version int64, cli
 	return must[link.Envelope](t)(link.SealManifest(m, o.playlist)).Bytes()
 }
 
-func (o *office) alerts(t testing.TB, scope playlist.Scope, version int64, some ...link.AlertInForce) []byte {
+func (o *countyKeys) alerts(t testing.TB, scope playlist.Scope, version int64, some ...link.AlertInForce) []byte {
 	t.Helper()
 	s := link.AlertsState{Scope: scope, Version: version, Issued: time.Now().UTC(), Alerts: some}
 	return must[link.Envelope](t)(link.SealAlerts(s, o.alert)).Bytes()
@@ -495,24 +495,24 @@ func (l *ledger) once(t *testing.T, id playlist.ControllerID, m *memory) {
 
 // world is a county with its broker.
 type world struct {
-	t         *testing.T
-	office    *office
-	authority *link.Authority
-	ca        string
-	cert, key string
-	broker    *server.Server
-	dir       string
-	url       string
-	ledger    *ledger
-	boxes     []*box
+	t          *testing.T
+	countyKeys *countyKeys
+	authority  *link.Authority
+	ca         string
+	cert, key  string
+	broker     *server.Server
+	dir        string
+	url        string
+	ledger     *ledger
+	boxes      []*box
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, office: newOffice(), authority: must[*link.Authority](t)(link.NewAuthority("滨海县")), dir: t.TempDir()}
+	w := &world{t: t, countyKeys: newCountyKeys(), authority: must[*link.Authority](t)(link.NewAuthority("滨海县")), dir: t.TempDir()}
 	w.certificates()
-	w.ledger = newLedger(w.office.trust)
-	w.ledger.issue(t, w.office.sealTrust(t, w.office.trust, w.office.roots[0], w.office.roots[1]))
+	w.ledger = newLedger(w.countyKeys.trust)
+	w.ledger.issue(t, w.countyKeys.sealTrust(t, w.countyKeys.trust, w.countyKeys.roots[0], w.countyKeys.roots[1]))
 	w.serve(-1)
 	t.Cleanup(func() { w.broker.Shutdown(); w.broker.WaitForShutdown() })
 	t.Cleanup(func() {
@@ -599,7 +599,7 @@ func (w *world) user(name string) *nats.Conn {
 func (w *world) edge() {
 	w.t.Helper()
 	nc := w.user(link.UserEdge)
-	e := &link.Edge{Conn: nc, Store: w.ledger, Key: w.office.edge, Log: quiet()}
+	e := &link.Edge{Conn: nc, Store: w.ledger, Key: w.countyKeys.edge, Log: quiet()}
 	w.run(e.Run)
 	w.flushed(nc)
 }
@@ -670,7 +670,7 @@ func (w *world) enrol(id playlist.ControllerID, areas []playlist.Area, groups ..
 func (w *world) issueMember(b *box) []byte {
 	w.t.Helper()
 	b.member.JWT = must[string](w.t)(w.authority.Controller(b.member.Follower(), b.key.BrokerUser(), time.Now().Add(time.Hour)))
-	raw := must[link.Envelope](w.t)(link.SealMember(b.member, w.office.fleet)).Bytes()
+	raw := must[link.Envelope](w.t)(link.SealMember(b.member, w.countyKeys.fleet)).Bytes()
 	w.ledger.issue(w.t, raw)
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
