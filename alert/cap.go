@@ -55,9 +55,23 @@ func (v version) check(root *node, r *report) {
 		}
 	}
 	v.checkChildren(root, v.alert, "alert", r)
+	checkNames(root, r)
+	v.checkReferences(root, r)
+	scope := root.at("scope")
+	if scope == "Restricted" && root.at("restriction") == "" {
+		r.warn("alert.cap_wants", "alert/restriction", scope)
+	}
+	if scope == "Private" && root.at("addresses") == "" {
+		r.warn("alert.cap_wants", "alert/addresses", scope)
+	}
+	for i, info := range root.all("info") {
+		v.checkInfo(info, fmt.Sprintf("alert/info[%d]", i+1), r)
+	}
+}
 
-	// References to a message contain its identifier and sender, separated by commas
-	// and blanks, so neither may contain these.
+// checkNames checks the identifier and the sender. References to a message contain
+// both, separated by commas and blanks, so neither may contain these.
+func checkNames(root *node, r *report) {
 	for _, name := range []string{"identifier", "sender"} {
 		k := root.kid(name)
 		if k == nil {
@@ -72,6 +86,10 @@ func (v version) check(root *node, r *report) {
 			r.warn("alert.cap_blanks", "alert/"+name)
 		}
 	}
+}
+
+// checkReferences checks the form of the references, and warns if a cancel has none.
+func (v version) checkReferences(root *node, r *report) {
 	if k := root.kid("references"); k != nil {
 		if _, err := v.references(k.text); err != nil {
 			r.bad("alert.cap_references", printable(err.Error()))
@@ -83,29 +101,23 @@ func (v version) check(root *node, r *report) {
 			r.warn("alert.cap_reference_time")
 		}
 	}
-	kind, scope := root.at("msgType"), root.at("scope")
-	if kind == "Cancel" && root.at("references") == "" {
+	if root.at("msgType") == "Cancel" && root.at("references") == "" {
 		r.warn("alert.cap_cancels_nothing")
 	}
-	if scope == "Restricted" && root.at("restriction") == "" {
-		r.warn("alert.cap_wants", "alert/restriction", scope)
+}
+
+// checkInfo checks what the schema does not say of one info and its areas.
+func (v version) checkInfo(info *node, where string, r *report) {
+	if v.name == "1.0" {
+		for _, name := range []string{"eventCode", "parameter"} {
+			checkPairs(info, name, where, r)
+		}
 	}
-	if scope == "Private" && root.at("addresses") == "" {
-		r.warn("alert.cap_wants", "alert/addresses", scope)
+	if info.kid("event") != nil && info.at("event") == "" {
+		r.warn("alert.cap_blank", where+"/event")
 	}
-	for i, info := range root.all("info") {
-		where := fmt.Sprintf("alert/info[%d]", i+1)
-		if v.name == "1.0" {
-			for _, name := range []string{"eventCode", "parameter"} {
-				checkPairs(info, name, where, r)
-			}
-		}
-		if info.kid("event") != nil && info.at("event") == "" {
-			r.warn("alert.cap_blank", where+"/event")
-		}
-		for j, area := range info.all("area") {
-			v.checkArea(area, fmt.Sprintf("%s/area[%d]", where, j+1), r)
-		}
+	for j, area := range info.all("area") {
+		v.checkArea(area, fmt.Sprintf("%s/area[%d]", where, j+1), r)
 	}
 }
 
