@@ -123,7 +123,7 @@ func TestAnEdgeRepliesOnlyToTheInboxOfTheControllerThatAsked(t *testing.T) {
 	}
 	// A body that names another controller than its subject gets no response either.
 	mine := must[*nats.Subscription](t)(nc.SubscribeSync("_IN.daba-1.>"))
-	for i := range 32 { // as many as there may be workers, twice
+	for i := range 32 { // twice as many as the edge has workers
 		reply := "_IN.daba-1.wrong"
 		if i >= 16 {
 			reply = "_IN.daba-1.right"
@@ -186,7 +186,7 @@ func TestARevokedControllerIsDisconnectedAndStaysOut(t *testing.T) {
 	nc := must[*nats.Conn](t)(w.login(b, b.key, nats.ClosedHandler(func(*nats.Conn) { close(gone) })))
 	defer nc.Close()
 	sys := w.user(link.UserSystem)
-	// A login made in the second of its revocation counts as made before.
+	// A login made in the same second as its revocation is revoked too.
 	if err := w.authority.Revoke(time.Now(), b.key.BrokerUser()); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestARevokedControllerIsDisconnectedAndStaysOut(t *testing.T) {
 		t.Error("it connects again")
 	}
 	must[*nats.Conn](t)(w.login(other, other.key)).Close()
-	// A broker that starts anew from its config knows it too.
+	// A broker that restarts from its config refuses the login too.
 	port := w.port()
 	w.broker.Shutdown()
 	w.broker.WaitForShutdown()

@@ -277,7 +277,8 @@ func TestACountyRestoredFromABackupGetsEverythingBack(t *testing.T) {
 	})
 	stop()
 
-	// Yesterday: version 5, then another 7 than the controller's; 120 of 500 receipts.
+	// The backup has one document at version 5, another version 7 than the controller has, and
+	// 120 of 500 receipts.
 	l := w.ledger
 	l.mu.Lock()
 	l.trust = w.countyKeys.trust
@@ -346,7 +347,7 @@ func TestReceiptsPrunedOnBothSidesLeaveAGapThatIsRecorded(t *testing.T) {
 	b := w.enrol("daba-1", []playlist.Area{village})
 	b.memory.gone["e1"] = 40
 	b.memory.air("e1", 10)
-	b.memory.marks["e1"] = 45 // the county was restored from before it had any
+	b.memory.marks["e1"] = 45 // the county was restored from a backup without receipts
 	w.run(b.c.Run)
 	eventually(t, "the remaining receipts are sent", func() bool {
 		w.ledger.mu.Lock()

@@ -66,7 +66,7 @@ func TestAlertsAreRepeatedAfterOneFiveAndThirtySecondsAndThenEveryMinute(t *test
 			t.Errorf("at %v it was said %d times, not %d", c.at, got, c.want)
 		}
 	}
-	version.Store(2) // cancelled: a new version begins anew
+	version.Store(2) // cancelled: the repeats of a new version start again
 	if got := said(187 * time.Second); got != 1 {
 		t.Errorf("the cancel was said %d times", got)
 	}
