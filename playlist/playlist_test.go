@@ -1,20 +1,12 @@
 package playlist_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
 	"dalaba/playlist"
+	"dalaba/playlist/playlisttest"
 )
-
-func lessons(n int) []playlist.ClipID {
-	ids := make([]playlist.ClipID, n)
-	for i := range ids {
-		ids[i] = playlist.ClipID(fmt.Sprintf("%064x", i+1))
-	}
-	return ids
-}
 
 func take(t *testing.T, p playlist.Playlist, c playlist.Cursor, n int) ([]playlist.ClipID, playlist.Cursor) {
 	t.Helper()
@@ -32,7 +24,7 @@ func take(t *testing.T, p playlist.Playlist, c playlist.Cursor, n int) ([]playli
 func TestEachClipSoundsOnceARound(t *testing.T) {
 	for _, order := range []playlist.Order{playlist.Sequence, playlist.Shuffle} {
 		for _, n := range []int{1, 2, 3, 5, 8, 31} {
-			p := playlist.Playlist{Name: "健康", Clips: lessons(n), Order: order}
+			p := playlist.Playlist{Name: "健康", Clips: playlisttest.Lessons(n), Order: order}
 			var c playlist.Cursor
 			var last playlist.ClipID
 			for round := range 40 {
@@ -55,7 +47,7 @@ func TestEachClipSoundsOnceARound(t *testing.T) {
 }
 
 func TestShuffledRoundsDiffer(t *testing.T) {
-	p := playlist.Playlist{Name: "健康", Clips: lessons(10), Order: playlist.Shuffle}
+	p := playlist.Playlist{Name: "健康", Clips: playlisttest.Lessons(10), Order: playlist.Shuffle}
 	first, c := take(t, p, playlist.Cursor{}, 10)
 	second, _ := take(t, p, c, 10)
 	if slices.Equal(first, second) || slices.Equal(first, p.Clips) {
@@ -70,7 +62,7 @@ func TestShuffledRoundsDiffer(t *testing.T) {
 // A playlist is edited at every place of its first round, in every way.
 func TestAnEditUnderWaySkipsAndRepeatsNothing(t *testing.T) {
 	const n = 7
-	all := lessons(n + 1)
+	all := playlisttest.Lessons(n + 1)
 	fresh := all[n]
 	for _, order := range []playlist.Order{playlist.Sequence, playlist.Shuffle} {
 		for heard := 1; heard < n; heard++ {

@@ -8,13 +8,14 @@ import (
 	"dalaba/controller/wording"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/playlisttest"
 	"dalaba/playlist/say"
 	"dalaba/playlist/schedule"
 )
 
 func TestExplain(t *testing.T) {
-	zone := shanghai(t)
-	instant := func(s string) time.Time { return at(t, zone, "2026-11-23 "+s) } // a Monday
+	zone := playlisttest.Shanghai(t)
+	instant := func(s string) time.Time { return playlisttest.At(t, zone, "2026-11-23 "+s) } // a Monday
 	sounded := func(from, to string, o asrun.Outcome, why asrun.Reason, first, frames int64) func(*asrun.Row) {
 		return func(r *asrun.Row) {
 			r.Started, r.Ended, r.Outcome, r.Reason = instant(from).UTC(), instant(to).UTC(), o, why
@@ -33,14 +34,14 @@ func TestExplain(t *testing.T) {
 	}{
 		{
 			name: "a clip sounded, whole",
-			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60))},
+			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60))},
 			at:   "07:30:30",
 			zh:   []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:31:00 播完。"},
 			en:   []string{`东: slot "早", due at 07:30:00, began at 07:30:00 with 健康微课堂, issue 1, "第1课". It ended at 07:31:00, complete.`},
 		},
 		{
 			name: "late, and asked by the minute in which it was due",
-			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", asrun.Complete, asrun.ReasonLate, 0, 60))},
+			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", asrun.Complete, asrun.ReasonLate, 0, 60))},
 			at:   "07:30",
 			zh:   []string{"东：时段“早”应于 07:30:00 播出，07:31:10 开始播《健康微课堂》第1期《第1课》。07:32:10 播完（晚于预定时刻开始）。"},
 			en:   []string{`东: slot "早", due at 07:30:00, began at 07:31:10 with 健康微课堂, issue 1, "第1课". It ended at 07:32:10, complete (started late).`},
@@ -48,9 +49,9 @@ func TestExplain(t *testing.T) {
 		{
 			name: "taken from the output, and rejoined",
 			rows: []asrun.Row{
-				aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", asrun.Preempted, asrun.ReasonPreempted, 0, 20)),
-				aired(t, "07:30", "东", 1, 2, sounded("07:31:20", "07:32:00", asrun.Complete, "", 20, 40)),
-				aired(t, "07:30:20", "东", 1, 1, sounded("07:30:20", "07:31:20", asrun.Complete, "", 0, 60), higher),
+				playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", asrun.Preempted, asrun.ReasonPreempted, 0, 20)),
+				playlisttest.Row(t, "07:30", "东", 1, 2, sounded("07:31:20", "07:32:00", asrun.Complete, "", 20, 40)),
+				playlisttest.Row(t, "07:30:20", "东", 1, 1, sounded("07:30:20", "07:31:20", asrun.Complete, "", 0, 60), higher),
 			},
 			at: "07:30:10",
 			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:30:20 播到 20.0 秒（全长 60.0 秒）时，被级别更高的时段“急”抢播。07:31:20 从 20.0 秒处续播。07:32:00 播完。"},
@@ -59,8 +60,8 @@ func TestExplain(t *testing.T) {
 		{
 			name: "power was lost, and it was made good from the start",
 			rows: []asrun.Row{
-				aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", asrun.Partial, asrun.ReasonPowerLost, 0, 20)),
-				aired(t, "07:30", "东", 1, 2, sounded("08:10:00", "08:11:00", asrun.Complete, asrun.ReasonMakeGood, 0, 60)),
+				playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", asrun.Partial, asrun.ReasonPowerLost, 0, 20)),
+				playlisttest.Row(t, "07:30", "东", 1, 2, sounded("08:10:00", "08:11:00", asrun.Complete, asrun.ReasonMakeGood, 0, 60)),
 			},
 			at: "08:10",
 			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:30:20 停在 20.0 秒（全长 60.0 秒）：断电或程序中断。08:10:00 从头重播。08:11:00 播完（补播）。"},
@@ -68,7 +69,7 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name: "it sounds now, by a clock that nobody trusts",
-			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still,
+			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still,
 				func(r *asrun.Row) { r.Clock = playlist.ClockUntrusted })},
 			at: "07:30:20", now: "07:30:25",
 			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。现在还在播。当时时钟不可信，以上时刻可能不准。"},
@@ -76,15 +77,15 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name: "it sounds at this very second",
-			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still)},
+			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:00", "", "", 0, 20), still)},
 			at:   "07:30:20", now: "07:30:20",
 			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。现在还在播。"},
 		},
 		{
 			name: "due and silent on one output, heard on the other",
 			rows: []asrun.Row{
-				aired(t, "07:30", "东", 1, 0), aired(t, "07:30", "东", 2, 0),
-				aired(t, "07:30", "西", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60)),
+				playlisttest.Row(t, "07:30", "东", 1, 0), playlisttest.Row(t, "07:30", "东", 2, 0),
+				playlisttest.Row(t, "07:30", "西", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60)),
 			},
 			change: func(p *playlist.Programme) { p.Slots[0].Outputs = []string{"东", "西"} },
 			at:     "07:30",
@@ -95,7 +96,7 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name: "suppressed by quiet hours",
-			rows: []asrun.Row{aired(t, "07:30", "东", 1, 0, func(r *asrun.Row) {
+			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 0, func(r *asrun.Row) {
 				r.Outcome, r.Reason = asrun.Suppressed, asrun.ReasonQuiet
 			})},
 			at: "07:30",
@@ -182,7 +183,7 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name: "a second before it began",
-			rows: []asrun.Row{aired(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60))},
+			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60))},
 			at:   "07:29:59",
 			zh:   []string{"那时没有安排播出，也没有播出记录。上一次是 2026-11-22 07:30:00 的时段“早”。下一次是 07:30:00 的时段“早”。"},
 		},
@@ -191,8 +192,8 @@ func TestExplain(t *testing.T) {
 			p := &playlist.Programme{
 				Site: playlist.Site{Zone: zone}, Outputs: []playlist.Output{{Name: "东"}, {Name: "西"}},
 				Quiet:     []playlist.Quiet{{Span: playlist.Span{From: 22 * 60, To: 6 * 60}}},
-				Playlists: []playlist.Playlist{{Name: "lessons", Title: "健康课", Clips: lessons(3)}},
-				Slots:     []playlist.Slot{slotOf(t, "早", "30 7 * * *", "东")},
+				Playlists: []playlist.Playlist{{Name: "lessons", Title: "健康课", Clips: playlisttest.Lessons(3)}},
+				Slots:     []playlist.Slot{playlisttest.Slot(t, "早", "30 7 * * *", "东")},
 			}
 			if c.change != nil {
 				c.change(p)
@@ -236,14 +237,14 @@ func TestEveryOutcomeAndReasonHasWords(t *testing.T) {
 }
 
 func TestExplainKnowsThatTheDaemonIsOff(t *testing.T) {
-	zone := shanghai(t)
+	zone := playlisttest.Shanghai(t)
 	p := &playlist.Programme{
 		Site:      playlist.Site{Zone: zone},
 		Outputs:   []playlist.Output{{Name: "east"}},
 		Playlists: []playlist.Playlist{{Name: "lessons"}},
-		Slots:     []playlist.Slot{slotOf(t, "s", "30 7 * * *", "east")},
+		Slots:     []playlist.Slot{playlisttest.Slot(t, "s", "30 7 * * *", "east")},
 	}
-	due := at(t, zone, "2026-11-23 07:30")
+	due := playlisttest.At(t, zone, "2026-11-23 07:30")
 	open := asrun.Row{
 		Airing: playlist.NewAiringID("s", due), Output: "east", Item: 1, Part: 1, Slot: "s", Due: due,
 		Started: due, Frames: 6 * playlist.Rate, OfFrames: 30 * playlist.Rate, Clock: playlist.ClockTrusted,

@@ -6,33 +6,14 @@ import (
 	"iter"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/playlisttest"
 )
-
-// aired is a row of the airing that fell due at that minute of 23 November.
-func aired(t *testing.T, due, output string, item, part int, change ...func(*asrun.Row)) asrun.Row {
-	instant := at(t, shanghai(t), "2026-11-23 "+due).UTC()
-	r := asrun.Row{
-		Airing: playlist.NewAiringID("早", instant), Slot: "早", Playlist: "lessons", Output: output, Item: item, Part: part,
-		Clip: lessons(9)[item], Title: fmt.Sprint("第", item, "课"), Series: "健康微课堂", Issue: item, Due: instant,
-		Residents: map[string]int{"东": 420, "西": 260, "车": 0}[output], OfFrames: 1000,
-	}
-	if part > 0 {
-		r.Cued, r.Started, r.Ended = instant.Add(-time.Second), instant, instant.Add(time.Minute)
-		r.Frames, r.Outcome = 1000, asrun.Complete
-	} else {
-		r.Clip, r.Title, r.Series, r.Issue, r.OfFrames = "", "", "", 0, 0
-		r.Ended, r.Outcome, r.Reason = instant, asrun.Missed, asrun.ReasonBusy
-	}
-	for _, c := range change {
-		c(&r)
-	}
-	return r
-}
 
 func ended(o asrun.Outcome, from, frames int64) func(*asrun.Row) {
 	return func(r *asrun.Row) { r.Outcome, r.FromFrame, r.Frames = o, from, frames }
@@ -51,92 +32,92 @@ func TestReachOfRows(t *testing.T) {
 		{name: "nothing aired"},
 		{
 			"one clip heard on one output",
-			[]asrun.Row{aired(t, "07:30", "东", 1, 1)},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1)},
 			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
 		},
 		{
 			"two outputs, one of which heard too little",
-			[]asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1, ended(asrun.Partial, 0, 900))},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "07:30", "西", 1, 1, ended(asrun.Partial, 0, 900))},
 			asrun.Reach{Planned: 2, Delivered: 2, Started: 2, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 680},
 		},
 		{
 			"heard three times: three person-airings each, reached once",
-			[]asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "08:30", "东", 1, 1), aired(t, "09:30", "东", 1, 1)},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "08:30", "东", 1, 1), playlisttest.Row(t, "09:30", "东", 1, 1)},
 			asrun.Reach{Planned: 3, Delivered: 3, Started: 3, Completed: 3, PersonAirings: 1260, Reached: 420, Residents: 420},
 		},
 		{
 			"two clips of one airing",
-			[]asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "东", 2, 1)},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "07:30", "东", 2, 1)},
 			asrun.Reach{Planned: 2, Delivered: 2, Started: 2, Completed: 2, PersonAirings: 840, Reached: 420, Residents: 420},
 		},
 		{
 			"the parts of an interrupted clip are one",
 			[]asrun.Row{
-				aired(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
-				aired(t, "07:30", "东", 1, 2, ended(asrun.Preempted, 400, 200)),
-				aired(t, "07:30", "东", 1, 3, ended(asrun.Complete, 600, 400)),
+				playlisttest.Row(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
+				playlisttest.Row(t, "07:30", "东", 1, 2, ended(asrun.Preempted, 400, 200)),
+				playlisttest.Row(t, "07:30", "东", 1, 3, ended(asrun.Complete, 600, 400)),
 			},
 			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
 		},
 		{
 			"the parts of two outputs come mixed",
 			[]asrun.Row{
-				aired(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
-				aired(t, "07:30", "西", 1, 1, ended(asrun.Preempted, 0, 400)),
-				aired(t, "07:30", "东", 1, 2, ended(asrun.Complete, 400, 600)),
-				aired(t, "07:30", "西", 1, 2, ended(asrun.Partial, 400, 100)),
+				playlisttest.Row(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
+				playlisttest.Row(t, "07:30", "西", 1, 1, ended(asrun.Preempted, 0, 400)),
+				playlisttest.Row(t, "07:30", "东", 1, 2, ended(asrun.Complete, 400, 600)),
+				playlisttest.Row(t, "07:30", "西", 1, 2, ended(asrun.Partial, 400, 100)),
 			},
 			asrun.Reach{Planned: 2, Delivered: 2, Started: 2, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 680},
 		},
 		{
 			"interrupted and dropped",
-			[]asrun.Row{aired(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400))},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400))},
 			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Residents: 420},
 		},
 		{
 			"power lost, then made good: one airing, completed once",
 			[]asrun.Row{
-				aired(t, "07:30", "东", 1, 1, ended(asrun.Partial, 0, 400)),
-				aired(t, "07:30", "东", 1, 2),
+				playlisttest.Row(t, "07:30", "东", 1, 1, ended(asrun.Partial, 0, 400)),
+				playlisttest.Row(t, "07:30", "东", 1, 2),
 			},
 			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
 		},
 		{
 			"called missed, then aired after all: the clip's line, once",
-			[]asrun.Row{aired(t, "07:30", "东", 1, 0), aired(t, "07:30", "东", 1, 1)},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 0), playlisttest.Row(t, "07:30", "东", 1, 1)},
 			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1, PersonAirings: 420, Reached: 420, Residents: 420},
 		},
 		{
 			"missed: planned, and no more is known of it",
-			[]asrun.Row{aired(t, "07:30", "东", 1, 0)},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 0)},
 			asrun.Reach{Planned: 1, Residents: 420},
 		},
 		{
 			"cued but the device was gone: delivered, not started",
-			[]asrun.Row{aired(t, "07:30", "东", 1, 1, ended(asrun.Missed, 0, 0), silent)},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, ended(asrun.Missed, 0, 0), silent)},
 			asrun.Reach{Planned: 1, Delivered: 1, Residents: 420},
 		},
 		{
 			"airing now: unknown, neither failed nor reached",
-			[]asrun.Row{aired(t, "07:30", "东", 1, 1, stillOpen)},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, stillOpen)},
 			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420},
 		},
 		{
 			"interrupted, and the next part is still open",
 			[]asrun.Row{
-				aired(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
-				aired(t, "07:30", "东", 1, 2, stillOpen),
+				playlisttest.Row(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
+				playlisttest.Row(t, "07:30", "东", 1, 2, stillOpen),
 			},
 			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420},
 		},
 		{
 			"nobody lives within earshot",
-			[]asrun.Row{aired(t, "07:30", "车", 1, 1)},
+			[]asrun.Row{playlisttest.Row(t, "07:30", "车", 1, 1)},
 			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Completed: 1},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tally := asrun.NewTally(asrun.ByOutput, shanghai(t))
+			tally := asrun.NewTally(asrun.ByOutput, playlisttest.Shanghai(t))
 			for _, r := range c.rows {
 				tally.Add(r)
 			}
@@ -154,12 +135,12 @@ func TestReachOfRows(t *testing.T) {
 
 func TestReachLines(t *testing.T) {
 	rows := []asrun.Row{
-		aired(t, "00:30", "东", 2, 1), // 22 November in UTC
-		aired(t, "07:30", "东", 1, 1),
-		aired(t, "07:30", "西", 1, 1, ended(asrun.Partial, 0, 100)),
-		aired(t, "08:30", "东", 1, 0),
-		aired(t, "08:30", "西", 1, 1),
-		aired(t, "09:30", "东", 3, 1, func(r *asrun.Row) { r.Series, r.Issue = "", 0 }),
+		playlisttest.Row(t, "00:30", "东", 2, 1), // 22 November in UTC
+		playlisttest.Row(t, "07:30", "东", 1, 1),
+		playlisttest.Row(t, "07:30", "西", 1, 1, ended(asrun.Partial, 0, 100)),
+		playlisttest.Row(t, "08:30", "东", 1, 0),
+		playlisttest.Row(t, "08:30", "西", 1, 1),
+		playlisttest.Row(t, "09:30", "东", 3, 1, func(r *asrun.Row) { r.Series, r.Issue = "", 0 }),
 	}
 	for _, c := range []struct {
 		by   asrun.Grouping
@@ -181,7 +162,7 @@ func TestReachLines(t *testing.T) {
 			"西 2/2/2/1 pa=260 260/260",
 		}},
 	} {
-		tally := asrun.NewTally(c.by, shanghai(t))
+		tally := asrun.NewTally(c.by, playlisttest.Shanghai(t))
 		for _, r := range rows {
 			tally.Add(r)
 		}
@@ -275,8 +256,8 @@ func each(rows []asrun.Row, fault error) iter.Seq2[asrun.Row, error] {
 }
 
 func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
-	zone := shanghai(t)
-	daily := slotOf(t, "早", "30 7-10 * * *", "东", "西")
+	zone := playlisttest.Shanghai(t)
+	daily := playlisttest.Slot(t, "早", "30 7-10 * * *", "东", "西")
 	for _, c := range []struct {
 		name               string
 		slots              []playlist.Slot
@@ -288,60 +269,60 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 		{
 			name: "every due has its rows", now: "09:00",
 			rows: []asrun.Row{
-				aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1),
-				aired(t, "08:30", "东", 1, 1), aired(t, "08:30", "西", 1, 1),
+				playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "07:30", "西", 1, 1),
+				playlisttest.Row(t, "08:30", "东", 1, 1), playlisttest.Row(t, "08:30", "西", 1, 1),
 			},
 			planned: 4, completed: 4, reached: 680,
 		},
 		{
 			name: "rows are missing in between, of one output or of both", now: "10:40",
 			rows: []asrun.Row{
-				aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1),
-				aired(t, "08:30", "东", 1, 1),
-				aired(t, "10:30", "东", 1, 1), aired(t, "10:30", "西", 1, 1),
+				playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "07:30", "西", 1, 1),
+				playlisttest.Row(t, "08:30", "东", 1, 1),
+				playlisttest.Row(t, "10:30", "东", 1, 1), playlisttest.Row(t, "10:30", "西", 1, 1),
 			},
 			planned: 8, unknown: 3, completed: 5, reached: 680,
 		},
 		{
 			name: "nothing since the last row: the daemon is off", now: "10:40",
-			rows:    []asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1)},
+			rows:    []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "07:30", "西", 1, 1)},
 			planned: 8, unknown: 6, completed: 2, reached: 680,
 		},
 		{
 			name: "one that may still start is not unknown yet", now: "08:32",
-			rows:    []asrun.Row{aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1)},
+			rows:    []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "07:30", "西", 1, 1)},
 			planned: 2, completed: 2, reached: 680,
 		},
 		{
 			name: "what was due before the slot's first row is nobody's business", now: "09:00",
 			rows: []asrun.Row{
-				aired(t, "07:30", "东", 1, 1, func(r *asrun.Row) { r.Airing, r.Slot = "旧@x", "旧" }),
-				aired(t, "08:30", "西", 1, 1),
+				playlisttest.Row(t, "07:30", "东", 1, 1, func(r *asrun.Row) { r.Airing, r.Slot = "旧@x", "旧" }),
+				playlisttest.Row(t, "08:30", "西", 1, 1),
 			},
 			planned: 2, completed: 2, reached: 680,
 		},
 		{
 			name: "a slot whose times were changed is judged by its new ones only", now: "08:40",
-			slots: []playlist.Slot{slotOf(t, "早", "0,30 8 * * *", "东")},
+			slots: []playlist.Slot{playlisttest.Slot(t, "早", "0,30 8 * * *", "东")},
 			rows: []asrun.Row{
-				aired(t, "07:00", "东", 1, 1), aired(t, "07:30", "东", 1, 1), aired(t, "08:30", "东", 1, 1),
+				playlisttest.Row(t, "07:00", "东", 1, 1), playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "08:30", "东", 1, 1),
 			},
 			planned: 3, completed: 3, reached: 420,
 		},
 		{
 			name: "every clip of an unknown airing counts", now: "08:40",
-			slots: []playlist.Slot{func() playlist.Slot { s := slotOf(t, "早", "30 7,8 * * *", "东"); s.Count = 3; return s }()},
+			slots: []playlist.Slot{func() playlist.Slot { s := playlisttest.Slot(t, "早", "30 7,8 * * *", "东"); s.Count = 3; return s }()},
 			rows: []asrun.Row{
-				aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "东", 2, 1), aired(t, "07:30", "东", 3, 1),
+				playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "07:30", "东", 2, 1), playlisttest.Row(t, "07:30", "东", 3, 1),
 			},
 			planned: 6, unknown: 3, completed: 3, reached: 420,
 		},
 		{
 			name: "a period in the middle", since: "08:00", until: "09:30", now: "10:40",
 			rows: []asrun.Row{
-				aired(t, "07:30", "东", 1, 1), aired(t, "07:30", "西", 1, 1),
-				aired(t, "08:30", "东", 1, 1),
-				aired(t, "09:30", "东", 1, 1), aired(t, "09:30", "西", 1, 1),
+				playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "07:30", "西", 1, 1),
+				playlisttest.Row(t, "08:30", "东", 1, 1),
+				playlisttest.Row(t, "09:30", "东", 1, 1), playlisttest.Row(t, "09:30", "西", 1, 1),
 			},
 			planned: 2, unknown: 1, completed: 1, reached: 420,
 		},
@@ -359,7 +340,7 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 				if s == "" {
 					return time.Time{}
 				}
-				return at(t, zone, "2026-11-23 "+s)
+				return playlisttest.At(t, zone, "2026-11-23 "+s)
 			}
 			lines, total, err := asrun.Report(p, each(c.rows, nil), asrun.ByOutput, instant(c.since), instant(c.until), instant(c.now))
 			if err != nil {
@@ -379,8 +360,8 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 
 func TestReachEndsWithTheLogsError(t *testing.T) {
 	broken := errors.New("page 7")
-	p := &playlist.Programme{Site: playlist.Site{Zone: shanghai(t)}}
-	_, _, err := asrun.Report(p, each([]asrun.Row{aired(t, "07:30", "东", 1, 1)}, broken), asrun.ByClip, time.Time{}, time.Time{}, time.Now())
+	p := &playlist.Programme{Site: playlist.Site{Zone: playlisttest.Shanghai(t)}}
+	_, _, err := asrun.Report(p, each([]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1)}, broken), asrun.ByClip, time.Time{}, time.Time{}, time.Now())
 	if !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
@@ -396,3 +377,5 @@ func TestGroupings(t *testing.T) {
 		t.Errorf("week: %v", err)
 	}
 }
+
+func number(id playlist.ClipID) string { return strings.TrimLeft(string(id), "0") }

@@ -9,51 +9,15 @@ import (
 
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/playlisttest"
 	"dalaba/playlist/schedule"
 )
 
-func shanghai(t testing.TB) *time.Location {
-	t.Helper()
-	zone, err := time.LoadLocation("Asia/Shanghai")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return zone
-}
-
-func cronOf(t testing.TB, spec string) playlist.Cron {
-	t.Helper()
-	c, err := playlist.ParseCron(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func slotOf(t testing.TB, name, spec string, outputs ...string) playlist.Slot {
-	return playlist.Slot{
-		Name: name, Playlist: "lessons", Cron: cronOf(t, spec), Outputs: outputs, Count: 1,
-		Priority: playlist.DefaultPriority, Window: playlist.DefaultWindow,
-		Missed: playlist.MissedSkip, After: playlist.AfterRejoin,
-	}
-}
-
-func at(t testing.TB, zone *time.Location, s string) time.Time {
-	t.Helper()
-	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04"} {
-		if v, err := time.ParseInLocation(layout, s, zone); err == nil {
-			return v
-		}
-	}
-	t.Fatalf("no instant: %q", s)
-	return time.Time{}
-}
-
 func TestDue(t *testing.T) {
-	zone := shanghai(t)
+	zone := playlisttest.Shanghai(t)
 	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{
-		slotOf(t, "low", "0 7,8,9 * * *", "a"),
-		slotOf(t, "high", "0 8 * * *", "a"),
+		playlisttest.Slot(t, "low", "0 7,8,9 * * *", "a"),
+		playlisttest.Slot(t, "high", "0 8 * * *", "a"),
 	}}
 	p.Slots[1].Priority = 9
 	for _, c := range []struct {
@@ -68,7 +32,7 @@ func TestDue(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
-			for _, a := range p.Timetable().Due(at(t, zone, "2026-11-23 "+c.last), at(t, zone, "2026-11-23 "+c.now)) {
+			for _, a := range p.Timetable().Due(playlisttest.At(t, zone, "2026-11-23 "+c.last), playlisttest.At(t, zone, "2026-11-23 "+c.now)) {
 				got = append(got, a.Slot.Name)
 			}
 			if fmt.Sprint(got) != fmt.Sprint(c.want) {
@@ -79,12 +43,12 @@ func TestDue(t *testing.T) {
 }
 
 func TestDueAnswersTheSameInAnyOrderOfAsking(t *testing.T) {
-	zone := shanghai(t)
+	zone := playlisttest.Shanghai(t)
 	p := &playlist.Programme{Site: playlist.Site{Zone: zone}}
 	for i := range 20 {
-		p.Slots = append(p.Slots, slotOf(t, fmt.Sprint("s", i), fmt.Sprintf("%d */%d * * *", i*3, i%5+1), "a"))
+		p.Slots = append(p.Slots, playlisttest.Slot(t, fmt.Sprint("s", i), fmt.Sprintf("%d */%d * * *", i*3, i%5+1), "a"))
 	}
-	begin := at(t, zone, "2026-11-23 00:00")
+	begin := playlisttest.At(t, zone, "2026-11-23 00:00")
 	whole := p.Timetable().Due(begin, begin.Add(72*time.Hour))
 	tt := p.Timetable()
 	var pieces []playlist.Airing
@@ -113,17 +77,17 @@ func TestDueAnswersTheSameInAnyOrderOfAsking(t *testing.T) {
 }
 
 func TestWhatFellDueWhileOffFellDueByTheConfigOfThatTime(t *testing.T) {
-	zone := shanghai(t)
+	zone := playlisttest.Shanghai(t)
 	was := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{
-		slotOf(t, "kept", "0 7 * * *", "a"), slotOf(t, "moved", "30 7 * * *", "a"), slotOf(t, "gone", "0 8 * * *", "a"),
+		playlisttest.Slot(t, "kept", "0 7 * * *", "a"), playlisttest.Slot(t, "moved", "30 7 * * *", "a"), playlisttest.Slot(t, "gone", "0 8 * * *", "a"),
 	}}
 	is := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{
-		slotOf(t, "kept", "0 7 * * *", "a"), slotOf(t, "moved", "45 7 * * *", "a"), slotOf(t, "new", "15 7 * * *", "a"),
-		slotOf(t, "soon", "31 9 * * *", "a"),
+		playlisttest.Slot(t, "kept", "0 7 * * *", "a"), playlisttest.Slot(t, "moved", "45 7 * * *", "a"), playlisttest.Slot(t, "new", "15 7 * * *", "a"),
+		playlisttest.Slot(t, "soon", "31 9 * * *", "a"),
 	}}
-	d := schedule.NewDesk(is, at(t, zone, "2026-11-23 06:00"))
+	d := schedule.NewDesk(is, playlisttest.At(t, zone, "2026-11-23 06:00"))
 	d.Resume(was)
-	now := at(t, zone, "2026-11-23 09:30")
+	now := playlisttest.At(t, zone, "2026-11-23 09:30")
 	ask := func(now time.Time, since time.Duration) (got []string) {
 		due, _ := d.Ask(schedule.Reading{Wall: now, Since: since, Trust: playlist.ClockTrusted})
 		for _, a := range due {
@@ -140,8 +104,8 @@ func TestWhatFellDueWhileOffFellDueByTheConfigOfThatTime(t *testing.T) {
 }
 
 func TestAStepBackIsFollowedByNoSilence(t *testing.T) {
-	zone := shanghai(t)
-	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{slotOf(t, "s", "* * * * *", "a")}}
+	zone := playlisttest.Shanghai(t)
+	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{playlisttest.Slot(t, "s", "* * * * *", "a")}}
 	d := schedule.NewDesk(p, time.Time{})
 	now := time.Now()
 	ask := func(wall time.Time) int {
@@ -250,14 +214,14 @@ func (v *village) restart(off time.Duration) {
 }
 
 func TestAYearOnABadlyKeptBox(t *testing.T) {
-	zone := shanghai(t)
+	zone := playlisttest.Shanghai(t)
 	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Quiet: []playlist.Quiet{
 		{Span: playlist.Span{From: 21 * 60, To: 6 * 60}},
 		{Span: playlist.Span{From: 12*60 + 30, To: 14 * 60, Days: 1<<time.Saturday | 1<<time.Sunday}},
 	}}
 	policies := []playlist.MissedPolicy{playlist.MissedSkip, playlist.MissedLate, playlist.MissedMakeGood}
 	for i := range 40 {
-		s := slotOf(t, fmt.Sprintf("slot%02d", i), fmt.Sprintf("%d %d,%d * * %s", i*7%60, 5+i%9, 14+i%10, []string{"*", "1-5", "0,6"}[i%3]), "a")
+		s := playlisttest.Slot(t, fmt.Sprintf("slot%02d", i), fmt.Sprintf("%d %d,%d * * %s", i*7%60, 5+i%9, 14+i%10, []string{"*", "1-5", "0,6"}[i%3]), "a")
 		s.Missed = policies[i%3]
 		s.Until = playlist.TimeOfDay(20 * 60)
 		if i%8 == 0 {
@@ -267,7 +231,7 @@ func TestAYearOnABadlyKeptBox(t *testing.T) {
 	}
 	for seed, days := range []int{365, 100, 100} {
 		t.Run(fmt.Sprintf("seed %d, %d days", seed, days), func(t *testing.T) {
-			begin := at(t, zone, "2026-01-01 00:00")
+			begin := playlisttest.At(t, zone, "2026-01-01 00:00")
 			v := &village{
 				t: t, rng: rand.New(rand.NewPCG(uint64(seed), 1)), programme: p, wall: begin, trusted: true,
 				rows: map[playlist.AiringID][]asrun.Row{}, hand: map[playlist.AiringID]busy{},
@@ -345,12 +309,12 @@ func TestAYearOnABadlyKeptBox(t *testing.T) {
 }
 
 func TestAskTellsWhyAnAiringIsLate(t *testing.T) {
-	zone := shanghai(t)
-	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{slotOf(t, "s", "0 * * * *", "a")}}
-	now := at(t, zone, "2026-11-23 08:30")
+	zone := playlisttest.Shanghai(t)
+	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{playlisttest.Slot(t, "s", "0 * * * *", "a")}}
+	now := playlisttest.At(t, zone, "2026-11-23 08:30")
 	since := 100 * time.Minute // opened at 06:50
-	d := schedule.NewDesk(p, at(t, zone, "2026-11-23 05:30"))
-	if due, note := d.Ask(schedule.Reading{Wall: at(t, zone, "1970-01-01 08:00"), Since: 40 * time.Minute, Trust: playlist.ClockUntrusted}); due != nil || note != schedule.NoteHeld {
+	d := schedule.NewDesk(p, playlisttest.At(t, zone, "2026-11-23 05:30"))
+	if due, note := d.Ask(schedule.Reading{Wall: playlisttest.At(t, zone, "1970-01-01 08:00"), Since: 40 * time.Minute, Trust: playlist.ClockUntrusted}); due != nil || note != schedule.NoteHeld {
 		t.Fatalf("%v, %q with an untrusted clock", due, note)
 	}
 	due, note := d.Ask(schedule.Reading{Wall: now, Since: since, Trust: playlist.ClockTrusted})
@@ -369,9 +333,9 @@ func TestAskTellsWhyAnAiringIsLate(t *testing.T) {
 }
 
 func TestALessonThatWasPreemptedIsStillMadeGood(t *testing.T) {
-	zone := shanghai(t)
-	due := at(t, zone, "2026-03-02 07:00")
-	slot := slotOf(t, "morning", "0 7 * * *", "a")
+	zone := playlisttest.Shanghai(t)
+	due := playlisttest.At(t, zone, "2026-03-02 07:00")
+	slot := playlisttest.Slot(t, "morning", "0 7 * * *", "a")
 	slot.Missed = playlist.MissedMakeGood
 	p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{slot}}
 	d := schedule.Due{Airing: playlist.Airing{ID: playlist.NewAiringID("morning", due), Slot: slot, Due: due}}
@@ -389,7 +353,7 @@ func TestALessonThatWasPreemptedIsStillMadeGood(t *testing.T) {
 }
 
 func TestAClockSetBackLosesNothingThatFellDueMeanwhile(t *testing.T) {
-	zone := shanghai(t)
+	zone := playlisttest.Shanghai(t)
 	for _, c := range []struct {
 		name  string
 		quiet time.Duration // held for so long
@@ -398,9 +362,9 @@ func TestAClockSetBackLosesNothingThatFellDueMeanwhile(t *testing.T) {
 		{"held for a while", 10 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{slotOf(t, "morning", "0 7 * * *", "a")}}
+			p := &playlist.Programme{Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{playlisttest.Slot(t, "morning", "0 7 * * *", "a")}}
 			d := schedule.NewDesk(p, time.Time{})
-			wrong := at(t, zone, "2026-03-02 08:30")
+			wrong := playlisttest.At(t, zone, "2026-03-02 08:30")
 			d.Ask(schedule.Reading{Wall: wrong, Since: time.Minute, Trust: playlist.ClockTrusted})
 			since := time.Minute
 			if c.quiet > time.Second {
@@ -409,7 +373,7 @@ func TestAClockSetBackLosesNothingThatFellDueMeanwhile(t *testing.T) {
 			}
 			since = time.Minute + c.quiet
 			// The lesson fell due half a second ago.
-			due, note := d.Ask(schedule.Reading{Wall: at(t, zone, "2026-03-02 07:00").Add(500 * time.Millisecond), Since: since, Trust: playlist.ClockTrusted})
+			due, note := d.Ask(schedule.Reading{Wall: playlisttest.At(t, zone, "2026-03-02 07:00").Add(500 * time.Millisecond), Since: since, Trust: playlist.ClockTrusted})
 			if note == schedule.NoteNone || len(due) != 1 {
 				t.Errorf("%q, %d airings, one wanted", note, len(due))
 			}

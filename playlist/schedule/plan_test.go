@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/playlisttest"
 	"dalaba/playlist/schedule"
 )
 
@@ -43,7 +44,7 @@ func planned(plan []schedule.Planned, zone *time.Location) []string {
 func number(id playlist.ClipID) string { return strings.TrimLeft(string(id), "0") }
 
 func TestPlan(t *testing.T) {
-	zone := shanghai(t)
+	zone := playlisttest.Shanghai(t)
 	// Every clip sounds for a minute.
 	minute := func(playlist.ClipID) (playlist.Clip, bool) { return playlist.Clip{Frames: 60 * playlist.Rate}, true }
 	gone := func(missing ...string) func(playlist.ClipID) (playlist.Clip, bool) {
@@ -52,7 +53,7 @@ func TestPlan(t *testing.T) {
 		}
 	}
 	slot := func(name, spec string, change ...func(*playlist.Slot)) playlist.Slot {
-		s := slotOf(t, name, spec, "a")
+		s := playlisttest.Slot(t, name, spec, "a")
 		for _, c := range change {
 			c(&s)
 		}
@@ -100,7 +101,7 @@ func TestPlan(t *testing.T) {
 		{
 			name:    "the cursor goes on where it stands, and round again",
 			slots:   []playlist.Slot{slot("早", "0,30 8 * * *", count(2))},
-			cursors: map[string]playlist.Cursor{"lessons": {Index: 2, Last: lessons(5)[2]}},
+			cursors: map[string]playlist.Cursor{"lessons": {Index: 2, Last: playlisttest.Lessons(5)[2]}},
 			want: []string{
 				"早/a 08:00:00 08:00:00-08:02:00.3 4 5",
 				"早/a 08:30:00 08:30:00-08:32:00.3 1 2",
@@ -445,7 +446,7 @@ func TestPlan(t *testing.T) {
 				Site: playlist.Site{Zone: zone}, Outputs: []playlist.Output{{Name: "a"}, {Name: "b"}},
 				Quiet: c.quiet, Slots: c.slots,
 				Playlists: []playlist.Playlist{
-					{Name: "lessons", Clips: lessons(5), Order: playlist.Sequence},
+					{Name: "lessons", Clips: playlisttest.Lessons(5), Order: playlist.Sequence},
 					{Name: "more", Clips: []playlist.ClipID{
 						playlist.ClipID(fmt.Sprintf("%064d", 101)), playlist.ClipID(fmt.Sprintf("%064d", 102)), playlist.ClipID(fmt.Sprintf("%064d", 103)),
 					}, Order: playlist.Sequence},
@@ -460,7 +461,7 @@ func TestPlan(t *testing.T) {
 				find = minute
 			}
 			before := fmt.Sprint(c.cursors)
-			plan := schedule.Plan(p, at(t, zone, "2026-11-23 "+from), at(t, zone, "2026-11-23 "+to), schedule.Outlook{Clip: find, Cursors: c.cursors})
+			plan := schedule.Plan(p, playlisttest.At(t, zone, "2026-11-23 "+from), playlisttest.At(t, zone, "2026-11-23 "+to), schedule.Outlook{Clip: find, Cursors: c.cursors})
 			got := planned(plan, zone)
 			if !slices.Equal(got, c.want) {
 				t.Errorf("planned\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(c.want, "\n\t"))
@@ -475,15 +476,15 @@ func TestPlan(t *testing.T) {
 // crowd is 10,000 slots, each once a day, on four outputs.
 func crowd(b *testing.B) *playlist.Programme {
 	p := &playlist.Programme{
-		Site:      playlist.Site{Zone: shanghai(b)},
-		Playlists: []playlist.Playlist{{Name: "lessons", Clips: lessons(31), Order: playlist.Sequence}},
+		Site:      playlist.Site{Zone: playlisttest.Shanghai(b)},
+		Playlists: []playlist.Playlist{{Name: "lessons", Clips: playlisttest.Lessons(31), Order: playlist.Sequence}},
 		Quiet:     []playlist.Quiet{{Span: playlist.Span{From: 21*60 + 30, To: 6 * 60}}},
 	}
 	for i := range 4 {
 		p.Outputs = append(p.Outputs, playlist.Output{Name: fmt.Sprint("o", i), Residents: 400})
 	}
 	for i := range 10000 {
-		s := slotOf(b, fmt.Sprint("s", i), fmt.Sprintf("%d %d %d * * *", i%60, i/60%60, i%24), fmt.Sprint("o", i%4))
+		s := playlisttest.Slot(b, fmt.Sprint("s", i), fmt.Sprintf("%d %d %d * * *", i%60, i/60%60, i%24), fmt.Sprint("o", i%4))
 		s.Priority = 1 + i%9
 		p.Slots = append(p.Slots, s)
 	}

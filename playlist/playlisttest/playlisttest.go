@@ -1,15 +1,20 @@
-package wording_test
+// Package playlisttest holds what the tests of several rooms of the domain begin
+// with: slots, lessons and rows of a village in Shanghai's zone. Only tests import
+// it.
+package playlisttest
 
 import (
 	"fmt"
 	"testing"
 	"time"
+	_ "time/tzdata" // a test machine may have no zone files
 
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 )
 
-func shanghai(t testing.TB) *time.Location {
+// Shanghai returns the zone of the tests.
+func Shanghai(t testing.TB) *time.Location {
 	t.Helper()
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
@@ -18,7 +23,8 @@ func shanghai(t testing.TB) *time.Location {
 	return zone
 }
 
-func cronOf(t testing.TB, spec string) playlist.Cron {
+// Cron parses a spec.
+func Cron(t testing.TB, spec string) playlist.Cron {
 	t.Helper()
 	c, err := playlist.ParseCron(spec)
 	if err != nil {
@@ -27,15 +33,18 @@ func cronOf(t testing.TB, spec string) playlist.Cron {
 	return c
 }
 
-func slotOf(t testing.TB, name, spec string, outputs ...string) playlist.Slot {
+// Slot returns a slot of the playlist "lessons" with the defaults of a config.
+func Slot(t testing.TB, name, spec string, outputs ...string) playlist.Slot {
+	t.Helper()
 	return playlist.Slot{
-		Name: name, Playlist: "lessons", Cron: cronOf(t, spec), Outputs: outputs, Count: 1,
+		Name: name, Playlist: "lessons", Cron: Cron(t, spec), Outputs: outputs, Count: 1,
 		Priority: playlist.DefaultPriority, Window: playlist.DefaultWindow,
 		Missed: playlist.MissedSkip, After: playlist.AfterRejoin,
 	}
 }
 
-func at(t testing.TB, zone *time.Location, s string) time.Time {
+// At parses a date with a time, in a zone.
+func At(t testing.TB, zone *time.Location, s string) time.Time {
 	t.Helper()
 	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04"} {
 		if v, err := time.ParseInLocation(layout, s, zone); err == nil {
@@ -46,7 +55,8 @@ func at(t testing.TB, zone *time.Location, s string) time.Time {
 	return time.Time{}
 }
 
-func lessons(n int) []playlist.ClipID {
+// Lessons returns the IDs of n clips, which are their numbers from 1.
+func Lessons(n int) []playlist.ClipID {
 	ids := make([]playlist.ClipID, n)
 	for i := range ids {
 		ids[i] = playlist.ClipID(fmt.Sprintf("%064x", i+1))
@@ -54,12 +64,14 @@ func lessons(n int) []playlist.ClipID {
 	return ids
 }
 
-// aired is a row of the airing that fell due at that minute of 23 November.
-func aired(t *testing.T, due, output string, item, part int, change ...func(*asrun.Row)) asrun.Row {
-	instant := at(t, shanghai(t), "2026-11-23 "+due).UTC()
+// Row returns the row of an airing of the slot "早" that fell due at that time of
+// 23 November 2026: complete or, with part 0, missed.
+func Row(t testing.TB, due, output string, item, part int, change ...func(*asrun.Row)) asrun.Row {
+	t.Helper()
+	instant := At(t, Shanghai(t), "2026-11-23 "+due).UTC()
 	r := asrun.Row{
 		Airing: playlist.NewAiringID("早", instant), Slot: "早", Playlist: "lessons", Output: output, Item: item, Part: part,
-		Clip: lessons(9)[item], Title: fmt.Sprint("第", item, "课"), Series: "健康微课堂", Issue: item, Due: instant,
+		Clip: Lessons(9)[item], Title: fmt.Sprint("第", item, "课"), Series: "健康微课堂", Issue: item, Due: instant,
 		Residents: map[string]int{"东": 420, "西": 260, "车": 0}[output], OfFrames: 1000,
 	}
 	if part > 0 {
