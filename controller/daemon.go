@@ -17,6 +17,7 @@ import (
 	"dalaba/link"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
@@ -244,6 +245,6 @@ func CarryAlone(ctx context.Context, dataDir, dir string, lang say.Lang, o data.
 }
 
 // Events returns events of the device log.
-func (c *Controller) Events(ctx context.Context, after int64, limit int) ([]data.Event, error) {
+func (c *Controller) Events(ctx context.Context, after int64, limit int) ([]asrun.Event, error) {
 	return c.store.Events(ctx, after, limit)
 }

@@ -368,7 +368,7 @@ type box struct {
 	mu     sync.Mutex
 	docs   map[string]link.Stored
 	clips  map[playlist.ClipID]bool
-	out    []link.Receipt
+	out    []asrun.Receipt
 	aside  []link.Refused
 	mark   int64
 	alerts map[playlist.AlertID]link.AlertInForce // as the last states had them
@@ -473,7 +473,7 @@ func (b *box) aired(rows ...asrun.Row) {
 	b.mu.Lock()
 	for _, r := range rows {
 		r.Seq = int64(len(b.out)) + 1
-		b.out = append(b.out, link.Receipt{Receipt: asrun.Receipt{Row: r}})
+		b.out = append(b.out, asrun.Receipt{Row: r})
 	}
 	b.mu.Unlock()
 	b.Wake()
@@ -521,15 +521,15 @@ func (b *box) SetAside(_ context.Context, r link.Refused) error {
 	return nil
 }
 
-func (b *box) Outbox(_ context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
+func (b *box) Batch(_ context.Context, after link.Mark, limit int) (asrun.Batch, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	from := max(b.mark, after.Seq)
 	if from >= int64(len(b.out)) {
-		return "", 0, nil, nil
+		return asrun.Batch{}, nil
 	}
 	rows := b.out[from:]
-	return "e1", 0, slices.Clone(rows[:min(limit, len(rows))]), nil
+	return asrun.Batch{Epoch: "e1", Receipts: slices.Clone(rows[:min(limit, len(rows))])}, nil
 }
 
 func (b *box) Events(context.Context, int) ([]link.Event, error) { return nil, nil }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"dalaba/playlist/asrun"
 )
 
 const (
@@ -21,21 +23,10 @@ const (
 	eventsApart  = time.Second     // a warning is written at once, but at most one batch in this time
 )
 
-// Event is one line of the device log.
-type Event struct {
-	ID      int64          `json:"id"`
-	At      time.Time      `json:"at"`
-	Boot    string         `json:"boot"`
-	Mono    time.Duration  `json:"mono"` // since that boot
-	Level   slog.Level     `json:"level"`
-	Message string         `json:"message"`
-	Attrs   map[string]any `json:"attrs,omitempty"` // group names joined by dots
-}
-
 // Events returns the lines of the device log after the event afterID, the
 // oldest first; if afterID is 0, the last limit of them. A limit of 0 returns
 // none.
-func (s *Store) Events(ctx context.Context, afterID int64, limit int) ([]Event, error) {
+func (s *Store) Events(ctx context.Context, afterID int64, limit int) ([]asrun.Event, error) {
 	tail := "WHERE id > ? ORDER BY id"
 	if afterID <= 0 {
 		tail += " DESC"
@@ -52,7 +43,7 @@ func (s *Store) Events(ctx context.Context, afterID int64, limit int) ([]Event, 
 
 // EventsNamed returns the last limit events with one of the messages, the
 // oldest first.
-func (s *Store) EventsNamed(ctx context.Context, limit int, messages ...string) ([]Event, error) {
+func (s *Store) EventsNamed(ctx context.Context, limit int, messages ...string) ([]asrun.Event, error) {
 	args := make([]any, 0, len(messages)+1)
 	for _, m := range messages {
 		args = append(args, m)
@@ -63,26 +54,26 @@ func (s *Store) EventsNamed(ctx context.Context, limit int, messages ...string) 
 	return all, err
 }
 
-func (s *Store) readEvents(ctx context.Context, tail string, args ...any) ([]Event, error) {
+func (s *Store) readEvents(ctx context.Context, tail string, args ...any) ([]asrun.Event, error) {
 	rows, err := s.db().Reader().QueryContext(ctx, "SELECT id, at, boot, mono_ms, level, message, attrs FROM event "+tail, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var all []Event
+	var all []asrun.Event
 	for rows.Next() {
 		var (
-			e          Event
-			at, monoMS int64
-			attrs      []byte
+			e     asrun.Event
+			at    int64
+			attrs []byte
 		)
-		if err := rows.Scan(&e.ID, &at, &e.Boot, &monoMS, &e.Level, &e.Message, &attrs); err != nil {
+		if err := rows.Scan(&e.ID, &at, &e.Boot, &e.MonoMS, &e.Level, &e.Message, &attrs); err != nil {
 			return nil, err
 		}
 		if err := json.Unmarshal(attrs, &e.Attrs); err != nil {
 			return nil, err
 		}
-		e.At, e.Mono = time.UnixMicro(at).UTC(), time.Duration(monoMS)*time.Millisecond
+		e.At = time.UnixMicro(at).UTC()
 		all = append(all, e)
 	}
 	return all, rows.Err()
@@ -113,7 +104,7 @@ func (h handler) Enabled(ctx context.Context, l slog.Level) bool {
 
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	if h.to != nil && r.Level >= slog.LevelInfo {
-		e := Event{At: r.Time, Level: r.Level, Message: r.Message, Attrs: make(map[string]any, len(h.attrs)+r.NumAttrs())}
+		e := asrun.Event{At: r.Time, Level: int(r.Level), Message: r.Message, Attrs: make(map[string]any, len(h.attrs)+r.NumAttrs())}
 		for k, v := range h.attrs {
 			e.Attrs[k] = v
 		}
@@ -199,14 +190,14 @@ func flatten(m map[string]any, prefix string, a slog.Attr) {
 // events is the queue of the device log and the goroutine that empties it.
 type events struct {
 	s       *Store
-	queue   chan Event
+	queue   chan asrun.Event
 	quit    chan struct{}
 	stopped sync.Once
 	dropped atomic.Int64
 }
 
 func (s *Store) startEvents() {
-	e := &events{s: s, queue: make(chan Event, eventsQueued), quit: make(chan struct{})}
+	e := &events{s: s, queue: make(chan asrun.Event, eventsQueued), quit: make(chan struct{})}
 	s.events = e
 	s.log = slog.New(s.LogHandler(s.raw.Handler()))
 	s.wait.Go(e.run)
@@ -218,8 +209,8 @@ func (s *Store) stopEvents() {
 	}
 }
 
-func (q *events) add(e Event) {
-	e.Boot, e.Mono = q.s.o.Boot, q.s.o.Mono()
+func (q *events) add(e asrun.Event) {
+	e.Boot, e.MonoMS = q.s.o.Boot, q.s.o.Mono().Milliseconds()
 	if e.At.IsZero() {
 		e.At = q.s.now()
 	}
@@ -232,7 +223,7 @@ func (q *events) add(e Event) {
 
 func (q *events) run() {
 	var (
-		batch   []Event
+		batch   []asrun.Event
 		written time.Time
 		until   time.Time        // when the batch must be written at the latest
 		due     <-chan time.Time // fires at until
@@ -246,7 +237,7 @@ func (q *events) run() {
 		case e := <-q.queue:
 			batch = append(batch, e)
 			at := time.Now().Add(eventsWait)
-			if e.Level >= slog.LevelWarn {
+			if e.Level >= int(slog.LevelWarn) {
 				at = written.Add(eventsApart)
 			}
 			switch {
@@ -273,9 +264,9 @@ func (q *events) run() {
 }
 
 // write stores a batch. It does not give up the ballast for the device log.
-func (q *events) write(batch []Event) {
+func (q *events) write(batch []asrun.Event) {
 	if n := q.dropped.Swap(0); n > 0 {
-		batch = append(batch, Event{At: q.s.now(), Boot: q.s.o.Boot, Mono: q.s.o.Mono(), Level: slog.LevelWarn,
+		batch = append(batch, asrun.Event{At: q.s.now(), Boot: q.s.o.Boot, MonoMS: q.s.o.Mono().Milliseconds(), Level: int(slog.LevelWarn),
 			Message: "log records dropped", Attrs: map[string]any{"records": n}})
 	}
 	if len(batch) == 0 {
@@ -295,7 +286,7 @@ func (q *events) write(batch []Event) {
 			if err != nil {
 				attrs = []byte("{}")
 			}
-			res, err := insert.ExecContext(ctx, e.At.UnixMicro(), e.Boot, e.Mono.Milliseconds(), int(e.Level),
+			res, err := insert.ExecContext(ctx, e.At.UnixMicro(), e.Boot, e.MonoMS, e.Level,
 				e.Message, string(attrs))
 			if err == nil {
 				last, err = res.LastInsertId()

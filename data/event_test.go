@@ -42,11 +42,11 @@ func TestTheDeviceLogKeepsRecordsAndPassesThemOn(t *testing.T) {
 			t.Errorf("%s is %v, want %v", k, first.Attrs[k], want)
 		}
 	}
-	if first.Message != "output opened" || first.Level != slog.LevelInfo || first.Boot != "boot-1" ||
-		first.Mono != time.Minute || first.At.IsZero() {
+	if first.Message != "output opened" || first.Level != int(slog.LevelInfo) || first.Boot != "boot-1" ||
+		first.MonoMS != 60_000 || first.At.IsZero() {
 		t.Errorf("%+v", first)
 	}
-	if second.Attrs["err"] != "no such device" || len(second.Attrs["list"].([]any)) != 2 || second.Level != slog.LevelError {
+	if second.Attrs["err"] != "no such device" || len(second.Attrs["list"].([]any)) != 2 || second.Level != int(slog.LevelError) {
 		t.Errorf("%+v", second)
 	}
 	if rest, err := look.Events(ctx, first.ID, 10); len(rest) != 1 || rest[0].ID != second.ID || err != nil {

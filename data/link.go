@@ -122,7 +122,7 @@ func (s *Store) Aside(ctx context.Context) (n int, why string, err error) {
 // the receipt before the first of them is no longer stored, Gone is its number;
 // else Gone is the number before the first receipt of that epoch that is still
 // stored.
-func (s *Store) Batch(ctx context.Context, after asrun.Mark, limit int) (b Batch, err error) {
+func (s *Store) Batch(ctx context.Context, after asrun.Mark, limit int) (b asrun.Batch, err error) {
 	// If there is no epoch of that name this is 0: from the start.
 	const from = `coalesce((SELECT id FROM epoch WHERE name = ?1), 0)`
 	rows, err := s.db().Reader().QueryContext(ctx, `WITH next AS (
@@ -174,16 +174,9 @@ func (s *Store) Batch(ctx context.Context, after asrun.Mark, limit int) (b Batch
 	return b, nil
 }
 
-// Batch is a run of receipts to be sent to the county.
-type Batch struct {
-	Epoch    string
-	Gone     int64
-	Receipts []asrun.Receipt
-}
-
 // UnsentEvents returns the oldest events of at least the given level that the
 // county does not have, at most limit. Events below that level are skipped.
-func (s *Store) UnsentEvents(ctx context.Context, least, limit int) ([]Event, error) {
+func (s *Store) UnsentEvents(ctx context.Context, least, limit int) ([]asrun.Event, error) {
 	text, err := s.fact(ctx, factEventsSent)
 	if err != nil {
 		return nil, err

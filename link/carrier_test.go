@@ -140,7 +140,7 @@ func TestACarrierIsVerifiedLikeTheNetwork(t *testing.T) {
 
 	// The county verifies them too.
 	thief := link.NewKey()
-	forged := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: "daba-1", Epoch: "e1", Receipts: b.memory.out["e1"]}, thief))
+	forged := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: "daba-1", Epoch: "e1", Receipts: onWire(b.memory.out["e1"])}, thief))
 	put("receipts/daba-1/e1-000000000001.json", forged.Bytes())
 	put("receipts/daba-9/e1-000000000001.json", forged.Bytes())
 	late := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: "daba-1", Epoch: "e2",
@@ -249,4 +249,12 @@ func TestAClipThatCannotBeStoredDelaysNothingElse(t *testing.T) {
 	if len(r.Refused) != 1 || r.Refused["clips/"+string(clips[1].ID)+".mp3"] == nil {
 		t.Errorf("refused %v", r.Refused)
 	}
+}
+
+// onWire returns receipts as they go over the wire.
+func onWire(some []asrun.Receipt) (all []link.Receipt) {
+	for _, r := range some {
+		all = append(all, link.Receipt{Receipt: r})
+	}
+	return all
 }

@@ -645,7 +645,7 @@ func (c *Controller) syncRequest(ctx context.Context, m Member, want []Have) (q 
 		return q, nil, err
 	}
 	for i := range q.Events {
-		q.Events[i] = q.Events[i].truncated()
+		q.Events[i] = truncated(q.Events[i])
 	}
 	if len(want) == 0 {
 		return q, shown, nil
@@ -666,9 +666,9 @@ func (c *Controller) syncRequest(ctx context.Context, m Member, want []Have) (q 
 	return q, shown, nil
 }
 
-// truncated returns the event, cut to the protocol's size limit if it is larger: it
+// truncated returns an event, cut to the protocol's size limit if it is larger: it
 // then loses its attributes and the end of its message.
-func (e Event) truncated() Event {
+func truncated(e Event) Event {
 	if b, err := json.Marshal(e); err == nil && len(b) <= maxEventSize {
 		return e
 	}
@@ -785,9 +785,12 @@ func (c *Controller) setAside(ctx context.Context, all []Refused, mark Mark) err
 // If they do not fit into one envelope, it takes fewer; if even one does not fit or
 // cannot be encoded, it sends its number only, see [Controller.stripUnsendable].
 func (c *Controller) batch(ctx context.Context, m Member, nonce string, after Mark) (Batch, Envelope, error) {
-	epoch, gone, some, err := c.Store.Outbox(ctx, after, MaxBatch)
-	b := Batch{Controller: m.Controller, Nonce: nonce, Epoch: epoch, Gone: gone, Receipts: some}
-	if err != nil || len(some) == 0 {
+	some, err := c.Store.Batch(ctx, after, MaxBatch)
+	b := Batch{Controller: m.Controller, Nonce: nonce, Epoch: some.Epoch, Gone: some.Gone}
+	for _, r := range some.Receipts {
+		b.Receipts = append(b.Receipts, Receipt{Receipt: r})
+	}
+	if err != nil || len(b.Receipts) == 0 {
 		return b, Envelope{}, err
 	}
 	for stripped := false; ; {

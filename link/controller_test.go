@@ -409,7 +409,7 @@ func TestADisabledControllerIsRefusedAndAnUnknownOneToo(t *testing.T) {
 			stop := w.run(b.c.Run)
 			nc := must[*nats.Conn](t)(w.login(b, b.key))
 			defer nc.Close()
-			e := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: b.id, Epoch: "e1", Nonce: "n", Receipts: b.memory.out["e1"]}, b.key))
+			e := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: b.id, Epoch: "e1", Nonce: "n", Receipts: onWire(b.memory.out["e1"])}, b.key))
 			m, err := nc.Request(link.ReceiptSubject(b.id), e.Bytes(), patience)
 			if err != nil {
 				t.Fatal(err)
@@ -523,7 +523,7 @@ func TestBatchesDoubledAndReorderedAreStoredOnce(t *testing.T) {
 	nc := must[*nats.Conn](t)(w.login(b, b.key))
 	defer nc.Close()
 	send := func(from, to int64) link.Stamp {
-		e := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: b.id, Epoch: "e1", Nonce: "n", Receipts: b.memory.out["e1"][from-1 : to]}, b.key))
+		e := must[link.Envelope](t)(link.SealBatch(link.Batch{Controller: b.id, Epoch: "e1", Nonce: "n", Receipts: onWire(b.memory.out["e1"][from-1 : to])}, b.key))
 		m, err := nc.Request(link.ReceiptSubject(b.id), e.Bytes(), patience)
 		if err != nil {
 			t.Error(err)

@@ -142,15 +142,7 @@ func (b Batch) After(mark int64) (rest []Receipt, next, lost int64, err error) {
 }
 
 // Event is a line of a controller's device log.
-type Event struct {
-	ID      int64          `json:"id"` // increases; identifies the event together with Boot and MonoMS
-	At      time.Time      `json:"at"`
-	Boot    string         `json:"boot"`
-	MonoMS  int64          `json:"mono_ms"`
-	Level   int            `json:"level"` // the number of a log/slog level
-	Message string         `json:"message"`
-	Attrs   map[string]any `json:"attrs,omitempty"`
-}
+type Event = asrun.Event
 
 // Health is the state of a controller, as it reports it.
 type Health struct {

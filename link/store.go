@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // ControllerStore keeps a controller's state of the link. The state must survive
@@ -21,13 +22,10 @@ type ControllerStore interface {
 	// inline clips to [ClipStore.PutClip] afterwards.
 	Keep(ctx context.Context, d Document) error
 
-	// Outbox returns the next batch after a receipt (zero: from the start): the
+	// Batch returns the next batch after a receipt (zero: from the start): the
 	// oldest unacknowledged receipts of the oldest epoch that has any, at most
-	// limit of them, with consecutive numbers. If the store no longer has the
-	// receipt before them, gone is the number of that receipt; otherwise gone is
-	// the number before the first receipt of the epoch that the store still has,
-	// acknowledged or not. An empty batch means that there is nothing to send.
-	Outbox(ctx context.Context, after Mark, limit int) (epoch string, gone int64, batch []Receipt, err error)
+	// limit of them.
+	Batch(ctx context.Context, after Mark, limit int) (asrun.Batch, error)
 
 	// Marks returns, for each epoch that still has receipts in the store, the
 	// number up to which all of them are acknowledged. It returns at most the 16

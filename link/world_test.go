@@ -187,7 +187,7 @@ type memory struct {
 	mu      sync.Mutex
 	docs    map[string]link.Stored
 	clips   map[playlist.ClipID][]byte
-	out     map[string][]link.Receipt // by epoch
+	out     map[string][]asrun.Receipt // by epoch
 	epochs  []string
 	marks   map[string]int64
 	gone    map[string]int64
@@ -199,7 +199,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{docs: map[string]link.Stored{}, clips: map[playlist.ClipID][]byte{}, out: map[string][]link.Receipt{},
+	return &memory{docs: map[string]link.Stored{}, clips: map[playlist.ClipID][]byte{}, out: map[string][]asrun.Receipt{},
 		marks: map[string]int64{}, gone: map[string]int64{}}
 }
 
@@ -241,12 +241,12 @@ func (m *memory) air(epoch string, n int) {
 	}
 	for range n {
 		seq := m.gone[epoch] + int64(len(m.out[epoch])) + 1
-		m.out[epoch] = append(m.out[epoch], link.Receipt{Receipt: asrun.Receipt{Row: asrun.Row{
-			Airing: playlist.AiringID(fmt.Sprintf("早间@%d", seq)), Output: "村口", Item: 1, Part: 1, Outcome: asrun.Complete, Seq: seq}}})
+		m.out[epoch] = append(m.out[epoch], asrun.Receipt{Row: asrun.Row{
+			Airing: playlist.AiringID(fmt.Sprintf("早间@%d", seq)), Output: "村口", Item: 1, Part: 1, Outcome: asrun.Complete, Seq: seq}})
 	}
 }
 
-func (m *memory) Outbox(_ context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
+func (m *memory) Batch(_ context.Context, after link.Mark, limit int) (asrun.Batch, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, e := range m.epochs {
@@ -258,10 +258,10 @@ func (m *memory) Outbox(_ context.Context, after link.Mark, limit int) (string, 
 		}
 		rows := m.out[e][min(int64(len(m.out[e])), max(0, from-m.gone[e])):]
 		if len(rows) > 0 {
-			return e, m.gone[e], slices.Clone(rows[:min(limit, len(rows))]), nil
+			return asrun.Batch{Epoch: e, Gone: m.gone[e], Receipts: slices.Clone(rows[:min(limit, len(rows))])}, nil
 		}
 	}
-	return "", 0, nil, nil
+	return asrun.Batch{}, nil
 }
 
 func (m *memory) Marks(context.Context) ([]link.Mark, error) {

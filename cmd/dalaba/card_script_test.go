@@ -317,7 +317,7 @@ func judgeTape(ts *testscript.TestScript, dir, output, device string) (fault str
 	defer store.Close()
 	events, err := store.Events(context.Background(), 0, 0)
 	ts.Check(err)
-	events = slices.DeleteFunc(events, func(e data.Event) bool { return e.Attrs["output"] != output })
+	events = slices.DeleteFunc(events, func(e asrun.Event) bool { return e.Attrs["output"] != output })
 	tape := heardOn(ts, device)
 	// What a card sounds between the last look at it and its loss is not counted,
 	// and sounds again: of silence nothing else shows that.
@@ -384,7 +384,7 @@ func judgeTape(ts *testscript.TestScript, dir, output, device string) (fault str
 // toldOf looks whether the device log tells why a card's sound went on anew at
 // that frame of its tape, and if not, what it does tell. The same goroutine
 // sounds it and tells of it.
-func toldOf(ts *testscript.TestScript, device string, events []data.Event, frame int) (not string) {
+func toldOf(ts *testscript.TestScript, device string, events []asrun.Event, frame int) (not string) {
 	const before, after = 2 * time.Second, 10 * time.Second
 	at, ok, err := card(ts, device).When(int64(frame))
 	ts.Check(err)

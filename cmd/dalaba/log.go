@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
-	"dalaba/data"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
@@ -56,7 +56,7 @@ const (
 
 // eventSource returns at most limit events of the device log after an ID, or the
 // last ones if it is 0. A limit of 0 is none.
-type eventSource func(ctx context.Context, after int64, limit int) ([]data.Event, error)
+type eventSource func(ctx context.Context, after int64, limit int) ([]asrun.Event, error)
 
 // events returns where to read the device log: in the store or, for a user who may
 // not read that, from the running daemon.
@@ -104,7 +104,7 @@ func (a *app) log(ctx context.Context, follow bool, levelText string, n int) err
 	if len(events) > 0 {
 		seen = events[len(events)-1].ID
 	}
-	events = slices.DeleteFunc(events, func(e data.Event) bool { return e.Level < level })
+	events = slices.DeleteFunc(events, func(e asrun.Event) bool { return e.Level < int(level) })
 	if n >= 0 && len(events) > n {
 		events = events[len(events)-n:]
 	}
@@ -145,7 +145,7 @@ func (a *app) followLog(ctx context.Context, source eventSource, seen int64, lev
 		}
 		for _, e := range events {
 			seen = e.ID
-			if e.Level < level {
+			if e.Level < int(level) {
 				continue
 			}
 			if err := a.event(e, zone); err != nil {
@@ -155,9 +155,9 @@ func (a *app) followLog(ctx context.Context, source eventSource, seen int64, lev
 	}
 }
 
-func (a *app) event(e data.Event, zone *time.Location) error {
+func (a *app) event(e asrun.Event, zone *time.Location) error {
 	if a.JSON {
-		l := logLine{e.ID, e.At.UTC(), strings.ToLower(e.Level.String()), e.Message, e.Attrs, e.Boot, e.Mono.Milliseconds()}
+		l := logLine{e.ID, e.At.UTC(), strings.ToLower(slog.Level(e.Level).String()), e.Message, e.Attrs, e.Boot, e.MonoMS}
 		if l.Attrs == nil {
 			l.Attrs = map[string]any{}
 		}
@@ -169,9 +169,9 @@ func (a *app) event(e data.Event, zone *time.Location) error {
 	}
 	t, mark := cli.Plain, " "
 	switch {
-	case e.Level >= slog.LevelError:
+	case e.Level >= int(slog.LevelError):
 		t, mark = cli.Bad, "✗"
-	case e.Level >= slog.LevelWarn:
+	case e.Level >= int(slog.LevelWarn):
 		t, mark = cli.Warn, "!"
 	}
 	line := cli.Paint(e.At.In(zone).Format("2006-01-02 15:04:05.000"), cli.Faint, a.Colour()) + " " + cli.Paint(mark+" "+cli.Printable(text), t, a.Colour())

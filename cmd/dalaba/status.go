@@ -136,8 +136,11 @@ func (a *app) showNext(next []status.Next, when func(time.Time) string) {
 	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.playlist"), a.Say("view.outputs"))
 	for _, n := range next {
 		outputs := strings.Join(n.Outputs, a.Say("view.comma"))
-		if n.Quiet {
+		switch {
+		case n.Quiet:
 			outputs += a.Say("view.next_quiet")
+		case n.Reason != "":
+			outputs += a.Say("view.next_silent", say.M("reason."+string(n.Reason)))
 		}
 		t.Add(when(n.Due), wording.SlotTitle(n.Slot).In(a.Language()), n.Title, outputs)
 	}

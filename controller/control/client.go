@@ -15,6 +15,7 @@ import (
 	"dalaba/controller/status"
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 	"dalaba/web"
 )
@@ -187,7 +188,7 @@ func (c *Client) Carry(ctx context.Context, dir string) (got Carried, err error)
 
 // Events returns at most limit events of the device log after an ID, or the last
 // ones if it is 0.
-func (c *Client) Events(ctx context.Context, after int64, limit int) (all []data.Event, err error) {
+func (c *Client) Events(ctx context.Context, after int64, limit int) (all []asrun.Event, err error) {
 	err = c.web.Get(ctx, fmt.Sprintf("/v1/log?after=%d&limit=%d", after, limit), &all)
 	return all, err
 }

@@ -13,7 +13,7 @@
 //	POST /v1/alerts         a message's bytes in, [Taken] out
 //	POST /v1/alerts/cancel  [Cancel] in, [Taken] out
 //	POST /v1/import         [Stick] in, a stream of [Carried] out
-//	GET  /v1/log            ?after=ID&limit=N: a list of data.Event
+//	GET  /v1/log            ?after=ID&limit=N: a list of asrun.Event
 //
 // Texts for people are in the language of Accept-Language. A request names the
 // data folder that it means in [DirHeader]: the daemon of another folder responds with 421.
@@ -29,6 +29,7 @@ import (
 	"dalaba/controller/status"
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
@@ -62,7 +63,7 @@ type Daemon interface {
 
 	// Events returns at most limit events of the device log after an ID, or the
 	// last ones if it is 0.
-	Events(ctx context.Context, after int64, limit int) ([]data.Event, error)
+	Events(ctx context.Context, after int64, limit int) ([]asrun.Event, error)
 }
 
 // Reload asks for the config to be read again.

@@ -20,6 +20,7 @@ import (
 	"dalaba/controller/status"
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 	"dalaba/web"
 )
@@ -45,7 +46,7 @@ func (slow) SpeakLive(context.Context, func(hand.Report)) (hand.Report, error) {
 }
 func (slow) TakeAlert(context.Context, []byte) (Taken, error)             { return Taken{}, nil }
 func (slow) CancelAlert(context.Context, playlist.AlertID) (Taken, error) { return Taken{}, nil }
-func (slow) Events(context.Context, int64, int) ([]data.Event, error)     { return nil, nil }
+func (slow) Events(context.Context, int64, int) ([]asrun.Event, error)    { return nil, nil }
 func (slow) Carry(ctx context.Context, _ string, _ say.Lang) (Carried, error) {
 	select {
 	case <-time.After(3 * time.Hour):

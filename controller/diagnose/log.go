@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"dalaba/data"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 	"dalaba/web"
 )
@@ -39,7 +39,7 @@ func (d *examination) log(ctx context.Context) {
 		d.add("log", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
 		return
 	}
-	events = slices.DeleteFunc(events, func(e data.Event) bool { return e.At.Before(d.now.Add(-logSpan)) })
+	events = slices.DeleteFunc(events, func(e asrun.Event) bool { return e.At.Before(d.now.Add(-logSpan)) })
 	starts, lost := 0, map[string]int{}
 	for _, e := range events {
 		switch e.Message {
@@ -67,10 +67,10 @@ func (d *examination) log(ctx context.Context) {
 }
 
 // errors tells the latest kinds of errors among the events.
-func (d *examination) errors(events []data.Event, starts int) {
+func (d *examination) errors(events []asrun.Event, starts int) {
 	n, kinds := 0, []trouble(nil)
 	for _, e := range events {
-		if e.Level < slog.LevelError {
+		if e.Level < int(slog.LevelError) {
 			continue
 		}
 		n++

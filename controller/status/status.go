@@ -12,6 +12,7 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 )
 
 // Status is how a controller is, and what `dalaba status --json` prints. Times are
@@ -96,7 +97,8 @@ type Next struct {
 	Playlist string            `json:"playlist"`
 	Title    string            `json:"title"` // of the playlist
 	Outputs  []string          `json:"outputs"`
-	Quiet    bool              `json:"quiet"` // falls due in quiet hours: will not sound
+	Quiet    bool              `json:"quiet"`            // falls due in quiet hours: will not sound
+	Reason   asrun.Reason      `json:"reason,omitempty"` // why it will not sound; absent: it will
 }
 
 const (
@@ -177,8 +179,10 @@ func next(s *site.Site, now time.Time) []Next {
 			break
 		}
 		list, _ := s.Playlist(a.Slot.Playlist)
+		standing := schedule.Stand(&s.Programme, schedule.Due{Airing: a}, nil, a.Due)
 		all = append(all, Next{
-			Airing: a.ID, Due: a.Due, Slot: a.Slot.Name, Playlist: a.Slot.Playlist, Title: list.Title, Outputs: a.Slot.Outputs, Quiet: s.QuietAt(a.Due),
+			Airing: a.ID, Due: a.Due, Slot: a.Slot.Name, Playlist: a.Slot.Playlist, Title: list.Title, Outputs: a.Slot.Outputs,
+			Quiet: standing.Reason == asrun.ReasonQuiet, Reason: standing.Reason,
 		})
 	}
 	return all

@@ -44,16 +44,6 @@ func (w Wire) Keep(ctx context.Context, d link.Document) error {
 	return w.KeepDocument(ctx, doc, forget)
 }
 
-// Outbox returns the next receipts after a mark.
-func (w Wire) Outbox(ctx context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
-	b, err := w.Batch(ctx, after, limit)
-	var all []link.Receipt
-	for _, r := range b.Receipts {
-		all = append(all, link.Receipt{Receipt: r})
-	}
-	return b.Epoch, b.Gone, all, err
-}
-
 // SetAside notes a receipt that the county cannot keep.
 func (w Wire) SetAside(ctx context.Context, r link.Refused) error {
 	return w.Store.SetAside(ctx, link.Mark{Epoch: r.Epoch, Seq: r.Seq}, r.Why)
@@ -62,14 +52,7 @@ func (w Wire) SetAside(ctx context.Context, r link.Refused) error {
 // Events returns the oldest events that the county lacks and on which its people
 // may have to act: warnings and errors.
 func (w Wire) Events(ctx context.Context, limit int) ([]link.Event, error) {
-	events, err := w.UnsentEvents(ctx, int(slog.LevelWarn), limit)
-	var all []link.Event
-	for _, e := range events {
-		all = append(all, link.Event{
-			ID: e.ID, At: e.At, Boot: e.Boot, MonoMS: e.Mono.Milliseconds(), Level: int(e.Level), Message: e.Message, Attrs: e.Attrs,
-		})
-	}
-	return all, err
+	return w.UnsentEvents(ctx, int(slog.LevelWarn), limit)
 }
 
 // PutClip keeps a clip that is fit to air. It removes a clip that is not: what

@@ -16,3 +16,15 @@ type Receipt struct {
 	// repaired later. The earlier one stays as it is.
 	Corrects *Mark `json:"corrects,omitempty"`
 }
+
+// Batch is the next receipts of an epoch for the county, with consecutive numbers.
+type Batch struct {
+	Epoch string
+
+	// Gone is the number of the receipt before the first of these, if the store no
+	// longer has it; else the number before the first receipt of the epoch that the
+	// store still has, acknowledged or not.
+	Gone int64
+
+	Receipts []Receipt // empty: there is nothing to send
+}

@@ -264,14 +264,14 @@ func (p *pole) Keep(_ context.Context, d link.Document) error {
 	return nil
 }
 
-func (p *pole) Outbox(_ context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
+func (p *pole) Batch(_ context.Context, after link.Mark, limit int) (asrun.Batch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var batch []link.Receipt
-	for seq := max(p.mark, after.Seq) + 1; seq <= p.aired && len(batch) < limit; seq++ {
-		batch = append(batch, link.Receipt{Receipt: asrun.Receipt{Row: p.row(seq)}})
+	batch := asrun.Batch{Epoch: benchEpoch}
+	for seq := max(p.mark, after.Seq) + 1; seq <= p.aired && len(batch.Receipts) < limit; seq++ {
+		batch.Receipts = append(batch.Receipts, asrun.Receipt{Row: p.row(seq)})
 	}
-	return benchEpoch, 0, batch, nil
+	return batch, nil
 }
 
 func (p *pole) Marks(context.Context) ([]link.Mark, error) {

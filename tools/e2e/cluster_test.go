@@ -126,18 +126,18 @@ func (p *pole) SetAside(_ context.Context, r link.Refused) error {
 
 var poleDue = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 
-func (p *pole) Outbox(_ context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
+func (p *pole) Batch(_ context.Context, after link.Mark, limit int) (asrun.Batch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var all []link.Receipt
-	for seq := max(p.mark, after.Seq) + 1; seq <= p.made && len(all) < limit; seq++ {
+	all := asrun.Batch{Epoch: "pole"}
+	for seq := max(p.mark, after.Seq) + 1; seq <= p.made && len(all.Receipts) < limit; seq++ {
 		due := poleDue.Add(time.Duration(seq) * time.Second)
-		all = append(all, link.Receipt{Receipt: asrun.Receipt{Row: asrun.Row{
+		all.Receipts = append(all.Receipts, asrun.Receipt{Row: asrun.Row{
 			Airing: playlist.NewAiringID("pole", due), Slot: "pole", Output: "pole", Item: 1, Part: 1, Seq: seq, Due: due, Started: due, Ended: due.Add(time.Second),
 			Frames: playlist.Rate, OfFrames: playlist.Rate, Residents: 100, Area: "320924100201", Outcome: asrun.Complete, Clock: playlist.ClockTrusted,
-		}}})
+		}})
 	}
-	return "pole", 0, all, nil
+	return all, nil
 }
 
 func (p *pole) Marks(context.Context) ([]link.Mark, error) {

@@ -128,12 +128,12 @@ func (f forgetful) SetAside(_ context.Context, r link.Refused) error {
 	return fmt.Errorf("receipt %d of %s is set aside: %s", r.Seq, r.Epoch, r.Why)
 }
 
-func (f forgetful) Outbox(ctx context.Context, after link.Mark, limit int) (string, int64, []link.Receipt, error) {
-	epoch, gone, batch, err := f.Wire.Outbox(ctx, after, limit)
-	if n := len(batch); err == nil && n > 1 && after == (link.Mark{}) && rand.N(10) == 0 {
-		batch = batch[n/2:] // the rest come later
+func (f forgetful) Batch(ctx context.Context, after link.Mark, limit int) (asrun.Batch, error) {
+	b, err := f.Wire.Batch(ctx, after, limit)
+	if n := len(b.Receipts); err == nil && n > 1 && after == (link.Mark{}) && rand.N(10) == 0 {
+		b.Receipts = b.Receipts[n/2:] // the rest come later
 	}
-	return epoch, gone, batch, err
+	return b, err
 }
 
 // SetMark drops one mark in ten, as a power cut at that instant would.
