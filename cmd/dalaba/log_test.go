@@ -93,7 +93,7 @@ func logged(f *ast.File) map[string]token.Pos {
 				}
 			}
 		case *ast.CompositeLit:
-			if typ, ok := n.Type.(*ast.Ident); !ok || typ.Name != "Event" {
+			if typ, ok := n.Type.(*ast.SelectorExpr); !ok || typ.Sel.Name != "Event" {
 				return true
 			}
 			for _, e := range n.Elts {
