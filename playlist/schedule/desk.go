@@ -200,13 +200,11 @@ func Stand(p *playlist.Programme, d Due, rows []asrun.Row, now time.Time) Standi
 		}
 		s.First, s.MakeGood = owed, makeGood
 	}
+	if rule := forbidden(p, d.Airing); rule != asrun.ReasonNone {
+		s.Outcome, s.Reason = asrun.Suppressed, rule
+		return s
+	}
 	switch {
-	case p.QuietAt(d.Due):
-		s.Outcome, s.Reason = asrun.Suppressed, asrun.ReasonQuiet
-		return s
-	case playlist.FromCounty(d.Slot.Name) && p.ProtectedAt(d.Due):
-		s.Outcome, s.Reason = asrun.Suppressed, asrun.ReasonLocalHours
-		return s
 	case now.After(last):
 		s.Outcome, s.Reason = asrun.Missed, d.Why
 		return s
@@ -228,6 +226,19 @@ func Stand(p *playlist.Programme, d Due, rows []asrun.Row, now time.Time) Standi
 	}
 	s.Until, _ = p.QuietFrom(start, start.Add(24*time.Hour))
 	return s
+}
+
+// forbidden returns the rule by which an airing is suppressed at its due instant:
+// quiet hours, or the site's own hours if it is the county's; [asrun.ReasonNone] if
+// there is none.
+func forbidden(p *playlist.Programme, a playlist.Airing) asrun.Reason {
+	switch {
+	case p.QuietAt(a.Due):
+		return asrun.ReasonQuiet
+	case playlist.FromCounty(a.Slot.Name) && p.ProtectedAt(a.Due):
+		return asrun.ReasonLocalHours
+	}
+	return asrun.ReasonNone
 }
 
 // shifted returns the end of the quiet hours that an airing would run into, if its

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // Planned is what is expected of one airing on one output.
@@ -198,12 +199,13 @@ func (f *foresight) finish(at time.Time) {
 }
 
 func (f *foresight) arrive(j *job) {
-	if f.programme.QuietAt(j.Due) {
-		j.Flags = append(j.Flags, Flag{Kind: FlagQuiet})
-		return
-	}
-	if playlist.FromCounty(j.Slot.Name) && f.programme.ProtectedAt(j.Due) {
+	switch forbidden(f.programme, j.Airing) {
+	case asrun.ReasonNone:
+	case asrun.ReasonLocalHours:
 		j.Flags = append(j.Flags, Flag{Kind: FlagLocal})
+		return
+	default:
+		j.Flags = append(j.Flags, Flag{Kind: FlagQuiet})
 		return
 	}
 	l := f.lanes[j.Output]
