@@ -118,11 +118,11 @@ func (a *api) controllerLog(r *http.Request) (any, error) {
 }
 
 func (a *api) listClips(r *http.Request) (any, error) {
-	return list(a.library.clips(r.Context(), r.URL.Query().Get("series")))
+	return list(a.clipLibrary.clips(r.Context(), r.URL.Query().Get("series")))
 }
 
 func (a *api) clip(r *http.Request) (any, error) {
-	return a.library.clip(r.Context(), playlist.ClipID(r.PathValue("id")))
+	return a.clipLibrary.clip(r.Context(), playlist.ClipID(r.PathValue("id")))
 }
 
 // addClip makes a clip of the body.
@@ -136,7 +136,7 @@ func (a *api) addClip(r *http.Request) (any, error) {
 	if n := meta.Issue; q.Get("issue") != "" && (n < 1 || n > ingest.MaxIssue) {
 		return nil, invalid("ingest.issue", n, ingest.MaxIssue)
 	}
-	return a.library.add(r.Context(), q.Get("name"), meta, http.MaxBytesReader(nil, r.Body, maxUpload))
+	return a.clipLibrary.add(r.Context(), q.Get("name"), meta, http.MaxBytesReader(nil, r.Body, maxUpload))
 }
 
 func (a *api) propose(r *http.Request) (any, error) {

@@ -62,22 +62,22 @@ type County struct {
 // parts are what a county is made of. Each keeps its own state and knows only
 // the parts that it is given.
 type parts struct {
-	documents  *documents  // signed and issued, of every kind
-	members    *members    // the documents that tell a controller who it is
-	logins     *logins     // the broker's account, and the users revoked in it
-	fleet      *fleet      // the controllers
-	enrolment  *enrolment  // how a controller joins
-	library    *library    // the clips
-	programmes *programmes // manifests: proposed, issued, followed
-	reach      *reach      // whom the airings reached
-	orders     *orders     // the documents that name the alerts in force
-	sounds     *sounds     // the clips of alerts
-	outcomes   *outcomes   // the figures of alerts
-	alerts     *alerts     // messages, as they come in
-	course     *course     // alerts, as time passes and receipts come
-	ebd        *ebd        // the emergency system
-	feeds      []*feed     // of CAP messages
-	edge       *edge       // the county as controllers ask it
+	documents   *documents  // signed and issued, of every kind
+	members     *members    // the documents that tell a controller who it is
+	logins      *logins     // the broker's account, and the users revoked in it
+	fleet       *fleet      // the controllers
+	enrolment   *enrolment  // how a controller joins
+	clipLibrary *library    // the clips
+	programmes  *programmes // manifests: proposed, issued, followed
+	reach       *reach      // whom the airings reached
+	orders      *orders     // the documents that name the alerts in force
+	sounds      *sounds     // the clips of alerts
+	outcomes    *outcomes   // the figures of alerts
+	alerts      *alerts     // messages, as they come in
+	course      *course     // alerts, as time passes and receipts come
+	ebd         *ebd        // the emergency system
+	feeds       []*feed     // of CAP messages
+	edge        *edge       // the county as controllers ask it
 }
 
 // base is what every part knows of the county that it belongs to.
@@ -111,7 +111,7 @@ func New(o Options) *County {
 	p.logins = &logins{base: b, store: o.Store, authority: o.Authority, push: o.PushAccount}
 	p.fleet = &fleet{base: b, store: o.Store, members: p.members, logins: p.logins}
 	p.enrolment = &enrolment{base: b, store: o.Store, members: p.members, documents: p.documents}
-	p.library = &library{store: o.Store, ingest: o.Ingest}
+	p.clipLibrary = &library{store: o.Store, ingest: o.Ingest}
 	p.programmes = &programmes{base: b, clips: o.Store, documents: p.documents, fleet: p.fleet, features: link.Features(), key: o.Keys.Playlist}
 	p.reach = &reach{base: b, store: o.Store, fleet: p.fleet}
 	p.orders = newOrders(b, o.Store, p.documents, p.fleet, o.Keys.Alert)

@@ -15,7 +15,7 @@ import (
 func (c *County) Public() http.Handler {
 	a := c.api
 	mux := http.NewServeMux()
-	mux.Handle("/clips/", link.ClipHandler(c.library.open, link.ClipGate(c.edge.Registered)))
+	mux.Handle("/clips/", link.ClipHandler(c.clipLibrary.open, link.ClipGate(c.edge.Registered)))
 	for path, h := range map[string]http.Handler{
 		"/enrol": &link.EnrolHandler{Store: c.enrolment, Log: c.log, Now: c.now}, "/ebd": c.ebd, "/cap": http.HandlerFunc(a.serveCAP),
 	} {
