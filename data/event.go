@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,19 +37,6 @@ func (s *Store) Events(ctx context.Context, afterID int64, limit int) ([]asrun.E
 	if afterID <= 0 {
 		slices.Reverse(all)
 	}
-	return all, err
-}
-
-// EventsNamed returns the last limit events with one of the messages, the
-// oldest first.
-func (s *Store) EventsNamed(ctx context.Context, limit int, messages ...string) ([]asrun.Event, error) {
-	args := make([]any, 0, len(messages)+1)
-	for _, m := range messages {
-		args = append(args, m)
-	}
-	in := strings.TrimSuffix(strings.Repeat("?, ", len(messages)), ", ")
-	all, err := s.readEvents(ctx, "WHERE message IN ("+in+") ORDER BY id DESC LIMIT ?", append(args, limit)...)
-	slices.Reverse(all)
 	return all, err
 }
 

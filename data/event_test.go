@@ -57,26 +57,6 @@ func TestTheDeviceLogKeepsRecordsAndPassesThemOn(t *testing.T) {
 	}
 }
 
-func TestEventsAreFoundByName(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		s, ctx := open(t, dir), t.Context()
-		log := slog.New(s.LogHandler(nil))
-		log.Info("opened", "n", 1)
-		for range 200 {
-			log.Info("clip on air")
-		}
-		log.Error("lost", "n", 2)
-		log.Info("opened", "n", 3)
-		pass(2 * time.Second) // the last line is written by then
-		all, err := s.EventsNamed(ctx, 2, "opened", "lost")
-		must(t, err)
-		if len(all) != 2 || all[0].Message != "lost" || all[1].Message != "opened" || all[1].Attrs["n"] != 3.0 {
-			t.Errorf("the last two of that name: %+v; want \"lost\" and then the second \"opened\"", all)
-		}
-	})
-}
-
 // pass lets the bubble's time pass and waits until all that happens in it is
 // done.
 func pass(d time.Duration) {
