@@ -80,10 +80,14 @@ type sounding struct {
 	outputs []playlist.Output
 	now     map[string]bool // outputs on which it still sounds
 	rows    []asrun.Row     // of the outputs on which it has ended
+	party   *party          // of its outputs, before the first sound
+
+	mu   sync.Mutex
+	pass *pass // the last one
 }
 
-func newSounding(r emergency.Record) *sounding {
-	s := &sounding{now: map[string]bool{}}
+func newSounding(r emergency.Record, outputs int) *sounding {
+	s := &sounding{now: map[string]bool{}, party: newParty(outputs)}
 	s.record.Store(&r)
 	return s
 }
@@ -252,10 +256,10 @@ func (a *Alarm) enact(c emergency.Change) {
 // may have sounded before the daemon was last stopped.
 func (a *Alarm) begin(r emergency.Record, again bool) {
 	ctx, stop := context.WithCancelCause(a.life)
-	s := newSounding(r)
+	outputs := r.Concerned(a.p.Programme())
+	s := newSounding(r, len(outputs))
 	s.stop = stop
 	a.on[r.ID] = s
-	outputs := r.Concerned(a.p.Programme())
 	if len(outputs) == 0 { // it was concerned once: the site has changed
 		a.advance(r.ID, emergency.StateFailed)
 		return
@@ -272,9 +276,10 @@ func (a *Alarm) start(ctx context.Context, id playlist.AlertID, s *sounding, o p
 		s.outputs = append(s.outputs, o)
 	}
 	s.now[o.Name] = true
-	n := &siren{a: a, s: s, out: o, again: again, log: a.p.Log.With("alert", id, "output", o.Name)}
+	n := &siren{a: a, s: s, out: o, again: again, log: a.p.Log.With("alert", id, "output", o.Name), comes: sync.OnceFunc(s.party.comes)}
 	a.work.Go(func() {
 		n.run(ctx)
+		n.comes()
 		if !errors.Is(context.Cause(ctx), errStopped) { // else it is still in force
 			a.ended(id, s, o.Name, n.rows)
 		}

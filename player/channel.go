@@ -16,15 +16,17 @@ const (
 	queue    = 190 * playlist.Rate / 1000 // frames at most that a device is given ahead, less than its 200 ms ring
 	fadeOut  = 20 * playlist.Rate / 1000  // before a cut that is foreseen
 	fadeTail = 12 * playlist.Rate / 1000  // after a cut that is not
-	fadeIn   = 20 * playlist.Rate / 1000  // when a sound goes on in its middle
-	history  = playlist.Rate              // frames remembered: more than any device queues
-	stall    = 300 * time.Millisecond     // a queue that has not moved for this long is lost
-	proof    = playlist.Rate / 50         // frames that must leave a device newly opened before it counts as back
-	steady   = 5 * time.Second            // a device lost sooner than this after it came back is a bad one
-	loss     = 10 * time.Second           // an airing waits this long for its device to come back
-	backoff0 = 20 * time.Millisecond      // before the first new attempt at a lost device
-	backoff1 = 500 * time.Millisecond     // at most
-	goodbye  = 500 * time.Millisecond     // for the last fade to leave the device, and for the device to close
+	fadeMin  = 10 * playlist.Rate / 1000  // before one for a sound that is about to begin
+	fadeMax  = fadeOut
+	fadeIn   = 20 * playlist.Rate / 1000 // when a sound goes on in its middle
+	history  = playlist.Rate             // frames remembered: more than any device queues
+	stall    = 300 * time.Millisecond    // a queue that has not moved for this long is lost
+	proof    = playlist.Rate / 50        // frames that must leave a device newly opened before it counts as back
+	steady   = 5 * time.Second           // a device lost sooner than this after it came back is a bad one
+	loss     = 10 * time.Second          // an airing waits this long for its device to come back
+	backoff0 = 20 * time.Millisecond     // before the first new attempt at a lost device
+	backoff1 = 500 * time.Millisecond    // at most
+	goodbye  = 500 * time.Millisecond    // for the last fade to leave the device, and for the device to close
 )
 
 // Channel owns one output. Its goroutine alone feeds the device, without a
@@ -70,6 +72,10 @@ type Channel struct {
 	past      []int16         // ring of the last frames written
 	block     []int16
 	turns     []*Turn
+	left      time.Time // when a turn left the line, monotonic
+	free      time.Time // what that has kept waiting does not begin before, monotonic
+	leftAt    time.Time // the same two on the wall clock as it now goes
+	freeAt    time.Time
 	cur       *Take
 	inflight  []*Take // sounding or ending, in the order of their first frames
 }
@@ -253,6 +259,32 @@ func (c *Channel) clocks() (now, wall time.Time) {
 	return now, wall
 }
 
+// tellTime gives a take with a monotonic instant that instant on the wall clock
+// as it now goes.
+func (c *Channel) tellTime(k *Take) {
+	if !k.Mono.IsZero() {
+		k.At = c.wallAt(k.Mono)
+	}
+}
+
+// tellTimes does so for all that may begin.
+func (c *Channel) tellTimes() {
+	for _, t := range c.turns {
+		if k := t.head(); k != nil && k.phase == phaseWaiting {
+			c.tellTime(k)
+		}
+	}
+	if !c.free.IsZero() {
+		c.leftAt, c.freeAt = c.wallAt(c.left), c.wallAt(c.free)
+	}
+}
+
+// wallAt is a monotonic instant on the wall clock as it now goes.
+func (c *Channel) wallAt(mono time.Time) time.Time {
+	now, wall := c.clocks()
+	return wall.Add(mono.Sub(now))
+}
+
 // stamp is an instant for the as-run log: no clock here is good for more.
 func (c *Channel) stamp(frame int64) time.Time {
 	return c.instant(frame).UTC().Round(100 * time.Microsecond)
@@ -306,7 +338,7 @@ func (c *Channel) remembered(from, to int64) []int16 {
 
 // shut fades out, finishes all takes and closes the device.
 func (c *Channel) shut() {
-	c.cutOff(func(*Take) bool { return true }, Heard{Cut: CutStopped})
+	c.cutOff(func(*Take) bool { return true }, Heard{Cut: CutStopped}, time.Time{})
 	if c.dev != nil {
 		quiet := make([]int16, period)
 		for give := time.Now().Add(goodbye); c.consumed < c.written && len(c.inflight) > 0 && time.Now().Before(give); {

@@ -118,6 +118,9 @@ func (f *performance) hear(ctx context.Context, c *entry, more bool) (hearing, e
 			f.play(c, v.cue)
 			continue
 		}
+		if v.then == thenStop || v.then == thenNext && !more {
+			f.leaveLine() // what follows may wait for a disk
+		}
 		f.close(ctx, c, h, v)
 		switch v.then {
 		case thenRejoin, thenRestart:
@@ -144,7 +147,7 @@ func (f *performance) goOn(ctx context.Context, c, next *entry, more bool) (hear
 	}
 	// The clip was over before the next one could be cued, or that must wait
 	// until quiet hours are over.
-	next, err := f.follow(ctx, c.row.Item+1, true)
+	next, err := f.follow(ctx, c.row.Item+1, nil)
 	return hearing{next: next, rest: c.row.Item + 1}, err
 }
 
@@ -175,7 +178,7 @@ func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry
 		}
 		more = false
 		var err error
-		next, err = f.follow(ctx, row.Item+1, false)
+		next, err = f.follow(ctx, row.Item+1, &row)
 		var why unaired
 		if err != nil && !errors.As(err, &why) {
 			// What sounds goes on; when it is over, this is tried once more.
@@ -185,12 +188,12 @@ func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry
 	return next
 }
 
-// follow cues and claims an item and gets it in line behind the current one.
-// alone says that nothing sounds any more: only then does it wait for quiet
-// hours to end and for the ledger. If the item will not air the error is
-// unaired.
-func (f *performance) follow(ctx context.Context, item int, alone bool) (*entry, error) {
+// follow cues and claims an item and gets it in line behind the current one. nil
+// says that nothing sounds any more: only then does it wait for quiet hours to
+// end and for the ledger. If the item will not air the error is unaired.
+func (f *performance) follow(ctx context.Context, item int, current *asrun.Row) (*entry, error) {
 	until := time.Unix(0, 0) // what sounds is not kept waiting
+	alone := current == nil
 	if alone {
 		until = f.p.Wall().Add(f.due.Slot.Window)
 	}
@@ -214,8 +217,23 @@ func (f *performance) follow(ctx context.Context, item int, alone bool) (*entry,
 	case err != nil:
 		return nil, err
 	}
-	f.play(c, Cue{At: f.at, Lead: playlist.FramesIn(schedule.Gap), Deadline: f.p.Wall().Add(schedule.RejoinWithin)})
+	f.play(c, Cue{At: f.at, Lead: playlist.FramesIn(f.gap(current)), Deadline: f.p.Wall().Add(schedule.RejoinWithin)})
 	return c, nil
+}
+
+// gap is the silence between the item that sounds and the next. If the
+// airing's outputs are out of step by less, it brings them into step again.
+func (f *performance) gap(current *asrun.Row) time.Duration {
+	if current == nil || len(f.due.Slot.Outputs) == 1 {
+		return schedule.Gap
+	}
+	left := current.Started.Add(playlist.Length(current.OfFrames - current.FromFrame)).Sub(f.p.Wall())
+	if left < 0 || left > nextAhead {
+		return schedule.Gap // the clock was set
+	}
+	end := time.Now().Add(left)
+	at := f.p.company.join(fmt.Sprint(f.due.ID, " item ", current.Item+1), end.Add(schedule.Gap/2), end.Add(schedule.Gap))
+	return min(at.Sub(end), 2*schedule.Gap)
 }
 
 // followsNow returns nil once the item may begin; an item behind another does

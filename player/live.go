@@ -34,11 +34,16 @@ func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func
 	)
 	live, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
-	for _, o := range a.p.Programme().Outputs {
+	p := a.p.Programme()
+	s := newSounding(r, len(p.Outputs))
+	for _, o := range p.Outputs {
 		e := newEar()
 		ears = append(ears, e)
-		n := &siren{a: a, s: newSounding(r), out: o, rules: a.p.Programme().Alerts.Filled(), began: time.Now(), log: a.p.Log.With("alert", r.ID, "output", o.Name)}
-		work.Go(func() { n.live(live, e) })
+		n := &siren{a: a, s: s, out: o, rules: p.Alerts.Filled(), began: time.Now(), log: a.p.Log.With("alert", r.ID, "output", o.Name), comes: sync.OnceFunc(s.party.comes)}
+		work.Go(func() {
+			n.live(live, e)
+			n.comes()
+		})
 	}
 	stopped := context.AfterFunc(ctx, func() { stop(errStopped) })
 	defer stopped()
@@ -90,7 +95,7 @@ func (n *siren) live(ctx context.Context, e *ear) {
 	}
 	power := n.a.p.power(ctx, n.a.p.Wall())
 	defer power.release()
-	defer func() { n.turn.End() }()
+	defer func() { n.leaver()() }()
 	for part := 1; ; part++ {
 		n.opened(ctx, e)
 		level := min(0, n.rules.LevelDB+n.ch.Level()) // known once the device is open
@@ -98,13 +103,18 @@ func (n *siren) live(ctx context.Context, e *ear) {
 		row.LevelDB = level
 		sound := NewSound(e, level, nil)
 		said := n.entry(row)
-		n.play(ctx, said, Cue{Sound: sound})
-		uncut := context.AfterFunc(ctx, n.turn.End) // it falls silent at once
-		n.hear(ctx, said)
+		n.play(ctx, said, Cue{Sound: sound, Mono: n.instant()})
+		uncut := context.AfterFunc(ctx, n.leaver()) // it falls silent at once
+		over := func() bool { return said.take.Heard().Cut != CutDevice || ctx.Err() != nil || e.closed() }
+		n.hear(ctx, said, func(asrun.Row) {
+			if over() {
+				n.leaver()()
+			}
+		})
 		uncut()
 		close(e.gone)
 		sound.Close()
-		if said.take.Heard().Cut != CutDevice || ctx.Err() != nil || e.closed() {
+		if over() {
 			return
 		}
 		e = e.anew()
@@ -113,7 +123,8 @@ func (n *siren) live(ctx context.Context, e *ear) {
 
 // opened waits for the output's device until the speech ends.
 func (n *siren) opened(ctx context.Context, e *ear) {
-	for !n.ch.Up() {
+	for n.waited = false; !n.ch.Up(); n.waited = true {
+		n.comes()
 		if n.turn.Ended() { // a reload has put another channel in place
 			n.join()
 		}

@@ -185,13 +185,32 @@ func (f *performance) air(ctx context.Context, first int) (next int, err error) 
 	if err != nil {
 		return first, err
 	}
+	mono := f.together()
 	if f.due.Slot.Chime {
 		chime := NewSound(Chime(), f.level(), nil)
 		defer chime.Close()
-		f.turn.Play(Cue{Sound: chime, At: f.at, Deadline: f.deadline, Until: f.until})
+		f.turn.Play(Cue{Sound: chime, At: f.at, Mono: mono, Deadline: f.deadline, Until: f.until})
 	}
-	f.play(c, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
+	f.play(c, Cue{At: f.at, Mono: mono, Deadline: f.deadline.Add(f.preamble())})
 	return f.airAll(ctx, c)
+}
+
+// company is how long an airing that is late waits for its other outputs.
+func (f *performance) company() time.Duration {
+	if len(f.due.Slot.Outputs) == 1 {
+		return 0
+	}
+	return max(0, min(companyWait, f.p.Wall().Sub(f.at)))
+}
+
+// together is the monotonic instant at which an airing that is late begins, so
+// that all its outputs that are as late begin at once; zero: at its own instant.
+func (f *performance) together() time.Time {
+	wait := f.company()
+	if wait == 0 || f.p.Wall().Add(wait).After(f.deadline) {
+		return time.Time{}
+	}
+	return f.p.company.join(string(f.due.ID), time.Time{}, time.Now().Add(wait))
 }
 
 // airAll airs an item that is in line, and those that follow.
@@ -336,7 +355,7 @@ func (f *performance) rejoin() {
 // leaveLine gives up the airing's place, so that no other waits for it.
 func (f *performance) leaveLine() {
 	if f.turn != nil {
-		f.turn.End()
+		f.turn.Leave(f.p.company.join("after "+string(f.due.ID), time.Time{}, time.Now().Add(schedule.Gap)))
 	}
 }
 
@@ -376,7 +395,7 @@ func (f *performance) fits(c *entry) bool {
 	if f.until.IsZero() || f.due.Slot.IntoQuiet != playlist.QuietShift && f.due.Slot.IntoQuiet != playlist.QuietSuppress {
 		return true
 	}
-	begin := later(f.at, f.p.Wall()).Add(f.preamble())
+	begin := later(f.at, f.p.Wall().Add(f.company())).Add(f.preamble())
 	return !begin.Add(playlist.Length(c.row.OfFrames - c.row.FromFrame)).After(f.until)
 }
 

@@ -25,7 +25,7 @@ const (
 
 // begin makes frame the first of the take.
 func (c *Channel) begin(k *Take, frame int64) {
-	k.phase, k.start = phaseSounding, frame
+	k.phase, k.start, k.turn.begun = phaseSounding, frame, true
 	k.anchor = c.instant(frame)
 	c.inflight = append(c.inflight, k)
 }

@@ -49,6 +49,8 @@ type Player struct {
 	began  time.Time    // monotonic
 	asked  atomic.Int64 // when the schedule was last asked, as a duration since began
 
+	company company
+
 	mu       sync.Mutex
 	channels map[string]*Channel
 	inHand   map[hand]time.Time // due instants of what is being performed

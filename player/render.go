@@ -11,6 +11,7 @@ import (
 // render fills the block and returns how many frames it holds: a period, or
 // fewer if a decoder is behind.
 func (c *Channel) render() int {
+	c.tellTimes()
 	start := c.instant(c.written)
 	for i := 0; i < period; {
 		at := start.Add(playlist.Length(int64(i)))
@@ -122,7 +123,10 @@ func (c *Channel) best(at time.Time) *Take {
 			c.leave(k, 0, why)
 		}
 		k := t.head()
-		if k == nil || !k.At.IsZero() && roundFrames(k.At.Sub(at)) > 0 {
+		if k == nil {
+			continue
+		}
+		if due, ok := c.startOf(k, at); !ok || due > 0 {
 			continue
 		}
 		if best == nil || t.rank > best.turn.rank {
@@ -141,6 +145,9 @@ func (c *Channel) tooLate(k *Take, at time.Time) Heard {
 		return Heard{}
 	case c.cur != nil:
 		return Heard{Cut: CutExpired, By: c.cur.turn.rank}
+	case c.heldBack(k):
+		by, _ := k.turn.before(holding)
+		return Heard{Cut: CutExpired, By: by}
 	case !c.up.Load():
 		return Heard{Cut: CutDevice} // it is open, but nothing has left it yet
 	}
@@ -170,12 +177,40 @@ func (c *Channel) foreseen() (time.Time, bool) {
 func (c *Channel) nextStart(at time.Time) (int64, bool) {
 	next, ok := int64(math.MaxInt64), false
 	for _, t := range c.turns {
-		if k := t.head(); k != nil && !k.At.IsZero() {
-			next, ok = min(next, roundFrames(k.At.Sub(at))), true
+		if k := t.head(); k != nil {
+			if due, soon := c.startOf(k, at); soon {
+				next, ok = min(next, due), true
+			}
 		}
 	}
 	return next, ok
 }
+
+// startOf is how many frames after at a turn's next take may begin, zero or
+// below if it may at once; ok is false while a turn before it holds the output.
+func (c *Channel) startOf(k *Take, at time.Time) (frames int64, ok bool) {
+	if k.phase != phaseWaiting {
+		return 0, true
+	}
+	start := k.At
+	if !start.IsZero() && start.Before(c.leftAt) && c.freeAt.After(start) {
+		start = c.freeAt
+	}
+	if !start.IsZero() {
+		frames = roundFrames(start.Sub(at))
+	}
+	return frames, !c.heldBack(k)
+}
+
+// heldBack reports whether a turn that goes before the take's holds the output.
+func (c *Channel) heldBack(k *Take) bool {
+	_, held := k.turn.before(holding)
+	return held
+}
+
+// holding reports whether a turn has begun to sound: then it has the output
+// until it ends.
+func holding(t *Turn) bool { return t.begun }
 
 func roundFrames(d time.Duration) int64 {
 	// A clock that is years off must not overflow.
@@ -194,8 +229,12 @@ func (c *Channel) urge(k *Take) {
 	if c.dev == nil || k.turn.head() != k {
 		return
 	}
-	late := c.cur != nil && k.At.Before(c.instant(c.written+fadeOut))
-	if !k.At.IsZero() && !late {
+	c.tellTimes()
+	notice := c.written // up to here all is settled
+	if c.cur != nil {
+		notice += fadeOut
+	}
+	if start, ok := c.startOf(k, c.instant(notice)); !ok || start > 0 || start == 0 && !k.At.IsZero() {
 		return
 	}
 	for _, t := range c.turns {
@@ -208,14 +247,15 @@ func (c *Channel) urge(k *Take) {
 			return // its last frames are still to be heard
 		}
 	}
-	c.cutOff(func(*Take) bool { return true }, Heard{Cut: CutPreempt, By: k.turn.rank})
+	c.cutOff(func(*Take) bool { return true }, Heard{Cut: CutPreempt, By: k.turn.rank}, k.At)
 }
 
-// cutOff drops what the device has queued and fades out from there. Of the
-// takes that lose frames by it, those that match end as why says; the others
-// get their frames back and go on.
-func (c *Channel) cutOff(match func(*Take) bool, why Heard) {
-	d := c.flush()
+// cutOff drops what the device has queued and fades out from there: until that
+// instant, if it is near, so that outputs that are in step are cut at the same
+// place; zero: at once. Of the takes that lose frames by it, those that match end
+// as why says; the others get their frames back and go on.
+func (c *Channel) cutOff(match func(*Take) bool, why Heard, until time.Time) {
+	d := c.flush(until)
 	flying := c.inflight
 	c.inflight = nil
 	// The last one first: each goes to the front of its turn's queue.
@@ -240,8 +280,9 @@ func (c *Channel) cutOff(match func(*Take) bool, why Heard) {
 }
 
 // flush takes back from the device what it has queued, and fades the first of
-// it out. That tail is heard: it belongs to what was sounding.
-func (c *Channel) flush() flushed {
+// it out, until that instant if it is near. That tail is heard: it belongs to
+// what was sounding.
+func (c *Channel) flush(until time.Time) flushed {
 	if c.dev != nil {
 		if err := c.dev.Flush(); err != nil {
 			c.lost(err)
@@ -255,12 +296,16 @@ func (c *Channel) flush() flushed {
 	d := flushed{from: c.consumed, frames: c.remembered(c.consumed, c.written)}
 	c.written, c.measured = c.consumed, false
 	c.origin = time.Since(c.epoch) - playlist.Length(c.consumed)
-	tail := slices.Clone(d.frames[:min(len(d.frames), fadeTail)])
-	loud := false
-	for i := range tail {
-		tail[i] = int16(float64(tail[i]) * float64(len(tail)-i) / float64(len(tail)))
-		loud = loud || tail[i] != 0
+	heard := int64(fadeTail)
+	if !until.IsZero() {
+		heard = max(fadeMin, roundFrames(until.Sub(c.instant(c.consumed))))
 	}
+	tail := slices.Clone(d.frames[:min(int64(len(d.frames)), heard)])
+	fade := tail[max(0, len(tail)-fadeMax):]
+	for i := range fade {
+		fade[i] = int16(float64(fade[i]) * float64(len(fade)-i) / float64(len(fade)))
+	}
+	loud := slices.ContainsFunc(tail, func(v int16) bool { return v != 0 })
 	if loud {
 		d.tail = tail
 	}

@@ -10,6 +10,7 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
+	"dalaba/playlist/schedule"
 )
 
 const (
@@ -46,7 +47,10 @@ type siren struct {
 	turn   *Turn
 	rules  playlist.AlertRules
 	began  time.Time
-	lead   int64       // frames of silence before the next tone
+	comes  func()      // tells the alert's other outputs that this one is ready, or will be later
+	waited bool        // before this pass, for others, for its device or for quiet hours
+	next   time.Time   // when the next pass is to begin; zero: at once; monotonic
+	soon   time.Time   // before which it must not, though others do
 	rows   []asrun.Row // of what has ended
 	before emergency.Passes
 }
@@ -75,7 +79,7 @@ func (n *siren) run(ctx context.Context) {
 	}
 	power := n.a.p.power(ctx, n.a.p.Wall())
 	defer power.release()
-	defer func() { n.turn.End() }()
+	defer func() { n.leaver()() }()
 	n.repeat(ctx)
 }
 
@@ -83,7 +87,7 @@ func (n *siren) run(ctx context.Context) {
 func (n *siren) repeat(ctx context.Context) {
 	item, heard := n.before.Last, n.before.Whole
 	for passes := n.passes(); heard < passes && !n.over(ctx) && !n.dropped(); {
-		whole, err := n.pass(ctx, item+1)
+		whole, end, err := n.pass(ctx, item+1, heard+1 == passes)
 		if ctx.Err() != nil {
 			return
 		}
@@ -97,7 +101,10 @@ func (n *siren) repeat(ctx context.Context) {
 			heard++
 			gap = n.gap()
 		}
-		if heard < passes && !n.rest(ctx, gap) {
+		if now := time.Now(); !whole || now.Sub(end) > companyWait {
+			end = now // it did not go as it was meant to
+		}
+		if heard < passes && !n.rest(ctx, end, gap) {
 			return
 		}
 	}
@@ -126,6 +133,7 @@ func (n *siren) due(ctx context.Context) bool {
 		return true
 	}
 	n.log.Info("alert waits for its time", "not_before", r.NotBefore)
+	n.comes()
 	for trusted() && n.a.p.Wall().Before(r.NotBefore) && !n.over(ctx) {
 		if pause(ctx, time.Second) != nil {
 			return false
@@ -143,6 +151,7 @@ func (n *siren) await(ctx context.Context) bool {
 			n.join()
 			return true
 		}
+		n.comes()
 		if n.over(ctx) || n.dropped() || pause(ctx, sirenLook) != nil {
 			return false
 		}
@@ -186,26 +195,70 @@ func (n *siren) over(ctx context.Context) bool {
 	return n.a.p.Wall().After(r.Expires(n.rules))
 }
 
-// rest lets time pass between two passes. A short rest is silent; in a longer
-// one the output is free for others.
-func (n *siren) rest(ctx context.Context, d time.Duration) bool {
-	n.lead = 0
-	if d <= sirenHold {
-		n.lead = playlist.FramesIn(d)
-		return true
+// rest lets time pass after a pass that ended then. A short rest is silent; in a
+// longer one the output is free for others. An output that is out of step with
+// the alert's others may come into step by half of it.
+func (n *siren) rest(ctx context.Context, end time.Time, gap time.Duration) bool {
+	n.soon, n.next = end.Add(gap/2), end.Add(gap)
+	if gap > sirenHold {
+		n.leaver()()
 	}
-	n.turn.End()
-	if pause(ctx, d) != nil {
+	if pause(ctx, time.Until(n.next)-companyWait) != nil {
 		return false
 	}
-	n.join()
+	if gap > sirenHold {
+		n.join()
+	}
 	return true
+}
+
+// leaver is how the siren leaves the line that it is in now. What was interrupted
+// goes on after it, on all outputs at once.
+func (n *siren) leaver() func() {
+	turn, name := n.turn, "after "+string(n.latest().ID)
+	return func() { turn.Leave(n.a.p.company.join(name, time.Time{}, time.Now().Add(schedule.Gap))) }
+}
+
+// meet is the next pass, the same on all outputs of the alert that are ready for
+// it now.
+func (n *siren) meet() *pass {
+	at := n.instant()
+	n.s.mu.Lock()
+	defer n.s.mu.Unlock()
+	if n.s.pass == nil || !n.s.pass.at.Equal(at) {
+		n.s.pass = &pass{at, newAttention(n.rules.ToneMin, n.rules.ToneMax)}
+	}
+	return n.s.pass
+}
+
+// instant is when the siren's next sound begins, on all outputs that are ready for
+// it now.
+func (n *siren) instant() time.Time {
+	n.comes()
+	n.s.party.wait()
+	begin := time.Now()
+	switch alone := len(n.latest().Concerned(n.a.p.Programme())) == 1; {
+	case !n.next.IsZero():
+		begin = later(n.next, begin.Add(companyWait))
+	case alone:
+	case n.waited:
+		begin = begin.Add(companyWait)
+	default:
+		begin = begin.Add(alertWait)
+	}
+	return n.a.p.company.join(string(n.latest().ID), n.soon, begin)
+}
+
+// pass is one round of tone and sound, on all outputs that are in step.
+type pass struct {
+	at   time.Time // the tone's first frame; monotonic
+	tone *attention
 }
 
 // clear waits until the output is open and no other is before the alert in its
 // line, and, if the alert is no emergency, until quiet hours are over.
 func (n *siren) clear(ctx context.Context) bool {
-	for !n.over(ctx) {
+	for n.waited = false; !n.over(ctx); n.waited = true {
 		_, behind := n.turn.Behind()
 		quiet := !n.latest().EffectiveRank().Emergency() && n.a.p.Programme().QuietAt(n.a.p.Wall())
 		if n.turn.Ended() { // a reload has put another channel in place, or none
@@ -218,6 +271,7 @@ func (n *siren) clear(ctx context.Context) bool {
 		if !behind && !quiet && n.ch.Up() {
 			return true
 		}
+		n.comes()
 		if pause(ctx, sirenLook) != nil {
 			return false
 		}
@@ -261,49 +315,58 @@ func (n *siren) mute(ctx context.Context, item int) {
 	n.a.p.Watch(Moment{MomentEnded, row})
 }
 
-// pass is one round of tone and sound. whole says that all that the alert has
-// to say was heard. The error is a drill's that has no words: nothing of it is
-// heard.
-func (n *siren) pass(ctx context.Context, item int) (whole bool, err error) {
+// pass is one round of tone and sound; after the last one the output is free.
+// whole says that all that the alert has to say was heard, end when. The error is a drill's that has
+// no words: nothing of it is heard.
+func (n *siren) pass(ctx context.Context, item int, last bool) (whole bool, end time.Time, err error) {
 	words, err := n.words(ctx)
 	if err != nil || !n.clear(ctx) {
-		return false, err
+		return false, end, err
 	}
-	defer context.AfterFunc(ctx, n.turn.End)() // it falls silent at once
+	defer context.AfterFunc(ctx, n.leaver())() // it falls silent at once
 	began := time.Now()
 	var next []*entry
 	if n.latest().Class.Drill() {
 		first, err := n.load(ctx, n.row(item, 2, asrun.UsedPreamble), words)
 		if err != nil {
-			return false, err
+			return false, end, err
 		}
 		defer first.sound.Close()
 		next = append(next, first)
 	}
-	level := n.level()
-	tone := newAttention(n.rules.ToneMin, n.rules.ToneMax)
-	sound := NewSound(tone, level, nil)
+	level, p := n.level(), n.meet()
+	sound := NewSound(&attentionOn{attention: p.tone}, level, nil)
 	defer sound.Close()
 	if sound.Ready(ctx) != nil {
-		return false, nil
+		return false, end, nil
 	}
 	row := n.row(item, 1, asrun.UsedTone)
-	row.OfFrames, row.LevelDB = tone.least, level
+	row.OfFrames, row.LevelDB = p.tone.shortest(), level
 	first := n.entry(row)
-	n.play(ctx, first, Cue{Sound: sound, Lead: n.lead})
+	n.play(ctx, first, Cue{Sound: sound, Mono: p.at})
 	n.a.started(ctx, row.Alert)
-	parts := append([]*entry{first}, n.say(ctx, item, began, next)...)
-	tone.enough()
-	var rows []asrun.Row
-	for _, part := range parts {
-		rows = append(rows, n.hear(ctx, part))
+	said := n.say(ctx, item, began, next)
+	end = p.at.Add(playlist.Length(p.tone.enough()))
+	for _, part := range said {
+		begin := end.Add(playlist.Length(sirenLead))
+		n.play(ctx, part, Cue{Sound: part.sound, Mono: begin})
+		end = begin.Add(playlist.Length(part.row.OfFrames))
 	}
-	return emergency.Heard(rows).Whole > 0, nil
+	var rows []asrun.Row
+	for i, part := range append([]*entry{first}, said...) {
+		n.hear(ctx, part, func(row asrun.Row) {
+			rows = append(rows, row)
+			if whole = emergency.Heard(rows).Whole > 0; whole && last && i == len(said) {
+				n.leaver()()
+			}
+		})
+	}
+	return whole, end, nil
 }
 
-// say gets in line, behind the tone, what is loaded for that pass and the best
-// that there is to be heard of the alert. It returns what sounds then: nothing
-// if there is nothing but the tone.
+// say waits, while the tone sounds, for the best that there is to be heard of the
+// alert. It returns what is loaded for that pass with it: nothing if there is
+// nothing but the tone.
 func (n *siren) say(ctx context.Context, item int, began time.Time, loaded []*entry) []*entry {
 	var unfit []asrun.Used
 	for {
@@ -316,11 +379,7 @@ func (n *siren) say(ctx context.Context, item int, began time.Time, loaded []*en
 			unfit = append(unfit, used) // the next best, while the tone sounds on
 			continue
 		}
-		loaded = append(loaded, last)
-		for _, part := range loaded {
-			n.play(ctx, part, Cue{Sound: part.sound, Lead: sirenLead})
-		}
-		return loaded
+		return append(loaded, last)
 	}
 }
 
@@ -377,17 +436,18 @@ func (n *siren) row(item, part int, used asrun.Used) asrun.Row {
 	}
 }
 
-// hear waits for a part to end and closes its row, which it returns.
-func (n *siren) hear(ctx context.Context, part *entry) asrun.Row {
+// hear waits for a part to end, tells of it and closes its row, which may wait
+// for a disk.
+func (n *siren) hear(ctx context.Context, part *entry, tell func(asrun.Row)) {
 	part.watch(ctx, nil)
 	if part.sound != nil {
 		part.sound.Close()
 	}
 	h := part.take.Heard()
-	outcome, reason := n.judge(ctx, part.heard(h), h.Cut)
-	row := part.end(ctx, h, outcome, reason)
-	n.rows = append(n.rows, row)
-	return row
+	row := part.heard(h)
+	row.Outcome, row.Reason = n.judge(ctx, row, h.Cut)
+	tell(row)
+	n.rows = append(n.rows, part.end(ctx, h, row.Outcome, row.Reason))
 }
 
 // judge decides what became of a part.

@@ -35,6 +35,7 @@ type Heard struct {
 type Cue struct {
 	Sound    *Sound
 	At       time.Time // first frame leaves the loudspeaker then; zero: at once, cutting a lower rank off
+	Mono     time.Time // if not zero, what counts instead of At: an instant that no clock that is set moves
 	Deadline time.Time // if it has not started by then, it will not; zero: none
 	Until    time.Time // it is faded out to end then; zero: never
 	Lead     int64     // frames of silence first, if it follows another on the same turn
@@ -42,11 +43,14 @@ type Cue struct {
 	First    bool      // before what its turn has queued, not behind
 }
 
-// Turn is a place in the line for an output.
+// Turn is a place in the line for an output. From the first frame of its first
+// take until it ends, silence between its takes included, none that is behind
+// it in the line begins.
 type Turn struct {
 	c     *Channel
 	rank  playlist.Rank
 	queue []*Take
+	begun bool // a take of it has begun
 	ended bool
 }
 
@@ -90,6 +94,7 @@ func (t *Turn) Play(cue Cue) *Take {
 			k.finish(Heard{Cut: CutStopped})
 			return
 		}
+		t.c.tellTime(k)
 		if k.First {
 			t.queue = append([]*Take{k}, t.queue...)
 		} else {
@@ -115,30 +120,44 @@ func (t *Turn) Ended() (ended bool) {
 // whether there is one: a higher rank, or an equal one that joined earlier.
 func (t *Turn) Behind() (rank playlist.Rank, ok bool) {
 	t.c.ask(func() {
-		mine := slices.Index(t.c.turns, t)
-		for i, u := range t.c.turns {
-			if u != t && (u.rank > t.rank || u.rank == t.rank && i < mine) {
-				rank, ok = max(rank, u.rank), true
-			}
-		}
+		rank, ok = t.before(func(*Turn) bool { return true })
 	})
 	return rank, ok
 }
 
+// before is the highest rank among those turns that go before t, and whether
+// there is one.
+func (t *Turn) before(those func(*Turn) bool) (rank playlist.Rank, ok bool) {
+	mine := slices.Index(t.c.turns, t)
+	for i, u := range t.c.turns {
+		if u != t && (u.rank > t.rank || u.rank == t.rank && i < mine) && those(u) {
+			rank, ok = max(rank, u.rank), true
+		}
+	}
+	return rank, ok
+}
+
 // End leaves the line. What still sounds is faded out at once.
-func (t *Turn) End() {
+func (t *Turn) End() { t.Leave(time.Time{}) }
+
+// Leave is [Turn.End]. What it has kept waiting does not begin before free, which
+// is monotonic; zero: at once.
+func (t *Turn) Leave(free time.Time) {
 	c := t.c
 	c.ask(func() { // waited for: its sounds may be closed then
 		if t.ended {
 			return
 		}
 		t.ended = true
+		if t.begun && free.After(c.free) {
+			c.left, c.free = time.Now(), free
+		}
 		if i := slices.Index(c.turns, t); i >= 0 {
 			c.turns = slices.Delete(c.turns, i, i+1)
 			c.busy.Add(-1)
 		}
 		if c.cur != nil && c.cur.turn == t || slices.ContainsFunc(c.inflight, func(k *Take) bool { return k.turn == t }) {
-			c.cutOff(func(k *Take) bool { return k.turn == t }, Heard{Cut: CutStopped})
+			c.cutOff(func(k *Take) bool { return k.turn == t }, Heard{Cut: CutStopped}, time.Time{})
 		}
 		for _, k := range t.queue {
 			k.finish(Heard{Cut: CutStopped})

@@ -2,7 +2,7 @@ package player
 
 import (
 	"math"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/faiface/beep"
@@ -78,43 +78,88 @@ func (b *bell) Err() error { return nil }
 // 820 and 1040 Hz, 300 ms each, and a pause of 200 ms, again and again. It is
 // no protected signal of any country. It sounds for its least time, then until
 // enough is called, and no longer than its most, always to the end of the
-// figure.
+// figure, and as long on every output that sounds it.
 type attention struct {
-	bell
-	figure      int64 // frames of one
-	least, most int64 // frames, whole figures
-	at          int64
-	over        atomic.Bool
+	least, most int64 // figures
+
+	mu    sync.Mutex
+	begun int64 // figures, on the output that is furthest
+	last  int64 // figures in all; 0: not decided
 }
 
-func newAttention(least, most time.Duration) *attention {
-	const note, rest = 300 * time.Millisecond, 200 * time.Millisecond
-	t := &attention{figure: playlist.FramesIn(3*note + rest)}
+const (
+	attentionNote = 300 * time.Millisecond
+	attentionRest = 200 * time.Millisecond
+)
+
+// figure is the tone's figure, which every alert begins with.
+var figure = sync.OnceValue(func() [][2]float64 {
+	var b bell
 	for i, hz := range []float64{650, 820, 1040} {
-		from := playlist.FramesIn(time.Duration(i) * note)
-		t.partials = append(t.partials, partial{hz: hz, amp: 0.5, from: from, to: from + playlist.FramesIn(note)})
+		from := playlist.FramesIn(time.Duration(i) * attentionNote)
+		b.partials = append(b.partials, partial{hz: hz, amp: 0.5, from: from, to: from + playlist.FramesIn(attentionNote)})
 	}
-	// The rest is a note without loudness.
-	t.partials = append(t.partials, partial{from: t.figure - 1, to: t.figure})
-	figures := func(d time.Duration) int64 { return max(1, (playlist.FramesIn(d)+t.figure-1)/t.figure) * t.figure }
-	t.least = figures(least)
-	t.most = max(t.least, playlist.FramesIn(most)/t.figure*t.figure)
+	f := make([][2]float64, playlist.FramesIn(3*attentionNote+attentionRest))
+	b.Stream(f)
+	return f
+})
+
+func newAttention(least, most time.Duration) *attention {
+	one := int64(len(figure()))
+	t := &attention{least: max(1, (playlist.FramesIn(least)+one-1)/one)}
+	t.most = max(t.least, playlist.FramesIn(most)/one)
 	return t
 }
 
-func (t *attention) enough() { t.over.Store(true) }
+// shortest is how many frames it is at least.
+func (t *attention) shortest() int64 { return t.least * int64(len(figure())) }
 
-func (t *attention) Stream(samples [][2]float64) (n int, ok bool) {
+// enough ends the tone as soon as every output can, and returns how many frames
+// it is in all.
+func (t *attention) enough() (frames int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == 0 {
+		t.last = max(t.least, t.begun)
+	}
+	return t.last * int64(len(figure()))
+}
+
+// more reports whether a further figure sounds after that many.
+func (t *attention) more(sounded int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == 0 && sounded >= t.most {
+		t.last = t.most
+	}
+	if t.last > 0 && sounded >= t.last {
+		return false
+	}
+	t.begun = max(t.begun, sounded+1)
+	return true
+}
+
+// attentionOn is the tone on one output.
+type attentionOn struct {
+	*attention
+	sounded int64 // figures
+	left    [][2]float64
+}
+
+func (t *attentionOn) Stream(samples [][2]float64) (n int, ok bool) {
 	for n < len(samples) {
-		if t.bell.at >= t.figure {
-			if t.at >= t.most || t.at >= t.least && t.over.Load() {
+		if len(t.left) == 0 {
+			if !t.more(t.sounded) {
 				break
 			}
-			t.bell.at = 0
+			t.sounded++
+			t.left = figure()
 		}
-		m, _ := t.bell.Stream(samples[n:])
+		m := copy(samples[n:], t.left)
+		t.left = t.left[m:]
 		n += m
-		t.at += int64(m)
 	}
 	return n, n > 0
 }
+
+func (t *attentionOn) Err() error { return nil }

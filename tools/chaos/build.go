@@ -30,8 +30,8 @@ var plants = map[string]plant{
 	return c, err
 `, `	return c, nil
 `},
-			{`	f.play(c, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
-`, `	f.play(c, Cue{At: f.at, Deadline: f.deadline.Add(f.preamble())})
+			{`	f.play(c, Cue{At: f.at, Mono: mono, Deadline: f.deadline.Add(f.preamble())})
+`, `	f.play(c, Cue{At: f.at, Mono: mono, Deadline: f.deadline.Add(f.preamble())})
 	if err := sleepUntil(ctx, f.p.Wall, later(f.at, f.p.Wall()).Add(5*time.Second)); err != nil {
 		return c.row.Item, err
 	}
