@@ -175,11 +175,13 @@ func (c *Card) Heard() ([]int16, error) {
 type Run struct {
 	At     time.Time // when the first of them began to sound
 	Frames int64
+	First  int64 // its place among all frames heard
 }
 
 // Log returns when the card consumed what it heard, by the card's own clock if
 // it has one. The card writes the log when it is asked, so that the log may
-// lag; the instants are exact.
+// lag; the instants are exact. If a process was killed while it had the card, the
+// last run before that may be missing.
 func (c *Card) Log() ([]Run, error) {
 	b, err := os.ReadFile(filepath.Join(c.dir, "log"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -196,11 +198,11 @@ func (c *Card) Log() ([]Run, error) {
 	}
 	var runs []Run
 	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-		var at, n int64
-		if _, err := fmt.Sscan(s.Text(), &at, &n); err != nil {
+		var at, n, first int64
+		if _, err := fmt.Sscan(s.Text(), &at, &n, &first); err != nil {
 			return nil, err
 		}
-		runs = append(runs, Run{zero.Add(time.Duration(at)), n})
+		runs = append(runs, Run{zero.Add(time.Duration(at)), n, first})
 	}
 	return runs, nil
 }
@@ -228,11 +230,10 @@ func boot() (zero time.Time, err error) {
 func (c *Card) When(n int64) (time.Time, bool, error) {
 	runs, err := c.Log()
 	for _, r := range runs {
-		if n < r.Frames {
-			ns := float64(n) * 1e9 / 48000 / (1 + float64(c.PPM)/1e6)
+		if n >= r.First && n < r.First+r.Frames {
+			ns := float64(n-r.First) * 1e9 / 48000 / (1 + float64(c.PPM)/1e6)
 			return r.At.Add(time.Duration(ns)), true, nil
 		}
-		n -= r.Frames
 	}
 	return time.Time{}, false, err
 }

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"dalaba/devices/vcard"
 	"dalaba/playlist"
 )
 
@@ -90,6 +92,13 @@ func TestTapeIsToldFrameByFrame(t *testing.T) {
 		}
 		return f
 	}
+	fadedIn := func(frames []int16) []int16 {
+		f := slices.Clone(frames)
+		for i := range f {
+			f[i] = int16(int(f[i]) * i / len(f))
+		}
+		return f
+	}
 	noise := make([]int16, 4000)
 	for i := range noise {
 		noise[i] = int16(i * 7919)
@@ -108,6 +117,12 @@ func TestTapeIsToldFrameByFrame(t *testing.T) {
 		{"a clip faded out", [][]int16{faded(sound(0, 0, 60000)), silence}, "a:4-60", 0},
 		{"a clip that goes on in its middle", [][]int16{silence, sound(0, 50000, 90000)}, "a:59-90", 0},
 		{"a frame left out", [][]int16{sound(0, 0, 50000), sound(0, 50001, 90000)}, "a:4-90", 0},
+		{"a clip that is squeezed as soon as it has faded in", [][]int16{
+			silence, fadedIn(sound(1, 60000, 60960)), keepTime(sound(1, 60960, 60960+slipRun+1)), sound(1, 60960+slipRun+1, 90000),
+		}, "b:60-90", 0},
+		{"one that is stretched", [][]int16{
+			silence, fadedIn(sound(1, 60000, 60960)), keepTime(sound(1, 60960, 60960+slipRun-1)), sound(1, 60960+slipRun-1, 90000),
+		}, "b:60-90", 0},
 		{"a second left out", [][]int16{sound(0, 0, 40000), sound(0, 88000, 110000)}, "a:4-40 a:88-110", 0},
 		{"noise", [][]int16{silence, noise, sound(0, 0, 60000)}, "a:4-60", 1},
 	} {
@@ -161,5 +176,29 @@ func TestARunThatKeepsTimeIsNoGap(t *testing.T) {
 				t.Errorf("%d frames differ, %d slips", differ, slips)
 			}
 		})
+	}
+}
+
+// A process that is killed as it writes leaves frames on tape and no line of when
+// they sounded. Those after it keep their instants.
+func TestATapeWithoutALineOfItsLog(t *testing.T) {
+	began := time.Unix(1000, 0)
+	tape := &tape{runs: []vcard.Run{
+		{At: began, Frames: 480}, {At: began.Add(10 * time.Millisecond), Frames: 480, First: 480},
+		// 480 frames, of which nothing is known; then the next process has the card.
+		{At: began.Add(4 * time.Second), Frames: 960, First: 1440},
+	}}
+	for _, c := range []struct {
+		frame int64
+		at    time.Duration
+		known bool
+	}{
+		{0, 0, true}, {479, playlist.Length(479), true}, {480, 10 * time.Millisecond, true}, {960, 0, false}, {1439, 0, false},
+		{1440, 4 * time.Second, true}, {2399, 4*time.Second + playlist.Length(959), true}, {2400, 0, false},
+	} {
+		at, known := tape.when(c.frame)
+		if known != c.known || known && at.Sub(began) != c.at {
+			t.Errorf("frame %d at %v, %v", c.frame, at.Sub(began), known)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"sort"
@@ -18,7 +19,6 @@ import (
 type tape struct {
 	frames []int16
 	runs   []vcard.Run
-	begins []int64 // of each run, in frames
 }
 
 func readTape(c *vcard.Card) (*tape, error) {
@@ -30,22 +30,17 @@ func readTape(c *vcard.Card) (*tape, error) {
 	if t.runs, err = c.Log(); err != nil {
 		return nil, err
 	}
-	n := int64(0)
-	for _, r := range t.runs {
-		t.begins = append(t.begins, n)
-		n += r.Frames
-	}
 	return t, nil
 }
 
 // when returns the instant at which the card played a frame; false if the card
 // played no such frame.
 func (t *tape) when(frame int64) (time.Time, bool) {
-	i := sort.Search(len(t.begins), func(i int) bool { return t.begins[i] > frame }) - 1
-	if i < 0 || frame >= t.begins[i]+t.runs[i].Frames {
+	i := sort.Search(len(t.runs), func(i int) bool { return t.runs[i].First > frame }) - 1
+	if i < 0 || frame >= t.runs[i].First+t.runs[i].Frames {
 		return time.Time{}, false
 	}
-	return t.runs[i].At.Add(playlist.Length(frame - t.begins[i])), true
+	return t.runs[i].At.Add(playlist.Length(frame - t.runs[i].First)), true
 }
 
 // span is a stretch of tape that holds a stretch of a clip.
@@ -134,8 +129,10 @@ func grow(frames []int16, p place, at, low, high int64) *span {
 	for s.end < high && s.to < int64(len(c)) && frames[s.end] == c[s.to] {
 		s.end, s.to = s.end+1, s.to+1
 	}
-	for s.at > low && s.from > 0 && frames[s.at-1] == c[s.from-1] {
-		s.at, s.from = s.at-1, s.from-1
+	for more := true; more; more = s.overRun(frames, low) {
+		for s.at > low && s.from > 0 && frames[s.at-1] == c[s.from-1] {
+			s.at, s.from = s.at-1, s.from-1
+		}
 	}
 	faded := func(a, b int16) bool {
 		x, y := int32(a), int32(b)
@@ -163,6 +160,38 @@ func grow(frames []int16, p place, at, low, high int64) *span {
 	}
 	s.from, s.at = s.from-(s.at-first), first
 	return s
+}
+
+// overRun makes a span begin before a run of frames that was squeezed or stretched
+// to keep time; false if there is none. Right behind a fade nothing else leads to
+// it.
+func (s *span) overRun(frames []int16, low int64) bool {
+	const alike = 64 // frames at the run's end that may be as in the clip
+	for in := range min(int64(alike), s.end-s.at) {
+		end, to := s.at+in, s.from+in
+		for _, by := range []int64{1, -1} {
+			at, from := end-slipRun, to-slipRun-by
+			if at >= low && from >= 0 && slices.Equal(frames[at:end], keepTime(s.clip.frames[from:to])) {
+				s.at, s.from, s.torn = at, from, true
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// keepTime returns the run of slipRun frames that the player makes of one frame
+// more or less.
+func keepTime(frames []int16) []int16 {
+	run := make([]int16, slipRun)
+	scale := float64(len(frames)-1) / (slipRun - 1)
+	for i := range run {
+		x := float64(i) * scale
+		j := min(int(x), len(frames)-2)
+		f := x - float64(j)
+		run[i] = int16(math.Round(float64(frames[j])*(1-f) + float64(frames[j+1])*f))
+	}
+	return run
 }
 
 // slipRun is the length of a run of frames that has one frame more or less than

@@ -82,9 +82,10 @@ static void consume(struct card *c, long long upto)
 {
 	int width = c->io.channels;
 	char line[64];
-	long long at = c->start + llround(c->done * c->ns), n = upto - c->done;
+	long long at = c->start + llround(c->done * c->ns), n = upto - c->done, first;
 	if (n <= 0)
 		return;
+	first = lseek(c->out, 0, SEEK_END) / (2 * width);
 	while (c->done < upto) {
 		snd_pcm_uframes_t from = c->done % c->size, part = c->size - from;
 		if ((long long)part > upto - c->done)
@@ -93,7 +94,8 @@ static void consume(struct card *c, long long upto)
 			return;
 		c->done += part;
 	}
-	if (write(c->log, line, snprintf(line, sizeof line, "%lld %lld\n", at, n)) < 0)
+	/* A process may be killed between the two: then a line is missing. */
+	if (write(c->log, line, snprintf(line, sizeof line, "%lld %lld %lld\n", at, n, first)) < 0)
 		return;
 }
 
