@@ -200,7 +200,11 @@ func (f *performance) company() time.Duration {
 	if len(f.due.Slot.Outputs) == 1 {
 		return 0
 	}
-	return max(0, min(companyWait, f.p.Wall().Sub(f.at)))
+	late := f.p.Wall().Sub(f.at)
+	if late <= 0 {
+		return 0
+	}
+	return min(companyWait, late) + f.p.slowest()
 }
 
 // together is the monotonic instant at which an airing that is late begins, so
@@ -355,7 +359,7 @@ func (f *performance) rejoin() {
 // leaveLine gives up the airing's place, so that no other waits for it.
 func (f *performance) leaveLine() {
 	if f.turn != nil {
-		f.turn.Leave(f.p.company.join("after "+string(f.due.ID), time.Time{}, time.Now().Add(schedule.Gap)))
+		f.turn.Leave(f.p.company.join("after "+string(f.due.ID), time.Time{}, time.Now().Add(schedule.Gap+f.p.slowest())))
 	}
 }
 

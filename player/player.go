@@ -183,6 +183,15 @@ func (p *Player) Channel(output string) (*Channel, bool) {
 	return c, ok
 }
 
+// slowest is the extra delay of the output that is latest: others begin no
+// earlier than it can.
+func (p *Player) slowest() (d time.Duration) {
+	for _, o := range p.Programme().Outputs {
+		d = max(d, o.ExtraDelay)
+	}
+	return d
+}
+
 // join gets in line for an output: on the channel in force, which may be another
 // than the one known, after a reload.
 func (p *Player) join(output string, known *Channel, rank playlist.Rank) (*Channel, *Turn) {

@@ -203,7 +203,7 @@ func (n *siren) rest(ctx context.Context, end time.Time, gap time.Duration) bool
 	if gap > sirenHold {
 		n.leaver()()
 	}
-	if pause(ctx, time.Until(n.next)-companyWait) != nil {
+	if pause(ctx, time.Until(n.next)-companyWait-n.a.p.slowest()) != nil {
 		return false
 	}
 	if gap > sirenHold {
@@ -216,7 +216,9 @@ func (n *siren) rest(ctx context.Context, end time.Time, gap time.Duration) bool
 // goes on after it, on all outputs at once.
 func (n *siren) leaver() func() {
 	turn, name := n.turn, "after "+string(n.latest().ID)
-	return func() { turn.Leave(n.a.p.company.join(name, time.Time{}, time.Now().Add(schedule.Gap))) }
+	return func() {
+		turn.Leave(n.a.p.company.join(name, time.Time{}, time.Now().Add(schedule.Gap+n.a.p.slowest())))
+	}
 }
 
 // meet is the next pass, the same on all outputs of the alert that are ready for
@@ -236,11 +238,13 @@ func (n *siren) meet() *pass {
 func (n *siren) instant() time.Time {
 	n.comes()
 	n.s.party.wait()
-	begin := time.Now()
+	now := time.Now()
+	begin := now.Add(n.a.p.slowest())
 	switch alone := len(n.latest().Concerned(n.a.p.Programme())) == 1; {
 	case !n.next.IsZero():
 		begin = later(n.next, begin.Add(companyWait))
 	case alone:
+		begin = now
 	case n.waited:
 		begin = begin.Add(companyWait)
 	default:

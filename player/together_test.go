@@ -35,9 +35,10 @@ func (u uneven) End(ctx context.Context, k asrun.RowKey, e asrun.End) error {
 }
 
 // unlike makes the outputs differ in all that they may differ in: their devices
-// open at different times, and so are fed at different times, and the disk keeps
-// them waiting for differently long.
+// open at different times, and so are fed at different times, the sound takes
+// longer to one horn, and the disk keeps them waiting for differently long.
 func (s *siren) unlike() {
+	s.programme.Outputs[2].ExtraDelay = 150 * time.Millisecond
 	s.ledger = uneven{s.store}
 	s.device = func(ctx context.Context, o playlist.Output) (player.Device, error) {
 		time.Sleep(map[string]time.Duration{"east": 0, "west": 33 * time.Millisecond, "north": 101 * time.Millisecond}[o.Name])
