@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"dalaba/playlist/say"
 )
@@ -53,6 +52,7 @@ type App struct {
 
 	shown   []string    // errors already shown to the user
 	jsonOut *jsonWriter // where --json writes; nil without --json
+	screens [2]*Screen  // stdout and stderr
 }
 
 // jsonWriter notes whether anything was written.
@@ -69,9 +69,10 @@ func (w *jsonWriter) Write(b []byte) (int, error) {
 // New makes an App in the language that the arguments ask for, so that help is
 // in that language too.
 func New(name string, args []string, in io.Reader, out, errOut io.Writer) *App {
-	a := &App{Name: name, In: in, Out: out, Err: errOut, Lang: langFlag(args)}
+	a := &App{Name: name, In: in, Lang: langFlag(args), screens: [2]*Screen{newScreen("stdout", out), newScreen("stderr", errOut)}}
+	a.Out, a.Err = a.screens[0], a.screens[1]
 	if jsonFlag(args) {
-		a.jsonOut = &jsonWriter{Writer: out}
+		a.jsonOut = &jsonWriter{Writer: a.Out}
 		a.Out = a.jsonOut
 	}
 	return a
@@ -100,19 +101,21 @@ func (a *App) Println(line string) { fmt.Fprintln(a.Out, line) }
 // Colour reports whether the output is a terminal that wants colour.
 func (a *App) Colour() bool { return IsTerminal(a.Out) && os.Getenv("NO_COLOR") == "" }
 
-// IsTerminal reports whether w is a terminal.
-func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 // Execute runs the verb that the arguments name and returns the exit code.
 func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
+	defer func() {
+		for _, s := range a.screens {
+			s.flush()
+		}
+	}()
 	err := root.ExecuteContext(ctx)
+	if fault := a.screens[0].failed(); err == nil && fault != nil {
+		err = say.M("cli.not_written", fault)
+	}
 	if err == nil {
 		return ExitOK
 	}

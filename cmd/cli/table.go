@@ -2,12 +2,10 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
-	"golang.org/x/term"
 
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
@@ -60,12 +58,7 @@ type Table struct {
 // NewTable makes a table. A heading that begins with ">" is that of a column of
 // numbers, which are aligned to the right.
 func (a *App) NewTable(head ...string) *Table {
-	t := &Table{colour: a.Colour(), widths: make([]int, len(head))}
-	if f, ok := a.Out.(*os.File); ok && IsTerminal(f) {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-			t.limit = w
-		}
-	}
+	t := &Table{colour: a.Colour(), widths: make([]int, len(head)), limit: Width(a.Out)}
 	for _, h := range head {
 		text, right := strings.CutPrefix(h, ">")
 		t.head, t.right = append(t.head, text), append(t.right, right)

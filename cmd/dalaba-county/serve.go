@@ -72,7 +72,9 @@ func (a *app) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.Detach()
 	c := &centre{app: a, s: s, log: slog.New(slog.NewTextHandler(a.Err, nil))}
+	a.ReportScreens(c.log)
 	if err := os.MkdirAll(s.County.DataDir, 0o700); err != nil {
 		return err
 	}

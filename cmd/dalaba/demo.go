@@ -30,6 +30,7 @@ func (a *app) demoCmd() *cobra.Command {
 
 func (a *app) demo(ctx context.Context, dir string, o runOptions) error {
 	a.Stream = true
+	a.Detach()
 	d := &demo.Demo{
 		Dir: dir, Log: slog.New(a.console()), Progress: a.lessonBar,
 		Note: func(m say.Message) { a.note(m.In(a.Language())) },

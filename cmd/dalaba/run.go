@@ -39,6 +39,7 @@ func (a *app) runCmd() *cobra.Command {
 
 func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	a.Stream = true
+	a.Detach()
 	if o.length < 0 {
 		return cli.Refuse(say.M("run.bad_length"))
 	}
@@ -74,6 +75,7 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
+	a.ReportScreens(slog.New(c.Store().LogHandler(a.console())))
 	if a.Lang == "" {
 		a.Lang = string(a.Language(c.Config().Site.Language))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/mattn/go-runewidth"
-	"golang.org/x/term"
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/site"
@@ -328,12 +326,7 @@ func (s *show) draw() {
 		return
 	}
 	s.wipe()
-	columns := 0
-	if f, ok := s.Out.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-			columns = w
-		}
-	}
+	columns := cli.Width(s.Out)
 	wide := 0
 	for _, r := range s.on {
 		wide = max(wide, runewidth.StringWidth(r.Output))

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dalaba/data"
+	"dalaba/playlist/asrun"
+)
+
+// terminal opens a pseudo-terminal: what reads the screen, and the screen.
+func terminal(t *testing.T) (reader, screen *os.File) {
+	t.Helper()
+	reader, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err) // this machine has no terminals
+	}
+	n, err := unix.IoctlGetInt(int(reader.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(reader.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		screen, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reader, screen
+}
+
+// filled returns a pipe that takes nothing more.
+func filled(t *testing.T) (reader, screen *os.File) {
+	t.Helper()
+	reader, screen, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := int(screen.Fd())
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = unix.Write(fd, make([]byte, 4096))
+	}
+	if !errors.Is(err, unix.EAGAIN) {
+		t.Fatal(err)
+	}
+	if err := unix.SetNonblock(fd, false); err != nil {
+		t.Fatal(err)
+	}
+	return reader, screen
+}
+
+// Whatever becomes of the one who reads what the daemon writes, it goes on airing
+// and its log tells.
+func TestTheSoundGoesOnWhateverBecomesOfTheScreen(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		open func(t *testing.T) (reader, screen *os.File)
+		lose func(reader, screen *os.File) error // once the daemon runs
+	}{
+		{"a pipe whose reader goes", func(t *testing.T) (reader, screen *os.File) {
+			reader, screen, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return reader, screen
+		}, func(reader, _ *os.File) error {
+			_, err := io.ReadFull(reader, make([]byte, 20))
+			return errors.Join(err, reader.Close())
+		}},
+		{"a pipe whose reader never reads", filled, func(_, _ *os.File) error { return nil }},
+		{"a full disk", func(t *testing.T) (reader, screen *os.File) {
+			screen, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return nil, screen
+		}, func(_, _ *os.File) error { return nil }},
+		{"a terminal that is stopped", terminal, func(_, screen *os.File) error {
+			return unix.IoctlSetInt(int(screen.Fd()), unix.TCXONC, unix.TCOOFF)
+		}},
+		{"a terminal that hangs up", terminal, func(reader, _ *os.File) error { return reader.Close() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			reader, screen := c.open(t)
+			t.Cleanup(func() { _ = reader.Close() })
+			dir := t.TempDir()
+			daemon, ended := startOn(t, dir, screen)
+			store := waitStore(t, filepath.Join(dir, "data"), ended)
+			waitComplete(t, store, 1, ended)
+			if err := c.lose(reader, screen); err != nil {
+				t.Fatal(err)
+			}
+			_ = screen.Close()
+			waitEvent(t, store, "screen cannot be written", ended)
+			waitComplete(t, store, complete(t, store)+2, ended)
+			if err := daemon.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+			if tape, err := os.ReadFile(filepath.Join(dir, "east.wav")); err != nil || !slices.ContainsFunc(tape[len(tape)/2:], func(b byte) bool { return b != 0 }) {
+				t.Errorf("nothing was heard after that: %v", err)
+			}
+		})
+	}
+}
+
+// startOn starts a daemon that airs all the time, with a screen.
+func startOn(t *testing.T, dir string, screen *os.File) (daemon *exec.Cmd, ended chan error) {
+	t.Helper()
+	clips, err := filepath.Abs(filepath.Join("..", "..", "data", "course", "testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dalaba.toml"), fmt.Appendf(nil, alwaysOn, clips), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	daemon = exec.Command("dalaba", "run")
+	daemon.Dir, daemon.Stdout, daemon.Stderr = dir, screen, screen
+	daemon.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+filepath.Join(dir, "run"))
+	if strings.HasPrefix(screen.Name(), "/dev/pts/") {
+		daemon.Stdin = screen
+		daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	}
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended = make(chan error, 1)
+	go func() { ended <- daemon.Wait() }()
+	t.Cleanup(func() { _ = daemon.Process.Kill() })
+	return daemon, ended
+}
+
+const alwaysOn = `[site]
+name = "小李村"
+area = "320924100201"
+data_dir = "data"
+clock = "battery"
+
+[[output]]
+name = "east"
+device = "wav:east.wav"
+
+[[playlist]]
+name = "lessons"
+clips = ["%s/clip1.mp3"]
+
+[[slot]]
+name = "often"
+playlist = "lessons"
+cron = "*/2 * * * * *"
+window = "1h"
+`
+
+// poll looks until ok, as long as the daemon runs.
+func poll(t *testing.T, what string, ended <-chan error, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); {
+		select {
+		case err := <-ended:
+			t.Fatalf("the daemon ended before %s: %v", what, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func waitStore(t *testing.T, dir string, ended <-chan error) (store *data.Store) {
+	t.Helper()
+	poll(t, "its store", ended, func() (ok bool) {
+		var err error
+		store, err = data.OpenReadOnly(context.Background(), dir)
+		return err == nil
+	})
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+func complete(t *testing.T, store *data.Store) (n int) {
+	t.Helper()
+	for r, err := range store.AsRun(context.Background(), data.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Outcome == asrun.Complete {
+			n++
+		}
+	}
+	return n
+}
+
+func waitComplete(t *testing.T, store *data.Store, n int, ended <-chan error) {
+	t.Helper()
+	poll(t, fmt.Sprintf("%d complete rows", n), ended, func() bool { return complete(t, store) >= n })
+}
+
+func waitEvent(t *testing.T, store *data.Store, message string, ended <-chan error) {
+	t.Helper()
+	poll(t, "an event: "+message, ended, func() bool {
+		all, err := store.Events(context.Background(), 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(all, func(e asrun.Event) bool { return e.Message == message })
+	})
+}
