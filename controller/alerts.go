@@ -130,7 +130,11 @@ func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) 
 	if err != nil {
 		return emergency.Record{}, false, err
 	}
-	r := RecordOf(m, by)
+	return a.enter(ctx, RecordOf(m, by), raw)
+}
+
+// enter enters a record with its message, and has its own sound made.
+func (a *alerts) enter(ctx context.Context, r emergency.Record, raw []byte) (emergency.Record, bool, error) {
 	got, known, err := a.alarm.Receive(ctx, r, raw)
 	if err != nil && !errors.Is(err, player.ErrNotStored) {
 		return got, known, err
@@ -149,7 +153,7 @@ func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) 
 func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
 	records, _, err := a.store.Alerts(ctx)
 	for _, kept := range records {
-		if kept.State.Over() || kept.Clip != nil || kept.Source != playlist.AlertByHand && kept.Source != playlist.AlertByDrop {
+		if kept.State.Over() || kept.Clip != nil || kept.Source == playlist.AlertByLink {
 			continue
 		}
 		raw, rerr := a.store.AlertRaw(ctx, kept.ID)

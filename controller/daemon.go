@@ -178,7 +178,15 @@ func (c *Controller) SpeakLive(ctx context.Context, report func(hand.Report)) (h
 
 // TakeAlert takes in a message handed in by hand.
 func (c *Controller) TakeAlert(ctx context.Context, raw []byte) (control.Taken, error) {
-	got, known, err := c.alerts.take(ctx, raw, playlist.AlertByHand)
+	return taken(c.alerts.take(ctx, raw, playlist.AlertByHand))
+}
+
+// TakeMade takes in an alert that was made at the site.
+func (c *Controller) TakeMade(ctx context.Context, raw []byte, retires []playlist.AlertID) (control.Taken, error) {
+	return taken(c.alerts.takeMade(ctx, raw, retires))
+}
+
+func taken(got emergency.Record, known bool, err error) (control.Taken, error) {
 	t := control.Taken{Record: got, Known: known}
 	if errors.Is(err, player.ErrNotStored) {
 		t.NotKept, err = true, nil

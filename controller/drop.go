@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -10,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"dalaba/controller/files"
 	"dalaba/ingest"
 	"dalaba/player"
 	"dalaba/playlist"
@@ -23,42 +27,89 @@ func (c *Controller) dropFolder(ctx context.Context, cfg *config.Config) error {
 	if cfg.Alert.Drop == "" {
 		return nil
 	}
-	p := &dropped{dir: cfg.Alert.Drop, lang: c.Language(cfg.Site.Language), log: c.log, receive: func(ctx context.Context, raw []byte) (emergency.Record, error) {
-		r, _, err := c.alerts.take(ctx, raw, playlist.AlertByDrop)
-		return r, err
-	}}
+	p := &dropped{
+		dir: cfg.Alert.Drop, lang: c.Language(cfg.Site.Language), log: c.log, read: ReadMessage,
+		whole: func(raw []byte, last bool) error { return wholeMessage(raw, c.Config().Alert, last) },
+		receive: func(ctx context.Context, raw []byte) (emergency.Record, error) {
+			r, _, err := c.alerts.take(ctx, raw, playlist.AlertByDrop)
+			return r, err
+		},
+	}
 	return p.run(ctx)
 }
 
-// dropped watches the drop folder for alerts, a way in that needs no network.
+// wholeMessage returns an error if a message is none, or only a part of one. A package
+// that is cut off between two members has no blocks of zeros at its end. Some senders
+// leave them out: then nothing that the package names may be missing, nor its
+// signature, unless it is the last look.
+func wholeMessage(raw []byte, c config.Alert, last bool) error {
+	m, err := ReadAlert(raw, c)
+	if err != nil {
+		return err
+	}
+	if isTar(raw) && !tarEnds(raw) && (len(m.Unsupplied) > 0 || m.SignedMember == "" && !last) {
+		return say.M("alerts.tar_unended")
+	}
+	return nil
+}
+
+const tarBlock = 512
+
+// isTar reports whether the bytes are no XML, in which an EBM may come alone.
+func isTar(raw []byte) bool {
+	return bytes.HasPrefix(raw, []byte("EBD")) || bytes.HasPrefix(raw, []byte("./")) || len(raw) >= tarBlock && bytes.HasPrefix(raw[257:], []byte("ustar"))
+}
+
+// tarEnds reports whether a tar ends as it should: in a block of zeros.
+func tarEnds(raw []byte) bool {
+	return len(raw) >= tarBlock && len(bytes.Trim(raw[len(raw)-tarBlock:], "\x00")) == 0
+}
+
+// dropped watches the drop folder for alerts, a way in that needs no network. Each
+// file is read on a goroutine of its own: one whose disk hangs holds up no other.
 type dropped struct {
 	dir       string
 	lang      say.Lang
 	log       *slog.Logger
+	read      func(path string) ([]byte, error)
+	whole     func(raw []byte, last bool) error // nil: it is a message, and all of it; last: nothing more is to come of it
 	receive   func(context.Context, []byte) (emergency.Record, error)
-	seen      map[string]arrived
+	seen      map[string]*arrival
 	lastFault string // as the log has it
 }
 
-// arrived is a file as it was last seen.
-type arrived struct {
+// arrival is a file as it was last seen.
+type arrival struct {
 	size  int64
 	mtime time.Time
-	since time.Time // it has been so
-	stuck bool      // it was taken but could not be moved away: once is enough
+	since time.Time   // it has been so
+	first time.Time   // it was seen
+	tried time.Time   // as it is now; zero: not yet
+	fault error       // of that
+	named bool        // in the log, as not whole
+	stuck bool        // it was taken but could not be moved away: once is enough
+	asked chan result // of an attempt that goes on; nil: none does
 }
 
-func (f arrived) is(info fs.FileInfo) bool {
+// result is what an attempt to take a file came to.
+type result struct {
+	err   error
+	taken bool // it was a message, which r is
+	last  bool // nothing more is to come of it
+	r     emergency.Record
+}
+
+func (f *arrival) is(info fs.FileInfo) bool {
 	return f.size == info.Size() && f.mtime.Equal(info.ModTime())
 }
 
 const (
-	dropEvery  = time.Second
-	dropSettle = 5 * time.Second // what is no message as it stands may still be arriving for so long
+	dropEvery    = time.Second
+	dropPatience = 200 * time.Millisecond // for one file, before the next one is looked at
+	dropSettle   = 10 * time.Second       // what is no whole message and does not change for so long is none, unless somebody writes it
+	dropLarge    = 1 << 20                // bytes above which a file is not tried each second
+	dropUnknown  = time.Minute            // the same if the system does not tell whether somebody does
 )
-
-// errArriving says that a file may not be whole yet.
-var errArriving = errors.New("it is still arriving")
 
 func (p *dropped) run(ctx context.Context) error {
 	for _, dir := range []string{p.dir, filepath.Join(p.dir, "taken"), filepath.Join(p.dir, "refused")} {
@@ -75,7 +126,7 @@ func (p *dropped) run(ctx context.Context) error {
 	return nil
 }
 
-// sweep takes each file that has not changed since the last look.
+// sweep takes each file that is a whole message.
 func (p *dropped) sweep(ctx context.Context) error {
 	if ingest.InStore(p.dir) {
 		return errDropStore
@@ -84,55 +135,160 @@ func (p *dropped) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	still := map[string]arrived{}
+	still := map[string]*arrival{}
 	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), ".txt") {
+		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), ".txt") {
 			continue
 		}
-		f, known := p.seen[e.Name()]
-		if known = known && f.is(info); !known {
-			f = arrived{size: info.Size(), mtime: info.ModTime(), since: time.Now()}
+		f := p.seen[e.Name()]
+		if info, err := e.Info(); err == nil {
+			f = f.now(info, time.Now())
 		}
-		if known && !f.stuck {
-			if err := p.take(ctx, e.Name(), f); err != nil && !errors.Is(err, errArriving) {
-				p.log.Error("alert file cannot be moved", "path", filepath.Join(p.dir, e.Name()), "err", err)
-				f.stuck = true
-			}
+		if f == nil {
+			continue
 		}
 		still[e.Name()] = f
+		if !f.stuck {
+			p.look(ctx, e.Name(), f)
+		}
 	}
 	p.seen = still
 	return nil
 }
 
+// now returns what is known of a file as it is now.
+func (f *arrival) now(info fs.FileInfo, at time.Time) *arrival {
+	switch {
+	case f == nil:
+		f = &arrival{first: at}
+	case f.is(info):
+		return f
+	}
+	f.size, f.mtime, f.since, f.tried = info.Size(), info.ModTime(), at, time.Time{}
+	return f
+}
+
 // errDropStore says that the folder is no place to take files from.
 var errDropStore = errors.New("the folder holds the controller's own store; name another as drop")
 
-// take takes one file, and moves it away: one that was refused has a note
-// beside it that says why. A message that is whole does not wait to be sure
-// that it is; what is none, or changes as it is read, is given time to arrive.
-func (p *dropped) take(ctx context.Context, name string, f arrived) error {
+// look tries a file that has changed, and again once it has not for long; it goes by
+// what became of that as soon as it is known.
+func (p *dropped) look(ctx context.Context, name string, f *arrival) {
+	defer p.name(name, f)
+	if f.asked == nil {
+		if !f.due(time.Now()) {
+			return
+		}
+		f.tried = time.Now()
+		f.asked = make(chan result, 1)
+		go func(out chan<- result, was arrival) { out <- p.attempt(ctx, name, was) }(f.asked, *f)
+		select {
+		case got := <-f.asked:
+			f.asked <- got
+		case <-time.After(dropPatience):
+		case <-ctx.Done():
+		}
+	}
+	if len(f.asked) == 0 {
+		f.fault = errSlow
+		return
+	}
+	got := <-f.asked
+	f.asked, f.fault = nil, got.err
+	if ctx.Err() != nil || !got.taken && !got.last {
+		return
+	}
+	if info, err := os.Lstat(filepath.Join(p.dir, name)); err != nil || !f.is(info) {
+		return // what was read is there no more
+	}
+	f.named = true // by what follows
+	if err := p.away(name, got); err != nil {
+		p.log.Error("alert file cannot be moved", "path", filepath.Join(p.dir, name), "err", err)
+		f.stuck = true
+	}
+}
+
+var errSlow = errors.New("reading it takes long")
+
+// due reports whether the file is to be tried: once as it is and, when it should have
+// been whole long ago, again and again.
+func (f *arrival) due(now time.Time) bool {
+	again := dropEvery
+	if f.size > dropLarge {
+		again = dropSettle
+	}
+	return f.tried.IsZero() || now.Sub(f.since) >= dropSettle && now.Sub(f.tried) >= again
+}
+
+// attempt reads a file and takes it if it is a whole message.
+func (p *dropped) attempt(ctx context.Context, name string, f arrival) (got result) {
 	path := filepath.Join(p.dir, name)
-	raw, err := ReadMessage(path)
-	if info, serr := os.Lstat(path); err == nil && (serr != nil || !f.is(info) || int64(len(raw)) != f.size) {
-		return errArriving
+	got.last = f.given(path, time.Now())
+	var raw []byte
+	if raw, got.err = p.read(path); got.err != nil {
+		return got
 	}
-	var r emergency.Record
-	if err == nil {
-		r, err = p.receive(ctx, raw)
+	if int64(len(raw)) != f.size {
+		got.err, got.last = say.M("alerts.drop_grows"), false
+		return got
 	}
-	if err != nil && !errors.Is(err, player.ErrNotStored) && time.Since(f.since) < dropSettle {
-		return errArriving
+	if got.err = p.whole(raw, got.last); got.err != nil {
+		return got
 	}
+	got.taken = true
+	got.r, got.err = p.receive(ctx, raw)
+	return got
+}
+
+// name has the log tell, once, of a file that has been there for long and is not whole.
+func (p *dropped) name(name string, f *arrival) {
+	if f.named || f.stuck || f.fault == nil || time.Since(f.first) < dropSettle {
+		return
+	}
+	f.named = true
+	p.log.Warn("alert file not whole yet", "path", filepath.Join(p.dir, name), "err", f.fault)
+}
+
+// given reports whether nothing more is to come of a file: it has not changed for
+// long, and nobody has it open to write.
+func (f arrival) given(path string, now time.Time) bool {
+	quiet := now.Sub(f.since)
+	if quiet < dropSettle {
+		return false
+	}
+	written, known := beingWritten(path)
+	return known && !written || !known && quiet >= dropUnknown
+}
+
+// beingWritten reports whether a program has a file open to write; known is false
+// if the system does not tell.
+func beingWritten(path string) (written, known bool) {
+	f, err := files.Open(path)
+	if err != nil {
+		return false, true // a pipe, a file that may not be read: waiting does not mend it
+	}
+	defer func() { _ = f.Close() }() // which ends the lease
+	// A read lease is only to be had on a file that nobody has open to write.
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+	if errors.Is(err, unix.EAGAIN) {
+		return true, true
+	}
+	return false, err == nil
+}
+
+// away moves a file away that is dealt with: one that was refused has a note beside it
+// that says why.
+func (p *dropped) away(name string, got result) error {
+	path := filepath.Join(p.dir, name)
+	err := got.err
 	if errors.Is(err, player.ErrNotStored) {
 		return err // it sounds; after a power cut it must be found again
 	}
-	if err == nil && r.State != emergency.StateRefused {
+	if err == nil && got.r.State != emergency.StateRefused {
 		return os.Rename(path, filepath.Join(p.dir, "taken", name))
 	}
 	if err == nil {
-		err = say.M("alerts.reason_" + string(r.Reason))
+		err = say.M("alerts.reason_" + string(got.r.Reason))
 	}
 	p.log.Warn("alert file refused", "path", path, "err", err)
 	note := filepath.Join(p.dir, "refused", name+".txt")

@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,67 +17,204 @@ import (
 	"dalaba/playlist/say"
 )
 
+// inbox is a drop folder that is watched, and what was taken out of it.
+type inbox struct {
+	t   *testing.T
+	dir string
+	mu  sync.Mutex
+	got []string
+	log strings.Builder
+}
+
+// watch watches a new folder until the test ends. Reading the file "hangs.xml" never
+// ends before hang is closed.
+func watch(t *testing.T, hang <-chan struct{}) *inbox {
+	b := &inbox{t: t, dir: t.TempDir()}
+	p := &dropped{
+		dir: b.dir, lang: say.English, log: slog.New(slog.NewTextHandler(b, nil)),
+		read: func(path string) ([]byte, error) {
+			if filepath.Base(path) == "hangs.xml" {
+				<-hang
+			}
+			return ReadMessage(path)
+		},
+		whole: func(raw []byte, _ bool) error {
+			if !strings.HasPrefix(string(raw), "a whole message") {
+				return errors.New("no message")
+			}
+			return nil
+		},
+		receive: func(_ context.Context, raw []byte) (emergency.Record, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.got = append(b.got, string(raw))
+			return emergency.Record{}, nil
+		},
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	b.pass(1500 * time.Millisecond)
+	return b
+}
+
+func (b *inbox) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.Write(line)
+}
+
+// logged counts the lines of the log with all of those words.
+func (b *inbox) logged(words ...string) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line := range strings.Lines(b.log.String()) {
+		all := true
+		for _, w := range words {
+			all = all && strings.Contains(line, w)
+		}
+		if all {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *inbox) taken() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.got)
+}
+
+func (b *inbox) put(name, text string) {
+	b.t.Helper()
+	path := filepath.Join(b.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	at := time.Now() // two writes of one length must differ
+	if err := os.Chtimes(path, at, at); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *inbox) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (b *inbox) there(name string) bool {
+	_, err := os.Lstat(filepath.Join(b.dir, name))
+	return err == nil
+}
+
 // A copy that takes its time is no broken message; one that stays broken is
 // refused; a folder that is a store is left alone.
 func TestAMessageThatIsStillArrivingIsNotRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		var got []string
-		p := &dropped{dir: dir, lang: say.English, log: slog.New(slog.DiscardHandler), receive: func(_ context.Context, raw []byte) (emergency.Record, error) {
-			if string(raw) != "a whole message" {
-				return emergency.Record{}, errors.New("no message")
-			}
-			got = append(got, string(raw))
-			return emergency.Record{}, nil
-		}}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- p.run(ctx) }()
-		put := func(name, text string, age time.Duration) {
-			t.Helper()
-			path := filepath.Join(dir, name)
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			at := time.Now().Add(-age) // two writes of one length must differ
-			if err := os.Chtimes(path, at, at); err != nil {
-				t.Fatal(err)
-			}
-		}
-		pass := func(d time.Duration) {
-			time.Sleep(d)
-			synctest.Wait()
-		}
-		there := func(name string) bool {
-			_, err := os.Stat(filepath.Join(dir, name))
-			return err == nil
-		}
-		pass(1500 * time.Millisecond)
-		put("slow.xml", "a wh", 0)
-		put("broken.xml", "a", 0)
-		put("whole.xml", "a whole message", 0)
-		pass(3 * time.Second)
-		if !there("taken/whole.xml") || !there("slow.xml") || !there("broken.xml") {
+		b := watch(t, nil)
+		b.put("slow.xml", "a wh")
+		b.put("broken.xml", "a")
+		b.put("whole.xml", "a whole message")
+		b.pass(2 * time.Second)
+		if !b.there("taken/whole.xml") || !b.there("slow.xml") || !b.there("broken.xml") {
 			t.Error("the whole one waits, or the others are not waited for")
 		}
-		put("slow.xml", "a whole", 0)
-		pass(4 * time.Second)
-		if !there("slow.xml") || !there("refused/broken.xml") {
+		for range 5 {
+			b.pass(3 * time.Second)
+			b.put("slow.xml", "a whole"+time.Now().String())
+		}
+		if !b.there("slow.xml") || !b.there("refused/broken.xml") || !b.there("refused/broken.xml.txt") {
 			t.Error("the slow one is not waited for, or the broken one still is")
 		}
-		put("slow.xml", "a whole message", 0)
-		pass(3 * time.Second)
-		if !there("taken/slow.xml") || len(got) != 2 {
-			t.Errorf("the slow one was not taken in the end: %q", got)
+		if n := b.logged("not whole yet", "slow.xml"); n != 1 {
+			t.Errorf("the log names it %d times", n)
 		}
-		put("dalaba.db", "a whole message", 0)
-		pass(10 * time.Second)
-		if !there("dalaba.db") {
+		b.put("slow.xml", "a whole message")
+		b.pass(2 * time.Second)
+		if !b.there("taken/slow.xml") || b.taken() != 2 {
+			t.Errorf("the slow one was not taken in the end: %q", b.got)
+		}
+		b.put("dalaba.db", "a whole message")
+		b.pass(20 * time.Second)
+		if !b.there("dalaba.db") {
 			t.Error("a store was taken for a message")
 		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+	})
+}
+
+// A file that a program has open to write may still become whole, however long it
+// does not change.
+func TestAFileThatIsHeldOpenIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := watch(t, nil)
+		f, err := os.Create(filepath.Join(b.dir, "held.xml"))
+		if err == nil {
+			_, err = f.WriteString("a wh")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.pass(45 * time.Second)
+		if !b.there("held.xml") || b.logged("not whole yet", "held.xml") != 1 {
+			t.Errorf("it was not waited for, or not named: %s", b.log.String())
+		}
+		b.put("other.xml", "a whole message")
+		b.pass(2 * time.Second)
+		if !b.there("taken/other.xml") {
+			t.Error("another one waits for it")
+		}
+		if _, err := f.WriteString("ole message"); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(2 * time.Second)
+		if !b.there("taken/held.xml") {
+			t.Error("it was not taken once it was whole")
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// What is no file, and a file whose disk hangs, hold up no other.
+func TestOneFileHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		b := watch(t, hang)
+		if err := syscall.Mkfifo(filepath.Join(b.dir, "a-pipe.xml"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.put("hangs.xml", "a whole message that hangs")
+		huge, err := os.Create(filepath.Join(b.dir, "b-huge.xml"))
+		if err == nil {
+			err = errors.Join(huge.Truncate(1<<40), huge.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.put("z.xml", "a whole message")
+		b.pass(3 * time.Second)
+		if !b.there("taken/z.xml") {
+			t.Fatal("it waits for the others")
+		}
+		b.pass(30 * time.Second)
+		if !b.there("refused/a-pipe.xml.txt") || !b.there("refused/b-huge.xml.txt") {
+			t.Error("the pipe or the huge file is not refused")
+		}
+		if !b.there("hangs.xml") || b.logged("not whole yet", "hangs.xml") != 1 {
+			t.Errorf("what hangs is refused, or not named: %s", b.log.String())
+		}
+		close(hang)
+		b.pass(2 * time.Second)
+		if !b.there("taken/hangs.xml") {
+			t.Error("it was not taken once its disk was there again")
 		}
 	})
 }

@@ -101,6 +101,38 @@ func (a *App) Println(line string) { fmt.Fprintln(a.Out, line) }
 // Colour reports whether the output is a terminal that wants colour.
 func (a *App) Colour() bool { return IsTerminal(a.Out) && os.Getenv("NO_COLOR") == "" }
 
+// Confirm asks the user a question that wants a yes; yes means that a flag has said it
+// already. Without it, the verb is refused; so it is if there is no terminal to ask
+// at.
+func (a *App) Confirm(ctx context.Context, question string, yes bool) error {
+	if yes {
+		return nil
+	}
+	if !a.CanAsk() {
+		return Refuse(say.M("cli.need_yes"))
+	}
+	fmt.Fprint(a.Err, question)
+	line := make(chan string, 1)
+	go func() {
+		var answer string
+		_, _ = fmt.Fscanln(a.In, &answer) // an empty answer is no yes
+		line <- answer
+	}()
+	select {
+	case answer := <-line:
+		switch strings.ToLower(strings.TrimSpace(answer)) {
+		case "y", "yes", "是", "好":
+			return nil
+		}
+	case <-ctx.Done():
+		fmt.Fprintln(a.Err)
+	}
+	return Refuse(say.M("cli.not_confirmed"))
+}
+
+// CanAsk reports whether there is a terminal to ask the user at.
+func (a *App) CanAsk() bool { return IsTerminal(a.In) }
+
 // Execute runs the verb that the arguments name and returns the exit code.
 func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)

@@ -93,6 +93,25 @@ func Printable(s string) string {
 	}, s)
 }
 
+// Fold breaks a line of text that does not fit the terminal; what follows begins in
+// the given column, as the line does.
+func (a *App) Fold(text string, column int) string {
+	width := Width(a.Out) - column
+	if width < leastText {
+		return text
+	}
+	var b strings.Builder
+	for Columns.StringWidth(text) > width {
+		head := Columns.Truncate(text, width, "")
+		if i := strings.LastIndexByte(head, ' '); i > len(head)/2 {
+			head = head[:i]
+		}
+		b.WriteString(head + "\n" + strings.Repeat(" ", column))
+		text = strings.TrimLeft(text[len(head):], " ")
+	}
+	return b.String() + text
+}
+
 // Page returns the rows since the last page, with the headings above the first
 // page.
 func (t *Table) Page() string {

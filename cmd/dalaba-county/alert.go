@@ -81,7 +81,7 @@ func (a *app) alert(ctx context.Context, h county.ByHand, o alertFlags) error {
 	if v.State.Over() || v.Duplicate {
 		question = a.Say("county.alert_ask_silent")
 	}
-	if err := a.confirm(question, o.yes); err != nil {
+	if err := a.Confirm(ctx, question, o.yes); err != nil {
 		return err
 	}
 	if err := k.post(ctx, path, nil, body, &v); err != nil {
@@ -216,7 +216,7 @@ func (a *app) alertCancelCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.confirm(a.Say("county.cancel_ask", args[0]), yes); err != nil {
+			if err := a.Confirm(c.Context(), a.Say("county.cancel_ask", args[0]), yes); err != nil {
 				return err
 			}
 			var v county.Verdict

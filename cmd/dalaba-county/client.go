@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -106,25 +105,4 @@ func (a *app) show(v any) error {
 	e := json.NewEncoder(a.Out)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
-}
-
-// confirm asks a person; without a terminal the verb is refused.
-func (a *app) confirm(question string, yes bool) error {
-	if yes {
-		return nil
-	}
-	f, ok := a.In.(*os.File)
-	if !ok || !cli.IsTerminal(f) {
-		return cli.Refuse(sayM("county.need_yes"))
-	}
-	fmt.Fprint(a.Out, question)
-	var answer string
-	if _, err := fmt.Fscanln(a.In, &answer); err != nil && answer == "" {
-		return cli.Refuse(sayM("county.not_confirmed"))
-	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes", "是", "好":
-		return nil
-	}
-	return cli.Refuse(sayM("county.not_confirmed"))
 }

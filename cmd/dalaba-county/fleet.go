@@ -175,7 +175,7 @@ func (a *app) stateCmd(verb string) *cobra.Command {
 				a.Println(a.Say("county.unsent", before.Unsent))
 			}
 			if verb != "approve" || cli.IsTerminal(a.Out) {
-				if err := a.confirm(a.Say("county."+verb+"_ask", string(before.ID)), yes); err != nil {
+				if err := a.Confirm(c.Context(), a.Say("county."+verb+"_ask", string(before.ID)), yes); err != nil {
 					return err
 				}
 			}

@@ -233,7 +233,7 @@ func (a *app) issue(ctx context.Context, k *client, out pushed, o issueFlags, do
 	if o.unsigned != "" {
 		return a.writeUnsigned(ctx, k, out, o.unsigned)
 	}
-	if err := a.confirm(a.Say("county.push_ask"), o.yes); err != nil {
+	if err := a.Confirm(ctx, a.Say("county.push_ask"), o.yes); err != nil {
 		return err
 	}
 	for i := range out.Proposals {

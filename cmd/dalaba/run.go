@@ -60,11 +60,7 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	show := newShow(a, o.reachAfter)
-	c, err := controller.New(ctx, controller.Options{
-		File: a.config, Text: text, Program: cli.Version(), Console: a.console(), Hangup: hangup, Watch: show.watch,
-		Language: func(site string) say.Lang { return a.Language(site) },
-		Problems: func(all []config.Problem) { a.tell(all) },
-	})
+	c, err := a.controller(ctx, text, controller.Options{Console: a.console(), Hangup: hangup, Watch: show.watch})
 	if errors.Is(err, controller.ErrRefused) {
 		return cli.Refuse(cli.ErrTold) // the problems are on the screen
 	}
@@ -96,6 +92,14 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	<-shown
 	show.end()
 	return err
+}
+
+// controller makes the controller of a config.
+func (a *app) controller(ctx context.Context, text []byte, o controller.Options) (*controller.Controller, error) {
+	o.File, o.Text, o.Program = a.config, text, cli.Version()
+	o.Language = func(site string) say.Lang { return a.Language(site) }
+	o.Problems = func(all []config.Problem) { a.tell(all) }
+	return controller.New(ctx, o)
 }
 
 // console is where log lines go beside the store. A terminal shows what airs

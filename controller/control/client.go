@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -162,6 +163,17 @@ func brokeOff(err error) error {
 // TakeAlert hands in the bytes of an emergency message.
 func (c *Client) TakeAlert(ctx context.Context, raw []byte) (got Taken, err error) {
 	err = c.web.Post(ctx, "/v1/alerts", raw, &got)
+	return got, err
+}
+
+// TakeMade hands in an alert that was made at the site, in the place of the alerts of
+// those IDs. A daemon one version back takes it as any that is handed in.
+func (c *Client) TakeMade(ctx context.Context, raw []byte, retires []playlist.AlertID) (got Taken, err error) {
+	query := url.Values{"made": {"1"}}
+	for _, id := range retires {
+		query.Add("retires", string(id))
+	}
+	err = c.web.Post(ctx, "/v1/alerts?"+query.Encode(), raw, &got)
 	return got, err
 }
 

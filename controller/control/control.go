@@ -10,7 +10,8 @@
 //	POST /v1/tone, /v1/play [hand.Order] in, a stream of [Sound] out
 //	POST /v1/mic            a stream of [Sound]
 //	POST /v1/stop           [Stop]: ends a sound, whose stream still brings its last line
-//	POST /v1/alerts         a message's bytes in, [Taken] out
+//	POST /v1/alerts         a message's bytes in, [Taken] out; ?made=1: it was made at the site,
+//	                        &retires=ID: in the place of that alert
 //	POST /v1/alerts/cancel  [Cancel] in, [Taken] out
 //	POST /v1/import         [Stick] in, a stream of [Carried] out
 //	GET  /v1/log            ?after=ID&limit=N: a list of asrun.Event
@@ -54,6 +55,10 @@ type Daemon interface {
 
 	// TakeAlert takes in the bytes of an emergency message handed in by hand.
 	TakeAlert(ctx context.Context, raw []byte) (Taken, error)
+
+	// TakeMade takes in the bytes of an alert that was made at the site, in the place
+	// of the alerts of those IDs.
+	TakeMade(ctx context.Context, raw []byte, retires []playlist.AlertID) (Taken, error)
 
 	// CancelAlert ends an alert.
 	CancelAlert(ctx context.Context, id playlist.AlertID) (Taken, error)

@@ -16,6 +16,7 @@ import (
 
 	"dalaba/alert"
 	"dalaba/controller/hand"
+	"dalaba/playlist"
 	"dalaba/playlist/say"
 	"dalaba/web"
 )
@@ -157,7 +158,15 @@ func (s *Server) takeAlert(r *http.Request) (any, error) {
 	if len(raw) > alert.MaxTar {
 		return nil, web.Status(http.StatusRequestEntityTooLarge, say.M("alerts.too_large", alert.MaxTar>>20))
 	}
-	return s.Daemon.TakeAlert(r.Context(), raw)
+	query := r.URL.Query()
+	if query.Get("made") == "" {
+		return s.Daemon.TakeAlert(r.Context(), raw)
+	}
+	var retires []playlist.AlertID
+	for _, id := range query["retires"] {
+		retires = append(retires, playlist.AlertID(id))
+	}
+	return s.Daemon.TakeMade(r.Context(), raw, retires)
 }
 
 func (s *Server) cancelAlert(r *http.Request) (any, error) {

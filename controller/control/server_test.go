@@ -44,6 +44,9 @@ func (s slow) Play(ctx context.Context, o hand.Order, report func(hand.Report)) 
 func (slow) SpeakLive(context.Context, func(hand.Report)) (hand.Report, error) {
 	return hand.Report{}, nil
 }
+func (slow) TakeMade(context.Context, []byte, []playlist.AlertID) (Taken, error) {
+	return Taken{}, nil
+}
 func (slow) TakeAlert(context.Context, []byte) (Taken, error)             { return Taken{}, nil }
 func (slow) CancelAlert(context.Context, playlist.AlertID) (Taken, error) { return Taken{}, nil }
 func (slow) Events(context.Context, int64, int) ([]asrun.Event, error)    { return nil, nil }

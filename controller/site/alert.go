@@ -1,10 +1,14 @@
 package site
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"dalaba/alert"
+	"dalaba/playlist"
 	"dalaba/playlist/emergency"
+	"dalaba/playlist/say"
 )
 
 // Alert is an alert with what the site makes of it: an element of the alerts in
@@ -19,6 +23,31 @@ type Alert struct {
 	Residents int           `json:"residents"`          // in earshot of those
 	Expires   time.Time     `json:"expires,omitzero"`
 	NotKept   bool          `json:"not_kept,omitempty"` // it is in force but would not survive a power cut
+
+	Number     int         `json:"number,omitempty"`     // in the listing, counted from the oldest
+	Recordings []Recording `json:"recordings,omitempty"` // of --check and of an alert just handed in
+	PassS      float64     `json:"pass_s,omitempty"`     // length of one pass without its tone, if it was measured
+}
+
+// AlertNumber is the number in the listing of the alert at i in the records of a
+// store, which has the latest first. It is counted from the oldest, so that one that
+// comes meanwhile changes none.
+func AlertNumber(records []emergency.Record, i int) int { return len(records) - i }
+
+// FindAlerts returns which of the records an operator means by an ID, by the
+// identifier or the title of an alert in force, or by a number of the listing. More
+// than one: it is not clear which.
+func FindAlerts(records []emergency.Record, which string) (found []int) {
+	number, _ := strconv.Atoi(strings.TrimPrefix(which, "#"))
+	for i, r := range records {
+		switch {
+		case string(r.ID) == which:
+			return []int{i}
+		case number > 0 && number == AlertNumber(records, i), !r.State.Over() && (r.Identifier == which || r.Headline() == which):
+			found = append(found, i)
+		}
+	}
+	return found
 }
 
 // AlertOf returns what the site makes of an alert.
@@ -32,4 +61,14 @@ func (s *Site) AlertOf(r emergency.Record) Alert {
 		a.Expires = r.Expires(s.Alerts)
 	}
 	return a
+}
+
+// Recording is a sound that a message brings or names, and what becomes of it.
+type Recording struct {
+	Name   string          `json:"name"`
+	Size   int64           `json:"size,omitempty"`
+	SHA256 playlist.ClipID `json:"sha256,omitempty"`
+	Airs   bool            `json:"airs"`
+	Why    say.Message     `json:"-"`
+	Reason string          `json:"reason"` // Why in the user's language
 }
