@@ -106,9 +106,9 @@ func (f *arrival) is(info fs.FileInfo) bool {
 const (
 	dropEvery    = time.Second
 	dropPatience = 200 * time.Millisecond // for one file, before the next one is looked at
-	dropSettle   = 10 * time.Second       // what is no whole message and does not change for so long is none, unless somebody writes it
+	dropSettle   = 10 * time.Second       // what is no whole message and does not change for so long is none, unless a program has it open to write
 	dropLarge    = 1 << 20                // bytes above which a file is not tried each second
-	dropUnknown  = time.Minute            // the same if the system does not tell whether somebody does
+	dropUnknown  = time.Minute            // the same if the system does not tell whether one does
 )
 
 func (p *dropped) run(ctx context.Context) error {
@@ -250,7 +250,7 @@ func (p *dropped) name(name string, f *arrival) {
 }
 
 // given reports whether nothing more is to come of a file: it has not changed for
-// long, and nobody has it open to write.
+// long, and no program has it open to write.
 func (f arrival) given(path string, now time.Time) bool {
 	quiet := now.Sub(f.since)
 	if quiet < dropSettle {
@@ -268,7 +268,7 @@ func beingWritten(path string) (written, known bool) {
 		return false, true // a pipe, a file that may not be read: waiting does not mend it
 	}
 	defer func() { _ = f.Close() }() // which ends the lease
-	// A read lease is only to be had on a file that nobody has open to write.
+	// A read lease is only to be had on a file that no program has open to write.
 	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
 	if errors.Is(err, unix.EAGAIN) {
 		return true, true
@@ -288,7 +288,7 @@ func (p *dropped) away(name string, got result) error {
 		return os.Rename(path, filepath.Join(p.dir, "taken", name))
 	}
 	if err == nil {
-		err = say.M("alerts.reason_" + string(got.r.Reason))
+		err = say.Word("alerts.reason_", string(got.r.Reason))
 	}
 	p.log.Warn("alert file refused", "path", path, "err", err)
 	note := filepath.Join(p.dir, "refused", name+".txt")

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"slices"
 
 	"dalaba/alert"
@@ -30,16 +31,9 @@ func SoundOf(a emergency.Alert, r emergency.Record) (all []site.Recording) {
 			rec.Why = say.M("alerts.sound_spare")
 		default:
 			rec.Airs, aired = true, true
-			rec.Why = say.M("alerts.sound_" + orPlain(s.Matched))
+			rec.Why = say.Word("alerts.sound_", cmp.Or(s.Matched, "plain"))
 		}
 		all = append(all, rec)
 	}
 	return all
-}
-
-func orPlain(matched string) string {
-	if matched == "" {
-		return "plain"
-	}
-	return matched
 }

@@ -247,9 +247,19 @@ func (a *Alarm) enact(c emergency.Change) {
 			a.begin(r, false)
 		}
 		if i == 0 && !c.Known || r.State.Over() {
-			a.p.Log.Warn("alert received", "alert", r.ID, "kind", r.Kind, "class", r.Class, "level", r.Level, "state", r.State, "reason", r.Reason)
+			a.logReceived(r)
 		}
 	}
+}
+
+// logReceived logs a message as it now stands. A cancel and an answer are no
+// emergency.
+func (a *Alarm) logReceived(r emergency.Record) {
+	if r.Kind == emergency.KindCancel || r.Kind == emergency.KindAnswer {
+		a.p.Log.Info("message about alerts received", "alert", r.ID, "kind", r.Kind, "refs", r.Refs, "state", r.State, "reason", r.Reason)
+		return
+	}
+	a.p.Log.Warn("alert received", "alert", r.ID, "kind", r.Kind, "class", r.Class, "level", r.Level, "state", r.State, "reason", r.Reason)
 }
 
 // begin sounds an alert on each output that it concerns. again says that it

@@ -81,6 +81,9 @@ func New(name string, args []string, in io.Reader, out, errOut io.Writer) *App {
 // Say returns a message in the user's language.
 func (a *App) Say(key string, args ...any) string { return say.M(key, args...).In(a.Language()) }
 
+// Word returns the word for a value in the user's language; see [say.Word].
+func (a *App) Word(stem, value string) string { return say.Word(stem, value).In(a.Language()) }
+
 // Language returns the language of --lang, else of the environment, else
 // Chinese. wishes come after --lang and before that default: a verb that reads
 // the config passes the site's language last.

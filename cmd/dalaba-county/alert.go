@@ -90,7 +90,7 @@ func (a *app) alert(ctx context.Context, h county.ByHand, o alertFlags) error {
 	if a.JSON {
 		return a.show(v)
 	}
-	a.Println(a.Say("county.alert_taken", string(v.ID), a.Say("county.alert_"+string(v.State))))
+	a.Println(a.Say("county.alert_taken", string(v.ID), a.Word("county.alert_", string(v.State))))
 	return nil
 }
 
@@ -127,7 +127,7 @@ func (o alertFlags) request(h county.ByHand) (path string, body any, err error) 
 func (a *app) verdict(v county.Verdict) {
 	r := v.Reaches
 	if v.Duplicate {
-		a.Println(a.Say("county.alert_known", a.Say("county.alert_"+string(v.State))))
+		a.Println(a.Say("county.alert_known", a.Word("county.alert_", string(v.State))))
 	}
 	if v.State.Over() && v.Why != "" {
 		a.Println(a.Say("county.alert_not", a.Say("county.refused_"+v.Why)))
@@ -160,7 +160,7 @@ func (a *app) alertListCmd() *cobra.Command {
 			t := a.NewTable(a.Say("county.head_at"), a.Say("county.head_alert"), a.Say("county.head_source"), a.Say("county.head_state"), a.Say("county.head_what"))
 			for _, v := range all {
 				text, _ := v.Text("zh-CN")
-				t.Add(k.local(v.Received).Format("01-02 15:04:05"), string(v.ID), v.Source, a.Say("county.alert_"+string(v.State)),
+				t.Add(k.local(v.Received).Format("01-02 15:04:05"), string(v.ID), v.Source, a.Word("county.alert_", string(v.State)),
 					cli.Printable(strings.TrimSpace(v.Event+" "+text.Title)))
 			}
 			a.Println(t.Page())
@@ -186,7 +186,7 @@ func (a *app) alertAccountCmd() *cobra.Command {
 			if a.JSON {
 				return a.show(acc)
 			}
-			a.Println(a.Say("county.alert_taken", string(acc.Alert.ID), a.Say("county.alert_"+string(acc.Alert.State))))
+			a.Println(a.Say("county.alert_taken", string(acc.Alert.ID), a.Word("county.alert_", string(acc.Alert.State))))
 			t := a.NewTable("", ">"+a.Say("county.head_targeted"), ">"+a.Say("county.head_online"), ">"+a.Say("county.head_delivered"), ">"+a.Say("county.head_started"), ">"+a.Say("county.head_completed"))
 			for _, l := range []struct {
 				name string

@@ -169,7 +169,7 @@ func (a *app) stateCmd(verb string) *cobra.Command {
 				return err
 			}
 			if !a.JSON {
-				a.Println(a.Say("county.controller", string(before.ID), before.Name, string(before.Area), before.Fingerprint, a.Say("county.state_"+string(before.State))))
+				a.Println(a.Say("county.controller", string(before.ID), before.Name, string(before.Area), before.Fingerprint, a.Word("county.state_", string(before.State))))
 			}
 			if before.Unsent > 0 && verb != "approve" && !a.JSON {
 				a.Println(a.Say("county.unsent", before.Unsent))
@@ -186,7 +186,7 @@ func (a *app) stateCmd(verb string) *cobra.Command {
 			if a.JSON {
 				return a.show(after)
 			}
-			a.Println(a.Say("county.now", string(after.ID), a.Say("county.state_"+string(after.State))))
+			a.Println(a.Say("county.now", string(after.ID), a.Word("county.state_", string(after.State))))
 			return nil
 		},
 	})
@@ -309,7 +309,7 @@ func (a *app) fleetTable(all []county.Status) {
 		if !s.Online {
 			tone = cli.Bad
 		}
-		if t.Add(string(s.ID), s.Name, string(s.Area), a.Say("county.state_"+string(s.State)), cli.Tint(seen, tone), s.Clock, manifests(s.Have),
+		if t.Add(string(s.ID), s.Name, string(s.Area), a.Word("county.state_", string(s.State)), cli.Tint(seen, tone), s.Clock, manifests(s.Have),
 			strconv.FormatInt(s.Unsent, 10), strconv.Itoa(s.Residents()), s.Version, strings.Join(s.Faults, "; ")) {
 			a.Println(t.Page())
 		}
@@ -361,7 +361,7 @@ func (a *app) logCmd() *cobra.Command {
 					}
 				case l.Row != nil:
 					kind = a.Say("county.log_row")
-					what = strings.Join([]string{l.Row.Output, a.ClipName(l.Row.Clip, l.Row.Title, l.Row.Issue), a.Say("outcome." + string(l.Row.Outcome))}, "  ")
+					what = strings.Join([]string{l.Row.Output, a.ClipName(l.Row.Clip, l.Row.Title, l.Row.Issue), a.Word("outcome.", string(l.Row.Outcome))}, "  ")
 				}
 				if t.Add(k.local(l.At).Format(time.DateTime), kind, cli.Printable(what)) {
 					a.Println(t.Page())

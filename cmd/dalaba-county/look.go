@@ -97,7 +97,7 @@ func (a *app) reachCmd() *cobra.Command {
 }
 
 func (a *app) reachTable(rep county.ReachReport) {
-	t := a.NewTable(a.Say("county.head_by_"+string(rep.By)), ">"+a.Say("county.head_planned"), ">"+a.Say("county.head_completed"), ">"+a.Say("county.head_unknown"),
+	t := a.NewTable(a.Word("county.head_by_", string(rep.By)), ">"+a.Say("county.head_planned"), ">"+a.Say("county.head_completed"), ">"+a.Say("county.head_unknown"),
 		a.Say("county.head_completion"), ">"+a.Say("county.head_persons"), ">"+a.Say("county.head_reached"), ">"+a.Say("county.head_targeted"),
 		a.Say("county.head_reach_rate"), ">"+a.Say("county.head_frequency"))
 	add := func(name string, l county.ReachLine) {

@@ -374,7 +374,7 @@ func (a *app) proposal(k *client, p county.Proposal) {
 		a.Println(a.Say("county.conflicts", len(p.Conflicts)))
 		t := a.NewTable(a.Say("county.head_first"), a.Say("county.head_slot"), a.Say("county.head_conflict"), a.Say("county.head_other"), ">"+a.Say("county.head_times"))
 		for _, c := range p.Conflicts {
-			t.Add(k.local(c.Due).Format("01-02 15:04"), c.Slot, a.Say("county.flag_kind_"+string(c.Kind)), c.Other, strconv.Itoa(c.Times))
+			t.Add(k.local(c.Due).Format("01-02 15:04"), c.Slot, a.Word("county.flag_kind_", string(c.Kind)), c.Other, strconv.Itoa(c.Times))
 		}
 		a.Println(t.Page())
 	}

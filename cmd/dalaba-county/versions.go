@@ -136,7 +136,7 @@ func (a *app) deliveryCmd() *cobra.Command {
 			}
 			tab := a.NewTable(a.Say("county.head_controller"), a.Say("county.head_name"), a.Say("county.head_step"), ">"+a.Say("county.head_clips"), a.Say("county.head_faults"))
 			for _, d := range list {
-				tab.Add(string(d.Controller), d.Name, a.Say("county.step_"+string(d.Step)), fmt.Sprintf("%d/%d", d.Present, d.Clips), d.Why)
+				tab.Add(string(d.Controller), d.Name, a.Word("county.step_", string(d.Step)), fmt.Sprintf("%d/%d", d.Present, d.Clips), d.Why)
 			}
 			a.Println(tab.Page())
 			return nil

@@ -247,7 +247,7 @@ func alertTone(s emergency.State) cli.Tone {
 
 // alertState is the state with its reason, for people.
 func (a *app) alertState(r emergency.Record, zone *time.Location) string {
-	text := a.Say("alerts.state_" + string(r.State))
+	text := a.Word("alerts.state_", string(r.State))
 	if r.State == emergency.StateWaiting && r.Early(time.Now()) {
 		text += " · " + a.Say("alerts.from", web.Stamp(r.NotBefore, time.Now(), zone))
 	}
@@ -258,20 +258,20 @@ func (a *app) alertState(r emergency.Record, zone *time.Location) string {
 }
 
 // alertReason is why an alert does not sound, for people.
-func (a *app) alertReason(r emergency.Reason) string { return a.Say("alerts.reason_" + string(r)) }
+func (a *app) alertReason(r emergency.Reason) string { return a.Word("alerts.reason_", string(r)) }
 
 // alertKind is what a message is, for people: its class, with the level of an
 // emergency. A cancel and an answer are no emergency, whatever they are about.
 func (a *app) alertKind(r emergency.Record) string {
 	if r.Kind == emergency.KindCancel || r.Kind == emergency.KindAnswer {
-		return a.Say("alerts.kind_" + string(r.Kind))
+		return a.Word("alerts.kind_", string(r.Kind))
 	}
-	text := a.Say("alerts.class_" + cmp.Or(string(r.Class), "none"))
+	text := a.Word("alerts.class_", cmp.Or(string(r.Class), "none"))
 	if r.Class == emergency.ClassEmergency && r.Level >= emergency.Red && r.Level <= emergency.Blue {
 		text += " · " + a.Say("alerts.level_"+strconv.Itoa(int(r.Level)))
 	}
 	if r.Kind != emergency.KindRequest {
-		text = a.Say("alerts.kind_"+string(r.Kind)) + " · " + text
+		text = a.Word("alerts.kind_", string(r.Kind)) + " · " + text
 	}
 	return text
 }
@@ -331,8 +331,8 @@ func (a *app) alertSignature(v site.Alert) string {
 	if v.Source == playlist.AlertAtSite {
 		return a.Say("alerts.at_site")
 	}
-	text := a.Say("alerts.signature_" + cmp.Or(string(v.Signature.State), string(emergency.SignatureAbsent)))
-	if v.Signature.Why != "" {
+	text := a.Word("alerts.signature_", cmp.Or(string(v.Signature.State), string(emergency.SignatureAbsent)))
+	if say.Has(v.Signature.Why) { // a newer program may know more reasons
 		text += " · " + a.Say(v.Signature.Why)
 	}
 	if v.Signature.By != "" {

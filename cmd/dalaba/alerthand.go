@@ -192,7 +192,7 @@ func (a *app) alertNamed(ctx context.Context, s *site.Site, which string) (r eme
 	}
 	r = records[found[0]]
 	if r.State.Over() {
-		return r, cli.Refuse(say.M("alerts.over", which, say.M("alerts.state_"+string(r.State))))
+		return r, cli.Refuse(say.M("alerts.over", which, say.Word("alerts.state_", string(r.State))))
 	}
 	return r, nil
 }

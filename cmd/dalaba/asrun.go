@@ -183,9 +183,9 @@ func (a *app) outcome(r asrun.Row, alive bool) cli.Cell {
 		}
 		return cli.Tint(a.Say("outcome.airing"), cli.Good)
 	}
-	text := a.Say("outcome." + string(r.Outcome))
+	text := a.Word("outcome.", string(r.Outcome))
 	if r.Reason != asrun.ReasonNone {
-		text += " · " + a.Say("reason."+string(r.Reason))
+		text += " · " + a.Word("reason.", string(r.Reason))
 	}
 	if r.FromFrame > 0 && r.Part > 1 {
 		text += a.Say("view.rejoined", minutes(playlist.Length(r.FromFrame)))
@@ -199,7 +199,7 @@ func (a *app) outcome(r asrun.Row, alive bool) cli.Cell {
 // rowSlot is what a row belongs to, for people: its slot, or an alert.
 func (a *app) rowSlot(r asrun.Row) string {
 	if r.Alert != "" {
-		return a.Say("view.alert_row", a.Say("why.used_"+string(r.Used)))
+		return a.Say("view.alert_row", a.Word("why.used_", string(r.Used)))
 	}
 	return wording.SlotTitle(r.Slot).In(a.Language())
 }

@@ -157,7 +157,7 @@ func (a *app) showDevices(l listed) {
 		if o.Control != nil {
 			mixer = a.mixerLine([]devices.Control{*o.Control})
 		}
-		t.Add(o.Name, device, fmt.Sprintf("%g", o.LevelDB), mixer, cli.Tint(a.Say("view.state_"+string(o.State)), stateTone(o.State)), cli.Tint(o.Problem, cli.Bad))
+		t.Add(o.Name, device, fmt.Sprintf("%g", o.LevelDB), mixer, cli.Tint(a.Word("view.state_", string(o.State)), stateTone(o.State)), cli.Tint(o.Problem, cli.Bad))
 	}
 	fmt.Fprint(a.Out, t.Page())
 }

@@ -91,8 +91,8 @@ func (a *app) showDiagnosis(all []finding) {
 		count[f.Result]++
 		m := marks[f.Result]
 		// The sign is enough for the eye; the word is for a search.
-		head := cli.Paint(m.Text+" "+cli.Columns.FillRight(a.Say("doctor.is_"+string(f.Result)), 4), m.Tone, a.Colour())
-		name := cli.Columns.FillRight(a.Say("doctor.on_"+f.Check), 10)
+		head := cli.Paint(m.Text+" "+cli.Columns.FillRight(a.Word("doctor.is_", string(f.Result)), 4), m.Tone, a.Colour())
+		name := cli.Columns.FillRight(a.Word("doctor.on_", f.Check), 10)
 		lines := strings.Split(f.Found, "\n")
 		a.Println(head + "  " + name + "  " + cli.Printable(lines[0]))
 		for _, l := range lines[1:] {

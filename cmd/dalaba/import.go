@@ -200,7 +200,7 @@ func (a *app) importTable(all []imported) {
 		if l.Figures != nil {
 			note = a.proofNote(*l.Figures)
 		}
-		t.Add(filepath.Base(l.File), a.Say("import."+l.Verdict), clip, length, note)
+		t.Add(filepath.Base(l.File), a.Word("import.", l.Verdict), clip, length, note)
 	}
 	a.Println(t.Page())
 	for _, l := range all {

@@ -299,9 +299,9 @@ func (s *show) name(r asrun.Row) string {
 }
 
 func (s *show) outcome(r asrun.Row) string {
-	text := s.Say("outcome." + string(r.Outcome))
+	text := s.Word("outcome.", string(r.Outcome))
 	if r.Reason != "" && say.Has("reason."+string(r.Reason)) {
-		text += " · " + s.Say("reason."+string(r.Reason))
+		text += " · " + s.Word("reason.", string(r.Reason))
 	}
 	return fmt.Sprintf("%s  %.1f/%.1f s", text, playlist.Length(r.Frames).Seconds(), playlist.Length(r.OfFrames-r.FromFrame).Seconds())
 }

@@ -90,7 +90,7 @@ func (a *app) showStatus(st status.Status) {
 	a.Println("")
 	t := a.NewTable(a.Say("view.by_output"), a.Say("view.state"), a.Say("view.now_playing"), a.Say("view.progress"))
 	for _, o := range st.Outputs {
-		t.Add(o.Name, cli.Tint(a.Say("view.state_"+string(o.State)), stateTone(o.State)), a.playing(o), progress(a, o))
+		t.Add(o.Name, cli.Tint(a.Word("view.state_", string(o.State)), stateTone(o.State)), a.playing(o), progress(a, o))
 	}
 	fmt.Fprint(a.Out, t.Page())
 	for _, v := range st.Alerts {
@@ -121,7 +121,7 @@ func (a *app) showRunning(st status.Status, when func(time.Time) string) {
 	}
 	if st.Running {
 		tone := map[string]cli.Tone{"trusted": cli.Good, "untrusted": cli.Bad}[st.Clock]
-		a.Println(cli.Paint(a.Say("view.clock_"+st.Clock), tone, a.Colour()))
+		a.Println(cli.Paint(a.Word("view.clock_", st.Clock), tone, a.Colour()))
 	} else if st.CutOff > 0 {
 		a.Println(cli.Paint(a.Say("view.cut_off", st.CutOff), cli.Warn, a.Colour()))
 	}
@@ -140,7 +140,7 @@ func (a *app) showNext(next []status.Next, when func(time.Time) string) {
 		case n.Quiet:
 			outputs += a.Say("view.next_quiet")
 		case n.Reason != "":
-			outputs += a.Say("view.next_silent", say.M("reason."+string(n.Reason)))
+			outputs += a.Say("view.next_silent", say.Word("reason.", string(n.Reason)))
 		}
 		t.Add(when(n.Due), wording.SlotTitle(n.Slot).In(a.Language()), n.Title, outputs)
 	}

@@ -52,11 +52,11 @@ func about(a any, asked time.Time, zone *time.Location) any {
 	case schedule.ClipName:
 		return clip(a)
 	case asrun.Outcome:
-		return say.M("outcome." + string(a))
+		return say.Word("outcome.", string(a))
 	case asrun.Reason:
-		return say.M("reason." + string(a))
+		return say.Word("reason.", string(a))
 	case asrun.Used:
-		return say.M("why.used_" + string(a))
+		return say.Word("why.used_", string(a))
 	}
 	return a
 }

@@ -81,6 +81,18 @@ func (m Message) In(l Lang) string {
 	return fmt.Sprintf(text, args...)
 }
 
+// Word is the word for a value such as a state, whose key is stem and value. A value
+// that no file knows, from a newer program, reads as it is, and none as a dash.
+func Word(stem, value string) Message {
+	switch {
+	case Has(stem + value):
+		return M(stem + value)
+	case value == "":
+		return M("cli.nothing")
+	}
+	return M("cli.as_it_is", value)
+}
+
 func (m Message) Error() string { return m.In(English) }
 
 // Has reports whether a sentence stands under the key.
