@@ -140,7 +140,8 @@ func (t *Table) Page() string {
 	return b.String()
 }
 
-// fit shortens the last column of text so that a line fits the terminal.
+// fit shortens the last column of text so that a line fits the terminal and, if that is
+// not enough, the widest ones.
 func (t *Table) fit() {
 	if t.limit == 0 {
 		return
@@ -152,8 +153,22 @@ func (t *Table) fit() {
 			text = i
 		}
 	}
-	if over := all - t.limit; over > 0 {
-		t.widths[text] = max(min(t.widths[text], leastText), t.widths[text]-over)
+	over := all - t.limit
+	if less := min(over, t.widths[text]-leastText); less > 0 {
+		t.widths[text] -= less
+		over -= less
+	}
+	for ; over > 0; over-- {
+		widest := -1
+		for i, w := range t.widths {
+			if !t.right[i] && w > leastText && (widest < 0 || w > t.widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return // no narrower
+		}
+		t.widths[widest]--
 	}
 }
 

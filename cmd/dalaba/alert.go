@@ -227,10 +227,23 @@ func (a *app) alertList(ctx context.Context) (err error) {
 	t := a.NewTable(">#", a.Say("alerts.received"), a.Say("alerts.state"), a.Say("alerts.kind"), a.Say("alerts.title"), a.Say("alerts.id"))
 	for i, r := range records {
 		t.Add(site.AlertNumber(records, i), web.Stamp(r.Received, time.Now(), s.Site.Zone), cli.Tint(a.alertState(r, s.Site.Zone), alertTone(r.State)),
-			a.alertKind(r), r.Headline(), r.ID)
+			a.alertKind(r), a.alertTitle(r, records), r.ID)
 	}
 	a.Println(strings.TrimRight(t.Page(), "\n"))
 	return nil
+}
+
+// alertTitle is an alert in a few words: a cancel that says nothing is called by what it
+// cancels.
+func (a *app) alertTitle(r emergency.Record, records []emergency.Record) string {
+	if r.Kind != emergency.KindCancel || len(r.Texts) > 0 || len(r.Refs) == 0 {
+		return r.Headline()
+	}
+	i := slices.IndexFunc(records, func(x emergency.Record) bool { return r.Refs[0].Means(x.ID) })
+	if i < 0 {
+		return string(r.Refs[0])
+	}
+	return records[i].Headline()
 }
 
 func alertTone(s emergency.State) cli.Tone {
@@ -251,7 +264,7 @@ func (a *app) alertState(r emergency.Record, zone *time.Location) string {
 	if r.State == emergency.StateWaiting && r.Early(time.Now()) {
 		text += " · " + a.Say("alerts.from", web.Stamp(r.NotBefore, time.Now(), zone))
 	}
-	if r.Reason != "" {
+	if r.Reason != "" && (r.State != emergency.StateCancelled || r.Reason != emergency.ReasonCancelled) {
 		text += " · " + a.alertReason(r.Reason)
 	}
 	return text
@@ -305,10 +318,18 @@ func (a *app) alertShow(s *site.Site, v site.Alert, check bool) {
 		areas = append(areas, string(x))
 	}
 	line("areas", strings.Join(areas, " "))
-	line("signature", a.alertSignature(v))
+	if made {
+		line("proof", a.Say("alerts.at_site"))
+	} else {
+		line("signature", a.alertSignature(v))
+	}
 	line("replaces", a.alertReplaces(v.Record))
-	if spoken := v.Spoken(s.Site.Language); spoken != v.Headline() || len(v.Recordings) == 0 {
+	airs := slices.ContainsFunc(v.Recordings, func(x site.Recording) bool { return x.Airs })
+	switch spoken := v.Spoken(s.Site.Language); {
+	case !airs:
 		line("text", strings.ReplaceAll(spoken, "\n", " "))
+	case spoken != v.Headline():
+		line("text_else", strings.ReplaceAll(spoken, "\n", " "))
 	}
 	for _, x := range v.Recordings {
 		key := "recording"
@@ -326,11 +347,8 @@ func (a *app) alertShow(s *site.Site, v site.Alert, check bool) {
 	a.alertVerdict(s, v, check)
 }
 
-// alertSignature tells of the signature or, of an alert made here, what stands for it.
+// alertSignature tells of the signature.
 func (a *app) alertSignature(v site.Alert) string {
-	if v.Source == playlist.AlertAtSite {
-		return a.Say("alerts.at_site")
-	}
 	text := a.Word("alerts.signature_", cmp.Or(string(v.Signature.State), string(emergency.SignatureAbsent)))
 	if say.Has(v.Signature.Why) { // a newer program may know more reasons
 		text += " · " + a.Say(v.Signature.Why)
