@@ -66,7 +66,8 @@ func tarEnds(raw []byte) bool {
 }
 
 // dropped watches the drop folder for alerts, a way in that needs no network. Each
-// file is read on a goroutine of its own: one whose disk hangs holds up no other.
+// file is read on a goroutine of its own: one whose disk hangs holds up no other. Such
+// a read cannot be ended, so that the end of the daemon does not wait for it either.
 type dropped struct {
 	dir       string
 	lang      say.Lang

@@ -338,7 +338,7 @@ func (a *app) alertShow(s *site.Site, v site.Alert, check bool) {
 		}
 		line(key, a.Say("alerts.recording_why", cmp.Or(x.Name, "?"), x.Reason))
 	}
-	if _, sounds := v.Record.Alert.Rank(); sounds {
+	if _, sounds := v.Alert.Rank(); sounds {
 		line("passes", a.alertPasses(s, v))
 	}
 	for _, w := range v.Warnings {

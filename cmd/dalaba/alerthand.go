@@ -41,7 +41,7 @@ func (o alertOptions) made() bool { return o.texted || isText(o.file) || isSound
 
 // alertMake makes an alert here: it shows what will sound, asks, and has it sounded.
 func (a *app) alertMake(ctx context.Context, o alertOptions) (err error) {
-	if !o.check && !o.yes && !a.CanAsk() {
+	if !o.check && !o.yes && (a.JSON || !a.CanAsk()) { // nothing is asked in JSON
 		return cli.Refuse(say.M("cli.need_yes"))
 	}
 	s, err := a.look(ctx)

@@ -31,14 +31,18 @@ func TestTheListOfAlerts(t *testing.T) {
 			change(&r)
 			v.must(v.store.SaveAlerts(v.t.Context(), emergency.Change{Records: []emergency.Record{r}}, nil))
 		}
-		add("A", "洪水警报", 1, func(r *emergency.Record) { r.State, r.Reason, r.By = emergency.StateCancelled, emergency.ReasonCancelled, "hand,1" })
+		add("A", "洪水警报", 1, func(r *emergency.Record) {
+			r.State, r.Reason, r.By = emergency.StateCancelled, emergency.ReasonCancelled, "hand,1"
+		})
 		add("hand,1", "", 2, func(r *emergency.Record) {
 			r.Source, r.Kind, r.Class, r.Level, r.Refs, r.State = playlist.AlertAtSite, emergency.KindCancel, "", 0, []playlist.AlertID{"A"}, emergency.StateLogged
 		})
 		add("B", "停水通知", 3, func(r *emergency.Record) {
 			r.State, r.Reason, r.Level = emergency.StateCancelled, emergency.ReasonSuperseded, emergency.Blue
 		})
-		add("C", "停水通知", 4, func(r *emergency.Record) { r.Kind, r.State, r.Level = emergency.KindUpdate, emergency.StateAiring, emergency.Blue })
+		add("C", "停水通知", 4, func(r *emergency.Record) {
+			r.Kind, r.State, r.Level = emergency.KindUpdate, emergency.StateAiring, emergency.Blue
+		})
 		add("D", "防汛演练", 5, func(r *emergency.Record) {
 			r.Class, r.State, r.Reason = emergency.ClassDrillActual, emergency.StateRefused, emergency.ReasonDrill
 		})
