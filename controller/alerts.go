@@ -30,6 +30,7 @@ type alerts struct {
 	alarm  *player.Alarm
 	store  *data.Store
 	config func() *config.Config
+	now    func() time.Time // zero: the clock is not trusted
 	log    *slog.Logger
 
 	// sounds are alerts whose own sound is to be made into a clip. That takes
@@ -43,6 +44,12 @@ type alerts struct {
 func newAlerts(p *player.Player, store *data.Store, cfg func() *config.Config, log *slog.Logger) *alerts {
 	a := &alerts{store: store, config: cfg, log: log, sounds: make(chan emergency.Record), made: map[string]player.AlertSound{}}
 	a.alarm = player.NewAlarm(p, store, a)
+	a.now = func() time.Time {
+		if p.Trust() != playlist.ClockTrusted {
+			return time.Time{}
+		}
+		return p.Wall()
+	}
 	return a
 }
 
@@ -92,13 +99,19 @@ func trusted(c config.Alert) (o alert.Options, err error) {
 	return o, errors.Join(faults...)
 }
 
-// ReadAlert reads a message as the site reads it. A document that is no alert is
-// an error.
+// ReadAlert reads a message as the site reads it now, if its clock is right. A
+// document that is no alert is an error.
 func ReadAlert(raw []byte, c config.Alert) (alert.Message, error) {
+	return readAlert(raw, c, time.Now())
+}
+
+// readAlert is [ReadAlert] at that time; zero: the clock is not trusted.
+func readAlert(raw []byte, c config.Alert, now time.Time) (alert.Message, error) {
 	o, err := trusted(c)
 	if err != nil {
 		return alert.Message{}, err
 	}
+	o.Now = now
 	m, err := alert.Parse(raw, o)
 	if err != nil {
 		return m, err
@@ -126,7 +139,7 @@ func RecordOf(m alert.Message, by playlist.AlertSource) emergency.Record {
 // take takes a message in: first its meaning, so that it sounds, then the
 // clip that is made of what came with it.
 func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) (emergency.Record, bool, error) {
-	m, err := ReadAlert(raw, a.config().Alert)
+	m, err := readAlert(raw, a.config().Alert, a.now())
 	if err != nil {
 		return emergency.Record{}, false, err
 	}

@@ -105,7 +105,7 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 		return v, err
 	}
 	v = v.of(msg)
-	a.log.Warn("emergency message", "alert", msg.ID, "source", msg.Source, "kind", msg.Kind, "class", msg.Class, "level", msg.Level, "state", msg.State, "why", msg.Why)
+	a.log.Warn("emergency message", "alert", msg.ID, "source", msg.Source, "kind", msg.Kind, "class", msg.Class, "level", msg.Level, "state", msg.State, "why", msg.Why, "late", msg.Detail.Late)
 	// The order comes first, then what it ended. Each scope is issued even if
 	// another fails.
 	var scopes []playlist.Scope
@@ -138,7 +138,7 @@ func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, targets []
 	now := a.now()
 	msg = store.Alert{Alert: in.Alert, Received: now, Source: in.Source, Raw: in.Raw, Detail: in.Detail}
 	msg.Silent = msg.Silent || in.Silent
-	msg.Ends = msg.Alert.Ends(now, a.rules.life())
+	msg.Ends, msg.Detail.Late = msg.Alert.Ends(emergency.Arrival{At: now, Trusted: true, Life: a.rules.life()})
 	if msg.Detail.Scopes == nil {
 		msg.Detail.Scopes = a.scopes(in.Alert)
 	}

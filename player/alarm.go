@@ -243,7 +243,8 @@ func (a *Alarm) enact(c emergency.Change) {
 			a.begin(r, false)
 		}
 		if i == 0 && !c.Known || r.State.Over() {
-			a.p.Log.Warn("alert received", "alert", r.ID, "kind", r.Kind, "class", r.Class, "level", r.Level, "state", r.State, "reason", r.Reason)
+			a.p.Log.Warn("alert received", "alert", r.ID, "kind", r.Kind, "class", r.Class, "level", r.Level, "state", r.State, "reason", r.Reason,
+				"sent", r.Sent, "until", r.Until, "late", r.Late, "clock", r.Clock)
 		}
 	}
 }

@@ -52,6 +52,7 @@ type AlertDetail struct {
 	EBD    *EBDOrigin       `json:"ebd,omitempty"`     // the sender to report to
 	By     playlist.AlertID `json:"by,omitempty"`      // the message that retired it
 	Told   Told             `json:"told,omitzero"`
+	Late   bool             `json:"late,omitempty"` // its time was over when it came, and yet it sounds
 }
 
 // EBDOrigin is the sender of an EBM, which is to be told how it went.

@@ -151,16 +151,6 @@ func (a Alert) Rank() (r playlist.Rank, ok bool) {
 	return 0, false
 }
 
-// alertSkew is how far the clocks of a sender and a pole may be apart.
-const alertSkew = time.Minute
-
-// Early reports whether an alert that is there at that instant is to wait: it
-// names a time that is yet to come, and later than it was sent. What is to
-// sound from when it was sent does so at once, whatever its sender's clock.
-func (a Alert) Early(at time.Time) bool {
-	return a.NotBefore.After(at.Add(alertSkew)) && a.NotBefore.After(a.Sent.Add(alertSkew))
-}
-
 // Concerns reports whether the alert is for a place: one of its areas covers
 // the place's, or the place lies in one of its shapes. An alert that names no
 // place at all is for all of them. at is nil if the position is unknown.
@@ -190,16 +180,4 @@ func (a Alert) Concerned(p *playlist.Programme) []playlist.Output {
 		}
 	}
 	return out
-}
-
-// Ends is when an alert that came at received may no longer sound. One that
-// names no end lives for life from when it came, or from when it may sound.
-func (a Alert) Ends(received time.Time, life time.Duration) time.Time {
-	switch {
-	case !a.NotAfter.IsZero():
-		return a.NotAfter
-	case a.Early(received):
-		return a.NotBefore.Add(life)
-	}
-	return received.Add(life)
 }

@@ -25,12 +25,39 @@ type Record struct {
 	By       playlist.AlertID     `json:"by,omitempty"`   // the message that retired it
 	Rank     playlist.Rank        `json:"rank,omitempty"` // of its own, or inherited
 	Ended    time.Time            `json:"ended,omitzero"`
+
+	// Until is when the alert may no longer sound, as it was found when it came.
+	// Records of earlier programs have none: see [Record.Expires].
+	Until time.Time `json:"until,omitzero"`
+	Late  bool      `json:"late,omitempty"` // its time was over when it came, and yet it sounds: see [Alert.Ends]
 }
 
-// Expires is when the alert may no longer sound.
+// Expires is when the alert may no longer sound. An alert that an earlier program
+// took in keeps the end that it had then: if it named none, a life from when it
+// came, or from when it may sound.
 func (r Record) Expires(rules playlist.AlertRules) time.Time {
-	return r.Ends(r.Received, rules.Filled().Life)
+	life := rules.Filled().Life
+	switch {
+	case !r.Until.IsZero():
+		return r.Until
+	case !r.NotAfter.IsZero():
+		return r.NotAfter
+	case r.Early(r.Received):
+		return r.NotBefore.Add(life)
+	}
+	return r.Received.Add(life)
 }
+
+// arrival is how the message came.
+func (r Record) arrival(rules playlist.AlertRules) Arrival {
+	return Arrival{
+		At: r.Received, Trusted: r.Clock == playlist.ClockTrusted,
+		Sealed: r.Source == playlist.AlertByLink, Life: rules.Filled().Life,
+	}
+}
+
+// Cut reports whether the alert names a later end than it was given.
+func (r Record) Cut() bool { return !r.Until.IsZero() && r.NotAfter.After(r.Until) }
 
 // Retired is an alert that a cancel or an update has named, whether or not it
 // has come.
@@ -91,6 +118,7 @@ type Change struct {
 // Receive enters a message that came by r.Source at r.Received, when the clock
 // was in the state r.Clock. p is the site's programme.
 func (b *Book) Receive(r Record, p *playlist.Programme) Change {
+	r.Until, r.Late = r.Ends(r.arrival(p.Alerts))
 	r.State, r.Reason = b.decide(r, p)
 	if old, ok := b.records[r.ID]; ok && (r.State == StateRefused || !old.replaceable(r)) {
 		return b.update(old, r)
@@ -255,12 +283,18 @@ func (r Record) breadth() int {
 	return least
 }
 
+// stale is when a copy of the message that comes again is refused for its age,
+// even if the book has forgotten it.
+func (r Record) stale(rules playlist.AlertRules) time.Time {
+	return latest(r.Expires(rules), r.NotAfter, r.NotBefore, r.Sent)
+}
+
 // Forget drops the alerts that were over before then and cannot come again, and
 // the references to alerts that were retired before then and have not come. It
 // returns the IDs of both.
 func (b *Book) Forget(before time.Time, rules playlist.AlertRules) (gone []playlist.AlertID) {
 	for id, r := range b.records {
-		if r.State.Over() && r.Ended.Before(before) && r.Expires(rules).Before(before) {
+		if r.State.Over() && r.Ended.Before(before) && r.stale(rules).Before(before) {
 			delete(b.records, id)
 			gone = append(gone, id)
 		}
