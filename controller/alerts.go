@@ -2,6 +2,7 @@ package controller
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -37,12 +38,16 @@ type alerts struct {
 	// longer than the one who hands a message in stays connected.
 	sounds chan emergency.Record
 
-	mu   sync.Mutex
-	made map[string]player.AlertSound // speech by its text
+	mu      sync.Mutex
+	made    map[string]player.AlertSound       // speech by its text
+	damaged map[playlist.AlertID]playlist.Clip // of damaged sounds of alerts that have text
+	unsaid  map[playlist.AlertID]bool          // alerts whose text could not be spoken
+
 }
 
 func newAlerts(p *player.Player, store *data.Store, cfg func() *config.Config, log *slog.Logger) *alerts {
 	a := &alerts{store: store, config: cfg, log: log, sounds: make(chan emergency.Record), made: map[string]player.AlertSound{}}
+	a.damaged, a.unsaid = map[playlist.AlertID]playlist.Clip{}, map[playlist.AlertID]bool{}
 	a.alarm = player.NewAlarm(p, store, a)
 	a.now = func() time.Time {
 		if p.Trust() != playlist.ClockTrusted {
@@ -129,11 +134,39 @@ func RecordOf(m alert.Message, by playlist.AlertSource) emergency.Record {
 	r.Silent = m.Silent.Key != ""
 	r.Audio = nil
 	for _, a := range m.Alert.Audio {
-		if len(a.Data) > 0 {
+		if len(a.Data)+len(a.Unfit) > 0 {
 			r.Audio = append(r.Audio, a)
 		}
 	}
 	return r
+}
+
+// SoundOf says what a message that comes by that way is aired as, and which of its
+// own sounds are not, and why. name is that of the sound, if it is one of its own.
+// It is what the daemon does if it can make a clip of the sound, or else speak the
+// text.
+func SoundOf(r emergency.Record, c *config.Config) (as asrun.Used, name string, dropped []emergency.Dropped) {
+	s := r.Sounding(c.Alerts)
+	as, name = s.First(genericPath(c.Alert, r.EventCode) != "")
+	return as, name, s.Dropped
+}
+
+// Remarks are what an operator should know of an alert as the book has it, beside
+// its state and the warnings about its form.
+func Remarks(r emergency.Record) (all []say.Message) {
+	if r.Late {
+		all = append(all, say.M("alerts.late"))
+	}
+	if r.Cut() {
+		all = append(all, say.M("alerts.cut"))
+	}
+	if r.Clock == playlist.ClockUntrusted {
+		all = append(all, say.M("alerts.clock"))
+	}
+	for _, d := range r.Dropped {
+		all = append(all, say.M("alerts.dropped", d.Name, say.M(d.Why)))
+	}
+	return all
 }
 
 // take takes a message in: first its meaning, so that it sounds, then the
@@ -144,9 +177,15 @@ func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) 
 		return emergency.Record{}, false, err
 	}
 	r := RecordOf(m, by)
+	for _, w := range m.Warnings {
+		a.log.Warn("alert differs from its format", "alert", r.ID, "err", w)
+	}
 	got, known, err := a.alarm.Receive(ctx, r, raw)
 	if err != nil && !errors.Is(err, player.ErrNotStored) {
 		return got, known, err
+	}
+	for _, d := range got.Dropped {
+		a.log.Warn("alert sound not aired", "alert", r.ID, "name", d.Name, "err", say.M(d.Why))
 	}
 	if !got.State.Over() && got.Clip == nil && len(r.Audio) > 0 {
 		select {
@@ -170,8 +209,13 @@ func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
 			err = errors.Join(err, rerr)
 			continue
 		}
-		if m, rerr := ReadAlert(raw, a.config().Alert); rerr == nil && len(RecordOf(m, kept.Source).Audio) > 0 {
-			all = append(all, RecordOf(m, kept.Source))
+		m, rerr := readAlert(raw, a.config().Alert, time.Time{})
+		if rerr != nil {
+			continue
+		}
+		m.Alert.Signature = kept.Signature // an alert in force outlives its certificate
+		if r := RecordOf(m, kept.Source); len(r.Audio) > 0 {
+			all = append(all, r)
 		}
 	}
 	if err != nil && ctx.Err() == nil {
@@ -181,18 +225,21 @@ func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
 }
 
 // convert makes the air clip of an alert's own sound, and notes that it is there,
-// or that none is to come.
+// or that none is to come. A damaged sound becomes the alert's clip only if there is
+// no text; beside a text it is kept for when nothing can speak that.
 func (a *alerts) convert(ctx context.Context, r emergency.Record) {
-	for _, sound := range r.Audio {
-		clip, err := a.clips().Convert(ctx, r.Alert, sound)
-		if ctx.Err() != nil {
-			return // it is made after the next start
-		}
-		if err == nil {
-			r.Clip = &clip
-			break
-		}
-		a.log.Error("alert sound unusable", "alert", r.ID, "name", sound.Name, "err", err)
+	s := r.Sounding(a.config().Alerts)
+	if clip, ok := a.firstClip(ctx, &r, s.Own); ok {
+		r.Clip = &clip
+	} else if clip, ok := a.firstClip(ctx, &r, s.Damaged); ok && !s.Words {
+		r.Clip = &clip
+	} else if ok {
+		a.mu.Lock()
+		a.damaged[r.ID] = clip
+		a.mu.Unlock()
+	}
+	if ctx.Err() != nil {
+		return // it is made after the next start
 	}
 	if r.Clip == nil {
 		r.Audio = nil
@@ -200,6 +247,28 @@ func (a *alerts) convert(ctx context.Context, r emergency.Record) {
 	if _, _, err := a.alarm.Receive(ctx, r, nil); err != nil && ctx.Err() == nil {
 		a.log.Error("alert sound not stored", "alert", r.ID, "err", err)
 	}
+}
+
+// firstClip makes a clip of the first of those sounds that can be made one. Those
+// before it are noted in the record.
+func (a *alerts) firstClip(ctx context.Context, r *emergency.Record, sounds []emergency.Audio) (clip playlist.Clip, ok bool) {
+	for _, sound := range sounds {
+		clip, err := a.clips().Convert(ctx, r.Alert, sound)
+		if err == nil || ctx.Err() != nil {
+			return clip, err == nil
+		}
+		a.log.Error("alert sound unusable", "alert", r.ID, "name", sound.Name, "err", err)
+		r.Dropped = append(r.Dropped, emergency.Dropped{Name: sound.Name, Why: emergency.SoundUseless})
+	}
+	return clip, false
+}
+
+// inNeed is the clip of an alert's damaged sound, if nothing could speak its text.
+func (a *alerts) inNeed(id playlist.AlertID) (c playlist.Clip, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c, ok = a.damaged[id]
+	return c, ok && a.unsaid[id]
 }
 
 // clips returns a maker of clips as the config in force says.
@@ -213,18 +282,28 @@ var errNoSound = errors.New("no such sound")
 func (a *alerts) Sound(ctx context.Context, r emergency.Record, as asrun.Used) (player.AlertSound, error) {
 	switch as {
 	case asrun.UsedClip:
-		if r.Clip == nil {
+		clip := r.Clip
+		if damaged, ok := a.inNeed(r.ID); clip == nil && ok {
+			clip = &damaged
+		}
+		if clip == nil {
 			return player.AlertSound{}, errNoSound
 		}
-		clip, path, err := a.store.Clip(ctx, r.Clip.ID)
+		c, path, err := a.store.Clip(ctx, clip.ID)
 		if err == nil {
 			_, err = os.Stat(path)
 		}
-		return player.AlertSound{Clip: clip, Path: path}, err
+		return player.AlertSound{Clip: c, Path: path}, err
 	case asrun.UsedSpeech:
 		language := a.config().Site.Language
 		t, _ := r.Text(language)
-		return a.speak(ctx, r.Spoken(language), t.Language, r.Headline())
+		sound, err := a.speak(ctx, r.Spoken(language), t.Language, r.Headline())
+		if err != nil && ctx.Err() == nil {
+			a.mu.Lock()
+			a.unsaid[r.ID] = true
+			a.mu.Unlock()
+		}
+		return sound, err
 	case asrun.UsedPreamble:
 		lang := say.Choose(a.config().Site.Language)
 		return a.speak(ctx, say.M("alerts.preamble").In(lang), string(lang), say.M("alerts.preamble_title").In(lang))
@@ -260,13 +339,14 @@ func (a *alerts) speak(ctx context.Context, text, language, title string) (playe
 // speakWithin bounds the making of speech: a minute of it takes seconds.
 const speakWithin = 2 * time.Minute
 
+// genericPath is the file that the config has for a kind of event; empty: none.
+func genericPath(c config.Alert, code string) string {
+	return cmp.Or(c.Generic[code], c.Generic["default"])
+}
+
 // generic returns the clip that the config has for a kind of event.
 func (a *alerts) generic(code string) (player.AlertSound, error) {
-	generic := a.config().Alert.Generic
-	path := generic[code]
-	if path == "" {
-		path = generic["default"]
-	}
+	path := genericPath(a.config().Alert, code)
 	if path == "" {
 		return player.AlertSound{}, errNoSound
 	}
@@ -285,9 +365,19 @@ func (a *alerts) needs(ctx context.Context) map[playlist.ClipID]bool {
 	if err != nil {
 		return needed
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, r := range all {
-		if r.Clip != nil && !r.State.Over() {
+		if r.State.Over() {
+			delete(a.damaged, r.ID)
+			delete(a.unsaid, r.ID)
+			continue
+		}
+		if r.Clip != nil {
 			needed[r.Clip.ID] = true
+		}
+		if c, ok := a.damaged[r.ID]; ok {
+			needed[c.ID] = true
 		}
 	}
 	return needed

@@ -26,10 +26,53 @@ type Record struct {
 	Rank     playlist.Rank        `json:"rank,omitempty"` // of its own, or inherited
 	Ended    time.Time            `json:"ended,omitzero"`
 
+	Dropped []Dropped `json:"dropped,omitempty"` // of its sounds, those that are not aired, or only in need
+
 	// Until is when the alert may no longer sound, as it was found when it came.
 	// Records of earlier programs have none: see [Record.Expires].
 	Until time.Time `json:"until,omitzero"`
 	Late  bool      `json:"late,omitempty"` // its time was over when it came, and yet it sounds: see [Alert.Ends]
+}
+
+// Sounding is [Alert.Sounding] of a message that came by r.Source.
+func (r Record) Sounding(rules playlist.AlertRules) Sounding {
+	f := r.way(rules)
+	return r.Alert.Sounding(f.Vouched || f.Unsigned)
+}
+
+// way is what the rules say of the way by which the message came.
+func (r Record) way(rules playlist.AlertRules) Facts {
+	return Facts{
+		Vouched:  r.Source == playlist.AlertByLink || r.Source == playlist.AlertAtSite,
+		Unsigned: slices.Contains(rules.Unsigned, r.Source),
+		Drills:   rules.Drills,
+	}
+}
+
+// keepSounds leaves those of the alert's sounds that are expected to be made a
+// clip of, without their bytes, and notes the others.
+func (r *Record) keepSounds(rules playlist.AlertRules) {
+	s := r.Sounding(rules)
+	if !s.Words {
+		s.Own = append(s.Own, s.Damaged...)
+	}
+	r.Audio = slices.DeleteFunc(slices.Clone(r.Audio), func(x Audio) bool { return len(x.Data)+len(x.Unfit) > 0 })
+	for _, x := range s.Own {
+		x.Data = nil
+		r.Audio = append(r.Audio, x)
+	}
+	r.drop(s.Dropped)
+}
+
+// drop notes sounds that are not aired, each once.
+func (r *Record) drop(dropped []Dropped) (changed bool) {
+	for _, d := range dropped {
+		if !slices.Contains(r.Dropped, d) {
+			r.Dropped = append(slices.Clone(r.Dropped), d)
+			changed = true
+		}
+	}
+	return changed
 }
 
 // Expires is when the alert may no longer sound. An alert that an earlier program
@@ -119,6 +162,7 @@ type Change struct {
 // was in the state r.Clock. p is the site's programme.
 func (b *Book) Receive(r Record, p *playlist.Programme) Change {
 	r.Until, r.Late = r.Ends(r.arrival(p.Alerts))
+	r.keepSounds(p.Alerts)
 	r.State, r.Reason = b.decide(r, p)
 	if old, ok := b.records[r.ID]; ok && (r.State == StateRefused || !old.replaceable(r)) {
 		return b.update(old, r)
@@ -148,16 +192,17 @@ func (r Record) replaceable(by Record) bool {
 // update takes over what may be new in a message that came before: its sound.
 func (b *Book) update(old, r Record) Change {
 	c := Change{Known: true}
+	changed := old.drop(r.Dropped)
 	switch {
 	case old.Clip == nil && r.Clip != nil:
-		old.Clip = r.Clip
+		old.Clip, changed = r.Clip, true
 	case old.Clip == nil && len(old.Audio) > 0 && len(r.Audio) == 0:
-		old.Audio = nil // none is to come any more
-	default:
-		return c
+		old.Audio, changed = nil, true // none is to come any more
 	}
-	b.records[old.ID] = old
-	c.Records = []Record{old}
+	if changed {
+		b.records[old.ID] = old
+		c.Records = []Record{old}
+	}
 	return c
 }
 
@@ -167,15 +212,12 @@ func (b *Book) decide(r Record, p *playlist.Programme) (State, Reason) {
 	if !ok {
 		retired = b.retired[r.ID.Timeless()]
 	}
-	return Decide(r.Alert, Facts{
-		Vouched:   r.Source == playlist.AlertByLink || r.Source == playlist.AlertAtSite,
-		Unsigned:  slices.Contains(p.Alerts.Unsigned, r.Source),
-		Replayed:  r.Signature.Counter > 0 && r.Signature.Counter <= b.counters[r.Signature.By],
-		Retired:   retired.Reason,
-		Concerned: len(r.Concerned(p)) > 0,
-		Expired:   r.Clock == playlist.ClockTrusted && r.Received.After(r.Expires(p.Alerts)),
-		Drills:    p.Alerts.Drills,
-	})
+	f := r.way(p.Alerts)
+	f.Replayed = r.Signature.Counter > 0 && r.Signature.Counter <= b.counters[r.Signature.By]
+	f.Retired = retired.Reason
+	f.Concerned = len(r.Concerned(p)) > 0
+	f.Expired = r.Clock == playlist.ClockTrusted && r.Received.After(r.Expires(p.Alerts))
+	return Decide(r.Alert, f)
 }
 
 // retire ends the alerts that a cancel or an update refers to and may end. An
