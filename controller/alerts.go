@@ -166,6 +166,9 @@ func Remarks(r emergency.Record) (all []say.Message) {
 	for _, d := range r.Dropped {
 		all = append(all, say.M("alerts.dropped", d.Name, say.M(d.Why)))
 	}
+	for _, id := range r.Spared {
+		all = append(all, say.M("alerts.spared", string(id)))
+	}
 	return all
 }
 

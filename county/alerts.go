@@ -22,7 +22,7 @@ const (
 	FromEBD  = "ebd"
 	FromCAP  = "cap"
 	FromFeed = "feed"
-	FromHand = "hand"
+	FromHand = store.FromHand
 	FromLink = store.FromLink
 )
 
@@ -32,6 +32,7 @@ type AlertRules struct {
 	Unsigned []string      // ways by which a message may come without a signature
 	Life     time.Duration // of one that names no end; default an hour
 	Drills   bool          // drills are passed on
+	Retirers []string      // senders who may end the alerts of others, if they are proven as well as those
 	Feeds    []Feed
 }
 
@@ -43,6 +44,7 @@ func (r AlertRules) facts(source string) emergency.Facts {
 		Vouched:  source == FromHand || source == FromLink,
 		Unsigned: slices.Contains(r.Unsigned, source),
 		Drills:   r.Drills,
+		Retirers: r.Retirers,
 	}
 }
 

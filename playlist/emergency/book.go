@@ -28,10 +28,24 @@ type Record struct {
 
 	Dropped []Dropped `json:"dropped,omitempty"` // of its sounds, those that are not aired, or only in need
 
+	// Spared are alerts in force that the message refers to and may not end.
+	Spared []playlist.AlertID `json:"spared,omitempty"`
+
+	// Anew is when this message took the place of another one that said something
+	// else under the same ID; zero: none has.
+	Anew time.Time `json:"anew,omitzero"`
+
 	// Until is when the alert may no longer sound, as it was found when it came.
 	// Records of earlier programs have none: see [Record.Expires].
 	Until time.Time `json:"until,omitzero"`
 	Late  bool      `json:"late,omitempty"` // its time was over when it came, and yet it sounds: see [Alert.Ends]
+}
+
+// Proof is how well it is proven who sent the message, which was accepted.
+func (r Record) Proof() Proof { return ProofOf(r.Signature, r.vouched()) }
+
+func (r Record) vouched() bool {
+	return r.Source == playlist.AlertByLink || r.Source == playlist.AlertAtSite
 }
 
 // Sounding is [Alert.Sounding] of a message that came by r.Source.
@@ -43,7 +57,7 @@ func (r Record) Sounding(rules playlist.AlertRules) Sounding {
 // way is what the rules say of the way by which the message came.
 func (r Record) way(rules playlist.AlertRules) Facts {
 	return Facts{
-		Vouched:  r.Source == playlist.AlertByLink || r.Source == playlist.AlertAtSite,
+		Vouched:  r.vouched(),
 		Unsigned: slices.Contains(rules.Unsigned, r.Source),
 		Drills:   rules.Drills,
 	}
@@ -102,32 +116,23 @@ func (r Record) arrival(rules playlist.AlertRules) Arrival {
 // Cut reports whether the alert names a later end than it was given.
 func (r Record) Cut() bool { return !r.Until.IsZero() && r.NotAfter.After(r.Until) }
 
-// Retired is an alert that a cancel or an update has named, whether or not it
-// has come.
-type Retired struct {
-	ID     playlist.AlertID `json:"id"`
-	By     playlist.AlertID `json:"by"`
-	Reason Reason           `json:"reason"` // cancelled or superseded
-	At     time.Time        `json:"at"`
-}
-
 // Book is all that a controller knows of alerts. Its methods return what they
 // changed, so that the caller can store it. Only one goroutine may use it.
 type Book struct {
 	records  map[playlist.AlertID]Record
-	retired  map[playlist.AlertID]Retired
+	retired  map[playlist.AlertID][]Retired
 	counters map[string]uint32 // highest of each certificate
 }
 
 // NewBook opens the book with what was kept of it.
 func NewBook(records []Record, retired []Retired) *Book {
-	b := &Book{records: map[playlist.AlertID]Record{}, retired: map[playlist.AlertID]Retired{}, counters: map[string]uint32{}}
+	b := &Book{records: map[playlist.AlertID]Record{}, retired: map[playlist.AlertID][]Retired{}, counters: map[string]uint32{}}
 	for _, r := range records {
 		b.records[r.ID] = r
 		b.count(r)
 	}
 	for _, r := range retired {
-		b.retired[r.ID] = r
+		b.retired[r.ID] = append(b.retired[r.ID], r)
 	}
 	return b
 }
@@ -153,9 +158,11 @@ func (b *Book) Records() []Record {
 
 // Change is what a message did to the book.
 type Change struct {
-	Records []Record // as they now stand; the message's own first
-	Retired []Retired
-	Known   bool // the message was there before, and not refused; nothing but its clip may be new
+	Records  []Record // as they now stand; the message's own first
+	Retired  []Retired
+	Known    bool // the message was there before, and not refused; nothing but its clip and its proof may be new
+	Replaces bool // it took the place of a copy that was not refused, and may have sounded
+	Anew     bool // and says something else than that
 }
 
 // Receive enters a message that came by r.Source at r.Received, when the clock
@@ -163,16 +170,21 @@ type Change struct {
 func (b *Book) Receive(r Record, p *playlist.Programme) Change {
 	r.Until, r.Late = r.Ends(r.arrival(p.Alerts))
 	r.keepSounds(p.Alerts)
-	r.State, r.Reason = b.decide(r, p)
-	if old, ok := b.records[r.ID]; ok && (r.State == StateRefused || !old.replaceable(r)) {
+	r.State, r.Reason, r.By = b.decide(r, p)
+	old, known := b.records[r.ID]
+	if known && (r.State == StateRefused || !old.replaceable(r)) {
 		return b.update(old, r)
 	}
-	b.count(r)
 	var c Change
-	if r.Retires(r.State, r.Reason) {
-		c = b.retire(&r)
+	if known && old.State != StateRefused {
+		c.Replaces, c.Anew = true, !r.Same(old.Alert, r.vouched())
+		c.Known = r.follow(old)
 	}
-	if r.State.Over() {
+	b.count(r)
+	if r.Retires(r.State, r.Reason) {
+		b.retire(&r, p.Alerts.Retirers, &c)
+	}
+	if r.State.Over() && r.Ended.IsZero() {
 		r.Ended = r.Received
 	}
 	b.records[r.ID] = r
@@ -181,17 +193,54 @@ func (b *Book) Receive(r Record, p *playlist.Programme) Change {
 }
 
 // replaceable reports whether a copy of the message may take its place: a
-// forged or early copy that was refused must not keep out the true one. A copy
-// that comes while the clock is not trusted does not start what was over by a
-// trusted clock.
+// forged or early copy that was refused must not keep out the true one, nor one
+// that is less well proven. A copy that comes while the clock is not trusted does
+// not start what was over by a trusted clock.
 func (r Record) replaceable(by Record) bool {
-	expired := r.Reason == ReasonExpired && by.Clock != playlist.ClockTrusted
-	return r.State == StateRefused && !expired
+	if r.State != StateRefused {
+		return by.outweighs(r)
+	}
+	return r.Reason != ReasonExpired || by.Clock == playlist.ClockTrusted
+}
+
+// outweighs reports whether a copy of a message is better proven than another. Of
+// two that the county sends, that is the one whose signature it has verified.
+func (r Record) outweighs(old Record) bool {
+	if p, before := r.Proof(), old.Proof(); p != before {
+		return p > before
+	}
+	return r.Signature.State == SignatureVerified && old.Signature.State != SignatureVerified
+}
+
+// follow has the record go on where a copy of its message stands, if it says the
+// same, which known reports: what was heard of it was heard. If the copy was
+// retired by what may not end this one, it begins again.
+func (r *Record) follow(old Record) (known bool) {
+	r.Anew, r.Rank = old.Anew, old.Rank
+	if !r.Same(old.Alert, r.vouched()) {
+		r.Anew, r.Rank = r.Received, 0
+		return false
+	}
+	if r.Clip == nil {
+		r.Clip = old.Clip
+	}
+	if r.State == StateCancelled || old.State == StateCancelled {
+		return false
+	}
+	r.State, r.Reason, r.By, r.Ended = old.State, old.Reason, old.By, old.Ended
+	r.Received, r.Clock, r.Boot, r.MonoMS = old.Received, old.Clock, old.Boot, old.MonoMS
+	r.Until, r.Late = old.Until, old.Late
+	return true
 }
 
 // update takes over what may be new in a message that came before: its sound.
 func (b *Book) update(old, r Record) Change {
 	c := Change{Known: true}
+	copied := r.Source == old.Source && r.Signature == old.Signature
+	doubted := r.Reason == ReasonSignature || r.Reason == ReasonUnsigned
+	if !copied && (doubted || old.outweighs(r)) {
+		return c
+	}
 	changed := old.drop(r.Dropped)
 	switch {
 	case old.Clip == nil && r.Clip != nil:
@@ -206,49 +255,83 @@ func (b *Book) update(old, r Record) Change {
 	return c
 }
 
-// decide is [Decide] with what the book and the site know of the message.
-func (b *Book) decide(r Record, p *playlist.Programme) (State, Reason) {
-	retired, ok := b.retired[r.ID]
-	if !ok {
-		retired = b.retired[r.ID.Timeless()]
-	}
+// decide is [Decide] with what the book and the site know of the message. by is the
+// message that has retired it.
+func (b *Book) decide(r Record, p *playlist.Programme) (s State, why Reason, by playlist.AlertID) {
+	retired := b.retiredBy(r, p.Alerts.Retirers)
 	f := r.way(p.Alerts)
 	f.Replayed = r.Signature.Counter > 0 && r.Signature.Counter <= b.counters[r.Signature.By]
 	f.Retired = retired.Reason
 	f.Concerned = len(r.Concerned(p)) > 0
 	f.Expired = r.Clock == playlist.ClockTrusted && r.Received.After(r.Expires(p.Alerts))
-	return Decide(r.Alert, f)
+	s, why = Decide(r.Alert, f)
+	if s == StateCancelled {
+		by = retired.By
+	}
+	return s, why, by
 }
 
-// retire ends the alerts that a cancel or an update refers to and may end. An
-// update inherits the highest rank among them.
-func (b *Book) retire(r *Record) (c Change) {
-	reason := r.Kind.Ending()
-	r.Rank = r.EffectiveRank()
+// retiredBy returns the note of a cancel or an update that ends the alert, if there
+// is one.
+func (b *Book) retiredBy(r Record, authorities []string) Retired {
+	for _, id := range []playlist.AlertID{r.ID, r.ID.Timeless()} {
+		for _, g := range b.retired[id] {
+			if g.Ends(r.Alert, r.Proof(), authorities) {
+				return g
+			}
+		}
+	}
+	return Retired{}
+}
+
+// retire ends the alerts that a cancel or an update refers to and may end, and
+// notes what it refers to for those that are yet to come. An update inherits the
+// highest rank among those that it ends.
+func (b *Book) retire(r *Record, authorities []string, c *Change) {
+	r.Rank, r.Spared = r.EffectiveRank(), nil
 	for _, id := range r.Refs {
-		if _, ok := b.retired[id]; ok || id == r.ID || id == "" {
+		if id == r.ID || id == "" {
 			continue
 		}
-		if r.RetiresAll() { // else an alert that is yet to come may be one that it must not retire
-			gone := Retired{ID: id, By: r.ID, Reason: reason, At: r.Received}
-			b.retired[id] = gone
-			c.Retired = append(c.Retired, gone)
+		g := r.Retire(id, r.Proof(), r.Received)
+		if b.note(g) {
+			c.Retired = append(c.Retired, g)
 		}
 		for _, old := range b.referred(id) {
-			if old.ID == r.ID || !r.MayRetire(old.Alert) {
+			if old.ID == r.ID {
+				continue
+			}
+			if !g.Ends(old.Alert, old.Proof(), authorities) {
+				if !old.State.Over() {
+					r.Spared = append(r.Spared, old.ID)
+				}
 				continue
 			}
 			if r.Kind == KindUpdate {
 				r.Rank = max(r.Rank, old.EffectiveRank())
 			}
 			if !old.State.Over() {
-				old.State, old.Reason, old.By, old.Ended = StateCancelled, reason, r.ID, r.Received
+				old.State, old.Reason, old.By, old.Ended = StateCancelled, g.Reason, r.ID, r.Received
 				b.records[old.ID] = old
 				c.Records = append(c.Records, old)
 			}
 		}
 	}
-	return c
+}
+
+// note keeps what a message refers to, if it is not there with that proof.
+func (b *Book) note(g Retired) (isNew bool) {
+	all := b.retired[g.ID]
+	i := slices.IndexFunc(all, func(x Retired) bool { return x.By == g.By })
+	switch {
+	case i < 0:
+		b.retired[g.ID] = append(all, g)
+	case all[i].Proof != ProofNone && (all[i].Proof < g.Proof || all[i].Sender != g.Sender || all[i].Lesser != g.Lesser):
+		all[i] = g
+	default:
+		return false
+	}
+	return true
 }
 
 // referred returns the alerts that a reference means.
@@ -341,8 +424,9 @@ func (b *Book) Forget(before time.Time, rules playlist.AlertRules) (gone []playl
 			gone = append(gone, id)
 		}
 	}
-	for id, r := range b.retired {
-		if _, kept := b.records[id]; !kept && r.At.Before(before) {
+	for id, all := range b.retired {
+		last := slices.MaxFunc(all, func(x, y Retired) int { return x.At.Compare(y.At) })
+		if _, kept := b.records[id]; !kept && last.At.Before(before) {
 			delete(b.retired, id)
 			gone = append(gone, id)
 		}

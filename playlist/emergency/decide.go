@@ -44,6 +44,8 @@ type Facts struct {
 	Concerned bool   // it is for a place here
 	Expired   bool   // its time is over, by a trusted clock
 	Drills    bool   // drills may sound here
+
+	Retirers []string // senders who may end the alerts of others: see [Retired.Ends]
 }
 
 // Doubt is why a message with this signature is not believed; none if it is.
