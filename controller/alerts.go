@@ -188,7 +188,7 @@ func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) 
 		return got, known, err
 	}
 	for _, d := range got.Dropped {
-		a.log.Warn("alert sound not aired", "alert", r.ID, "name", d.Name, "err", say.M(d.Why))
+		a.log.Warn("alert sound in doubt", "alert", r.ID, "name", d.Name, "err", say.M(d.Why))
 	}
 	if !got.State.Over() && got.Clip == nil && len(r.Audio) > 0 {
 		select {

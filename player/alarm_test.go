@@ -435,7 +435,7 @@ func TestABetterProvenCopyIsHeardInPlaceOfAForgedOne(t *testing.T) {
 		{"once the forged one was heard", forged, time.Minute,
 			"east/clip:complete east/clip:complete east/tone:complete east/tone:complete", false},
 		{"once the forged one was heard, and the power fails", forged, time.Minute,
-			"east/clip:complete east/clip:complete east/tone:complete east/tone:complete east/tone:partial:stopped", true},
+			"east/clip:complete east/clip:complete east/clip:missed:stopped east/tone:complete east/tone:complete east/tone:partial:stopped", true},
 		{"while one that says the same sounds", func(*emergency.Record) {}, 6 * time.Second, "east/clip:complete east/tone:complete", false},
 		{"once one that says the same was heard", func(*emergency.Record) {}, time.Minute, "east/clip:complete east/tone:complete", false},
 	} {

@@ -171,6 +171,7 @@ func (b *Book) Receive(r Record, p *playlist.Programme) Change {
 	r.Until, r.Late = r.Ends(r.arrival(p.Alerts))
 	r.keepSounds(p.Alerts)
 	r.State, r.Reason, r.By = b.decide(r, p)
+	r.Late = r.Late && r.State != StateRefused
 	old, known := b.records[r.ID]
 	if known && (r.State == StateRefused || !old.replaceable(r)) {
 		return b.update(old, r)
