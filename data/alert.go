@@ -33,31 +33,14 @@ func (s *Store) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) 
 			}
 		}
 		for _, r := range c.Retired {
-			if err := saveRetired(ctx, tx, r); err != nil {
+			_, err := tx.ExecContext(ctx, `INSERT INTO retired (id, retired_by, reason, at) VALUES (?, ?, ?, ?)
+				ON CONFLICT DO NOTHING`, r.ID, r.By, r.Reason, r.At.UnixMicro())
+			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-// saveRetired stores what stands behind the end of an alert, and, unless that is for
-// lesser alerts only, its end as the program one version back knows it.
-func saveRetired(ctx context.Context, tx *sql.Tx, r emergency.Retired) error {
-	if r.Proof != emergency.ProofNone {
-		_, err := tx.ExecContext(ctx, `INSERT INTO retirement (id, retired_by, reason, at, sender, proof, lesser) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET sender = excluded.sender, proof = excluded.proof, lesser = excluded.lesser`,
-			r.ID, r.By, r.Reason, r.At.UnixMicro(), r.Sender, r.Proof, r.Lesser)
-		if err != nil {
-			return err
-		}
-	}
-	if r.Lesser {
-		return nil
-	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO retired (id, retired_by, reason, at) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO NOTHING`, r.ID, r.By, r.Reason, r.At.UnixMicro())
-	return err
 }
 
 // Alerts returns all stored alerts, the latest received first, and what was
@@ -84,10 +67,7 @@ func (s *Store) Alerts(ctx context.Context) (records []emergency.Record, retired
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, nil, err
 	}
-	gone, err := s.db().Reader().QueryContext(ctx, `SELECT id, retired_by, reason, at, sender, proof, lesser FROM retirement
-		UNION ALL SELECT id, retired_by, reason, at, '', 0, 0 FROM retired
-			WHERE NOT EXISTS (SELECT 1 FROM retirement WHERE retirement.id = retired.id AND retirement.retired_by = retired.retired_by)
-		ORDER BY at, id, retired_by`)
+	gone, err := s.db().Reader().QueryContext(ctx, "SELECT id, retired_by, reason, at FROM retired ORDER BY at, id")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,7 +77,7 @@ func (s *Store) Alerts(ctx context.Context) (records []emergency.Record, retired
 			r  emergency.Retired
 			at sql.NullInt64
 		)
-		if err := gone.Scan(&r.ID, &r.By, &r.Reason, &at, &r.Sender, &r.Proof, &r.Lesser); err != nil {
+		if err := gone.Scan(&r.ID, &r.By, &r.Reason, &at); err != nil {
 			return nil, nil, err
 		}
 		r.At = instant(at)
@@ -123,7 +103,7 @@ func (s *Store) ForgetAlerts(ctx context.Context, ids []playlist.AlertID) error 
 	}
 	return s.write(ctx, func(tx *sql.Tx) error {
 		for _, id := range ids {
-			for _, table := range []string{"alert", "retired", "retirement"} {
+			for _, table := range []string{"alert", "retired"} {
 				if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE id = ?", id); err != nil {
 					return err
 				}

@@ -1,12 +1,8 @@
 package data_test
 
 import (
-	"database/sql"
 	"errors"
-	"path/filepath"
-	"slices"
 	"testing"
-	"time"
 
 	"dalaba/data"
 	"dalaba/playlist"
@@ -65,41 +61,5 @@ func TestAnAlertsRowSaysWhetherClipOrSpeechSounded(t *testing.T) {
 	rows, err := s.Rows(t.Context(), playlist.AlertID("x").Airing())
 	if err != nil || len(rows) != 2 || rows[0].Alert != "x" || rows[0].Used != asrun.UsedSpeech || rows[1].Used != asrun.UsedClip {
 		t.Errorf("%+v %v", rows, err)
-	}
-}
-
-// Several messages may name one alert. The program one version back knows one of
-// them, and none that may end no emergency.
-func TestWhatIsRetiredIsStoredWithItsProof(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	weak := emergency.Retired{ID: "a", By: "b", Reason: emergency.ReasonCancelled, At: due, Sender: "met", Proof: emergency.ProofWay}
-	strong := emergency.Retired{ID: "a", By: "c", Reason: emergency.ReasonSuperseded, At: due.Add(time.Second), Sender: "duty", Proof: emergency.ProofSignature}
-	drill := emergency.Retired{ID: "d", By: "e", Reason: emergency.ReasonCancelled, At: due.Add(2 * time.Second), Sender: "met", Proof: emergency.ProofWay, Lesser: true}
-	must(t, s.SaveAlerts(t.Context(), emergency.Change{Retired: []emergency.Retired{weak, strong, drill}}, nil))
-	weak.Proof = emergency.ProofSealed // a better copy of the message came
-	must(t, s.SaveAlerts(t.Context(), emergency.Change{Retired: []emergency.Retired{weak}}, nil))
-	must(t, s.Close())
-
-	db, err := sql.Open("sqlite3", filepath.Join(dir, "dalaba.db"))
-	must(t, err)
-	_, err = db.Exec("INSERT INTO retired (id, retired_by, reason, at) VALUES ('old', 'x', 'cancelled', ?)", due.Add(3*time.Second).UnixMicro())
-	must(t, err)
-	var before string
-	must(t, db.QueryRow("SELECT group_concat(id || ' by ' || retired_by, ', ') FROM (SELECT * FROM retired ORDER BY at)").Scan(&before))
-	if want := "a by b, old by x"; before != want {
-		t.Errorf("the program before finds %q, want %q", before, want)
-	}
-	must(t, db.Close())
-
-	s = open(t, dir)
-	_, retired, err := s.Alerts(t.Context())
-	old := emergency.Retired{ID: "old", By: "x", Reason: emergency.ReasonCancelled, At: due.Add(3 * time.Second)}
-	if want := []emergency.Retired{weak, strong, drill, old}; err != nil || !slices.Equal(retired, want) {
-		t.Errorf("%+v, want %+v (%v)", retired, want, err)
-	}
-	must(t, s.ForgetAlerts(t.Context(), []playlist.AlertID{"a", "d", "old"}))
-	if _, retired, err := s.Alerts(t.Context()); err != nil || len(retired) > 0 {
-		t.Errorf("once forgotten: %+v %v", retired, err)
 	}
 }

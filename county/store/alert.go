@@ -152,7 +152,9 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 	if err != nil {
 		return decision{Alert: a}, err
 	}
-	f.Retired = retired.Reason
+	if retired != nil {
+		f.Retired = retired.Kind.Ending()
+	}
 	state, reason := emergency.Decide(a.Alert, f)
 	conflict := fmt.Errorf("%w: alert %s", ErrConflict, a.ID)
 	spent := false // the counter, by this very message
@@ -179,7 +181,7 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 	}
 	a.State, a.Why = state, string(reason)
 	if state == emergency.StateCancelled {
-		a.Detail.By = retired.By
+		a.Detail.By = retired.ID
 	}
 	if state.Over() {
 		a.Detail.Scopes = nil
@@ -206,18 +208,17 @@ func (a Alert) inPlaceOf(old Alert) (d decision) {
 	return d
 }
 
-// retiredBy returns the note of a cancel or an update that ends an alert, if there
-// is one.
-func (s *Store) retiredBy(ctx context.Context, tx conn, a Alert, authorities []string) (emergency.Retired, error) {
+// retiredBy returns the message that ends an alert; nil if there is none.
+func (s *Store) retiredBy(ctx context.Context, tx conn, a Alert, authorities []string) (*Alert, error) {
 	ids := []any{clean(string(a.ID)), clean(string(a.ID.Timeless()))}
 	noted, err := alertsOf(ctx, tx, `WHERE id IN (SELECT by FROM retirement WHERE id IN (?1, ?2))
 		ORDER BY id IN (SELECT by FROM retired_alert WHERE id IN (?1, ?2)) DESC, received, id`, ids...)
 	if err != nil {
-		return emergency.Retired{}, err
+		return nil, err
 	}
 	for _, by := range noted {
-		if g := by.Retire(a.ID, by.Proof(), by.Received); g.Ends(a.Alert, a.Proof(), authorities) {
-			return g, nil
+		if by.MayEnd(by.Proof(), a.Alert, a.Proof(), authorities) {
+			return &by, nil
 		}
 	}
 	// What an earlier program has noted.
@@ -225,10 +226,10 @@ func (s *Store) retiredBy(ctx context.Context, tx conn, a Alert, authorities []s
 		AND NOT EXISTS (SELECT 1 FROM retirement WHERE retirement.id = retired_alert.id AND retirement.by = retired_alert.by)) ORDER BY received, id`, ids...)
 	for _, by := range before {
 		if by.MayRetire(a.Alert) {
-			return by.Retire(a.ID, emergency.ProofNone, by.Received), nil
+			return &by, nil
 		}
 	}
-	return emergency.Retired{}, err
+	return nil, err
 }
 
 // retires reports whether a message, as it was kept, ends what it names.
@@ -278,16 +279,15 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 		if err != nil {
 			return nil, err
 		}
-		g := a.Retire(ref, a.Proof(), a.Received)
 		for _, old := range inForce {
 			if old.ID == a.ID || !ref.Means(old.ID) {
 				continue
 			}
-			if !g.Ends(old.Alert, old.Proof(), authorities) {
+			if !a.MayEnd(a.Proof(), old.Alert, old.Proof(), authorities) {
 				a.Detail.Spared = append(a.Detail.Spared, old.ID)
 				continue
 			}
-			old.State, old.Why, old.Detail.By = emergency.StateCancelled, string(g.Reason), a.ID
+			old.State, old.Why, old.Detail.By = emergency.StateCancelled, string(a.Kind.Ending()), a.ID
 			news := old.Detail.Told
 			news.At = a.Received
 			old.Owe(news)

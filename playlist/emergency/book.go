@@ -116,25 +116,57 @@ func (r Record) arrival(rules playlist.AlertRules) Arrival {
 // Cut reports whether the alert names a later end than it was given.
 func (r Record) Cut() bool { return !r.Until.IsZero() && r.NotAfter.After(r.Until) }
 
+// Retired is an alert that a cancel or an update has named, whether or not it
+// has come. What stands behind that is in the record of the message that did it.
+type Retired struct {
+	ID     playlist.AlertID `json:"id"`
+	By     playlist.AlertID `json:"by"`
+	Reason Reason           `json:"reason"` // cancelled or superseded
+	At     time.Time        `json:"at"`
+}
+
 // Book is all that a controller knows of alerts. Its methods return what they
 // changed, so that the caller can store it. Only one goroutine may use it.
 type Book struct {
 	records  map[playlist.AlertID]Record
-	retired  map[playlist.AlertID][]Retired
-	counters map[string]uint32 // highest of each certificate
+	retired  map[playlist.AlertID]Retired
+	named    map[playlist.AlertID][]playlist.AlertID // by ID, the messages that end it or would
+	counters map[string]uint32                       // highest of each certificate
 }
 
 // NewBook opens the book with what was kept of it.
 func NewBook(records []Record, retired []Retired) *Book {
-	b := &Book{records: map[playlist.AlertID]Record{}, retired: map[playlist.AlertID][]Retired{}, counters: map[string]uint32{}}
+	b := &Book{records: map[playlist.AlertID]Record{}, retired: map[playlist.AlertID]Retired{}, counters: map[string]uint32{}}
 	for _, r := range records {
 		b.records[r.ID] = r
 		b.count(r)
 	}
+	b.index()
 	for _, r := range retired {
-		b.retired[r.ID] = append(b.retired[r.ID], r)
+		b.retired[r.ID] = r
 	}
 	return b
+}
+
+// index finds anew which messages name which alerts. In each list the one received
+// first comes first.
+func (b *Book) index() {
+	b.named = map[playlist.AlertID][]playlist.AlertID{}
+	for _, r := range slices.Backward(b.Records()) {
+		b.name(r)
+	}
+}
+
+// name notes what a message refers to, if it may end that.
+func (b *Book) name(r Record) {
+	if !r.Retires(r.State, r.Reason) {
+		return
+	}
+	for _, id := range r.Refs {
+		if id != "" && id != r.ID && !slices.Contains(b.named[id], r.ID) {
+			b.named[id] = append(b.named[id], r.ID)
+		}
+	}
 }
 
 func (b *Book) count(r Record) {
@@ -189,6 +221,7 @@ func (b *Book) Receive(r Record, p *playlist.Programme) Change {
 		r.Ended = r.Received
 	}
 	b.records[r.ID] = r
+	b.name(r)
 	c.Records = append([]Record{r}, c.Records...)
 	return c
 }
@@ -259,30 +292,36 @@ func (b *Book) update(old, r Record) Change {
 // decide is [Decide] with what the book and the site know of the message. by is the
 // message that has retired it.
 func (b *Book) decide(r Record, p *playlist.Programme) (s State, why Reason, by playlist.AlertID) {
-	retired := b.retiredBy(r, p.Alerts.Retirers)
+	why, by = b.retiredBy(r, p.Alerts.Retirers)
 	f := r.way(p.Alerts)
 	f.Replayed = r.Signature.Counter > 0 && r.Signature.Counter <= b.counters[r.Signature.By]
-	f.Retired = retired.Reason
+	f.Retired = why
 	f.Concerned = len(r.Concerned(p)) > 0
 	f.Expired = r.Clock == playlist.ClockTrusted && r.Received.After(r.Expires(p.Alerts))
-	s, why = Decide(r.Alert, f)
-	if s == StateCancelled {
-		by = retired.By
+	if s, why = Decide(r.Alert, f); s != StateCancelled {
+		by = ""
 	}
 	return s, why, by
 }
 
-// retiredBy returns the note of a cancel or an update that ends the alert, if there
-// is one.
-func (b *Book) retiredBy(r Record, authorities []string) Retired {
-	for _, id := range []playlist.AlertID{r.ID, r.ID.Timeless()} {
-		for _, g := range b.retired[id] {
-			if g.Ends(r.Alert, r.Proof(), authorities) {
-				return g
+// retiredBy returns the message that ends the alert, and why; none if there is none.
+// What an earlier program noted ends the alert as it did then: no sender was asked
+// for. The record of such a message has no [Record.Until].
+func (b *Book) retiredBy(r Record, authorities []string) (Reason, playlist.AlertID) {
+	ids := []playlist.AlertID{r.ID, r.ID.Timeless()}
+	for _, id := range ids {
+		for _, by := range b.named[id] {
+			if m := b.records[by]; m.MayEnd(m.Proof(), r.Alert, r.Proof(), authorities) {
+				return m.Kind.Ending(), by
 			}
 		}
 	}
-	return Retired{}
+	for _, id := range ids {
+		if g, ok := b.retired[id]; ok && b.records[g.By].Until.IsZero() {
+			return g.Reason, g.By
+		}
+	}
+	return ReasonNone, ""
 }
 
 // retire ends the alerts that a cancel or an update refers to and may end, and
@@ -294,15 +333,16 @@ func (b *Book) retire(r *Record, authorities []string, c *Change) {
 		if id == r.ID || id == "" {
 			continue
 		}
-		g := r.Retire(id, r.Proof(), r.Received)
-		if b.note(g) {
-			c.Retired = append(c.Retired, g)
+		if _, ok := b.retired[id]; !ok && r.RetiresAll() { // the program one version back asks for nothing else
+			gone := Retired{ID: id, By: r.ID, Reason: r.Kind.Ending(), At: r.Received}
+			b.retired[id] = gone
+			c.Retired = append(c.Retired, gone)
 		}
 		for _, old := range b.referred(id) {
 			if old.ID == r.ID {
 				continue
 			}
-			if !g.Ends(old.Alert, old.Proof(), authorities) {
+			if !r.MayEnd(r.Proof(), old.Alert, old.Proof(), authorities) {
 				if !old.State.Over() {
 					r.Spared = append(r.Spared, old.ID)
 				}
@@ -312,27 +352,12 @@ func (b *Book) retire(r *Record, authorities []string, c *Change) {
 				r.Rank = max(r.Rank, old.EffectiveRank())
 			}
 			if !old.State.Over() {
-				old.State, old.Reason, old.By, old.Ended = StateCancelled, g.Reason, r.ID, r.Received
+				old.State, old.Reason, old.By, old.Ended = StateCancelled, r.Kind.Ending(), r.ID, r.Received
 				b.records[old.ID] = old
 				c.Records = append(c.Records, old)
 			}
 		}
 	}
-}
-
-// note keeps what a message refers to, if it is not there with that proof.
-func (b *Book) note(g Retired) (isNew bool) {
-	all := b.retired[g.ID]
-	i := slices.IndexFunc(all, func(x Retired) bool { return x.By == g.By })
-	switch {
-	case i < 0:
-		b.retired[g.ID] = append(all, g)
-	case all[i].Proof != ProofNone && (all[i].Proof < g.Proof || all[i].Sender != g.Sender || all[i].Lesser != g.Lesser):
-		all[i] = g
-	default:
-		return false
-	}
-	return true
 }
 
 // referred returns the alerts that a reference means.
@@ -425,12 +450,12 @@ func (b *Book) Forget(before time.Time, rules playlist.AlertRules) (gone []playl
 			gone = append(gone, id)
 		}
 	}
-	for id, all := range b.retired {
-		last := slices.MaxFunc(all, func(x, y Retired) int { return x.At.Compare(y.At) })
-		if _, kept := b.records[id]; !kept && last.At.Before(before) {
+	for id, r := range b.retired {
+		if _, kept := b.records[id]; !kept && r.At.Before(before) {
 			delete(b.retired, id)
 			gone = append(gone, id)
 		}
 	}
+	b.index()
 	return gone
 }

@@ -45,7 +45,7 @@ type Facts struct {
 	Expired   bool   // its time is over, by a trusted clock
 	Drills    bool   // drills may sound here
 
-	Retirers []string // senders who may end the alerts of others: see [Retired.Ends]
+	Retirers []string // senders who may end the alerts of others: see [Alert.MayEnd]
 }
 
 // Doubt is why a message with this signature is not believed; none if it is.

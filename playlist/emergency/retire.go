@@ -1,20 +1,14 @@
 package emergency
 
-import (
-	"slices"
-	"time"
-
-	"dalaba/playlist"
-)
+import "slices"
 
 // Proof is how well it is proven who sent a message, in ascending order.
 type Proof int
 
 const (
-	ProofNone      Proof = iota // not at all, or it is not known how well: a program before this one took it in
-	ProofWay                    // the way by which it came is believed
-	ProofSignature              // its signature was verified
-	ProofSealed                 // it was given at the site, or is in its county's signed state
+	ProofWay       Proof = iota + 1 // the way by which it came is believed
+	ProofSignature                  // its signature was verified
+	ProofSealed                     // it was given at the site, or is in its county's signed state
 )
 
 // ProofOf is the proof of an accepted message. vouched says that the way by which
@@ -42,43 +36,21 @@ func (a Alert) Same(b Alert, sealed bool) bool {
 	})
 }
 
-// Retired is an alert that a cancel or an update has named, whether or not it
-// has come, with what stands behind that. Which alert it ends is found when both
-// are there: see [Retired.Ends].
-type Retired struct {
-	ID     playlist.AlertID `json:"id"`
-	By     playlist.AlertID `json:"by"`
-	Reason Reason           `json:"reason"` // cancelled or superseded
-	At     time.Time        `json:"at"`
-	Sender string           `json:"sender,omitempty"`
-	Proof  Proof            `json:"proof,omitempty"`  // none: an earlier program noted it, and asked for no sender
-	Lesser bool             `json:"lesser,omitempty"` // it may end no emergency: see [Alert.MayRetire]
-}
-
-// Retire is what the message, which came with that proof, notes about an alert
-// that it refers to.
-func (a Alert) Retire(id playlist.AlertID, p Proof, at time.Time) Retired {
-	return Retired{ID: id, By: a.ID, Reason: a.Kind.Ending(), At: at, Sender: a.Sender, Proof: p, Lesser: !a.RetiresAll()}
-}
-
-// Ends reports whether a cancel or an update may end an alert, which came with
-// that proof, and which it names.
+// MayEnd reports whether a cancel or an update, which came with the proof p, may end
+// an alert that it refers to, which came with the proof of.
 //
 // What is given at the site or is in the county's signed state may end any. Else
 // the sender must be that of the alert, or one of those authorities that the
 // config names, and proven no worse than the alert: a weaker proof never ends
 // what is better proven. No sender's drill or test ends an emergency.
-// What an earlier program noted ends what it names, as it did then.
-func (g Retired) Ends(old Alert, p Proof, authorities []string) bool {
+func (a Alert) MayEnd(p Proof, old Alert, of Proof, authorities []string) bool {
 	switch {
-	case g.Proof == ProofNone:
-		return true
-	case g.Lesser && old.Class == ClassEmergency:
+	case !a.MayRetire(old):
 		return false
-	case g.Proof == ProofSealed:
+	case p == ProofSealed:
 		return true
 	}
-	return g.Proof >= p && (g.Sender == old.Sender || slices.Contains(authorities, g.Sender))
+	return p >= of && (a.Sender == old.Sender || slices.Contains(authorities, a.Sender))
 }
 
 // Retires reports whether a message ends the alerts that it refers to, given
@@ -103,9 +75,10 @@ func (k Kind) Ending() Reason {
 }
 
 // MayRetire reports whether an update or a cancel is of a class that may end an
-// alert that it refers to; whose it is, is for [Retired.Ends]. A drill or a test, what is not for the public and what has
-// nothing to say end no emergency; each of them may end what is none: a
-// drill's cancel its drill, whatever class either of them names.
+// alert that it refers to; whose it is, is for [Alert.MayEnd]. A drill or a test,
+// what is not for the public and what has nothing to say end no emergency; each of
+// them may end what is none: a drill's cancel its drill, whatever class either of
+// them names.
 func (a Alert) MayRetire(old Alert) bool {
 	if old.Class != ClassEmergency {
 		return true

@@ -139,9 +139,13 @@ func TestAnAlertMayBeNamedByMany(t *testing.T) {
 // What an earlier program has kept of a cancel that came first has no sender.
 func TestWhatAnEarlierProgramRetiredStaysRetired(t *testing.T) {
 	p := alertSite(playlist.AlertRules{})
-	b := emergency.NewBook(nil, []emergency.Retired{{ID: "A", By: "C", Reason: emergency.ReasonCancelled, At: noon}})
-	if r := b.Receive(message("A", by("met", emergency.ProofSignature)), p).Records[0]; r.State != emergency.StateCancelled || r.By != "C" {
-		t.Errorf("%s by %q", r.State, r.By)
+	cancel := message("C", by("fire", emergency.ProofWay), cancels("A"))
+	cancel.State = emergency.StateLogged
+	for name, kept := range map[string][]emergency.Record{"with the cancel's record": {cancel}, "which is forgotten": nil} {
+		b := emergency.NewBook(kept, []emergency.Retired{{ID: "A", By: "C", Reason: emergency.ReasonCancelled, At: noon}})
+		if r := b.Receive(message("A", by("met", emergency.ProofSignature)), p).Records[0]; r.State != emergency.StateCancelled || r.By != "C" {
+			t.Errorf("%s: %s by %q", name, r.State, r.By)
+		}
 	}
 }
 
