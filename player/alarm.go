@@ -216,7 +216,7 @@ func (a *Alarm) write(f func()) {
 // save keeps a change; the channel yields once it is durable, or cannot be.
 func (a *Alarm) save(c emergency.Change, raw []byte) <-chan error {
 	kept := make(chan error, 1)
-	if len(c.Records) == 0 && len(c.Retired) == 0 {
+	if len(c.Records) == 0 && len(c.Retired) == 0 && len(c.Restored) == 0 {
 		kept <- nil
 		return kept
 	}

@@ -192,9 +192,10 @@ func (b *Book) Records() []Record {
 type Change struct {
 	Records  []Record // as they now stand; the message's own first
 	Retired  []Retired
-	Known    bool // the message was there before, and not refused; nothing but its clip and its proof may be new
-	Replaces bool // it took the place of a copy that was not refused, and may have sounded
-	Anew     bool // and says something else than that
+	Restored []playlist.AlertID // alerts that were named before they came, by what may not end them
+	Known    bool               // the message was there before, and not refused; nothing but its clip and its proof may be new
+	Replaces bool               // it took the place of a copy that was not refused, and may have sounded
+	Anew     bool               // and says something else than that
 }
 
 // Receive enters a message that came by r.Source at r.Received, when the clock
@@ -216,6 +217,10 @@ func (b *Book) Receive(r Record, p *playlist.Programme) Change {
 	b.count(r)
 	if r.Retires(r.State, r.Reason) {
 		b.retire(&r, p.Alerts.Retirers, &c)
+	}
+	if _, named := b.retired[r.ID]; named && !r.State.Over() {
+		delete(b.retired, r.ID)
+		c.Restored = append(c.Restored, r.ID)
 	}
 	if r.State.Over() && r.Ended.IsZero() {
 		r.Ended = r.Received
@@ -333,11 +338,7 @@ func (b *Book) retire(r *Record, authorities []string, c *Change) {
 		if id == r.ID || id == "" {
 			continue
 		}
-		if _, ok := b.retired[id]; !ok && r.RetiresAll() { // the program one version back asks for nothing else
-			gone := Retired{ID: id, By: r.ID, Reason: r.Kind.Ending(), At: r.Received}
-			b.retired[id] = gone
-			c.Retired = append(c.Retired, gone)
-		}
+		spared := len(r.Spared)
 		for _, old := range b.referred(id) {
 			if old.ID == r.ID {
 				continue
@@ -356,6 +357,13 @@ func (b *Book) retire(r *Record, authorities []string, c *Change) {
 				b.records[old.ID] = old
 				c.Records = append(c.Records, old)
 			}
+		}
+		// The program one version back knows no more than this of what is retired, and
+		// ends nothing that was.
+		if _, ok := b.retired[id]; !ok && len(r.Spared) == spared && r.RetiresAll() {
+			gone := Retired{ID: id, By: r.ID, Reason: r.Kind.Ending(), At: r.Received}
+			b.retired[id] = gone
+			c.Retired = append(c.Retired, gone)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package emergency_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -231,5 +232,24 @@ func TestAWeakerCopyChangesNothing(t *testing.T) {
 		if r, _ := b.Record("A"); !c.Known || len(c.Records) > 0 || r.Clip != nil || len(r.Audio) == 0 {
 			t.Errorf("%+v, %+v", c, r)
 		}
+	}
+}
+
+// The program one version back ends nothing that was retired before: what is told it
+// must not keep a true cancel from an alert in force.
+func TestTheEarlierProgramIsToldOnlyOfWhatIsRetired(t *testing.T) {
+	p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
+	b := emergency.NewBook(nil, nil)
+	if c := b.Receive(message("stranger", by("x", emergency.ProofWay), cancels("A")), p); len(c.Retired) != 1 || c.Retired[0].ID != "A" {
+		t.Errorf("named before it came: %+v", c.Retired)
+	}
+	if c := b.Receive(message("A", by("met", emergency.ProofWay)), p); !slices.Equal(c.Restored, []playlist.AlertID{"A"}) {
+		t.Errorf("restored %q", c.Restored)
+	}
+	if c := b.Receive(message("another", by("y", emergency.ProofWay), cancels("A")), p); len(c.Retired) != 0 {
+		t.Errorf("named by another: %+v", c.Retired)
+	}
+	if c := b.Receive(message("cancel", by("met", emergency.ProofWay), cancels("A")), p); len(c.Retired) != 1 || len(c.Records) != 2 {
+		t.Errorf("cancelled: %+v", c)
 	}
 }
