@@ -3,9 +3,9 @@
 package alerttest
 
 import (
-	"cmp"
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"crypto/sha1" // the digest that EBD declares
 	"encoding/hex"
 	"encoding/xml"
