@@ -180,15 +180,12 @@ func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) 
 		return emergency.Record{}, false, err
 	}
 	r := RecordOf(m, by)
-	for _, w := range m.Warnings {
-		a.log.Warn("alert differs from its format", "alert", r.ID, "err", w)
-	}
 	got, known, err := a.alarm.Receive(ctx, r, raw)
 	if err != nil && !errors.Is(err, player.ErrNotStored) {
 		return got, known, err
 	}
-	for _, d := range got.Dropped {
-		a.log.Warn("alert sound in doubt", "alert", r.ID, "name", d.Name, "err", say.M(d.Why))
+	if !known {
+		a.tell(got, m.Warnings)
 	}
 	if !got.State.Over() && got.Clip == nil && len(r.Audio) > 0 {
 		select {
@@ -197,6 +194,16 @@ func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) 
 		}
 	}
 	return got, known, err
+}
+
+// tell logs what is wrong with the form of an alert and with its sounds.
+func (a *alerts) tell(r emergency.Record, warnings []say.Message) {
+	for _, w := range warnings {
+		a.log.Warn("alert differs from its format", "alert", r.ID, "err", w)
+	}
+	for _, d := range r.Dropped {
+		a.log.Warn("alert sound in doubt", "alert", r.ID, "name", d.Name, "err", say.M(d.Why))
+	}
 }
 
 // unmade returns the alerts in force whose own sound the last run of the daemon
