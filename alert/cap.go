@@ -7,7 +7,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +16,8 @@ import (
 )
 
 // parseCAP reads a CAP message. Rules that its text has and its schema has not, such
-// as the form of references and closed polygons, are checked as strictly.
+// as the form of references, are checked as strictly; but a shape that breaks them is
+// no reason to refuse a message.
 func parseCAP(doc document, o Options, r *report) (Message, error) {
 	v, ok := versionOf(doc.root.space)
 	if !ok {
@@ -138,18 +138,19 @@ func (v version) checkArea(area *node, where string, r *report) {
 	if v.name == "1.0" {
 		checkPairs(area, "geocode", where, r)
 	}
-	for _, shape := range []struct {
-		name string
-		read func(string) (emergency.Shape, error)
-	}{{"polygon", polygon}, {"circle", circle}} {
-		for _, k := range area.all(shape.name) {
+	for _, name := range []string{"polygon", "circle"} {
+		for _, k := range area.all(name) {
 			if k.trimmed() == "" {
-				r.warn("alert.cap_blank", where+"/"+shape.name)
-				continue
+				r.warn("alert.cap_blank", where+"/"+name)
 			}
-			if _, err := shape.read(k.text); err != nil {
-				r.bad("alert.cap_shape", where+"/"+shape.name, err)
-			}
+		}
+	}
+	for _, d := range drawings(area) {
+		switch {
+		case d.fault != nil:
+			r.warn("alert.cap_shape_ignored", where+"/"+d.name, d.fault)
+		case d.told != nil:
+			r.warn("alert.cap_shape", where+"/"+d.name, *d.told)
 		}
 	}
 }
@@ -200,6 +201,9 @@ func (v version) read(root *node, r *report) Message {
 	}
 	for _, info := range infos {
 		v.readInfo(info, &a, &m, r)
+	}
+	if a.Nowhere() && a.Kind != emergency.KindCancel {
+		r.warn("alert.cap_nowhere", printable(strings.Join(a.Unread, ", ")))
 	}
 	if a.NotBefore.IsZero() {
 		a.NotBefore = sent
@@ -285,7 +289,8 @@ var levels = map[string]emergency.Level{
 
 // readArea adds an area to the alert: China's division codes, and shapes. Other names
 // of the area are kept in Elsewhere: without them an alert for places that we cannot
-// locate would look like an alert for all places.
+// locate would look like an alert for all places. A shape that cannot be read is left
+// out. An area that has nothing else is kept in Unread.
 func (v version) readArea(area *node, a *emergency.Alert) {
 	elsewhere := func(s string) {
 		if s != "" && len(a.Elsewhere) < maxElsewhere && !slices.Contains(a.Elsewhere, s) {
@@ -307,26 +312,29 @@ func (v version) readArea(area *node, a *emergency.Alert) {
 			}
 		}
 	}
-	for _, read := range []struct {
-		name string
-		read func(string) (emergency.Shape, error)
-	}{{"polygon", polygon}, {"circle", circle}} {
-		for _, k := range area.all(read.name) {
-			shape, err := read.read(k.text)
-			if err != nil {
-				continue
-			}
-			placed = true
-			same := func(s emergency.Shape) bool {
-				return s.RadiusKM == shape.RadiusKM && slices.Equal(s.Points, shape.Points)
-			}
-			if len(a.Shapes) < maxShapes && !slices.ContainsFunc(a.Shapes, same) {
-				a.Shapes = append(a.Shapes, shape)
-			}
+	broken := false
+	for _, d := range drawings(area) {
+		if d.fault != nil {
+			broken = true
+			continue
+		}
+		placed = true
+		same := func(s emergency.Shape) bool {
+			return s.RadiusKM == d.shape.RadiusKM && slices.Equal(s.Points, d.shape.Points)
+		}
+		if len(a.Shapes) < maxShapes && !slices.ContainsFunc(a.Shapes, same) {
+			a.Shapes = append(a.Shapes, d.shape)
 		}
 	}
-	if !placed {
-		elsewhere(cmp.Or(area.at("areaDesc"), "?"))
+	name := cmp.Or(area.at("areaDesc"), "?")
+	switch {
+	case placed:
+	case broken && len(area.all("geocode")) == 0:
+		if len(a.Unread) < maxElsewhere && !slices.Contains(a.Unread, name) {
+			a.Unread = append(a.Unread, name)
+		}
+	default:
+		elsewhere(name)
 	}
 }
 
@@ -391,68 +399,6 @@ func (v version) references(text string) ([]playlist.AlertID, error) {
 
 const maxRefs = 500
 
-// polygon reads "lat,lon" pairs separated by blanks. There must be at least four, and
-// the last must equal the first.
-func polygon(text string) (emergency.Shape, error) {
-	fields := strings.Fields(text)
-	if len(fields) < 4 {
-		return emergency.Shape{}, say.M("alert.shape_few", len(fields))
-	}
-	s := emergency.Shape{Points: make([][2]float64, len(fields))}
-	for i, f := range fields {
-		p, err := point(f)
-		if err != nil {
-			return emergency.Shape{}, err
-		}
-		s.Points[i] = p
-	}
-	if s.Points[0] != s.Points[len(fields)-1] {
-		return emergency.Shape{}, say.M("alert.shape_open", fields[0], fields[len(fields)-1])
-	}
-	return s, nil
-}
-
-// circle reads "lat,lon radius", with the radius in kilometres.
-func circle(text string) (emergency.Shape, error) {
-	fields := strings.Fields(text)
-	if len(fields) != 2 {
-		return emergency.Shape{}, say.M("alert.shape_circle", printable(text))
-	}
-	p, err := point(fields[0])
-	if err != nil {
-		return emergency.Shape{}, err
-	}
-	radius, err := number(fields[1])
-	if err != nil || radius < 0 || radius > 20_040 { // half the circumference of the earth
-		return emergency.Shape{}, say.M("alert.shape_circle", printable(text))
-	}
-	return emergency.Shape{Points: [][2]float64{p}, RadiusKM: radius}, nil
-}
-
-func point(s string) ([2]float64, error) {
-	lat, lon, ok := strings.Cut(s, ",")
-	if !ok {
-		return [2]float64{}, say.M("alert.shape_point", printable(s))
-	}
-	y, yErr := number(lat)
-	x, xErr := number(lon)
-	if yErr != nil || xErr != nil {
-		return [2]float64{}, say.M("alert.shape_point", printable(s))
-	}
-	if y < -90 || y > 90 || x < -180 || x > 180 {
-		return [2]float64{}, say.M("alert.shape_range", printable(s))
-	}
-	return [2]float64{y, x}, nil
-}
-
-// number reads a plain decimal number, without exponent, hex or infinity.
-func number(s string) (float64, error) {
-	if !decimalForm.MatchString(s) || len(s) > 40 {
-		return 0, strconv.ErrSyntax
-	}
-	return strconv.ParseFloat(s, 64)
-}
-
 var (
 	division = regexp.MustCompile(`^(1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[12])[0-9]+$`)
 	// othersCode matches the names of other codes, which may have six digits too. A
@@ -509,17 +455,23 @@ func readAudio(res *node, where string, r *report) (emergency.Audio, bool) {
 		return emergency.Audio{}, false
 	}
 	s := emergency.Audio{Name: cmp.Or(baseName(uri), res.at("resourceDesc")), MediaType: media, URI: uri, Digest: res.at("digest")}
-	text := res.at("derefUri")
-	if text == "" {
+	k := res.kid("derefUri")
+	if k.trimmed() == "" {
 		return s, uri != ""
 	}
-	data, err := fromBase64(text)
-	if err != nil {
+	s.Inline = true
+	data, whole := fromBase64(k.text)
+	switch of := Digest(data, k.text, s.Digest); {
+	case whole:
+		s = withData(s, data, k.text, where, r)
+	case of == OfBytes: // what was changed on the way is no part of it
+		s = withData(s, data, "", where, r)
+		r.warn("alert.audio_base64_mended", where)
+	default:
+		s.Unfit = data
 		r.warn("alert.audio_base64", where)
-		return s, uri != ""
 	}
-	s = withData(s, data, text, where, r)
-	return s, len(s.Data) > 0 || uri != ""
+	return s, len(s.Data)+len(s.Unfit) > 0 || uri != ""
 }
 
 // baseName returns the last part of a URI's path, or "".

@@ -2,6 +2,7 @@ package alert_test
 
 import (
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -174,11 +175,6 @@ func TestARefusalNamesTheWrongElementOfACAPMessage(t *testing.T) {
 		{"a foreign element", []string{"<event>", "<x xmlns='urn:x'/><event>"}, "{urn:x}x"},
 		{"two events", []string{"<event>暴雨</event>", "<event>a</event><event>b</event>"}, "alert/info/event"},
 		{"text between elements", []string{"<area>\n", "<area>hier"}, "alert/info/area"},
-		{"a polygon of three points", []string{"31.5,117.0 ", ""}, "polygon"},
-		{"a polygon that does not close", []string{"31.4,116.9</polygon>", "31.3,116.9</polygon>"}, "polygon"},
-		{"a point off the earth", []string{"31.46,116.94 5", "131.46,116.94 5"}, "circle"},
-		{"a circle without a radius", []string{"31.46,116.94 5", "31.46,116.94"}, "circle"},
-		{"a point that is not a number", []string{"31.46,116.94 5", "NaN,116.94 5"}, "circle"},
 		{"references in another form", []string{"</scope>", "</scope><references>the last one</references>"}, "references"},
 		{"an unknown version of CAP", []string{"cap:1.2", "cap:1.3"}, "cap:1.3"},
 		{"a resource without its type", []string{"<area>\n", "<resource><resourceDesc>r</resourceDesc></resource><area>\n"}, "mimeType"},
@@ -190,6 +186,74 @@ func TestARefusalNamesTheWrongElementOfACAPMessage(t *testing.T) {
 			}
 			if zh, en := say.In(say.Chinese, err), say.In(say.English, err); !strings.Contains(zh, c.says) || !strings.Contains(en, c.says) || zh == en {
 				t.Errorf("%q, %q: want %q named in both", zh, en, c.says)
+			}
+		})
+	}
+}
+
+// site is a place in the polygon and the circle of flood, outside its town.
+var site = playlist.Place{Lat: 31.45, Lon: 116.95}
+
+// A shape that breaks the rules of CAP keeps no alert from sounding: it is closed, or
+// ignored where the alert names another place, and told of.
+func TestABrokenShapeIsMendedOrIgnoredAndTold(t *testing.T) {
+	const (
+		code   = "<geocode><valueName>行政区划</valueName><value>341523100000</value></geocode>"
+		ring   = "31.4,116.9 31.5,116.9 31.5,117.0 31.4,117.0 31.4,116.9"
+		round  = "31.46,116.94 5"
+		town   = playlist.Area("341523100201")
+		beyond = playlist.Area("110101001001")
+	)
+	polygon := func(s string) string { return "<polygon>" + s + "</polygon>" }
+	circle := func(s string) string { return "<circle>" + s + "</circle>" }
+	area := func(s string) string { return "<area><areaDesc>某地</areaDesc>" + s + "</area>" }
+	for _, c := range []struct {
+		name                 string
+		areas                string
+		told                 []string // keys, in order
+		inTown, there, quiet bool     // it concerns the town, a place in the shape, any other place
+	}{
+		{"whole", area(polygon(ring) + code), nil, true, true, false},
+		{"not closed", area(polygon("31.4,116.9 31.5,116.9 31.5,117.0 31.4,117.0") + code), []string{"alert.cap_shape"}, true, true, false},
+		{"not closed, and no code", area(polygon("31.4,116.9 31.5,116.9 31.5,117.0 31.4,117.0")), []string{"alert.cap_shape"}, false, true, false},
+		{"three corners, not closed", area(polygon("31.4,116.9 31.5,116.9 31.45,117.0")), []string{"alert.cap_shape"}, false, true, false},
+		{"crossing itself", area(polygon("31.4,116.9 31.5,117.0 31.5,116.9 31.4,117.0 31.4,116.9") + code), []string{"alert.cap_shape"}, true, false, false},
+		{"going round twice", area(polygon(ring + " 31.5,116.9 31.5,117.0 31.4,117.0 31.4,116.9")), nil, false, true, false},
+		{"two points", area(polygon("31.4,116.9 31.5,116.9 31.4,116.9") + code), []string{"alert.cap_shape_ignored"}, true, false, false},
+		{"points on a line", area(polygon("31.4,116.9 31.5,116.9 31.6,116.9 31.4,116.9") + code), []string{"alert.cap_shape_ignored"}, true, false, false},
+		{"a point off the earth", area(polygon(strings.Replace(ring, "31.5,117.0", "31.5,217.0", 1)) + code), []string{"alert.cap_shape_ignored"}, true, false, false},
+		{"latitude and longitude changed over", area(circle("116.94,31.46 5") + code), []string{"alert.cap_shape_ignored"}, true, false, false},
+		{"a point that is no number", area(circle("NaN,116.94 5") + code), []string{"alert.cap_shape_ignored"}, true, false, false},
+		{"a radius below zero", area(circle("31.46,116.94 -5") + code), []string{"alert.cap_shape_ignored"}, true, false, false},
+		{"no radius", area(circle("31.46,116.94") + code), []string{"alert.cap_shape_ignored"}, true, false, false},
+		{"an empty circle", area(circle(" ") + code), []string{"alert.cap_blank"}, true, false, false},
+		{"broken beside a good one", area(circle("31.46") + circle(round)), []string{"alert.cap_shape_ignored"}, false, true, false},
+		{"broken in an area beside that of the town", area(code) + area(circle("31.46")), []string{"alert.cap_shape_ignored"}, true, false, false},
+		{"nothing but broken", area(polygon("31.4,116.9 31.5,116.9")), []string{"alert.cap_shape_ignored", "alert.cap_nowhere"}, true, true, true},
+		{"broken, with another's code", area(polygon("31.4,116.9") + "<geocode><valueName>SAME</valueName><value>006109</value></geocode>"),
+			[]string{"alert.cap_shape_ignored"}, false, false, false},
+		{"nothing but an empty polygon", area(polygon("")), []string{"alert.cap_blank"}, false, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := parse(t, []byte(flood[:strings.Index(flood, "<area>")]+c.areas+flood[strings.Index(flood, "</info>"):]))
+			var told []string
+			for _, w := range m.Warnings {
+				told = append(told, w.Key)
+				if zh, en := w.In(say.Chinese), w.In(say.English); zh == en {
+					t.Errorf("%q in both languages", zh)
+				}
+			}
+			if !slices.Equal(told, c.told) {
+				t.Errorf("told %q, want %q", told, c.told)
+			}
+			for _, p := range []struct {
+				area playlist.Area
+				at   *playlist.Place
+				want bool
+			}{{town, nil, c.inTown}, {beyond, &site, c.there}, {beyond, &playlist.Place{Lat: 10, Lon: 10}, c.quiet}} {
+				if got := m.Alert.Concerns(p.area, p.at); got != p.want {
+					t.Errorf("concerns %s at %v: %v", p.area, p.at, got)
+				}
 			}
 		})
 	}
@@ -315,6 +379,8 @@ func TestWhichInlineSoundsAreKept(t *testing.T) {
 	data := []byte("ID3 not really a sound, but no test listens")
 	text := base64.StdEncoding.EncodeToString(data)
 	hexOf := func(b string) string { s := sha1.Sum([]byte(b)); return hex.EncodeToString(s[:]) }
+	inBase64 := func(b string) string { s := sha1.Sum([]byte(b)); return base64.StdEncoding.EncodeToString(s[:]) }
+	lines := "\n      " + text[:20] + "\n      " + text[20:] + "\n    "
 	for _, c := range []struct {
 		name, deref, digest, matched string
 		sounds                       bool
@@ -326,6 +392,18 @@ func TestWhichInlineSoundsAreKept(t *testing.T) {
 		{"a digest of something else", text, hexOf("x"), alert.OfNone, false},
 		{"a digest that is none", text, "none", alert.OfNone, false},
 		{"base64 on several lines", text[:20] + "\n  " + text[20:], hexOf(text), alert.OfBase64, true},
+		{"of the text as it stands", lines, hexOf(lines), alert.OfBase64, true},
+		{"of the text as it stands, with CR LF", lines, hexOf(strings.ReplaceAll(lines, "\n", "\r\n")), alert.OfBase64, true},
+		{"CR LF in the document, LF in the digest", strings.ReplaceAll(lines, "\n", "\r\n"), hexOf(lines), alert.OfBase64, true},
+		{"CR LF in both", strings.ReplaceAll(lines, "\n", "\r\n"), hexOf(strings.ReplaceAll(lines, "\n", "\r\n")), alert.OfBase64, true},
+		{"of the text without the blanks around it", lines, hexOf(strings.TrimSpace(lines)), alert.OfBase64, true},
+		{"of the lines before they were indented", lines, hexOf(text[:20] + "\n" + text[20:]), alert.OfBase64, true},
+		{"of a file that ends in a line end", lines, hexOf(text[:20] + "\n" + text[20:] + "\n"), alert.OfBase64, true},
+		{"of other lines", lines, hexOf(text[:8] + "\n" + text[8:]), alert.OfNone, false},
+		{"in base64", text, inBase64(string(data)), alert.OfBytes, true},
+		{"SHA-256", text, fmt.Sprintf("%X", sha256.Sum256(data)), alert.OfBytes, true},
+		{"SHA-256 of the text as it stands", lines, fmt.Sprintf("%x", sha256.Sum256([]byte(lines))), alert.OfBase64, true},
+		{"a digest on two lines", text, hexOf(string(data))[:20] + "\n" + hexOf(string(data))[20:], alert.OfBytes, true},
 		{"damaged base64", "!" + text, "", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -338,6 +416,9 @@ func TestWhichInlineSoundsAreKept(t *testing.T) {
 			s := m.Alert.Audio[0]
 			if s.Matched != c.matched || string(s.Data) == string(data) != c.sounds || s.Name != "a.mp3" || playlist.IsClipID(string(s.SHA256)) != c.sounds {
 				t.Errorf("matched %q, %d bytes, %s, %s", s.Matched, len(s.Data), s.Name, s.SHA256)
+			}
+			if !c.sounds && len(s.Unfit) == 0 {
+				t.Error("nothing is left of a sound that may have to do")
 			}
 			if c.sounds != (m.Verdict == alert.Valid) {
 				t.Errorf("%s: %v", m.Verdict, m.Warnings)

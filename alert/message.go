@@ -24,7 +24,7 @@ type Options struct {
 	Authorities  []PublicKey
 
 	// Now is the time, if the clock is trusted, and zero otherwise. A certificate
-	// that begins after it is refused.
+	// that begins after it or has expired by then is refused.
 	Now time.Time
 }
 

@@ -530,11 +530,11 @@ func verifyAny(keys []key, m method, signed, value []byte) *key {
 // judgeKey decides whether a key that signed is trusted: whether it is that of an
 // anchor, or an anchor issued its certificate.
 //
-// The certificate must not have expired before the time at which the message says it
-// was sent. With an expired key one can therefore sign only a message that is dated
-// back, and such an alert has expired itself. The certificate may begin after the
-// message was sent, because some issuers sign on request with the certificate of the
-// day, but not after Now.
+// The certificate, and those above it, must not have expired before the time at which
+// the message says it was sent, nor before Now: an expired key may have been lost, and
+// with it a message can be dated back. The certificate may begin after the message was
+// sent, because some issuers sign on request with the certificate of the day, but not
+// after Now.
 func (s signedMessage) judgeKey(signer key, brought []key) capSignature {
 	cert := signer.cert
 	for _, a := range s.o.Anchors {
@@ -561,12 +561,21 @@ func (s signedMessage) judgeKey(signer key, brought []key) capSignature {
 	if at.After(cert.NotAfter) {
 		at = cert.NotAfter
 	}
-	if _, err := cert.Verify(x509.VerifyOptions{
+	chains, err := cert.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: between, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	}); err != nil {
+	})
+	if err != nil {
 		return capSignature{state: emergency.SignatureUnknown, by: nameOf(cert), why: "alert.seal_unknown"}
 	}
+	if !cert.NotAfter.Before(s.sent) && !slices.ContainsFunc(chains, func(chain []*x509.Certificate) bool { return !slices.ContainsFunc(chain, s.lapsed) }) {
+		return capSignature{state: emergency.SignatureBad, by: nameOf(cert), why: "alert.seal_lapsed"}
+	}
 	return s.inTime(cert)
+}
+
+// lapsed reports whether a certificate has expired by now, as far as that is known.
+func (s signedMessage) lapsed(cert *x509.Certificate) bool {
+	return !s.o.Now.IsZero() && cert.NotAfter.Before(s.o.Now)
 }
 
 // inTime returns the result for a trusted certificate: verified, unless the certificate
@@ -576,6 +585,8 @@ func (s signedMessage) inTime(cert *x509.Certificate) capSignature {
 	switch {
 	case cert.NotAfter.Before(s.sent):
 		return capSignature{state: emergency.SignatureBad, by: by, why: "alert.seal_expired"}
+	case s.lapsed(cert):
+		return capSignature{state: emergency.SignatureBad, by: by, why: "alert.seal_lapsed"}
 	case !s.o.Now.IsZero() && cert.NotBefore.After(s.o.Now):
 		return capSignature{state: emergency.SignatureBad, by: by, why: "alert.seal_early"}
 	}

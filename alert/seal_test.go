@@ -120,6 +120,8 @@ func TestHowCAPSignaturesAreJudged(t *testing.T) {
 	of := newIssuer(t, ecKey(t), "舒城县气象台", &ca, "2026-01-01", "2027-01-01")
 	other := newIssuer(t, rsaKey, "another", nil, "2026-01-01", "2027-01-01")
 	lapsed := newIssuer(t, ecKey(t), "lapsed", nil, "2024-01-01", "2026-06-30")
+	brief := newIssuer(t, ecKey(t), "brief", nil, "2020-01-01", "2026-07-02")
+	outlived := newIssuer(t, ecKey(t), "outlived", &brief, "2026-01-01", "2027-01-01")
 	later := newIssuer(t, ecKey(t), "later", nil, "2026-07-02", "2027-01-01")
 
 	trust := func(i ...issuer) alert.Options {
@@ -147,6 +149,10 @@ func TestHowCAPSignaturesAreJudged(t *testing.T) {
 		{"by a certificate that had expired", sealed(flood, lapsed.signature(t, bare, "")), trust(lapsed), emergency.SignatureBad, "alert.seal_expired"},
 		{"by a certificate that begins the day after the message was sent", sealed(flood, later.signature(t, bare, "")), trust(later), emergency.SignatureVerified, ""},
 		{"by a certificate that begins after Now", sealed(flood, later.signature(t, bare, "")), at(trust(later), "2026-07-01"), emergency.SignatureBad, "alert.seal_early"},
+		{"by a certificate that has expired by now", signed, at(trust(of), "2027-01-02"), emergency.SignatureBad, "alert.seal_lapsed"},
+		{"by a certificate whose authority has expired by now", sealed(flood, outlived.signature(t, bare, "")), at(trust(brief), "2026-07-03"), emergency.SignatureBad, "alert.seal_lapsed"},
+		{"by the same, without a clock", sealed(flood, outlived.signature(t, bare, "")), trust(brief), emergency.SignatureVerified, ""},
+		{"by a certificate that is valid now", signed, at(trust(of), "2026-12-31"), emergency.SignatureVerified, ""},
 		{"twice, once by an unknown certificate", sealed(flood, other.signature(t, bare, ""), of.signature(t, bare, "")), trust(of), emergency.SignatureVerified, ""},
 		{"with a comment added later", strings.Replace(signed, "三小时内", "三<!-- x -->小时内", 1), trust(of), emergency.SignatureVerified, ""},
 		{"indented later", strings.ReplaceAll(sealed(flood, of.signature(t, strings.ReplaceAll(bare, "\n", ""), "")), "\n", "\n   "), trust(of), emergency.SignatureVerified, ""},

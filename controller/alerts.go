@@ -2,6 +2,7 @@ package controller
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -30,19 +31,31 @@ type alerts struct {
 	alarm  *player.Alarm
 	store  *data.Store
 	config func() *config.Config
+	now    func() time.Time // zero: the clock is not trusted
 	log    *slog.Logger
 
 	// sounds are alerts whose own sound is to be made into a clip. That takes
 	// longer than the one who hands a message in stays connected.
 	sounds chan emergency.Record
 
-	mu   sync.Mutex
-	made map[string]player.AlertSound // speech by its text
+	speaking sync.Mutex                   // one speaker at a time: the machine is small
+	made     map[string]player.AlertSound // speech by its text
+
+	mu      sync.Mutex
+	damaged map[playlist.AlertID]playlist.Clip // of damaged sounds of alerts that have text
+	unsaid  map[playlist.AlertID]bool          // alerts whose text could not be spoken
 }
 
 func newAlerts(p *player.Player, store *data.Store, cfg func() *config.Config, log *slog.Logger) *alerts {
 	a := &alerts{store: store, config: cfg, log: log, sounds: make(chan emergency.Record), made: map[string]player.AlertSound{}}
+	a.damaged, a.unsaid = map[playlist.AlertID]playlist.Clip{}, map[playlist.AlertID]bool{}
 	a.alarm = player.NewAlarm(p, store, a)
+	a.now = func() time.Time {
+		if p.Trust() != playlist.ClockTrusted {
+			return time.Time{}
+		}
+		return p.Wall()
+	}
 	return a
 }
 
@@ -92,13 +105,19 @@ func trusted(c config.Alert) (o alert.Options, err error) {
 	return o, errors.Join(faults...)
 }
 
-// ReadAlert reads a message as the site reads it. A document that is no alert is
-// an error.
+// ReadAlert reads a message as the site reads it now, if its clock is right. A
+// document that is no alert is an error.
 func ReadAlert(raw []byte, c config.Alert) (alert.Message, error) {
+	return readAlert(raw, c, time.Now())
+}
+
+// readAlert is [ReadAlert] at that time; zero: the clock is not trusted.
+func readAlert(raw []byte, c config.Alert, now time.Time) (alert.Message, error) {
 	o, err := trusted(c)
 	if err != nil {
 		return alert.Message{}, err
 	}
+	o.Now = now
 	m, err := alert.Parse(raw, o)
 	if err != nil {
 		return m, err
@@ -116,28 +135,49 @@ func RecordOf(m alert.Message, by playlist.AlertSource) emergency.Record {
 	r.Silent = m.Silent.Key != ""
 	r.Audio = nil
 	for _, a := range m.Alert.Audio {
-		if len(a.Data) > 0 {
+		if len(a.Data)+len(a.Unfit) > 0 {
 			r.Audio = append(r.Audio, a)
 		}
 	}
 	return r
 }
 
+// Remarks are what an operator should know of an alert as the book has it, beside
+// its state and the warnings about its form.
+func Remarks(r emergency.Record) (all []say.Message) {
+	if r.Late {
+		all = append(all, say.M("alerts.late"))
+	}
+	if r.Cut() {
+		all = append(all, say.M("alerts.cut"))
+	}
+	if r.Clock == playlist.ClockUntrusted {
+		all = append(all, say.M("alerts.clock"))
+	}
+	for _, id := range r.Spared {
+		all = append(all, say.M("alerts.spared", string(id)))
+	}
+	return all
+}
+
 // take takes a message in: first its meaning, so that it sounds, then the
 // clip that is made of what came with it.
 func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) (emergency.Record, bool, error) {
-	m, err := ReadAlert(raw, a.config().Alert)
+	m, err := readAlert(raw, a.config().Alert, a.now())
 	if err != nil {
 		return emergency.Record{}, false, err
 	}
-	return a.enter(ctx, RecordOf(m, by), raw)
+	return a.enter(ctx, RecordOf(m, by), raw, m.Warnings)
 }
 
 // enter enters a record with its message, and has its own sound made.
-func (a *alerts) enter(ctx context.Context, r emergency.Record, raw []byte) (emergency.Record, bool, error) {
+func (a *alerts) enter(ctx context.Context, r emergency.Record, raw []byte, warnings []say.Message) (emergency.Record, bool, error) {
 	got, known, err := a.alarm.Receive(ctx, r, raw)
 	if err != nil && !errors.Is(err, player.ErrNotStored) {
 		return got, known, err
+	}
+	if !known {
+		a.tell(got, warnings)
 	}
 	if !got.State.Over() && got.Clip == nil && len(r.Audio) > 0 {
 		select {
@@ -146,6 +186,16 @@ func (a *alerts) enter(ctx context.Context, r emergency.Record, raw []byte) (eme
 		}
 	}
 	return got, known, err
+}
+
+// tell logs what is wrong with the form of an alert and with its sounds.
+func (a *alerts) tell(r emergency.Record, warnings []say.Message) {
+	for _, w := range warnings {
+		a.log.Warn("alert differs from its format", "alert", r.ID, "err", w)
+	}
+	for _, d := range r.Dropped {
+		a.log.Warn("alert sound in doubt", "alert", r.ID, "name", d.Name, "err", say.M(d.Why))
+	}
 }
 
 // unmade returns the alerts in force whose own sound the last run of the daemon
@@ -161,8 +211,13 @@ func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
 			err = errors.Join(err, rerr)
 			continue
 		}
-		if m, rerr := ReadAlert(raw, a.config().Alert); rerr == nil && len(RecordOf(m, kept.Source).Audio) > 0 {
-			all = append(all, RecordOf(m, kept.Source))
+		m, rerr := readAlert(raw, a.config().Alert, time.Time{})
+		if rerr != nil {
+			continue
+		}
+		m.Alert.Signature = kept.Signature // an alert in force outlives its certificate
+		if r := RecordOf(m, kept.Source); len(r.Audio) > 0 {
+			all = append(all, r)
 		}
 	}
 	if err != nil && ctx.Err() == nil {
@@ -172,18 +227,21 @@ func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
 }
 
 // convert makes the air clip of an alert's own sound, and notes that it is there,
-// or that none is to come.
+// or that none is to come. A damaged sound becomes the alert's clip only if there is
+// no text; beside a text it is kept for when nothing can speak that.
 func (a *alerts) convert(ctx context.Context, r emergency.Record) {
-	for _, sound := range r.Audio {
-		clip, err := a.clips().Convert(ctx, r.Alert, sound)
-		if ctx.Err() != nil {
-			return // it is made after the next start
-		}
-		if err == nil {
-			r.Clip = &clip
-			break
-		}
-		a.log.Error("alert sound unusable", "alert", r.ID, "name", sound.Name, "err", err)
+	s := r.Sounding(a.config().Alerts)
+	if clip, ok := a.firstClip(ctx, &r, s.Own); ok {
+		r.Clip = &clip
+	} else if clip, ok := a.firstClip(ctx, &r, s.Damaged); ok && !s.Words {
+		r.Clip = &clip
+	} else if ok {
+		a.mu.Lock()
+		a.damaged[r.ID] = clip
+		a.mu.Unlock()
+	}
+	if ctx.Err() != nil {
+		return // it is made after the next start
 	}
 	if r.Clip == nil {
 		r.Audio = nil
@@ -191,6 +249,28 @@ func (a *alerts) convert(ctx context.Context, r emergency.Record) {
 	if _, _, err := a.alarm.Receive(ctx, r, nil); err != nil && ctx.Err() == nil {
 		a.log.Error("alert sound not stored", "alert", r.ID, "err", err)
 	}
+}
+
+// firstClip makes a clip of the first of those sounds that can be made one. Those
+// before it are noted in the record.
+func (a *alerts) firstClip(ctx context.Context, r *emergency.Record, sounds []emergency.Audio) (clip playlist.Clip, ok bool) {
+	for _, sound := range sounds {
+		clip, err := a.clips().Convert(ctx, r.Alert, sound)
+		if err == nil || ctx.Err() != nil {
+			return clip, err == nil
+		}
+		a.log.Error("alert sound unusable", "alert", r.ID, "name", sound.Name, "err", err)
+		r.Dropped = append(r.Dropped, emergency.Dropped{Name: sound.Name, Why: emergency.SoundUseless})
+	}
+	return clip, false
+}
+
+// inNeed is the clip of an alert's damaged sound, if nothing could speak its text.
+func (a *alerts) inNeed(id playlist.AlertID) (c playlist.Clip, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c, ok = a.damaged[id]
+	return c, ok && a.unsaid[id]
 }
 
 // clips returns a maker of clips as the config in force says.
@@ -204,18 +284,28 @@ var errNoSound = errors.New("no such sound")
 func (a *alerts) Sound(ctx context.Context, r emergency.Record, as asrun.Used) (player.AlertSound, error) {
 	switch as {
 	case asrun.UsedClip:
-		if r.Clip == nil {
+		clip := r.Clip
+		if damaged, ok := a.inNeed(r.ID); clip == nil && ok {
+			clip = &damaged
+		}
+		if clip == nil {
 			return player.AlertSound{}, errNoSound
 		}
-		clip, path, err := a.store.Clip(ctx, r.Clip.ID)
+		c, path, err := a.store.Clip(ctx, clip.ID)
 		if err == nil {
 			_, err = os.Stat(path)
 		}
-		return player.AlertSound{Clip: clip, Path: path}, err
+		return player.AlertSound{Clip: c, Path: path}, err
 	case asrun.UsedSpeech:
 		language := a.config().Site.Language
 		t, _ := r.Text(language)
-		return a.speak(ctx, r.Spoken(language), t.Language, r.Headline())
+		sound, err := a.speak(ctx, r.Spoken(language), t.Language, r.Headline())
+		if err != nil && ctx.Err() == nil {
+			a.mu.Lock()
+			a.unsaid[r.ID] = true
+			a.mu.Unlock()
+		}
+		return sound, err
 	case asrun.UsedPreamble:
 		lang := say.Choose(a.config().Site.Language)
 		return a.speak(ctx, say.M("alerts.preamble").In(lang), string(lang), say.M("alerts.preamble_title").In(lang))
@@ -230,8 +320,8 @@ func (a *alerts) speak(ctx context.Context, text, language, title string) (playe
 	if text == "" {
 		return player.AlertSound{}, errNoSound
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock() // one speaker at a time: the machine is small
+	a.speaking.Lock()
+	defer a.speaking.Unlock()
 	if s, ok := a.made[text]; ok {
 		if _, err := os.Stat(s.Path); err == nil {
 			return s, nil
@@ -251,13 +341,14 @@ func (a *alerts) speak(ctx context.Context, text, language, title string) (playe
 // speakWithin bounds the making of speech: a minute of it takes seconds.
 const speakWithin = 2 * time.Minute
 
+// genericPath is the file that the config has for a kind of event; empty: none.
+func genericPath(c config.Alert, code string) string {
+	return cmp.Or(c.Generic[code], c.Generic["default"])
+}
+
 // generic returns the clip that the config has for a kind of event.
 func (a *alerts) generic(code string) (player.AlertSound, error) {
-	generic := a.config().Alert.Generic
-	path := generic[code]
-	if path == "" {
-		path = generic["default"]
-	}
+	path := genericPath(a.config().Alert, code)
 	if path == "" {
 		return player.AlertSound{}, errNoSound
 	}
@@ -276,9 +367,19 @@ func (a *alerts) needs(ctx context.Context) map[playlist.ClipID]bool {
 	if err != nil {
 		return needed
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, r := range all {
-		if r.Clip != nil && !r.State.Over() {
+		if r.State.Over() {
+			delete(a.damaged, r.ID)
+			delete(a.unsaid, r.ID)
+			continue
+		}
+		if r.Clip != nil {
 			needed[r.Clip.ID] = true
+		}
+		if c, ok := a.damaged[r.ID]; ok {
+			needed[c.ID] = true
 		}
 	}
 	return needed

@@ -266,7 +266,7 @@ func (a *alerts) takeMade(ctx context.Context, raw []byte, retires []playlist.Al
 	if err != nil {
 		return emergency.Record{}, false, err
 	}
-	return a.enter(ctx, MadeRecord(m, retires), raw)
+	return a.enter(ctx, MadeRecord(m, retires), raw, m.Warnings)
 }
 
 // SoundMade is [Controller.Run] until an alert that was made at the site is over or ctx

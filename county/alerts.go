@@ -15,6 +15,7 @@ import (
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
+	"dalaba/playlist/say"
 )
 
 // The ways by which a message comes to a county.
@@ -22,7 +23,7 @@ const (
 	FromEBD  = "ebd"
 	FromCAP  = "cap"
 	FromFeed = "feed"
-	FromHand = "hand"
+	FromHand = store.FromHand
 	FromLink = store.FromLink
 )
 
@@ -32,6 +33,7 @@ type AlertRules struct {
 	Unsigned []string      // ways by which a message may come without a signature
 	Life     time.Duration // of one that names no end; default an hour
 	Drills   bool          // drills are passed on
+	Retirers []string      // senders who may end the alerts of others, if they are proven as well as those
 	Feeds    []Feed
 }
 
@@ -43,6 +45,7 @@ func (r AlertRules) facts(source string) emergency.Facts {
 		Vouched:  source == FromHand || source == FromLink,
 		Unsigned: slices.Contains(r.Unsigned, source),
 		Drills:   r.Drills,
+		Retirers: r.Retirers,
 	}
 }
 
@@ -86,6 +89,8 @@ type incoming struct {
 	Source string // FromEBD, ...
 	Silent bool   // it is of a kind that never sounds
 	Detail store.AlertDetail
+
+	Warnings []say.Message // about its form
 }
 
 // take decides on a message and keeps it. If it is to sound, its order is issued
@@ -105,7 +110,10 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 		return v, err
 	}
 	v = v.of(msg)
-	a.log.Warn("emergency message", "alert", msg.ID, "source", msg.Source, "kind", msg.Kind, "class", msg.Class, "level", msg.Level, "state", msg.State, "why", msg.Why)
+	a.log.Warn("emergency message", "alert", msg.ID, "source", msg.Source, "kind", msg.Kind, "class", msg.Class, "level", msg.Level, "state", msg.State, "why", msg.Why, "late", msg.Detail.Late)
+	for _, w := range in.Warnings {
+		a.log.Warn("alert differs from its format", "alert", msg.ID, "err", w)
+	}
 	// The order comes first, then what it ended. Each scope is issued even if
 	// another fails.
 	var scopes []playlist.Scope
@@ -138,7 +146,7 @@ func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, targets []
 	now := a.now()
 	msg = store.Alert{Alert: in.Alert, Received: now, Source: in.Source, Raw: in.Raw, Detail: in.Detail}
 	msg.Silent = msg.Silent || in.Silent
-	msg.Ends = msg.Alert.Ends(now, a.rules.life())
+	msg.Ends, msg.Detail.Late = msg.Alert.Ends(emergency.Arrival{At: now, Trusted: true, Life: a.rules.life()})
 	if msg.Detail.Scopes == nil {
 		msg.Detail.Scopes = a.scopes(in.Alert)
 	}
@@ -287,7 +295,7 @@ func (a *alerts) takeCAP(ctx context.Context, raw []byte, source string) (Verdic
 }
 
 func (a *alerts) takeMessage(ctx context.Context, m alert.Message, source string) (Verdict, error) {
-	return a.take(ctx, incoming{Alert: m.Alert, Raw: m.Raw, Source: source, Silent: m.Silent.Key != ""})
+	return a.take(ctx, incoming{Alert: m.Alert, Raw: m.Raw, Source: source, Silent: m.Silent.Key != "", Warnings: m.Warnings})
 }
 
 // takeFile takes a CAP or EBD message that an operator has as a file, or only
@@ -300,7 +308,7 @@ func (a *alerts) takeFile(ctx context.Context, raw []byte, dry bool) (Verdict, e
 	if m.Kind != alert.KindAlert && m.Kind != alert.KindEBM {
 		return Verdict{}, notAnAlert(m)
 	}
-	return a.takeOrWeigh(ctx, incoming{Alert: m.Alert, Raw: raw, Source: FromHand, Silent: m.Silent.Key != ""}, dry)
+	return a.takeOrWeigh(ctx, incoming{Alert: m.Alert, Raw: raw, Source: FromHand, Silent: m.Silent.Key != "", Warnings: m.Warnings}, dry)
 }
 
 func notAnAlert(m alert.Message) error { return invalid("county.not_an_alert", string(m.Kind)) }

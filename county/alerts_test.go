@@ -817,6 +817,63 @@ func TestCAPComesByPostAndByFeed(t *testing.T) {
 	}
 }
 
+// The county judges age, life and shapes as a pole does, by the same functions, and
+// what it passes on has its end.
+func TestACountyJudgesWhatIsOldLateOrBroken(t *testing.T) {
+	w := newWorld(t, t.TempDir(), func(c *county.Options) { unsigned(c); c.Alerts.Unsigned = append(c.Alerts.Unsigned, county.FromCAP) })
+	w.freeze()
+	now := w.clock().In(shanghai).Truncate(time.Second)
+	stamp := func(at time.Time) string { return at.Format("2006-01-02T15:04:05-07:00") }
+	element := func(name, text string) string { return "<" + name + ">" + text + "</" + name + ">" }
+	broken := strings.NewReplacer("<geocode>", "<circle>31.4</circle><geocode>")
+	for _, c := range []struct {
+		name            string
+		sent, effective time.Time // effective and expires: zero: left out
+		expires         time.Time
+		change          *strings.Replacer
+		state           emergency.State
+		why             emergency.Reason
+		late            bool
+		ends            time.Time
+	}{
+		{"fresh", now.Add(-time.Minute), time.Time{}, time.Time{}, nil, emergency.StateWaiting, "", false, now.Add(59 * time.Minute)},
+		{"of five years ago", now.AddDate(-5, 0, 0), time.Time{}, time.Time{}, nil, emergency.StateRefused, emergency.ReasonExpired, false, now.AddDate(-5, 0, 0).Add(time.Hour)},
+		{"late", now.Add(-3 * time.Hour), time.Time{}, time.Time{}, nil, emergency.StateWaiting, "", true, w.clock().Add(time.Hour)},
+		{"for a year", now, time.Time{}, now.AddDate(1, 0, 0), nil, emergency.StateWaiting, "", false, w.clock().Add(30 * 24 * time.Hour)},
+		{"it ends before it begins", now, now.Add(2 * time.Hour), now.Add(time.Hour), nil, emergency.StateRefused, emergency.ReasonNever, false, now.Add(time.Hour)},
+		{"with a broken circle", now, time.Time{}, now.Add(time.Hour), broken, emergency.StateWaiting, "", false, now.Add(time.Hour)},
+	} {
+		text := capXML("judged", string(townArea))
+		head, rest, _ := strings.Cut(text, "<sent>")
+		_, rest, _ = strings.Cut(rest, "</sent>")
+		text = head + element("sent", stamp(c.sent)) + rest
+		head, rest, _ = strings.Cut(text, "<expires>")
+		_, rest, _ = strings.Cut(rest, "</expires>")
+		if !c.effective.IsZero() {
+			head += element("effective", stamp(c.effective))
+		}
+		if !c.expires.IsZero() {
+			head += element("expires", stamp(c.expires))
+		}
+		text = strings.Replace(head+rest, "judged", strings.ReplaceAll(c.name, " ", "_"), 1)
+		if c.change != nil {
+			text = c.change.Replace(text)
+		}
+		if status, raw := w.post(t, "/cap", "application/cap+xml", strings.NewReader(text)); status != http.StatusOK {
+			t.Fatalf("%s: %d %s", c.name, status, raw)
+		}
+		all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 20))
+		i := slices.IndexFunc(all, func(a store.Alert) bool { return a.Identifier == strings.ReplaceAll(c.name, " ", "_") })
+		if i < 0 {
+			t.Fatalf("%s is not kept", c.name)
+		}
+		a := all[i]
+		if a.State != c.state || a.Why != string(c.why) || a.Detail.Late != c.late || a.Ends.Sub(c.ends).Abs() > time.Second {
+			t.Errorf("%s: %s (%s), late %v, ends %v; want %s (%s), %v, %v", c.name, a.State, a.Why, a.Detail.Late, a.Ends, c.state, c.why, c.late, c.ends)
+		}
+	}
+}
+
 // web is what stands at the other end of a client, without sockets.
 type web func(http.ResponseWriter, *http.Request)
 

@@ -115,7 +115,7 @@ func New(o Options) *County {
 	p.programmes = &programmes{base: b, clips: o.Store, documents: p.documents, fleet: p.fleet, features: link.Features(), key: o.Keys.Playlist}
 	p.reach = &reach{base: b, store: o.Store, fleet: p.fleet}
 	p.orders = newOrders(b, o.Store, p.documents, p.fleet, o.Keys.Alert)
-	p.sounds = newSounds(b, o.Store, o.Ingest, p.orders)
+	p.sounds = newSounds(b, o.Store, o.Ingest, p.orders, o.Alerts)
 	p.outcomes = &outcomes{store: o.Store}
 	p.alerts = &alerts{base: b, store: o.Store, rules: o.Alerts, fleet: p.fleet, orders: p.orders, sounds: p.sounds, work: work}
 	p.course = newCourse(b, o.Store, p.orders, p.sounds, p.outcomes, work)

@@ -137,7 +137,7 @@ func (e *ebd) respond(ctx context.Context, m alert.Message, raw []byte, peer str
 // takeEBM takes an emergency message in.
 func (e *ebd) takeEBM(ctx context.Context, m alert.Message, raw []byte) alert.Result {
 	v, err := e.alerts.take(ctx, incoming{
-		Alert: m.Alert, Raw: raw, Source: FromEBD, Silent: m.Silent.Key != "",
+		Alert: m.Alert, Raw: raw, Source: FromEBD, Silent: m.Silent.Key != "", Warnings: m.Warnings,
 		Detail: store.AlertDetail{EBD: &store.EBDOrigin{EBDID: m.EBD.ID, From: m.EBD.From, URL: m.EBD.FromURL}},
 	})
 	if err != nil {

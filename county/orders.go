@@ -149,7 +149,7 @@ func (o *orders) issue(ctx context.Context, scope playlist.Scope) error {
 // is room for them.
 func (o *orders) inForce(a store.Alert, room int) (link.AlertInForce, error) {
 	f := link.AlertInForce{Alert: a.Alert, Received: a.Received, Order: a.Detail.Clip == nil}
-	if f.Alert.NotAfter.IsZero() {
+	if f.Alert.NotAfter.IsZero() || !a.Ends.IsZero() && a.Ends.Before(f.Alert.NotAfter) {
 		f.Alert.NotAfter = a.Ends // by the rules of the county, not of each controller
 	}
 	if a.Detail.Clip == nil {

@@ -13,6 +13,8 @@ import (
 	"dalaba/county/store"
 	"dalaba/ingest"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
+	"dalaba/playlist/say"
 )
 
 // soundStore keeps the clips of alerts.
@@ -27,14 +29,15 @@ type sounds struct {
 	store  soundStore
 	clips  *ingest.AlertClips // nil: no clips are made
 	orders *orders
+	rules  AlertRules
 
 	mu     sync.Mutex
 	making map[playlist.AlertID]context.CancelFunc
 	tried  map[playlist.AlertID]bool // a clip was made here, or could not be
 }
 
-func newSounds(b base, st soundStore, maker *ingest.Ingester, o *orders) *sounds {
-	s := &sounds{base: b, store: st, orders: o, making: map[playlist.AlertID]context.CancelFunc{}, tried: map[playlist.AlertID]bool{}}
+func newSounds(b base, st soundStore, maker *ingest.Ingester, o *orders, rules AlertRules) *sounds {
+	s := &sounds{base: b, store: st, orders: o, rules: rules, making: map[playlist.AlertID]context.CancelFunc{}, tried: map[playlist.AlertID]bool{}}
 	if maker != nil {
 		s.clips = &ingest.AlertClips{Ingester: maker, Shelve: st.AddClip}
 	}
@@ -51,8 +54,9 @@ const (
 	soundAgain = audioWait + 30*time.Second
 )
 
-// make makes an alert's clip, of the sound that came with it or else of its
-// text, and issues the alert with it. Until then its order alone is in force.
+// make makes an alert's clip, of the sound that came with it, else of its text,
+// else, if it has none, of a damaged sound, and issues the alert with it. Until
+// then its order alone is in force.
 func (s *sounds) make(ctx context.Context, a store.Alert) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -61,7 +65,22 @@ func (s *sounds) make(ctx context.Context, a store.Alert) {
 	if s.clips == nil || a.Detail.Clip != nil {
 		return
 	}
-	clip, why, ok := s.convert(ctx, a)
+	f := s.rules.facts(a.Source)
+	sounding := a.Sounding(f.Vouched || f.Unsigned)
+	var why []string
+	for _, d := range sounding.Dropped {
+		why = append(why, d.Name+": "+say.M(d.Why).In(say.Chinese))
+	}
+	for _, x := range a.Audio {
+		if len(x.Data)+len(x.Unfit) == 0 {
+			why = append(why, x.Name+": no usable sound came with it")
+		}
+	}
+	clip, ok := s.convert(ctx, a, sounding.Own, &why)
+	if !ok && !sounding.Words {
+		clip, ok = s.convert(ctx, a, sounding.Damaged, &why)
+	}
+	a.Detail.NoClip = strings.Join(why, "; ")
 	if ok {
 		s.attach(ctx, a, clip, false)
 		return
@@ -70,7 +89,6 @@ func (s *sounds) make(ctx context.Context, a store.Alert) {
 		text, _ := a.Text("zh-CN")
 		clip, err := s.clips.Speak(ctx, words, text.Language, a.Headline())
 		if err == nil {
-			a.Detail.NoClip = strings.Join(why, "; ")
 			s.attach(ctx, a, clip, true)
 			return
 		}
@@ -93,23 +111,19 @@ func (s *sounds) end(id playlist.AlertID) {
 	delete(s.making, id)
 }
 
-// convert makes a clip of the first sound that came with an alert and can be
-// used. why is what is wrong with those before it.
-func (s *sounds) convert(ctx context.Context, a store.Alert) (clip playlist.Clip, why []string, ok bool) {
-	for _, audio := range a.Audio {
-		if len(audio.Data) == 0 || audio.Matched == alert.OfNone {
-			why = append(why, audio.Name+": no usable sound came with it")
-			continue
-		}
+// convert makes a clip of the first of those sounds that can be used. It adds to
+// why what is wrong with those before it.
+func (s *sounds) convert(ctx context.Context, a store.Alert, sounds []emergency.Audio, why *[]string) (clip playlist.Clip, ok bool) {
+	for _, audio := range sounds {
 		bounded, done := context.WithTimeout(ctx, audioWait)
 		clip, err := s.clips.Convert(bounded, a.Alert, audio)
 		done()
 		if err == nil {
-			return clip, why, true
+			return clip, true
 		}
-		why = append(why, audio.Name+": "+err.Error())
+		*why = append(*why, audio.Name+": "+err.Error())
 	}
-	return clip, why, false
+	return clip, false
 }
 
 // giveUp notes why an alert has no clip. The controllers have its words and
@@ -172,11 +186,9 @@ func (s *sounds) forget(inForce map[playlist.AlertID]bool) {
 // withSound is an alert with the sound that came with it. The store has that in
 // the raw message alone.
 func withSound(a store.Alert) store.Alert {
-	if a.Source == FromHand {
-		var h ByHand
-		if err := json.Unmarshal(a.Raw, &h); err == nil {
-			a.Audio = h.sound()
-		}
+	var h ByHand
+	if a.Source == FromHand && json.Unmarshal(a.Raw, &h) == nil {
+		a.Audio = h.sound()
 	} else if m, err := alert.Parse(a.Raw, alert.Options{}); err == nil {
 		a.Audio = m.Alert.Audio
 	}

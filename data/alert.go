@@ -32,6 +32,11 @@ func (s *Store) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) 
 				return err
 			}
 		}
+		for _, id := range c.Restored {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM retired WHERE id = ?", id); err != nil {
+				return err
+			}
+		}
 		for _, r := range c.Retired {
 			_, err := tx.ExecContext(ctx, `INSERT INTO retired (id, retired_by, reason, at) VALUES (?, ?, ?, ?)
 				ON CONFLICT DO NOTHING`, r.ID, r.By, r.Reason, r.At.UnixMicro())

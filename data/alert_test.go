@@ -41,6 +41,8 @@ func TestAlertsAreStoredInTheirPresentState(t *testing.T) {
 	if raw, err := s.AlertRaw(t.Context(), "a"); err != nil || string(raw) != "<alert/>" {
 		t.Errorf("%q %v", raw, err)
 	}
+	must(t, s.SaveAlerts(t.Context(), emergency.Change{Retired: []emergency.Retired{{ID: "c", By: "b", At: due}}}, nil))
+	must(t, s.SaveAlerts(t.Context(), emergency.Change{Restored: []playlist.AlertID{"c"}}, nil))
 	must(t, s.ForgetAlerts(t.Context(), []playlist.AlertID{"a"}))
 	if _, err := s.AlertRaw(t.Context(), "a"); !errors.Is(err, data.ErrNotFound) {
 		t.Error(err)

@@ -76,6 +76,7 @@ type Alarm struct {
 type sounding struct {
 	record  atomic.Pointer[emergency.Record] // the alert as it now stands
 	stop    context.CancelCauseFunc
+	stopped bool    // stop was called: what is in force under its ID then begins when it has fallen silent
 	choice  *choice // nil for the microphone
 	outputs []playlist.Output
 	now     map[string]bool // outputs on which it still sounds
@@ -125,7 +126,7 @@ func (a *Alarm) Run(ctx context.Context) error {
 	a.life = life
 	a.seen = a.p.Programme()
 	for _, r := range a.book.InForce() {
-		a.begin(r, true)
+		a.begin(r, true, nil)
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -219,7 +220,7 @@ func (a *Alarm) write(f func()) {
 // save keeps a change; the channel yields once it is durable, or cannot be.
 func (a *Alarm) save(c emergency.Change, raw []byte) <-chan error {
 	kept := make(chan error, 1)
-	if len(c.Records) == 0 && len(c.Retired) == 0 {
+	if len(c.Records) == 0 && len(c.Retired) == 0 && len(c.Restored) == 0 {
 		kept <- nil
 		return kept
 	}
@@ -239,15 +240,21 @@ func (a *Alarm) enact(c emergency.Change) {
 	for i, r := range c.Records {
 		s, on := a.on[r.ID]
 		switch {
-		case r.State.Over() && on:
+		case on && (r.State.Over() || i == 0 && c.Anew):
+			s.stopped = true
 			s.stop(errRetired)
-		case !r.State.Over() && on:
-			s.record.Store(&r)
+		case on:
+			s.record.Store(&r) // one that was stopped begins anew when it has ended
 		case !r.State.Over():
-			a.begin(r, false)
+			a.begin(r, c.Replaces, nil)
 		}
 		if i == 0 && !c.Known || r.State.Over() {
 			a.logReceived(r)
+		}
+		if i == 0 && !c.Known {
+			for _, id := range r.Spared {
+				a.p.Log.Warn("alert not retired: sender not entitled", "alert", id, "by", r.ID)
+			}
 		}
 	}
 }
@@ -259,21 +266,23 @@ func (a *Alarm) logReceived(r emergency.Record) {
 		a.p.Log.Info("message about alerts received", "alert", r.ID, "kind", r.Kind, "refs", r.Refs, "state", r.State, "reason", r.Reason)
 		return
 	}
-	a.p.Log.Warn("alert received", "alert", r.ID, "kind", r.Kind, "class", r.Class, "level", r.Level, "state", r.State, "reason", r.Reason)
+	a.p.Log.Warn("alert received", "alert", r.ID, "kind", r.Kind, "class", r.Class, "level", r.Level, "state", r.State, "reason", r.Reason,
+		"sent", r.Sent, "until", r.Until, "late", r.Late, "clock", r.Clock)
 }
 
 // begin sounds an alert on each output that it concerns. again says that it
-// may have sounded before the daemon was last stopped.
-func (a *Alarm) begin(r emergency.Record, again bool) {
+// may have sounded before, by rows that the ledger has or by those.
+func (a *Alarm) begin(r emergency.Record, again bool, rows []asrun.Row) {
 	ctx, stop := context.WithCancelCause(a.life)
 	outputs := r.Concerned(a.p.Programme())
 	s := newSounding(r, len(outputs))
-	s.stop = stop
-	a.on[r.ID] = s
+	s.stop, s.rows = stop, rows
 	if len(outputs) == 0 { // it was concerned once: the site has changed
+		stop(nil)
 		a.advance(r.ID, emergency.StateFailed)
 		return
 	}
+	a.on[r.ID] = s
 	s.choice = newChoice(ctx, a, s)
 	for _, o := range outputs {
 		a.start(ctx, r.ID, s, o, again)
@@ -341,11 +350,17 @@ func (a *Alarm) ended(id playlist.AlertID, s *sounding, output string, rows []as
 		a.p.Log.Error("alert rows cannot be read", "alert", id, "err", err)
 	}
 	_ = a.ask(context.Background(), func() {
-		if silent() { // a reload may have brought another output meanwhile
-			delete(a.on, id)
-			s.stop(nil)
-			a.advance(id, emergency.Outcome(overlay(kept, s.rows), s.outputs))
+		if !silent() { // a reload has brought another output meanwhile
+			return
 		}
+		delete(a.on, id)
+		s.stop(nil)
+		r, _ := a.book.Record(id)
+		if s.stopped && !r.State.Over() { // another copy of the message has taken its place
+			a.begin(r, true, s.rows)
+			return
+		}
+		a.advance(id, r.Outcome(overlay(kept, s.rows), s.outputs))
 	})
 }
 

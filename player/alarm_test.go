@@ -416,6 +416,132 @@ func TestARestartGoesOnWithWhatIsOwed(t *testing.T) {
 	})
 }
 
+func TestABetterProvenCopyIsHeardInPlaceOfAForgedOne(t *testing.T) {
+	signed := func(r *emergency.Record) {
+		r.Signature = emergency.Signature{State: emergency.SignatureVerified, By: "met"}
+	}
+	forged := func(r *emergency.Record) {
+		r.Texts = []emergency.Text{{Language: "zh-CN", Title: "平安无事", Text: "请回家"}}
+	}
+	for _, c := range []struct {
+		name   string
+		first  func(*emergency.Record)
+		after  time.Duration // the first came
+		parts  string
+		reboot bool
+	}{
+		{"while the forged one sounds", forged, 6 * time.Second,
+			"east/clip:complete east/clip:partial:cancelled east/tone:complete east/tone:complete", false},
+		{"once the forged one was heard", forged, time.Minute,
+			"east/clip:complete east/clip:complete east/tone:complete east/tone:complete", false},
+		{"once the forged one was heard, and the power fails", forged, time.Minute,
+			"east/clip:complete east/clip:complete east/clip:missed:stopped east/tone:complete east/tone:complete east/tone:partial:stopped", true},
+		{"while one that says the same sounds", func(*emergency.Record) {}, 6 * time.Second, "east/clip:complete east/tone:complete", false},
+		{"once one that says the same was heard", func(*emergency.Record) {}, time.Minute, "east/clip:complete east/tone:complete", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSiren(t, "east")
+				s.here[0].Store(true)
+				s.start()
+				defer s.close()
+				time.Sleep(time.Second)
+				s.receive(alert("A", withClip, c.first))
+				time.Sleep(c.after)
+				s.receive(alert("A", withClip, signed))
+				if c.reboot {
+					time.Sleep(2 * time.Second) // its tone sounds
+					s.stop()
+					if err := s.store.Close(); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Minute)
+					s.open()
+					s.keep = s.store
+					s.start()
+				}
+				time.Sleep(2 * time.Minute)
+				if got := s.state("A"); got != emergency.StateDone {
+					t.Errorf("state %s", got)
+				}
+				s.stop()
+				if got := s.parts("A"); got != c.parts {
+					t.Errorf("heard %s\n want %s", got, c.parts)
+				}
+				last := asrun.Row{}
+				for _, r := range s.rows() {
+					if r.Used == asrun.UsedTone && r.Item >= last.Item {
+						last = r
+					}
+				}
+				if last.Title != "汛情" {
+					t.Errorf("the last pass says %q", last.Title)
+				}
+				s.heardSo()
+			})
+		})
+	}
+}
+
+// An alert that comes late sounds its passes once, and a power cut in between
+// neither ends nor prolongs its life.
+func TestALateAlertSoundsItsPassesOnceThoughThePowerFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		s.programme.Alerts.Passes = 2
+		s.start()
+		time.Sleep(time.Second)
+		sent := func(before time.Duration) func(*emergency.Record) {
+			return func(r *emergency.Record) { r.Sent, r.NotBefore = s.now().Add(-before), s.now().Add(-before) }
+		}
+		if r := s.receive(alert("old", withClip, sent(5*365*24*time.Hour))); r.State != emergency.StateRefused || r.Reason != emergency.ReasonExpired {
+			t.Errorf("one of five years ago is %s (%s)", r.State, r.Reason)
+		}
+		late := s.receive(alert("late", withClip, sent(6*time.Hour)))
+		if !late.Late || late.State != emergency.StateWaiting {
+			t.Errorf("late %v, %s (%s)", late.Late, late.State, late.Reason)
+		}
+		time.Sleep(15 * time.Second) // the second pass is under way
+		s.stop()
+		if _, err := s.store.CloseOpen(t.Context(), s.now(), asrun.ReasonPowerLost); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Minute)
+		s.open()
+		s.keep = s.store
+		s.start()
+		defer s.close()
+		time.Sleep(2 * time.Minute)
+		all, err := s.alarm.Records(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range all {
+			if r.ID == "late" && (r.State != emergency.StateDone || !r.Late || !r.Expires(playlist.AlertRules{}).Equal(late.Until)) {
+				t.Errorf("%s, late %v, until %v; want it done, late, until %v", r.State, r.Late, r.Until, late.Until)
+			}
+		}
+		if r := s.receive(alert("late", withClip, sent(7*time.Hour))); r.State != emergency.StateDone {
+			t.Errorf("a copy is %s", r.State)
+		}
+		time.Sleep(time.Minute)
+		s.stop()
+		whole := 0
+		for _, r := range s.rows() {
+			if r.Used == asrun.UsedClip && r.Outcome == asrun.Complete {
+				whole++
+			}
+		}
+		if whole != 2 || s.parts("old") != "" {
+			t.Errorf("%d whole passes, 2 wanted; of the old one %q", whole, s.parts("old"))
+		}
+	})
+}
+
 func TestEmergenciesIgnoreQuietHoursAndCeilingsAndDrillsDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSiren(t, "east")

@@ -180,7 +180,7 @@ func (n *siren) done(ctx context.Context) emergency.Passes {
 		n.log.Error("alert rows cannot be read", "err", err)
 	}
 	_ = n.a.ask(ctx, func() { rows = overlay(rows, n.s.rows) })
-	return emergency.Heard(slices.DeleteFunc(rows, func(r asrun.Row) bool { return r.Output != n.out.Name }))
+	return n.latest().Heard(slices.DeleteFunc(rows, func(r asrun.Row) bool { return r.Output != n.out.Name }))
 }
 
 // over reports whether the alert's time is over, as far as the time is known.

@@ -40,6 +40,7 @@ type AlertRules struct {
 	Drills   bool          // drills may sound here
 	Unsigned []AlertSource // unsigned messages are accepted from there
 	Life     time.Duration // of an alert that names no end
+	Retirers []string      // senders who may end the alerts of others, if they are proven as well as those
 	Passes   int           // how often an alert sounds if it does not say
 	Gap      time.Duration // between two passes, if the alert does not say
 	ToneMin  time.Duration // the attention tone is no shorter

@@ -5,6 +5,7 @@ package alerttest
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"crypto/sha1" // the digest that EBD declares
 	"encoding/hex"
 	"encoding/xml"
@@ -79,6 +80,9 @@ type file struct {
 	data []byte
 }
 
+// NoDigest as the digest of a sound leaves it without one.
+const NoDigest = "-"
+
 // Request writes an alert as a package with an EBM. Sounds that have data become files
 // of the package. It ignores the head's Version and Type.
 func Request(h alert.EBD, a emergency.Alert, s alert.Sign) (alert.Package, error) {
@@ -135,7 +139,11 @@ func ebm(a emergency.Alert) (ebmXML, []file) {
 			name = "EBDR_" + name
 		}
 		sum := sha1.Sum(audio.Data)
-		content.Auxiliary = append(content.Auxiliary, auxiliaryXML{kind, name, strconv.Itoa(len(audio.Data)), hex.EncodeToString(sum[:])})
+		digest := cmp.Or(audio.Digest, hex.EncodeToString(sum[:]))
+		if digest == NoDigest {
+			digest = ""
+		}
+		content.Auxiliary = append(content.Auxiliary, auxiliaryXML{kind, name, strconv.Itoa(len(audio.Data)), digest})
 		sounds = append(sounds, file{name, audio.Data})
 	}
 	if a.Kind != emergency.KindCancel || content.Areas != "" {

@@ -62,6 +62,7 @@ type settings struct {
 	Alert struct {
 		Unsigned     []string `toml:"unsigned"`
 		Life         string   `toml:"life"`
+		MayRetire    []string `toml:"may_retire"`
 		Drills       *bool    `toml:"drills"`
 		Anchors      []string `toml:"anchors"`
 		Certificates []string `toml:"certificates"`

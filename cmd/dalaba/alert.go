@@ -132,7 +132,10 @@ func (a *app) alertFile(ctx context.Context, path string, check bool) (err error
 		would := v
 		v = s.AlertOf(got.Record)
 		v.Known, v.NotKept = got.Known, got.NotKept
-		v.Document, v.Verdict, v.Warnings, v.Recordings = would.Document, would.Verdict, would.Warnings, would.Recordings
+		v.Document, v.Verdict, v.Warnings, v.Recordings, v.As = would.Document, would.Verdict, would.Warnings, would.Recordings, would.As
+	}
+	for _, x := range controller.Remarks(v.Record) {
+		v.Remarks = append(v.Remarks, x.In(a.Language()))
 	}
 	return a.alertTell(s, v, check)
 }
@@ -144,12 +147,12 @@ func (a *app) wouldBe(ctx context.Context, s *site.Site, m alert.Message, r emer
 	if err != nil {
 		return site.Alert{}, err
 	}
-	recordings := controller.SoundOf(m.Alert, r)
+	as, recordings := controller.SoundOf(m.Alert, r, s.Config)
 	book.Receive(r, &s.Programme)
 	got, known := book.Record(r.ID)
 	v := s.AlertOf(got)
 	v.Known = known && !got.Received.Equal(r.Received)
-	v.Document, v.Verdict = m.Kind, m.Verdict
+	v.Document, v.Verdict, v.As = m.Kind, m.Verdict, as
 	for _, w := range m.Warnings {
 		v.Warnings = append(v.Warnings, w.In(a.Language()))
 	}
@@ -338,10 +341,13 @@ func (a *app) alertShow(s *site.Site, v site.Alert, check bool) {
 		}
 		line(key, a.Say("alerts.recording_why", cmp.Or(x.Name, "?"), x.Reason))
 	}
+	if len(v.Recordings) > 0 && !airs && say.Has("alerts.as_"+string(v.As)) {
+		line("instead", a.Say("alerts.as_"+string(v.As)))
+	}
 	if _, sounds := v.Alert.Rank(); sounds {
 		line("passes", a.alertPasses(s, v))
 	}
-	for _, w := range v.Warnings {
+	for _, w := range slices.Concat(v.Remarks, v.Warnings) {
 		line("warning", w)
 	}
 	a.alertVerdict(s, v, check)

@@ -51,7 +51,8 @@ func ebdKeys(ts *testscript.TestScript, neg bool, args []string) {
 
 // ebd FILE NUMBER SEVERITY REF SOUND KEYS COUNTER writes an EBD package: a
 // request or, where REF names another's number, its cancel; "-" leaves out the
-// reference, the sound or the signature.
+// reference, the sound or the signature. SOUND is a file, or a file, a comma and the
+// digest that the message declares of it, "-" for none.
 func ebd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 7 {
 		ts.Fatalf("usage: ebd file number severity ref sound keys counter")
@@ -80,9 +81,10 @@ func ebd(ts *testscript.TestScript, neg bool, args []string) {
 		a.Kind, a.Refs = emergency.KindCancel, []playlist.AlertID{id(args[3])}
 	}
 	if args[4] != "-" {
-		b, err := os.ReadFile(ts.MkAbs(args[4]))
+		path, digest, _ := strings.Cut(args[4], ",")
+		b, err := os.ReadFile(ts.MkAbs(path))
 		ts.Check(err)
-		a.Audio = []emergency.Audio{{Name: filepath.Base(args[4]), MediaType: "audio/mpeg", Data: b}}
+		a.Audio = []emergency.Audio{{Name: filepath.Base(path), MediaType: "audio/mpeg", Data: b, Digest: digest}}
 	}
 	var sign alert.Sign
 	if args[5] != "-" {

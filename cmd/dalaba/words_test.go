@@ -58,7 +58,8 @@ func TestNoKeyOfTheCatalogueIsShownOfAnAlert(t *testing.T) {
 							},
 						}}
 						v := site.Alert{Record: r, Known: n%7 == 0, PassS: float64(n % 2)}
-						for _, x := range controller.SoundOf(r.Alert, r) {
+						_, recordings := controller.SoundOf(r.Alert, r, &config.Config{})
+						for _, x := range recordings {
 							x.Reason = x.Why.In(a.Language())
 							v.Recordings = append(v.Recordings, x)
 						}

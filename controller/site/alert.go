@@ -7,6 +7,7 @@ import (
 
 	"dalaba/alert"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
@@ -26,6 +27,8 @@ type Alert struct {
 
 	Number     int         `json:"number,omitempty"`     // in the listing, counted from the oldest
 	Recordings []Recording `json:"recordings,omitempty"` // of --check and of an alert just handed in
+	As         asrun.Used  `json:"as,omitempty"`         // what it is aired as, of the same
+	Remarks    []string    `json:"remarks,omitempty"`    // in the user's language
 	PassS      float64     `json:"pass_s,omitempty"`     // length of one pass without its tone, if it was measured
 }
 

@@ -13,9 +13,15 @@ import (
 	"dalaba/playlist/emergency"
 )
 
-// FromLink is the source of an alert that a controller had, and the county had
-// lost. Its counter was spent when it first came.
-const FromLink = "link"
+// The sources of what the county itself says.
+const (
+	// FromLink is the source of an alert that a controller had, and the county had
+	// lost. Its counter was spent when it first came.
+	FromLink = "link"
+
+	// FromHand is the source of what an operator of the county wrote or handed in.
+	FromHand = "hand"
+)
 
 // Alert is an emergency message as the county remembers it.
 type Alert struct {
@@ -29,6 +35,11 @@ type Alert struct {
 	Raw      []byte          `json:"-"`
 	Ends     time.Time       `json:"ends,omitzero"` // when it is over
 	Owed     time.Time       `json:"owed,omitzero"` // when its sender is to be told again; zero: it knows
+}
+
+// Proof is how well it is proven who sent the message, which was accepted.
+func (a Alert) Proof() emergency.Proof {
+	return emergency.ProofOf(a.Signature, a.Source == FromHand || a.Source == FromLink)
 }
 
 // TellAgain is how long after news of an alert its sender is told them once
@@ -52,6 +63,10 @@ type AlertDetail struct {
 	EBD    *EBDOrigin       `json:"ebd,omitempty"`     // the sender to report to
 	By     playlist.AlertID `json:"by,omitempty"`      // the message that retired it
 	Told   Told             `json:"told,omitzero"`
+	Late   bool             `json:"late,omitempty"` // its time was over when it came, and yet it sounds
+
+	// Spared are alerts in force that the message refers to and may not end.
+	Spared []playlist.AlertID `json:"spared,omitempty"`
 }
 
 // EBDOrigin is the sender of an EBM, which is to be told how it went.
@@ -71,63 +86,84 @@ type Told struct {
 // AddAlert decides about a message that came in, by the facts given and what
 // the store knows of it (its counter, and what has retired it), and keeps it,
 // with those it is for if it is to sound. One that is known is [ErrConflict],
-// unless it was refused and now is not: then it takes the place of that copy,
-// which a stranger may have sent in its name. The counter of its signature is
-// spent. What it refers to, if it is an update or a cancel that may, is retired
-// whether or not it has come. AddAlert returns the message as it is kept, and
-// the alerts in force that it ended.
+// unless it was refused and now is not, or is better proven and says something
+// else: then it takes the place of that copy, which a stranger may have sent in its
+// name. If it says the same, it is a conflict too, but its better proof is kept.
+// The counter of its signature is spent. What it refers to, if it is an update or a
+// cancel that may, is retired whether or not it has come. AddAlert returns the
+// message as it is kept, and the alerts in force that it ended, with the copy whose
+// place it took.
 //
 // All of that is done or nothing: if the county dies over it, the message can
 // come again.
 func (s *Store) AddAlert(ctx context.Context, a Alert, f emergency.Facts, targets []Target) (kept Alert, ended []Alert, err error) {
+	var same error
 	err = s.write(ctx, func(ctx context.Context, tx conn) error {
-		if kept, err = s.decided(ctx, tx, a, f, s.spendCounter); err != nil {
+		d, err := s.decided(ctx, tx, a, f, s.spendCounter)
+		if err != nil {
 			return err
 		}
-		if err := tx.exec(ctx, "DELETE FROM alert WHERE id = ?1", clean(string(kept.ID))); err != nil { // one that was refused
-			return err
+		if kept, same, ended = d.Alert, nil, nil; d.same {
+			same = fmt.Errorf("%w: alert %s", ErrConflict, a.ID)
+			return s.insertAlert(ctx, tx, kept)
 		}
 		if err := s.insertAlert(ctx, tx, kept); err != nil {
 			return err
 		}
-		if ended, err = s.retire(ctx, tx, kept); err != nil || kept.State.Over() {
+		if ended, err = s.retire(ctx, tx, kept, f.Retirers); err != nil {
 			return err
+		}
+		if d.was != nil {
+			ended = append(ended, *d.was)
+		}
+		if kept.State.Over() {
+			return nil
 		}
 		return addTargets(ctx, tx, kept.ID, targets)
 	})
-	return kept, ended, err
+	return kept, ended, errors.Join(err, same)
 }
 
 // WeighAlert returns a message as [Store.AddAlert] would keep it, or its
 // error, and changes nothing.
 func (s *Store) WeighAlert(ctx context.Context, a Alert, f emergency.Facts) (Alert, error) {
-	return s.decided(ctx, s.read(), a, f, s.seeCounter)
+	d, err := s.decided(ctx, s.read(), a, f, s.seeCounter)
+	if err == nil && d.same {
+		err = fmt.Errorf("%w: alert %s", ErrConflict, a.ID)
+	}
+	return d.Alert, err
 }
 
-// decided is a message with the decision about it. counter is called with the
-// counter of its signature, if that counts.
-func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts, counter func(context.Context, conn, string, uint32) error) (Alert, error) {
+// decision is a message with what was decided about it.
+type decision struct {
+	Alert
+	same bool   // it is a better proven copy of what is kept, and says the same: nothing but its proof is new
+	was  *Alert // a copy in force whose place it takes
+}
+
+// decided decides about a message. counter is called with the counter of its
+// signature, if that counts.
+func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts, counter func(context.Context, conn, string, uint32) error) (decision, error) {
 	known, err := alertsOf(ctx, tx, "WHERE id = ?1", clean(string(a.ID)))
 	if err != nil {
-		return a, err
+		return decision{Alert: a}, err
 	}
-	named, err := alertsOf(ctx, tx, "WHERE id IN (SELECT by FROM retired_alert WHERE id IN (?1, ?2)) ORDER BY received, id",
-		clean(string(a.ID)), clean(string(a.ID.Timeless())))
+	retired, err := s.retiredBy(ctx, tx, a, f.Retirers)
 	if err != nil {
-		return a, err
+		return decision{Alert: a}, err
 	}
-	i := slices.IndexFunc(named, func(by Alert) bool { return by.MayRetire(a.Alert) })
-	if i >= 0 {
-		f.Retired = named[i].Kind.Ending()
+	if retired != nil {
+		f.Retired = retired.Kind.Ending()
 	}
 	state, reason := emergency.Decide(a.Alert, f)
 	conflict := fmt.Errorf("%w: alert %s", ErrConflict, a.ID)
 	spent := false // the counter, by this very message
 	if len(known) > 0 {
-		if known[0].State != emergency.StateRefused || state == emergency.StateRefused {
-			return a, conflict
+		old := known[0]
+		if state == emergency.StateRefused || old.State != emergency.StateRefused && a.Proof() <= old.Proof() {
+			return decision{Alert: a}, conflict
 		}
-		spent = known[0].retires() && known[0].Signature == a.Signature
+		spent = old.retires() && old.Signature == a.Signature
 	}
 	sig := a.Signature
 	counts := !f.Vouched && sig.State == emergency.SignatureVerified && sig.Counter > 0
@@ -135,22 +171,65 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 		err := counter(ctx, tx, sig.By, sig.Counter)
 		if errors.Is(err, ErrStale) {
 			if len(known) > 0 {
-				return a, conflict
+				return decision{Alert: a}, conflict
 			}
 			f.Replayed = true
 			state, reason = emergency.Decide(a.Alert, f)
 		} else if err != nil {
-			return a, err
+			return decision{Alert: a}, err
 		}
 	}
 	a.State, a.Why = state, string(reason)
 	if state == emergency.StateCancelled {
-		a.Detail.By = named[i].ID
+		a.Detail.By = retired.ID
 	}
 	if state.Over() {
 		a.Detail.Scopes = nil
 	}
-	return a, nil
+	if len(known) > 0 {
+		return a.inPlaceOf(known[0]), nil
+	}
+	return decision{Alert: a}, nil
+}
+
+// inPlaceOf is the decision about a copy of a message that is kept. If it says the
+// same, it goes on where that stands, unless that was retired by what may not end
+// this one, or only this one is.
+func (a Alert) inPlaceOf(old Alert) (d decision) {
+	retired := a.State == emergency.StateCancelled || old.State == emergency.StateCancelled
+	if old.State != emergency.StateRefused && !retired && a.Same(old.Alert, false) {
+		old.Alert, old.Source, old.Raw = a.Alert, a.Source, a.Raw
+		return decision{Alert: old, same: true}
+	}
+	d.Alert = a
+	if !old.State.Over() {
+		d.was = &old
+	}
+	return d
+}
+
+// retiredBy returns the message that ends an alert; nil if there is none.
+func (s *Store) retiredBy(ctx context.Context, tx conn, a Alert, authorities []string) (*Alert, error) {
+	ids := []any{clean(string(a.ID)), clean(string(a.ID.Timeless()))}
+	noted, err := alertsOf(ctx, tx, `WHERE id IN (SELECT by FROM retirement WHERE id IN (?1, ?2))
+		ORDER BY id IN (SELECT by FROM retired_alert WHERE id IN (?1, ?2)) DESC, received, id`, ids...)
+	if err != nil {
+		return nil, err
+	}
+	for _, by := range noted {
+		if by.MayEnd(by.Proof(), a.Alert, a.Proof(), authorities) {
+			return &by, nil
+		}
+	}
+	// What an earlier program has noted.
+	before, err := alertsOf(ctx, tx, `WHERE id IN (SELECT by FROM retired_alert WHERE id IN (?1, ?2)
+		AND NOT EXISTS (SELECT 1 FROM retirement WHERE retirement.id = retired_alert.id AND retirement.by = retired_alert.by)) ORDER BY received, id`, ids...)
+	for _, by := range before {
+		if by.MayRetire(a.Alert) {
+			return &by, nil
+		}
+	}
+	return nil, err
 }
 
 // retires reports whether a message, as it was kept, ends what it names.
@@ -166,17 +245,18 @@ func (s *Store) insertAlert(ctx context.Context, tx conn, a Alert) error {
 		return err
 	}
 	return tx.exec(ctx, `INSERT INTO alert (id, received, changed, source, state, why, message, detail, raw, ends)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`,
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO UPDATE SET received = excluded.received, changed = excluded.changed,
+		source = excluded.source, state = excluded.state, why = excluded.why, message = excluded.message, detail = excluded.detail,
+		raw = excluded.raw, ends = excluded.ends`,
 		clean(string(a.ID)), a.Received.UnixMicro(), s.now().UnixMicro(), a.Source, string(a.State), clean(a.Why),
 		clean(string(message)), clean(string(detail)), append([]byte{}, a.Raw...), micros(a.Ends))
 }
 
-// retire ends what an update or a cancel names.
-func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, err error) {
+// retire ends what an update or a cancel names, and notes what it may not.
+func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []string) (ended []Alert, err error) {
 	if !a.retires() {
 		return nil, nil
 	}
-	why := a.Kind.Ending()
 	again := "NOTHING"
 	if a.RetiresAll() {
 		again = "UPDATE SET by = excluded.by" // who named it before may not have been in earnest
@@ -194,11 +274,20 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, er
 		if err != nil {
 			return nil, err
 		}
+		err = tx.exec(ctx, "INSERT INTO retirement (id, by, at) VALUES (?1, ?2, ?3) ON CONFLICT (id, by) DO NOTHING",
+			clean(string(ref)), clean(string(a.ID)), s.now().UnixMicro())
+		if err != nil {
+			return nil, err
+		}
 		for _, old := range inForce {
-			if old.ID == a.ID || !ref.Means(old.ID) || !a.MayRetire(old.Alert) {
+			if old.ID == a.ID || !ref.Means(old.ID) {
 				continue
 			}
-			old.State, old.Why, old.Detail.By = emergency.StateCancelled, string(why), a.ID
+			if !a.MayEnd(a.Proof(), old.Alert, old.Proof(), authorities) {
+				a.Detail.Spared = append(a.Detail.Spared, old.ID)
+				continue
+			}
+			old.State, old.Why, old.Detail.By = emergency.StateCancelled, string(a.Kind.Ending()), a.ID
 			news := old.Detail.Told
 			news.At = a.Received
 			old.Owe(news)
@@ -208,7 +297,10 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert) (ended []Alert, er
 			ended = append(ended, old)
 		}
 	}
-	return ended, nil
+	if len(a.Detail.Spared) == 0 {
+		return ended, nil
+	}
+	return ended, s.setAlert(ctx, tx, a)
 }
 
 // ChangeAlert has f change the state, the reason, the detail and what is owed of

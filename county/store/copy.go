@@ -33,6 +33,7 @@ var tables = []struct {
 	{"silence", "output, slot, due, day, items", false},
 	{"alert", "id, received, changed, source, state, why, message, detail, raw, ends, owed", false},
 	{"retired_alert", "id, by, at", false},
+	{"retirement", "id, by, at", false},
 	{"alert_target", "alert, controller, online, delivered", false},
 	{"ebd", "id, at, way, ebd_id, type, peer, result, raw", true},
 	{"certificate", "name, counter, at", false},

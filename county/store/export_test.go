@@ -80,3 +80,9 @@ func (s *Store) AddController(ctx context.Context, c Controller) error {
 
 // Dir is the folder that the clips lie in.
 func (s *Store) Dir() string { return s.dir }
+
+// ForgetRetirements leaves of what was retired what the program one version back
+// would have noted.
+func ForgetRetirements(ctx context.Context, s *Store) error {
+	return s.write(ctx, func(ctx context.Context, tx conn) error { return tx.exec(ctx, "DELETE FROM retirement") })
+}

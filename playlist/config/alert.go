@@ -31,6 +31,7 @@ func (r *reader) alert(s *section) {
 	out.EBD = s.files("ebd", "anchors/sender.cer")
 	out.EBDCA = s.files("ebd_ca", "anchors/ca.key")
 	rules.Unsigned = s.sources(rules.Unsigned)
+	rules.Retirers = s.senders("may_retire", "yj.example.gov.cn")
 	rules.Drills = s.yes("drills", false)
 	rules.Life = s.span("life", rules.Life, time.Minute, 7*24*time.Hour)
 	rules.Passes = s.whole("passes", rules.Passes, 1, 100)
@@ -77,6 +78,21 @@ func (s *section) files(key, example string) (paths []string) {
 		s.r.files = append(s.r.files, found...)
 	}
 	return paths
+}
+
+// senders are senders of messages, as those name them.
+func (s *section) senders(key, example string) (all []string) {
+	if !s.has(key) {
+		s.asks = append(s.asks, key)
+		return nil
+	}
+	list, _ := s.strings(key, example)
+	for _, v := range list {
+		if sender := s.plain(key, v, example); sender != "" {
+			all = append(all, sender)
+		}
+	}
+	return all
 }
 
 // sources are the ways from which unsigned messages are believed.

@@ -185,6 +185,7 @@ days = 400
 [alert]
 drop = "alerts"
 unsigned = ["hand", "drop"]
+may_retire = ["yj.example.gov.cn", " 320900000000 "]
 drills = true
 life = "2h"
 passes = 5
@@ -258,7 +259,8 @@ func TestEveryKeyOfAWholeConfigArrives(t *testing.T) {
 			},
 			Alerts: playlist.AlertRules{
 				Drills: true, Unsigned: []playlist.AlertSource{playlist.AlertByHand, playlist.AlertByDrop}, Life: 2 * time.Hour, Passes: 5,
-				Gap: 30 * time.Second, ToneMin: 5 * time.Second, ToneMax: time.Minute, LevelDB: -1.5, Place: &playlist.Place{Lat: 33.2, Lon: 120},
+				Retirers: []string{"yj.example.gov.cn", "320900000000"},
+				Gap:      30 * time.Second, ToneMin: 5 * time.Second, ToneMax: time.Minute, LevelDB: -1.5, Place: &playlist.Place{Lat: 33.2, Lon: 120},
 			},
 			County: playlist.CountyRules{Wins: playlist.WinsLocal, Protected: []playlist.Span{{From: 18 * 60, To: 18*60 + 30}}},
 		},

@@ -66,6 +66,10 @@ type Alert struct {
 	// geocodes, and the words of an area that has nothing else.
 	Elsewhere []string `json:"elsewhere,omitempty"`
 
+	// Unread are the names of areas of which there is nothing but a shape that
+	// cannot be read.
+	Unread []string `json:"unread,omitempty"`
+
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"` // zero: the receiver's policy
 
@@ -105,9 +109,14 @@ type Audio struct {
 	URI       string          `json:"uri,omitempty"`    // to fetch it from, if it did not come along
 	SHA256    playlist.ClipID `json:"sha256,omitempty"` // of Data
 	Size      int64           `json:"size,omitempty"`
-	Digest    string          `json:"digest,omitempty"`  // as declared, SHA-1 in hex
+	Digest    string          `json:"digest,omitempty"`  // as declared
 	Matched   string          `json:"matched,omitempty"` // what Digest is of: "bytes", "base64", "none"; empty: none was declared
+	Inline    bool            `json:"inline,omitempty"`  // it stands in the message, whose signature covers it
 	Data      []byte          `json:"-"`
+
+	// Unfit is what came in place of Data: its digest does not match (Matched is
+	// "none"), or its base64 text was damaged (Matched is empty).
+	Unfit []byte `json:"-"`
 }
 
 // SignatureState is what became of a message's signature.
@@ -151,28 +160,24 @@ func (a Alert) Rank() (r playlist.Rank, ok bool) {
 	return 0, false
 }
 
-// alertSkew is how far the clocks of a sender and a pole may be apart.
-const alertSkew = time.Minute
-
-// Early reports whether an alert that is there at that instant is to wait: it
-// names a time that is yet to come, and later than it was sent. What is to
-// sound from when it was sent does so at once, whatever its sender's clock.
-func (a Alert) Early(at time.Time) bool {
-	return a.NotBefore.After(at.Add(alertSkew)) && a.NotBefore.After(a.Sent.Add(alertSkew))
-}
-
 // Concerns reports whether the alert is for a place: one of its areas covers
 // the place's, or the place lies in one of its shapes. An alert that names no
-// place at all is for all of them. at is nil if the position is unknown.
+// place at all is for all of them. So is one of whose places none can be read
+// ([Alert.Nowhere]): it may be meant for any place that it reaches, and when in
+// doubt an alert sounds. at is nil if the position is unknown.
 func (a Alert) Concerns(area playlist.Area, at *playlist.Place) bool {
 	if len(a.Areas) == 0 && len(a.Shapes) == 0 {
-		return len(a.Elsewhere) == 0
+		return len(a.Elsewhere) == 0 || a.Nowhere()
 	}
 	if slices.ContainsFunc(a.Areas, func(b playlist.Area) bool { return b.Covers(area) }) {
 		return true
 	}
 	return at != nil && slices.ContainsFunc(a.Shapes, func(s Shape) bool { return s.Holds(*at) })
 }
+
+// Nowhere reports whether the alert names places of which none can be read: it
+// has neither areas nor shapes, and a shape was broken.
+func (a Alert) Nowhere() bool { return len(a.Areas) == 0 && len(a.Shapes) == 0 && len(a.Unread) > 0 }
 
 // MayConcern is [Alert.Concerns] for a place of which only the area is known:
 // an alert with shapes may be for it, the controller there decides.
@@ -190,16 +195,4 @@ func (a Alert) Concerned(p *playlist.Programme) []playlist.Output {
 		}
 	}
 	return out
-}
-
-// Ends is when an alert that came at received may no longer sound. One that
-// names no end lives for life from when it came, or from when it may sound.
-func (a Alert) Ends(received time.Time, life time.Duration) time.Time {
-	switch {
-	case !a.NotAfter.IsZero():
-		return a.NotAfter
-	case a.Early(received):
-		return a.NotBefore.Add(life)
-	}
-	return received.Add(life)
 }

@@ -24,6 +24,7 @@ const (
 	ReasonNone       Reason = ""
 	ReasonArea       Reason = "area"       // it is for other places
 	ReasonExpired    Reason = "expired"    // its time was over when it came
+	ReasonNever      Reason = "never"      // it says that it ends before it begins
 	ReasonSignature  Reason = "signature"  // its signature is bad
 	ReasonUnsigned   Reason = "unsigned"   // it is not signed, and must be if it comes that way
 	ReasonReplay     Reason = "replay"     // its counter is not above the last of its certificate
@@ -43,6 +44,8 @@ type Facts struct {
 	Concerned bool   // it is for a place here
 	Expired   bool   // its time is over, by a trusted clock
 	Drills    bool   // drills may sound here
+
+	Retirers []string // senders who may end the alerts of others: see [Alert.MayEnd]
 }
 
 // Doubt is why a message with this signature is not believed; none if it is.
@@ -77,6 +80,8 @@ func Decide(a Alert, f Facts) (State, Reason) {
 		return StateLogged, ReasonSilent
 	case !f.Concerned:
 		return StateRefused, ReasonArea
+	case a.Never():
+		return StateRefused, ReasonNever
 	case f.Expired:
 		return StateRefused, ReasonExpired
 	case a.Class.Drill() && !f.Drills:

@@ -2,6 +2,6 @@
 //
 // It holds the rules that a controller and its county share: what a message
 // is, whether it may sound ([Decide]), for how long, what it ends
-// ([Alert.MayRetire]), which words are spoken ([Alert.Spoken]) and what counts
+// ([Alert.MayEnd]), which words are spoken ([Alert.Spoken]) and what counts
 // as heard ([Heard]). It reads no clock and no disk.
 package emergency

@@ -54,6 +54,24 @@ func Heard(rows []asrun.Row) (p Passes) {
 	return p
 }
 
+// Heard is [Heard] of the alert as it now stands: passes that sounded before
+// another message took its place under the same ID have said nothing of it.
+func (r Record) Heard(rows []asrun.Row) Passes {
+	p := Heard(rows)
+	p.Whole = Heard(r.counted(rows)).Whole
+	return p
+}
+
+// counted are the rows in which the alert as it now stands was sounded.
+func (r Record) counted(rows []asrun.Row) []asrun.Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(x asrun.Row) bool { return x.Cued.Before(r.Anew) })
+}
+
+// Outcome is [Outcome] of the alert as it now stands.
+func (r Record) Outcome(rows []asrun.Row, outputs []playlist.Output) State {
+	return Outcome(r.counted(rows), outputs)
+}
+
 // Outcome is what became of an alert, by its as-run rows: done if each output
 // has sounded a whole pass, failed if none has sounded at all, else partial.
 func Outcome(rows []asrun.Row, outputs []playlist.Output) State {

@@ -10,7 +10,8 @@ const earthKM = 6371.0088 // mean radius, IUGG
 
 // Holds reports whether a place lies in the shape. A circle is measured along
 // the great circle; a polygon's edges are straight on a map of latitude and
-// longitude, and may cross the 180th meridian.
+// longitude, and may cross the 180th meridian, and each other: the place lies in
+// the polygon if its edges go round it at all.
 func (s Shape) Holds(p playlist.Place) bool {
 	if len(s.Points) == 0 {
 		return false
@@ -34,16 +35,22 @@ func (s Shape) Holds(p playlist.Place) bool {
 	return false
 }
 
-// encloses counts the edges east of the place: odd is inside.
+// encloses counts the turns of the edges round the place (the winding number), by
+// the edges that pass east of it northward and southward.
 func (s Shape) encloses(lons []float64, lat, lon float64) bool {
-	in := false
+	turns := 0
 	for i, j := 0, len(lons)-1; i < len(lons); j, i = i, i+1 {
 		a, b := s.Points[i][0], s.Points[j][0]
-		if (a > lat) != (b > lat) && lon < (lons[j]-lons[i])*(lat-a)/(b-a)+lons[i] {
-			in = !in
+		if (a > lat) == (b > lat) || lon >= (lons[j]-lons[i])*(lat-a)/(b-a)+lons[i] {
+			continue
+		}
+		if a > lat {
+			turns++
+		} else {
+			turns--
 		}
 	}
-	return in
+	return turns != 0
 }
 
 // east is how far a longitude lies east of another, -180 to 180 degrees.

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,9 +11,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"dalaba/data/sqlite"
 	"dalaba/link"
+	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
@@ -206,4 +209,164 @@ func heardOf(v *village) (n int) {
 		}
 	}
 	return n
+}
+
+const aloneConfig = `
+[site]
+name = "小李村"
+area = "320924100201"
+data_dir = "data"
+clock = "battery"
+[[output]]
+name = "east"
+device = "wav:out.wav"
+residents = 100
+[alert]
+tone_min = "1s"
+tone_max = "5s"
+passes = 100
+gap = "1s"
+`
+
+// cap12 is a CAP message by hand: of an identifier, a sender, a time, a type and
+// references. It names no end.
+const cap12 = `<?xml version="1.0" encoding="UTF-8"?>
+<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">
+  <identifier>%[1]s</identifier><sender>%[2]s</sender><sent>%[3]s</sent><status>Actual</status><msgType>%[4]s</msgType><scope>Public</scope>%[5]s
+  <info><language>zh-CN</language><category>Met</category><event>洪水</event><urgency>Immediate</urgency><severity>Extreme</severity><certainty>Observed</certainty>
+    <headline>%[1]s</headline><description>请转移。</description><area><areaDesc>小李村</areaDesc><geocode><valueName>行政区划</valueName><value>320924100201</value></geocode></area>
+  </info>
+</alert>`
+
+// What an earlier program has put in force goes on sounding after an upgrade, with
+// the life that it had then, and what that program retired stays retired; and
+// the same when the earlier program is installed again.
+func TestAlertsInForceOutliveAnUpgradeAndItsReturn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a release, and airs for half a minute")
+	}
+	t.Parallel()
+	before := buildRelease(t, lastRelease(t))
+	v := &village{t: t, dir: folder(t), release: before}
+	write(t, filepath.Join(v.dir, "dalaba.toml"), aloneConfig)
+	const long = "2021-11-23T07:30:00-00:00" // an earlier program had an alert live from when it came
+	sent := long
+	hand := func(id, sender, kind, refs string) emergency.State {
+		t.Helper()
+		if refs != "" {
+			refs = "<references>" + refs + "," + sent + "</references>"
+		}
+		file := filepath.Join(v.dir, id+".xml")
+		text := fmt.Sprintf(cap12, id, sender, sent, kind, refs)
+		if id == "X" { // which is to wait for A
+			text = strings.Replace(text, "Extreme", "Minor", 1)
+		}
+		write(t, file, text)
+		out, err := try(v.dir, v.path(), "alert", "--json", file)
+		var got struct{ State emergency.State }
+		if jerr := json.Unmarshal(out, &got); jerr != nil {
+			t.Fatalf("%s: %v (%v): %s", id, jerr, err, out)
+		}
+		return got.State
+	}
+	find := func(id string) (r emergency.Record) {
+		t.Helper()
+		for _, r = range v.alerts() {
+			if r.Identifier == id {
+				return r
+			}
+		}
+		t.Fatalf("no alert %s", id)
+		return r
+	}
+	passes := func() (n int) {
+		for _, r := range v.rows() {
+			if r.Alert == find("A").ID && r.Used != asrun.UsedTone && r.Outcome == asrun.Complete {
+				n++
+			}
+		}
+		return n
+	}
+	soundsOn := func(program string) {
+		t.Helper()
+		was := passes()
+		wait(t, program+": two more passes were heard", func() bool { return passes() >= was+2 }, func() string { return v.log() })
+		if n := figures(v.tape()); n == 0 {
+			t.Errorf("%s: the recording holds no attention tone", program)
+		}
+		if r := find("A"); r.State != emergency.StateAiring {
+			t.Errorf("%s: the alert is %s (%s)", program, r.State, r.Reason)
+		}
+	}
+	up := func() {
+		t.Helper()
+		ready := func() int {
+			log, _ := os.ReadFile(filepath.Join(v.dir, "log.txt")) // none before the first run
+			return strings.Count(string(log), "msg=ready")
+		}
+		was := ready()
+		v.run()
+		wait(t, "the daemon is ready", func() bool { return ready() > was })
+	}
+	up()
+	if s := hand("A", "met", "Alert", ""); s.Over() {
+		t.Fatalf("A is %s", s)
+	}
+	if s := hand("C", "stranger", "Cancel", "met,B"); s != emergency.StateLogged {
+		t.Errorf("C is %s", s)
+	}
+	soundsOn("before")
+	ends := find("A").Expires(playlist.AlertRules{})
+	v.end(syscall.SIGTERM)
+
+	v.release = programs.dir
+	up()
+	soundsOn("after the upgrade")
+	if now := find("A").Expires(playlist.AlertRules{}); !now.Equal(ends) {
+		t.Errorf("it ends %v, and was to end %v", now, ends)
+	}
+	if s := hand("B", "met", "Alert", ""); s != emergency.StateCancelled {
+		t.Errorf("what was retired before it came is %s", s)
+	}
+	if s := hand("old", "met", "Alert", ""); s != emergency.StateRefused {
+		t.Errorf("a new one of five years ago is %s", s)
+	}
+	hand("D", "stranger", "Cancel", "met,A")
+	sent = time.Now().UTC().Format("2006-01-02T15:04:05-00:00")
+	hand("S", "stranger", "Cancel", "met,X") // before X comes
+	if s := hand("X", "met", "Alert", ""); s.Over() {
+		t.Errorf("X is %s", s)
+	}
+	x := sent
+	sent = long
+	soundsOn("after a stranger's cancel")
+	v.end(syscall.SIGKILL) // a power cut
+	up()
+	soundsOn("after a power cut")
+	v.end(syscall.SIGTERM)
+
+	v.release = before
+	up()
+	soundsOn("with the earlier program again")
+	hand("E", "met", "Cancel", "met,A")
+	sent = x
+	hand("F", "met", "Cancel", "met,X")
+	sent = long
+	wait(t, "both are cancelled", func() bool {
+		return find("A").State == emergency.StateCancelled && find("X").State == emergency.StateCancelled
+	}, func() string { return fmt.Sprintf("A %s, X %s", find("A").State, find("X").State) })
+	v.end(syscall.SIGTERM)
+
+	v.release = programs.dir
+	up()
+	if s := hand("A", "met", "Alert", ""); s != emergency.StateCancelled {
+		t.Errorf("a copy of what was cancelled is %s", s)
+	}
+	seen := map[asrun.RowKey]bool{}
+	for _, r := range v.rows() {
+		if seen[r.Key()] {
+			t.Errorf("two rows of %+v", r.Key())
+		}
+		seen[r.Key()] = true
+	}
 }
