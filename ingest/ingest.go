@@ -139,8 +139,7 @@ type Figures struct {
 	Peak        Decibel `json:"peak"`          //
 	SNR         Decibel `json:"snr_db"`        // the player's decoder against ffmpeg's
 	Correlation float64 `json:"correlation"`   // of clip and source, 80 Hz to 4 kHz; 1 if Kept
-	Worst       float64 `json:"worst"`         // the same, of the worst ten seconds that are not silent
-	Lag         int64   `json:"lag_frames"`    // how many frames the clip is later than the source
+	Worst       float64 `json:"worst"`         // the same, of the worst tenth of a second that is not quiet
 	Kbps        int     `json:"kbps"`          //
 	Faults      int     `json:"faults"`        // errors ffmpeg reported in the source
 	Kept        bool    `json:"kept"`          // the clip is the source, byte for byte
@@ -246,7 +245,7 @@ func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Fig
 
 func (f *Figures) record(p proof) {
 	f.LUFS, f.Peak, f.SNR = Decibel(p.lufs), Decibel(p.peak), Decibel(p.snr)
-	f.Correlation, f.Worst, f.Lag = p.correlation, p.worst, p.lag
+	f.Correlation, f.Worst = p.correlation, p.worst
 }
 
 // steady wraps progress, which may be nil, and keeps it from going backwards.
