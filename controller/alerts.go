@@ -171,7 +171,7 @@ func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
 // or that none is to come.
 func (a *alerts) convert(ctx context.Context, r emergency.Record) {
 	for _, sound := range r.Audio {
-		clip, err := a.clips().Convert(ctx, r.Alert, sound)
+		clip, _, err := a.clips().Convert(ctx, r.Alert, sound)
 		if ctx.Err() != nil {
 			return // it is made after the next start
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"dalaba/playlist"
@@ -108,7 +109,8 @@ type Ingester struct {
 	// Nothing is left there but the Result's file.
 	TempDir string
 
-	urgent bool
+	urgent   bool
+	arriving bool // more of the source may still come
 }
 
 // Progress is called with how far the work has come, in percent, never
@@ -128,26 +130,44 @@ type Figures struct {
 	Format      string  `json:"format"` // container and codec, as ffprobe names them
 	SourceRate  int     `json:"source_rate,omitempty"`
 	Channels    int     `json:"channels,omitempty"`
-	Seconds     float64 `json:"seconds"`       // of the source
-	TrimmedHead float64 `json:"trimmed_head"`  // seconds of silence removed
-	TrimmedTail float64 `json:"trimmed_tail"`  //
-	LUFSBefore  Decibel `json:"lufs_before"`   //
-	PeakBefore  Decibel `json:"peak_before"`   //
-	GainDB      float64 `json:"gain_db"`       //
-	LimitedDB   float64 `json:"limited_db"`    // the largest cut by the limiter, as a negative number
-	LUFS        Decibel `json:"lufs"`          // of the clip as the player decodes it
-	Peak        Decibel `json:"peak"`          //
-	SNR         Decibel `json:"snr_db"`        // the player's decoder against ffmpeg's
-	Correlation float64 `json:"correlation"`   // of clip and source, 80 Hz to 4 kHz; 1 if Kept
-	Worst       float64 `json:"worst"`         // the same, of the worst tenth of a second that is not quiet
-	Kbps        int     `json:"kbps"`          //
-	Faults      int     `json:"faults"`        // errors ffmpeg reported in the source
-	Kept        bool    `json:"kept"`          // the clip is the source, byte for byte
-	Unproven    bool    `json:"unproven"`      // no ffmpeg was there to compare with
-	Spent       Spent   `json:"spent_seconds"` //
+	Seconds     float64 `json:"seconds"`           // of the source
+	TrimmedHead float64 `json:"trimmed_head"`      // seconds of silence removed
+	TrimmedTail float64 `json:"trimmed_tail"`      //
+	LUFSBefore  Decibel `json:"lufs_before"`       //
+	PeakBefore  Decibel `json:"peak_before"`       //
+	GainDB      float64 `json:"gain_db"`           //
+	LimitedDB   float64 `json:"limited_db"`        // the largest cut by the limiter, as a negative number
+	LUFS        Decibel `json:"lufs"`              // of the clip as the player decodes it
+	Peak        Decibel `json:"peak"`              //
+	SNR         Decibel `json:"snr_db"`            // the player's decoder against ffmpeg's
+	Correlation float64 `json:"correlation"`       // of clip and source, 80 Hz to 4 kHz; 1 if Kept
+	Worst       float64 `json:"worst"`             // the same, of the worst tenth of a second that is not quiet
+	Kbps        int     `json:"kbps"`              //
+	Faults      int     `json:"faults"`            // errors of decoding that ffmpeg reported in the source
+	Missing     Damage  `json:"missing,omitempty"` // what the source lacks
+	Kept        bool    `json:"kept"`              // the clip is the source, byte for byte
+	Unproven    bool    `json:"unproven"`          // no ffmpeg was there to compare with
+	Spent       Spent   `json:"spent_seconds"`     //
 
 	Changes []say.Message `json:"changes,omitempty"` // for people
 }
+
+// Damaged returns the ErrRefused with which an import refuses such a source if it
+// is not told to take it as it is, or nil.
+func (f *Figures) Damaged() error { return damaged(f.Missing, f.Faults, f.Seconds) }
+
+// Warnings returns the changes that a person should know of before the clip
+// airs.
+func (f *Figures) Warnings() (all []say.Message) {
+	for _, m := range f.Changes {
+		if slices.Contains(warnings, m.Key) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+var warnings = []string{"ingest.missing_part", "ingest.cut", "ingest.faulty", "ingest.faint", "ingest.unlevelled"}
 
 // Decibel is a level that JSON can hold even if it is infinite: as null.
 type Decibel float64
@@ -204,7 +224,7 @@ func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Pr
 
 // convert makes a clip from an open source.
 func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Figures, progress Progress) (res Result, err error) {
-	w := &making{g: g, fig: &fig, progress: steady(progress)}
+	w := &making{g: g, fig: &fig, asIs: meta.AsIs, progress: steady(progress)}
 	w.progress(0)
 	ffmpeg, probe, err := g.programs()
 	if err != nil {

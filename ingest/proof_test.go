@@ -169,12 +169,11 @@ const coding = 1105
 // likeness is the correlation of a source with the clip from a frame on, below
 // some 3 kHz: the coding leaves high sound out.
 func likeness(source, clip []float64, from int) float64 {
-	source, clip = smooth(source), smooth(clip)
+	from = min(from, len(clip))
+	source, clip = smooth(source), smooth(clip[from:min(from+len(source), len(clip))])
 	var xy, xx, yy float64
-	for i, x := range source {
-		if k := from + i; k >= 0 && k < len(clip) {
-			xy, xx, yy = xy+x*clip[k], xx+x*x, yy+clip[k]*clip[k]
-		}
+	for i, y := range clip {
+		xy, xx, yy = xy+source[i]*y, xx+source[i]*source[i], yy+y*y
 	}
 	return xy / math.Sqrt(xx*yy)
 }
