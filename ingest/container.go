@@ -24,13 +24,13 @@ func containerPart(src *os.File, container string) float64 {
 		}
 		name, size := layout.read(head)
 		at += int64(layout.head)
-		switch {
-		case name == "ds64":
+		switch name {
+		case "ds64":
 			var sizes [16]byte
 			if _, err := src.ReadAt(sizes[:], at); err == nil {
 				long = int64(binary.LittleEndian.Uint64(sizes[8:]))
 			}
-		case name == layout.sound:
+		case layout.sound:
 			if size == unknown && long > 0 {
 				size = long
 			}

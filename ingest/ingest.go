@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"dalaba/playlist"
@@ -145,6 +144,7 @@ type Figures struct {
 	Kbps        int     `json:"kbps"`              //
 	Faults      int     `json:"faults"`            // errors of decoding that ffmpeg reported in the source
 	Missing     Damage  `json:"missing,omitempty"` // what the source lacks
+	Cut         bool    `json:"cut,omitempty"`     // it ends inside a frame
 	Kept        bool    `json:"kept"`              // the clip is the source, byte for byte
 	Unproven    bool    `json:"unproven"`          // no ffmpeg was there to compare with
 	Spent       Spent   `json:"spent_seconds"`     //
@@ -156,18 +156,30 @@ type Figures struct {
 // is not told to take it as it is, or nil.
 func (f *Figures) Damaged() error { return damaged(f.Missing, f.Faults, f.Seconds) }
 
-// Warnings returns the changes that a person should know of before the clip
-// airs.
-func (f *Figures) Warnings() (all []say.Message) {
+// Warnings returns what a person should know of before the clip airs.
+func (f *Figures) Warnings() []say.Message {
+	all := f.faults()
 	for _, m := range f.Changes {
-		if slices.Contains(warnings, m.Key) {
+		if m.Key == "ingest.faint" || m.Key == "ingest.unlevelled" {
 			all = append(all, m)
 		}
 	}
 	return all
 }
 
-var warnings = []string{"ingest.missing_part", "ingest.cut", "ingest.faulty", "ingest.faint", "ingest.unlevelled"}
+// faults returns what is wrong with the source.
+func (f *Figures) faults() (all []say.Message) {
+	for _, m := range f.Missing.Messages() {
+		all = append(all, say.M("ingest.missing_part", m))
+	}
+	if n := len(f.Missing); f.Cut && (n == 0 || f.Missing[n-1].Of == 0) {
+		all = append(all, say.M("ingest.cut", position(f.Seconds)))
+	}
+	if f.Faults > 0 {
+		all = append(all, say.M("ingest.faulty", f.Faults))
+	}
+	return all
+}
 
 // Decibel is a level that JSON can hold even if it is infinite: as null.
 type Decibel float64

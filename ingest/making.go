@@ -46,8 +46,8 @@ func (w *making) study(ctx context.Context, src *os.File, ffmpeg, probe string) 
 	fig.Spent.Measure += since(&w.began)
 	fig.Seconds = float64(s.frames) / playlist.Rate
 	fig.LUFSBefore, fig.PeakBefore, fig.Faults = Decibel(s.lufs), Decibel(s.peak), s.faults
-	fig.Missing = s.missing
-	fig.Changes = append(fig.Changes, s.warnings()...)
+	fig.Missing, fig.Cut = s.missing, s.cut
+	fig.Changes = append(fig.Changes, fig.faults()...)
 	return nil
 }
 

@@ -455,20 +455,6 @@ func (s *sound) trim(energy []float32) {
 	s.to = min(s.frames, int64(last+1)*silenceBlock+keepFrames)
 }
 
-// warnings returns, for people, what is wrong with the source.
-func (s *sound) warnings() (out []say.Message) {
-	for _, m := range s.missing.Messages() {
-		out = append(out, say.M("ingest.missing_part", m))
-	}
-	if n := len(s.missing); s.cut && (n == 0 || s.missing[n-1].Of == 0) {
-		out = append(out, say.M("ingest.cut", position(float64(s.frames)/playlist.Rate)))
-	}
-	if s.faults > 0 {
-		out = append(out, say.M("ingest.faulty", s.faults))
-	}
-	return out
-}
-
 // changes returns, for people, what was done to the source.
 func (s *sound) changes(f Figures) []say.Message {
 	out := []say.Message{say.M("ingest.encoded", f.Format, kbps), say.M("ingest.levelled", f.GainDB)}
