@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"dalaba/ingest"
@@ -197,7 +196,7 @@ func smooth(x []float64) []float64 {
 func TestEveryHonestRecordingBecomesAClipOfItself(t *testing.T) {
 	t.Parallel()
 	speech := synth(4, murmur(0.3))
-	long := synth(60, murmur(0.3))
+	long := synth(30, murmur(0.3))
 	for _, c := range []struct {
 		name  string
 		sound []float64
@@ -206,7 +205,7 @@ func TestEveryHonestRecordingBecomesAClipOfItself(t *testing.T) {
 	}{
 		{"a tone louder than the speech after it", join(synth(4, tone(1050, 0.9)), each(speech, func(x float64) float64 { return x / 3 })), nil, false},
 		{"a tone louder than the speech before it", join(speech, synth(3, tone(440, 0.9))), nil, false},
-		{"a long tone before speech", join(synth(25, tone(1000, 0.8)), speech), nil, false},
+		{"a long tone before speech", join(synth(12, tone(1000, 0.8)), speech), nil, false},
 		{"a deep tone before faint speech", join(synth(4, tone(125, 0.9)), each(speech, func(x float64) float64 { return x / 10 })), nil, false},
 		{"a tone all the way", synth(4, tone(1050, 0.5)), nil, false},
 		{"a high tone all the way", synth(4, tone(3700, 0.5)), nil, false},
@@ -222,8 +221,8 @@ func TestEveryHonestRecordingBecomesAClipOfItself(t *testing.T) {
 		{"noise, then speech", join(synth(3, noise(0.5)), speech), nil, false},
 		{"music", synth(5, chords), nil, false},
 		{"speech", speech, nil, false},
-		{"half a minute of silence between words", join(speech, make([]float64, 30*rate), speech), nil, false},
-		{"a minute of speech", long, nil, false},
+		{"a long silence between words", join(speech, make([]float64, 15*rate), speech), nil, false},
+		{"half a minute of speech", long, nil, false},
 		{"half a second", synth(0.55, tone(700, 0.5)), nil, false},
 		{"speech that is clipped", each(speech, func(x float64) float64 { return min(max(10*x, -0.99), 0.99) }), nil, false},
 		{"two channels", speech, synth(4, chords), true},
@@ -272,9 +271,7 @@ func TestAClipThatIsNotItsSourceIsRefused(t *testing.T) {
 	speech := synth(4, murmur(0.3))
 	recordings := map[string][]float64{
 		"speech":                   speech,
-		"music":                    synth(4, chords),
 		"a siren":                  synth(4, sweep(400, 1200, 3, 0.8)),
-		"noise":                    synth(4, noise(0.5)),
 		"a tone":                   synth(4, tone(1050, 0.5)),
 		"a loud tone, then speech": join(synth(2, tone(1050, 0.9)), each(speech, func(x float64) float64 { return x / 8 })),
 	}
@@ -297,7 +294,7 @@ func TestAClipThatIsNotItsSourceIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			for what, sound := range recordings {
-				if what == "a tone" && strings.Contains(name, "backwards") || what == "noise" && strings.Contains(name, "missing") {
+				if what == "a tone" && name == "backwards" {
 					continue // a tone is the same backwards
 				}
 				g := ingester(t)
