@@ -231,17 +231,19 @@ func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
 // no text; beside a text it is kept for when nothing can speak that.
 func (a *alerts) convert(ctx context.Context, r emergency.Record) {
 	s := r.Sounding(a.config().Alerts)
-	if clip, ok := a.firstClip(ctx, &r, s.Own); ok {
-		r.Clip = &clip
-	} else if clip, ok := a.firstClip(ctx, &r, s.Damaged); ok && !s.Words {
-		r.Clip = &clip
-	} else if ok {
-		a.mu.Lock()
-		a.damaged[r.ID] = clip
-		a.mu.Unlock()
-	}
+	whole, damaged := a.clipOf(ctx, &r, s)
 	if ctx.Err() != nil {
 		return // it is made after the next start
+	}
+	switch {
+	case whole != nil:
+		r.Clip = whole
+	case damaged != nil && !s.Words:
+		r.Clip = damaged
+	case damaged != nil:
+		a.mu.Lock()
+		a.damaged[r.ID] = *damaged
+		a.mu.Unlock()
 	}
 	if r.Clip == nil {
 		r.Audio = nil
@@ -251,18 +253,43 @@ func (a *alerts) convert(ctx context.Context, r emergency.Record) {
 	}
 }
 
-// firstClip makes a clip of the first of those sounds that can be made one. Those
-// before it are noted in the record.
-func (a *alerts) firstClip(ctx context.Context, r *emergency.Record, sounds []emergency.Audio) (clip playlist.Clip, ok bool) {
-	for _, sound := range sounds {
-		clip, err := a.clips().Convert(ctx, r.Alert, sound)
-		if err == nil || ctx.Err() != nil {
-			return clip, err == nil
-		}
+// clipOf makes a clip of the first of an alert's sounds that is whole; if none is,
+// of the first that is damaged. What is wrong with the others is noted in the
+// record.
+func (a *alerts) clipOf(ctx context.Context, r *emergency.Record, s emergency.Sounding) (whole, damaged *playlist.Clip) {
+	drop := func(sound emergency.Audio, why string, err error) {
 		a.log.Error("alert sound unusable", "alert", r.ID, "name", sound.Name, "err", err)
-		r.Dropped = append(r.Dropped, emergency.Dropped{Name: sound.Name, Why: emergency.SoundUseless})
+		r.Dropped = append(r.Dropped, emergency.Dropped{Name: sound.Name, Why: why})
 	}
-	return clip, false
+	for _, sound := range s.Own {
+		clip, figures, err := a.clips().Convert(ctx, r.Alert, sound)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil
+		case err != nil:
+			drop(sound, emergency.SoundUseless, err)
+		case figures.Damaged() == nil:
+			return &clip, nil
+		default:
+			drop(sound, emergency.SoundDamaged, figures.Damaged())
+			damaged = cmp.Or(damaged, &clip)
+		}
+	}
+	for _, sound := range s.Damaged {
+		if damaged != nil {
+			break
+		}
+		clip, _, err := a.clips().Convert(ctx, r.Alert, sound)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil
+		case err != nil:
+			drop(sound, emergency.SoundUseless, err)
+		default:
+			damaged = &clip
+		}
+	}
+	return nil, damaged
 }
 
 // inNeed is the clip of an alert's damaged sound, if nothing could speak its text.

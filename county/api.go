@@ -128,7 +128,7 @@ func (a *api) clip(r *http.Request) (any, error) {
 // addClip makes a clip of the body.
 func (a *api) addClip(r *http.Request) (any, error) {
 	q := r.URL.Query()
-	meta := ingest.Meta{Title: q.Get("title"), Series: q.Get("series"), Language: q.Get("language"), Tags: q["tag"], Text: q.Get("text")}
+	meta := ingest.Meta{Title: q.Get("title"), Series: q.Get("series"), Language: q.Get("language"), Tags: q["tag"], Text: q.Get("text"), AsIs: q.Get("as_is") == "true"}
 	var err error
 	if meta.Issue, err = number(r, "issue", 0); err != nil {
 		return nil, err

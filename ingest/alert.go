@@ -21,22 +21,26 @@ type AlertClips struct {
 	Shelve func(ctx context.Context, c playlist.Clip, r io.Reader) error
 }
 
-// Convert makes a clip from a sound that came with an alert.
-func (m AlertClips) Convert(ctx context.Context, a emergency.Alert, sound emergency.Audio) (c playlist.Clip, err error) {
+// Convert makes a clip from a sound that came with an alert, however much of the
+// sound is missing: an alert airs a damaged sound if it has no text. Damaged, of
+// the figures, says whether an import would refuse it, so that the caller can
+// choose between sound and text; their Warnings say what is wrong with it.
+func (m AlertClips) Convert(ctx context.Context, a emergency.Alert, sound emergency.Audio) (c playlist.Clip, f Figures, err error) {
 	dir, err := os.MkdirTemp(m.Ingester.TempDir, "dalaba-alert-")
 	if err != nil {
-		return c, err
+		return c, f, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "sound"+strings.ToLower(filepath.Ext(filepath.Base(sound.Name))))
 	if err := os.WriteFile(path, sound.Data, 0o600); err != nil {
-		return c, err
+		return c, f, err
 	}
-	res, err := m.Ingester.Urgent().File(ctx, path, Meta{Title: a.Headline()}, nil)
+	res, err := m.Ingester.Urgent().File(ctx, path, Meta{Title: a.Headline(), AsIs: true}, nil)
 	if err != nil {
-		return c, err
+		return c, f, err
 	}
-	return m.shelve(ctx, res)
+	c, err = m.shelve(ctx, res)
+	return c, res.Figures, err
 }
 
 // Speak makes a clip from an alert's words in a language.

@@ -147,7 +147,14 @@ func ignoreKilled(err error) error {
 
 // open starts a program whose output is read from the child.
 func (g *Ingester) open(ctx context.Context, src *os.File, name string, args ...string) (*child, error) {
-	cmd, errs := g.command(ctx, src, name, args...)
+	return g.openWith(ctx, []*os.File{src}, name, args...)
+}
+
+// openWith is open for a program that gets more files than the source, as file
+// 4 and so on.
+func (g *Ingester) openWith(ctx context.Context, files []*os.File, name string, args ...string) (*child, error) {
+	cmd, errs := g.command(ctx, nil, name, args...)
+	cmd.ExtraFiles = files
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -192,22 +199,65 @@ func (e *childError) Error() string {
 	return e.err.Error() + ": " + e.stderr
 }
 
-// tail keeps the end of what is written to it and counts the lines.
+// tail keeps the end of what is written to it and counts the lines that tell of
+// a fault of the source.
 type tail struct {
-	buf   []byte
-	lines int
+	buf    []byte
+	faults int
+
+	line   []byte // the present one, as far as it is written
+	fault  bool   // the line before was one
+	missed bool   // the line before was "Header missing"
 }
 
 const tailSize = 2000
 
 func (t *tail) Write(p []byte) (int, error) {
-	t.lines += bytes.Count(p, []byte("\n"))
+	for rest := p; len(rest) > 0; {
+		line, after, whole := bytes.Cut(rest, []byte("\n"))
+		t.line = append(t.line, line[:min(len(line), tailSize-min(len(t.line), tailSize))]...)
+		if whole {
+			t.count(string(t.line))
+			t.line = t.line[:0]
+		}
+		rest = after
+	}
 	t.buf = append(t.buf, p...)
 	if over := len(t.buf) - tailSize; over > 0 {
 		t.buf = append(t.buf[:0], t.buf[over:]...)
 	}
 	return len(p), nil
 }
+
+// count counts a line of ffmpeg's if it tells of a fault of the source. What
+// comes from the side that writes is none: it complains of times that go back if
+// files were joined. "Header missing" says that something else than a frame is
+// there, such as a tag between two joined files: walkFrames looks at that. The
+// line after it says so again.
+func (t *tail) count(line string) {
+	switch {
+	case strings.HasPrefix(strings.TrimSpace(line), "Last message repeated"):
+	case ofWriting.MatchString(line):
+		t.fault = false
+		return
+	case strings.HasSuffix(line, "] Header missing"):
+		t.fault, t.missed = false, true
+		return
+	case t.missed && ofPacket.MatchString(line):
+		t.fault, t.missed = false, false
+		return
+	default:
+		t.fault, t.missed = true, false
+	}
+	if t.fault {
+		t.faults++
+	}
+}
+
+var (
+	ofWriting = regexp.MustCompile(`^\[(f32le|framecrc|out#|[ao]?ost#|enc|[af]f?#|fc#|SWR|swr|auto_|Parsed_|abuffer|aformat|format)|to muxer|the muxer|av_interleaved_write_frame`)
+	ofPacket  = regexp.MustCompile(`Error (while decoding stream|submitting packet to decoder)`)
+)
 
 // String returns the last line with a cause in it, short enough for a message:
 // ffmpeg ends with the file's name and a word or two, and gives the cause in

@@ -134,6 +134,9 @@ func (s *sound) rehearse(target, ceilingDB float64) (gainDB float64, err error) 
 		if gainDB == most && got < target-1 {
 			return 0, refuse("ingest.level", got, ceilingDB)
 		}
+		if n > 0 && gainDB == lastGain {
+			break // it is the most
+		}
 		if n > 0 {
 			slope = min(max((got-last)/(gainDB-lastGain), 0.2), 1)
 		}

@@ -16,9 +16,16 @@ import (
 
 // Inbox is a folder, such as a share or a USB stick, whose files are imported
 // when they arrive. A file that was imported moves to the subfolder taken/, one
-// that was refused to refused/, with a .txt beside it that says why. A folder
-// that holds a controller's store, or is inside one, is never touched, whatever
-// the config says.
+// that was refused to refused/, with a .txt beside it that says why. One that was
+// taken though it is damaged has such a .txt too. A file in refused/ that has
+// changed since comes back and is looked at anew. A folder that holds a
+// controller's store, or is inside one, is never touched, whatever the config
+// says.
+//
+// A file that is still arriving is waited for: as long as a program of this
+// machine has it open to write it, and then until it has not changed for Settle.
+// A writer on another machine is not seen: a file that is not whole is waited
+// for until it has not changed for Patience.
 type Inbox struct {
 	Dir string
 
@@ -40,6 +47,10 @@ type Inbox struct {
 	// default 5 s.
 	Settle time.Duration
 
+	// Patience is how long a file that is not whole must be unchanged before it
+	// is taken or refused as it is; default 10 min.
+	Patience time.Duration
+
 	seen map[string]arrival
 }
 
@@ -51,6 +62,7 @@ type arrival struct {
 	done  bool      // dealt with, though it could not be moved away
 	retry time.Time // not before then, after a failure of ours
 	holds []string  // files that wait with it, if it is a list to be tried again
+	told  bool      // the log says that it is waited for
 }
 
 const (
@@ -134,6 +146,7 @@ func (b *Inbox) sweep(ctx context.Context) error {
 	if InStore(b.Dir) {
 		return errStore
 	}
+	b.takeBack()
 	f, err := b.look(time.Now())
 	if err != nil {
 		return err
@@ -193,7 +206,7 @@ func (b *Inbox) look(now time.Time) (finds, error) {
 			return nil // it is moved together with its sound
 		}
 		if info, err := d.Info(); err == nil {
-			b.note(&f, path, info, now)
+			b.sort(&f, path, info, now)
 		}
 		return nil
 	})
@@ -207,8 +220,8 @@ func (b *Inbox) passes(path, name string) bool {
 	return strings.HasPrefix(name, ".") || ours || holdsStore(path)
 }
 
-// note adds a file to the finds.
-func (b *Inbox) note(f *finds, path string, info fs.FileInfo, now time.Time) {
+// sort adds a file to the finds.
+func (b *Inbox) sort(f *finds, path string, info fs.FileInfo, now time.Time) {
 	settle := b.Settle
 	if settle == 0 {
 		settle = 5 * time.Second
@@ -217,17 +230,23 @@ func (b *Inbox) note(f *finds, path string, info fs.FileInfo, now time.Time) {
 	if !known || a.size != info.Size() || !a.mtime.Equal(info.ModTime()) {
 		a = arrival{size: info.Size(), mtime: info.ModTime(), since: now}
 	}
-	f.seen[path] = a
 	f.listed = f.listed || isList(path) && !a.done
 	switch {
 	case a.done || now.Before(a.retry):
 	case now.Sub(a.since) < settle:
 		f.unsettled = true
+	case beingWritten(path):
+		f.unsettled = true
+		if !a.told {
+			b.Log.Info("inbox file is still being written", "path", path)
+			a.told = true
+		}
 	case isList(path):
 		f.lists = append(f.lists, path)
 	default:
 		f.ready = append(f.ready, path)
 	}
+	f.seen[path] = a
 }
 
 // importFile imports one file, or all that a list names, and moves it away. The
@@ -237,11 +256,8 @@ func (b *Inbox) importFile(ctx context.Context, path string) {
 	items, refused := b.Collect([]string{path})
 	a := b.seen[path]
 	a.holds = nil
+	own := move{path: path, folder: takenDir}
 	var why []error
-	type move struct {
-		path, folder string
-		why          error
-	}
 	var moves []move
 	met := map[string]bool{}
 	for _, r := range refused {
@@ -256,44 +272,83 @@ func (b *Inbox) importFile(ctx context.Context, path string) {
 			continue // listed more than once, such as a jingle
 		}
 		met[item.Path] = true
-		out, err := b.Take(ctx, item)
+		m, retry := b.take(ctx, path, item)
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, ErrRefused):
-			if item.Path == path {
-				why = append(why, err)
-			} else {
-				why = append(why, entryError{item.Path, err})
-				moves = append(moves, move{item.Path, refusedDir, err})
-			}
-		case err != nil:
-			b.Log.Error("inbox file could not be taken, will be tried again", "path", item.Path, "err", err)
-			b.seen[path] = a.later(path, items)
+		case !retry.IsZero():
+			b.seen[path] = a.later(path, items, retry)
 			return
-		default:
-			b.Log.Info("inbox file taken", "path", item.Path, "clip", out.Clip.ID, "title", out.Clip.Title)
-			if item.Path != path {
-				moves = append(moves, move{item.Path, takenDir, nil})
-			}
+		case item.Path == path:
+			own = m
+			continue
+		}
+		moves = append(moves, m)
+		if m.why != nil {
+			why = append(why, entryError{item.Path, m.why})
 		}
 	}
 	b.seen[path] = a
-	// Move the list first: on its own it would not find its files.
-	if len(why) > 0 {
-		b.moveTo(path, refusedDir, errors.Join(why...))
-	} else {
-		b.moveTo(path, takenDir, nil)
+	if own.why != nil {
+		why = append(why, own.why)
 	}
-	for _, m := range moves {
-		b.moveTo(m.path, m.folder, m.why)
+	if len(why) > 0 {
+		own = move{path: path, folder: refusedDir, why: errors.Join(why...)}
+	}
+	// Move the list first: on its own it would not find its files.
+	for _, m := range append([]move{own}, moves...) {
+		b.moveTo(m)
 	}
 }
 
-// later is the arrival after a failure of ours: it is tried again, and the files
-// of a list wait with it.
-func (a arrival) later(path string, items []Item) arrival {
-	a.retry = time.Now().Add(retryAfter)
+// take imports an item of a file, which may be a list. It returns where the
+// item's file goes, or when the item is to be tried again.
+func (b *Inbox) take(ctx context.Context, path string, item Item) (m move, retry time.Time) {
+	whole := b.wholeBy(path, item)
+	item.Arriving = time.Now().Before(whole)
+	out, err := b.Take(ctx, item)
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		b.Log.Info("inbox file taken", "path", item.Path, "clip", out.Clip.ID, "title", out.Clip.Title)
+		m = move{path: item.Path, folder: takenDir, notes: out.Figures.Warnings()}
+	case item.Arriving && errors.Is(err, ErrIncomplete):
+		b.Log.Info("inbox file is not whole, the rest is waited for", "path", item.Path, "until", whole, "err", err)
+		retry = whole
+	case errors.Is(err, ErrRefused):
+		m = move{path: item.Path, folder: refusedDir, why: err}
+	default:
+		b.Log.Error("inbox file could not be taken, will be tried again", "path", item.Path, "err", err)
+		retry = time.Now().Add(retryAfter)
+	}
+	return m, retry
+}
+
+// move is a file that was dealt with and goes into a subfolder.
+type move struct {
+	path, folder string
+	why          error         // it was refused
+	notes        []say.Message // it was taken, and this is wrong with it
+}
+
+// wholeBy returns until when the rest of an item is waited for, if it is not
+// whole. An item of a list may be outside of the folder: then the list counts.
+func (b *Inbox) wholeBy(path string, item Item) time.Time {
+	a, ok := b.seen[item.Path]
+	if !ok {
+		a = b.seen[path]
+	}
+	patience := b.Patience
+	if patience == 0 {
+		patience = 10 * time.Minute
+	}
+	return a.since.Add(patience)
+}
+
+// later is the arrival of a file that is tried again at a time, and the files of
+// a list wait with it.
+func (a arrival) later(path string, items []Item, at time.Time) arrival {
+	a.retry = at
 	if isList(path) {
 		for _, item := range items {
 			a.holds = append(a.holds, item.Path)
@@ -312,22 +367,29 @@ func (n entryError) Error() string { return n.name + ": " + n.err.Error() }
 func (n entryError) Unwrap() error { return n.err }
 
 // moveTo moves a file, and the files that belong to it by name, into a subfolder.
-func (b *Inbox) moveTo(path, folder string, why error) {
-	if why != nil {
-		b.Log.Warn("inbox file refused", "path", path, "err", why)
+// One that has changed while it was dealt with stays: it is looked at anew.
+func (b *Inbox) moveTo(m move) {
+	a, known := b.seen[m.path]
+	if info, err := os.Lstat(m.path); known && err == nil && (info.Size() != a.size || !info.ModTime().Equal(a.mtime)) {
+		return
 	}
-	err := b.move(path, folder, why)
-	if err != nil {
+	if m.why != nil {
+		b.Log.Warn("inbox file refused", "path", m.path, "err", m.why)
+	}
+	for _, n := range m.notes {
+		b.Log.Warn("inbox file taken though damaged", "path", m.path, "why", n.In(b.Language))
+	}
+	if err := b.move(m); err != nil {
 		// A stick that cannot be written: its files stay and are not imported
 		// again.
-		b.Log.Warn("inbox file cannot be moved", "path", path, "err", err)
-		a := b.seen[path]
+		b.Log.Warn("inbox file cannot be moved", "path", m.path, "err", err)
 		a.done = true
-		b.seen[path] = a
+		b.seen[m.path] = a
 	}
 }
 
-func (b *Inbox) move(path, folder string, why error) error {
+func (b *Inbox) move(m move) error {
+	path := m.path
 	rel, err := filepath.Rel(b.Dir, path)
 	if err != nil || !filepath.IsLocal(rel) {
 		return nil // reached by a link inside; a file outside of the folder is not ours to move
@@ -335,11 +397,22 @@ func (b *Inbox) move(path, folder string, why error) error {
 	if InStore(filepath.Dir(path)) {
 		return nil // a list names it
 	}
-	to := filepath.Join(b.Dir, folder, rel)
+	to := filepath.Join(b.Dir, m.folder, rel)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
 	to = free(to)
+	if err := rename(path, to); err != nil {
+		return err
+	}
+	if dir := filepath.Dir(path); dir != filepath.Clean(b.Dir) {
+		_ = os.Remove(dir) // only if it is empty now
+	}
+	return b.note(m, to)
+}
+
+// rename moves a file, and the files that belong to it by name.
+func rename(path, to string) error {
 	if err := os.Rename(path, to); err != nil {
 		return err
 	}
@@ -352,14 +425,65 @@ func (b *Inbox) move(path, folder string, why error) error {
 			}
 		}
 	}
-	if dir := filepath.Dir(path); dir != filepath.Clean(b.Dir) {
-		_ = os.Remove(dir) // only if it is empty now
+	return nil
+}
+
+// note writes beside a file that was moved what is wrong with it. The note bears
+// the time of the file: a file that is newer has changed since.
+func (b *Inbox) note(m move, to string) error {
+	var lines []string
+	if m.why != nil {
+		lines = append(lines, say.In(b.Language, m.why))
 	}
-	if why == nil {
+	for _, n := range m.notes {
+		lines = append(lines, n.In(b.Language))
+	}
+	if len(lines) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%s\n\n%s\n", filepath.Base(path), say.In(b.Language, why))
-	return os.WriteFile(free(to+".txt"), []byte("\ufeff"+text), 0o644)
+	text := fmt.Sprintf("%s\n\n%s\n", filepath.Base(m.path), strings.Join(lines, "\n"))
+	name := free(to + noteExt)
+	if err := os.WriteFile(name, []byte("\ufeff"+text), 0o644); err != nil {
+		return err
+	}
+	info, err := os.Lstat(to)
+	if err != nil {
+		return err
+	}
+	return os.Chtimes(name, time.Time{}, info.ModTime())
+}
+
+const noteExt = ".txt"
+
+// takeBack moves the files out of refused/ that have changed since they were
+// refused: a slow writer has gone on, or a person has mended them.
+func (b *Inbox) takeBack() {
+	from := filepath.Join(b.Dir, refusedDir)
+	_ = filepath.WalkDir(from, func(note string, d fs.DirEntry, err error) error {
+		path, ok := strings.CutSuffix(note, noteExt)
+		if err != nil || !ok || d.IsDir() {
+			return nil
+		}
+		file, err := os.Lstat(path)
+		if err != nil || !file.Mode().IsRegular() {
+			return nil
+		}
+		about, err := d.Info()
+		if err != nil || !file.ModTime().After(about.ModTime()) {
+			return nil
+		}
+		rel, err := filepath.Rel(from, path)
+		if err == nil {
+			to := filepath.Join(b.Dir, rel)
+			err = errors.Join(os.Remove(note), os.MkdirAll(filepath.Dir(to), 0o755), rename(path, free(to)))
+		}
+		if err != nil {
+			b.Log.Warn("inbox file cannot be moved", "path", path, "err", err)
+		} else {
+			b.Log.Info("refused inbox file has changed and is tried again", "path", path)
+		}
+		return nil
+	})
 }
 
 // free returns a name that is not in use: name.mp3, name (2).mp3, ...

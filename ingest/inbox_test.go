@@ -280,3 +280,175 @@ func TestAnInboxThatCannotBeMadeYetIsMadeLater(t *testing.T) {
 		}
 	})
 }
+
+// receive runs an inbox in a bubble, with a real maker, and calls during with a
+// clock that sets a file's time to that of the bubble.
+func receive(t *testing.T, dir string, during func(s *shelf, touch func(name string))) (logged string) {
+	var log strings.Builder
+	synctest.Test(t, func(t *testing.T) {
+		g, s := ingester(t), newShelf(t)
+		b := &ingest.Inbox{
+			Dir: dir, Collect: g.Collect, Language: say.Chinese, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Take: func(ctx context.Context, i ingest.Item) (ingest.Outcome, error) { return g.Take(ctx, i, s, nil) },
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- b.Run(ctx) }()
+		during(s, func(name string) {
+			if err := os.Chtimes(filepath.Join(dir, name), time.Time{}, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		})
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return log.String()
+}
+
+func TestTheInboxWaitsForAWriterThatStalls(t *testing.T) {
+	dir := t.TempDir()
+	mp3 := read(t, ffmpeg(t, talk(t, t.TempDir()), "in.mp3", "-b:a", "64k"))
+	logged := receive(t, dir, func(s *shelf, touch func(string)) {
+		f, err := os.Create(filepath.Join(dir, "slow.mp3"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(mp3[:len(mp3)/2]); err != nil {
+			t.Fatal(err)
+		}
+		touch("slow.mp3")
+		pause(time.Hour)
+		if got := tree(t, dir); !slices.Equal(got, []string{"slow.mp3"}) || s.added > 0 {
+			t.Errorf("while it is open: %v, %d clips", got, s.added)
+		}
+		if _, err := f.Write(mp3[len(mp3)/2:]); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		touch("slow.mp3")
+		pause(10 * time.Second)
+		if got := tree(t, dir); !slices.Equal(got, []string{"taken/slow.mp3"}) || s.added != 1 {
+			t.Errorf("when it is closed: %v, %d clips", got, s.added)
+		}
+		for _, c := range s.clips {
+			if d := c.Length().Seconds(); d < 5.5 {
+				t.Errorf("the clip is %.1f s long", d)
+			}
+		}
+	})
+	if n := strings.Count(logged, "inbox file is still being written"); n != 1 {
+		t.Errorf("said %d times that it waits:\n%s", n, logged)
+	}
+}
+
+// A writer on another machine is not seen.
+func TestTheInboxWaitsLongerForAFileThatIsNotWhole(t *testing.T) {
+	dir := t.TempDir()
+	made := t.TempDir()
+	mp3 := read(t, ffmpeg(t, talk(t, made), "in.mp3", "-b:a", "64k"))
+	bare := read(t, ffmpeg(t, filepath.Join(made, "talk.wav"), "bare.mp3", "-b:a", "64k", "-write_xing", "0"))
+	m4a := read(t, ffmpeg(t, filepath.Join(made, "talk.wav"), "in.m4a"))
+	receive(t, dir, func(s *shelf, touch func(string)) {
+		put := func(name string, content []byte) {
+			write(t, filepath.Join(dir, name), content)
+			touch(name)
+		}
+		put("a.mp3", mp3[:len(mp3)/2])
+		put("b.mp3", bare[:len(bare)/2])
+		put("c.m4a", m4a[:len(m4a)/2])
+		put("d.mp3", nil)
+		pause(9 * time.Minute)
+		if got, want := tree(t, dir), []string{"a.mp3", "b.mp3", "c.m4a", "d.mp3"}; !slices.Equal(got, want) {
+			t.Errorf("after 9 minutes: %v", got)
+		}
+		put("a.mp3", mp3) // the rest came
+		pause(10 * time.Second)
+		if got, want := tree(t, dir), []string{"b.mp3", "c.m4a", "d.mp3", "taken/a.mp3"}; !slices.Equal(got, want) {
+			t.Errorf("when one is whole: %v", got)
+		}
+		pause(2 * time.Minute) // nothing more came
+		want := []string{"refused/c.m4a", "refused/c.m4a.txt", "refused/d.mp3", "refused/d.mp3.txt", "taken/a.mp3", "taken/b.mp3", "taken/b.mp3.txt"}
+		if got := tree(t, dir); !slices.Equal(got, want) {
+			t.Errorf("at last: %v", got)
+		}
+		if note := string(read(t, filepath.Join(dir, "taken/b.mp3.txt"))); !strings.Contains(note, "断在半帧上") {
+			t.Errorf("the note says %q", note)
+		}
+
+		// A writer that goes on, after the file was moved away.
+		write(t, filepath.Join(dir, "refused/c.m4a"), m4a)
+		if err := os.Chtimes(filepath.Join(dir, "refused/c.m4a"), time.Time{}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		pause(20 * time.Second)
+		want = []string{"refused/d.mp3", "refused/d.mp3.txt", "taken/a.mp3", "taken/b.mp3", "taken/b.mp3.txt", "taken/c.m4a"}
+		if got := tree(t, dir); !slices.Equal(got, want) || s.added != 3 {
+			t.Errorf("when the refused one is whole: %v, %d clips", got, s.added)
+		}
+	})
+}
+
+func TestTheInboxTakesADamagedFileThatItsSidecarTellsItTo(t *testing.T) {
+	dir := t.TempDir()
+	mp3 := read(t, ffmpeg(t, talk(t, t.TempDir()), "in.mp3", "-b:a", "64k"))
+	receive(t, dir, func(s *shelf, touch func(string)) {
+		write(t, filepath.Join(dir, "a.mp3"), mp3[:len(mp3)/2])
+		touch("a.mp3")
+		pause(11 * time.Minute)
+		if got, want := tree(t, dir), []string{"refused/a.mp3", "refused/a.mp3.txt"}; !slices.Equal(got, want) {
+			t.Fatalf("refused: %v", got)
+		}
+		if note := string(read(t, filepath.Join(dir, "refused/a.mp3.txt"))); !strings.Contains(note, "从 0:03.0 起缺 3.0 秒") || !strings.Contains(note, "as_is = true") {
+			t.Errorf("the note says %q", note)
+		}
+		write(t, filepath.Join(dir, "a.toml"), []byte("as_is = true\n"))
+		if err := os.Rename(filepath.Join(dir, "refused/a.mp3"), filepath.Join(dir, "a.mp3")); err != nil {
+			t.Fatal(err)
+		}
+		touch("a.mp3")
+		pause(10 * time.Second)
+		want := []string{"refused/a.mp3.txt", "taken/a.mp3", "taken/a.mp3.txt", "taken/a.toml"}
+		if got := tree(t, dir); !slices.Equal(got, want) || s.added != 1 {
+			t.Errorf("as it is: %v, %d clips", got, s.added)
+		}
+	})
+}
+
+func TestAFileThatIsOpenToBeWrittenIsKnown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mp3")
+	write(t, path, []byte("x"))
+	is := func(want bool, when string) {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ingest.BeingWritten(path); got != want {
+			t.Errorf("%s: %v", when, got)
+		}
+		if got := ingest.OpenToWrite(info); got != want {
+			t.Errorf("%s, by /proc: %v", when, got)
+		}
+	}
+	is(false, "closed")
+	for _, flags := range []int{os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_APPEND} {
+		f, err := os.OpenFile(path, flags, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is(true, "open to be written")
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	is(false, "open to be read")
+}

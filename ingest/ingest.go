@@ -108,7 +108,8 @@ type Ingester struct {
 	// Nothing is left there but the Result's file.
 	TempDir string
 
-	urgent bool
+	urgent   bool
+	arriving bool // more of the source may still come
 }
 
 // Progress is called with how far the work has come, in percent, never
@@ -128,26 +129,56 @@ type Figures struct {
 	Format      string  `json:"format"` // container and codec, as ffprobe names them
 	SourceRate  int     `json:"source_rate,omitempty"`
 	Channels    int     `json:"channels,omitempty"`
-	Seconds     float64 `json:"seconds"`       // of the source
-	TrimmedHead float64 `json:"trimmed_head"`  // seconds of silence removed
-	TrimmedTail float64 `json:"trimmed_tail"`  //
-	LUFSBefore  Decibel `json:"lufs_before"`   //
-	PeakBefore  Decibel `json:"peak_before"`   //
-	GainDB      float64 `json:"gain_db"`       //
-	LimitedDB   float64 `json:"limited_db"`    // the largest cut by the limiter, as a negative number
-	LUFS        Decibel `json:"lufs"`          // of the clip as the player decodes it
-	Peak        Decibel `json:"peak"`          //
-	SNR         Decibel `json:"snr_db"`        // the player's decoder against ffmpeg's
-	Correlation float64 `json:"correlation"`   // of clip and source, 80 Hz to 4 kHz; 1 if Kept
-	Worst       float64 `json:"worst"`         // the same, of the worst ten seconds that are not silent
-	Lag         int64   `json:"lag_frames"`    // how many frames the clip is later than the source
-	Kbps        int     `json:"kbps"`          //
-	Faults      int     `json:"faults"`        // errors ffmpeg reported in the source
-	Kept        bool    `json:"kept"`          // the clip is the source, byte for byte
-	Unproven    bool    `json:"unproven"`      // no ffmpeg was there to compare with
-	Spent       Spent   `json:"spent_seconds"` //
+	Seconds     float64 `json:"seconds"`           // of the source
+	TrimmedHead float64 `json:"trimmed_head"`      // seconds of silence removed
+	TrimmedTail float64 `json:"trimmed_tail"`      //
+	LUFSBefore  Decibel `json:"lufs_before"`       //
+	PeakBefore  Decibel `json:"peak_before"`       //
+	GainDB      float64 `json:"gain_db"`           //
+	LimitedDB   float64 `json:"limited_db"`        // the largest cut by the limiter, as a negative number
+	LUFS        Decibel `json:"lufs"`              // of the clip as the player decodes it
+	Peak        Decibel `json:"peak"`              //
+	SNR         Decibel `json:"snr_db"`            // the player's decoder against ffmpeg's
+	Correlation float64 `json:"correlation"`       // of clip and source, 80 Hz to 4 kHz; 1 if Kept
+	Worst       float64 `json:"worst"`             // the same, of the worst tenth of a second that is not quiet
+	Kbps        int     `json:"kbps"`              //
+	Faults      int     `json:"faults"`            // errors of decoding that ffmpeg reported in the source
+	Missing     Damage  `json:"missing,omitempty"` // what the source lacks
+	Cut         bool    `json:"cut,omitempty"`     // it ends inside a frame
+	Kept        bool    `json:"kept"`              // the clip is the source, byte for byte
+	Unproven    bool    `json:"unproven"`          // no ffmpeg was there to compare with
+	Spent       Spent   `json:"spent_seconds"`     //
 
 	Changes []say.Message `json:"changes,omitempty"` // for people
+}
+
+// Damaged returns the ErrRefused with which an import refuses such a source if it
+// is not told to take it as it is, or nil.
+func (f *Figures) Damaged() error { return damaged(f.Missing, f.Faults, f.Seconds) }
+
+// Warnings returns what a person should know of before the clip airs.
+func (f *Figures) Warnings() []say.Message {
+	all := f.faults()
+	for _, m := range f.Changes {
+		if m.Key == "ingest.faint" || m.Key == "ingest.unlevelled" {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// faults returns what is wrong with the source.
+func (f *Figures) faults() (all []say.Message) {
+	for _, m := range f.Missing.Messages() {
+		all = append(all, say.M("ingest.missing_part", m))
+	}
+	if n := len(f.Missing); f.Cut && (n == 0 || f.Missing[n-1].Of == 0) {
+		all = append(all, say.M("ingest.cut", position(f.Seconds)))
+	}
+	if f.Faults > 0 {
+		all = append(all, say.M("ingest.faulty", f.Faults))
+	}
+	return all
 }
 
 // Decibel is a level that JSON can hold even if it is infinite: as null.
@@ -205,7 +236,7 @@ func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Pr
 
 // convert makes a clip from an open source.
 func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Figures, progress Progress) (res Result, err error) {
-	w := &making{g: g, fig: &fig, progress: steady(progress)}
+	w := &making{g: g, fig: &fig, asIs: meta.AsIs, progress: steady(progress)}
 	w.progress(0)
 	ffmpeg, probe, err := g.programs()
 	if err != nil {
@@ -246,7 +277,7 @@ func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Fig
 
 func (f *Figures) record(p proof) {
 	f.LUFS, f.Peak, f.SNR = Decibel(p.lufs), Decibel(p.peak), Decibel(p.snr)
-	f.Correlation, f.Worst, f.Lag = p.correlation, p.worst, p.lag
+	f.Correlation, f.Worst = p.correlation, p.worst
 }
 
 // steady wraps progress, which may be nil, and keeps it from going backwards.

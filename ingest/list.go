@@ -21,6 +21,10 @@ type Item struct {
 	Path   string // of a file
 	Meta   Meta   // given by the operator; comes before all else
 	Listed Meta   // given by the list that the item is in
+
+	// Arriving says that more of the file may still come: it is refused if it is
+	// not whole, however little is missing.
+	Arriving bool
 }
 
 // isText reports whether the item is to be spoken.

@@ -17,6 +17,7 @@ type making struct {
 	g        *Ingester
 	s        *sound
 	file     *os.File // the clip's
+	asIs     bool     // the source is taken however much is missing
 	fig      *Figures
 	progress Progress
 	began    time.Time // of the present step
@@ -35,7 +36,7 @@ func (w *making) study(ctx context.Context, src *os.File, ffmpeg, probe string) 
 		return err
 	}
 	s, fig := w.s, w.fig
-	s.ffmpeg = ffmpeg
+	s.ffmpeg, s.asIs, s.arriving = ffmpeg, w.asIs, w.g.arriving && !w.asIs
 	fig.Format, fig.SourceRate, fig.Channels = s.format, s.rate, s.channels
 	fig.Spent.Probe += since(&w.began)
 
@@ -45,6 +46,8 @@ func (w *making) study(ctx context.Context, src *os.File, ffmpeg, probe string) 
 	fig.Spent.Measure += since(&w.began)
 	fig.Seconds = float64(s.frames) / playlist.Rate
 	fig.LUFSBefore, fig.PeakBefore, fig.Faults = Decibel(s.lufs), Decibel(s.peak), s.faults
+	fig.Missing, fig.Cut = s.missing, s.cut
+	fig.Changes = append(fig.Changes, fig.faults()...)
 	return nil
 }
 
@@ -120,10 +123,13 @@ func (w *making) level(ctx context.Context) (playlist.Clip, error) {
 			return playlist.Clip{}, refuse("ingest.level", proof.lufs, proof.peak)
 		}
 		if over > 0 {
-			ceiling -= over + 0.3
+			ceiling -= over + 0.3*float64(try+1)
 		}
 		target += off
 		if gain, err = w.s.rehearse(target, ceiling); err != nil {
+			if over <= 0 && math.Abs(off) <= 1 {
+				return clip, nil // it comes no nearer
+			}
 			return playlist.Clip{}, err
 		}
 	}

@@ -25,6 +25,10 @@ type Meta struct {
 	Language string   `toml:"language"` // BCP 47
 	Tags     []string `toml:"tags"`
 	Text     string   `toml:"text"` // the words spoken
+
+	// AsIs says that the source is taken however much of it is missing. It is
+	// not kept with the clip.
+	AsIs bool `toml:"as_is"`
 }
 
 // Or returns m with its empty fields taken from other.
@@ -47,6 +51,7 @@ func (m Meta) Or(other Meta) Meta {
 	if m.Text == "" {
 		m.Text = other.Text
 	}
+	m.AsIs = m.AsIs || other.AsIs
 	return m
 }
 

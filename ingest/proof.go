@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 
 	"dalaba/playlist"
 )
@@ -13,8 +14,8 @@ import (
 // What a clip must reach to be accepted.
 const (
 	minSNR         = 50.0 // dB, the player's decoder against ffmpeg's
-	minCorrelation = 0.9  // with the source, over the whole clip
-	minWorst       = 0.6  // and over any ten seconds that are not silent
+	minCorrelation = 0.91 // with the source, over the whole clip; bits at random that decode as speech reach 0.906
+	minWorst       = 0.6  // and over any tenth of a second that is not quiet
 )
 
 // proof is the result of comparing a finished clip.
@@ -22,7 +23,6 @@ type proof struct {
 	lufs, peak         float64
 	snr                float64
 	correlation, worst float64
-	lag                int64
 }
 
 // prove decodes a finished clip with the player's decoder and compares it with
@@ -149,7 +149,10 @@ func (c *comparison) proof() (proof, error) {
 		return p, refuse("ingest.snr", p.snr, minSNR)
 	}
 	if c.against != nil {
-		p.correlation, p.worst, p.lag = c.against.result()
+		if err := c.against.end(); err != nil {
+			return p, err
+		}
+		p.correlation, p.worst = c.against.result()
 	}
 	return p, nil
 }
@@ -163,15 +166,19 @@ func proofErr(f Figures) error {
 }
 
 // likeness compares a source with the clip made from it, in the band that a
-// horn reproduces, 80 Hz to 4 kHz. It finds once by how much the clip is later,
-// and then compares the two with that lag.
+// horn reproduces, 80 Hz to 4 kHz, piece by piece. The clip is later by the delay
+// of the coding, which is known: no sound has to tell where it belongs, as a
+// steady tone could not.
 type likeness struct {
 	in           *monoReader
 	source, made track
-	lag          int64
-	aligned      bool
-	segments     []cross // of segment frames each
+	late         int // frames of the clip that come before the source begins
+	pieces       []cross
 }
+
+// codecDelay is by how many frames the decoded clip is later than its source: 576
+// by the encoder and 529 by the decoder, as LAME's documentation says.
+const codecDelay = 576 + 529
 
 // track is sound that is filtered and not yet compared.
 type track struct {
@@ -180,18 +187,16 @@ type track struct {
 	whole, cut float64 // energy before and after the filters
 }
 
-const (
-	segment  = 10 * playlist.Rate
-	alignOn  = 20 * playlist.Rate // frames of both that are read before they are aligned
-	earliest = -playlist.Rate / 50
-	latest   = playlist.Rate / 10
-)
+// piece is how many frames are summed up together.
+const piece = playlist.Rate / 20
 
 // cross sums products of source and clip.
 type cross struct {
 	xy, xx, yy float64
 	n          int
 }
+
+func (c cross) plus(d cross) cross { return cross{c.xy + d.xy, c.xx + d.xx, c.yy + d.yy, c.n + d.n} }
 
 func (c cross) correlation() float64 {
 	if c.xx == 0 || c.yy == 0 {
@@ -201,7 +206,7 @@ func (c cross) correlation() float64 {
 }
 
 func newLikeness(in *monoReader) *likeness {
-	l := &likeness{in: in}
+	l := &likeness{in: in, late: codecDelay}
 	for _, t := range []*track{&l.source, &l.made} {
 		t.filters = append(lowpass(4000, 8), highpass(80))
 	}
@@ -224,7 +229,7 @@ func (t *track) hear(frames []float32) {
 // add takes more of the clip, reads as much of the source, and compares them.
 func (l *likeness) add(made []float32) error {
 	l.made.hear(made)
-	for len(l.source.frames) < len(l.made.frames) {
+	for len(l.source.frames)+l.late < len(l.made.frames) {
 		part, _, err := l.in.trimmed()
 		if err == io.EOF {
 			break
@@ -234,44 +239,22 @@ func (l *likeness) add(made []float32) error {
 		}
 		l.source.hear(part)
 	}
-	if l.aligned || len(l.made.frames) >= alignOn && len(l.source.frames) >= alignOn {
-		l.compare()
-	}
-	return nil
-}
-
-// result returns the correlation overall and in the worst segment that is not
-// quiet, and the lag in frames.
-func (l *likeness) result() (all, worst float64, lag int64) {
 	l.compare()
-	var sum cross
-	for _, s := range l.segments {
-		sum.xy, sum.xx, sum.yy, sum.n = sum.xy+s.xy, sum.xx+s.xx, sum.yy+s.yy, sum.n+s.n
-	}
-	if l.source.cut < l.source.whole/1000 {
-		return 0, 0, l.lag // such as a whistle: outside of the band of a horn
-	}
-	all, worst = sum.correlation(), sum.correlation()
-	for _, s := range l.segments {
-		if s.n >= playlist.Rate && s.xx/float64(s.n) > sum.xx/float64(sum.n)/100 {
-			worst = min(worst, s.correlation())
-		}
-	}
-	return all, worst, l.lag
+	return nil
 }
 
 //go:norace
 func (l *likeness) compare() {
-	if !l.aligned {
-		l.align()
-		l.aligned = true
+	if late := min(l.late, len(l.made.frames)); late > 0 {
+		l.made.drop(late)
+		l.late -= late
 	}
 	n := min(len(l.source.frames), len(l.made.frames))
 	for i := range n {
-		if k := len(l.segments); k == 0 || l.segments[k-1].n == segment {
-			l.segments = append(l.segments, cross{})
+		if k := len(l.pieces); k == 0 || l.pieces[k-1].n == piece {
+			l.pieces = append(l.pieces, cross{})
 		}
-		c := &l.segments[len(l.segments)-1]
+		c := &l.pieces[len(l.pieces)-1]
 		x, y := float64(l.source.frames[i]), float64(l.made.frames[i])
 		c.xy += x * y
 		c.xx += x * x
@@ -287,53 +270,62 @@ func (t *track) drop(n int) {
 	t.frames = t.frames[:copy(t.frames, t.frames[n:])]
 }
 
-// align finds the lag over the loudest two seconds read so far: first among
-// every sixth frame, which is enough for the band, then to the frame.
-//
-//go:norace
-func (l *likeness) align() {
-	x, y := l.source.frames, l.made.frames
-	from, n := loudestPart(x, min(len(x), 2*playlist.Rate))
-	at := func(lag, step int) float64 {
-		var c cross
-		for i := from; i < from+n; i += step {
-			if k := i + lag; k >= 0 && k < len(y) {
-				c.xy += float64(x[i]) * float64(y[k])
-				c.yy += float64(y[k]) * float64(y[k])
-			}
+// end compares what is left of the source once the clip has ended: what the clip
+// lacks is silence.
+func (l *likeness) end() error {
+	for {
+		part, _, err := l.in.trimmed()
+		if err == io.EOF {
+			break
 		}
-		return c.xy / math.Sqrt(c.yy+1e-12)
-	}
-	best, most := 0, math.Inf(-1)
-	try := func(lag, step int) {
-		if v := at(lag, step); v > most {
-			best, most = lag, v
+		if err != nil {
+			return err
 		}
+		l.source.hear(part)
 	}
-	for lag := earliest; lag <= latest; lag += 3 {
-		try(lag, 6)
+	if rest := len(l.source.frames) + l.late - len(l.made.frames); rest > 0 {
+		l.made.frames = append(l.made.frames, make([]float32, rest)...)
 	}
-	near := best
-	most = math.Inf(-1)
-	for lag := near - 6; lag <= near+6; lag++ {
-		try(lag, 1)
-	}
-	l.lag = int64(best)
-	l.made.drop(max(best, 0))
-	l.source.drop(max(-best, 0))
+	l.compare()
+	return nil
 }
 
-// loudestPart finds the n frames with the most energy, to half a second.
-func loudestPart(x []float32, n int) (from, length int) {
-	most := -1.0
-	for at := 0; at+n <= len(x); at += playlist.Rate / 2 {
-		sum := 0.0
-		for _, v := range x[at : at+n] {
-			sum += float64(v) * float64(v)
-		}
-		if sum > most {
-			from, most = at, sum
+// result returns the mean correlation of all windows of two pieces, weighted by
+// their energy, and that of the worst window that is not quiet. Each window has a
+// gain of its own: the limiter lowers the loud ones.
+func (l *likeness) result() (all, worst float64) {
+	var sum cross
+	var windows []cross
+	for i, c := range l.pieces {
+		sum = sum.plus(c)
+		if i > 0 {
+			windows = append(windows, l.pieces[i-1].plus(c))
 		}
 	}
-	return from, n
+	if l.source.cut < l.source.whole/1000 || sum.xx == 0 || sum.yy == 0 {
+		return 0, 0 // such as a whistle: outside of the band of a horn
+	}
+	energy := make([]float64, len(windows)) // of the louder one of source and clip
+	for i, c := range windows {
+		energy[i] = max(c.xx*sum.yy/sum.xx, c.yy)
+	}
+	weight := 0.0
+	worst = 1
+	for i, c := range windows {
+		all += energy[i] * c.correlation()
+		weight += energy[i]
+		near := slices.Max(energy[max(0, i-masked):min(i+masked+1, len(energy))])
+		if energy[i] > near*quiet && energy[i]/float64(c.n) > faint*sum.yy/float64(sum.n) {
+			worst = min(worst, c.correlation())
+		}
+	}
+	return all / weight, worst
 }
+
+// A window is quiet if its energy is less than this part of that of one at most so
+// many pieces away, whose coding noise it holds, or of the mean.
+const (
+	quiet  = 0.01
+	masked = 6
+	faint  = 0.0001
+)

@@ -52,6 +52,8 @@ func metaFault(file string, text []byte, err error) error {
 		switch key := decode.Key()[0]; key {
 		case "issue":
 			return wrong(file, row, say.M("ingest.sidecar_number", key, MaxIssue))
+		case "as_is":
+			return wrong(file, row, say.M("ingest.sidecar_switch", key))
 		case "tags":
 			return wrong(file, row, say.M("ingest.sidecar_list", key))
 		default:

@@ -1,8 +1,8 @@
 package ingest
 
 import (
+	"bufio"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -45,7 +46,7 @@ func (g *Ingester) OpenSource(path string) (*os.File, error) {
 	case !info.Mode().IsRegular():
 		err = refuse("ingest.special")
 	case info.Size() == 0:
-		err = refuse("ingest.empty")
+		err = refusal{say.M("ingest.empty"), ErrIncomplete}
 	case info.Size() > most:
 		err = refuse("ingest.big", info.Size()>>20, most>>20)
 	}
@@ -57,19 +58,26 @@ func (g *Ingester) OpenSource(path string) (*os.File, error) {
 
 // sound is a source that ffmpeg can read, and what is known about it.
 type sound struct {
-	src      *os.File
-	ffmpeg   string
-	format   string // container and codec
-	stream   int
-	rate     int
-	channels int
-	declared float64 // seconds according to the container; 0: not reliable
+	src              *os.File
+	ffmpeg           string
+	format           string // container and codec
+	container, codec string // as ffprobe names them
+	stream           int
+	rate             int
+	channels         int
+	declared         float64 // seconds according to the container; 0: not reliable
+	part             float64 // how much of the sound is there according to its header, 1 for all
+
+	asIs     bool // it is taken however much is missing
+	arriving bool // more of it may still come
 
 	mix        mix
 	frames     int64 // at playlist.Rate
 	from, to   int64 // the frames left after trimming
 	lufs, peak float64
-	faults     int
+	faults     int    // errors of decoding
+	missing    Damage // what the source lacks
+	cut        bool   // it ends inside a frame
 	excerpt    excerpt
 }
 
@@ -99,6 +107,9 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 		}
 		if strings.Contains(string(errs.buf), "not on whitelist") {
 			return nil, refuse("ingest.no_media")
+		}
+		if strings.Contains(string(errs.buf), "moov atom not found") {
+			return nil, refusal{say.M("ingest.not_sound", errs.String()), ErrIncomplete} // its index comes last
 		}
 		return nil, refuse("ingest.not_sound", errs.String())
 	}
@@ -133,7 +144,11 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 		return nil, refuse("ingest.no_audio")
 	}
 	a := found.Streams[best]
-	s := &sound{src: src, format: found.Format.Name + "/" + a.Codec, stream: a.Index, channels: a.Channels}
+	container, _, _ := strings.Cut(found.Format.Name, ",")
+	s := &sound{
+		src: src, format: found.Format.Name + "/" + a.Codec, container: container, codec: a.Codec,
+		stream: a.Index, channels: a.Channels,
+	}
 	s.rate, _ = strconv.Atoi(a.Rate) // shown to people only
 	// The length of a bare stream is only a guess, and a film's is not that of
 	// its sound.
@@ -141,44 +156,22 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 	if err != nil && alone {
 		seconds, err = strconv.ParseFloat(found.Format.Duration, 64)
 	}
-	container, _, _ := strings.Cut(found.Format.Name, ",")
-	if err == nil && slices.Contains([]string{"wav", "mov", "ogg", "flac", "matroska", "aiff", "caf", "w64", "asf"}, container) {
+	s.part = containerPart(src, container)
+	if err == nil && slices.Contains(exact, container) {
 		s.declared = seconds
 	}
-	if container == "wav" && s.declared > 0 {
-		if part := wavPart(src); part < 0.95 {
-			return nil, refuse("ingest.incomplete", round(s.declared), round(s.declared/part))
-		}
+	if stated := asfLength(src, container); stated > 0 {
+		s.declared = stated
 	}
-	if most := g.Limits.filled().Length; err == nil && s.declared > most.Seconds() {
-		return nil, refuse("ingest.long", round(s.declared), most)
+	if most := g.Limits.filled().Length; s.declared > 0 && seconds > most.Seconds() {
+		return nil, refuse("ingest.long", round(seconds), most)
 	}
 	return s, nil
 }
 
-// wavPart returns how much of the sound that a WAV file's header promises is
-// there, 1 for all of it: ffmpeg would accept half a file as whole.
-func wavPart(src *os.File) float64 {
-	info, err := src.Stat()
-	if err != nil {
-		return 1
-	}
-	var head [8]byte
-	for at := int64(12); ; {
-		if _, err := src.ReadAt(head[:], at); err != nil {
-			return 1
-		}
-		size := int64(binary.LittleEndian.Uint32(head[4:]))
-		at += 8
-		if string(head[:4]) == "data" {
-			if size == 0 || size >= 0x7fff0000 {
-				return 1 // written by a program that did not know the length
-			}
-			return float64(info.Size()-at) / float64(size)
-		}
-		at += size + size&1
-	}
-}
+// exact are the containers, as ffprobe names them, that state how long the sound
+// is.
+var exact = []string{"wav", "mov", "ogg", "flac", "matroska", "aiff", "caf", "w64", "au", "wv", "tta", "ape"}
 
 func round(seconds float64) time.Duration {
 	return time.Duration(math.Round(seconds)) * time.Second
@@ -187,10 +180,60 @@ func round(seconds float64) time.Duration {
 // decode starts ffmpeg on the source: 48 kHz, 32-bit floats, one channel if the
 // source is mono, else two.
 func (g *Ingester) decode(ctx context.Context, s *sound) (*child, error) {
+	return g.open(ctx, s.src, s.ffmpeg, s.decoding()...)
+}
+
+func (s *sound) decoding() []string {
 	args := append([]string{"-nostdin", "-hide_banner", "-v", "error", "-threads", "1"}, input()...)
-	args = append(args, "-map", "0:"+strconv.Itoa(s.stream), "-map_metadata", "-1",
+	return append(args, "-map", "0:"+strconv.Itoa(s.stream), "-map_metadata", "-1",
 		"-ac", strconv.Itoa(min(s.channels, 2)), "-ar", strconv.Itoa(playlist.Rate), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1")
-	return g.open(ctx, s.src, s.ffmpeg, args...)
+}
+
+// decodeTimed is decode, with the gaps between the times of the decoded frames.
+// gaps waits until the child has ended, and must be called.
+func (g *Ingester) decodeTimed(ctx context.Context, s *sound) (c *child, gaps func() []Gap, err error) {
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	args := append(s.decoding(), "-map", "0:"+strconv.Itoa(s.stream), "-c:a", "pcm_s16le", "-f", "framecrc", "pipe:4")
+	c, err = g.openWith(ctx, []*os.File{s.src, in}, s.ffmpeg, args...)
+	if err := errors.Join(err, in.Close()); err != nil {
+		return nil, nil, errors.Join(err, out.Close())
+	}
+	found := make(chan []Gap, 1)
+	go func() {
+		found <- timeline(out)
+		_ = out.Close()
+	}()
+	return c, sync.OnceValue(func() []Gap { return <-found }), nil
+}
+
+// timeline reads what ffmpeg's framecrc writes, a line for each frame: stream,
+// decoding time, time, duration, size and checksum. It returns the gaps between
+// one frame and the next.
+func timeline(r io.Reader) (gaps []Gap) {
+	unit, end, begun := 0.0, int64(0), false
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		var num, den float64
+		if n, _ := fmt.Sscanf(lines.Text(), "#tb 0: %g/%g", &num, &den); n == 2 && den > 0 {
+			unit = num / den
+		}
+		fields := strings.Split(lines.Text(), ",")
+		if len(fields) < 5 {
+			continue
+		}
+		at, err1 := strconv.ParseInt(strings.TrimSpace(fields[2]), 10, 64)
+		length, err2 := strconv.ParseInt(strings.TrimSpace(fields[3]), 10, 64)
+		if err1 != nil || err2 != nil {
+			continue
+		}
+		if lost := float64(at-end) * unit; begun && lost >= minGap {
+			gaps = append(gaps, Gap{At: float64(end) * unit, Seconds: lost})
+		}
+		begun, end = true, at+length
+	}
+	return gaps
 }
 
 // measure is the first pass: it reads the whole source once.
@@ -209,18 +252,21 @@ func (g *Ingester) measure(ctx context.Context, s *sound, progress Progress) err
 			}
 			continue
 		}
+		if s.frames == 0 {
+			return refuse("ingest.no_audio")
+		}
+		if s.missing, s.cut, err = s.damage(heard.gaps, float64(s.frames)/playlist.Rate); err != nil {
+			return err
+		}
+		if err := s.damaged(); err != nil {
+			return err
+		}
 		l := g.Limits.filled()
 		switch {
-		case s.frames == 0:
-			return refuse("ingest.no_audio")
 		case s.frames < playlist.FramesIn(l.Short):
 			return refuse("ingest.short", playlist.Length(s.frames).Round(time.Millisecond), l.Short)
 		case s.lufs < -60 || s.peak < -60:
 			return refuse("ingest.silent")
-		case s.declared > 0 && float64(s.frames)/playlist.Rate < 0.95*s.declared-1:
-			return refuse("ingest.incomplete", playlist.Length(s.frames).Round(time.Second), round(s.declared))
-		case s.faults > 20+int(s.frames/playlist.Rate):
-			return refuse("ingest.corrupt", s.faults)
 		}
 		s.trim(heard.energy)
 		if s.to-s.from < playlist.FramesIn(l.Short) {
@@ -230,9 +276,36 @@ func (g *Ingester) measure(ctx context.Context, s *sound, progress Progress) err
 	}
 }
 
+// damaged refuses a source that is damaged, unless it is to be taken as it is. Of
+// a file that may still be arriving nothing may be missing.
+func (s *sound) damaged() error {
+	switch {
+	case s.asIs:
+		return nil
+	case s.arriving && len(s.missing) > 0:
+		return s.missing.refusal()
+	case s.arriving && s.cut:
+		return refusal{say.M("ingest.incomplete", say.M("ingest.gap_open", position(float64(s.frames)/playlist.Rate))), ErrIncomplete}
+	}
+	return damaged(s.missing, s.faults, float64(s.frames)/playlist.Rate)
+}
+
+// damaged is the refusal of a source that lacks too much, or that cannot be
+// decoded in too many places for its length in seconds; else nil.
+func damaged(missing Damage, faults int, seconds float64) error {
+	if err := missing.Err(); err != nil {
+		return err
+	}
+	if faults > 20+int(seconds) {
+		return refuse("ingest.corrupt", faults)
+	}
+	return nil
+}
+
 // heard is what the first pass measures of a source.
 type heard struct {
 	left, right, both float64
+	gaps              []Gap     // between the times of decoded frames
 	energy            []float32 // mean square of each silenceBlock
 }
 
@@ -245,10 +318,11 @@ func (g *Ingester) listen(ctx context.Context, s *sound, progress Progress) (hea
 	s.frames, s.faults, s.excerpt = 0, 0, excerpt{}
 	var sum float64
 	n := 0
-	c, err := g.decode(ctx, s)
+	c, gaps, err := g.decodeTimed(ctx, s)
 	if err != nil {
 		return h, err
 	}
+	defer gaps()
 	defer c.stop()
 	in := s.mono(c)
 	for {
@@ -285,7 +359,10 @@ func (g *Ingester) listen(ctx context.Context, s *sound, progress Progress) (hea
 		}
 		return h, refuse("ingest.not_sound", c.tail.String())
 	}
-	s.faults = c.tail.lines
+	h.gaps = gaps()
+	if s.faults = c.tail.faults; strings.HasPrefix(s.codec, "amr_") {
+		s.faults = 0 // ffmpeg calls the frames that stand for a pause errors
+	}
 	s.lufs, s.peak = meter.LUFS(), meter.Peak()
 	return h, nil
 }
@@ -392,9 +469,6 @@ func (s *sound) changes(f Figures) []say.Message {
 	}
 	if s.mix != mixBoth {
 		out = append(out, say.M("ingest.antiphase"))
-	}
-	if f.Faults > 0 {
-		out = append(out, say.M("ingest.faulty", f.Faults))
 	}
 	if s.lufs < -40 {
 		out = append(out, say.M("ingest.faint", s.lufs))

@@ -203,7 +203,9 @@ func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress P
 	}
 	var fig Figures
 	fig.Spent.Probe = since(&t)
-	return g.convert(ctx, src, meta, fig, progress)
+	taker := *g
+	taker.arriving = item.Arriving
+	return taker.convert(ctx, src, meta, fig, progress)
 }
 
 // textOf reads a text to be spoken: a plain file, whose name is the title

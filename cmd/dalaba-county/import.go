@@ -31,6 +31,9 @@ func (a *app) upload(ctx context.Context, k *client, item ingest.Item) (out coun
 		return out, err
 	}
 	q := url.Values{"name": {filepath.Base(item.Path)}, "tag": m.Tags}
+	if m.AsIs {
+		q.Set("as_is", "true")
+	}
 	for key, v := range map[string]string{"title": m.Title, "series": m.Series, "language": m.Language, "text": m.Text} {
 		if v != "" {
 			q.Set(key, v)
@@ -64,6 +67,7 @@ func (a *app) importCmd() *cobra.Command {
 	f.StringVar(&meta.Series, "series", "", a.Say("import.flag_series"))
 	f.IntVar(&meta.Issue, "issue", 0, a.Say("import.flag_issue"))
 	f.StringVar(&meta.Language, "language", "", a.Say("import.flag_language"))
+	f.BoolVar(&meta.AsIs, "as-is", false, a.Say("import.flag_as_is", ingest.MaxMissing))
 	return c
 }
 
@@ -132,6 +136,11 @@ func (a *app) showImported(all []imported, t *cli.Table) error {
 	}
 	bad := false
 	for _, l := range all {
+		if l.Clip != nil && !a.JSON {
+			for _, m := range l.Clip.Figures.Warnings() {
+				a.Println(a.Say("cli.bad_clip", cli.Printable(l.File), m.In(a.Language())))
+			}
+		}
 		if l.Why == "" {
 			continue
 		}

@@ -47,6 +47,7 @@ func (a *app) importCmd() *cobra.Command {
 	f.IntVar(&meta.Issue, "issue", 0, a.Say("import.flag_issue"))
 	f.StringVar(&meta.Language, "language", "", a.Say("import.flag_language"))
 	f.StringSliceVar(&meta.Tags, "tag", nil, a.Say("import.flag_tag"))
+	f.BoolVar(&meta.AsIs, "as-is", false, a.Say("import.flag_as_is", ingest.MaxMissing))
 	return c
 }
 
@@ -55,6 +56,7 @@ type imported struct {
 	File    string          `json:"file"`
 	Verdict string          `json:"verdict"` // taken, known, changed or refused
 	Why     string          `json:"why,omitempty"`
+	Mind    []string        `json:"warnings,omitempty"` // in the user's language
 	Clip    *playlist.Clip  `json:"clip,omitempty"`
 	Figures *ingest.Figures `json:"figures,omitempty"`
 }
@@ -152,6 +154,9 @@ func (a *app) importLine(path string, out ingest.Outcome, err error) imported {
 		l.Verdict = "known"
 	default:
 		l.Figures = &out.Figures
+		for _, m := range out.Figures.Warnings() {
+			l.Mind = append(l.Mind, m.In(a.Language()))
+		}
 	}
 	l.Clip = &out.Clip
 	return l
@@ -206,6 +211,9 @@ func (a *app) importTable(all []imported) {
 	for _, l := range all {
 		if l.Why != "" {
 			a.Println(a.Say("cli.bad_clip", cli.Printable(l.File), l.Why))
+		}
+		for _, mind := range l.Mind {
+			a.Println(a.Say("cli.bad_clip", cli.Printable(l.File), mind))
 		}
 	}
 	a.Println(a.Say("import.sum", count["taken"], count["changed"], count["known"], count["refused"]))
