@@ -442,7 +442,7 @@ func (b *Inbox) note(m move, to string) error {
 		return nil
 	}
 	text := fmt.Sprintf("%s\n\n%s\n", filepath.Base(m.path), strings.Join(lines, "\n"))
-	name := free(to + noteExt)
+	name := free(to + extNote)
 	if err := os.WriteFile(name, []byte("\ufeff"+text), 0o644); err != nil {
 		return err
 	}
@@ -453,14 +453,14 @@ func (b *Inbox) note(m move, to string) error {
 	return os.Chtimes(name, time.Time{}, info.ModTime())
 }
 
-const noteExt = ".txt"
+const extNote = ".txt"
 
 // takeBack moves the files out of refused/ that have changed since they were
 // refused: a slow writer has gone on, or a person has mended them.
 func (b *Inbox) takeBack() {
 	from := filepath.Join(b.Dir, refusedDir)
 	_ = filepath.WalkDir(from, func(note string, d fs.DirEntry, err error) error {
-		path, ok := strings.CutSuffix(note, noteExt)
+		path, ok := strings.CutSuffix(note, extNote)
 		if err != nil || !ok || d.IsDir() {
 			return nil
 		}
