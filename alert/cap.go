@@ -202,8 +202,11 @@ func (v version) read(root *node, r *report) Message {
 	for _, info := range infos {
 		v.readInfo(info, &a, &m, r)
 	}
-	if a.Nowhere() && a.Kind != emergency.KindCancel {
-		r.warn("alert.cap_nowhere", printable(strings.Join(a.Unread, ", ")))
+	if len(a.Areas) == 0 && len(a.Shapes) == 0 && len(m.Unread) > 0 {
+		a.Elsewhere = nil // it may be meant for any place: when in doubt, an alert sounds
+		if a.Kind != emergency.KindCancel {
+			r.warn("alert.cap_nowhere", printable(strings.Join(m.Unread, ", ")))
+		}
 	}
 	if a.NotBefore.IsZero() {
 		a.NotBefore = sent
@@ -277,7 +280,7 @@ func (v version) readInfo(info *node, a *emergency.Alert, m *Message, r *report)
 		}
 	}
 	for _, area := range info.all("area") {
-		v.readArea(area, a)
+		v.readArea(area, a, m)
 	}
 }
 
@@ -290,8 +293,8 @@ var levels = map[string]emergency.Level{
 // readArea adds an area to the alert: China's division codes, and shapes. Other names
 // of the area are kept in Elsewhere: without them an alert for places that we cannot
 // locate would look like an alert for all places. A shape that cannot be read is left
-// out. An area that has nothing else is kept in Unread.
-func (v version) readArea(area *node, a *emergency.Alert) {
+// out, and an area that has nothing else is in the message's Unread.
+func (v version) readArea(area *node, a *emergency.Alert, m *Message) {
 	elsewhere := func(s string) {
 		if s != "" && len(a.Elsewhere) < maxElsewhere && !slices.Contains(a.Elsewhere, s) {
 			a.Elsewhere = append(a.Elsewhere, s)
@@ -330,8 +333,8 @@ func (v version) readArea(area *node, a *emergency.Alert) {
 	switch {
 	case placed:
 	case broken && len(area.all("geocode")) == 0:
-		if len(a.Unread) < maxElsewhere && !slices.Contains(a.Unread, name) {
-			a.Unread = append(a.Unread, name)
+		if len(m.Unread) < maxElsewhere && !slices.Contains(m.Unread, name) {
+			m.Unread = append(m.Unread, name)
 		}
 	default:
 		elsewhere(name)

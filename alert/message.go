@@ -66,6 +66,7 @@ type Message struct {
 	Status     string            // as written: Actual, Exercise, ...
 	Scope      string            // as written: Public, ...
 	Parameters map[string]string // if a name is repeated, its first value
+	Unread     []string          // the names of areas with nothing but a shape that cannot be read
 	Issuer     playlist.Area     // from the identifier, if it is one of 12379, China's warning platform
 
 	// For EBD. Of the bodies, the one for Kind is set.

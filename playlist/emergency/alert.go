@@ -66,10 +66,6 @@ type Alert struct {
 	// geocodes, and the words of an area that has nothing else.
 	Elsewhere []string `json:"elsewhere,omitempty"`
 
-	// Unread are the names of areas of which there is nothing but a shape that
-	// cannot be read.
-	Unread []string `json:"unread,omitempty"`
-
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"` // zero: the receiver's policy
 
@@ -111,8 +107,8 @@ type Audio struct {
 	Size      int64           `json:"size,omitempty"`
 	Digest    string          `json:"digest,omitempty"`  // as declared
 	Matched   string          `json:"matched,omitempty"` // what Digest is of: "bytes", "base64", "none"; empty: none was declared
-	Inline    bool            `json:"inline,omitempty"`  // it stands in the message, whose signature covers it
 	Data      []byte          `json:"-"`
+	Inline    bool            `json:"-"` // Data stands in the message, whose signature covers it
 
 	// Unfit is what came in place of Data: its digest does not match (Matched is
 	// "none"), or its base64 text was damaged (Matched is empty).
@@ -162,22 +158,16 @@ func (a Alert) Rank() (r playlist.Rank, ok bool) {
 
 // Concerns reports whether the alert is for a place: one of its areas covers
 // the place's, or the place lies in one of its shapes. An alert that names no
-// place at all is for all of them. So is one of whose places none can be read
-// ([Alert.Nowhere]): it may be meant for any place that it reaches, and when in
-// doubt an alert sounds. at is nil if the position is unknown.
+// place at all is for all of them. at is nil if the position is unknown.
 func (a Alert) Concerns(area playlist.Area, at *playlist.Place) bool {
 	if len(a.Areas) == 0 && len(a.Shapes) == 0 {
-		return len(a.Elsewhere) == 0 || a.Nowhere()
+		return len(a.Elsewhere) == 0
 	}
 	if slices.ContainsFunc(a.Areas, func(b playlist.Area) bool { return b.Covers(area) }) {
 		return true
 	}
 	return at != nil && slices.ContainsFunc(a.Shapes, func(s Shape) bool { return s.Holds(*at) })
 }
-
-// Nowhere reports whether the alert names places of which none can be read: it
-// has neither areas nor shapes, and a shape was broken.
-func (a Alert) Nowhere() bool { return len(a.Areas) == 0 && len(a.Shapes) == 0 && len(a.Unread) > 0 }
 
 // MayConcern is [Alert.Concerns] for a place of which only the area is known:
 // an alert with shapes may be for it, the controller there decides.
