@@ -16,7 +16,7 @@ const (
 	queue    = 190 * playlist.Rate / 1000 // frames at most that a device is given ahead, less than its 200 ms ring
 	fadeOut  = 20 * playlist.Rate / 1000  // before a cut that is foreseen
 	fadeTail = 12 * playlist.Rate / 1000  // after a cut that is not
-	fadeMin  = 10 * playlist.Rate / 1000  // before one for a sound that is about to begin
+	fadeMin  = 10 * playlist.Rate / 1000  // before one for a sound that is about to begin; no device starts with less
 	fadeMax  = fadeOut
 	fadeIn   = 20 * playlist.Rate / 1000 // when a sound goes on in its middle
 	history  = playlist.Rate             // frames remembered: more than any device queues

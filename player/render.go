@@ -272,8 +272,13 @@ func (c *Channel) cutOff(match func(*Take) bool, why Heard, until time.Time) {
 	if k := c.cur; k != nil && k.phase == phaseWaiting && match(k) {
 		c.leave(k, c.written, why)
 	}
-	if len(d.tail) > 0 && c.dev != nil {
-		if err := c.write(d.tail); err != nil {
+	tail := d.tail
+	if len(tail) == 0 && len(d.frames) > 0 && len(c.inflight) == 0 {
+		// The next frame's instant is known once the device runs again.
+		tail = make([]int16, fadeMin)
+	}
+	if len(tail) > 0 && c.dev != nil {
+		if err := c.write(tail); err != nil {
 			c.lost(err)
 		}
 	}

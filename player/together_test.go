@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -278,4 +279,53 @@ func TestNothingElseSoundsBetweenTheSoundsOfOne(t *testing.T) {
 			})
 		})
 	}
+}
+
+// hesitant is a device that a busy machine feeds late after it was flushed.
+type hesitant struct {
+	player.Device
+	flushed *atomic.Bool
+}
+
+func (h hesitant) Flush() error {
+	h.flushed.Store(true)
+	return h.Device.Flush()
+}
+
+func (h hesitant) Write(b []int16) error {
+	if h.flushed.Swap(false) {
+		time.Sleep(7 * time.Millisecond)
+	}
+	return h.Device.Write(b)
+}
+
+// A sound that is handed in when the silence before it is on its way already is on
+// time, and no frame of it is squeezed afterwards to be so.
+func TestASoundThatIsHandedInLateIsOnTimeAndWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var flushed atomic.Bool
+		r := newRoom(t, func(ctx context.Context, o playlist.Output) (player.Device, error) {
+			d, err := devices.Open(ctx, o, devices.Options{})
+			return hesitant{d, &flushed}, err
+		})
+		time.Sleep(time.Second)
+		_, sound := r.sound(3000, 10*playlist.Rate)
+		defer sound.Close()
+		turn := r.ch.Join(playlist.RankScheduled)
+		at := time.Now().Add(30 * time.Millisecond)
+		take := turn.Play(player.Cue{Sound: sound, At: at})
+		<-take.Done()
+		turn.End()
+		r.stop()
+		h := take.Heard()
+		if late := h.Started.Sub(at); late.Abs() > 200*time.Microsecond {
+			t.Errorf("%v late", late)
+		}
+	heard := r.heard()[h.AtFrame:]
+		for i := range 10 * playlist.Rate {
+			if want := int16(3000 + i%1000); heard[i] != want {
+				t.Fatalf("frame %d of it is %d, want %d", i, heard[i], want)
+			}
+		}
+	})
 }
