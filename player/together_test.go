@@ -321,7 +321,7 @@ func TestASoundThatIsHandedInLateIsOnTimeAndWhole(t *testing.T) {
 		if late := h.Started.Sub(at); late.Abs() > 200*time.Microsecond {
 			t.Errorf("%v late", late)
 		}
-	heard := r.heard()[h.AtFrame:]
+		heard := r.heard()[h.AtFrame:]
 		for i := range 10 * playlist.Rate {
 			if want := int16(3000 + i%1000); heard[i] != want {
 				t.Fatalf("frame %d of it is %d, want %d", i, heard[i], want)
