@@ -87,12 +87,12 @@ func TestOutputsBeginTogether(t *testing.T) {
 		{"an airing whose instant passed before the start", func(s *siren) {
 			s.slot("lesson", "1 0 * * *", func(x *playlist.Slot) { x.Count = 2 })
 			s.away(50*time.Second, 80*time.Second)
-			time.Sleep(3 * time.Minute)
+			time.Sleep(30 * time.Second)
 		}, 2},
 		{"one with a chime", func(s *siren) {
 			s.slot("lesson", "1 0 * * *", func(x *playlist.Slot) { x.Chime = true })
 			s.away(50*time.Second, 80*time.Second)
-			time.Sleep(3 * time.Minute)
+			time.Sleep(30 * time.Second)
 		}, 1},
 		{"a lesson that an alert of three passes interrupts", func(s *siren) {
 			s.slot("lesson", "1 0 * * *")
@@ -101,7 +101,7 @@ func TestOutputsBeginTogether(t *testing.T) {
 			s.start()
 			time.Sleep(62 * time.Second)
 			s.receive(alert("A", withClip))
-			time.Sleep(5 * time.Minute)
+			time.Sleep(time.Minute)
 		}, 2 + 3*2},
 		{"one that starts again after it", func(s *siren) {
 			s.slot("lesson", "1 0 * * *", func(x *playlist.Slot) { x.After = playlist.AfterRestart })
@@ -109,7 +109,7 @@ func TestOutputsBeginTogether(t *testing.T) {
 			s.start()
 			time.Sleep(62*time.Second + 7*time.Millisecond)
 			s.receive(alert("A", withClip))
-			time.Sleep(5 * time.Minute)
+			time.Sleep(time.Minute)
 		}, 2 + 2},
 		{"an airing that fell due while the alert sounded", func(s *siren) {
 			s.slot("lesson", "1 0 * * *")
@@ -117,7 +117,7 @@ func TestOutputsBeginTogether(t *testing.T) {
 			s.start()
 			time.Sleep(59 * time.Second)
 			s.receive(alert("A", withClip))
-			time.Sleep(5 * time.Minute)
+			time.Sleep(time.Minute)
 		}, 1 + 2},
 		{"a lesson that an alert interrupts which is cancelled", func(s *siren) {
 			s.slot("lesson", "1 0 * * *")
@@ -129,7 +129,7 @@ func TestOutputsBeginTogether(t *testing.T) {
 			s.receive(alert("B", func(r *emergency.Record) {
 				r.Kind, r.Refs = emergency.KindCancel, []playlist.AlertID{"A"}
 			}))
-			time.Sleep(5 * time.Minute)
+			time.Sleep(time.Minute)
 		}, 2 + 2},
 		{"an alert whose clip comes while its tone sounds", func(s *siren) {
 			s.start()
@@ -137,7 +137,7 @@ func TestOutputsBeginTogether(t *testing.T) {
 			s.receive(alert("A", withClip))
 			time.Sleep(9*time.Second + 30*time.Millisecond)
 			s.here[0].Store(true)
-			time.Sleep(5 * time.Minute)
+			time.Sleep(time.Minute)
 		}, 2},
 		{"an alert, the microphone, and the alert again", func(s *siren) {
 			s.programme.Alerts.Passes = 2
@@ -147,7 +147,7 @@ func TestOutputsBeginTogether(t *testing.T) {
 			s.receive(alert("A", withClip))
 			time.Sleep(3 * time.Second)
 			s.speak(3 * time.Second)
-			time.Sleep(5 * time.Minute)
+			time.Sleep(time.Minute)
 		}, 1 + 2 + 2},
 		{"an alert whose passes leave room between them", func(s *siren) {
 			s.slot("lesson", "1 0 * * *")
@@ -156,13 +156,13 @@ func TestOutputsBeginTogether(t *testing.T) {
 			s.start()
 			time.Sleep(62 * time.Second)
 			s.receive(alert("A", withClip))
-			time.Sleep(5 * time.Minute)
+			time.Sleep(time.Minute)
 		}, 2 + 4},
 		{"a lesson that another of a higher priority cuts off", func(s *siren) {
 			s.slot("lesson", "1 0 * * *")
 			s.slot("first", "1 0 * * *", func(x *playlist.Slot) { x.Priority = playlist.MaxPriority })
 			s.start()
-			time.Sleep(6 * time.Minute)
+			time.Sleep(90 * time.Second)
 		}, 2},
 		{"an alert between whose passes the clock is set back", func(s *siren) {
 			s.programme.Alerts.Passes = 2
@@ -182,7 +182,7 @@ func TestOutputsBeginTogether(t *testing.T) {
 			time.Sleep(30 * time.Millisecond)
 			s.stop()
 			s.start()
-			time.Sleep(5 * time.Minute)
+			time.Sleep(time.Minute)
 		}, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestNothingElseSoundsBetweenTheSoundsOfOne(t *testing.T) {
 			s.receive(alert("A", withClip, func(r *emergency.Record) { r.Class = emergency.ClassDrillActual }))
 		}, func(r asrun.Row) bool { return r.Alert != "" }, 9},
 		{"an airing of two clips and a slow disk", func(s *siren) {
-			s.slot("lesson", "1 0 * * *", func(x *playlist.Slot) { x.Count = 20 })
+			s.slot("lesson", "1 0 * * *", func(x *playlist.Slot) { x.Count = 15 })
 			s.slot("first", "2 0 * * *", func(x *playlist.Slot) { x.Priority, x.Count = playlist.MaxPriority, 2 })
 			s.ledger = tardy{s.store}
 			s.start()
@@ -251,7 +251,7 @@ func TestNothingElseSoundsBetweenTheSoundsOfOne(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSiren(t, "east")
 				c.does(s)
-				time.Sleep(5 * time.Minute)
+				time.Sleep(3 * time.Minute)
 				s.stop()
 				defer s.close()
 				heard := readWAV(t, s.wav("east"))
