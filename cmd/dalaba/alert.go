@@ -36,8 +36,8 @@ type alertOptions struct {
 	check, yes     bool
 }
 
-// handFlags are the flags of an alert that is made here.
-var handFlags = []string{"text", "title", "level", "drill", "for", "update", "yes"}
+// handFlags are the flags that only an alert that is made here has.
+var handFlags = []string{"text", "title", "level", "drill", "for", "update"}
 
 // alertCmd hands an emergency message in by hand or makes one, looks at one, or lists
 // those that came.
