@@ -193,7 +193,7 @@ func (c *Channel) startOf(k *Take, at time.Time) (frames int64, ok bool) {
 		return 0, true
 	}
 	start := k.At
-	if !start.IsZero() && start.Before(c.leftAt) && c.freeAt.After(start) {
+	if !start.IsZero() && start.Before(c.leftAt.Add(-2*alertWait)) && c.freeAt.After(start) {
 		start = c.freeAt
 	}
 	if !start.IsZero() {

@@ -141,7 +141,7 @@ func (t *Turn) before(those func(*Turn) bool) (rank playlist.Rank, ok bool) {
 func (t *Turn) End() { t.Leave(time.Time{}) }
 
 // Leave is [Turn.End]. What it has kept waiting does not begin before free, which
-// is monotonic; zero: at once.
+// is monotonic; zero: at once. What has just come does not wait.
 func (t *Turn) Leave(free time.Time) {
 	c := t.c
 	c.ask(func() { // waited for: its sounds may be closed then
