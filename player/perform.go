@@ -214,6 +214,9 @@ func (f *performance) together() time.Time {
 	if wait == 0 || f.p.Wall().Add(wait).After(f.deadline) {
 		return time.Time{}
 	}
+	if free := f.ch.becomesFree(); time.Until(free) > companyLast+f.out.ExtraDelay {
+		return free // with those that were claimed before they were kept waiting
+	}
 	return f.p.company.join(string(f.due.ID), time.Time{}, time.Now().Add(wait))
 }
 

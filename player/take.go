@@ -166,6 +166,12 @@ func (t *Turn) Leave(free time.Time) {
 	})
 }
 
+// becomesFree is when what a turn has kept waiting begins; monotonic.
+func (c *Channel) becomesFree() (at time.Time) {
+	c.ask(func() { at = c.free })
+	return at
+}
+
 // head is the take that a turn would sound, if any.
 func (t *Turn) head() *Take {
 	if len(t.queue) == 0 {
