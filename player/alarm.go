@@ -74,21 +74,21 @@ type Alarm struct {
 
 // sounding is an alert on its outputs.
 type sounding struct {
-	record  atomic.Pointer[emergency.Record] // the alert as it now stands
-	stop    context.CancelCauseFunc
-	stopped bool    // stop was called: what is in force under its ID then begins when it has fallen silent
-	choice  *choice // nil for the microphone
-	outputs []playlist.Output
-	now     map[string]bool // outputs on which it still sounds
-	rows    []asrun.Row     // of the outputs on which it has ended
-	party   *party          // of its outputs, before the first sound
+	record   atomic.Pointer[emergency.Record] // the alert as it now stands
+	stop     context.CancelCauseFunc
+	stopped  bool    // stop was called: what is in force under its ID then begins when it has fallen silent
+	choice   *choice // nil for the microphone
+	outputs  []playlist.Output
+	now      map[string]bool // outputs on which it still sounds
+	rows     []asrun.Row     // of the outputs on which it has ended
+	starters *starters       // of its outputs, before the first sound
 
 	mu   sync.Mutex
 	pass *pass // the last one
 }
 
 func newSounding(r emergency.Record, outputs int) *sounding {
-	s := &sounding{now: map[string]bool{}, party: newParty(outputs)}
+	s := &sounding{now: map[string]bool{}, starters: newStarters(outputs)}
 	s.record.Store(&r)
 	return s
 }
@@ -295,10 +295,10 @@ func (a *Alarm) start(ctx context.Context, id playlist.AlertID, s *sounding, o p
 		s.outputs = append(s.outputs, o)
 	}
 	s.now[o.Name] = true
-	n := &siren{a: a, s: s, out: o, again: again, log: a.p.Log.With("alert", id, "output", o.Name), comes: sync.OnceFunc(s.party.comes)}
+	n := &siren{a: a, s: s, out: o, again: again, log: a.p.Log.With("alert", id, "output", o.Name), ready: sync.OnceFunc(s.starters.ready)}
 	a.work.Go(func() {
 		n.run(ctx)
-		n.comes()
+		n.ready()
 		if !errors.Is(context.Cause(ctx), errStopped) { // else it is still in force
 			a.ended(id, s, o.Name, n.rows)
 		}

@@ -273,6 +273,30 @@ func TestTheToneSoundsUntilThereIsSomethingToHear(t *testing.T) {
 	}
 }
 
+// What is to follow the tone may take its time: the log, the screen and the ledger
+// know of the tone meanwhile.
+func TestTheToneIsToldOfWhileItSounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("A", withClip))
+		time.Sleep(time.Second)
+		s.mu.Lock()
+		log := s.log.String()
+		s.mu.Unlock()
+		if !strings.Contains(log, "alert on air") {
+			t.Error("the log does not tell that it is on air")
+		}
+		time.Sleep(6 * time.Second)
+		if rows := s.rows(); len(rows) != 1 || rows[0].Started.IsZero() || rows[0].Frames < playlist.Rate {
+			t.Errorf("%+v", rows)
+		}
+		s.stop()
+	})
+}
+
 func TestACancelStopsTheSoundAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSiren(t, "east")

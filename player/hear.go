@@ -232,7 +232,7 @@ func (f *performance) gap(current *asrun.Row) time.Duration {
 		return schedule.Gap // the clock was set
 	}
 	end := time.Now().Add(left)
-	at := f.p.company.join(fmt.Sprint(f.due.ID, " item ", current.Item+1), end.Add(schedule.Gap/2), end.Add(schedule.Gap))
+	at := f.p.instants.agree(fmt.Sprint(f.due.ID, " item ", current.Item+1), end.Add(schedule.Gap/2), end.Add(schedule.Gap))
 	return min(at.Sub(end), 2*schedule.Gap)
 }
 

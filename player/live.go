@@ -39,10 +39,10 @@ func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func
 	for _, o := range p.Outputs {
 		e := newEar()
 		ears = append(ears, e)
-		n := &siren{a: a, s: s, out: o, rules: p.Alerts.Filled(), began: time.Now(), log: a.p.Log.With("alert", r.ID, "output", o.Name), comes: sync.OnceFunc(s.party.comes)}
+		n := &siren{a: a, s: s, out: o, rules: p.Alerts.Filled(), began: time.Now(), log: a.p.Log.With("alert", r.ID, "output", o.Name), ready: sync.OnceFunc(s.starters.ready)}
 		work.Go(func() {
 			n.live(live, e)
-			n.comes()
+			n.ready()
 		})
 	}
 	stopped := context.AfterFunc(ctx, func() { stop(errStopped) })
@@ -106,11 +106,11 @@ func (n *siren) live(ctx context.Context, e *ear) {
 		n.play(ctx, said, Cue{Sound: sound, Mono: n.instant()})
 		uncut := context.AfterFunc(ctx, n.leaver()) // it falls silent at once
 		over := func() bool { return said.take.Heard().Cut != CutDevice || ctx.Err() != nil || e.closed() }
-		n.hear(ctx, said, func(asrun.Row) {
+		n.rows = append(n.rows, n.hear(ctx, said, func(asrun.Row) {
 			if over() {
 				n.leaver()()
 			}
-		})
+		}))
 		uncut()
 		close(e.gone)
 		sound.Close()
@@ -124,7 +124,7 @@ func (n *siren) live(ctx context.Context, e *ear) {
 // opened waits for the output's device until the speech ends.
 func (n *siren) opened(ctx context.Context, e *ear) {
 	for n.waited = false; !n.ch.Up(); n.waited = true {
-		n.comes()
+		n.ready()
 		if n.turn.Ended() { // a reload has put another channel in place
 			n.join()
 		}

@@ -195,8 +195,8 @@ func (f *performance) air(ctx context.Context, first int) (next int, err error) 
 	return f.airAll(ctx, c)
 }
 
-// company is how long an airing that is late waits for its other outputs.
-func (f *performance) company() time.Duration {
+// waits is how long an airing that is late waits for its other outputs.
+func (f *performance) waits() time.Duration {
 	if len(f.due.Slot.Outputs) == 1 {
 		return 0
 	}
@@ -204,20 +204,20 @@ func (f *performance) company() time.Duration {
 	if late <= 0 {
 		return 0
 	}
-	return min(companyWait, late) + f.p.slowest()
+	return min(lateWait, late) + f.p.slowest()
 }
 
 // together is the monotonic instant at which an airing that is late begins, so
 // that all its outputs that are as late begin at once; zero: at its own instant.
 func (f *performance) together() time.Time {
-	wait := f.company()
+	wait := f.waits()
 	if wait == 0 || f.p.Wall().Add(wait).After(f.deadline) {
 		return time.Time{}
 	}
-	if free := f.ch.becomesFree(); time.Until(free) > companyLast+f.out.ExtraDelay {
+	if free := f.ch.becomesFree(); time.Until(free) > agreeLast+f.out.ExtraDelay {
 		return free // with those that were claimed before they were kept waiting
 	}
-	return f.p.company.join(string(f.due.ID), time.Time{}, time.Now().Add(wait))
+	return f.p.instants.agree(string(f.due.ID), time.Time{}, time.Now().Add(wait))
 }
 
 // airAll airs an item that is in line, and those that follow.
@@ -362,7 +362,7 @@ func (f *performance) rejoin() {
 // leaveLine gives up the airing's place, so that no other waits for it.
 func (f *performance) leaveLine() {
 	if f.turn != nil {
-		f.turn.Leave(f.p.company.join("after "+string(f.due.ID), time.Time{}, time.Now().Add(schedule.Gap+f.p.slowest())))
+		f.turn.Leave(f.p.instants.agree("after "+string(f.due.ID), time.Time{}, time.Now().Add(schedule.Gap+f.p.slowest())))
 	}
 }
 
@@ -402,7 +402,7 @@ func (f *performance) fits(c *entry) bool {
 	if f.until.IsZero() || f.due.Slot.IntoQuiet != playlist.QuietShift && f.due.Slot.IntoQuiet != playlist.QuietSuppress {
 		return true
 	}
-	begin := later(f.at, f.p.Wall().Add(f.company())).Add(f.preamble())
+	begin := later(f.at, f.p.Wall().Add(f.waits())).Add(f.preamble())
 	return !begin.Add(playlist.Length(c.row.OfFrames - c.row.FromFrame)).After(f.until)
 }
 

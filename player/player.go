@@ -49,7 +49,7 @@ type Player struct {
 	began  time.Time    // monotonic
 	asked  atomic.Int64 // when the schedule was last asked, as a duration since began
 
-	company company
+	instants instants
 
 	mu       sync.Mutex
 	channels map[string]*Channel

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"dalaba/playlist"
@@ -47,7 +48,7 @@ type siren struct {
 	turn   *Turn
 	rules  playlist.AlertRules
 	began  time.Time
-	comes  func()      // tells the alert's other outputs that this one is ready, or will be later
+	ready  func()      // tells the alert's other outputs that this one is ready, or will be later
 	waited bool        // before this pass, for others, for its device or for quiet hours
 	next   time.Time   // when the next pass is to begin; zero: at once; monotonic
 	soon   time.Time   // before which it must not, though others do
@@ -101,7 +102,7 @@ func (n *siren) repeat(ctx context.Context) {
 			heard++
 			gap = n.gap()
 		}
-		if now := time.Now(); !whole || now.Sub(end) > companyWait {
+		if now := time.Now(); !whole || now.Sub(end) > lateWait {
 			end = now // it did not go as it was meant to
 		}
 		if heard < passes && !n.rest(ctx, end, gap) {
@@ -133,7 +134,7 @@ func (n *siren) due(ctx context.Context) bool {
 		return true
 	}
 	n.log.Info("alert waits for its time", "not_before", r.NotBefore)
-	n.comes()
+	n.ready()
 	for trusted() && n.a.p.Wall().Before(r.NotBefore) && !n.over(ctx) {
 		if pause(ctx, time.Second) != nil {
 			return false
@@ -151,7 +152,7 @@ func (n *siren) await(ctx context.Context) bool {
 			n.join()
 			return true
 		}
-		n.comes()
+		n.ready()
 		if n.over(ctx) || n.dropped() || pause(ctx, sirenLook) != nil {
 			return false
 		}
@@ -203,7 +204,7 @@ func (n *siren) rest(ctx context.Context, end time.Time, gap time.Duration) bool
 	if gap > sirenHold {
 		n.leaver()()
 	}
-	if pause(ctx, time.Until(n.next)-companyWait-n.a.p.slowest()) != nil {
+	if pause(ctx, time.Until(n.next)-lateWait-n.a.p.slowest()) != nil {
 		return false
 	}
 	if gap > sirenHold {
@@ -217,7 +218,7 @@ func (n *siren) rest(ctx context.Context, end time.Time, gap time.Duration) bool
 func (n *siren) leaver() func() {
 	turn, name := n.turn, "after "+string(n.latest().ID)
 	return func() {
-		turn.Leave(n.a.p.company.join(name, time.Time{}, time.Now().Add(schedule.Gap+n.a.p.slowest())))
+		turn.Leave(n.a.p.instants.agree(name, time.Time{}, time.Now().Add(schedule.Gap+n.a.p.slowest())))
 	}
 }
 
@@ -236,21 +237,21 @@ func (n *siren) meet() *pass {
 // instant is when the siren's next sound begins, on all outputs that are ready for
 // it now.
 func (n *siren) instant() time.Time {
-	n.comes()
-	n.s.party.wait()
+	n.ready()
+	n.s.starters.wait()
 	now := time.Now()
 	begin := now.Add(n.a.p.slowest())
 	switch alone := len(n.latest().Concerned(n.a.p.Programme())) == 1; {
 	case !n.next.IsZero():
-		begin = later(n.next, begin.Add(companyWait))
+		begin = later(n.next, begin.Add(lateWait))
 	case alone:
 		begin = now
 	case n.waited:
-		begin = begin.Add(companyWait)
+		begin = begin.Add(lateWait)
 	default:
 		begin = begin.Add(alertWait)
 	}
-	return n.a.p.company.join(string(n.latest().ID), n.soon, begin)
+	return n.a.p.instants.agree(string(n.latest().ID), n.soon, begin)
 }
 
 // pass is one round of tone and sound, on all outputs that are in step.
@@ -275,7 +276,7 @@ func (n *siren) clear(ctx context.Context) bool {
 		if !behind && !quiet && n.ch.Up() {
 			return true
 		}
-		n.comes()
+		n.ready()
 		if pause(ctx, sirenLook) != nil {
 			return false
 		}
@@ -349,6 +350,8 @@ func (n *siren) pass(ctx context.Context, item int, last bool) (whole bool, end 
 	first := n.entry(row)
 	n.play(ctx, first, Cue{Sound: sound, Mono: p.at})
 	n.a.started(ctx, row.Alert)
+	var heard sync.WaitGroup
+	heard.Go(func() { row = n.hear(ctx, first, func(asrun.Row) {}) })
 	said := n.say(ctx, item, began, next)
 	end = p.at.Add(playlist.Length(p.tone.enough()))
 	for _, part := range said {
@@ -357,14 +360,16 @@ func (n *siren) pass(ctx context.Context, item int, last bool) (whole bool, end 
 		end = begin.Add(playlist.Length(part.row.OfFrames))
 	}
 	var rows []asrun.Row
-	for i, part := range append([]*entry{first}, said...) {
-		n.hear(ctx, part, func(row asrun.Row) {
+	for i, part := range said {
+		n.rows = append(n.rows, n.hear(ctx, part, func(row asrun.Row) {
 			rows = append(rows, row)
-			if whole = emergency.Heard(rows).Whole > 0; whole && last && i == len(said) {
+			if whole = emergency.Heard(rows).Whole > 0; whole && last && i == len(said)-1 {
 				n.leaver()()
 			}
-		})
+		}))
 	}
+	heard.Wait()
+	n.rows = append(n.rows, row)
 	return whole, end, nil
 }
 
@@ -440,9 +445,9 @@ func (n *siren) row(item, part int, used asrun.Used) asrun.Row {
 	}
 }
 
-// hear waits for a part to end, tells of it and closes its row, which may wait
-// for a disk.
-func (n *siren) hear(ctx context.Context, part *entry, tell func(asrun.Row)) {
+// hear waits for a part to end, calls tell and closes the part's row, which may
+// wait for a disk.
+func (n *siren) hear(ctx context.Context, part *entry, tell func(asrun.Row)) asrun.Row {
 	part.watch(ctx, nil)
 	if part.sound != nil {
 		part.sound.Close()
@@ -451,7 +456,7 @@ func (n *siren) hear(ctx context.Context, part *entry, tell func(asrun.Row)) {
 	row := part.heard(h)
 	row.Outcome, row.Reason = n.judge(ctx, row, h.Cut)
 	tell(row)
-	n.rows = append(n.rows, part.end(ctx, h, row.Outcome, row.Reason))
+	return part.end(ctx, h, row.Outcome, row.Reason)
 }
 
 // judge decides what became of a part.
