@@ -290,6 +290,11 @@ var levels = map[string]emergency.Level{
 	"Minor": emergency.Blue, "Unknown": emergency.Blue,
 }
 
+// severities is the same the other way.
+var severities = map[emergency.Level]string{
+	emergency.Red: "Extreme", emergency.Orange: "Severe", emergency.Yellow: "Moderate", emergency.Blue: "Minor",
+}
+
 // readArea adds an area to the alert: China's division codes, and shapes. Other names
 // of the area are kept in Elsewhere: without them an alert for places that we cannot
 // locate would look like an alert for all places. A shape that cannot be read is left

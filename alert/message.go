@@ -77,6 +77,7 @@ type Message struct {
 	OMD          OMD
 	Unsupplied   []string // members that the message names and the package lacks
 	SignedMember string   // the name of the signature's member, if there is one
+	Unended      bool     // the package lacks the zeros at its end: it may be a part of one
 
 	Feed *Feed
 

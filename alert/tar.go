@@ -60,7 +60,13 @@ func parseTar(raw []byte, o Options) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
+	m.Unended = !ended(raw)
 	return m.withReport(raw, &r), nil
+}
+
+// ended reports whether a package ends as a tar should: in a block of zeros.
+func ended(raw []byte) bool {
+	return len(raw) >= tarBlock && len(bytes.Trim(raw[len(raw)-tarBlock:], "\x00")) == 0
 }
 
 // readTar reads all members, within the limits.

@@ -1,13 +1,9 @@
 package controller
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha1" // the digest that CAP has
-	"encoding/base64"
+	"crypto/rand" // the digest that CAP has
 	"encoding/hex"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"os"
@@ -72,57 +68,6 @@ func (h ByHand) Check() error {
 	return nil
 }
 
-// The elements of CAP 1.2 that an alert by hand has, in the order of its schema.
-type (
-	capAlert struct {
-		XMLName    xml.Name `xml:"urn:oasis:names:tc:emergency:cap:1.2 alert"`
-		Identifier string   `xml:"identifier"`
-		Sender     string   `xml:"sender"`
-		Sent       string   `xml:"sent"`
-		Status     string   `xml:"status"`
-		MsgType    string   `xml:"msgType"`
-		Scope      string   `xml:"scope"`
-		References string   `xml:"references,omitempty"`
-		Info       capInfo  `xml:"info"`
-	}
-	capInfo struct {
-		Language    string       `xml:"language"`
-		Category    string       `xml:"category"`
-		Event       string       `xml:"event"`
-		Urgency     string       `xml:"urgency"`
-		Severity    string       `xml:"severity"`
-		Certainty   string       `xml:"certainty"`
-		Expires     string       `xml:"expires"`
-		SenderName  string       `xml:"senderName"`
-		Headline    string       `xml:"headline,omitempty"`
-		Description string       `xml:"description,omitempty"`
-		Resource    *capResource `xml:"resource"`
-		Area        capArea      `xml:"area"`
-	}
-	capResource struct {
-		ResourceDesc string `xml:"resourceDesc"`
-		MimeType     string `xml:"mimeType"`
-		Size         int    `xml:"size"`
-		DerefURI     string `xml:"derefUri"`
-		Digest       string `xml:"digest"`
-	}
-	capArea struct {
-		AreaDesc string       `xml:"areaDesc"`
-		Geocode  []capGeocode `xml:"geocode"`
-	}
-	capGeocode struct {
-		ValueName string `xml:"valueName"`
-		Value     string `xml:"value"`
-	}
-)
-
-const capTime = "2006-01-02T15:04:05-07:00" // never Z, and no fractions
-
-// severities are the levels as CAP has them.
-var severities = map[emergency.Level]string{
-	emergency.Red: "Extreme", emergency.Orange: "Severe", emergency.Yellow: "Moderate", emergency.Blue: "Minor",
-}
-
 // Message writes the alert as CAP 1.2, from and for the site, as of now.
 func (h ByHand) Message(p *playlist.Programme, now time.Time) ([]byte, error) {
 	if err := h.Check(); err != nil {
@@ -135,37 +80,24 @@ func (h ByHand) Message(p *playlist.Programme, now time.Time) ([]byte, error) {
 	if life == 0 {
 		life = p.Alerts.Filled().Life
 	}
-	m := capAlert{
+	a := emergency.Alert{
 		Identifier: fmt.Sprintf("hand-%s-%s-%s", p.Site.Area, now.UTC().Format("20060102T150405Z"), hex.EncodeToString(serial[:])),
-		Sender:     "local:" + token(h.User), Sent: now.In(p.Site.Zone).Format(capTime), Status: "Actual", MsgType: "Alert", Scope: "Public",
-		Info: capInfo{
-			Language: string(say.Choose(p.Site.Language)), Category: "Safety", Event: h.event(),
-			Urgency: "Immediate", Severity: severities[h.Level], Certainty: "Observed",
-			Expires: now.Add(life).In(p.Site.Zone).Format(capTime), SenderName: p.Site.Name,
-			Headline: strings.TrimSpace(h.Title), Description: strings.TrimSpace(h.Text),
-			Area: capArea{AreaDesc: p.Site.Name, Geocode: ownAreas(p)},
-		},
+		Sender:     "local:" + token(h.User), SenderName: p.Site.Name, Sent: now, NotAfter: now.Add(life),
+		Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: h.Level, Event: h.event(), Areas: ownAreas(p),
+		Texts: []emergency.Text{{
+			Language: string(say.Choose(p.Site.Language)), Title: strings.TrimSpace(h.Title), Text: strings.TrimSpace(h.Text),
+		}},
 	}
 	if h.Drill {
-		m.Status = "Exercise"
+		a.Class = emergency.ClassDrillActual
 	}
 	if h.Update != nil {
-		m.MsgType, m.References = "Update", reference(*h.Update)
+		a.Kind, a.Refs = emergency.KindUpdate, references(*h.Update)
 	}
 	if h.Sound != nil {
-		sum := sha1.Sum(h.Sound)
-		m.Info.Resource = &capResource{
-			ResourceDesc: h.SoundName, MimeType: "audio/mpeg", Size: len(h.Sound),
-			DerefURI: base64.StdEncoding.EncodeToString(h.Sound), Digest: hex.EncodeToString(sum[:]),
-		}
+		a.Audio = []emergency.Audio{{Name: h.SoundName, MediaType: "audio/mpeg", Data: h.Sound}}
 	}
-	var out bytes.Buffer
-	out.WriteString(xml.Header)
-	e := xml.NewEncoder(&out)
-	e.Indent("", "  ")
-	err := e.Encode(m)
-	out.WriteByte('\n')
-	return out.Bytes(), err
+	return alert.WriteCAP(a, p.Site.Zone)
 }
 
 // event names the alert in a few words, which are not spoken if it has others.
@@ -185,28 +117,25 @@ func (h ByHand) event() string {
 }
 
 // ownAreas are the areas of the site and of its outputs.
-func ownAreas(p *playlist.Programme) (all []capGeocode) {
-	areas := []playlist.Area{p.Site.Area}
-	for _, o := range p.Outputs {
-		if o.Area != "" && !slices.Contains(areas, o.Area) {
-			areas = append(areas, o.Area)
+func ownAreas(p *playlist.Programme) (all []playlist.Area) {
+	add := func(a playlist.Area) {
+		if a != "" && !slices.Contains(all, a) {
+			all = append(all, a)
 		}
 	}
-	for _, a := range areas {
-		if a != "" {
-			all = append(all, capGeocode{"profile:CAP-CN:0.1", string(a)})
-		}
+	add(p.Site.Area)
+	for _, o := range p.Outputs {
+		add(o.Area)
 	}
 	return all
 }
 
-// reference is an alert as CAP refers to it; empty for one that did not come as
-// CAP.
-func reference(r emergency.Record) string {
+// references is how CAP refers to an alert; none for one that did not come as CAP.
+func references(r emergency.Record) []playlist.AlertID {
 	if id := playlist.AlertID(r.Sender + "," + r.Identifier + ","); r.Sender == "" || r.Identifier == "" || r.ID.Timeless() != id {
-		return ""
+		return nil
 	}
-	return string(r.ID)
+	return []playlist.AlertID{r.ID}
 }
 
 // token makes a name fit for a CAP sender, which holds no blanks, commas, < or &.

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -47,22 +46,10 @@ func wholeMessage(raw []byte, c config.Alert, last bool) error {
 	if err != nil {
 		return err
 	}
-	if isTar(raw) && !tarEnds(raw) && (len(m.Unsupplied) > 0 || m.SignedMember == "" && !last) {
+	if m.Unended && (len(m.Unsupplied) > 0 || m.SignedMember == "" && !last) {
 		return say.M("alerts.tar_unended")
 	}
 	return nil
-}
-
-const tarBlock = 512
-
-// isTar reports whether the bytes are no XML, in which an EBM may come alone.
-func isTar(raw []byte) bool {
-	return bytes.HasPrefix(raw, []byte("EBD")) || bytes.HasPrefix(raw, []byte("./")) || len(raw) >= tarBlock && bytes.HasPrefix(raw[257:], []byte("ustar"))
-}
-
-// tarEnds reports whether a tar ends as it should: in a block of zeros.
-func tarEnds(raw []byte) bool {
-	return len(raw) >= tarBlock && len(bytes.Trim(raw[len(raw)-tarBlock:], "\x00")) == 0
 }
 
 // dropped watches the drop folder for alerts, a way in that needs no network. Each
