@@ -21,6 +21,7 @@ import (
 	"dalaba/playlist/config"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 	"dalaba/web"
 )
 
@@ -30,9 +31,12 @@ var _ control.Daemon = (*Controller)(nil)
 // Status returns how the controller is.
 func (c *Controller) Status(ctx context.Context, lang say.Lang) (status.Status, error) {
 	return status.Of(ctx, &site.Site{Config: c.Config(), Store: c.store}, c.File, c.now(), true, &status.Live{
-		PID: os.Getpid(), Clock: c.clock.Trust(), Channel: c.channelState, Lang: lang,
+		PID: os.Getpid(), Clock: c.clock.Trust(), Channel: c.channelState, Lang: lang, State: c.State(),
 	})
 }
+
+// State is what sounds, waits and is owed.
+func (c *Controller) State() schedule.State { return c.player.State() }
 
 func (c *Controller) channelState(output string) (player.ChannelState, bool) {
 	ch, ok := c.player.Channel(output)
@@ -153,7 +157,7 @@ func (c *Controller) Play(ctx context.Context, o hand.Order, report func(hand.Re
 		}
 		err = say.M("technician.away", o.Output, why)
 	}
-	what := []any{"output", o.Output, "frames", r.Frames, "of_frames", r.OfFrames}
+	what := []any{"user", o.User, "output", o.Output, "frames", r.Frames, "of_frames", r.OfFrames}
 	switch {
 	case o.IsTone():
 		what = append(what, "hz", o.HZ, "level_db", o.LevelDB)

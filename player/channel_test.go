@@ -113,7 +113,7 @@ func TestASoundStartsAtItsInstantToTheFrame(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		c, s := r.sound(5000, 3*playlist.Rate)
 		defer s.Close()
-		turn := r.ch.Join(playlist.RankScheduled)
+		turn := r.ch.Join(playlist.RankScheduled, "")
 		due := begin.Add(2*time.Second + 7*time.Millisecond + 13*time.Microsecond)
 		take := turn.Play(player.Cue{Sound: s, At: due})
 		<-take.Done()
@@ -167,10 +167,10 @@ func TestAnEmergencyCutsInAndTheLessonRejoins(t *testing.T) {
 		defer lesson.Close()
 		_, alarm := r.sound(12000, playlist.Rate)
 		defer alarm.Close()
-		a := r.ch.Join(playlist.RankScheduled + 5)
+		a := r.ch.Join(playlist.RankScheduled+5, "")
 		first := a.Play(player.Cue{Sound: lesson, At: time.Now().Add(300 * time.Millisecond)})
 		time.Sleep(1337 * time.Millisecond)
-		b := r.ch.Join(playlist.RankEmergency1)
+		b := r.ch.Join(playlist.RankEmergency1, "")
 		ordered := time.Now()
 		cut := b.Play(player.Cue{Sound: alarm})
 		<-first.Done()
@@ -182,7 +182,7 @@ func TestAnEmergencyCutsInAndTheLessonRejoins(t *testing.T) {
 		a.End()
 		h2, h3 := cut.Heard(), second.Heard()
 		r.stop()
-		if h1.Cut != player.CutPreempt || h1.By != playlist.RankEmergency1 {
+		if h1.Cut != player.CutPreempt || h1.By.Rank != playlist.RankEmergency1 {
 			t.Errorf("first part: %+v", h1)
 		}
 		if late := h2.Started.Sub(ordered); late < 0 || late > 40*time.Millisecond {
@@ -216,14 +216,14 @@ func TestNoCutClicks(t *testing.T) {
 		cut  func(r *room, turn *player.Turn)
 	}{
 		{"preempted at once", func(r *room, _ *player.Turn) {
-			b := r.ch.Join(playlist.RankEmergency1)
+			b := r.ch.Join(playlist.RankEmergency1, "")
 			s := player.NewSound(&flat{0, playlist.Rate / 10}, 0, nil)
 			<-b.Play(player.Cue{Sound: s}).Done()
 			b.End()
 			s.Close()
 		}},
 		{"preempted on schedule", func(r *room, _ *player.Turn) {
-			b := r.ch.Join(playlist.RankScheduled + 9)
+			b := r.ch.Join(playlist.RankScheduled+9, "")
 			s := player.NewSound(&flat{0, playlist.Rate / 10}, 0, nil)
 			<-b.Play(player.Cue{Sound: s, At: time.Now().Add(500 * time.Millisecond)}).Done()
 			b.End()
@@ -235,7 +235,7 @@ func TestNoCutClicks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRoom(t, nil)
-				turn := r.ch.Join(playlist.RankScheduled)
+				turn := r.ch.Join(playlist.RankScheduled, "")
 				s := player.NewSound(&flat{20000, 10 * playlist.Rate}, 0, nil)
 				defer s.Close()
 				take := turn.Play(player.Cue{Sound: s, At: time.Now().Add(time.Second)})
@@ -289,7 +289,7 @@ func TestRankAndQueue(t *testing.T) {
 				for i := range 2 {
 					_, snd := r.sound(3000*(i+1), 3*s)
 					defer snd.Close()
-					turns[i] = r.ch.Join(c.ranks[i])
+					turns[i] = r.ch.Join(c.ranks[i], "")
 					defer turns[i].End()
 					at := begin.Add(c.at[i])
 					takes[i] = turns[i].Play(player.Cue{Sound: snd, At: at, Deadline: at.Add(c.within)})
@@ -316,7 +316,7 @@ func TestASoundEndsWhereQuietBegins(t *testing.T) {
 		r := newRoom(t, nil)
 		_, s := r.sound(5000, 10*playlist.Rate)
 		defer s.Close()
-		turn := r.ch.Join(playlist.RankScheduled)
+		turn := r.ch.Join(playlist.RankScheduled, "")
 		at := time.Now().Add(time.Second)
 		take := turn.Play(player.Cue{Sound: s, At: at, Until: at.Add(2 * time.Second)})
 		<-take.Done()
@@ -357,7 +357,7 @@ func TestALostDeviceComesBackAndNoFrameIsLost(t *testing.T) {
 		r := newRoom(t, open)
 		c, s := r.sound(5000, 5*playlist.Rate)
 		defer s.Close()
-		turn := r.ch.Join(playlist.RankScheduled)
+		turn := r.ch.Join(playlist.RankScheduled, "")
 		take := turn.Play(player.Cue{Sound: s, At: time.Now().Add(500 * time.Millisecond)})
 		time.Sleep(2 * time.Second)
 		broken.Store(true)
@@ -401,7 +401,7 @@ func TestADeviceThatStaysAwayEndsTheTake(t *testing.T) {
 		r := newRoom(t, open)
 		_, s := r.sound(5000, 5*playlist.Rate)
 		defer s.Close()
-		turn := r.ch.Join(playlist.RankScheduled)
+		turn := r.ch.Join(playlist.RankScheduled, "")
 		at := time.Now().Add(500 * time.Millisecond)
 		take := turn.Play(player.Cue{Sound: s, At: at})
 		time.Sleep(2 * time.Second)
@@ -429,7 +429,7 @@ func TestADeviceThatFailsAsItOpensIsTriedAgain(t *testing.T) {
 		r := newRoom(t, open)
 		_, s := r.sound(5000, 5*playlist.Rate)
 		defer s.Close()
-		turn := r.ch.Join(playlist.RankScheduled)
+		turn := r.ch.Join(playlist.RankScheduled, "")
 		take := turn.Play(player.Cue{Sound: s, At: time.Now().Add(500 * time.Millisecond)})
 		time.Sleep(2 * time.Second)
 		broken.Store(true)
@@ -459,7 +459,7 @@ func TestADeviceLostBehindTheDeadlineOfWhatSoundsComesBack(t *testing.T) {
 		r := newRoom(t, open)
 		_, s := r.sound(5000, 5*playlist.Rate)
 		defer s.Close()
-		turn := r.ch.Join(playlist.RankScheduled)
+		turn := r.ch.Join(playlist.RankScheduled, "")
 		at := time.Now().Add(500 * time.Millisecond)
 		take := turn.Play(player.Cue{Sound: s, At: at, Deadline: at.Add(time.Second)})
 		time.Sleep(3 * time.Second)
@@ -478,12 +478,12 @@ func TestADeviceLostBehindTheDeadlineOfWhatSoundsComesBack(t *testing.T) {
 func TestALateCutDoesNotClick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, nil)
-		turn := r.ch.Join(playlist.RankScheduled)
+		turn := r.ch.Join(playlist.RankScheduled, "")
 		s := player.NewSound(&flat{20000, 10 * playlist.Rate}, 0, nil)
 		defer s.Close()
 		take := turn.Play(player.Cue{Sound: s, At: time.Now().Add(time.Second)})
 		time.Sleep(2 * time.Second)
-		b := r.ch.Join(playlist.RankScheduled + 9)
+		b := r.ch.Join(playlist.RankScheduled+9, "")
 		s2 := player.NewSound(&flat{0, playlist.Rate / 10}, 0, nil)
 		defer s2.Close()
 		<-b.Play(player.Cue{Sound: s2, At: time.Now().Add(-time.Second)}).Done()
@@ -506,8 +506,8 @@ func TestATurnEndedInAnothersSoundLeavesItOnTheAir(t *testing.T) {
 			defer lesson.Close()
 			_, tone := r.sound(12000, playlist.Rate)
 			defer tone.Close()
-			a := r.ch.Join(playlist.RankScheduled)
-			b := r.ch.Join(playlist.RankTechnician)
+			a := r.ch.Join(playlist.RankScheduled, "")
+			b := r.ch.Join(playlist.RankTechnician, "")
 			at := time.Now().Add(time.Second)
 			second := a.Play(player.Cue{Sound: lesson, At: at.Add(100 * time.Millisecond)})
 			first := b.Play(player.Cue{Sound: tone, At: at})
@@ -542,7 +542,7 @@ func TestAnOutputThatRestsIsOpenOnlyWhileItIsWanted(t *testing.T) {
 			}
 			_, s := r.sound(5000, playlist.Rate)
 			due := time.Now().Add(2 * time.Second)
-			turn := r.ch.Join(playlist.RankScheduled)
+			turn := r.ch.Join(playlist.RankScheduled, "")
 			take := turn.Play(player.Cue{Sound: s, At: due})
 			<-take.Done()
 			time.Sleep(17 * time.Millisecond) // silence sounds meanwhile
@@ -632,8 +632,8 @@ func TestATurnEndedBeforeItsCutIsHeardGivesTheSoundsBackInOrder(t *testing.T) {
 			defer lesson.Close()
 			_, other := r.sound(20000, playlist.Rate)
 			defer other.Close()
-			a := r.ch.Join(playlist.RankScheduled)
-			b := r.ch.Join(playlist.RankScheduled + 9)
+			a := r.ch.Join(playlist.RankScheduled, "")
+			b := r.ch.Join(playlist.RankScheduled+9, "")
 			at := time.Now().Add(time.Second)
 			cut := at.Add(time.Second + 50*time.Millisecond) // just after the lesson begins
 			takes := []*player.Take{a.Play(player.Cue{Sound: chime, At: at}), a.Play(player.Cue{Sound: lesson})}

@@ -111,7 +111,7 @@ func TestNeighboursWithDifferentClocksStayTogether(t *testing.T) {
 			wg.Go(func() {
 				s := player.NewSound(&marks{end: minutes * 60 * playlist.Rate}, 0, nil)
 				defer s.Close()
-				turn := ch.Join(playlist.RankScheduled)
+				turn := ch.Join(playlist.RankScheduled, "")
 				take := turn.Play(player.Cue{Sound: s, At: at})
 				<-take.Done()
 				turn.End()

@@ -117,9 +117,10 @@ func (e *entry) findOwn(ctx context.Context) error {
 }
 
 // watch waits until the take is over. Meanwhile it reports progress and writes
-// checkpoints; after each report it calls each, if that is not nil.
-func (e *entry) watch(ctx context.Context, each func(row asrun.Row)) {
-	tick := time.NewTicker(watchEvery)
+// checkpoints; after each report it calls each, if that is not nil, which says how long
+// it need not be called again.
+func (e *entry) watch(ctx context.Context, each func(row asrun.Row) time.Duration) {
+	tick := time.NewTimer(watchEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -127,9 +128,11 @@ func (e *entry) watch(ctx context.Context, each func(row asrun.Row)) {
 			return
 		case <-tick.C:
 		}
+		wait := watchEvery
 		if row, started := e.progress(ctx); started && each != nil {
-			each(row)
+			wait = min(wait, each(row))
 		}
+		tick.Reset(wait)
 	}
 }
 
@@ -201,7 +204,7 @@ func (e *entry) write(ctx context.Context, row asrun.Row) error {
 	}
 	return e.p.Ledger.End(context.WithoutCancel(ctx), row.Key(), asrun.End{
 		Started: row.Started, Ended: row.Ended, Frames: row.Frames, AtFrame: row.AtFrame,
-		Outcome: row.Outcome, Reason: row.Reason,
+		Outcome: row.Outcome, Reason: row.Reason, Behind: row.Behind,
 	})
 }
 

@@ -12,9 +12,6 @@ import (
 	"dalaba/playlist/schedule"
 )
 
-// nextAhead is how much of a clip is left when the next one is cued.
-const nextAhead = 1500 * time.Millisecond
-
 // airingEntry is how rows of airings are told of.
 var airingEntry = &entryKind{
 	silent: MomentSilent,
@@ -53,9 +50,29 @@ func (f *performance) entry(ctx context.Context, row asrun.Row, path string) *en
 func (f *performance) play(c *entry, cue Cue) {
 	cue.Sound, cue.Until = c.sound, f.until
 	if cue.Deadline.IsZero() {
-		cue.Deadline = f.deadline
+		cue.Deadline = f.deadline()
 	}
 	c.take = f.turn.Play(cue)
+}
+
+// begins notes that an item is about to sound, after what leads in to it.
+func (f *performance) begins(c *entry, at time.Time, lead time.Duration) {
+	f.course.Begun, f.course.Broken, f.kept = true, time.Time{}, Holder{}
+	f.show(func(o *schedule.Open) {
+		if o.Began.IsZero() {
+			o.Began = at
+		}
+		o.Item, o.Heard, o.Sounds, o.Until, o.Resumed = c.row.Item, playlist.Length(c.row.FromFrame), at.Add(lead), time.Time{}, false
+	})
+}
+
+// breaks notes that a higher rank has the output: the airing waits to go on.
+func (f *performance) breaks(heard int64) {
+	f.p.draws.over(f.draw)
+	f.draw = nil
+	f.at = f.p.Wall()
+	f.course.Begun, f.course.Broken = true, f.at
+	f.show(func(o *schedule.Open) { o.Heard, o.Sounds, o.Resumed = playlist.Length(heard), time.Time{}, true })
 }
 
 // cued cues an item, and tries again until that instant if the ledger fails.
@@ -77,9 +94,13 @@ func (f *performance) cued(ctx context.Context, item int, until time.Time) (c *e
 // item again. If another has claimed it the error is [asrun.ErrClaimed].
 // After an error the item's sound is closed.
 func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time) (*entry, error) {
+	f.p.draws.turn(ctx, f.draw)
+	defer func() { f.p.draws.over(f.draw) }()
 	for range staleTries {
+		c.row.Behind = f.kept.Of
 		err := c.claimUntil(ctx, until)
 		if err == nil {
+			f.took(c)
 			return c, nil
 		}
 		c.sound.Close()
@@ -111,19 +132,21 @@ func (f *performance) hear(ctx context.Context, c *entry, more bool) (hearing, e
 	defer func() { c.sound.Close() }()
 	var next *entry
 	for {
-		next = f.wait(ctx, c, more && next == nil, next)
+		next = f.wait(ctx, c, more, next)
 		h := c.take.Heard()
 		v := f.judge(c, h)
-		if v.then == thenAgain {
-			f.play(c, v.cue)
-			continue
+		if h.Cut == CutPreempt {
+			f.breaks(c.row.FromFrame + h.Frames)
+			next.hold()
 		}
 		if v.then == thenStop || v.then == thenNext && !more {
 			f.leaveLine() // what follows may wait for a disk
 		}
-		f.close(ctx, c, h, v)
+		if v.then != thenAgain {
+			f.close(ctx, c, h, v)
+		}
 		switch v.then {
-		case thenRejoin, thenRestart:
+		case thenRejoin, thenRestart, thenAgain:
 			resumed, err := f.resume(ctx, c, h, v.then)
 			if err != nil {
 				return f.breakOff(ctx, c, next, v.reason, err)
@@ -142,17 +165,39 @@ func (f *performance) hear(ctx context.Context, c *entry, more bool) (hearing, e
 
 // goOn is what follows on an item that was heard to its end.
 func (f *performance) goOn(ctx context.Context, c, next *entry, more bool) (hearing, error) {
-	if !more || next != nil {
-		return hearing{next: next}, nil
+	if !more {
+		return hearing{}, nil
 	}
-	// The clip was over before the next one could be cued, or that must wait
-	// until quiet hours are over.
-	next, err := f.follow(ctx, c.row.Item+1, nil)
-	return hearing{next: next, rest: c.row.Item + 1}, err
+	var err error
+	switch {
+	case next == nil:
+		// The clip was over before the next one could be cued, or that must wait
+		// until quiet hours are over.
+		next, err = f.follow(ctx, c.row.Item+1, nil)
+	case next.take == nil:
+		if err = f.goesOn(ctx, next, Cue{Lead: playlist.FramesIn(schedule.Gap)}); err != nil {
+			return f.breakOff(ctx, c, next, asrun.ReasonPreempted, err)
+		}
+	}
+	if err != nil {
+		return hearing{rest: c.row.Item + 1}, err
+	}
+	f.begins(next, f.p.Wall(), schedule.Gap)
+	return hearing{next: next}, nil
+}
+
+// hold takes an item out of the line again that was to follow.
+func (e *entry) hold() {
+	if e == nil || e.take == nil {
+		return
+	}
+	e.take.withdraw()
+	<-e.take.Done()
+	e.take = nil
 }
 
 // breakOff ends the airing at an item, and the row of the next one if that is
-// in line behind it.
+// claimed.
 func (f *performance) breakOff(ctx context.Context, c, next *entry, why asrun.Reason, err error) (hearing, error) {
 	if errors.Is(err, errStore) && ctx.Err() == nil {
 		why, err = asrun.ReasonStore, unaired(asrun.ReasonStore)
@@ -160,8 +205,8 @@ func (f *performance) breakOff(ctx context.Context, c, next *entry, why asrun.Re
 	rest := c.row.Item + 1
 	if next != nil {
 		f.leaveLine()
-		<-next.take.Done()
-		f.close(ctx, next, next.take.Heard(), ruling{outcome: asrun.Missed, reason: why})
+		next.hold()
+		f.close(ctx, next, Heard{}, ruling{outcome: asrun.Missed, reason: why})
 		next.sound.Close()
 		rest++
 	}
@@ -169,33 +214,48 @@ func (f *performance) breakOff(ctx context.Context, c, next *entry, why asrun.Re
 }
 
 // wait waits until an item is over. When it is time it cues the next one, if
-// there are more, and returns it.
+// there are more, gets it in line and returns it.
 func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry) *entry {
-	c.watch(ctx, func(row asrun.Row) {
-		left := playlist.Length(row.OfFrames - row.FromFrame - row.Frames)
-		if !more || left >= nextAhead {
-			return
+	c.watch(ctx, func(row asrun.Row) time.Duration {
+		f.show(func(o *schedule.Open) { o.Sounds = row.Started })
+		ahead := playlist.Length(row.OfFrames-row.FromFrame-row.Frames) - schedule.NextAhead
+		switch {
+		case !more || next != nil && next.take != nil:
+			return watchEvery
+		case ahead > 0:
+			if f.draw == nil {
+				f.announce(time.Now().Add(ahead))
+			}
+			return ahead
 		}
 		more = false
 		var err error
-		next, err = f.follow(ctx, row.Item+1, &row)
+		if next != nil {
+			err = f.followHeld(row, next)
+		} else {
+			next, err = f.follow(ctx, row.Item+1, &row)
+		}
+		f.p.draws.over(f.draw)
+		f.draw = nil
 		var why unaired
 		if err != nil && !errors.As(err, &why) {
 			// What sounds goes on; when it is over, this is tried once more.
 			f.log.Error("next clip not claimed", "item", row.Item+1, "err", err)
 		}
+		return watchEvery
 	})
 	return next
 }
 
 // follow cues and claims an item and gets it in line behind the current one. nil
-// says that nothing sounds any more: only then does it wait for quiet hours to
-// end and for the ledger. If the item will not air the error is unaired.
+// says that nothing sounds any more: only then does it wait for its output, for quiet
+// hours to end and for the ledger. If the item will not air the error is unaired.
 func (f *performance) follow(ctx context.Context, item int, current *asrun.Row) (*entry, error) {
 	until := time.Unix(0, 0) // what sounds is not kept waiting
 	alone := current == nil
 	if alone {
 		until = f.p.Wall().Add(f.due.Slot.Window)
+		f.show(func(o *schedule.Open) { o.Item, o.Heard, o.Sounds, o.Resumed = item, 0, time.Time{}, false })
 	}
 	c, err := f.cued(ctx, item, until)
 	if errors.Is(err, errStore) {
@@ -204,7 +264,7 @@ func (f *performance) follow(ctx context.Context, item int, current *asrun.Row) 
 	if err != nil {
 		return nil, f.noClip(err)
 	}
-	if err := f.followsNow(ctx, c, alone); err != nil {
+	if err := f.followsNow(ctx, c, current); err != nil {
 		c.sound.Close()
 		return nil, err
 	}
@@ -217,8 +277,27 @@ func (f *performance) follow(ctx context.Context, item int, current *asrun.Row) 
 	case err != nil:
 		return nil, err
 	}
-	f.play(c, Cue{At: f.at, Lead: playlist.FramesIn(f.gap(current)), Deadline: f.p.Wall().Add(schedule.RejoinWithin)})
+	f.playBehind(c, current)
 	return c, nil
+}
+
+// followHeld gets an item that is claimed in line again behind the current one.
+func (f *performance) followHeld(current asrun.Row, next *entry) error {
+	if !f.clearAt(next, endOf(current)).Begin {
+		return unaired(asrun.ReasonQuiet)
+	}
+	f.playBehind(next, &current)
+	return nil
+}
+
+// playBehind gets an item in line behind the current one, if there is one.
+func (f *performance) playBehind(c *entry, current *asrun.Row) {
+	f.play(c, Cue{At: f.at, Lead: playlist.FramesIn(f.gap(current)), Deadline: f.p.Wall().Add(schedule.RejoinWithin)})
+}
+
+// endOf is when a row that sounds will be over.
+func endOf(row asrun.Row) time.Time {
+	return row.Started.Add(playlist.Length(row.OfFrames - row.FromFrame))
 }
 
 // gap is the silence between the item that sounds and the next. If the
@@ -227,8 +306,8 @@ func (f *performance) gap(current *asrun.Row) time.Duration {
 	if current == nil || len(f.due.Slot.Outputs) == 1 {
 		return schedule.Gap
 	}
-	left := current.Started.Add(playlist.Length(current.OfFrames - current.FromFrame)).Sub(f.p.Wall())
-	if left < 0 || left > nextAhead {
+	left := endOf(*current).Sub(f.p.Wall())
+	if left < 0 || left > schedule.NextAhead {
 		return schedule.Gap // the clock was set
 	}
 	end := time.Now().Add(left)
@@ -238,14 +317,24 @@ func (f *performance) gap(current *asrun.Row) time.Duration {
 
 // followsNow returns nil once the item may begin; an item behind another does
 // not wait for quiet hours to end.
-func (f *performance) followsNow(ctx context.Context, c *entry, alone bool) error {
-	if alone {
-		return f.clearOfQuiet(ctx, c)
+func (f *performance) followsNow(ctx context.Context, c *entry, current *asrun.Row) error {
+	if current != nil {
+		if !f.clearAt(c, endOf(*current)).Begin {
+			return unaired(asrun.ReasonQuiet)
+		}
+		return nil
 	}
-	if !f.fits(c) {
-		return unaired(asrun.ReasonQuiet)
+	f.at = f.p.Wall()
+	if _, behind := f.turn.Behind(f.at); behind && f.course.Broken.IsZero() {
+		f.breaks(0)
 	}
-	return nil
+	if err := f.line(ctx); err != nil {
+		return err
+	}
+	if err := f.clearOfQuiet(ctx, c); err != nil {
+		return err
+	}
+	return f.power.warm(ctx, f.at.Sub(f.p.Wall()))
 }
 
 // unkept is the error of an item that the ledger did not take: behind another
@@ -259,30 +348,71 @@ func (f *performance) unkept(ctx context.Context, err error, alone bool) error {
 
 // close ends an item's row.
 func (f *performance) close(ctx context.Context, c *entry, h Heard, r ruling) {
+	if r.behind != "" {
+		c.row.Behind = r.behind
+	}
 	row := c.end(ctx, h, r.outcome, r.reason)
 	f.sounded = f.sounded || row.Frames > 0
 }
 
-// resume claims the next part of an interrupted clip and gets it in line: from
-// the frame at which it stopped, or from its start.
+// resume has an interrupted clip go on once its output is free: from the frame at which
+// it stopped, or from its start, in another row; or in the same row, if nothing of it
+// was heard.
 func (f *performance) resume(ctx context.Context, c *entry, h Heard, how then) (*entry, error) {
-	e := c.next()
-	cue := Cue{At: f.p.Wall(), Deadline: f.p.Wall().Add(schedule.RejoinWithin), First: true}
+	e := c
+	if how != thenAgain {
+		e = c.next()
+		if err := f.another(ctx, c, e, h, how); err != nil {
+			e.sound.Close()
+			return nil, err
+		}
+	}
+	f.show(func(o *schedule.Open) { o.Heard = playlist.Length(e.row.FromFrame) })
+	f.log.Info("interrupted clip waits to resume", "clip", e.row.Clip, "from_frame", e.row.FromFrame)
+	if err := f.goesOn(ctx, e, Cue{Resumed: e.row.FromFrame > 0}); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// another claims the part e that follows on c.
+func (f *performance) another(ctx context.Context, c, e *entry, h Heard, how then) error {
 	if how == thenRejoin {
 		e.row.FromFrame += h.Frames
-		cue.Resumed = true
 	} else {
 		e.row.FromFrame = 0
 		c.sound.Close()
 		if err := e.load(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := e.claimUntil(ctx, cue.Deadline); err != nil {
-		e.sound.Close()
-		return nil, err
+	return e.claimUntil(ctx, f.deadline())
+}
+
+// goesOn waits until a claimed item may sound again, and gets it in line. If it will
+// not, its row is closed, and the error is unaired.
+func (f *performance) goesOn(ctx context.Context, e *entry, cue Cue) error {
+	err := f.line(ctx)
+	if err == nil {
+		err = f.clearOfQuiet(ctx, e)
 	}
-	f.log.Info("interrupted clip waits to resume", "clip", e.row.Clip, "from_frame", e.row.FromFrame)
+	if err == nil {
+		err = f.power.warm(ctx, f.at.Sub(f.p.Wall()))
+	}
+	if ctx.Err() != nil {
+		err = unaired(asrun.ReasonStopped)
+	}
+	var why unaired
+	if errors.As(err, &why) {
+		f.leaveLine()
+		f.close(ctx, e, Heard{}, ruling{outcome: why.outcome(), reason: asrun.Reason(why), behind: f.kept.Of})
+		e.sound.Close()
+	}
+	if err != nil {
+		return err
+	}
+	cue.At, cue.Deadline, cue.First = f.at, f.deadline(), true
 	f.play(e, cue)
-	return e, nil
+	f.begins(e, f.begin(), playlist.Length(cue.Lead))
+	return nil
 }

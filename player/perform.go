@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	claimAhead = time.Second            // a first clip is claimed this long before its due instant
 	lineEvery  = 100 * time.Millisecond // how often an airing looks whether others are before it
 	oweEvery   = 5 * time.Second        // between a break and the attempt to make it good
 	lateBy     = time.Second            // a start later than this is called late
@@ -51,14 +50,18 @@ type performance struct {
 	ch        *Channel // nil: the output is no longer there
 	log       *slog.Logger
 
-	turn     *Turn
-	power    *power    // nil: not asked for
-	at       time.Time // the first sample's instant
-	deadline time.Time
-	until    time.Time // quiet hours begin
-	makeGood bool
-	sounded  bool           // an earlier part of the airing was heard
-	owing    sync.WaitGroup // rows that the ledger has not taken yet
+	turn    *Turn
+	course  schedule.Course
+	power   *power         // nil: not asked for
+	at      time.Time      // the instant that it waits for: of its first sample, or since when it could go on
+	until   time.Time      // quiet hours begin
+	kept    Holder         // what kept it waiting last; zero: nothing did
+	draw    *draw          // of the clip that it will take next; nil: none
+	sounded bool           // an earlier part of the airing was heard
+	owing   sync.WaitGroup // rows that the ledger has not taken yet
+
+	mu    sync.Mutex
+	shown schedule.Open // how it stands, for other goroutines
 }
 
 // account performs the airing until nothing of it is owed any more. An error
@@ -68,6 +71,7 @@ func (f *performance) account(ctx context.Context) error {
 	// written.
 	defer f.owing.Wait()
 	defer f.leaveLine()
+	defer func() { f.p.draws.over(f.draw) }()
 	for {
 		s, err := f.stand(ctx, later(f.due.Due.Add(f.due.Slot.Window), f.due.Slot.Deadline(f.due.Due, f.programme.Site.Zone)))
 		if errors.Is(err, errStore) {
@@ -82,9 +86,10 @@ func (f *performance) account(ctx context.Context) error {
 		case f.ch == nil:
 			return f.record(ctx, s.First, asrun.Missed, asrun.ReasonNoOutput)
 		}
-		f.at, f.deadline, f.until = f.due.Due, s.Deadline, s.Until
-		if s.MakeGood != f.makeGood || f.turn.Ended() {
-			f.makeGood = s.MakeGood
+		was := f.course.Rank()
+		f.course, f.at = s.Course, s.Course.From
+		f.show(func(o *schedule.Open) { *o = schedule.Open{Output: o.Output, Item: s.First} })
+		if f.course.Rank() != was || f.turn.Ended() {
 			f.rejoin()
 		}
 		if err := f.perform(ctx, s.First); err != nil {
@@ -148,19 +153,10 @@ func (f *performance) silent(first int, o asrun.Outcome, why asrun.Reason) []asr
 func (f *performance) row(item, n int) asrun.Row {
 	return asrun.Row{
 		Airing: f.due.ID, Output: f.out.Name, Item: item, Part: n,
-		Slot: f.due.Slot.Name, Playlist: f.due.Slot.Playlist, Rank: f.rank(), Due: f.due.Due,
-		Residents: f.out.Residents, Area: f.out.Area,
+		Slot: f.due.Slot.Name, Playlist: f.due.Slot.Playlist, Rank: f.course.Rank(), Due: f.due.Due,
+		Residents: f.out.Residents, Area: f.out.Area, Behind: f.kept.Of,
 		Clock: f.p.Trust(), Boot: f.p.Boot, MonoMS: f.p.Uptime().Milliseconds(),
 	}
-}
-
-// rank is the slot's; a make-good has the lowest of all slots, so that those of
-// today go first.
-func (f *performance) rank() playlist.Rank {
-	if f.makeGood {
-		return playlist.RankScheduled
-	}
-	return f.due.Slot.Rank()
 }
 
 // perform airs the items from first on, and records those that do not sound.
@@ -185,13 +181,15 @@ func (f *performance) air(ctx context.Context, first int) (next int, err error) 
 	if err != nil {
 		return first, err
 	}
-	mono := f.together()
-	if f.due.Slot.Chime {
+	mono, deadline := f.together(), f.deadline()
+	lead := f.course.LeadIn(first, false)
+	if lead > 0 && first == 1 {
 		chime := NewSound(Chime(), f.level(), nil)
 		defer chime.Close()
-		f.turn.Play(Cue{Sound: chime, At: f.at, Mono: mono, Deadline: f.deadline, Until: f.until})
+		f.turn.Play(Cue{Sound: chime, At: f.at, Mono: mono, Deadline: deadline, Until: f.until})
 	}
-	f.play(c, Cue{At: f.at, Mono: mono, Deadline: f.deadline.Add(f.preamble())})
+	f.play(c, Cue{At: f.at, Mono: mono, Deadline: deadline.Add(lead)})
+	f.begins(c, later(f.at, f.p.Wall()), lead)
 	return f.airAll(ctx, c)
 }
 
@@ -211,10 +209,10 @@ func (f *performance) waits() time.Duration {
 // that all its outputs that are as late begin at once; zero: at its own instant.
 func (f *performance) together() time.Time {
 	wait := f.waits()
-	if wait == 0 || f.p.Wall().Add(wait).After(f.deadline) {
+	if wait == 0 || f.p.Wall().Add(wait).After(f.deadline()) {
 		return time.Time{}
 	}
-	if free := f.ch.becomesFree(); time.Until(free) > agreeLast+f.out.ExtraDelay {
+	if _, free := f.ch.becameFree(); time.Until(free) > agreeLast+f.out.ExtraDelay {
 		return free // with those that were claimed before they were kept waiting
 	}
 	return f.p.instants.agree(string(f.due.ID), time.Time{}, time.Now().Add(wait))
@@ -248,7 +246,7 @@ func (f *performance) ready(ctx context.Context, item int) (*entry, error) {
 		c.sound.Close()
 		return nil, err
 	}
-	c, err = f.claimFresh(ctx, c, f.deadline)
+	c, err = f.claimFresh(ctx, c, f.deadline())
 	if errors.Is(err, errStore) && ctx.Err() == nil {
 		return nil, unaired(asrun.ReasonStore)
 	}
@@ -257,7 +255,7 @@ func (f *performance) ready(ctx context.Context, item int) (*entry, error) {
 
 // cueFirst cues the item that the airing begins with.
 func (f *performance) cueFirst(ctx context.Context, item int) (*entry, error) {
-	c, err := f.cued(ctx, item, f.deadline)
+	c, err := f.cued(ctx, item, f.deadline())
 	switch {
 	case err == nil:
 		return c, nil
@@ -278,7 +276,7 @@ func (f *performance) noClip(err error) error {
 // wayIsFree waits until nothing is left to do before the item's first sample
 // but to claim it.
 func (f *performance) wayIsFree(ctx context.Context, c *entry) error {
-	if f.fits(c) { // else clearOfQuiet puts it off
+	if f.clearAt(c, f.begin()).Begin { // else clearOfQuiet puts it off
 		f.power = f.p.power(ctx, f.at)
 	}
 	if err := f.awaitDue(ctx); err != nil {
@@ -300,7 +298,7 @@ func (f *performance) wayIsFree(ctx context.Context, c *entry) error {
 }
 
 // ahead is how long it is until the first clip is claimed.
-func (f *performance) ahead() time.Duration { return f.at.Add(-claimAhead).Sub(f.p.Wall()) }
+func (f *performance) ahead() time.Duration { return f.at.Add(-schedule.ClaimAhead).Sub(f.p.Wall()) }
 
 // awaitDue waits until it is time to claim the first clip.
 func (f *performance) awaitDue(ctx context.Context) error {
@@ -317,25 +315,30 @@ func (f *performance) awaitDue(ctx context.Context) error {
 
 // line waits until no other is before the airing, so that no clip is taken from
 // the playlist for an airing that may never sound. If others hold the output
-// past the deadline the error is unaired; an airing that makes good then waits
-// on, behind all others.
+// past the deadline, or until quiet hours that end too late for it, the error is
+// unaired; an airing that makes good waits on, behind all others.
 func (f *performance) line(ctx context.Context) error {
 	tick := time.NewTicker(lineEvery)
 	defer tick.Stop()
-	for {
-		rank, waiting := f.turn.Behind()
-		if !waiting {
+	for waited := false; ; waited = true {
+		begin := f.begin()
+		by, behind := f.turn.Behind(begin)
+		if !behind {
+			if waited {
+				f.drawsNow(ctx)
+			}
 			return nil
 		}
+		f.kept = by
+		f.p.draws.over(f.draw)
 		switch now := f.p.Wall(); {
-		case !now.After(f.deadline):
-		case f.due.Slot.Missed == playlist.MissedMakeGood && !f.makeGood:
-			f.makeGood = true
-			f.deadline = f.due.Slot.Deadline(f.due.Due, f.programme.Site.Zone)
-			f.rejoin()
-			f.log.Info("airing becomes a make-good", "until", f.deadline)
-		default:
-			return unaired(busyBehind(rank))
+		case f.owes():
+		case now.After(f.deadline()):
+			return unaired(busyBehind(by.Rank))
+		case f.programme.QuietAt(begin): // they have begun while it waits
+			if err := f.putOff(ctx, f.course.Clear(f.programme, begin, 0).Until, asrun.ReasonNone); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-tick.C:
@@ -343,6 +346,47 @@ func (f *performance) line(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// owes makes the airing a make-good if it is one from now on: it goes to its new place
+// in the line.
+func (f *performance) owes() bool {
+	if !f.course.Owes(f.p.Wall()) {
+		return false
+	}
+	f.course.MakeGood = true
+	f.rejoin()
+	f.log.Info("airing becomes a make-good", "until", f.deadline())
+	return true
+}
+
+// begin is when the airing would begin, or go on, if it could at once.
+func (f *performance) begin() time.Time {
+	now := f.p.Wall()
+	at := later(f.at, now)
+	if _, free := f.ch.becameFree(); f.at.Before(now) && !free.IsZero() {
+		at = later(at, now.Add(time.Until(free)))
+	}
+	return at
+}
+
+// deadline is the last instant at which it may begin or go on.
+func (f *performance) deadline() time.Time { return f.course.Deadline(f.programme.Site.Zone) }
+
+// announce says when the next clip will be taken from the playlist.
+func (f *performance) announce(at time.Time) {
+	f.p.draws.over(f.draw)
+	f.draw = f.p.draws.announce(draw{list: f.due.Slot.Playlist, at: at, rank: f.course.Rank(), place: f.course.Place()})
+}
+
+// drawsNow says that the next clip is taken now: the output has become free.
+func (f *performance) drawsNow(ctx context.Context) {
+	left, free := f.ch.becameFree()
+	if time.Until(free) < 0 {
+		left = time.Now()
+	}
+	f.announce(left)
+	_ = pause(ctx, drawSettles)
 }
 
 // busyBehind names what kept an airing off its output.
@@ -353,10 +397,15 @@ func busyBehind(rank playlist.Rank) asrun.Reason {
 	return asrun.ReasonBusy
 }
 
-// rejoin goes to the end of the line, with the rank that the airing has now.
+// rejoin gets in line again, with the rank and the place that the airing has now.
 func (f *performance) rejoin() {
 	f.turn.End()
-	f.ch, f.turn = f.p.join(f.out.Name, f.ch, f.rank())
+	f.ch, f.turn = f.p.join(f.out.Name, f.ch, f.joins)
+}
+
+// joins gets in line on a channel.
+func (f *performance) joins(c *Channel) *Turn {
+	return c.JoinAt(f.course.Rank(), f.due.ID, f.course.Place(), f.at)
 }
 
 // leaveLine gives up the airing's place, so that no other waits for it.
@@ -370,9 +419,12 @@ func (f *performance) leaveLine() {
 // has a level of its own. Then it gives the item the gain that it needs. If a
 // reload has put another device in its place, it waits for that, in its line.
 func (f *performance) levelled(ctx context.Context, c *entry) error {
-	for !f.ch.Up() && !f.p.Wall().After(f.deadline) {
-		if f.turn.Ended() {
+	for !f.ch.Up() && !f.p.Wall().After(f.deadline()) {
+		ended := f.turn.Ended()
+		if ended {
 			f.rejoin()
+		}
+		if f.owes() || ended {
 			if err := f.line(ctx); err != nil {
 				return err
 			}
@@ -396,57 +448,70 @@ func (f *performance) level() float64 {
 	return f.ch.Gain(f.due.Slot.LevelDB+f.programme.LevelAt(later(f.due.Due, f.p.Wall())), f.programme.Site.CeilingDB)
 }
 
-// fits reports whether the item may begin now: it ends before quiet hours
-// begin, or its slot lets it be cut there.
-func (f *performance) fits(c *entry) bool {
-	if f.until.IsZero() || f.due.Slot.IntoQuiet != playlist.QuietShift && f.due.Slot.IntoQuiet != playlist.QuietSuppress {
-		return true
-	}
-	begin := later(f.at, f.p.Wall().Add(f.waits())).Add(f.preamble())
-	return !begin.Add(playlist.Length(c.row.OfFrames - c.row.FromFrame)).After(f.until)
+// clearAt says whether quiet hours let the item begin at that instant.
+func (f *performance) clearAt(c *entry, at time.Time) schedule.Clearance {
+	resumed := c.row.Part > 1 && !f.course.Broken.IsZero()
+	return f.course.Clear(f.programme, at, f.course.LeadIn(c.row.Item, resumed)+playlist.Length(c.row.OfFrames-c.row.FromFrame))
 }
 
 // clearOfQuiet waits until the item may begin: at once, or after the quiet
 // hours that it would run into, by the programme in force at that time. If it
 // will not begin the error is unaired.
 func (f *performance) clearOfQuiet(ctx context.Context, c *entry) error {
-	for !f.fits(c) {
-		if f.due.Slot.IntoQuiet != playlist.QuietShift {
-			return unaired(asrun.ReasonQuiet)
+	for {
+		begin := later(f.begin(), f.p.Wall().Add(f.waits()))
+		clear := f.clearAt(c, begin)
+		if clear.Begin {
+			f.until, _ = f.programme.QuietFrom(begin, begin.Add(24*time.Hour))
+			return nil
 		}
-		end := f.programme.QuietUntil(f.until)
-		if next, ok := f.programme.QuietFrom(end, end.Add(24*time.Hour)); ok && next.Sub(end) < playlist.Length(c.row.OfFrames)+f.preamble() {
-			return unaired(asrun.ReasonQuiet) // it is longer than the time between them
+		why := asrun.ReasonQuiet
+		if !f.course.Begun && f.programme.QuietAt(begin) {
+			why = asrun.ReasonNone // they have begun while it waited
 		}
-		f.log.Info("airing waits for the end of quiet hours", "until", end)
-		f.leaveLine() // no other airing waits for one that sleeps
-		f.power.release()
-		if err := sleepUntil(ctx, f.p.Wall, end.Add(-claimAhead-f.p.WarmUp)); err != nil {
+		if err := f.putOff(ctx, clear.Until, why); err != nil {
 			return err
 		}
-		if !f.renew() {
-			return unaired(asrun.ReasonNoSlot)
-		}
-		f.at, f.deadline = end, end.Add(f.due.Slot.Window)
-		f.until, _ = f.programme.QuietFrom(end, end.Add(24*time.Hour))
-		if f.until.Equal(end) && f.due.Slot.IntoQuiet == playlist.QuietShift {
-			continue // a reload has made them longer
-		}
-		if err := f.lineAfterQuiet(ctx); err != nil {
+		if err := f.line(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
-// lineAfterQuiet gets in line again for the instant at which quiet hours end.
-func (f *performance) lineAfterQuiet(ctx context.Context) error {
-	f.power = f.p.power(ctx, f.at)
-	if err := sleepUntil(ctx, f.p.Wall, f.at.Add(-claimAhead)); err != nil {
+// putOff leaves the line until quiet hours are over, and gets in line again for the
+// instant at which they are. If that is zero it will not sound: the error is unaired for
+// that reason or, if that is none, for what kept it waiting.
+func (f *performance) putOff(ctx context.Context, until time.Time, why asrun.Reason) error {
+	f.p.draws.over(f.draw)
+	switch {
+	case !until.IsZero():
+	case why != asrun.ReasonNone:
+		return unaired(why)
+	case f.course.Begun:
+		return unaired(asrun.ReasonQuiet)
+	case f.kept == Holder{}:
+		return unaired(f.due.Why)
+	default:
+		return unaired(busyBehind(f.kept.Rank))
+	}
+	f.log.Info("airing waits for the end of quiet hours", "until", until)
+	f.leaveLine() // no other airing waits for one that sleeps
+	f.power.release()
+	f.show(func(o *schedule.Open) { o.Until = until })
+	if err := sleepUntil(ctx, f.p.Wall, until.Add(-schedule.Lead-f.p.WarmUp)); err != nil {
 		return err
 	}
+	if !f.renew() {
+		return unaired(asrun.ReasonNoSlot)
+	}
+	if end := f.programme.QuietUntil(until); end.After(until) { // a reload has made them longer
+		return f.putOff(ctx, f.course.Clear(f.programme, until, 0).Until, why)
+	}
+	f.course, f.at = f.course.PutOff(until), until
+	f.power = f.p.power(ctx, f.at)
 	f.rejoin()
-	return f.line(ctx)
+	f.announce(time.Now().Add(until.Add(-schedule.ClaimAhead).Sub(f.p.Wall())))
+	return sleepUntil(ctx, f.p.Wall, until.Add(-schedule.ClaimAhead))
 }
 
 // renew goes by the programme now in force; false if that does not have the
@@ -457,16 +522,8 @@ func (f *performance) renew() bool {
 	if !ok || !slices.Contains(slot.Outputs, f.out.Name) {
 		return false
 	}
-	f.due.Slot = slot
+	f.due.Slot, f.course.Slot = slot, slot
 	return true
-}
-
-// preamble is how long the airing sounds before its first clip does.
-func (f *performance) preamble() time.Duration {
-	if f.due.Slot.Chime {
-		return schedule.ChimeLength
-	}
-	return 0
 }
 
 func later(a, b time.Time) time.Time {

@@ -25,7 +25,8 @@ const (
 
 // begin makes frame the first of the take.
 func (c *Channel) begin(k *Take, frame int64) {
-	k.phase, k.start, k.turn.begun = phaseSounding, frame, true
+	k.phase, k.start = phaseSounding, frame
+	c.lead(k.turn)
 	k.anchor = c.instant(frame)
 	c.inflight = append(c.inflight, k)
 }
@@ -34,6 +35,9 @@ func (c *Channel) begin(k *Take, frame int64) {
 // was written it is over.
 func (c *Channel) leave(k *Take, end int64, why Heard) {
 	c.release(k)
+	if why.Cut == CutPreempt {
+		c.fallBack(k.turn, why)
+	}
 	if k.phase == phaseWaiting {
 		k.finish(why)
 		return
@@ -62,7 +66,7 @@ func (c *Channel) rewind(k *Take) {
 // reopen lets a take go on whose first frames are heard, but not its cut.
 func (k *Take) reopen() {
 	k.phase = phaseSounding
-	k.heard.Cut, k.heard.By, k.heard.Err = CutNone, 0, nil
+	k.heard.Cut, k.heard.By, k.heard.Err = CutNone, Holder{}, nil
 	k.fading = fadeIn
 	if !slices.Contains(k.turn.queue, k) {
 		k.turn.queue = slices.Insert(k.turn.queue, 0, k)

@@ -50,10 +50,13 @@ type Player struct {
 	asked  atomic.Int64 // when the schedule was last asked, as a duration since began
 
 	instants instants
+	draws    draws
 
-	mu       sync.Mutex
-	channels map[string]*Channel
-	inHand   map[hand]time.Time // due instants of what is being performed
+	mu         sync.Mutex
+	channels   map[string]*Channel
+	inHand     map[hand]time.Time    // due instants of what is being performed
+	performing map[hand]*performance // of those, what is not recorded in a group
+	handedOut  time.Time             // what falls due up to then is in hand, or over
 
 	live atomic.Pointer[playlist.Programme] // in force, for other goroutines than Run's
 
@@ -100,7 +103,7 @@ func New(p *playlist.Programme, o Options) *Player {
 	made := &Player{
 		Options: o, programme: p, orders: make(chan order),
 		began:    time.Now(),
-		channels: map[string]*Channel{}, inHand: map[hand]time.Time{}, runs: map[string]context.CancelFunc{},
+		channels: map[string]*Channel{}, inHand: map[hand]time.Time{}, performing: map[hand]*performance{}, runs: map[string]context.CancelFunc{},
 	}
 	made.live.Store(p)
 	return made
@@ -194,13 +197,13 @@ func (p *Player) slowest() (d time.Duration) {
 
 // join gets in line for an output: on the channel in force, which may be another
 // than the one known, after a reload.
-func (p *Player) join(output string, known *Channel, rank playlist.Rank) (*Channel, *Turn) {
+func (p *Player) join(output string, known *Channel, in func(*Channel) *Turn) (*Channel, *Turn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.channels[output]; c != nil {
 		known = c
 	}
-	return known, known.Join(rank)
+	return known, in(known)
 }
 
 // arrange starts and ends channels by the programme's outputs. A channel in use
@@ -277,6 +280,9 @@ func (p *Player) ask(ctx context.Context) error {
 			p.start(ctx, d, name)
 		}
 	}
+	p.mu.Lock()
+	p.handedOut = p.desk.Asked()
+	p.mu.Unlock()
 	p.recordMissed(ctx, gone)
 	return nil
 }
@@ -302,6 +308,8 @@ func (p *Player) performance(programme *playlist.Programme, d schedule.Due, outp
 	out, _ := programme.Output(output)
 	f := &performance{p: p, programme: programme, due: d, out: out}
 	f.out.Name = output
+	f.course, f.at = schedule.NewCourse(d.Airing), d.Due
+	f.show(func(o *schedule.Open) { *o = schedule.Open{Output: output, Item: 1} })
 	f.log = p.Log.With("airing", d.ID, "slot", d.Slot.Name, "output", output)
 	return f
 }
@@ -323,8 +331,10 @@ func (p *Player) start(ctx context.Context, d schedule.Due, output string) {
 	if f.ch != nil {
 		// In line at once, in order of due instant and rank: the airing that
 		// starts first knows which others are about to.
-		f.turn = f.ch.Join(f.rank())
+		f.turn = f.joins(f.ch)
+		f.announce(time.Now().Add(f.ahead()))
 	}
+	p.performing[h] = f
 	p.work.Go(func() {
 		if err := f.account(ctx); err != nil && !errors.Is(err, errSetBack) {
 			// It stays in hand: the watermark stays behind it, and the next
@@ -336,6 +346,7 @@ func (p *Player) start(ctx context.Context, d schedule.Due, output string) {
 		}
 		p.mu.Lock()
 		delete(p.inHand, h)
+		delete(p.performing, h)
 		p.mu.Unlock()
 	})
 }

@@ -22,11 +22,17 @@ type ruling struct {
 	outcome asrun.Outcome
 	reason  asrun.Reason
 	then    then
-	cue     Cue // for thenAgain
+	behind  playlist.AiringID // what had the output
 }
 
 // judge decides what became of a part and what follows.
 func (f *performance) judge(c *entry, h Heard) ruling {
+	r := f.rule(c, h)
+	r.behind = h.By.Of
+	return r
+}
+
+func (f *performance) rule(c *entry, h Heard) ruling {
 	outcome := c.heard(h).Judge()
 	if outcome == asrun.Complete {
 		return f.judgeComplete(c, h)
@@ -36,14 +42,14 @@ func (f *performance) judge(c *entry, h Heard) ruling {
 	}
 	switch h.Cut {
 	case CutPreempt:
-		return f.judgePreempted(h)
+		return f.judgePreempted(c, h)
 	case CutUntil:
 		if outcome == asrun.Missed {
 			outcome = asrun.Suppressed
 		}
 		return ruling{outcome: outcome, reason: asrun.ReasonQuiet, then: thenStop}
 	case CutExpired:
-		return ruling{outcome: outcome, reason: busyBehind(h.By), then: thenStop}
+		return ruling{outcome: outcome, reason: busyBehind(h.By.Rank), then: thenStop}
 	case CutDevice:
 		return ruling{outcome: outcome, reason: asrun.ReasonDevice, then: thenStop}
 	case CutStopped:
@@ -58,9 +64,9 @@ func (f *performance) judge(c *entry, h Heard) ruling {
 func (f *performance) judgeComplete(c *entry, h Heard) ruling {
 	r := ruling{outcome: asrun.Complete}
 	switch {
-	case f.makeGood:
+	case f.course.MakeGood:
 		r.reason = asrun.ReasonMakeGood
-	case c.row.Item == 1 && !f.sounded && h.Started.Sub(f.due.Due) > lateBy+f.preamble():
+	case c.row.Item == 1 && !f.sounded && h.Started.Sub(f.due.Due) > lateBy+f.course.LeadIn(1, false):
 		r.reason = asrun.ReasonLate
 	}
 	if h.Cut == CutStopped {
@@ -69,15 +75,18 @@ func (f *performance) judgeComplete(c *entry, h Heard) ruling {
 	return r
 }
 
-func (f *performance) judgePreempted(h Heard) ruling {
-	r := ruling{outcome: asrun.Preempted, reason: asrun.ReasonPreempted, then: thenRejoin}
-	switch now := f.p.Wall(); {
-	case f.due.Slot.After == playlist.AfterDrop:
+func (f *performance) judgePreempted(c *entry, h Heard) ruling {
+	r := ruling{outcome: asrun.Preempted, reason: asrun.ReasonPreempted}
+	follow := f.course.Interrupted(playlist.Length(c.row.FromFrame+h.Frames), playlist.Length(c.row.OfFrames))
+	switch {
+	case follow == schedule.FollowEnd:
 		r.then = thenStop
 	case h.Frames == 0:
-		r.then, r.cue = thenAgain, Cue{At: now, Deadline: now.Add(schedule.RejoinWithin), First: true}
-	case f.due.Slot.After == playlist.AfterRestart:
+		r.then = thenAgain
+	case follow == schedule.FollowRestart:
 		r.then = thenRestart
+	default:
+		r.then = thenRejoin
 	}
 	return r
 }

@@ -162,7 +162,7 @@ func (n *siren) await(ctx context.Context) bool {
 // join gets in line on the output's channel now in force, with the rank that
 // the alert has now.
 func (n *siren) join() {
-	n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, n.latest().EffectiveRank())
+	n.ch, n.turn = n.a.p.join(n.out.Name, n.ch, func(c *Channel) *Turn { return c.Join(n.latest().EffectiveRank(), n.latest().ID.Airing()) })
 }
 
 // dropped reports whether a reload has taken the output away. What still
@@ -264,7 +264,7 @@ type pass struct {
 // line, and, if the alert is no emergency, until quiet hours are over.
 func (n *siren) clear(ctx context.Context) bool {
 	for n.waited = false; !n.over(ctx); n.waited = true {
-		_, behind := n.turn.Behind()
+		_, behind := n.turn.Behind(time.Time{})
 		quiet := !n.latest().EffectiveRank().Emergency() && n.a.p.Programme().QuietAt(n.a.p.Wall())
 		if n.turn.Ended() { // a reload has put another channel in place, or none
 			n.join()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/schedule"
 )
 
 // Cut says what ended a take before its sound was over.
@@ -27,8 +28,14 @@ type Heard struct {
 	AtFrame        int64     // the device's count of frames at its first frame
 	Frames         int64     // frames of the sound that left the device
 	Cut            Cut
-	By             playlist.Rank // of what held the output, for CutPreempt and CutExpired
+	By             Holder // what held the output, for CutPreempt and CutExpired
 	Err            error
+}
+
+// Holder is what has an output, or goes before others in its line.
+type Holder struct {
+	Rank playlist.Rank
+	Of   playlist.AiringID // empty: it has no name
 }
 
 // Cue is a sound and when it may sound.
@@ -47,11 +54,15 @@ type Cue struct {
 // take until it ends, silence between its takes included, none that is behind
 // it in the line begins.
 type Turn struct {
-	c     *Channel
-	rank  playlist.Rank
-	queue []*Take
-	begun bool // a take of it has begun
-	ended bool
+	c      *Channel
+	rank   playlist.Rank
+	place  schedule.Place    // among those of its rank, if it has one
+	from   time.Time         // on the wall clock: it keeps no other waiting that can begin before
+	of     playlist.AiringID // what it is for, to tell of it
+	queue  []*Take
+	begun  bool // a take of it has begun
+	broken bool // and it was interrupted since
+	ended  bool
 }
 
 // Take is one sound's time on the output.
@@ -71,15 +82,70 @@ type Take struct {
 	startedAt  atomic.Int64 // Unix nanoseconds; 0 before
 }
 
-// Join gets in line behind equal ranks. End the turn.
-func (c *Channel) Join(rank playlist.Rank) *Turn {
-	t := &Turn{c: c, rank: rank}
+// Join gets in line behind equal ranks. of names what for, to tell of it; it may be
+// empty. End the turn.
+func (c *Channel) Join(rank playlist.Rank, of playlist.AiringID) *Turn {
+	return c.join(&Turn{c: c, rank: rank, of: of}, func(*Turn) bool { return false })
+}
+
+// JoinAt gets in line for something that will not begin before that instant of the
+// wall clock. Of equal ranks those with an earlier place go first, except that nothing
+// goes before what has begun and was not interrupted. End the turn.
+func (c *Channel) JoinAt(rank playlist.Rank, of playlist.AiringID, place schedule.Place, from time.Time) *Turn {
+	return c.join(&Turn{c: c, rank: rank, of: of, place: place, from: from}, (&Turn{rank: rank, place: place}).placed)
+}
+
+// join puts a turn in line before the first turn that is after it.
+func (c *Channel) join(t *Turn, after func(*Turn) bool) *Turn {
 	c.busy.Add(1)
 	// Not waited for: the caller must not hang on a device.
-	if !c.post(func() { c.turns = append(c.turns, t) }) {
+	if !c.post(func() { c.insert(t, after) }) {
 		c.busy.Add(-1)
 	}
 	return t
+}
+
+func (c *Channel) insert(t *Turn, after func(*Turn) bool) {
+	i := slices.IndexFunc(c.turns, after)
+	if i < 0 {
+		i = len(c.turns)
+	}
+	c.turns = slices.Insert(c.turns, i, t)
+}
+
+// placed reports whether u, of the same rank, is after t by its place.
+func (t *Turn) placed(u *Turn) bool {
+	return u.rank == t.rank && !u.holds() && t.place.Compare(u.place) < 0
+}
+
+// holds reports whether the turn has begun and was not interrupted.
+func (t *Turn) holds() bool { return t.begun && !t.broken }
+
+// lead puts a turn that has begun before all others of its rank.
+func (c *Channel) lead(t *Turn) {
+	t.begun, t.broken = true, false
+	c.move(t, func(u *Turn) bool { return u.rank == t.rank })
+}
+
+// fallBack gives a turn that was interrupted its place again. What it has queued is
+// over too.
+func (c *Channel) fallBack(t *Turn, why Heard) {
+	if t.place == (schedule.Place{}) {
+		return // it goes on before all that came after it
+	}
+	t.broken = true
+	c.move(t, t.placed)
+	for _, k := range t.queue {
+		k.finish(why)
+	}
+	t.queue = nil
+}
+
+func (c *Channel) move(t *Turn, after func(*Turn) bool) {
+	if i := slices.Index(c.turns, t); i >= 0 {
+		c.turns = slices.Delete(c.turns, i, i+1)
+		c.insert(t, after)
+	}
 }
 
 // Play queues a cue on the turn. The cue's sound stays the caller's to close,
@@ -116,26 +182,29 @@ func (t *Turn) Ended() (ended bool) {
 	return ended
 }
 
-// Behind is the highest rank in line that must sound before the turn, and
-// whether there is one: a higher rank, or an equal one that joined earlier.
-func (t *Turn) Behind() (rank playlist.Rank, ok bool) {
+// Behind is what is in line that must sound before the turn can begin, at that instant
+// of the wall clock or later, and whether there is anything: of a higher rank, or of an
+// equal one that goes first. The zero instant stands for any.
+func (t *Turn) Behind(begin time.Time) (by Holder, ok bool) {
 	t.c.ask(func() {
-		rank, ok = t.before(func(*Turn) bool { return true })
+		by, ok = t.before(func(u *Turn) bool { return u.begun || begin.IsZero() || !u.from.After(begin) })
 	})
-	return rank, ok
+	return by, ok
 }
 
-// before is the highest rank among those turns that go before t, and whether
-// there is one.
-func (t *Turn) before(those func(*Turn) bool) (rank playlist.Rank, ok bool) {
+// before is the highest in rank, the first in line if several are, of those turns that
+// go before t, and whether there is one.
+func (t *Turn) before(those func(*Turn) bool) (by Holder, ok bool) {
 	mine := slices.Index(t.c.turns, t)
 	for i, u := range t.c.turns {
-		if u != t && (u.rank > t.rank || u.rank == t.rank && i < mine) && those(u) {
-			rank, ok = max(rank, u.rank), true
+		if u != t && (u.rank > t.rank || u.rank == t.rank && i < mine) && those(u) && (!ok || u.rank > by.Rank) {
+			by, ok = u.holder(), true
 		}
 	}
-	return rank, ok
+	return by, ok
 }
+
+func (t *Turn) holder() Holder { return Holder{t.rank, t.of} }
 
 // End leaves the line. What still sounds is faded out at once.
 func (t *Turn) End() { t.Leave(time.Time{}) }
@@ -166,10 +235,22 @@ func (t *Turn) Leave(free time.Time) {
 	})
 }
 
-// becomesFree is when what a turn has kept waiting begins; monotonic.
-func (c *Channel) becomesFree() (at time.Time) {
-	c.ask(func() { at = c.free })
-	return at
+// becameFree is when a turn last left the line, and when what it has kept waiting
+// begins; monotonic.
+func (c *Channel) becameFree() (left, free time.Time) {
+	c.ask(func() { left, free = c.left, c.free })
+	return left, free
+}
+
+// withdraw takes back a take that waits. Nothing of it has sounded; it is over as if
+// its turn had ended.
+func (k *Take) withdraw() {
+	c := k.turn.c
+	c.ask(func() {
+		if k.phase == phaseWaiting {
+			c.leave(k, 0, Heard{Cut: CutStopped})
+		}
+	})
 }
 
 // head is the take that a turn would sound, if any.

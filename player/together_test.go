@@ -311,7 +311,7 @@ func TestASoundThatIsHandedInLateIsOnTimeAndWhole(t *testing.T) {
 		time.Sleep(time.Second)
 		_, sound := r.sound(3000, 10*playlist.Rate)
 		defer sound.Close()
-		turn := r.ch.Join(playlist.RankScheduled)
+		turn := r.ch.Join(playlist.RankScheduled, "")
 		at := time.Now().Add(30 * time.Millisecond)
 		take := turn.Play(player.Cue{Sound: sound, At: at})
 		<-take.Done()

@@ -1,6 +1,7 @@
 package playlist
 
 import (
+	"strings"
 	"time"
 )
 
@@ -13,11 +14,21 @@ func NewAiringID(slot string, due time.Time) AiringID {
 	return AiringID(slot + "@" + due.UTC().Format("20060102T150405Z"))
 }
 
+// ByHand names a sound by hand where an airing is meant, on whose orders if that is
+// known: what holds an output is then no airing.
+func ByHand(user string) AiringID { return AiringID(byHand + user) }
+
+const byHand = "hand/"
+
+// Hand is the user by whose hand it sounds; ok is false if it is an airing.
+func (id AiringID) Hand() (user string, ok bool) { return strings.CutPrefix(string(id), byHand) }
+
 // Airing is one occurrence of a slot.
 type Airing struct {
-	ID   AiringID
-	Slot Slot
-	Due  time.Time
+	ID    AiringID
+	Slot  Slot
+	Order int // of the slot in the programme
+	Due   time.Time
 }
 
 // ClockState is how far the time in a row may be believed.

@@ -69,7 +69,7 @@ func (t *Timetable) seek(at time.Time) {
 			part := make(upcoming, 0, to-from)
 			for i := from; i < to; i++ {
 				if due, ok := slots[i].Next(at, t.programme.Site.Zone); ok {
-					part = append(part, turn{due, i, slots[i].Priority})
+					part = append(part, turn{due, i, slots[i].Rank()})
 				}
 			}
 			parts[n] = part
@@ -86,7 +86,7 @@ func (t *Timetable) seek(at time.Time) {
 func (t *Timetable) pop() Airing {
 	head := &t.upcoming[0]
 	slot := t.programme.Slots[head.slot]
-	airing := Airing{ID: NewAiringID(slot.Name, head.due), Slot: slot, Due: head.due}
+	airing := Airing{ID: NewAiringID(slot.Name, head.due), Slot: slot, Order: head.slot, Due: head.due}
 	if next, ok := slot.Next(head.due, t.programme.Site.Zone); ok {
 		head.due = next
 		heap.Fix(&t.upcoming, 0)
@@ -97,16 +97,16 @@ func (t *Timetable) pop() Airing {
 }
 
 type turn struct {
-	due      time.Time
-	slot     int
-	priority int
+	due  time.Time
+	slot int
+	rank Rank
 }
 
 type upcoming []turn
 
 func (u upcoming) Len() int { return len(u) }
 func (u upcoming) Less(i, j int) bool {
-	return cmp.Or(u[i].due.Compare(u[j].due), cmp.Compare(u[j].priority, u[i].priority), cmp.Compare(u[i].slot, u[j].slot)) < 0
+	return cmp.Or(u[i].due.Compare(u[j].due), cmp.Compare(u[j].rank, u[i].rank), cmp.Compare(u[i].slot, u[j].slot)) < 0
 }
 func (u upcoming) Swap(i, j int) { u[i], u[j] = u[j], u[i] }
 func (u *upcoming) Push(x any)   { *u = append(*u, x.(turn)) }

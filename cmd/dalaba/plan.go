@@ -14,6 +14,7 @@ import (
 	"dalaba/controller/site"
 	"dalaba/controller/wording"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 	"dalaba/playlist/schedule"
 	"dalaba/web"
@@ -46,7 +47,18 @@ type plannedAiring struct {
 	Start    time.Time         `json:"start,omitzero"` // expected; absent if it will not sound
 	End      time.Time         `json:"end,omitzero"`
 	Clips    []plannedClip     `json:"clips"`
+	Parts    []plannedPart     `json:"parts"`
+	Outcome  asrun.Outcome     `json:"outcome"` // of all its clips together
 	Flags    []schedule.Flag   `json:"flags"`
+}
+
+// plannedPart is a stretch of a clip that sounds without a break.
+type plannedPart struct {
+	Item  int             `json:"item"`
+	Clip  playlist.ClipID `json:"clip"`
+	FromS float64         `json:"from_s"` // where in the clip
+	Start time.Time       `json:"start"`
+	End   time.Time       `json:"end"`
 }
 
 type plannedClip struct {
@@ -65,15 +77,22 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	if days < 1 || days > maxPlanDays {
 		return cli.Refuse(say.M("view.bad_days", maxPlanDays))
 	}
+	outlook, now, err := a.outlook(ctx, s, now)
+	if err != nil {
+		return err
+	}
 	from := now
 	if since != "" {
 		if from, _, err = cli.ParseWhen(since, now, s.Site.Zone); err != nil {
 			return err
 		}
 	}
-	outlook, err := s.Outlook(ctx)
-	if err != nil {
-		return err
+	switch {
+	case from.Before(now):
+		outlook.State = schedule.State{}
+		fmt.Fprintln(a.Err, a.Say("view.plan_past"))
+	case outlook.State.Clock == playlist.ClockUntrusted:
+		fmt.Fprintln(a.Err, a.Say("view.plan_untrusted"))
 	}
 	// What falls due at from itself belongs to it.
 	plan := schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), from.AddDate(0, 0, days).Add(-time.Nanosecond), outlook)
@@ -93,7 +112,11 @@ func (a *app) planJSON(plan []schedule.Planned, o schedule.Outlook) error {
 	for _, p := range plan {
 		e := plannedAiring{
 			Airing: p.ID, Output: p.Output, Slot: p.Slot.Name, Playlist: p.Slot.Playlist, Priority: p.Slot.Priority,
-			Due: p.Due.UTC(), Start: p.Start.UTC(), End: p.End.UTC(), Clips: []plannedClip{}, Flags: p.Flags,
+			Due: p.Due.UTC(), Start: p.Start.UTC(), End: p.End.UTC(), Clips: []plannedClip{}, Parts: []plannedPart{},
+			Outcome: p.Outcome, Flags: p.Flags,
+		}
+		for _, part := range p.Parts {
+			e.Parts = append(e.Parts, plannedPart{part.Item, part.Clip, part.From.Seconds(), part.Start.UTC(), part.End.UTC()})
 		}
 		if e.Flags == nil {
 			e.Flags = []schedule.Flag{}
@@ -112,11 +135,16 @@ func (a *app) planJSON(plan []schedule.Planned, o schedule.Outlook) error {
 func (a *app) planTable(s *site.Site, plan []schedule.Planned, o schedule.Outlook, now time.Time) {
 	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.outputs"), a.Say("view.start"), a.Say("view.end"),
 		a.Say("view.clips"), a.Say("view.notes"))
-	clock := func(at time.Time) string {
-		if at.IsZero() {
+	// A time of another day than it fell due on has its date.
+	clock := func(at, due time.Time) string {
+		local := at.In(s.Site.Zone)
+		switch {
+		case at.IsZero():
 			return "–"
+		case local.Format(time.DateOnly) != due.In(s.Site.Zone).Format(time.DateOnly):
+			return local.Format("01-02 15:04:05")
 		}
-		return at.In(s.Site.Zone).Format(time.TimeOnly)
+		return local.Format(time.TimeOnly)
 	}
 	for len(plan) > 0 {
 		p, outputs := plan[0], []string{plan[0].Output}
@@ -133,7 +161,7 @@ func (a *app) planTable(s *site.Site, plan []schedule.Planned, o schedule.Outloo
 			tone = cli.Warn
 		}
 		full := t.Add(web.Stamp(p.Due, now, s.Site.Zone), wording.SlotTitle(p.Slot.Name).In(a.Language()), strings.Join(outputs, a.Say("view.comma")),
-			clock(p.Start), clock(p.End), a.clipList(p.Clips, o), cli.Tint(a.flags(p, o), tone))
+			clock(p.Start, p.Due), clock(p.End, p.Due), a.clipList(p.Clips, o), cli.Tint(a.flags(p, o), tone))
 		if full {
 			fmt.Fprint(a.Out, t.Page())
 		}
@@ -171,9 +199,8 @@ func (a *app) flags(p schedule.Planned, o schedule.Outlook) string {
 		case f.Clip != "":
 			c, _ := o.Clip(f.Clip)
 			notes = append(notes, a.Say(key, a.ClipName(f.Clip, c.Title, c.Issue)))
-		case f.Other != "":
-			slot, _, _ := strings.Cut(string(f.Other), "@")
-			notes = append(notes, a.Say(key, wording.SlotTitle(slot)))
+		case f.Kind.Collides():
+			notes = append(notes, a.Say(key, wording.Other(f.Other)))
 		default:
 			notes = append(notes, a.Say(key))
 		}

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/control"
 	"dalaba/controller/site"
+	"dalaba/data"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 )
 
 // look reads the config and opens its store to look only. Problems of the config
@@ -78,4 +82,35 @@ func (a *app) dataDir(ctx context.Context, text []byte) (string, error) {
 	}
 	a.tell(problems)
 	return "", cli.Refuse(cli.ErrTold)
+}
+
+// outlook is what a plan of the site needs: how its daemon stands, or, if none runs, what
+// the store has. Why the daemon cannot be asked is shown. now is the instant for which
+// that holds.
+func (a *app) outlook(ctx context.Context, s *site.Site, now time.Time) (schedule.Outlook, time.Time, error) {
+	state := a.state(ctx, s, now)
+	if state != nil {
+		now = state.At
+	}
+	o, err := s.Outlook(ctx, now, state)
+	return o, now, err
+}
+
+// state asks the daemon how it stands; nil if none runs.
+func (a *app) state(ctx context.Context, s *site.Site, now time.Time) *schedule.State {
+	if _, running := data.Running(s.Site.DataDir); !running {
+		return nil
+	}
+	daemon, err := control.Ask(ctx, s.Site.DataDir, a.Language())
+	var state *schedule.State
+	if err == nil {
+		state, err = daemon.State(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(a.Err, say.In(a.Language(), err))
+	}
+	if state == nil {
+		return &schedule.State{At: now, Asked: now}
+	}
+	return state
 }

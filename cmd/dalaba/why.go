@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/site"
 	"dalaba/controller/wording"
 	"dalaba/data"
 	"dalaba/playlist/asrun"
@@ -60,25 +61,19 @@ func (a *app) why(ctx context.Context, now time.Time, text string) error {
 		e.Again = moments[1].Truncate(time.Second).UTC()
 		e.Said = append(e.Said, a.Say("why.twice", offsetOf(moments[0]), offsetOf(moments[1])))
 	}
-	_, alive := data.Running(s.Site.DataDir)
 	for _, at := range moments {
 		at = at.Truncate(time.Second)
 		if len(moments) > 1 {
 			e.Said = append(e.Said, a.Say("why.of_them", offsetOf(at)))
 		}
-		var rows []asrun.Row
-		if s.Store != nil {
-			for r, err := range s.Store.AsRun(ctx, data.Query{Since: at.Add(-24 * time.Hour), Until: at.Add(time.Hour)}) {
-				if err != nil {
-					return err
-				}
-				rows = append(rows, r)
-			}
+		ev, present, err := a.evidence(ctx, s, at, now)
+		if err != nil {
+			return err
 		}
-		for _, x := range schedule.Explain(&s.Programme, rows, at, now, alive) {
+		for _, x := range schedule.Explain(&s.Programme, ev, at, present) {
 			e.Said = append(e.Said, wording.Why(x, at, s.Site.Zone).In(a.Language()))
 		}
-		for _, r := range rows {
+		for _, r := range ev.Rows {
 			if then(r, at, now) {
 				e.Rows = append(e.Rows, r)
 			}
@@ -91,6 +86,41 @@ func (a *app) why(ctx context.Context, now time.Time, text string) error {
 		a.Println(cli.Printable(line))
 	}
 	return nil
+}
+
+// foresees is how far ahead it is told which clips will air: the plan is played through
+// up to there.
+const foresees = 62 * 24 * time.Hour
+
+// evidence gathers what is known and expected about an instant. present is now, by the
+// daemon if one runs.
+func (a *app) evidence(ctx context.Context, s *site.Site, at, now time.Time) (ev schedule.Evidence, present time.Time, err error) {
+	outlook, now, err := a.outlook(ctx, s, now)
+	if err != nil {
+		return ev, now, err
+	}
+	from := now
+	if at.Sub(now) > foresees { // from an idle day before it
+		from, outlook.State = at.AddDate(0, 0, -1), schedule.State{}
+	}
+	if end := at.Add(time.Minute); end.After(now) || now.Sub(at) < schedule.ShiftWithin+time.Hour {
+		ev.Planned = schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), end, outlook)
+	}
+	_, ev.Alive = data.Running(s.Site.DataDir)
+	if s.Store == nil {
+		return ev, now, nil
+	}
+	for r, err := range s.Store.AsRun(ctx, data.Query{Since: at.Add(-24 * time.Hour), Until: at.Add(time.Hour)}) {
+		if err != nil {
+			return ev, now, err
+		}
+		ev.Rows = append(ev.Rows, r)
+	}
+	if ev.Mark, err = s.Store.Watermark(ctx); err != nil {
+		return ev, now, err
+	}
+	ev.Started, err = s.Store.Started(ctx)
+	return ev, now, err
 }
 
 // then reports whether a row was due, or sounding, in the minute from at on.

@@ -18,6 +18,7 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 	"dalaba/web"
 )
 
@@ -87,6 +88,18 @@ func (c *Client) hello(ctx context.Context) error {
 func (c *Client) Status(ctx context.Context) (st status.Status, err error) {
 	err = c.web.Get(ctx, "/v1/status", &st)
 	return st, err
+}
+
+// State asks what sounds, waits and is owed. The daemon one version back cannot say: then
+// it is nil.
+func (c *Client) State(ctx context.Context) (*schedule.State, error) {
+	s := &schedule.State{}
+	if err := c.web.Get(ctx, "/v1/state", s); isStatus(err, http.StatusNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Reload has the daemon read its config again. A refusal is a [*web.Failed] with

@@ -6,6 +6,7 @@
 // memory. Root, the owner of the data folder and the group dalaba may use it.
 //
 //	GET  /v1/status         [status.Status]
+//	GET  /v1/state          [schedule.State]: what sounds, waits and is owed
 //	POST /v1/reload         [Reload] in, [Reloaded] out; 422 if the config is refused
 //	POST /v1/tone, /v1/play [hand.Order] in, a stream of [Sound] out
 //	POST /v1/mic            a stream of [Sound]
@@ -33,6 +34,7 @@ import (
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 )
 
 // DirHeader is the request header with the data folder, an absolute path.
@@ -41,6 +43,9 @@ const DirHeader = "Dalaba-Data-Dir"
 // Daemon is what the API drives.
 type Daemon interface {
 	Status(ctx context.Context, lang say.Lang) (status.Status, error)
+
+	// State is what sounds, waits and is owed.
+	State() schedule.State
 
 	// Reload reads the config file again and puts it in force as a whole or, with
 	// an error that lists the problems, not at all. Automatic means that no person

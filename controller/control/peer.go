@@ -73,6 +73,21 @@ func (a access) may(uid, gid uint32) bool {
 	return err == nil && slices.Contains(groups, strconv.Itoa(a.group))
 }
 
+// userOf is the name of the user at the other end of a unix socket; empty if it is not
+// known.
+func userOf(c net.Conn) string {
+	peer, err := peerOf(c)
+	if err != nil {
+		return ""
+	}
+	id := strconv.Itoa(int(peer.Uid))
+	u, err := user.LookupId(id)
+	if err != nil {
+		return id
+	}
+	return u.Username
+}
+
 // peerOf returns who is at the other end of a unix socket, as the kernel says.
 func peerOf(c net.Conn) (*unix.Ucred, error) {
 	conn, ok := c.(*net.UnixConn)

@@ -111,6 +111,7 @@ func sameFile(a, b string) bool {
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/status", web.Handler(s.status))
+	mux.Handle("GET /v1/state", web.Handler(func(*http.Request) (any, error) { return s.Daemon.State(), nil }))
 	mux.Handle("POST /v1/reload", web.Handler(s.reload))
 	mux.Handle("POST /v1/tone", sound(s, s.tone))
 	mux.Handle("POST /v1/play", sound(s, s.play))
@@ -199,7 +200,7 @@ func (s *Server) tone(r *http.Request) (sounder, error) {
 	if !o.IsTone() {
 		return nil, badOrder
 	}
-	return s.sounder(o)
+	return s.sounder(r, o)
 }
 
 func (s *Server) play(r *http.Request) (sounder, error) {
@@ -210,10 +211,13 @@ func (s *Server) play(r *http.Request) (sounder, error) {
 	if o.IsTone() || o.File != "" && !filepath.IsAbs(o.File) {
 		return nil, badOrder
 	}
-	return s.sounder(o)
+	return s.sounder(r, o)
 }
 
-func (s *Server) sounder(o hand.Order) (sounder, error) {
+func (s *Server) sounder(r *http.Request, o hand.Order) (sounder, error) {
+	if c, ok := r.Context().Value(connKey{}).(net.Conn); ok {
+		o.User = userOf(c)
+	}
 	if err := o.Check(); err != nil {
 		return nil, web.Status(http.StatusBadRequest, err)
 	}

@@ -22,6 +22,7 @@ type Order struct {
 	LevelDB float64         `json:"level_db,omitempty"` // of a tone: -60 to 0, 0 is full scale
 	Clip    playlist.ClipID `json:"clip,omitempty"`     // of the library
 	File    string          `json:"file,omitempty"`     // absolute path
+	User    string          `json:"-"`                  // on whose orders; empty: unknown
 }
 
 // Report is how far an order has come.
@@ -82,7 +83,7 @@ var ErrAway = errors.New("the device is away")
 func (h Hand) Play(ctx context.Context, ch *player.Channel, o Order, report func(Report)) (r Report, err error) {
 	// Join first: that opens an idle output. Only an open device says whether it
 	// has its own volume control.
-	turn := ch.Join(playlist.RankTechnician)
+	turn := ch.Join(playlist.RankTechnician, playlist.ByHand(o.User))
 	defer turn.End()
 	if err := waitUp(ctx, ch); err != nil {
 		return r, err
@@ -153,7 +154,7 @@ func fault(ctx context.Context, h player.Heard) error {
 	case player.CutPreempt:
 		return say.M("technician.preempted")
 	case player.CutExpired:
-		if h.By == 0 {
+		if h.By.Rank == 0 {
 			return ErrAway
 		}
 		return say.M("technician.busy", int(turnTimeout.Seconds()))

@@ -23,6 +23,8 @@ type Library struct {
 	Store *data.Store // nil if there is none yet
 	Keep  bool
 
+	Found map[playlist.ClipID]playlist.Clip // gets the clips of the files that were looked at; nil: they are not noted
+
 	// Mixers refuses a level that a card cannot be told. It is set at the desk, by
 	// check and reload, where a person reads why. The daemon itself never refuses
 	// it: a pole that starts after a power cut, or takes up a clip, must sound, an
@@ -119,6 +121,9 @@ func (l *Library) file(path string) (c playlist.Clip, err error) {
 	name := filepath.Base(path)
 	c = playlist.Clip{ID: scan.ID, Title: name[:len(name)-len(filepath.Ext(name))], Frames: scan.Frames, Size: scan.Size}
 	if !l.Keep {
+		if l.Found != nil {
+			l.Found[c.ID] = c
+		}
 		return c, nil
 	}
 	if known, _, err := l.Store.Clip(l.Ctx, c.ID); err == nil {

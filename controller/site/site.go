@@ -11,11 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"dalaba/controller/files"
 	"dalaba/controller/uplink"
 	"dalaba/data"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
@@ -26,6 +28,8 @@ import (
 type Site struct {
 	*config.Config             // with the county's programme
 	Store          *data.Store // nil if there is none yet
+
+	found map[playlist.ClipID]playlist.Clip // in files that the config names
 }
 
 // Close closes the store.
@@ -46,7 +50,8 @@ func Look(ctx context.Context, file string, text []byte) (s *Site, problems []co
 	if s.Store, err = OpenToLook(ctx, dir); err != nil {
 		return nil, nil, false, err
 	}
-	lib := &Library{Ctx: ctx, Store: s.Store}
+	s.found = map[playlist.ClipID]playlist.Clip{}
+	lib := &Library{Ctx: ctx, Store: s.Store, Found: s.found}
 	cfg, problems := config.Read(file, text, lib)
 	if config.Refused(problems) {
 		fellBack = true
@@ -105,36 +110,53 @@ func ReadConfig(file string) ([]byte, error) {
 	return text, nil
 }
 
-// Outlook is what the store knows of clips and cursors, for a plan.
-func (s *Site) Outlook(ctx context.Context) (schedule.Outlook, error) {
-	o := schedule.Outlook{
-		Clip: func(playlist.ClipID) (c playlist.Clip, ready bool) { return c, false }, Cursors: map[string]playlist.Cursor{},
+// Outlook is what is known of clips and cursors, and how the controller stands, for a
+// plan. live is what its daemon says of that; nil: none runs, and the plan is what
+// happens if it starts now.
+func (s *Site) Outlook(ctx context.Context, now time.Time, live *schedule.State) (o schedule.Outlook, err error) {
+	o = schedule.Outlook{Clip: s.finder(ctx), Cursors: map[string]playlist.Cursor{}, State: schedule.State{At: now, Asked: now}}
+	if live != nil {
+		o.State = *live
 	}
 	if s.Store == nil {
 		return o, nil
 	}
+	for _, l := range s.Playlists {
+		if o.Cursors[l.Name], err = s.Store.Cursor(ctx, l.Name); err != nil {
+			return o, err
+		}
+	}
+	if live != nil {
+		return o, nil
+	}
+	mark, err := s.Store.Watermark(ctx)
+	if err != nil {
+		return o, err
+	}
+	o.State, err = schedule.StateOff(&s.Programme, mark, now, func(id playlist.AiringID) ([]asrun.Row, error) { return s.Store.Rows(ctx, id) })
+	return o, err
+}
+
+// finder finds clips in the store, and those in files that the config names: the
+// daemon takes these into the store as it starts.
+func (s *Site) finder(ctx context.Context) func(playlist.ClipID) (playlist.Clip, bool) {
 	type known struct {
 		clip  playlist.Clip
 		ready bool
 	}
 	clips := map[playlist.ClipID]known{}
-	o.Clip = func(id playlist.ClipID) (playlist.Clip, bool) {
+	for id, c := range s.found {
+		clips[id] = known{c, true}
+	}
+	return func(id playlist.ClipID) (playlist.Clip, bool) {
 		k, ok := clips[id]
-		if !ok {
+		if !ok && s.Store != nil {
 			c, _, err := s.Store.Clip(ctx, id)
 			k = known{c, err == nil}
 			clips[id] = k
 		}
 		return k.clip, k.ready
 	}
-	for _, l := range s.Playlists {
-		c, err := s.Store.Cursor(ctx, l.Name)
-		if err != nil {
-			return o, err
-		}
-		o.Cursors[l.Name] = c
-	}
-	return o, nil
 }
 
 // AlertBook returns the book of alerts as the store has it.

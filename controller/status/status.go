@@ -4,6 +4,7 @@ package status
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"dalaba/controller/site"
@@ -89,7 +90,8 @@ type OnAir struct {
 	LengthS   float64           `json:"length_s"`
 }
 
-// Next is an airing to come.
+// Next is an airing that has not begun, as it is expected on outputs that have the same
+// ahead of them.
 type Next struct {
 	Airing   playlist.AiringID `json:"airing"`
 	Due      time.Time         `json:"due"`
@@ -97,12 +99,15 @@ type Next struct {
 	Playlist string            `json:"playlist"`
 	Title    string            `json:"title"` // of the playlist
 	Outputs  []string          `json:"outputs"`
-	Quiet    bool              `json:"quiet"`            // falls due in quiet hours: will not sound
+	Start    time.Time         `json:"start,omitzero"`   // expected; absent: it will not sound
+	Quiet    bool              `json:"quiet"`            // quiet hours forbid it
 	Reason   asrun.Reason      `json:"reason,omitempty"` // why it will not sound; absent: it will
+	Flags    []schedule.Flag   `json:"flags,omitempty"`
 }
 
 const (
 	nextShown    = 5
+	nextWithin   = 366 * 24 * time.Hour
 	clockUnknown = "unknown"
 )
 
@@ -112,6 +117,7 @@ type Live struct {
 	Clock   playlist.ClockState
 	Channel func(output string) (player.ChannelState, bool)
 	Lang    say.Lang // for what is wrong with a device
+	State   schedule.State
 }
 
 // Of returns how a site is: what the running daemon knows or, if live is nil, what
@@ -120,7 +126,7 @@ type Live struct {
 func Of(ctx context.Context, s *site.Site, file string, now time.Time, running bool, live *Live) (st Status, err error) {
 	st = Status{
 		At: now.UTC(), Site: s.Site.Name, Area: string(s.Site.Area), Timezone: s.Site.Zone.String(), DataDir: s.Site.DataDir, Running: running, Clock: clockUnknown,
-		Config: Config{File: file}, Outputs: []Output{}, Next: next(s, now), Alerts: []Alert{},
+		Config: Config{File: file}, Outputs: []Output{}, Alerts: []Alert{},
 	}
 	var open []asrun.Row
 	if s.Store != nil {
@@ -135,9 +141,10 @@ func Of(ctx context.Context, s *site.Site, file string, now time.Time, running b
 		st.CutOff = len(open)
 	}
 	for _, o := range s.Outputs {
-		st.Outputs = append(st.Outputs, outputNow(o, now, running, live, open))
+		st.Outputs = append(st.Outputs, st.outputNow(o, live, open))
 	}
-	return st, nil
+	st.Next, err = next(ctx, s, now, running, live)
+	return st, err
 }
 
 // read fills in what the store remembers, and returns the open rows.
@@ -172,26 +179,52 @@ func (st *Status) read(ctx context.Context, s *site.Site) (open []asrun.Row, err
 	return s.Store.OpenRows(ctx)
 }
 
-func next(s *site.Site, now time.Time) []Next {
+// next foresees the airings to come.
+func next(ctx context.Context, s *site.Site, now time.Time, running bool, live *Live) ([]Next, error) {
 	all := []Next{}
-	for a := range s.Timetable().After(now) {
+	var state *schedule.State
+	switch {
+	case live != nil:
+		state = &live.State
+	case running: // it could not be asked
+		state = &schedule.State{At: now, Asked: now}
+	}
+	outlook, err := s.Outlook(ctx, now, state)
+	if err != nil {
+		return all, err
+	}
+	until, n := now, 0
+	for a := range s.Timetable().After(outlook.State.Asked) {
+		if n++; n > nextShown || a.Due.Sub(now) > nextWithin {
+			break
+		}
+		until = a.Due
+	}
+	for _, p := range schedule.Plan(&s.Programme, now, until, outlook) {
+		if !p.Start.IsZero() && !p.Start.After(now) {
+			continue
+		}
+		if i := len(all) - 1; i >= 0 && all[i].Airing == p.ID && all[i].Start.Equal(p.Start) && slices.Equal(all[i].Flags, p.Flags) {
+			all[i].Outputs = append(all[i].Outputs, p.Output)
+			continue
+		}
 		if len(all) == nextShown {
 			break
 		}
-		list, _ := s.Playlist(a.Slot.Playlist)
-		standing := schedule.Stand(&s.Programme, schedule.Due{Airing: a}, nil, a.Due)
+		list, _ := s.Playlist(p.Slot.Playlist)
+		reason := p.Reason()
 		all = append(all, Next{
-			Airing: a.ID, Due: a.Due, Slot: a.Slot.Name, Playlist: a.Slot.Playlist, Title: list.Title, Outputs: a.Slot.Outputs,
-			Quiet: standing.Reason == asrun.ReasonQuiet, Reason: standing.Reason,
+			Airing: p.ID, Due: p.Due, Slot: p.Slot.Name, Playlist: p.Slot.Playlist, Title: list.Title, Outputs: []string{p.Output},
+			Start: p.Start, Quiet: reason == asrun.ReasonQuiet, Reason: reason, Flags: p.Flags,
 		})
 	}
-	return all
+	return all, nil
 }
 
 // outputNow returns how an output is.
-func outputNow(o playlist.Output, now time.Time, running bool, live *Live, open []asrun.Row) Output {
+func (st *Status) outputNow(o playlist.Output, live *Live, open []asrun.Row) Output {
 	out := Output{Name: o.Name, Device: o.Device, Residents: o.Residents, State: Off}
-	if !running {
+	if !st.Running {
 		return out
 	}
 	out.State = Unknown
@@ -204,6 +237,9 @@ func outputNow(o playlist.Output, now time.Time, running bool, live *Live, open 
 		}
 	}
 	for _, r := range open {
+		if live != nil {
+			r.Started = live.began(r, st.At)
+		}
 		if r.Output != o.Name || out.Airing != nil && r.Started.IsZero() {
 			continue
 		}
@@ -213,11 +249,43 @@ func outputNow(o playlist.Output, now time.Time, running bool, live *Live, open 
 		}
 		if !r.Started.IsZero() {
 			out.State, out.Since = Airing, r.Started
-			n.PositionS = min(n.LengthS, n.PositionS+max(0, now.Sub(r.Started).Seconds()))
+			n.PositionS = min(n.LengthS, n.PositionS+max(0, st.At.Sub(r.Started).Seconds()))
 		}
 		out.Airing = n
 	}
+	st.held(&out, live)
 	return out
+}
+
+// began is when a row's first frame sounded: the player knows it before the store does.
+func (l *Live) began(r asrun.Row, now time.Time) time.Time {
+	for _, o := range l.State.Open {
+		if o.Course.ID == r.Airing && o.Output == r.Output && o.Item == r.Item && !o.Sounds.IsZero() && !o.Sounds.After(now) {
+			return o.Sounds
+		}
+	}
+	return r.Started
+}
+
+// held says what an output plays that is no airing: of an alert nothing need be in the
+// store yet.
+func (st *Status) held(out *Output, live *Live) {
+	if live == nil || out.State == Away {
+		return
+	}
+	i := slices.IndexFunc(live.State.Held, func(h schedule.Held) bool { return h.Output == out.Name })
+	if i < 0 {
+		return
+	}
+	by := live.State.Held[i].By
+	out.State = Airing
+	if out.Airing != nil && out.Airing.Airing == by {
+		return
+	}
+	out.Airing = &OnAir{Airing: by, Started: st.At}
+	if i := slices.IndexFunc(st.Alerts, func(a Alert) bool { return a.ID.Airing() == by }); i >= 0 {
+		out.Airing.Title = st.Alerts[i].Headline()
+	}
 }
 
 // Device returns how an output's device is, by its channel, if there is one: Idle,

@@ -3,6 +3,7 @@ package wording
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"dalaba/playlist"
@@ -18,6 +19,24 @@ func SlotTitle(name string) say.Message {
 		return say.M("why.own_slot", name)
 	}
 	return say.M("why.county_slot", playlist.OwnName(name))
+}
+
+// Other names what a planned airing collides with: another airing, an alert or, if it has
+// no name, a sound by hand.
+func Other(id playlist.AiringID) say.Message {
+	slot, _, _ := strings.Cut(string(id), "@")
+	user, hand := id.Hand()
+	switch {
+	case id == "", hand && user == "":
+		return say.M("why.a_hand")
+	case hand:
+		return say.M("why.a_hand_of", user)
+	case strings.HasPrefix(string(id), "alert/mic,"):
+		return say.M("why.a_mic")
+	case strings.HasPrefix(string(id), "alert/"):
+		return say.M("why.an_alert")
+	}
+	return say.M("why.a_slot", SlotTitle(slot))
 }
 
 // Why returns an explanation as a sentence. asked is the instant that it explains:
@@ -41,6 +60,8 @@ func about(a any, asked time.Time, zone *time.Location) any {
 			return SlotTitle(string(a))
 		}
 		return string(a)
+	case playlist.AiringID:
+		return Other(a)
 	case time.Time:
 		local := a.In(zone)
 		if local.Format(time.DateOnly) == asked.In(zone).Format(time.DateOnly) {

@@ -343,7 +343,7 @@ func TestALessonThatWasPreemptedIsStillMadeGood(t *testing.T) {
 		return asrun.Row{Airing: d.ID, Output: "a", Item: 1, Part: n, Due: due, Started: due, Ended: due.Add(time.Minute), Frames: 1000, OfFrames: 100000, Outcome: o, Reason: why}
 	}
 	rows := []asrun.Row{part(1, asrun.Preempted, asrun.ReasonPreempted), part(2, asrun.Partial, asrun.ReasonPowerLost)}
-	if s := schedule.Stand(p, d, rows, due.Add(time.Hour)); !s.Perform || !s.MakeGood || s.First != 1 {
+	if s := schedule.Stand(p, d, rows, due.Add(time.Hour)); !s.Perform || !s.Course.MakeGood || s.First != 1 {
 		t.Errorf("preempted, resumed, then cut by power: %+v", s)
 	}
 	rows = append(rows, part(3, asrun.Partial, asrun.ReasonPowerLost))

@@ -43,14 +43,20 @@ var (
 	looksAhead = 5 * 366 * 24 * time.Hour
 )
 
+// Evidence is what an explanation goes by.
+type Evidence struct {
+	Rows    []asrun.Row // of the as-run log, due in the day before the instant and up to a minute after it, by due instant
+	Planned []Planned   // up to a minute after the instant, from the controller's state now: [Plan]
+	Mark    time.Time   // up to then all is accounted for; zero: nothing is, yet
+	Started time.Time   // when the daemon started last; zero: never
+	Alive   bool        // the daemon runs: without it no open row goes on
+}
+
 // Explain tells for each output and slot what sounded at the instant, what fell due
 // then and did not sound, and why; or, of a time to come, what will happen. An
-// instant on the full minute stands for the minute. rows are those of the as-run
-// log due in the day before the instant and up to a minute after it, in the order
-// of due instants; alive is whether the daemon runs, without which no open row goes
-// on.
-func Explain(p *playlist.Programme, rows []asrun.Row, at, now time.Time, alive bool) []Explanation {
-	e := explainer{p: p, rows: rows, at: at, end: at.Add(time.Second), now: now, alive: alive}
+// instant on the full minute stands for the minute.
+func Explain(p *playlist.Programme, ev Evidence, at, now time.Time) []Explanation {
+	e := explainer{p: p, Evidence: ev, at: at, end: at.Add(time.Second), now: now}
 	if at.Truncate(time.Minute).Equal(at) {
 		e.end = at.Add(time.Minute)
 	}
@@ -64,11 +70,10 @@ func Explain(p *playlist.Programme, rows []asrun.Row, at, now time.Time, alive b
 }
 
 type explainer struct {
+	Evidence
 	p       *playlist.Programme
-	rows    []asrun.Row
 	at, end time.Time // [at, end)
 	now     time.Time
-	alive   bool
 	told    []Explanation
 	items   []asrun.RowKey // of which a row has been told: Part is 0
 }
@@ -90,7 +95,7 @@ func itemOf(r asrun.Row) asrun.RowKey {
 // heard tells of each clip of which a part sounded in the time asked about,
 // and of each that should have begun in it, with all its parts.
 func (e *explainer) heard() {
-	for _, r := range e.rows {
+	for _, r := range e.Rows {
 		ended := r.Ended
 		if r.Outcome == "" {
 			ended = e.now.Add(time.Second)
@@ -110,7 +115,7 @@ func (e *explainer) item(first asrun.Row) {
 	key := itemOf(first)
 	e.items = append(e.items, key)
 	begun := false
-	for _, r := range e.rows {
+	for _, r := range e.Rows {
 		if itemOf(r) != key {
 			continue
 		}
@@ -121,6 +126,9 @@ func (e *explainer) item(first asrun.Row) {
 			e.add("about_to", r.Output, SlotName(r.Slot), r.Due, clipOf(r))
 		case r.Started.IsZero():
 			e.add("silent", r.Output, SlotName(r.Slot), r.Due, reason(r))
+			if r.Reason == asrun.ReasonBusy || r.Reason == asrun.ReasonPreempted {
+				e.behind(r, r.Ended)
+			}
 		default:
 			e.part(r, begun)
 			begun = true
@@ -150,15 +158,17 @@ func (e *explainer) part(r asrun.Row, begun bool) {
 	switch {
 	case !begun:
 		e.add("heard", r.Output, SlotName(r.Slot), r.Due, r.Started, clipOf(r))
+		if r.Item == 1 && r.Lateness() > lateBy+ChimeLength {
+			e.late(r)
+		}
 	case r.FromFrame > 0:
 		e.then("rejoined", r.Started, playlist.Length(r.FromFrame).Seconds())
 	default:
 		e.then("again", r.Started)
 	}
 	heard, of := playlist.Length(r.FromFrame+r.Frames).Seconds(), playlist.Length(r.OfFrames).Seconds()
-	by, taken := e.by(r)
 	switch {
-	case r.Outcome == "" && !e.alive:
+	case r.Outcome == "" && !e.Alive:
 		e.then("broke_off", heard, of)
 	case r.Outcome == "":
 		e.then("goes_on")
@@ -166,27 +176,29 @@ func (e *explainer) part(r asrun.Row, begun bool) {
 		e.then("complete", r.Ended)
 	case r.Outcome == asrun.Complete:
 		e.then("complete_but", r.Ended, reason(r))
-	case r.Outcome == asrun.Preempted && !taken:
-		e.then("preempted", r.Ended, heard, of)
-	case r.Outcome == asrun.Preempted && by.Alert != "":
-		e.then("preempted_alert", r.Ended, heard, of, by.Title)
 	case r.Outcome == asrun.Preempted:
-		e.then("preempted_by", r.Ended, heard, of, SlotName(by.Slot))
+		e.preempted(r, heard, of)
 	default:
 		e.then("cut", r.Ended, heard, of, reason(r))
 	}
 }
 
-// by is what took the output from the part.
-func (e *explainer) by(r asrun.Row) (asrun.Row, bool) {
-	i := slices.IndexFunc(e.rows, func(o asrun.Row) bool {
+// preempted tells what took the output from a part.
+func (e *explainer) preempted(r asrun.Row, heard, of float64) {
+	i := slices.IndexFunc(e.Rows, func(o asrun.Row) bool {
 		gap := o.Started.Sub(r.Ended)
 		return o.Output == r.Output && o.Rank > r.Rank && !o.Started.IsZero() && gap > -2*time.Second && gap < 4*time.Second
 	})
-	if i < 0 {
-		return asrun.Row{}, false
+	switch {
+	case i >= 0 && e.Rows[i].Alert != "":
+		e.then("preempted_alert", r.Ended, heard, of, e.Rows[i].Title)
+	case i >= 0:
+		e.then("preempted_by", r.Ended, heard, of, e.Rows[i].Airing)
+	case r.Behind != "":
+		e.then("preempted_by", r.Ended, heard, of, r.Behind)
+	default:
+		e.then("preempted", r.Ended, heard, of)
 	}
-	return e.rows[i], true
 }
 
 // reason is why a row ended as it did: its reason, else its outcome.
@@ -199,41 +211,116 @@ func reason(r asrun.Row) any {
 
 func clipOf(r asrun.Row) ClipName { return ClipName{r.Clip, r.Title, r.Series, r.Issue} }
 
+// lateBy is how long after its due instant a clip begins late.
+const lateBy = time.Second
+
+// late tells why a clip began late: what it waited for.
+func (e *explainer) late(r asrun.Row) {
+	quiet, into := e.p.QuietFrom(r.Due, r.Started)
+	switch {
+	case into && !e.p.QuietUntil(quiet).After(r.Started):
+		e.then("late_quiet", e.p.QuietUntil(quiet))
+	case e.behind(r, r.Started):
+	case e.Started.After(r.Due) && e.Started.Before(r.Started):
+		e.then("late_off", e.Started)
+	}
+}
+
+// behind tells what kept a row from its output until an instant, and reports whether
+// that is known. Rows of older programs do not say: then it is what sounded last
+// there meanwhile.
+func (e *explainer) behind(r asrun.Row, until time.Time) bool {
+	by, since := r.Behind, time.Time{}
+	for _, o := range e.Rows {
+		if o.Output == r.Output && o.Airing != r.Airing && !o.Started.IsZero() && o.Started.Before(until) &&
+			(o.Ended.IsZero() || o.Ended.After(r.Due)) && o.Started.After(since) && (r.Behind == "" || r.Behind == o.Airing) {
+			by, since = o.Airing, o.Started
+		}
+	}
+	if by != "" {
+		e.then("behind", by)
+	}
+	return by != ""
+}
+
 // due tells of what the timetable has in the time asked about and no row
 // speaks of.
 func (e *explainer) due() {
+	for _, p := range e.Planned {
+		if len(p.Parts) > 0 && !e.asks(p.Due) && p.Due.Before(e.at) && !e.spoken(p.ID, p.Output) && p.soundsIn(e.at, e.end) {
+			e.expect(p)
+		}
+	}
 	for _, a := range e.p.Timetable().Due(e.at.Add(-time.Nanosecond), e.end.Add(-time.Nanosecond)) {
 		for _, out := range a.Slot.Outputs {
-			if slices.ContainsFunc(e.rows, func(r asrun.Row) bool { return r.Airing == a.ID && r.Output == out }) {
-				continue
-			}
-			_, known := e.p.Output(out)
-			deadline := a.Slot.Deadline(a.Due, e.p.Site.Zone)
-			quiet := e.p.QuietAt(a.Due)
-			ahead := a.Due.After(e.now)
-			var s Standing
-			if ahead {
-				s = Stand(e.p, Due{Airing: a}, nil, a.Due)
-			}
-			switch {
-			case !known:
-				e.add("no_output", out, SlotName(a.Slot.Name), a.Due)
-			case ahead && s.Perform:
-				e.add("will", out, SlotName(a.Slot.Name), a.Due, SlotName(e.title(a.Slot.Playlist)), a.Slot.Count)
-			case ahead && s.Reason == asrun.ReasonLocalHours:
-				e.add("will_not_local", out, SlotName(a.Slot.Name), a.Due)
-			case ahead:
-				e.add("will_not", out, SlotName(a.Slot.Name), a.Due)
-			case !quiet && !e.alive:
-				e.add("off", out, SlotName(a.Slot.Name), a.Due)
-			case !quiet && !e.now.After(deadline.Add(asrun.InHand)):
-				e.add("may_yet", out, SlotName(a.Slot.Name), a.Due, deadline)
-			case quiet:
-				e.add("unknown_quiet", out, SlotName(a.Slot.Name), a.Due)
-			default:
-				e.add("unknown", out, SlotName(a.Slot.Name), a.Due)
+			if !e.spoken(a.ID, out) {
+				e.unspoken(a, out)
 			}
 		}
+	}
+}
+
+// spoken reports whether a row speaks of the airing on that output.
+func (e *explainer) spoken(id playlist.AiringID, out string) bool {
+	return slices.ContainsFunc(e.Rows, func(r asrun.Row) bool { return r.Airing == id && r.Output == out })
+}
+
+// soundsIn reports whether a part of it is expected to sound in [from, to).
+func (p Planned) soundsIn(from, to time.Time) bool {
+	return slices.ContainsFunc(p.Parts, func(part Part) bool { return part.Start.Before(to) && part.End.After(from) })
+}
+
+// unspoken tells of an airing of which no row speaks.
+func (e *explainer) unspoken(a playlist.Airing, out string) {
+	_, known := e.p.Output(out)
+	slot := SlotName(a.Slot.Name)
+	i := slices.IndexFunc(e.Planned, func(p Planned) bool { return p.ID == a.ID && p.Output == out })
+	switch {
+	case !known:
+		e.add("no_output", out, slot, a.Due)
+	case i >= 0:
+		e.expect(e.Planned[i])
+	case forbidden(e.p, a) != asrun.ReasonNone:
+		e.add("unknown_quiet", out, slot, a.Due)
+	case !e.Alive && !e.Mark.IsZero() && a.Due.After(e.Mark):
+		e.add("off", out, slot, a.Due)
+	case e.Started.IsZero():
+		e.add("never_ran", out, slot, a.Due)
+	default:
+		e.add("unknown", out, slot, a.Due)
+	}
+}
+
+// expect tells what is planned of an airing.
+func (e *explainer) expect(p Planned) {
+	slot := SlotName(p.Slot.Name)
+	switch late := p.Start.Sub(p.Due) > lateBy; {
+	case !p.Silent() && late:
+		e.add("will_late", p.Output, slot, p.Due, p.Start, SlotName(e.title(p.Slot.Playlist)), len(p.Clips))
+	case !p.Silent():
+		e.add("will", p.Output, slot, p.Due, SlotName(e.title(p.Slot.Playlist)), len(p.Clips))
+	case p.Reason() == asrun.ReasonLocalHours:
+		e.add("will_not_local", p.Output, slot, p.Due)
+	case p.Reason() == asrun.ReasonQuiet && e.p.QuietAt(p.Due):
+		e.add("will_not", p.Output, slot, p.Due)
+	case p.Reason() == asrun.ReasonQuiet:
+		e.add("will_not_into", p.Output, slot, p.Due)
+	default:
+		e.add("will_be_silent", p.Output, slot, p.Due)
+	}
+	for _, f := range p.Flags {
+		switch {
+		case f.Kind == FlagQuiet, f.Kind == FlagLocal, f.Kind == FlagOnAir:
+		case f.Clip != "":
+			e.then("flag_unready", ClipName{ID: f.Clip})
+		case f.Kind.Collides():
+			e.then(What("flag_"+f.Kind), f.Other)
+		default:
+			e.then(What("flag_" + f.Kind))
+		}
+	}
+	if !p.Silent() {
+		e.then("will_end", p.End)
 	}
 }
 

@@ -61,6 +61,7 @@ func TestPlan(t *testing.T) {
 	}
 	count := func(n int) func(*playlist.Slot) { return func(s *playlist.Slot) { s.Count = n } }
 	priority := func(n int) func(*playlist.Slot) { return func(s *playlist.Slot) { s.Priority = n } }
+	window := func(d time.Duration) func(*playlist.Slot) { return func(s *playlist.Slot) { s.Window = d } }
 	after := func(a playlist.AfterPolicy) func(*playlist.Slot) { return func(s *playlist.Slot) { s.After = a } }
 	missed := func(m playlist.MissedPolicy, until playlist.TimeOfDay) func(*playlist.Slot) {
 		return func(s *playlist.Slot) { s.Missed, s.Until = m, until }
@@ -121,7 +122,7 @@ func TestPlan(t *testing.T) {
 			slots: []playlist.Slot{slot("甲", "0 8 * * *"), slot("乙", "0 8 * * *")},
 			want: []string{
 				"甲/a 08:00:00 08:00:00-08:01:00 1",
-				"乙/a 08:00:00 08:01:00-08:02:00 2 waits:甲",
+				"乙/a 08:00:00 08:01:00.3-08:02:00.3 2 waits:甲",
 			},
 		},
 		{
@@ -129,7 +130,7 @@ func TestPlan(t *testing.T) {
 			slots: []playlist.Slot{slot("低", "0 8 * * *"), slot("高", "0 8 * * *", priority(9))},
 			want: []string{
 				"高/a 08:00:00 08:00:00-08:01:00 1",
-				"低/a 08:00:00 08:01:00-08:02:00 2 waits:高",
+				"低/a 08:00:00 08:01:00.3-08:02:00.3 2 waits:高",
 			},
 		},
 		{
@@ -143,11 +144,11 @@ func TestPlan(t *testing.T) {
 		{
 			name: "where a waiting one and a higher one could start at the same instant, the higher does",
 			slots: []playlist.Slot{
-				slot("先", "0 8 * * *"), slot("等", "0 8 * * *"), slot("高", "1 8 * * *", priority(9)),
+				slot("先", "0 8 * * *"), slot("等", "0 8 * * *", window(3*time.Minute)), slot("高", "1 8 * * *", priority(9)),
 			},
 			want: []string{
 				"先/a 08:00:00 08:00:00-08:01:00 1",
-				"等/a 08:00:00 08:02:00-08:03:00 3 waits:先",
+				"等/a 08:00:00 08:02:00.3-08:03:00.3 3 waits:先",
 				"高/a 08:01:00 08:01:00-08:02:00 2",
 			},
 		},
@@ -167,7 +168,7 @@ func TestPlan(t *testing.T) {
 			},
 			want: []string{
 				"一/a 08:00:00 08:00:00-08:01:00 1",
-				"二/a 08:00:00 08:01:00-08:06:01.2 2 3 4 5 1 waits:一",
+				"二/a 08:00:00 08:01:00.3-08:06:01.5 2 3 4 5 1 waits:一",
 				"三/a 08:00:00 --- missed_busy:二",
 			},
 		},
@@ -176,7 +177,7 @@ func TestPlan(t *testing.T) {
 			slots: []playlist.Slot{slot("长", "0 8 * * *", count(4)), slot("短", "1 8 * * *", missed(playlist.MissedLate, 9*60))},
 			want: []string{
 				"长/a 08:00:00 08:00:00-08:04:00.9 1 2 3 4",
-				"短/a 08:01:00 08:04:00.9-08:05:00.9 5 waits:长",
+				"短/a 08:01:00 08:04:01.2-08:05:01.2 5 waits:长",
 			},
 		},
 		{
@@ -194,9 +195,9 @@ func TestPlan(t *testing.T) {
 				slot("平", "4 8 * * *", priority(1)),
 			},
 			want: []string{
-				"长/a 08:00:00 08:00:00-08:05:00.9 1 3 4 5 preempted:补",
-				"补/a 08:01:00 08:01:00-08:02:00 2",
-				"平/a 08:04:00 08:05:00.9-08:06:00.9 1 waits:长",
+				"长/a 08:00:00 08:00:00-08:05:00.9 1 2 4 5 preempted:补",
+				"补/a 08:01:00 08:01:00-08:02:00 3",
+				"平/a 08:04:00 08:05:01.2-08:06:01.2 1 waits:长",
 			},
 		},
 		{
@@ -207,8 +208,8 @@ func TestPlan(t *testing.T) {
 			},
 			want: []string{
 				"长/a 08:00:00 08:00:00-08:04:00.9 1 2 3 4",
-				"补/a 08:01:00 08:05:00.9-08:07:00.9 1 waits:长 preempted:插",
-				"平/a 08:03:00 08:04:00.9-08:05:00.9 5 waits:长",
+				"补/a 08:01:00 08:05:01.5-08:07:01.8 1 waits:长 preempted:插",
+				"平/a 08:03:00 08:04:01.2-08:05:01.2 5 waits:长",
 				"插/a 08:05:30 08:05:30-08:06:30 2",
 			},
 		},
@@ -218,7 +219,7 @@ func TestPlan(t *testing.T) {
 				slot("低", "0 8 * * *", count(2)), slot("高", "30 0 8 * * *", priority(9)),
 			},
 			want: []string{
-				"低/a 08:00:00 08:00:00-08:03:00.3 1 3 preempted:高",
+				"低/a 08:00:00 08:00:00-08:03:00.6 1 3 preempted:高",
 				"高/a 08:00:30 08:00:30-08:01:30 2",
 			},
 		},
@@ -228,7 +229,7 @@ func TestPlan(t *testing.T) {
 				slot("低", "0 8 * * *", count(2), after(playlist.AfterRestart)), slot("高", "30 1 8 * * *", priority(9)),
 			},
 			want: []string{
-				"低/a 08:00:00 08:00:00-08:03:30 1 2 preempted:高",
+				"低/a 08:00:00 08:00:00-08:03:30.3 1 2 restarted:高",
 				"高/a 08:01:30 08:01:30-08:02:30 3",
 			},
 		},
@@ -248,8 +249,8 @@ func TestPlan(t *testing.T) {
 				slot("低", "0 8 * * *"), slot("中", "15 0 8 * * *", priority(7)), slot("高", "30 0 8 * * *", priority(9)),
 			},
 			want: []string{
-				"低/a 08:00:00 08:00:00-08:03:00 1 preempted:中",
-				"中/a 08:00:15 08:00:15-08:02:15 2 preempted:高",
+				"低/a 08:00:00 08:00:00-08:03:00.6 1 preempted:中",
+				"中/a 08:00:15 08:00:15-08:02:15.3 2 preempted:高",
 				"高/a 08:00:30 08:00:30-08:01:30 3",
 			},
 		},
@@ -259,9 +260,9 @@ func TestPlan(t *testing.T) {
 				slot("低", "0 8 * * *"), slot("高", "30 0 8 * * *", priority(9)), slot("等", "45 0 8 * * *"),
 			},
 			want: []string{
-				"低/a 08:00:00 08:00:00-08:02:00 1 preempted:高",
+				"低/a 08:00:00 08:00:00-08:02:00.3 1 preempted:高",
 				"高/a 08:00:30 08:00:30-08:01:30 2",
-				"等/a 08:00:45 08:02:00-08:03:00 3 waits:高",
+				"等/a 08:00:45 08:02:00.6-08:03:00.6 3 waits:高",
 			},
 		},
 		{
@@ -304,14 +305,16 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		{
-			name: "one that must wait until quiet hours begin is suppressed",
+			name: "one that waits as quiet hours begin goes on after them if it may be as late, else it is missed",
 			slots: []playlist.Slot{
 				slot("先", "30 58 11 * * *", count(2)), slot("等", "59 11 * * *", missed(playlist.MissedLate, 18*60)),
+				slot("弃", "30 59 11 * * *", missed(playlist.MissedLate, 14*60)),
 			},
 			quiet: []playlist.Quiet{noon}, from: "11:00", to: "15:00",
 			want: []string{
 				"先/a 11:58:30 11:58:30-12:00:00 1 2 into_quiet",
-				"等/a 11:59:00 --- quiet",
+				"等/a 11:59:00 14:00:00-14:01:00 3 waits:先 shifted",
+				"弃/a 11:59:30 --- missed_busy:先",
 			},
 		},
 		{
@@ -354,7 +357,7 @@ func TestPlan(t *testing.T) {
 			},
 			quiet: []playlist.Quiet{noon}, from: "11:00", to: "18:00",
 			want: []string{
-				"午/a 11:59:30 14:01:00-14:02:00 2 shifted",
+				"午/a 11:59:30 14:01:00.3-14:02:00.3 2 shifted",
 				"后/a 14:00:00 14:00:00-14:01:00 1",
 			},
 		},
@@ -365,13 +368,13 @@ func TestPlan(t *testing.T) {
 			want: []string{"午/a 11:58:00 11:58:00-14:02:00.6 1 2 3 shifted"},
 		},
 		{
-			name:  "a slot that shifts fits nowhere",
+			name:  "a slot that shifts goes to the first time between quiet hours that is long enough",
 			slots: []playlist.Slot{slot("午", "30 59 11 * * *", intoQuiet(playlist.QuietShift), count(2))},
 			find: func(playlist.ClipID) (playlist.Clip, bool) {
 				return playlist.Clip{Frames: 3600 * playlist.Rate}, true
 			},
 			quiet: []playlist.Quiet{noon, {Span: playlist.Span{From: 14*60 + 30, To: 15 * 60}}}, from: "11:00", to: "18:00",
-			want: []string{"午/a 11:59:30 --- quiet"},
+			want: []string{"午/a 11:59:30 15:00:00-17:00:00.3 1 2 shifted"},
 		},
 		{
 			name:  "a clip that is not ready is passed over and told of",
@@ -422,7 +425,7 @@ func TestPlan(t *testing.T) {
 			want: []string{
 				"占/b 08:00:00 08:00:00-08:01:00 101",
 				"早/a 08:00:30 08:00:30-08:02:30.3 1 2",
-				"早/b 08:00:30 08:01:00-08:03:00.3 1 2 waits:占",
+				"早/b 08:00:30 08:01:00.3-08:03:00.6 1 2 waits:占",
 			},
 		},
 		{

@@ -1,0 +1,136 @@
+package schedule
+
+import (
+	"slices"
+	"time"
+
+	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+)
+
+// State is how a controller stands at an instant: what a plan begins from. It goes over
+// the control API as JSON.
+type State struct {
+	At    time.Time `json:"at"`
+	Asked time.Time `json:"asked"` // what falls due up to then is handed out: it is in Open, or over
+	Open  []Open    `json:"open"`
+	Held  []Held    `json:"held"`
+
+	Clock playlist.ClockState `json:"clock,omitempty"` // untrusted: routine airings are held, nobody knows how long
+}
+
+// Open is an airing on an output that was handed out and is not over.
+type Open struct {
+	Course  Course            `json:"course"`
+	Above   bool              `json:"above,omitempty"` // [playlist.Slot].Above, which the slot's own JSON leaves out
+	Output  string            `json:"output"`
+	Item    int               `json:"item"`              // it is at, from 1
+	Taken   []playlist.ClipID `json:"taken,omitempty"`   // the clips taken from the playlist, by item
+	Heard   time.Duration     `json:"heard,omitempty"`   // of the clip it is at, before the present part; nanoseconds
+	Resumed bool              `json:"resumed,omitempty"` // the clip was interrupted: nothing leads in to it again
+	Began   time.Time         `json:"began,omitzero"`    // its first sound, station tone included
+	Sounds  time.Time         `json:"sounds,omitzero"`   // the first frame of the present part; zero: it waits
+	Until   time.Time         `json:"until,omitzero"`    // it sleeps until then, out of line; zero: it does not
+}
+
+// Held is an output that something else than an airing has: an alert, the microphone,
+// a sound by hand.
+type Held struct {
+	Output string            `json:"output"`
+	By     playlist.AiringID `json:"by"`             // an alert's airing; empty: a sound by hand
+	Until  time.Time         `json:"until,omitzero"` // about; zero: unknown
+}
+
+// StateOff is the state of a controller whose daemon is off, if it started now: all up to
+// the mark is accounted for, and rows returns what the as-run log has of an airing.
+func StateOff(p *playlist.Programme, mark, now time.Time, rows func(playlist.AiringID) ([]asrun.Row, error)) (State, error) {
+	desk := NewDesk(p, mark)
+	due, _ := desk.Ask(Reading{Wall: now, Trust: playlist.ClockTrusted})
+	s := State{At: now, Asked: desk.Asked(), Open: []Open{}, Held: []Held{}}
+	for _, d := range due {
+		if !Stand(p, d, nil, now).Perform {
+			continue // nor whatever its rows say
+		}
+		all, err := rows(d.ID)
+		if err != nil {
+			return s, err
+		}
+		var taken []playlist.ClipID
+		for i, r := range all {
+			if r.Outcome == "" { // the next start closes it so
+				all[i].Outcome, all[i].Reason = asrun.Partial, asrun.ReasonPowerLost
+			}
+			for len(taken) < r.Item {
+				taken = append(taken, "")
+			}
+			if r.Clip != "" && r.Part > 0 {
+				taken[r.Item-1] = r.Clip
+			}
+		}
+		for _, out := range d.Slot.Outputs {
+			mine := slices.DeleteFunc(slices.Clone(all), func(r asrun.Row) bool { return r.Output != out })
+			if stand := Stand(p, d, mine, now); stand.Perform {
+				s.Open = append(s.Open, Open{Course: stand.Course, Above: d.Slot.Above, Output: out, Item: stand.First, Taken: taken})
+			}
+		}
+	}
+	return s, nil
+}
+
+// resume puts the state's airings on their lanes.
+func (f *foresight) resume(s State) {
+	for _, h := range s.Held {
+		l := f.lane(h.Output)
+		l.holder, l.held = h.By, h.Until
+		if !h.Until.After(s.At) {
+			l.held = s.At.Add(Gap)
+		}
+	}
+	for _, o := range s.Open {
+		o.Course.Slot.Above = o.Above
+		j := f.add(o.Course.Airing, o.Output)
+		j.course, j.item, j.pos, j.resumed, j.Start = o.Course, max(1, o.Item), o.Heard, o.Resumed, o.Began
+		for i, id := range o.Taken {
+			if i == len(j.shared.items) && id != "" {
+				clip, _ := f.find(id)
+				clip.ID = id
+				j.shared.items = append(j.shared.items, choice{clip: clip, ok: true})
+			}
+			if i < j.item {
+				j.Clips = append(j.Clips, id)
+			}
+		}
+		if j.course.MakeGood {
+			j.flag(FlagOwed, "")
+		}
+		if j.course.Begun {
+			j.flag(FlagOnAir, "")
+		}
+		f.place(s, o, j)
+	}
+}
+
+// place has a job sound, sleep or wait, as the state says.
+func (f *foresight) place(s State, o Open, j *job) {
+	l := f.lane(j.Output)
+	switch {
+	case !o.Sounds.IsZero() && j.item <= len(j.shared.items):
+		j.begins, j.sounds = o.Sounds, o.Sounds
+		j.ends = j.sounds.Add(j.length() - j.pos)
+		if start, ok := f.programme.QuietFrom(s.At, j.ends); ok {
+			j.quiet, j.ends = true, start
+		}
+		j.clear, j.told, j.followed = s.At, true, len(j.shared.items) > j.item
+		l.running, l.holder = j, j.ID
+	case o.Until.After(s.At):
+		j.flag(FlagShifted, "")
+		j.from, j.clear, j.told = o.Until, o.Until, true
+		f.asleep = append(f.asleep, j)
+	default:
+		j.from, j.clear = later(j.course.From, j.course.Broken), s.At
+		if j.from.After(s.At) {
+			j.clear = j.from
+		}
+		l.wait(j)
+	}
+}
