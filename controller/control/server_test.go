@@ -22,6 +22,7 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 	"dalaba/web"
 )
 
@@ -33,6 +34,9 @@ var errAtLast = errors.New("at last")
 
 func (slow) Status(context.Context, say.Lang) (status.Status, error) {
 	return status.Status{Site: "大坝村"}, nil
+}
+func (slow) State() schedule.State {
+	return schedule.State{At: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}
 }
 func (slow) Reload(context.Context, bool, say.Lang) (Reloaded, error) { return Reloaded{}, nil }
 func (s slow) Play(ctx context.Context, o hand.Order, report func(hand.Report)) (hand.Report, error) {

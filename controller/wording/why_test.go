@@ -29,6 +29,7 @@ func TestExplain(t *testing.T) {
 		name    string
 		rows    []asrun.Row
 		change  func(*playlist.Programme)
+		waits   bool   // the airing of 07:30 is handed out and has not begun
 		at, now string // now is 12:00 where empty
 		zh, en  []string
 	}{
@@ -109,16 +110,54 @@ func TestExplain(t *testing.T) {
 			zh:   []string{"东：时段“早”07:30:00 到点，但没有记录，播没播无法确定：可能当时终端没有运行、至今没有补记，可能记录随数据损坏丢失，也可能当时的配置里还没有这个时段。“dalaba log”可查终端何时启动和停止。"},
 		},
 		{
-			name: "due a moment ago",
+			name: "due a moment ago, and it waits", waits: true,
+			at: "07:30", now: "07:31",
+			zh: []string{"东：时段“早”07:30:00 到点，预计 07:31:00 起播，播节目单“健康课”，共 1 条。预计 07:32:00 播完。"},
+			en: []string{`东: slot "早", due at 07:30:00, is expected to begin at 07:31:00, from playlist "健康课", clips: 1. It is expected to end at 07:32:00.`},
+		},
+		{
+			name: "due a moment ago, and nobody knows of it",
 			at:   "07:30", now: "07:31",
-			zh: []string{"东：时段“早”07:30:00 到点，还没有记录；07:32:00 之前仍可能开播。"},
-			en: []string{`东: slot "早" fell due at 07:30:00 and has no record yet; it may still start before 07:32:00.`},
+			zh: []string{"东：时段“早”07:30:00 到点，但没有记录，播没播无法确定：可能当时终端没有运行、至今没有补记，可能记录随数据损坏丢失，也可能当时的配置里还没有这个时段。“dalaba log”可查终端何时启动和停止。"},
 		},
 		{
 			name: "it will air",
 			at:   "07:30", now: "06:00",
-			zh: []string{"东：时段“早”将于 07:30:00 播出节目单“健康课”，共 1 条；“dalaba plan”列出具体内容。"},
-			en: []string{`东: slot "早" will air at 07:30:00 from playlist "健康课", clips: 1; "dalaba plan" names them.`},
+			zh: []string{"东：时段“早”将于 07:30:00 播出节目单“健康课”，共 1 条；“dalaba plan”列出具体内容。预计 07:31:00 播完。"},
+			en: []string{`东: slot "早" will air at 07:30:00 from playlist "健康课", clips: 1; "dalaba plan" names them. It is expected to end at 07:31:00.`},
+		},
+		{
+			name: "it will wait behind another, which is interrupted meanwhile",
+			change: func(p *playlist.Programme) {
+				p.Slots = append(p.Slots, playlisttest.Slot(t, "长", "29 7 * * *", "东"), playlisttest.Slot(t, "急", "30 29 7 * * *", "东"))
+				p.Slots[1].Count, p.Slots[2].Priority = 2, 9
+				p.Slots[0].Window = 10 * time.Minute
+			},
+			at: "07:30:00", now: "06:00",
+			zh: []string{
+				"东：时段“长”将于 07:29:00 播出节目单“健康课”，共 2 条；“dalaba plan”列出具体内容。中途会被时段“急”抢播，之后接着播。预计 07:31:59 播完。",
+				"东：时段“急”将于 07:29:30 播出节目单“健康课”，共 1 条；“dalaba plan”列出具体内容。预计 07:30:30 播完。",
+				"东：时段“早”07:30:00 到点，预计 07:32:00 起播，播节目单“健康课”，共 1 条。要等时段“急”播完。预计 07:33:00 播完。",
+			},
+		},
+		{
+			name: "it would run into quiet hours, and is shifted",
+			change: func(p *playlist.Programme) {
+				p.Quiet[0].From, p.Quiet[0].To, p.Slots[0].IntoQuiet = 7*60+31, 8*60, playlist.QuietShift
+				p.Slots[0].Count = 2
+				p.Playlists[0].Clips = playlisttest.Lessons(2)
+			},
+			at: "07:30", now: "06:00",
+			zh: []string{"东：时段“早”将于 07:30:00 播出节目单“健康课”，共 2 条；“dalaba plan”列出具体内容。要避开免打扰时段，之后再播。预计 08:01:00 播完。"},
+		},
+		{
+			name: "it would run into quiet hours, and is left out",
+			change: func(p *playlist.Programme) {
+				p.Quiet[0].From, p.Quiet[0].To, p.Slots[0].IntoQuiet, p.Slots[0].Cron = 7*60+31, 8*60, playlist.QuietSuppress, playlisttest.Cron(t, "30 30 7 * * *")
+			},
+			at: "07:30", now: "06:00",
+			zh: []string{"东：时段“早”07:30:30 到点，会播进免打扰时段，不会播出。"},
+			en: []string{`东: slot "早" falls due at 07:30:30, would run into quiet hours, and will not sound.`},
 		},
 		{
 			name:   "it will fall due in quiet hours",
@@ -202,7 +241,22 @@ func TestExplain(t *testing.T) {
 			if now == "" {
 				now = "12:00"
 			}
-			said := schedule.Explain(p, c.rows, instant(c.at), instant(now), true)
+			outlook := schedule.Outlook{
+				Clip: func(id playlist.ClipID) (playlist.Clip, bool) {
+					return playlist.Clip{ID: id, Frames: 60 * playlist.Rate}, true
+				},
+				State: schedule.State{At: instant(now), Asked: instant(now)},
+			}
+			if c.waits {
+				due := instant("07:30")
+				course := schedule.NewCourse(playlist.Airing{ID: playlist.NewAiringID("早", due), Slot: p.Slots[0], Due: due})
+				outlook.State.Open = []schedule.Open{{Course: course, Output: "东", Item: 1}}
+			}
+			ev := schedule.Evidence{
+				Rows: c.rows, Alive: true, Started: instant("05:00"), Mark: instant("05:00"),
+				Planned: schedule.Plan(p, instant(now).Add(-1), instant(c.at).Add(time.Minute), outlook),
+			}
+			said := schedule.Explain(p, ev, instant(c.at), instant(now))
 			for lang, want := range map[say.Lang][]string{say.Chinese: c.zh, say.English: c.en} {
 				var got []string
 				for _, m := range said {
@@ -258,11 +312,12 @@ func TestExplainKnowsThatTheDaemonIsOff(t *testing.T) {
 		{"a row left open", []asrun.Row{open}, false, "6.0"},
 		{"a row that is open", []asrun.Row{open}, true, "现在还在播"},
 		{"no row, and nobody to start it", nil, false, "终端没有运行"},
-		{"no row yet", nil, true, "仍可能开播"},
+		{"no row, and the daemon knows of none", nil, true, "无法确定"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			said := ""
-			for _, m := range schedule.Explain(p, c.rows, due, due.Add(10*time.Second), c.alive) {
+			ev := schedule.Evidence{Rows: c.rows, Alive: c.alive, Started: due.Add(-time.Hour), Mark: due.Add(-time.Minute)}
+			for _, m := range schedule.Explain(p, ev, due, due.Add(10*time.Second)) {
 				said += wording.Why(m, due, zone).In(say.Chinese)
 			}
 			if !strings.Contains(said, c.want) {

@@ -101,7 +101,7 @@ type Outlook struct {
 func Plan(p *playlist.Programme, from, to time.Time, o Outlook) []Planned {
 	f := &foresight{
 		programme: p, find: o.Clip, cursors: make(map[string]playlist.Cursor, len(o.Cursors)),
-		lanes: map[string]*lane{}, airings: map[playlist.AiringID]*shared{},
+		lanes: map[string]*lane{}, airings: map[playlist.AiringID]*shared{}, to: to,
 	}
 	for k, v := range o.Cursors {
 		f.cursors[k] = v
@@ -112,7 +112,7 @@ func Plan(p *playlist.Programme, from, to time.Time, o Outlook) []Planned {
 		f.now = o.State.At
 		f.resume(o.State)
 	}
-	f.run(asked, to)
+	f.run(asked)
 	slices.SortStableFunc(f.jobs, func(a, b *job) int { return a.Due.Compare(b.Due) })
 	var plan []Planned
 	for _, j := range f.jobs {
@@ -135,8 +135,8 @@ type foresight struct {
 	jobs      []*job // by due instant
 	asleep    []*job // until quiet hours are over
 	now       time.Time
-	open      int // jobs that are not over and fall due in time
-	to        time.Time
+	to        time.Time // the end of what is asked for
+	open      int       // jobs that are not over and fall due by then
 }
 
 // shared is what all outputs of an airing have in common: its clips, which the first
@@ -180,18 +180,17 @@ type lane struct {
 	held    time.Time         // something that is no airing has it until then
 }
 
-// run goes on from event to event until all that falls due up to to is over.
-func (f *foresight) run(asked, to time.Time) {
-	f.to = to
+// run goes on from event to event until all that falls due in time is over.
+func (f *foresight) run(asked time.Time) {
 	arrivals, stop := iter.Pull(f.programme.Timetable().After(asked))
 	defer stop()
 	due, more := arrivals()
 	for {
 		at, ok := f.nextEvent()
-		if come := due.Due.Add(-ClaimAhead); more && (!ok || come.Before(at)) && (f.open > 0 || !due.Due.After(to)) {
+		if come := due.Due.Add(-ClaimAhead); more && (!ok || come.Before(at)) && (f.open > 0 || !due.Due.After(f.to)) {
 			at, ok = come, true
 		}
-		if !ok || f.open == 0 && (!more || due.Due.After(to)) {
+		if !ok || f.open == 0 && (!more || due.Due.After(f.to)) {
 			return
 		}
 		f.now = later(f.now, at)
