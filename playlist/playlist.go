@@ -29,11 +29,11 @@ func (p Playlist) Equal(q Playlist) bool {
 }
 
 // Cursor is a playlist's place: the clip taken last, in which round. The zero
-// Cursor stands before the first clip. It names a clip, not a position, so
-// that a playlist may grow or shrink under it and no lesson is skipped.
+// Cursor stands before the first clip. It names a clip and not only a position,
+// so that a playlist may grow or shrink under it and no lesson is skipped.
 type Cursor struct {
 	Round int    `json:"round"` // only ever grows, not always by one
-	Index int    `json:"index"` // where Last stood, should it leave the list
+	Index int    `json:"index"` // where Last stood, should it leave the list or be listed twice
 	Last  ClipID `json:"last"`
 }
 
@@ -47,7 +47,10 @@ func (p Playlist) Next(c Cursor) (id ClipID, after Cursor, ok bool) {
 		return p.at(0, 0)
 	}
 	order := p.round(c.Round)
-	i := slices.Index(order, c.Last)
+	i := c.Index
+	if i < 0 || i >= len(order) || order[i] != c.Last {
+		i = slices.Index(order, c.Last)
+	}
 	switch {
 	case i >= 0:
 		i++

@@ -110,6 +110,15 @@ func TestAClipListedTwiceIsShuffledOnce(t *testing.T) {
 	}
 }
 
+func TestASequenceAirsAClipAtEachPlaceWhereItIsListed(t *testing.T) {
+	ids := playlisttest.Lessons(3)
+	list := []playlist.ClipID{ids[0], ids[1], ids[0], ids[0], ids[2]}
+	p := playlist.Playlist{Name: "健康", Clips: list, Order: playlist.Sequence}
+	if heard, _ := take(t, p, playlist.Cursor{}, 15); !slices.Equal(heard, slices.Repeat(list, 3)) {
+		t.Errorf("%v", heard)
+	}
+}
+
 // A playlist is edited at every place of its first round, in every way.
 func TestAnEditUnderWaySkipsAndRepeatsNothing(t *testing.T) {
 	const n = 7
