@@ -2,7 +2,6 @@ package playlist
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ type Order string
 
 const (
 	Sequence Order = "sequence" // as listed, remembering its place across restarts
-	Shuffle  Order = "shuffle"  // every clip once a round, each round in another order, none twice running
+	Shuffle  Order = "shuffle"  // every clip once a round, never one twice running; from three clips on no round has the order of the one before
 )
 
 // Playlist is an ordered list of clips.
@@ -30,11 +29,11 @@ func (p Playlist) Equal(q Playlist) bool {
 }
 
 // Cursor is a playlist's place: the clip taken last, in which round. The zero
-// Cursor stands before the first clip. It names a clip, not a position, so
-// that a playlist may grow or shrink under it and no lesson is skipped.
+// Cursor stands before the first clip. It names a clip and not only a position,
+// so that a playlist may grow or shrink under it and no lesson is skipped.
 type Cursor struct {
 	Round int    `json:"round"` // only ever grows, not always by one
-	Index int    `json:"index"` // where Last stood, should it leave the list
+	Index int    `json:"index"` // where Last stood, should it leave the list or be listed twice
 	Last  ClipID `json:"last"`
 }
 
@@ -48,7 +47,10 @@ func (p Playlist) Next(c Cursor) (id ClipID, after Cursor, ok bool) {
 		return p.at(0, 0)
 	}
 	order := p.round(c.Round)
-	i := slices.Index(order, c.Last)
+	i := c.Index
+	if i < 0 || i >= len(order) || order[i] != c.Last {
+		i = slices.Index(order, c.Last)
+	}
 	switch {
 	case i >= 0:
 		i++
@@ -68,15 +70,17 @@ func (p Playlist) Next(c Cursor) (id ClipID, after Cursor, ok bool) {
 	return p.at(c.Round, i)
 }
 
-// roundAfter passes over shuffled rounds that would begin with the clip that
-// has just been heard.
+// roundAfter passes over shuffled rounds that would begin with the clip that has
+// just been heard or have the order of the round that ends. Two clips can only
+// alternate.
 func (p Playlist) roundAfter(c Cursor) int {
 	next := c.Round + 1
-	if p.Order != Shuffle || len(p.Clips) < 2 {
+	order := p.round(c.Round)
+	if p.Order != Shuffle || len(order) < 2 {
 		return next
 	}
-	for range 100 { // two clips agree so often by chance once in 2^100
-		if p.round(next)[0] != c.Last {
+	for range 100 { // at least half of all rounds will do: none does once in 2^100
+		if following := p.round(next); following[0] != c.Last && (len(order) == 2 || !slices.Equal(following, order)) {
 			break
 		}
 		next++
@@ -91,7 +95,7 @@ func (p Playlist) at(round, i int) (ClipID, Cursor, bool) {
 
 // round is the order of one round. Shuffling sorts by a hash of round and
 // clip: the same on every restart, and a clip that joins or leaves disturbs
-// no other.
+// no other. A clip that is listed twice is shuffled once.
 func (p Playlist) round(n int) []ClipID {
 	if p.Order != Shuffle {
 		return p.Clips
@@ -102,10 +106,10 @@ func (p Playlist) round(n int) []ClipID {
 	}
 	order := slices.Clone(p.Clips)
 	slices.SortFunc(order, func(a, b ClipID) int { return strings.Compare(marks[a], marks[b]) })
-	return order
+	return slices.Compact(order)
 }
 
 func (p Playlist) mark(round int, id ClipID) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", p.Name, round, id))
-	return hex.EncodeToString(h[:])
+	return string(h[:])
 }

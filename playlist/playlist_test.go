@@ -1,6 +1,7 @@
 package playlist_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -56,6 +57,65 @@ func TestShuffledRoundsDiffer(t *testing.T) {
 	again, _ := take(t, p, playlist.Cursor{}, 10)
 	if !slices.Equal(first, again) {
 		t.Error("the same cursor gave another order")
+	}
+}
+
+func TestShuffleKeepsItsPromisesOverThousandsOfRounds(t *testing.T) {
+	for n := 1; n <= 8; n++ {
+		p := playlist.Playlist{Name: "健康", Clips: playlisttest.Lessons(n), Order: playlist.Shuffle}
+		var c playlist.Cursor
+		var before []playlist.ClipID
+		orders := map[string]bool{}
+		for round := range 2000 {
+			var heard []playlist.ClipID
+			heard, c = take(t, p, c, n)
+			if !slices.Equal(slices.Sorted(slices.Values(heard)), p.Clips) {
+				t.Fatalf("%d clips, round %d: %v", n, round, heard)
+			}
+			if n >= 2 && round > 0 && heard[0] == before[n-1] {
+				t.Fatalf("%d clips, round %d begins with the clip that ended the one before", n, round)
+			}
+			if n >= 3 && slices.Equal(heard, before) {
+				t.Fatalf("%d clips, round %d has the order of the one before: %v", n, round, heard)
+			}
+			before = heard
+			orders[fmt.Sprint(heard)] = true
+		}
+		if want := []int{1, 1, 6, 24, 120, 600, 1500, 1900}[n-1]; len(orders) < want {
+			t.Errorf("%d clips: %d different orders, want %d or more", n, len(orders), want)
+		}
+	}
+}
+
+// A county's list may name a clip twice: each still comes once a round.
+func TestAClipListedTwiceIsShuffledOnce(t *testing.T) {
+	ids := playlisttest.Lessons(3)
+	for _, c := range []struct {
+		list []playlist.ClipID
+		want int
+	}{
+		{[]playlist.ClipID{ids[0], ids[0]}, 1},
+		{[]playlist.ClipID{ids[0], ids[1], ids[0]}, 2},
+		{[]playlist.ClipID{ids[0], ids[0], ids[1], ids[2], ids[1]}, 3},
+	} {
+		p := playlist.Playlist{Name: "健康", Clips: c.list, Order: playlist.Shuffle}
+		var at playlist.Cursor
+		for round := range 200 {
+			var heard []playlist.ClipID
+			heard, at = take(t, p, at, c.want)
+			if !slices.Equal(slices.Sorted(slices.Values(heard)), ids[:c.want]) {
+				t.Fatalf("%d places, round %d: %v", len(c.list), round, heard)
+			}
+		}
+	}
+}
+
+func TestASequenceAirsAClipAtEachPlaceWhereItIsListed(t *testing.T) {
+	ids := playlisttest.Lessons(3)
+	list := []playlist.ClipID{ids[0], ids[1], ids[0], ids[0], ids[2]}
+	p := playlist.Playlist{Name: "健康", Clips: list, Order: playlist.Sequence}
+	if heard, _ := take(t, p, playlist.Cursor{}, 15); !slices.Equal(heard, slices.Repeat(list, 3)) {
+		t.Errorf("%v", heard)
 	}
 }
 

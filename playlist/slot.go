@@ -49,6 +49,15 @@ func ParseDate(s string) (Date, error) {
 	return Date(s), nil
 }
 
+// midnight is the day's first instant in UTC; ok is false for no date.
+func (d Date) midnight() (at time.Time, ok bool) {
+	if d == "" {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(time.DateOnly, string(d))
+	return at, err == nil
+}
+
 // Slot is when a playlist airs, and how.
 type Slot struct {
 	Name      string        `json:"name"`
@@ -107,7 +116,7 @@ func (s Slot) Check() error {
 	switch {
 	case s.Name == "":
 		return bad("it has no name")
-	case s.Cron.schedule == nil:
+	case s.Cron.fields == nil:
 		return bad("it has no cron spec")
 	case s.Count < 1 || s.Count > MaxCount:
 		return bad("count %d: 1 to %d", s.Count, MaxCount)
@@ -146,38 +155,34 @@ func (s Slot) Rank() Rank {
 // Next returns the first instant strictly after at when the slot falls due; ok is
 // false if there is none within five years.
 func (s Slot) Next(at time.Time, zone *time.Location) (due time.Time, ok bool) {
+	// No local day begins or ends further than this from the same day in UTC.
+	const apart = 26 * time.Hour
 	if at.Before(s.Since) {
 		at = s.Since
 	}
-	if s.From != "" {
-		if first, err := time.ParseInLocation(time.DateOnly, string(s.From), zone); err == nil && at.Before(first) {
-			at = first.Add(-time.Nanosecond)
-		}
+	if s.Days == 0 && s.From == "" && s.To == "" && len(s.Except) == 0 {
+		due, ok = s.Cron.Next(at.In(zone)) // most slots
+		return due.UTC(), ok
 	}
-	// Days and exceptions may leave nothing of what cron names.
-	for limit := at.AddDate(5, 0, 0); at.Before(limit); {
-		due, ok = s.Cron.Next(at.In(zone))
-		if !ok {
-			return time.Time{}, false
-		}
-		if s.To == "" && s.Days == 0 && len(s.Except) == 0 {
-			return due.UTC(), true // most slots: no calendar needed
-		}
-		day := Date(due.In(zone).Format(time.DateOnly))
-		if s.To != "" && day > s.To {
-			return time.Time{}, false
-		}
-		if s.Days.Has(due.In(zone).Weekday()) && !slices.Contains(s.Except, day) {
-			return due.UTC(), true
-		}
-		// Not on this day: continue from the end of the day.
-		y, m, d := due.In(zone).Date()
-		at = time.Date(y, m, d+1, 0, 0, 0, 0, zone).Add(-time.Nanosecond)
-		if at.Before(due) {
-			at = due
-		}
+	if first, ok := s.From.midnight(); ok && at.Before(first.Add(-apart)) {
+		at = first.Add(-apart)
 	}
-	return time.Time{}, false
+	until := at.Add(fiveYears)
+	if last, ok := s.To.midnight(); ok && until.After(last.Add(24*time.Hour+apart)) {
+		until = last.Add(24*time.Hour + apart)
+	}
+	due, ok = s.Cron.next(at.In(zone), until, s.admits)
+	return due.UTC(), ok
+}
+
+// admits reports whether a local day, given as its midnight in UTC, is one of the
+// slot's weekdays and dates.
+func (s *Slot) admits(day time.Time) bool {
+	if !s.Days.Has(day.Weekday()) {
+		return false
+	}
+	date := Date(day.Format(time.DateOnly))
+	return date >= s.From && (s.To == "" || date <= s.To) && !slices.Contains(s.Except, date)
 }
 
 // Deadline returns the last instant at which an airing due then may still start.

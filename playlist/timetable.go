@@ -58,7 +58,7 @@ func (t *Timetable) seek(at time.Time) {
 		return
 	}
 	t.at = at
-	// A thousand slots take half a millisecond: beyond, every core helps.
+	// A thousand slots take a sixth of a millisecond: beyond, every core helps.
 	const share = 1024
 	slots := t.programme.Slots
 	parts := make([]upcoming, min(runtime.GOMAXPROCS(0), len(slots)/share+1))
