@@ -111,6 +111,7 @@ func Plan(p *playlist.Programme, from, to time.Time, o Outlook) []Planned {
 		asked = o.State.Asked
 		f.now = o.State.At
 		f.resume(o.State)
+		f.decide()
 	}
 	f.run(asked)
 	slices.SortStableFunc(f.jobs, func(a, b *job) int { return a.Due.Compare(b.Due) })
