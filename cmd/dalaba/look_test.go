@@ -29,6 +29,7 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -288,7 +289,7 @@ type teller struct {
 
 func (t teller) Status(ctx context.Context, lang say.Lang) (status.Status, error) {
 	return status.Of(ctx, t.site, filepath.Join(t.v.dir, "dalaba.toml"), time.Now(), true, &status.Live{
-		PID: 4321, Clock: playlist.ClockTrusted, Lang: lang, Channel: func(output string) (player.ChannelState, bool) {
+		PID: 4321, Clock: playlist.ClockTrusted, Lang: lang, State: t.State(), Channel: func(output string) (player.ChannelState, bool) {
 			at := t.v.at("2026-11-23 12:00:01")
 			if output == "West" {
 				return player.ChannelState{Since: at, Err: fmt.Errorf("no such device")}, true
@@ -296,6 +297,11 @@ func (t teller) Status(ctx context.Context, lang say.Lang) (status.Status, error
 			return player.ChannelState{Up: true, Since: at}, true
 		},
 	})
+}
+
+func (t teller) State() schedule.State {
+	now := time.Now()
+	return schedule.State{At: now, Asked: now}
 }
 
 // unstable is what differs from one run of the tests to the next.

@@ -99,6 +99,7 @@ func (a *app) evidence(ctx context.Context, s *site.Site, at, now time.Time) (ev
 	if err != nil {
 		return ev, now, err
 	}
+	ev.Clip = outlook.Clip
 	from := now
 	if at.Sub(now) > foresees { // from an idle day before it
 		from, outlook.State = at.AddDate(0, 0, -1), schedule.State{}

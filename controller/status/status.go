@@ -102,7 +102,6 @@ type Next struct {
 	Start    time.Time         `json:"start,omitzero"`   // expected; absent: it will not sound
 	Quiet    bool              `json:"quiet"`            // quiet hours forbid it
 	Reason   asrun.Reason      `json:"reason,omitempty"` // why it will not sound; absent: it will
-	Flags    []schedule.Flag   `json:"flags,omitempty"`
 }
 
 const (
@@ -204,18 +203,19 @@ func next(ctx context.Context, s *site.Site, now time.Time, running bool, live *
 		if !p.Start.IsZero() && !p.Start.After(now) {
 			continue
 		}
-		if i := len(all) - 1; i >= 0 && all[i].Airing == p.ID && all[i].Start.Equal(p.Start) && slices.Equal(all[i].Flags, p.Flags) {
-			all[i].Outputs = append(all[i].Outputs, p.Output)
+		reason := p.Reason()
+		alike := slices.IndexFunc(all, func(n Next) bool { return n.Airing == p.ID && n.Start.Equal(p.Start) && n.Reason == reason })
+		if alike >= 0 {
+			all[alike].Outputs = append(all[alike].Outputs, p.Output)
 			continue
 		}
 		if len(all) == nextShown {
 			break
 		}
 		list, _ := s.Playlist(p.Slot.Playlist)
-		reason := p.Reason()
 		all = append(all, Next{
 			Airing: p.ID, Due: p.Due, Slot: p.Slot.Name, Playlist: p.Slot.Playlist, Title: list.Title, Outputs: []string{p.Output},
-			Start: p.Start, Quiet: reason == asrun.ReasonQuiet, Reason: reason, Flags: p.Flags,
+			Start: p.Start, Quiet: reason == asrun.ReasonQuiet, Reason: reason,
 		})
 	}
 	return all, nil

@@ -50,6 +50,8 @@ type Evidence struct {
 	Mark    time.Time   // up to then all is accounted for; zero: nothing is, yet
 	Started time.Time   // when the daemon started last; zero: never
 	Alive   bool        // the daemon runs: without it no open row goes on
+
+	Clip func(playlist.ClipID) (playlist.Clip, bool) // names what is planned; nil: clips have no names
 }
 
 // Explain tells for each output and slot what sounded at the instant, what fell due
@@ -209,6 +211,14 @@ func reason(r asrun.Row) any {
 	return r.Reason
 }
 
+func (e *explainer) named(id playlist.ClipID) ClipName {
+	var c playlist.Clip
+	if e.Clip != nil {
+		c, _ = e.Clip(id)
+	}
+	return ClipName{id, c.Title, c.Series, c.Issue}
+}
+
 func clipOf(r asrun.Row) ClipName { return ClipName{r.Clip, r.Title, r.Series, r.Issue} }
 
 // lateBy is how long after its due instant a clip begins late.
@@ -312,7 +322,7 @@ func (e *explainer) expect(p Planned) {
 		switch {
 		case f.Kind == FlagQuiet, f.Kind == FlagLocal, f.Kind == FlagOnAir:
 		case f.Clip != "":
-			e.then("flag_unready", ClipName{ID: f.Clip})
+			e.then("flag_unready", e.named(f.Clip))
 		case f.Kind.Collides():
 			e.then(What("flag_"+f.Kind), f.Other)
 		default:

@@ -471,7 +471,7 @@ func (f *foresight) decide() {
 
 // tell notes what keeps a job waiting.
 func (l *lane) tell(j *job) {
-	if !j.told {
+	if !j.told && l.holder != "" {
 		j.told = true
 		j.flag(FlagWaits, l.holder)
 	}

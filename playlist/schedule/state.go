@@ -37,7 +37,7 @@ type Open struct {
 // a sound by hand.
 type Held struct {
 	Output string            `json:"output"`
-	By     playlist.AiringID `json:"by"`             // an alert's airing; empty: a sound by hand
+	By     playlist.AiringID `json:"by"`             // an alert's airing, or [playlist.ByHand]
 	Until  time.Time         `json:"until,omitzero"` // about; zero: unknown
 }
 
