@@ -99,7 +99,7 @@ func (f *performance) open(ctx context.Context, item, n int, id playlist.ClipID)
 
 // load opens the clip's sound from its start.
 func (e *entry) load(ctx context.Context) error {
-	sound, err := OpenSound(e.path, e.row.LevelDB)
+	sound, err := e.p.Sound(e.path, e.row.LevelDB)
 	if err != nil {
 		return err
 	}

@@ -68,8 +68,7 @@ func (f *performance) begins(c *entry, at time.Time, lead time.Duration) {
 
 // breaks notes that a higher rank has the output: the airing waits to go on.
 func (f *performance) breaks(heard int64) {
-	f.p.draws.over(f.draw)
-	f.draw = nil
+	f.drawn()
 	f.at = f.p.Wall()
 	f.course.Begun, f.course.Broken = true, f.at
 	f.show(func(o *schedule.Open) { o.Heard, o.Sounds, o.Resumed = playlist.Length(heard), time.Time{}, true })
@@ -95,7 +94,7 @@ func (f *performance) cued(ctx context.Context, item int, until time.Time) (c *e
 // After an error the item's sound is closed.
 func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time) (*entry, error) {
 	f.p.draws.turn(ctx, f.draw)
-	defer func() { f.p.draws.over(f.draw) }()
+	defer f.drawn()
 	for range staleTries {
 		c.row.Behind = f.kept.Of
 		err := c.claimUntil(ctx, until)
@@ -218,7 +217,7 @@ func (f *performance) breakOff(ctx context.Context, c, next *entry, why asrun.Re
 func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry) *entry {
 	c.watch(ctx, func(row asrun.Row) time.Duration {
 		f.show(func(o *schedule.Open) { o.Sounds = row.Started })
-		ahead := playlist.Length(row.OfFrames-row.FromFrame-row.Frames) - schedule.NextAhead
+		ahead := f.left(row) - schedule.NextAhead
 		switch {
 		case !more || next != nil && next.take != nil:
 			return watchEvery
@@ -235,8 +234,7 @@ func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry
 		} else {
 			next, err = f.follow(ctx, row.Item+1, &row)
 		}
-		f.p.draws.over(f.draw)
-		f.draw = nil
+		f.drawn()
 		var why unaired
 		if err != nil && !errors.As(err, &why) {
 			// What sounds goes on; when it is over, this is tried once more.
@@ -245,6 +243,17 @@ func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry
 		return watchEvery
 	})
 	return next
+}
+
+// left is how long a row that sounds still will: by its start, which outputs in step
+// have in common, or by its frames, if a clock was set meanwhile.
+func (f *performance) left(row asrun.Row) time.Duration {
+	byStart := endOf(row).Sub(f.p.Wall())
+	byFrames := playlist.Length(row.OfFrames - row.FromFrame - row.Frames)
+	if (byStart - byFrames).Abs() > 2*playlist.Length(queue) {
+		return byFrames
+	}
+	return byStart
 }
 
 // follow cues and claims an item and gets it in line behind the current one. nil

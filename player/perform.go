@@ -71,7 +71,7 @@ func (f *performance) account(ctx context.Context) error {
 	// written.
 	defer f.owing.Wait()
 	defer f.leaveLine()
-	defer func() { f.p.draws.over(f.draw) }()
+	defer f.drawn()
 	for {
 		s, err := f.stand(ctx, later(f.due.Due.Add(f.due.Slot.Window), f.due.Slot.Deadline(f.due.Due, f.programme.Site.Zone)))
 		if errors.Is(err, errStore) {
@@ -330,7 +330,7 @@ func (f *performance) line(ctx context.Context) error {
 			return nil
 		}
 		f.kept = by
-		f.p.draws.over(f.draw)
+		f.drawn()
 		switch now := f.p.Wall(); {
 		case f.owes():
 		case now.After(f.deadline()):
@@ -375,8 +375,14 @@ func (f *performance) deadline() time.Time { return f.course.Deadline(f.programm
 
 // announce says when the next clip will be taken from the playlist.
 func (f *performance) announce(at time.Time) {
-	f.p.draws.over(f.draw)
+	f.drawn()
 	f.draw = f.p.draws.announce(draw{list: f.due.Slot.Playlist, at: at, rank: f.course.Rank(), place: f.course.Place()})
+}
+
+// drawn says that no clip will be taken, or that it is.
+func (f *performance) drawn() {
+	f.p.draws.over(f.draw)
+	f.draw = nil
 }
 
 // drawsNow says that the next clip is taken now: the output has become free.
@@ -482,7 +488,7 @@ func (f *performance) clearOfQuiet(ctx context.Context, c *entry) error {
 // instant at which they are. If that is zero it will not sound: the error is unaired for
 // that reason or, if that is none, for what kept it waiting.
 func (f *performance) putOff(ctx context.Context, until time.Time, why asrun.Reason) error {
-	f.p.draws.over(f.draw)
+	f.drawn()
 	switch {
 	case !until.IsZero():
 	case why != asrun.ReasonNone:
@@ -508,6 +514,7 @@ func (f *performance) putOff(ctx context.Context, until time.Time, why asrun.Rea
 		return f.putOff(ctx, f.course.Clear(f.programme, until, 0).Until, why)
 	}
 	f.course, f.at = f.course.PutOff(until), until
+	f.show(func(*schedule.Open) {})
 	f.power = f.p.power(ctx, f.at)
 	f.rejoin()
 	f.announce(time.Now().Add(until.Add(-schedule.ClaimAhead).Sub(f.p.Wall())))

@@ -21,15 +21,16 @@ type Options struct {
 	Ledger Ledger
 	Open   OpenDevice
 	Log    *slog.Logger
-	Boot   string                     // the machine's boot ID, for the rows
-	Uptime func() time.Duration       // since that boot; nil: zero
-	Wall   func() time.Time           // the wall clock; nil: time.Now
-	Trust  func() playlist.ClockState // asked each second; nil: trusted
-	Watch  func(Moment)               // called from many goroutines, must be quick; nil: not called
-	Unfit  func(playlist.ClipID)      // told of a clip whose file will not air, must be quick; nil: not called
-	Before *playlist.Programme        // in force until the daemon stopped, if it was another
-	Amp    Amplifier                  // switched on ahead of sound; nil: none
-	WarmUp time.Duration              // how long before its sound an amplifier must be on
+	Boot   string                                             // the machine's boot ID, for the rows
+	Uptime func() time.Duration                               // since that boot; nil: zero
+	Wall   func() time.Time                                   // the wall clock; nil: time.Now
+	Trust  func() playlist.ClockState                         // asked each second; nil: trusted
+	Watch  func(Moment)                                       // called from many goroutines, must be quick; nil: not called
+	Unfit  func(playlist.ClipID)                              // told of a clip whose file will not air, must be quick; nil: not called
+	Before *playlist.Programme                                // in force until the daemon stopped, if it was another
+	Sound  func(path string, levelDB float64) (*Sound, error) // opens a clip's file; nil: [OpenSound]
+	Amp    Amplifier                                          // switched on ahead of sound; nil: none
+	WarmUp time.Duration                                      // how long before its sound an amplifier must be on
 }
 
 // Amplifier is the power amplifier behind the outputs. devices.Amplifier is
@@ -96,6 +97,9 @@ func New(p *playlist.Programme, o Options) *Player {
 	}
 	if o.Unfit == nil {
 		o.Unfit = func(playlist.ClipID) {}
+	}
+	if o.Sound == nil {
+		o.Sound = OpenSound
 	}
 	if o.Watch == nil {
 		o.Watch = func(Moment) {}

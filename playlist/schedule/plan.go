@@ -490,15 +490,12 @@ func (f *foresight) candidate(l *lane) *job {
 			return l.running
 		}
 	}
-	soonest := time.Time{} // of those before in the line
-	for _, j := range l.waiting {
+	for i, j := range l.waiting {
 		at := l.start(j, f.now)
-		if !at.Add(-ClaimAhead).After(f.now) && (l.running == nil || j.course.Rank() > l.running.course.Rank()) &&
-			(soonest.IsZero() || at.Before(soonest)) && !l.taken(j, at) {
+		free := l.running == nil || j.course.Rank() > l.running.course.Rank()
+		behind := slices.ContainsFunc(l.waiting[:i], func(k *job) bool { return !k.from.After(at) })
+		if free && !behind && !at.Add(-ClaimAhead).After(f.now) && !l.taken(j, at) {
 			return j
-		}
-		if soonest.IsZero() || at.Before(soonest) {
-			soonest = at
 		}
 	}
 	return nil
@@ -506,7 +503,7 @@ func (f *foresight) candidate(l *lane) *job {
 
 // taken reports whether what is about to begin keeps the job waiting.
 func (l *lane) taken(j *job, at time.Time) bool {
-	return slices.ContainsFunc(l.next, func(n *job) bool { return n.compare(j) < 0 && !n.begins.After(at) })
+	return slices.ContainsFunc(l.next, func(n *job) bool { return n.compare(j) < 0 && !n.from.After(at) })
 }
 
 // start is when a job that waits would begin, if it got the lane now.

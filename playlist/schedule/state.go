@@ -123,8 +123,7 @@ func (f *foresight) place(s State, o Open, j *job) {
 		j.clear, j.told, j.followed = s.At, true, len(j.shared.items) > j.item
 		l.running, l.holder = j, j.ID
 	case o.Until.After(s.At):
-		j.flag(FlagShifted, "")
-		j.from, j.clear, j.told = o.Until, o.Until, true
+		j.putOff(o.Until)
 		f.asleep = append(f.asleep, j)
 	default:
 		j.from, j.clear = later(j.course.From, j.course.Broken), s.At

@@ -23,15 +23,15 @@ var plants = map[string]plant{
 		about: "an airing is claimed after its first sample, not before",
 		file:  "player/perform.go",
 		replace: [][2]string{
-			{`	c, err = f.claimFresh(ctx, c, f.deadline)
+			{`	c, err = f.claimFresh(ctx, c, f.deadline())
 	if errors.Is(err, errStore) && ctx.Err() == nil {
 		return nil, unaired(asrun.ReasonStore)
 	}
 	return c, err
 `, `	return c, nil
 `},
-			{`	f.play(c, Cue{At: f.at, Mono: mono, Deadline: f.deadline.Add(f.preamble())})
-`, `	f.play(c, Cue{At: f.at, Mono: mono, Deadline: f.deadline.Add(f.preamble())})
+			{`	f.play(c, Cue{At: f.at, Mono: mono, Deadline: deadline.Add(lead)})
+`, `	f.play(c, Cue{At: f.at, Mono: mono, Deadline: deadline.Add(lead)})
 	if err := sleepUntil(ctx, f.p.Wall, later(f.at, f.p.Wall()).Add(5*time.Second)); err != nil {
 		return c.row.Item, err
 	}
