@@ -67,7 +67,9 @@ func (d *examination) permissions(context.Context) {
 		return
 	}
 	if err != nil || !fi.IsDir() {
-		d.add("permissions", Fail, say.M("doctor.dir_bad", d.dir), "ls -ld "+d.dir)
+		if d.canWrite("permissions", d.dir, "") { // a file is told of there
+			d.add("permissions", Fail, say.M("doctor.dir_bad", d.dir), "ls -ld "+d.dir)
+		}
 		return
 	}
 	uid := owner(fi) // who must be able to write: the daemon, else the folder's owner

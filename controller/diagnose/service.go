@@ -37,6 +37,8 @@ func (d *examination) daemon(ctx context.Context) {
 		d.add("daemon", OK, say.M("doctor.daemon_ok", d.pid))
 	case found && control.SameConfig(other, d.file):
 		d.add("daemon", Fail, say.M("doctor.as_is", control.DirChanged(other, d.dir)), d.restart())
+	case !config.CanBeFolder(d.dir):
+		d.add("daemon", Skip, say.M("doctor.no_config"))
 	case errors.Is(unix.Access(filepath.Join(d.dir, "dalaba.lock"), unix.R_OK), unix.EACCES): // the lock tells whether it runs
 		d.add("daemon", Skip, say.M("doctor.store_unread"))
 	case d.unread != nil:
