@@ -136,6 +136,7 @@ func (c *Controller) assemble(ctx context.Context, dir string) error {
 		return err
 	}
 	c.log.Info("started", "pid", os.Getpid(), "config", c.File, "outputs", len(cfg.Outputs), "slots", len(cfg.Slots), "cut_off", len(cut))
+	c.tellFailedStarts()
 	c.keep(ctx, "started", c.store.SetStarted(ctx, c.now()))
 	c.keep(ctx, "config", c.store.SetConfigRead(ctx, c.now()))
 	c.player = player.New(&cfg.Programme, c.playerOptions(cfg))
@@ -218,6 +219,10 @@ func (c *Controller) Run(ctx context.Context) error {
 		group.Go(func() error { return c.programme.follow(ctx, p) })
 	}
 	err := group.Wait()
+	if err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, context.Canceled) { // the store has told of damage
+		c.log.Error("daemon failed", "err", err)
+	}
+	c.tellFailedStarts() // of others beside it
 	c.log.Info("stopped")
 	return err
 }
@@ -251,6 +256,7 @@ func (c *Controller) attend(ctx context.Context) error {
 			c.upkeep.makeRoom(ctx)
 		case <-hour.C:
 			c.upkeep.maintain(ctx)
+			c.tellFailedStarts()
 		case do := <-c.requests:
 			do()
 		case <-c.Hangup:

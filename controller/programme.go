@@ -136,8 +136,8 @@ func (p *programme) reload(ctx context.Context, atDesk bool) (sum string, proble
 	if config.Refused(problems) {
 		return sum, problems, ErrRefused
 	}
-	if cfg.Site.DataDir != p.inForce().Site.DataDir {
-		return sum, problems, say.M("run.data_dir_fixed")
+	if was := p.inForce().Site.DataDir; cfg.Site.DataDir != was {
+		return sum, problems, say.M("run.data_dir_fixed", was, cfg.Site.DataDir)
 	}
 	was := p.own
 	p.own = cfg

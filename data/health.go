@@ -17,7 +17,7 @@ type Health struct {
 	Seq        int64     `json:"seq"` // the last receipt made in this epoch
 	Watermark  time.Time `json:"watermark,omitzero"`
 	Floor      time.Time `json:"floor,omitzero"`
-	Checked    time.Time `json:"checked,omitzero"` // when every page was last checked without a fault
+	Checked    time.Time `json:"checked,omitzero"` // when every page was last checked without a fault, to the hour
 	LastBackup time.Time `json:"last_backup,omitzero"`
 	Backups    int       `json:"backups"`
 	Losses     []Loss    `json:"losses,omitempty"`
@@ -47,15 +47,21 @@ func (s *Store) Health(ctx context.Context) (Health, error) {
 	}
 	h.Volatile = s.inMemory()
 	h.Ballast = hasBallast(s.dir)
-	all, err := backups(s.dir).All()
-	if err != nil {
+	if h.Backups, h.LastBackup, err = Backups(s.dir); err != nil {
 		return h, err
-	}
-	if h.Backups = len(all); h.Backups > 0 {
-		h.LastBackup = all[len(all)-1].At
 	}
 	h.Losses, err = s.Losses(ctx)
 	return h, err
+}
+
+// Backups returns how many backups of the store in dir there are, and when the last
+// one was made. It needs no database that can be read.
+func Backups(dir string) (n int, last time.Time, err error) {
+	all, err := backups(dir).All()
+	if len(all) > 0 {
+		last = all[len(all)-1].At
+	}
+	return len(all), last, err
 }
 
 // Check reads every page of the database and returns [ErrDamaged] if they

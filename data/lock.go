@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strconv"
@@ -31,19 +32,25 @@ type Held struct {
 
 // Lock locks the store in dir for this process and makes dir if it does not
 // exist. Programs that only write beside a running daemon need no lock. It
-// returns [ErrLocked] if another process holds the store, and
-// [fs.ErrPermission] if the folder belongs to another user. If the disk cannot
+// returns [ErrLocked] if another process holds the store, and a [BadFolder] if
+// the folder cannot be made or belongs to another user. If the disk cannot
 // be written, the lock is a socket name made from the folder, which is known on
 // this machine only.
 func Lock(dir string) (*Held, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, explain(dir, sqlite.Classify(err))
+	if err := makeFolder(dir); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(lockFileName(dir), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		err = sqlite.Classify(err)
 		if errors.Is(err, sqlite.ErrReadOnly) || errors.Is(err, sqlite.ErrFull) || errors.Is(err, sqlite.ErrDisk) {
 			return lockName(dir, err)
+		}
+		if werr := CheckFolder(dir, Me()); werr != nil {
+			return nil, werr
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, foreignFile(dir, lockFileName(dir), err)
 		}
 		return nil, explain(dir, err)
 	}

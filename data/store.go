@@ -74,6 +74,9 @@ func migrations() fs.FS {
 // 15 s from a memory card. Without the check such a store opens in 2 ms.
 const fullCheckUpTo = 32 << 20
 
+// checkedEvery is how old the record of the last check may be while starts repeat it.
+const checkedEvery = time.Hour
+
 // Options of [Open]. Log must be given; all else has a default.
 type Options struct {
 	Log  *slog.Logger
@@ -160,7 +163,7 @@ func lockFileName(d string) string { return filepath.Join(d, "dalaba.lock") }
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	o = o.filled()
 	if err := makeFolders(dir); err != nil {
-		return nil, explain(dir, err)
+		return nil, err
 	}
 	s := &Store{dir: dir, clips: clips.Folder(clipDir(dir)), now: o.Now, o: o, raw: o.Log}
 	db, loss, err := s.openOrRepair(ctx)
@@ -221,7 +224,7 @@ func explain(dir string, err error) error {
 	case errors.Is(err, sqlite.ErrOlder):
 		return fault{sqlite.ErrOlder, say.M("store.older", dir)}
 	case errors.Is(err, sqlite.ErrDamaged):
-		return fault{errors.Join(ErrDamaged, err), say.M("store.damaged", dir, err)}
+		return fault{errors.Join(ErrDamaged, err), say.M("store.damaged", dir, err.Error())}
 	case errors.Is(err, sqlite.ErrFull):
 		return fault{errors.Join(ErrFull, err), say.M("store.full", dir)}
 	case errors.Is(err, sqlite.ErrReadOnly):
@@ -235,15 +238,14 @@ func explain(dir string, err error) error {
 }
 
 // makeFolders makes those of a store's folders that do not exist, and returns
-// an error if one cannot be written.
+// a [BadFolder] if one cannot be written.
 func makeFolders(dir string) error {
 	for _, d := range []string{dir, clipDir(dir), backupDir(dir)} {
-		err := os.MkdirAll(d, 0o755)
-		if err == nil {
-			err = unix.Access(d, unix.W_OK) // SQLite would not give the reason
+		if err := makeFolder(d); err != nil {
+			return err
 		}
-		if err != nil {
-			return sqlite.Classify(err)
+		if err := CheckFolder(d, Me()); err != nil { // SQLite would not give the reason
+			return err
 		}
 	}
 	return nil
@@ -300,7 +302,11 @@ func (s *Store) begin(ctx context.Context, db *sqlite.DB, loss *Loss) error {
 			}
 		}
 		if db.Checked() {
-			if _, err := tx.ExecContext(ctx, "UPDATE store SET checked = ?", micros(s.now())); err != nil {
+			// To the hour: a daemon that fails to start is started every few seconds,
+			// and is not to wear the disk.
+			now := s.now()
+			if _, err := tx.ExecContext(ctx, "UPDATE store SET checked = ?1 WHERE checked IS NULL OR checked NOT BETWEEN ?2 AND ?1",
+				micros(now), micros(now.Add(-checkedEvery))); err != nil {
 				return err
 			}
 		}

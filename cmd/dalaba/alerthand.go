@@ -173,7 +173,7 @@ func (a *app) byHand(ctx context.Context, s *site.Site, o alertOptions) (h contr
 // alertNamed returns the alert in force that an operator means.
 func (a *app) alertNamed(ctx context.Context, s *site.Site, which string) (r emergency.Record, err error) {
 	if s.Store == nil {
-		return r, say.M("cli.no_store", s.Site.DataDir)
+		return r, a.noStore(s.Site.DataDir)
 	}
 	records, _, err := s.Store.Alerts(ctx)
 	if err != nil {

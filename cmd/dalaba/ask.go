@@ -8,7 +8,6 @@ import (
 
 	"dalaba/controller/control"
 	"dalaba/data"
-	"dalaba/playlist/say"
 	"dalaba/web"
 )
 
@@ -22,10 +21,15 @@ func (a *app) ask(ctx context.Context) (*control.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, say.M("cli.no_store", dir)
+	daemon, err := control.Ask(ctx, dir, a.Language())
+	if !errors.Is(err, control.ErrNotRunning) {
+		return daemon, err
 	}
-	return control.Ask(ctx, dir, a.Language())
+	err = control.NotRunning(ctx, a.config, dir, a.Language())
+	if _, serr := os.Stat(dir); errors.Is(serr, fs.ErrNotExist) && errors.Is(err, control.ErrNotRunning) {
+		return nil, a.noStore(dir)
+	}
+	return nil, err
 }
 
 // askReload has the daemon, if one runs, read its config again, or tells the user to

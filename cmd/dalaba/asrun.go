@@ -53,7 +53,7 @@ func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Que
 	}
 	defer func() { _ = s.Close() }()
 	if s.Store == nil && !a.JSON {
-		return say.M("cli.no_store", s.Site.DataDir)
+		return a.noStore(s.Site.DataDir)
 	}
 	if q.Since, q.Until, err = p.Span(now, s.Site.Zone); err != nil {
 		return err

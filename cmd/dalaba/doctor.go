@@ -85,6 +85,7 @@ func (a *app) inWords(f diagnose.Finding) finding {
 func (a *app) showDiagnosis(all []finding) {
 	marks := map[diagnose.Result]cli.Cell{
 		diagnose.OK: cli.Tint("✓", cli.Good), diagnose.Info: cli.Tint("·", cli.Faint), diagnose.Warn: cli.Tint("!", cli.Warn), diagnose.Fail: cli.Tint("✗", cli.Bad),
+		diagnose.Skip: cli.Tint("?", cli.Faint),
 	}
 	count := map[diagnose.Result]int{}
 	for _, f := range all {
@@ -112,6 +113,9 @@ func (a *app) showDiagnosis(all []finding) {
 		a.Println(cli.Paint(a.Say("doctor.sum_warn", count[diagnose.Warn]), cli.Warn, a.Colour()))
 	default:
 		a.Println(cli.Paint(a.Say("doctor.sum_ok"), cli.Good, a.Colour()))
+	}
+	if n := count[diagnose.Skip]; n > 0 {
+		a.Println(a.Say("doctor.sum_skip", n))
 	}
 }
 

@@ -8,12 +8,14 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"testing/fstest"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
 	"dalaba/data"
+	"dalaba/data/sqlite"
 	"dalaba/playlist/asrun"
 )
 
@@ -30,6 +32,7 @@ var faultCmds = map[string]func(*testscript.TestScript, bool, []string){
 	"clockat":   clockAt,
 	"waitrows":  waitRows,
 	"endsin":    endsIn,
+	"newer":     newer,
 }
 
 // condition is what a script may ask: [mounts], whether disks can be mounted.
@@ -67,6 +70,21 @@ func overwrite(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Check(os.WriteFile(path, b, 0o600))
+}
+
+// newer DATA_DIR makes a store one that a later version has brought forward.
+func newer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: newer data_dir")
+	}
+	ctx := context.Background()
+	later := fstest.MapFS{} // the first ones count as those that the store has
+	for i := range 50 {
+		later[fmt.Sprintf("%04d_later.sql", i+1)] = &fstest.MapFile{Data: []byte("CREATE TABLE IF NOT EXISTS later (id INTEGER) STRICT;")}
+	}
+	db, err := sqlite.Open(ctx, filepath.Join(ts.MkAbs(args[0]), "dalaba.db"), later, sqlite.Options{})
+	ts.Check(err)
+	ts.Check(db.Close())
 }
 
 // flip PATTERN flips one bit in the middle of the first file that matches.

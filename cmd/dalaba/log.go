@@ -16,7 +16,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/control"
+	"dalaba/controller/site"
+	"dalaba/data"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
 
@@ -58,22 +62,89 @@ const (
 // last ones if it is 0. A limit of 0 is none.
 type eventSource func(ctx context.Context, after int64, limit int) ([]asrun.Event, error)
 
-// events returns where to read the device log: in the store or, for a user who may
-// not read that, from the running daemon.
-func (a *app) events(ctx context.Context) (from eventSource, zone *time.Location, end func() error, err error) {
-	s, err := a.look(ctx)
+// deviceLog is where the device log is read.
+type deviceLog struct {
+	events eventSource        // nil: there is no log yet
+	failed []data.FailedStart // that the log does not have
+	zone   *time.Location     // of the site
+	end    func() error       // nil: nothing is to be closed
+}
+
+// openLog returns where to read the device log: in the store or, for a user who may
+// not read that, from the running daemon. The log of a site whose config is refused
+// can be read as long as its data folder is known. failed is set beside an error, too.
+func (a *app) openLog(ctx context.Context) (l deviceLog, err error) {
+	l.zone = time.Local
+	text, err := a.readConfig()
+	dir := config.DataDir(a.config, text)
+	if dir == "" { // the daemon that runs by that file knows it
+		if st, ok := control.Machine(ctx, a.Language()); ok && control.SameConfig(st, a.config) {
+			dir = st.DataDir
+		}
+	}
+	l.failed = data.FailedStarts(a.config, dir)
+	if err != nil {
+		return l, err
+	}
+	s, problems, fellBack, err := site.Look(ctx, a.config, text)
 	if errors.Is(err, fs.ErrPermission) {
 		if daemon, aerr := a.ask(ctx); aerr == nil {
-			return daemon.Events, time.Local, func() error { return nil }, nil
+			l.events = daemon.Events
+			return l, nil
 		}
 	}
 	if err != nil {
-		return nil, nil, nil, err
+		return l, err
 	}
-	if s.Store == nil {
-		return nil, nil, nil, say.M("cli.no_store", s.Site.DataDir)
+	if s == nil || fellBack {
+		a.tell(problems)
 	}
-	return s.Store.Events, s.Site.Zone, s.Close, nil
+	var store *data.Store
+	switch {
+	case s != nil:
+		store, l.zone = s.Store, s.Site.Zone
+		a.speak(s.Site.Language)
+	case dir == "" || !config.CanBeFolder(dir):
+		return l, cli.Refuse(cli.ErrTold)
+	default:
+		if store, err = site.OpenToLook(ctx, dir); err != nil {
+			return l, err
+		}
+	}
+	if store == nil {
+		return l, a.noStore(dir)
+	}
+	l.events, l.end = store.Events, store.Close
+	return l, nil
+}
+
+// failures returns starts that failed as events of the device log. They have no ID
+// before the log has them.
+func (a *app) failures(all []data.FailedStart) (events []asrun.Event) {
+	for _, f := range all {
+		e := asrun.Event{
+			At: f.Last, Boot: f.Boot, MonoMS: f.MonoMS, Level: int(slog.LevelError), Message: "start failed",
+			Attrs: map[string]any{"times": f.Times, "first": f.First.Format(time.RFC3339Nano), "why": f.Why[a.Language()], "user": f.User},
+		}
+		if f.User == "" {
+			delete(e.Attrs, "user")
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// inOrder puts events among others, each before the first that is later. The others
+// stay in their order, which a clock that was set back has made.
+func inOrder(events, more []asrun.Event) []asrun.Event {
+	for _, e := range more {
+		at := len(events)
+		for at > 0 && events[at-1].At.After(e.At) {
+			at--
+		}
+		events = slices.Insert(events, at, e)
+	}
+	return events
 }
 
 // log shows the last n events of the level or above and, with follow, those
@@ -84,39 +155,41 @@ func (a *app) log(ctx context.Context, follow bool, levelText string, n int) err
 		return cli.Refuse(say.M("view.bad_level", levelText))
 	}
 	a.Stream = true
-	source, zone, end, err := a.events(ctx)
-	if err != nil {
-		if m := (say.Message{}); errors.As(err, &m) && m.Key == "cli.no_store" && a.JSON && !follow {
-			return nil // nothing was noted yet: no line
+	l, fault := a.openLog(ctx)
+	if l.end != nil {
+		defer func() { _ = l.end() }()
+	}
+	var (
+		events []asrun.Event
+		seen   int64
+	)
+	if fault == nil {
+		limit := 0
+		if level <= slog.LevelInfo && n > 0 {
+			limit = n
 		}
-		return err
+		if events, fault = l.events(ctx, 0, limit); len(events) > 0 {
+			seen = events[len(events)-1].ID
+		}
 	}
-	defer func() { _ = end() }()
-	limit := 0
-	if level <= slog.LevelInfo && n > 0 {
-		limit = n
-	}
-	events, err := source(ctx, 0, limit)
-	if err != nil {
-		return err
-	}
-	seen := int64(0)
-	if len(events) > 0 {
-		seen = events[len(events)-1].ID
-	}
+	events = inOrder(events, a.failures(l.failed))
 	events = slices.DeleteFunc(events, func(e asrun.Event) bool { return e.Level < int(level) })
 	if n >= 0 && len(events) > n {
 		events = events[len(events)-n:]
 	}
 	for _, e := range events {
-		if err := a.event(e, zone); err != nil {
+		if err := a.event(e, l.zone); err != nil {
 			return err
 		}
 	}
-	if follow {
-		return a.followLog(ctx, source, seen, level, zone)
-	}
-	if len(events) == 0 && !a.JSON {
+	switch {
+	case !follow && errors.Is(fault, errNoStore) && (a.JSON || len(l.failed) > 0):
+		return nil // there is no more than that
+	case fault != nil:
+		return fault
+	case follow:
+		return a.followLog(ctx, l.events, seen, level, l.zone)
+	case len(events) == 0 && !a.JSON:
 		a.Println(a.Say("view.log_empty"))
 	}
 	return nil
@@ -174,24 +247,35 @@ func (a *app) event(e asrun.Event, zone *time.Location) error {
 	case e.Level >= int(slog.LevelWarn):
 		t, mark = cli.Warn, "!"
 	}
+	var below []string // a text of several lines
 	line := cli.Paint(e.At.In(zone).Format("2006-01-02 15:04:05.000"), cli.Faint, a.Colour()) + " " + cli.Paint(mark+" "+cli.Printable(text), t, a.Colour())
 	for _, k := range slices.Sorted(maps.Keys(e.Attrs)) {
 		if e.Attrs[k] == nil || e.Attrs[k] == "" {
 			continue
 		}
-		line += "  " + cli.Paint(k+"=", cli.Faint, a.Colour()) + cli.Printable(a.attr(k, e.Attrs[k]))
+		if text, ok := e.Attrs[k].(string); ok && k == "why" {
+			below = strings.Split(text, "\n")
+			continue
+		}
+		line += "  " + cli.Paint(k+"=", cli.Faint, a.Colour()) + cli.Printable(a.attr(k, e.Attrs[k], zone))
+	}
+	for _, l := range below {
+		line += "\n    " + cli.Printable(l)
 	}
 	_, err := fmt.Fprintln(a.Out, line)
 	return err
 }
 
 // attr is an attribute's value for people.
-func (a *app) attr(key string, v any) string {
+func (a *app) attr(key string, v any, zone *time.Location) string {
 	switch v := v.(type) {
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case string:
+		at, err := time.Parse(time.RFC3339Nano, v)
 		switch {
+		case err == nil:
+			return at.In(zone).Format("2006-01-02T15:04:05")
 		case (key == "outcome" || key == "reason") && say.Has(key+"."+v):
 			return a.Say(key + "." + v)
 		case key == "clip" && len(v) == 64:

@@ -79,7 +79,7 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 	}
 	defer func() { _ = s.Close() }()
 	if s.Store == nil && !a.JSON {
-		return say.M("cli.no_store", s.Site.DataDir)
+		return a.noStore(s.Site.DataDir)
 	}
 	since, until, err := p.Span(now, s.Site.Zone)
 	if err != nil {

@@ -8,13 +8,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/playlist/config"
 )
 
 // app is what every verb has at hand.
 type app struct {
 	*cli.App
 
-	config string // the config file's path
+	config   string           // the config file's path
+	problems []config.Problem // of the config, that were shown
 }
 
 // run is the program; tests are its callers too.

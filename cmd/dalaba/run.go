@@ -44,6 +44,12 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 		return cli.Refuse(say.M("run.bad_length"))
 	}
 	text, err := a.readConfig()
+	begun := false
+	defer func() {
+		if err != nil && !begun {
+			a.noteFailedStart(text, err)
+		}
+	}()
 	if err != nil {
 		return err
 	}
@@ -70,6 +76,7 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 		}
 		return err
 	}
+	begun = true // from here on its log tells
 	defer func() { err = errors.Join(err, c.Close()) }()
 	a.ReportScreens(slog.New(c.Store().LogHandler(a.console())))
 	if a.Lang == "" {
@@ -92,6 +99,16 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	<-shown
 	show.end()
 	return err
+}
+
+// noteFailedStart keeps for `dalaba log` why the daemon did not start.
+func (a *app) noteFailedStart(text []byte, err error) {
+	if errors.Is(err, cli.ErrTold) { // with the problems of the config
+		err = controller.ErrRefused
+	}
+	if nerr := controller.NoteFailedStart(a.config, text, a.problems, err); nerr != nil {
+		slog.New(a.console()).Warn("failed start not stored", "err", nerr)
+	}
 }
 
 // controller makes the controller of a config.

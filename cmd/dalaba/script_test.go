@@ -19,10 +19,12 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"dalaba/controller/site"
 	"dalaba/data"
 	"dalaba/player"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/config"
 	"dalaba/playlist/emergency"
 )
 
@@ -103,6 +105,7 @@ func TestScripts(t *testing.T) {
 		WorkdirRoot: root,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CLIPS", clips)
+			e.Defer(func() { forgetFailures(e.WorkDir) })
 			e.Setenv("LANG", "C.UTF-8")
 			e.Setenv("RUNTIME_DIRECTORY", filepath.Join(e.WorkDir, "run"))
 			e.Setenv("PATH", path)
@@ -127,6 +130,16 @@ func TestScripts(t *testing.T) {
 		Cmds:      cmds,
 		Condition: condition,
 	})
+}
+
+// forgetFailures removes what failed starts of a script's configs have left in memory.
+func forgetFailures(dir string) {
+	configs, _ := filepath.Glob(filepath.Join(dir, "*.toml"))
+	for _, file := range append(configs, filepath.Join(dir, "missing.toml")) {
+		text, _ := site.ReadConfig(file) // it may be a FIFO
+		_, _ = data.ForgetFailedStarts(file, "")
+		_, _ = data.ForgetFailedStarts(file, config.DataDir(file, text))
+	}
 }
 
 // patience is how long a command waits for what must come. No machine is so

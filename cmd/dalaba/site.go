@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"dalaba/cmd/cli"
@@ -35,6 +37,11 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 		fmt.Fprintln(a.Err, a.Say("cli.last_good"))
 	}
 	a.speak(s.Site.Language)
+	if _, running := data.Running(s.Site.DataDir); !running {
+		if st, ok := control.Machine(ctx, a.Language()); ok && control.SameConfig(st, a.config) {
+			fmt.Fprintln(a.Err, control.DirChanged(st, s.Site.DataDir).In(a.Language()))
+		}
+	}
 	return s, nil
 }
 
@@ -53,10 +60,27 @@ func (a *app) lookStore(ctx context.Context) (*site.Site, error) {
 		return nil, err
 	}
 	if s.Store == nil {
-		return nil, say.M("cli.no_store", s.Site.DataDir)
+		return nil, a.noStore(s.Site.DataDir)
 	}
 	return s, nil
 }
+
+// errNoStore says that there is no store yet.
+var errNoStore = errors.New("no store")
+
+// noStore is an error for a data folder without a store: why there cannot be one, or
+// how to get one. That this user cannot make it says nothing of the daemon's.
+func (a *app) noStore(dir string) error {
+	if err := data.CheckFolder(dir, data.Me()); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return noStore{err}
+	}
+	return noStore{say.M("cli.no_store", dir)}
+}
+
+type noStore struct{ error }
+
+func (noStore) Is(target error) bool { return target == errNoStore }
+func (n noStore) Unwrap() error      { return n.error }
 
 func (a *app) readConfig() ([]byte, error) {
 	text, err := site.ReadConfig(a.config)
@@ -68,6 +92,7 @@ func (a *app) readConfig() ([]byte, error) {
 
 // tell shows problems of the config, one a line.
 func (a *app) tell(problems []config.Problem) {
+	a.problems = append(a.problems, problems...)
 	for _, p := range problems {
 		a.Tell(p.In(a.Language()))
 	}

@@ -152,7 +152,7 @@ func (a *app) showNext(next []status.Next, when func(time.Time) string) {
 // showStore tells how the store is, and what the county does not have yet.
 func (a *app) showStore(st status.Status, when func(time.Time) string) {
 	if st.Store == nil {
-		a.Println(a.Say("cli.no_store", st.DataDir))
+		a.Println(say.In(a.Language(), a.noStore(st.DataDir)))
 		return
 	}
 	h := st.Store
@@ -167,9 +167,12 @@ func (a *app) showStore(st status.Status, when func(time.Time) string) {
 	for _, l := range h.Losses {
 		a.Println(cli.Paint(a.Say("view.loss", when(l.At), l.Why), cli.Warn, a.Colour()))
 	}
-	if st.Unsent.Receipts == 0 {
+	switch {
+	case st.Unsent.NoCounty:
+		a.Println(a.Say("doctor.unsent_no_county"))
+	case st.Unsent.Receipts == 0:
 		a.Println(a.Say("view.all_sent"))
-	} else {
+	default:
 		a.Println(a.Say("view.unsent", st.Unsent.Receipts, when(st.Unsent.Oldest), web.Age(st.Unsent.Oldest, st.At)))
 	}
 	if st.Unsent.Aside > 0 {

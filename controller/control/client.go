@@ -32,9 +32,14 @@ type Client struct {
 
 // Ask returns a client of the daemon that holds a data folder. If no daemon does,
 // or it cannot be asked, the error says what to do.
+//
+// The error is [ErrNotRunning] if no daemon holds it.
 func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
 	if _, ok := data.Running(dataDir); !ok {
-		return nil, say.M("run.not_running", dataDir)
+		// A user who may ask the daemon need not be able to look into its folder.
+		if st, ok := Machine(ctx, lang); !ok || !sameFile(st.DataDir, dataDir) {
+			return nil, notRunning{ErrNotRunning, say.M("run.not_running", dataDir)}
+		}
 	}
 	dir, err := filepath.Abs(dataDir)
 	if err != nil {
@@ -70,6 +75,56 @@ func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
 		return nil, say.M("technician.long_path", dir, maxPath-len("/"+socketName+".new"))
 	}
 	return nil, say.M("control.no_socket")
+}
+
+// Machine returns the status of the daemon that has this machine's control socket, of
+// whatever config and data folder; ok is false if there is none that this user may ask.
+func Machine(ctx context.Context, lang say.Lang) (st status.Status, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c := &Client{web: web.Client{Base: "http://dalaba", Lang: lang, HTTP: web.OverSocket(filepath.Join(runDir(), socketName))}}
+	st, err := c.Status(ctx)
+	return st, err == nil && st.Running
+}
+
+var (
+	// ErrNotRunning says that no daemon holds the data folder.
+	ErrNotRunning = errors.New("no daemon holds the data folder")
+
+	// ErrElsewhere says that the daemon of this machine holds another data folder.
+	ErrElsewhere = errors.New("the daemon holds another data folder")
+)
+
+// notRunning is one of these errors, with a text for people.
+type notRunning struct {
+	is error
+	say.Message
+}
+
+func (n notRunning) Is(target error) bool { return target == n.is }
+func (n notRunning) Unwrap() error        { return n.Message }
+
+// NotRunning returns why no daemon holds the data folder dir, which the config file
+// names: [ErrElsewhere] if the daemon of this machine holds another, else
+// [ErrNotRunning].
+func NotRunning(ctx context.Context, file, dir string, lang say.Lang) error {
+	dir = absolute(dir)
+	st, ok := Machine(ctx, lang)
+	switch {
+	case !ok || sameFile(st.DataDir, dir):
+		return notRunning{ErrNotRunning, say.M("run.not_running", dir)}
+	case SameConfig(st, file):
+		return notRunning{ErrElsewhere, DirChanged(st, dir)}
+	}
+	return notRunning{ErrElsewhere, say.M("control.other_site", st.Config.File, st.DataDir, absolute(file), dir)}
+}
+
+// SameConfig reports whether a daemon reads that config file.
+func SameConfig(st status.Status, file string) bool { return sameFile(st.Config.File, file) }
+
+// DirChanged says that a daemon's config file names another data folder than it holds.
+func DirChanged(st status.Status, dir string) say.Message {
+	return say.M("control.dir_changed", st.Config.File, st.DataDir, absolute(dir))
 }
 
 func isStatus(err error, status int) bool {

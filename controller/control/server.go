@@ -137,7 +137,19 @@ func read[T any](r *http.Request) (v T, err error) {
 var badOrder = web.Status(http.StatusBadRequest, say.M("technician.bad_order"))
 
 func (s *Server) status(r *http.Request) (any, error) {
-	return s.Daemon.Status(r.Context(), web.Lang(r))
+	st, err := s.Daemon.Status(r.Context(), web.Lang(r))
+	if err != nil {
+		return nil, err
+	}
+	st.Config.File, st.DataDir = absolute(st.Config.File), absolute(st.DataDir) // who asks may be in another folder
+	return st, nil
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); path != "" && err == nil {
+		return abs
+	}
+	return path
 }
 
 func (s *Server) reload(r *http.Request) (any, error) {
@@ -146,7 +158,7 @@ func (s *Server) reload(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if in.Config != "" && !sameFile(in.Config, s.Config) {
-		return nil, web.Status(http.StatusConflict, say.M("control.other_config", s.Config, in.Config))
+		return nil, web.Status(http.StatusConflict, say.M("control.other_config", absolute(s.Config), in.Config))
 	}
 	return s.Daemon.Reload(r.Context(), in.Automatic, web.Lang(r))
 }

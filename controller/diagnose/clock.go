@@ -20,10 +20,6 @@ const rtcApart = 5 * time.Second
 
 // clock looks whether the clock is trusted, and why not.
 func (d *examination) clock(ctx context.Context) {
-	source := playlist.ClockNTP
-	if d.cfg != nil {
-		source = d.cfg.Site.Clock
-	}
 	synced, err := devices.Synchronised()
 	synced = synced && err == nil
 	if behind := d.health.Floor.Sub(d.now); behind > clock.Slack && !synced {
@@ -32,6 +28,16 @@ func (d *examination) clock(ctx context.Context) {
 			"dalaba doctor --clock-is-right -c "+d.file)
 		return
 	}
+	if d.status == nil { // else the daemon knows
+		if d.noConfig("clock") {
+			return
+		}
+		if d.unread != nil {
+			d.add("clock", Skip, say.M("doctor.store_unread"))
+			return
+		}
+	}
+	source := d.clockSource()
 	state := d.clockState(ctx, source)
 	switch {
 	case state != playlist.ClockTrusted:
@@ -45,6 +51,14 @@ func (d *examination) clock(ctx context.Context) {
 		return
 	}
 	d.add("clock", OK, say.M("doctor.clock_trusted", string(source)))
+}
+
+// clockSource returns the source of the config; empty if that is not known.
+func (d *examination) clockSource() playlist.ClockSource {
+	if d.cfg == nil {
+		return ""
+	}
+	return d.cfg.Site.Clock
 }
 
 // battery holds the clock to the battery clock, which the config trusts.
@@ -67,7 +81,7 @@ func (d *examination) battery() {
 
 // timeZone tells which zone the site lives by.
 func (d *examination) timeZone(context.Context) {
-	if d.cfg == nil {
+	if d.noConfig("zone") {
 		return
 	}
 	at := d.now.In(d.cfg.Site.Zone)

@@ -30,11 +30,12 @@ const (
 	Info Result = "info" // neither good nor bad
 	Warn Result = "warn"
 	Fail Result = "fail"
+	Skip Result = "skip" // it could not be made, so that nothing is known
 )
 
 // Finding is what a check found. Check is one of config, daemon, output, mixer,
 // relay, clock, zone, disk, permissions, store, backup, clips, unsent, link, log,
-// inbox, ffmpeg, speech and service.
+// inbox, drop, ffmpeg, speech and service.
 type Finding struct {
 	Check  string
 	Result Result
@@ -67,18 +68,20 @@ func (d Diagnosis) OK() bool {
 	return !slices.ContainsFunc(d.Findings, func(f Finding) bool { return f.Result == Fail })
 }
 
-// examination is what the checks look at. What could not be had is nil, and the
-// checks that need it find nothing.
+// examination is what the checks look at. A check that needs what could not be had
+// says that it cannot be made.
 type examination struct {
 	file    string // the config file
 	lang    say.Lang
 	now     time.Time
-	dir     string // the data folder; empty if the config does not tell
-	cfg     *config.Config
-	store   *data.Store
+	dir     string         // the data folder; empty if the config does not tell
+	cfg     *config.Config // nil: it is refused, and so is the last good one
+	store   *data.Store    // nil: there is none yet, or it is unread
+	unread  error          // why the store that there is cannot be read
 	health  data.Health
 	pid     int
 	running bool
+	slow    bool           // the store could not be read to its end in time
 	status  *status.Status // as the running daemon tells it
 
 	all []Finding
@@ -93,8 +96,8 @@ func Examine(ctx context.Context, file string, lang say.Lang, now time.Time) (Di
 		defer func() { _ = d.store.Close() }()
 	}
 	for _, check := range []func(context.Context){
-		d.daemon, d.outputs, d.relay, d.clock, d.timeZone, d.disk, d.permissions, d.database, d.clips, d.log, d.unsent, d.link, d.inbox,
-		d.programs, d.service,
+		d.daemon, d.outputs, d.relay, d.clock, d.timeZone, d.disk, d.permissions, d.database, d.backups, d.clips, d.log, d.unsent, d.link,
+		d.inbox, d.drop, d.ffmpeg, d.speech, d.service,
 	} {
 		if ctx.Err() != nil {
 			return Diagnosis{}, ctx.Err()
@@ -122,24 +125,64 @@ func (d *examination) addLines(check string, r Result, found []say.Message, reme
 	d.all = append(d.all, f)
 }
 
+// noConfig notes that a check cannot be made without a config, if there is none.
+func (d *examination) noConfig(check string) bool {
+	if d.cfg == nil {
+		d.add(check, Skip, say.M("doctor.no_config"))
+	}
+	return d.cfg == nil
+}
+
+// noFolder notes that a check cannot be made without the data folder, if the config
+// does not tell it.
+func (d *examination) noFolder(check string) bool {
+	if d.dir == "" {
+		d.add(check, Skip, say.M("doctor.no_config"))
+	}
+	return d.dir == ""
+}
+
+// noStore reports whether there is no store to look at, and notes that the check
+// cannot be made if there should be one.
+func (d *examination) noStore(check string) bool {
+	if d.noFolder(check) {
+		return true
+	}
+	if d.unread != nil {
+		d.add(check, Skip, say.M("doctor.store_unread"))
+	}
+	return d.store == nil
+}
+
 // config reads what there is. A faulty config does not end the examination: the
 // last good one stands in for it, as it does in the daemon.
 func (d *examination) config(ctx context.Context) {
 	text, err := site.ReadConfig(d.file)
 	if err != nil {
 		d.add("config", Fail, say.M("doctor.config_none", err))
-		return
+	} else if d.dir = config.DataDir(d.file, text); d.dir == "" {
+		d.add("config", Fail, say.M("doctor.config_no_dir", d.file), say.M("doctor.config_no_dir_do"))
 	}
-	d.folder(ctx, text)
-	lib := &site.Library{Ctx: ctx, Store: d.store}
-	cfg, problems := config.Read(d.file, text, lib)
-	for _, p := range problems {
-		d.problem(p)
+	if d.dir == "" { // the daemon that runs by that file knows it
+		if st, ok := control.Machine(ctx, d.lang); ok && control.SameConfig(st, d.file) {
+			d.dir = st.DataDir
+		}
 	}
-	if !config.Refused(problems) {
-		d.cfg = cfg
-		d.add("config", OK, say.M("doctor.config_ok", d.file, len(cfg.Outputs), len(cfg.Playlists), len(cfg.Slots)))
-		return
+	if d.dir != "" && config.CanBeFolder(d.dir) { // permissions tells if it cannot
+		d.open(ctx)
+		d.ask(ctx)
+	}
+	lib := d.library(ctx)
+	if err == nil {
+		cfg, problems := config.Read(d.file, text, lib)
+		for _, p := range problems {
+			d.problem(p)
+		}
+		if !config.Refused(problems) {
+			d.cfg = cfg
+			d.add("config", OK, say.M("doctor.config_ok", d.file, len(cfg.Outputs), len(cfg.Playlists), len(cfg.Slots)))
+			return
+		}
 	}
 	if d.dir == "" {
 		return
@@ -148,40 +191,68 @@ func (d *examination) config(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	if cfg, problems = config.Read(d.file, good, lib); !config.Refused(problems) {
+	if cfg, problems := config.Read(d.file, good, lib); !config.Refused(problems) {
 		d.cfg = cfg
 		d.add("config", Info, say.M("doctor.config_last", site.LastGood(d.dir)))
 	}
 }
 
-// folder opens the store in the data folder that a config names, and asks the
-// daemon that holds it.
-func (d *examination) folder(ctx context.Context, text []byte) {
-	if d.dir = config.DataDir(d.file, text); d.dir == "" {
-		d.add("config", Fail, say.M("doctor.config_no_dir", d.file), say.M("doctor.config_no_dir_do"))
-		return
+// library is what the config is read with. If the store cannot be read, nothing is
+// known against the clips of it.
+func (d *examination) library(ctx context.Context) config.Library {
+	lib := &site.Library{Ctx: ctx, Store: d.store}
+	if d.unread != nil {
+		return trusting{lib}
 	}
+	return lib
+}
+
+// trusting is a library that has every clip of the store that a config names.
+type trusting struct{ *site.Library }
+
+func (trusting) Clip(id playlist.ClipID) (playlist.Clip, bool) { return playlist.Clip{ID: id}, true }
+func (trusting) Series(string) []playlist.Clip                 { return []playlist.Clip{{}} }
+
+// open opens the store in the data folder and reads all of it: what a damaged one says
+// is worth nothing.
+func (d *examination) open(ctx context.Context) {
 	var err error
 	d.store, err = data.OpenReadOnly(ctx, d.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.add("store", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
-	}
-	if d.store != nil {
-		if d.health, err = d.store.Health(ctx); err != nil {
-			d.add("store", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
-		}
-	}
-	if d.pid, d.running = data.Running(d.dir); !d.running {
+	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
+	if err == nil {
+		checking, cancel := context.WithTimeout(ctx, checkTime)
+		err = d.store.Check(checking)
+		cancel()
+		if d.slow = errors.Is(err, context.DeadlineExceeded); d.slow {
+			err = nil
+		}
+	}
+	if err == nil {
+		d.health, err = d.store.Health(ctx)
+	}
+	if err == nil {
+		return
+	}
+	if d.unread = err; d.store != nil {
+		_ = d.store.Close()
+	}
+	d.store, d.health = nil, data.Health{}
+}
+
+// ask asks the daemon that holds the data folder, if one does. A user who may ask it
+// need not be able to look into its folder.
+func (d *examination) ask(ctx context.Context) {
+	d.pid, d.running = data.Running(d.dir)
 	daemon, err := control.Ask(ctx, d.dir, d.lang)
 	if err == nil {
 		var st status.Status
 		if st, err = daemon.Status(ctx); err == nil {
-			d.status = &st
+			d.status, d.running, d.pid = &st, true, st.PID
 		}
 	}
-	if err != nil {
+	if err != nil && d.running {
 		remedy := d.restart()
 		if os.Geteuid() != 0 {
 			remedy = "sudo dalaba doctor -c " + d.file

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dalaba/data"
 	"dalaba/playlist/say"
 	"dalaba/web"
 )
@@ -26,13 +27,13 @@ const (
 
 // disk looks how full the disk is.
 func (d *examination) disk(context.Context) {
-	if d.dir == "" {
+	if d.noFolder("disk") {
 		return
 	}
 	at := d.dir
 	var st unix.Statfs_t
 	err := unix.Statfs(at, &st)
-	for ; errors.Is(err, unix.ENOENT) && at != filepath.Dir(at); err = unix.Statfs(at, &st) {
+	for ; (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)) && at != filepath.Dir(at); err = unix.Statfs(at, &st) {
 		at = filepath.Dir(at)
 	}
 	if err != nil {
@@ -52,28 +53,29 @@ func (d *examination) disk(context.Context) {
 	}
 }
 
-// permissions looks for files that the daemon cannot write because they belong to
-// another user, and for a folder that every user can write.
+// permissions looks whether the daemon can write its data folder, or make it, for
+// files of another user in it, and whether every user can write it.
 func (d *examination) permissions(context.Context) {
-	if d.dir == "" {
+	if d.noFolder("permissions") {
 		return
 	}
 	fi, err := os.Stat(d.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.add("permissions", Warn, say.M("doctor.dir_none", d.dir), d.start())
+		if systemdMakes(d.dir) || d.canWrite("permissions", d.dir, "") {
+			d.add("permissions", Warn, say.M("doctor.dir_none", d.dir), d.start())
+		}
 		return
 	}
 	if err != nil || !fi.IsDir() {
-		d.add("permissions", Fail, say.M("doctor.dir_bad", d.dir), "ls -ld "+d.dir)
+		if d.canWrite("permissions", d.dir, "") { // a file is told of there
+			d.add("permissions", Fail, say.M("doctor.dir_bad", d.dir), "ls -ld "+d.dir)
+		}
 		return
 	}
-	who := fi // who must be able to write: the daemon, else the folder's owner
-	if d.running && d.pid > 0 {
-		if p, err := os.Stat("/proc/" + strconv.Itoa(d.pid)); err == nil {
-			who = p
-		}
+	uid := owner(fi) // who must be able to write: the daemon, else the folder's owner
+	if d.running || unit() != "" {
+		uid = d.user().uid
 	}
-	uid := owner(who)
 	var foreign []string
 	for _, name := range []string{"", "clips", "backup", "dalaba.db", "dalaba.db-wal", "dalaba.lock"} {
 		path := filepath.Join(d.dir, name)
@@ -87,15 +89,30 @@ func (d *examination) permissions(context.Context) {
 	case len(foreign) > 0:
 		d.add("permissions", Fail, say.M("doctor.dir_foreign", strings.Join(foreign, " "), nameOf(uid)),
 			fmt.Sprintf("chown -R %s %s", nameOf(uid), d.dir))
+	case !d.subfolders():
 	case fi.Mode().Perm()&0o002 != 0:
 		d.add("permissions", Warn, say.M("doctor.dir_open", d.dir), "chmod o-w "+d.dir)
 	case fi.Mode().Perm()&0o200 == 0 || uid == uint32(os.Geteuid()) && unix.Access(d.dir, unix.W_OK) != nil:
 		d.add("permissions", Fail, say.M("doctor.dir_read_only", d.dir), "chmod u+w "+d.dir)
 	case unix.Access(d.dir, unix.W_OK) != nil:
-		d.add("permissions", Warn, say.M("doctor.dir_read_only", d.dir), "sudo dalaba doctor")
+		d.add("permissions", Warn, say.M("doctor.dir_not_mine", d.dir, nameOf(uid), nameOf(uint32(os.Geteuid()))), "sudo dalaba doctor -c "+d.file)
 	default:
 		d.add("permissions", OK, say.M("doctor.dir_ok", d.dir, nameOf(uid)))
 	}
+}
+
+// subfolders reports whether the folders of the store are folders, if they are there:
+// one may be a file, or a link to a disk that is not.
+func (d *examination) subfolders() bool {
+	anybody := data.User{May: func(string, uint32) error { return nil }}
+	for _, name := range []string{"clips", "backup"} {
+		path := filepath.Join(d.dir, name)
+		if b := (data.BadFolder{}); errors.As(data.CheckFolder(path, anybody), &b) {
+			d.add("permissions", Fail, b.What, b.Do)
+			return false
+		}
+	}
+	return true
 }
 
 func owner(fi fs.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Uid }

@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"dalaba/data"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 	"dalaba/web"
@@ -31,7 +33,8 @@ type trouble struct {
 // log sums up what the device log of the last day says: starts, lost outputs and
 // errors.
 func (d *examination) log(ctx context.Context) {
-	if d.store == nil {
+	d.failedStarts()
+	if d.noStore("log") {
 		return
 	}
 	events, err := d.store.Events(ctx, 0, eventsBack)
@@ -64,6 +67,28 @@ func (d *examination) log(ctx context.Context) {
 		d.add("log", Warn, say.M("doctor.log_starts", starts), remedy)
 	}
 	d.errors(events, starts)
+}
+
+// failedStarts tells why the daemon did not start. While one runs, another was tried
+// beside it.
+func (d *examination) failedStarts() {
+	for _, f := range data.FailedStarts(d.file, d.dir) {
+		found := []say.Message{say.M("doctor.failed_starts", f.Times, web.Stamp(f.Last, d.now, d.zone()))}
+		if f.User != "" {
+			found[0] = say.M("doctor.failed_starts_of", f.User, f.Times, web.Stamp(f.Last, d.now, d.zone()))
+		}
+		for l := range strings.SplitSeq(f.Why[d.lang], "\n") {
+			found = append(found, say.M("cli.as_it_is", l))
+		}
+		switch {
+		case d.running:
+			d.addLines("log", Info, found)
+		case f.User != "": // it may be none that should have started the daemon
+			d.addLines("log", Warn, found, say.M("doctor.failed_starts_do"), d.start())
+		default:
+			d.addLines("log", Fail, found, say.M("doctor.failed_starts_do"), d.start())
+		}
+	}
 }
 
 // errors tells the latest kinds of errors among the events.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -27,7 +26,7 @@ const (
 
 // outputs looks at each output of the config.
 func (d *examination) outputs(ctx context.Context) {
-	if d.cfg == nil {
+	if d.noConfig("output") {
 		d.cards()
 		return
 	}
@@ -80,6 +79,10 @@ func (d *examination) outputNow(o playlist.Output, now status.Output) {
 // soundCard looks at the card of an output. A card in use is not opened beside its
 // user, and no mixer is moved.
 func (d *examination) soundCard(ctx context.Context, o playlist.Output, now status.Output) {
+	if o.Device == site.AutoDevice && d.unread != nil {
+		d.add("output", Skip, say.M("doctor.auto_unread", o.Name))
+		return
+	}
 	look, err := devices.Inspect(site.Card(ctx, d.store, o).Device, !d.running)
 	switch {
 	case err != nil && d.running && now.State == status.Away:
@@ -104,7 +107,9 @@ func (d *examination) cards() {
 	case err != nil:
 		d.add("output", Fail, say.M("doctor.as_is", err), "dalaba devices")
 	case len(l.Cards) == 0:
-		d.add("output", Warn, say.M("doctor.no_cards"), say.M("doctor.no_cards_do"))
+		if d.cfg != nil { // else it may want none
+			d.add("output", Warn, say.M("doctor.no_cards"), say.M("doctor.no_cards_do"))
+		}
 	default:
 		d.add("output", OK, say.M("doctor.some_cards", len(l.Cards)))
 	}
@@ -112,16 +117,13 @@ func (d *examination) cards() {
 
 // recording looks at a WAV file without making one.
 func (d *examination) recording(output, path string) {
-	at := path
-	fi, err := os.Stat(at)
-	for ; errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at); fi, err = os.Stat(at) {
-		at = filepath.Dir(at)
-	}
+	fi, err := os.Stat(path)
 	switch {
-	case err != nil || at == path && !fi.Mode().IsRegular():
+	case err == nil && !fi.Mode().IsRegular():
 		d.add("output", Fail, say.M("doctor.wav_bad", output, path), say.M("doctor.wav_bad_do"))
-	case unix.Access(at, unix.W_OK) != nil:
-		d.add("output", Fail, say.M("doctor.wav_denied", output, path), "chmod u+w "+at)
+	case err == nil && d.user().may(path, unix.W_OK) != nil:
+		d.add("output", Fail, say.M("doctor.wav_denied", output, path), "sudo chown "+d.user().name+" "+path)
+	case err != nil && !d.canWrite("output", filepath.Dir(path), output):
 	default:
 		d.add("output", OK, say.M("doctor.wav_ok", output, path))
 	}
@@ -174,7 +176,7 @@ func (d *examination) mixer(o playlist.Output, look devices.Look) {
 // relay tries the amplifier's relay by switching it off, which it is while no
 // daemon runs.
 func (d *examination) relay(ctx context.Context) {
-	if d.cfg == nil || d.cfg.Amplifier.Relay == "" || d.running {
+	if d.noConfig("relay") || d.cfg.Amplifier.Relay == "" || d.running {
 		return
 	}
 	spec := d.cfg.Amplifier.Relay

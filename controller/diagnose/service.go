@@ -11,14 +11,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dalaba/controller/control"
 	"dalaba/controller/site"
+	"dalaba/controller/status"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
 
 // daemon looks whether the daemon runs, by the config as it is now.
 func (d *examination) daemon(ctx context.Context) {
-	if d.dir == "" {
+	if d.noFolder("daemon") {
 		return
 	}
 	var started, read time.Time
@@ -26,9 +28,21 @@ func (d *examination) daemon(ctx context.Context) {
 		started, _ = d.store.Started(ctx)
 		read, _ = d.store.ConfigRead(ctx)
 	}
+	other, found := status.Status{}, false
+	if !d.running {
+		other, found = control.Machine(ctx, d.lang)
+	}
 	switch {
 	case d.running:
 		d.add("daemon", OK, say.M("doctor.daemon_ok", d.pid))
+	case found && control.SameConfig(other, d.file):
+		d.add("daemon", Fail, say.M("doctor.as_is", control.DirChanged(other, d.dir)), d.restart())
+	case !config.CanBeFolder(d.dir):
+		d.add("daemon", Skip, say.M("doctor.no_config"))
+	case errors.Is(unix.Access(filepath.Join(d.dir, "dalaba.lock"), unix.R_OK), unix.EACCES): // the lock tells whether it runs
+		d.add("daemon", Skip, say.M("doctor.store_unread"))
+	case d.unread != nil:
+		d.add("daemon", Fail, say.M("doctor.daemon_off_unread"), d.start())
 	case started.IsZero():
 		d.add("daemon", Warn, say.M("doctor.daemon_never"), d.start())
 	default:
@@ -57,22 +71,10 @@ func (d *examination) restart() string {
 
 // inbox looks at the drop folder for clips.
 func (d *examination) inbox(context.Context) {
-	if d.cfg == nil || d.cfg.Inbox == "" {
+	if d.noConfig("inbox") || d.cfg.Inbox == "" || !d.dropFolder("inbox", d.cfg.Inbox) {
 		return
 	}
 	dir := d.cfg.Inbox
-	fi, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		d.add("inbox", Warn, say.M("doctor.inbox_none", dir), "mkdir -p "+dir)
-		return
-	case err != nil || !fi.IsDir():
-		d.add("inbox", Fail, say.M("doctor.dir_bad", dir), "ls -ld "+dir)
-		return
-	case unix.Access(dir, unix.W_OK) != nil:
-		d.add("inbox", Fail, say.M("doctor.dir_read_only", dir), "chmod u+w "+dir)
-		return
-	}
 	refused, _ := os.ReadDir(filepath.Join(dir, "refused"))
 	n := 0
 	for _, e := range refused {
@@ -87,27 +89,58 @@ func (d *examination) inbox(context.Context) {
 	d.add("inbox", OK, say.M("doctor.inbox_ok", dir))
 }
 
-// programs looks for the programs that make clips. A pole airs without them.
-func (d *examination) programs(context.Context) {
+// drop looks at the drop folder for alerts.
+func (d *examination) drop(context.Context) {
+	if d.noConfig("drop") || d.cfg.Alert.Drop == "" || !d.dropFolder("drop", d.cfg.Alert.Drop) {
+		return
+	}
+	d.add("drop", OK, say.M("doctor.drop_ok", d.cfg.Alert.Drop))
+}
+
+// dropFolder reports whether a folder out of which the daemon takes files is there and
+// can be written; else it says why not.
+func (d *examination) dropFolder(check, dir string) bool {
+	if !d.canWrite(check, dir, "") {
+		return false
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		d.add(check, Warn, say.M("doctor.drop_none", dir), "mkdir -p "+dir)
+		return false
+	}
+	return true
+}
+
+// ffmpeg looks for the program that makes clips. A pole airs without it.
+func (d *examination) ffmpeg(context.Context) {
 	var c config.Ingest
 	if d.cfg != nil {
 		c = d.cfg.Ingest
 	}
-	if err := site.NewIngester(c, "").Ready(); err != nil {
-		d.add("ffmpeg", Warn, say.M("doctor.ffmpeg_none"), "apt-get install ffmpeg")
-	} else {
+	switch err := site.NewIngester(c, "").Ready(); {
+	case err == nil:
 		d.add("ffmpeg", OK, say.M("doctor.ffmpeg_ok"))
+	case !d.noConfig("ffmpeg"): // the config may name it
+		d.add("ffmpeg", Warn, say.M("doctor.ffmpeg_none"), "apt-get install ffmpeg")
+	}
+}
+
+// speech looks for the program that speaks text. A pole airs without it.
+func (d *examination) speech(context.Context) {
+	if d.noConfig("speech") {
+		return
 	}
 	program := "espeak-ng"
-	if len(c.Speech) > 0 {
-		program = c.Speech[0]
+	if len(d.cfg.Ingest.Speech) > 0 {
+		program = d.cfg.Ingest.Speech[0]
 	}
-	if path, err := exec.LookPath(program); err != nil && program == "espeak-ng" {
-		d.add("speech", Warn, say.M("doctor.speech_none", program), "apt-get install espeak-ng")
-	} else if err != nil {
-		d.add("speech", Warn, say.M("doctor.speech_none", program), say.M("doctor.speech_do"))
-	} else {
+	path, err := exec.LookPath(program)
+	switch {
+	case err == nil:
 		d.add("speech", OK, say.M("doctor.speech_ok", path))
+	case program == "espeak-ng":
+		d.add("speech", Warn, say.M("doctor.speech_none", program), "apt-get install espeak-ng")
+	default:
+		d.add("speech", Warn, say.M("doctor.speech_none", program), say.M("doctor.speech_do"))
 	}
 }
 

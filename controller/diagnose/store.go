@@ -3,7 +3,9 @@ package diagnose
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"time"
 
@@ -22,23 +24,20 @@ const (
 	linkSilent = 30 * time.Minute // since the county last answered: longer is a warning
 )
 
-// database reads the whole database, and looks at its backups.
-func (d *examination) database(ctx context.Context) {
-	if d.store == nil {
+// database tells how the database is, which was read as a whole, and what was lost of
+// it.
+func (d *examination) database(context.Context) {
+	if d.unread != nil {
+		d.unreadable(d.unread)
+		return
+	}
+	if d.noStore("store") {
 		return
 	}
 	h := d.health
-	checking, cancel := context.WithTimeout(ctx, checkTime)
-	err := d.store.Check(checking)
-	cancel()
-	switch {
-	case errors.Is(err, data.ErrDamaged):
-		d.add("store", Fail, say.M("doctor.store_damaged", err), say.M("doctor.store_damaged_do"), d.restart())
-	case errors.Is(err, context.DeadlineExceeded):
+	if d.slow {
 		d.add("store", Warn, say.M("doctor.store_slow", int(checkTime.Seconds())), say.M("doctor.store_slow_do"))
-	case err != nil:
-		d.add("store", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
-	default:
+	} else {
 		d.add("store", OK, say.M("doctor.store_ok", web.Size(h.Size), h.Schema))
 	}
 	if h.Volatile {
@@ -52,20 +51,48 @@ func (d *examination) database(ctx context.Context) {
 		}
 		d.add("store", r, say.M("doctor.store_loss", l.At.In(d.zone()).Format(time.DateTime), l.Why), say.M("doctor.store_loss_do"))
 	}
-	switch age := d.now.Sub(h.LastBackup); {
-	case h.Backups == 0:
+}
+
+// unreadable tells why the store cannot be read.
+func (d *examination) unreadable(err error) {
+	found := say.M("doctor.as_is", err)
+	switch {
+	case errors.Is(err, data.ErrDamaged):
+		if !errors.As(err, new(say.Message)) {
+			found = say.M("doctor.store_damaged", err.Error())
+		}
+		d.add("store", Fail, found, say.M("doctor.store_damaged_do"), d.restart())
+	case errors.Is(err, data.ErrNewer):
+		d.add("store", Fail, found, say.M("doctor.store_newer_do"))
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+		d.add("store", Fail, found, "sudo dalaba doctor -c "+d.file)
+	default:
+		d.add("store", Fail, found, say.M("doctor.store_do", d.dir))
+	}
+}
+
+// backups looks at the backups, which are there though the database may be damaged.
+func (d *examination) backups(context.Context) {
+	if d.noFolder("backup") || d.store == nil && d.unread == nil {
+		return
+	}
+	n, last, err := data.Backups(d.dir)
+	switch age := d.now.Sub(last); {
+	case err != nil:
+		d.add("backup", Skip, say.M("doctor.store_unread"))
+	case n == 0:
 		d.add("backup", Warn, say.M("doctor.backup_none"), say.M("doctor.backup_do"), d.start())
 	case age > backupLate:
-		d.add("backup", Warn, say.M("doctor.backup_old", web.Age(h.LastBackup, d.now)), say.M("doctor.backup_do"), d.start())
+		d.add("backup", Warn, say.M("doctor.backup_old", web.Age(last, d.now)), say.M("doctor.backup_do"), d.start())
 	default:
-		d.add("backup", OK, say.M("doctor.backup_ok", web.Age(h.LastBackup, d.now), h.Backups))
+		d.add("backup", OK, say.M("doctor.backup_ok", web.Age(last, d.now), n))
 	}
 }
 
 // clips looks that the clips of every playlist are there, and reads as many of
 // them as the time allows.
 func (d *examination) clips(ctx context.Context) {
-	if d.cfg == nil {
+	if d.noConfig("clips") || d.noStore("clips") && d.unread != nil {
 		return
 	}
 	var (
@@ -131,16 +158,22 @@ func (d *examination) clipAgain() say.Message {
 
 // unsent looks at the receipts that the county does not have.
 func (d *examination) unsent(ctx context.Context) {
-	if d.store == nil {
+	if d.noStore("unsent") {
 		return
 	}
+	waits := uplink.Wire{Store: d.store}.Waits(ctx)
 	n, oldest, err := d.store.Unsent(ctx)
+	if !waits {
+		n = 0
+	}
 	aside, why, aerr := d.store.Aside(ctx)
 	switch err := errors.Join(err, aerr); {
 	case err != nil:
 		d.add("unsent", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
 	case aside > 0:
 		d.add("unsent", Warn, say.M("doctor.aside", aside, why, n), "dalaba log --level error -c "+d.file)
+	case !waits:
+		d.add("unsent", Info, say.M("doctor.unsent_no_county"))
 	case n == 0:
 		d.add("unsent", OK, say.M("doctor.unsent_none"))
 	default:
@@ -150,7 +183,7 @@ func (d *examination) unsent(ctx context.Context) {
 
 // link looks whether the county hears from the controller.
 func (d *examination) link(ctx context.Context) {
-	if d.store == nil {
+	if d.noStore("link") {
 		return
 	}
 	docs, err := uplink.Wire{Store: d.store}.Documents(ctx)

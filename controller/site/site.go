@@ -159,6 +159,9 @@ func (s *Site) finder(ctx context.Context) func(playlist.ClipID) (playlist.Clip,
 	}
 }
 
+// Waits reports whether a county is to have the receipts. The store must be there.
+func (s *Site) Waits(ctx context.Context) bool { return uplink.Wire{Store: s.Store}.Waits(ctx) }
+
 // AlertBook returns the book of alerts as the store has it.
 func (s *Site) AlertBook(ctx context.Context) (*emergency.Book, error) {
 	if s.Store == nil {

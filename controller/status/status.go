@@ -51,7 +51,8 @@ type Alert = site.Alert
 type Unsent struct {
 	Receipts int       `json:"receipts"`
 	Oldest   time.Time `json:"oldest,omitzero"`
-	Aside    int       `json:"aside,omitempty"` // that the county could not keep: not sent again
+	Aside    int       `json:"aside,omitempty"`     // that the county could not keep: not sent again
+	NoCounty bool      `json:"no_county,omitempty"` // no county is to have any, so that none waits
 }
 
 // State is how an output is.
@@ -169,7 +170,9 @@ func (st *Status) read(ctx context.Context, s *site.Site) (open []asrun.Row, err
 		return nil, err
 	}
 	st.Store = &health
-	if st.Unsent.Receipts, st.Unsent.Oldest, err = s.Store.Unsent(ctx); err != nil {
+	if !s.Waits(ctx) {
+		st.Unsent.NoCounty = true
+	} else if st.Unsent.Receipts, st.Unsent.Oldest, err = s.Store.Unsent(ctx); err != nil {
 		return nil, err
 	}
 	if st.Unsent.Aside, _, err = s.Store.Aside(ctx); err != nil {

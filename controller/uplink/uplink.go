@@ -244,8 +244,11 @@ func (u *Uplink) countyTime(county time.Time, roundTrip time.Duration) {
 }
 
 // Waits reports whether a county is to have the receipts.
-func (u *Uplink) Waits(ctx context.Context) bool {
-	docs, err := u.store.Documents(ctx)
+func (u *Uplink) Waits(ctx context.Context) bool { return u.store.Waits(ctx) }
+
+// Waits reports whether a county is to have the receipts of the store.
+func (w Wire) Waits(ctx context.Context) bool {
+	docs, err := w.Documents(ctx)
 	return err != nil || slices.ContainsFunc(docs, isMember) && !MemberOf(docs).Retired
 }
 

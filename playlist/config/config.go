@@ -396,8 +396,8 @@ func (r *reader) site(s *section) {
 	if s.need("data_dir", `data_dir = "/var/lib/dalaba"`) {
 		if dir := s.text("data_dir", "/var/lib/dalaba"); dir != "" {
 			out.DataDir = r.path(dir)
-			if !CanBeFolder(out.DataDir) {
-				s.fault("data_dir", say.M("config.data_dir", shown(out.DataDir)), say.M("config.data_dir_remedy"))
+			if file := fileInTheWay(out.DataDir); file != "" {
+				s.fault("data_dir", say.M("config.data_dir", shown(file)), say.M("config.data_dir_remedy"))
 			}
 		}
 	}

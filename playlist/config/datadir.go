@@ -14,12 +14,20 @@ import (
 var dataDirLine = regexp.MustCompile(`(?m)^[ \t]*data_dir[ \t]*=[ \t]*["']([^"'\\\r\n]+)["']`)
 
 // CanBeFolder reports whether a path is a folder, or nothing yet.
-func CanBeFolder(path string) bool {
-	info, err := os.Stat(path)
-	if err != nil {
-		return !errors.Is(err, syscall.ENOTDIR) // below a file
+func CanBeFolder(path string) bool { return fileInTheWay(path) == "" }
+
+// fileInTheWay returns the part of a path that is no folder, so that the path cannot be
+// one; empty if there is none.
+func fileInTheWay(path string) string {
+	for at := path; ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		switch {
+		case err == nil && info.IsDir() || err != nil && !errors.Is(err, syscall.ENOTDIR):
+			return ""
+		case err == nil:
+			return at
+		}
 	}
-	return info.IsDir()
 }
 
 // DataDir is the data_dir of a config that may be faulty elsewhere, resolved
