@@ -176,6 +176,10 @@ type ReachReport struct {
 	Area  playlist.Area  `json:"area,omitempty"`
 	Lines []ReachLine    `json:"lines"`
 	Total ReachLine      `json:"total"`
+
+	// Changed are the outputs that had not the same residents at all airings. The figures
+	// go by airing: see [asrun.Reach].
+	Changed []store.Change `json:"changed"`
 }
 
 func lineOf(r asrun.Reach) ReachLine {
@@ -194,7 +198,7 @@ func (r *reach) report(ctx context.Context, q store.ReachQuery) (ReachReport, er
 	if err != nil {
 		return ReachReport{}, err
 	}
-	out := ReachReport{By: q.By, From: q.From, To: q.To, Area: q.Area, Lines: []ReachLine{}, Total: lineOf(rep.Total)}
+	out := ReachReport{By: q.By, From: q.From, To: q.To, Area: q.Area, Lines: []ReachLine{}, Total: lineOf(rep.Total), Changed: append([]store.Change{}, rep.Changed...)}
 	for _, l := range rep.Lines {
 		out.Lines = append(out.Lines, lineOf(l))
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
@@ -81,6 +82,9 @@ func (a *app) reachCmd() *cobra.Command {
 			case a.JSON:
 				return a.show(rep)
 			case asCSV:
+				if changed := a.changedResidents(rep.Changed); changed != "" {
+					fmt.Fprintln(a.Err, changed)
+				}
 				return reachCSV(a.Out, rep)
 			}
 			a.reachTable(rep)
@@ -128,7 +132,23 @@ func (a *app) reachTable(rep county.ReachReport) {
 	add(a.Say("county.total"), rep.Total)
 	a.Println(t.Page())
 	a.Println("")
+	if changed := a.changedResidents(rep.Changed); changed != "" {
+		a.Println(changed)
+		a.Println("")
+	}
 	a.Println(cli.Paint(a.Say("county.reach_notes"), cli.Faint, a.Colour()))
+}
+
+func (a *app) changedResidents(all []store.Change) string {
+	var list []cli.Changed
+	for _, c := range all {
+		row := cli.Changed{Output: string(c.Controller) + " " + c.Output}
+		for _, f := range c.Figures {
+			row.Figures = append(row.Figures, cli.Figure{Residents: f.Residents, Since: string(f.Since)})
+		}
+		list = append(list, row)
+	}
+	return a.ChangedResidents(list)
 }
 
 // byteOrderMark has spreadsheets read UTF-8.

@@ -345,6 +345,31 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// 村口 has 400 residents for five airings and 300 for five more, today's config says 420.
+func TestReachTellsThatResidentsChanged(t *testing.T) {
+	inVillage(t, func(v *village) {
+		v.open()
+		v.clip(1, "发烧了怎么办", 61)
+		for hour := range 10 {
+			due := fmt.Sprintf("2026-11-22 %02d:15:00", 7+hour)
+			r := v.row("加播", due, "村口", 1, 1, 1)
+			r.Residents = 400 - hour/5*100
+			v.aired(r, due, 61, asrun.Complete, "")
+		}
+		v.must(v.store.Close())
+		for form, extra := range map[string][]string{"zh": {"--lang", "zh-CN"}, "en": {"--lang", "en"}, "json": {"--json"}} {
+			code, out, errOut := v.dalaba(append([]string{"reach", "--since", "2026-11-22"}, extra...)...)
+			if code != 0 || errOut != "" {
+				t.Errorf("%s: exit %d, %s", form, code, errOut)
+			}
+			golden(t, "reach-changed."+form, out)
+		}
+		if _, out, errOut := v.dalaba("reach", "--csv", "--lang", "en"); !strings.Contains(errOut, "400  2026-11-22 07:15") || strings.Contains(out, "07:15") {
+			t.Errorf("beside the CSV it says %q", errOut)
+		}
+	})
+}
+
 func TestTheVerbsThatLook(t *testing.T) {
 	t.Setenv("LC_ALL", "")
 	t.Setenv("LC_MESSAGES", "")

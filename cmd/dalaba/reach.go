@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -43,6 +44,18 @@ type reachReport struct {
 	Until *time.Time     `json:"until"` // null: up to now
 	Lines []reachLine    `json:"lines"`
 	Total reachLine      `json:"total"`
+
+	// Changed are the outputs that had not the same residents at all airings. The figures
+	// go by airing: see [asrun.Reach].
+	Changed []asrun.Change `json:"changed"`
+}
+
+func newReachReport(by asrun.Grouping, r asrun.Summary) reachReport {
+	report := reachReport{By: by, Lines: []reachLine{}, Total: lineOf(r.Total), Changed: append([]asrun.Change{}, r.Changed...)}
+	for _, l := range r.Lines {
+		report.Lines = append(report.Lines, lineOf(l))
+	}
+	return report
 }
 
 type reachLine struct {
@@ -93,13 +106,14 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 	if s.Store != nil {
 		rows = s.Store.AsRun(ctx, q)
 	}
-	lines, total, err := asrun.Report(&s.Programme, rows, by, since, until, now)
+	r, err := asrun.Report(&s.Programme, rows, by, since, until, now)
 	if err != nil {
 		return err
 	}
+	changed := a.changedResidents(r.Changed, s.Site.Zone)
 	switch {
 	case a.JSON:
-		report := reachReport{By: by, Lines: []reachLine{}, Total: lineOf(total)}
+		report := newReachReport(by, r)
 		if !since.IsZero() {
 			since = since.UTC()
 			report.Since = &since
@@ -108,20 +122,36 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 			until = until.UTC()
 			report.Until = &until
 		}
-		for _, r := range lines {
-			report.Lines = append(report.Lines, lineOf(r))
-		}
 		return json.NewEncoder(a.Out).Encode(report)
 	case asCSV:
-		return reachCSV(a.Out, lines)
-	case len(lines) == 0:
+		if changed != "" {
+			fmt.Fprintln(a.Err, changed)
+		}
+		return reachCSV(a.Out, r.Lines)
+	case len(r.Lines) == 0:
 		a.Println(a.Say("view.reach_none"))
 		return nil
 	}
-	a.Println(a.reachTable(lines, total, by))
+	a.Println(a.reachTable(r.Lines, r.Total, by))
 	a.Println("")
+	if changed != "" {
+		a.Println(changed)
+		a.Println("")
+	}
 	a.Println(cli.Paint(a.Say("view.reach_notes"), cli.Faint, a.Colour()))
 	return nil
+}
+
+func (a *app) changedResidents(all []asrun.Change, zone *time.Location) string {
+	var list []cli.Changed
+	for _, c := range all {
+		row := cli.Changed{Output: c.Output}
+		for _, f := range c.Figures {
+			row.Figures = append(row.Figures, cli.Figure{Residents: f.Residents, Since: f.Since.In(zone).Format("2006-01-02 15:04")})
+		}
+		list = append(list, row)
+	}
+	return a.ChangedResidents(list)
 }
 
 func reachCSV(out io.Writer, lines []asrun.Reach) error {

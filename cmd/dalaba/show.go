@@ -368,11 +368,8 @@ func (s *show) reach(ctx context.Context) {
 	}
 	lines, total := tally.Lines()
 	if s.JSON {
-		report := &reachReport{By: asrun.ByClip, Lines: []reachLine{}, Total: lineOf(total)}
-		for _, r := range lines {
-			report.Lines = append(report.Lines, lineOf(r))
-		}
-		s.emit(event{Event: "reach", Reach: report})
+		report := newReachReport(asrun.ByClip, asrun.Summary{Lines: lines, Total: total, Changed: tally.Changed()})
+		s.emit(event{Event: "reach", Reach: &report})
 		return
 	}
 	s.wipe()

@@ -56,10 +56,12 @@ func FillYear(ctx context.Context, s *Store, controllers, days, clips int) error
 				for n := range clips {
 					v := verdict{billing: int64(n + 1), area: string(o.Area), residents: 300, sums: sums{1, 1, 1, 1, 300}}
 					b.book(first+int64(day), v, 1)
-					for _, m := range b.mark(first+int64(day), v.billing, o.ID) {
-						m.targeted = append(m.targeted, o.ID)
-						m.reached = append(m.reached, o.ID)
+					id, err := s.earshot(ctx, tx, earshot{o.ID, v.residents})
+					if err != nil {
+						return err
 					}
+					b.mark(byOutput, first+int64(day), v.billing, o.ID, true)
+					b.mark(byEarshot, first+int64(day), v.billing, id, true)
 				}
 			}
 			if err := b.writeSums(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -243,22 +244,12 @@ func TestAnEarlierStoreReportsAsBefore(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			driver, dsn, back := "sqlite3", filepath.Join(o.Dir, "county.db"), "PRAGMA user_version = 2"
+			back := "PRAGMA user_version = 2"
 			if kind == "postgres" {
-				driver, dsn, back = "pgx", o.URL, "DELETE FROM migration WHERE number > 2"
+				back = "DELETE FROM migration WHERE number > 2"
 			}
-			db, err := sql.Open(driver, dsn)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, q := range []string{"DROP INDEX alert_owed", "ALTER TABLE alert DROP COLUMN owed", "DROP TABLE presence_day", "DELETE FROM tally WHERE level > 2", "DELETE FROM tally_area WHERE level > 2", back} {
-				if _, err := db.ExecContext(t.Context(), q); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
+			change(t, o, "DROP INDEX alert_owed", "ALTER TABLE alert DROP COLUMN owed", "DROP TABLE presence_day", "DELETE FROM tally WHERE level > 2",
+				"DELETE FROM tally_area WHERE level > 2", back)
 			s = open(t, o)
 			for i, q := range queries {
 				if rep, err := s.Reach(t.Context(), q); err != nil || !reflect.DeepEqual(rep, want[i]) {
@@ -266,6 +257,94 @@ func TestAnEarlierStoreReportsAsBefore(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The program one version back keeps sets by output alone. Where it took receipts in, or
+// all of them were taken in before there were others, the next start finds the residents
+// in the receipts, and counts those of today where they are deleted.
+func TestWhatAnEarlierProgramTookInCountsItsResidents(t *testing.T) {
+	const day6 = "(SELECT max(day) - 5 FROM presence)"
+	for _, c := range []struct {
+		name string
+		undo []string // what that program would not have written, or has deleted
+		want string
+	}{
+		{"nothing", nil, "3500/400 of 400"},
+		{"all of it", []string{
+			"DELETE FROM earshot_presence", "DELETE FROM earshot_presence_day", "DELETE FROM earshot", "UPDATE epoch SET earshot_mark = 0",
+		}, "3500/400 of 400"},
+		{"all of it, the receipts are deleted", []string{
+			"DELETE FROM earshot_presence", "DELETE FROM earshot_presence_day", "DELETE FROM earshot", "UPDATE epoch SET earshot_mark = 0",
+			"DELETE FROM receipt",
+		}, "3500/257 of 257"},
+		{"the first five days", []string{
+			"DELETE FROM earshot_presence WHERE day <= " + day6, "DELETE FROM earshot_presence_day WHERE day <= " + day6,
+			"UPDATE epoch SET earshot_mark = 0",
+		}, "3500/400 of 400"},
+		{"the last five days", []string{
+			"DELETE FROM earshot_presence WHERE day > " + day6, "DELETE FROM earshot_presence_day WHERE day > " + day6,
+			"UPDATE epoch SET earshot_mark = 5",
+		}, "3500/400 of 400"},
+		{"that it completed", []string{
+			"UPDATE earshot_presence SET reached = substr(reached, 1, 0)",
+			"UPDATE earshot_presence_day SET reached = substr(reached, 1, 0)", "UPDATE epoch SET earshot_mark = 5",
+		}, "3500/300 of 400"},
+	} {
+		for _, kind := range []string{"sqlite", "postgres"} {
+			t.Run(c.name+"/"+kind, func(t *testing.T) {
+				o := options(t, kind)
+				s, err := store.Open(t.Context(), o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				output := store.Output{Name: "村口", Area: "341523100201", Residents: 257}
+				addController(t, s, "c1", "341523100201", output)
+				var rows []asrun.Row
+				for day := range 10 {
+					rows = append(rows, at(400-day/5*100, row("早", morning.AddDate(0, 0, day), "村口", 1, asrun.Complete)))
+				}
+				addReceipts(t, s, "c1", "e", receipts(1, rows...))
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				change(t, o, c.undo...)
+				for range 2 {
+					s, err = store.Open(t.Context(), o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got := total(t, s, store.ReachQuery{})
+					if figures := fmt.Sprintf("%d/%d of %d", got.PersonAirings, got.Reached, got.Residents); figures != c.want {
+						t.Errorf("%s, want %s", figures, c.want)
+					}
+					if err := s.Close(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// change runs statements on a store that is closed.
+func change(t *testing.T, o store.Options, statements ...string) {
+	t.Helper()
+	driver, dsn := "sqlite3", filepath.Join(o.Dir, "county.db")
+	if o.URL != "" {
+		driver, dsn = "pgx", o.URL
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range statements {
+		if _, err := db.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(q, err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"math/bits"
 	"slices"
@@ -34,22 +35,49 @@ type tallyKey struct {
 	billing int64
 }
 
-// presenceKey names one block of outputs, of one clip on one day, or of all
+// numbering is what the numbers in a set stand for.
+type numbering int
+
+const (
+	byOutput  numbering = iota // outputs
+	byEarshot                  // outputs with the residents that they had
+)
+
+// presenceKey names one block of numbers, of one clip on one day, or of all
 // clips ([anyBilling]).
-type presenceKey struct{ day, billing, block int64 }
+type presenceKey struct {
+	of                  numbering
+	day, billing, block int64
+}
 
 // anyBilling stands for all clips.
 const anyBilling = 0
 
 const blockBits = 4096
 
-// marks are the outputs of a block that a batch speaks of.
+// clips is the table of the sets of each clip.
+func (n numbering) clips() string {
+	if n == byEarshot {
+		return "earshot_presence"
+	}
+	return "presence"
+}
+
+// table is where the block is kept, and what picks it there.
+func (k presenceKey) table() (name, where string, args []any) {
+	if k.billing == anyBilling {
+		return k.of.clips() + "_day", "day = ?1 AND block = ?2", []any{k.day, k.block}
+	}
+	return k.of.clips(), "day = ?1 AND block = ?2 AND billing = ?3", []any{k.day, k.block, k.billing}
+}
+
+// marks are the numbers of a block that a batch speaks of.
 type marks struct{ targeted, reached, doubt []int64 }
 
-// mark finds what the batch says of an output on a day: of the clip, and of all
+// marksOf finds what the batch says of a number on a day: of the clip, and of all
 // clips.
-func (b *intake) mark(day, billing, output int64) (both [2]*marks) {
-	for i, k := range []presenceKey{{day, billing, output / blockBits}, {day, anyBilling, output / blockBits}} {
+func (b *intake) marksOf(of numbering, day, billing, n int64) (both [2]*marks) {
+	for i, k := range []presenceKey{{of, day, billing, n / blockBits}, {of, day, anyBilling, n / blockBits}} {
 		m := b.marks[k]
 		if m == nil {
 			m = &marks{}
@@ -58,6 +86,24 @@ func (b *intake) mark(day, billing, output int64) (both [2]*marks) {
 		both[i] = m
 	}
 	return both
+}
+
+// mark notes that a clip was to air on a day, and whether it completed.
+func (b *intake) mark(of numbering, day, billing, n int64, completed bool) {
+	for _, m := range b.marksOf(of, day, billing, n) {
+		m.targeted = append(m.targeted, n)
+		if completed {
+			m.reached = append(m.reached, n)
+		}
+	}
+}
+
+// doubt notes that an item proves less of a number than it did: others must say
+// whether that still holds.
+func (b *intake) doubt(of numbering, day, billing, n int64) {
+	for _, m := range b.marksOf(of, day, billing, n) {
+		m.doubt = append(m.doubt, n)
+	}
 }
 
 // writeSums writes the sums and marks of the receipts taken in.
@@ -89,6 +135,11 @@ func (b *intake) writeSums(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return b.writeMarks(ctx)
+}
+
+// writeMarks brings the sets up to date, and forgets the marks.
+func (b *intake) writeMarks(ctx context.Context) error {
 	// Single clips before all clips, which are proven by them.
 	blocks := slices.SortedFunc(maps.Keys(b.marks), func(x, y presenceKey) int { return cmp.Compare(y.billing, x.billing) })
 	for _, k := range blocks {
@@ -96,61 +147,59 @@ func (b *intake) writeSums(ctx context.Context) error {
 			return err
 		}
 	}
+	clear(b.marks)
 	return nil
 }
 
-// present brings one block of outputs up to date.
+// present brings one block up to date.
 func (b *intake) present(ctx context.Context, k presenceKey, m *marks) error {
 	var targeted, reached set
-	table, where, args := "presence", "day = ?1 AND block = ?2 AND billing = ?3", []any{k.day, k.block, k.billing}
-	if k.billing == anyBilling {
-		table, where, args = "presence_day", "day = ?1 AND block = ?2", args[:2]
-	}
+	table, where, args := k.table()
 	err := b.tx.row(ctx, "SELECT targeted, reached FROM "+table+" WHERE "+where, args...).Scan(&targeted, &reached)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	changed := false
 	if k.billing == anyBilling && len(m.doubt) > 0 {
-		if targeted, reached, err = union(ctx, b.tx, k.day, k.block); err != nil {
+		if targeted, reached, err = union(ctx, b.tx, k); err != nil {
 			return err
 		}
 		m.doubt, changed = nil, true
 	}
-	for _, o := range m.doubt {
-		was, got, err := b.prove(ctx, k, o, targeted.has(o%blockBits), reached.has(o%blockBits))
+	for _, n := range m.doubt {
+		was, got, err := b.prove(ctx, k, n, targeted.has(n%blockBits), reached.has(n%blockBits))
 		if err != nil {
 			return err
 		}
-		changed = targeted.put(o%blockBits, was) || changed
-		changed = reached.put(o%blockBits, got) || changed
+		changed = targeted.put(n%blockBits, was) || changed
+		changed = reached.put(n%blockBits, got) || changed
 	}
-	for _, o := range m.targeted {
-		changed = targeted.put(o%blockBits, true) || changed
+	for _, n := range m.targeted {
+		changed = targeted.put(n%blockBits, true) || changed
 	}
-	for _, o := range m.reached {
-		changed = reached.put(o%blockBits, true) || changed
+	for _, n := range m.reached {
+		changed = reached.put(n%blockBits, true) || changed
 	}
 	if !changed {
 		return nil
 	}
+	return putSets(ctx, b.tx, k, targeted, reached)
+}
+
+func putSets(ctx context.Context, tx conn, k presenceKey, targeted, reached set) error {
+	table, _, args := k.table()
+	args = append(args, append([]byte{}, targeted...), append([]byte{}, reached...)) // nil would be NULL
+	key, values := "day, block, billing", "?1, ?2, ?3, ?4, ?5"
 	if k.billing == anyBilling {
-		return putDay(ctx, b.tx, k.day, k.block, targeted, reached)
+		key, values = "day, block", "?1, ?2, ?3, ?4"
 	}
-	return b.tx.exec(ctx, `INSERT INTO presence (day, billing, block, targeted, reached) VALUES (?1, ?2, ?3, ?4, ?5)
-		ON CONFLICT (day, billing, block) DO UPDATE SET targeted = excluded.targeted, reached = excluded.reached`,
-		k.day, k.billing, k.block, append([]byte{}, targeted...), append([]byte{}, reached...)) // nil would be NULL
+	return tx.exec(ctx, fmt.Sprintf(`INSERT INTO %s (%s, targeted, reached) VALUES (%s)
+		ON CONFLICT (%[2]s) DO UPDATE SET targeted = excluded.targeted, reached = excluded.reached`, table, key, values), args...)
 }
 
-func putDay(ctx context.Context, tx conn, day, block int64, targeted, reached set) error {
-	return tx.exec(ctx, `INSERT INTO presence_day (day, block, targeted, reached) VALUES (?1, ?2, ?3, ?4)
-		ON CONFLICT (day, block) DO UPDATE SET targeted = excluded.targeted, reached = excluded.reached`,
-		day, block, append([]byte{}, targeted...), append([]byte{}, reached...))
-}
-
-// union is what the clips of a day say together of a block of outputs.
-func union(ctx context.Context, tx conn, day, block int64) (targeted, reached set, err error) {
-	err = tx.each(ctx, "SELECT targeted, reached FROM presence WHERE day = ?1 AND block = ?2", []any{day, block},
+// union is what the clips of a day say together of a block.
+func union(ctx context.Context, tx conn, k presenceKey) (targeted, reached set, err error) {
+	err = tx.each(ctx, "SELECT targeted, reached FROM "+k.of.clips()+" WHERE day = ?1 AND block = ?2", []any{k.day, k.block},
 		func(scan func(...any) error) error {
 			var t, r set
 			err := scan(&t, &r)
@@ -181,9 +230,10 @@ func (s *Store) fillDays(ctx context.Context) error {
 			return err
 		}
 		for _, b := range blocks {
-			targeted, reached, err := union(ctx, tx, b[0], b[1])
+			k := presenceKey{byOutput, b[0], anyBilling, b[1]}
+			targeted, reached, err := union(ctx, tx, k)
 			if err == nil {
-				err = putDay(ctx, tx, b[0], b[1], targeted, reached)
+				err = putSets(ctx, tx, k, targeted, reached)
 			}
 			if err != nil {
 				return err
@@ -197,7 +247,7 @@ func (s *Store) fillDays(ctx context.Context) error {
 // day. It takes as long as the controller has been there, and is needed only
 // if a correction took a proof away. For a day whose receipts may be deleted by
 // now it believes the sets as they are.
-func (b *intake) prove(ctx context.Context, k presenceKey, output int64, targetedNow, reachedNow bool) (targeted, reached bool, err error) {
+func (b *intake) prove(ctx context.Context, k presenceKey, n int64, targetedNow, reachedNow bool) (targeted, reached bool, err error) {
 	var forgotten int64
 	err = b.tx.row(ctx, "SELECT CAST(value AS BIGINT) FROM setting WHERE key = ?1", stateForgotten).Scan(&forgotten)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -206,12 +256,39 @@ func (b *intake) prove(ctx context.Context, k presenceKey, output int64, targete
 	if err == nil && k.day <= forgotten {
 		return targetedNow, reachedNow, nil
 	}
-	from, to := b.s.dayBounds(k.day)
-	var n, complete int64
-	err = b.tx.row(ctx, `SELECT count(*), coalesce(sum(CASE WHEN outcome = 'complete' THEN 1 ELSE 0 END), 0) FROM receipt
-		WHERE epoch IN (SELECT id FROM epoch WHERE controller = ?1) AND output = ?2 AND billing = ?3 AND due >= ?4 AND due < ?5
-		AND superseded = 0`, string(b.controller), output, k.billing, from.UnixMicro(), to.UnixMicro()).Scan(&n, &complete)
-	return n > 0, complete > 0, err
+	e := earshot{output: n}
+	if k.of == byEarshot {
+		if err := b.tx.row(ctx, "SELECT output, residents FROM earshot WHERE id = ?1", n).Scan(&e.output, &e.residents); err != nil {
+			return false, false, err
+		}
+	}
+	all, err := b.verdicts(ctx, k.day, e.output)
+	for _, v := range all {
+		if v.billing == k.billing && (k.of == byOutput || v.residents == e.residents) {
+			targeted, reached = true, reached || v.completed > 0
+		}
+	}
+	return targeted, reached, err
+}
+
+// verdicts are what the receipts prove of each item on an output and a day.
+func (b *intake) verdicts(ctx context.Context, day, output int64) (all []verdict, err error) {
+	from, to := b.s.dayBounds(day)
+	items := map[itemKey][]part{}
+	err = b.tx.each(ctx, "SELECT "+partColumns+` FROM receipt r JOIN billing b ON b.id = r.billing JOIN strand s ON s.id = r.strand
+		WHERE r.epoch IN (SELECT id FROM epoch WHERE controller = ?1) AND r.output = ?2 AND r.due >= ?3 AND r.due < ?4
+		AND r.superseded = 0 AND s.alert = ''`, []any{string(b.controller), output, from.UnixMicro(), to.UnixMicro()},
+		func(scan func(...any) error) error {
+			k, p, err := scanPart(scan)
+			items[k] = append(items[k], p)
+			return err
+		})
+	for _, parts := range items {
+		if v, ok := judge(parts); ok {
+			all = append(all, v)
+		}
+	}
+	return all, err
 }
 
 // dayBounds are the first instant of a day and that of the next.
@@ -254,6 +331,13 @@ func (s *set) join(o []byte, at int64) {
 	part := (*s)[from:]
 	for i, c := range o {
 		part[i] |= c
+	}
+}
+
+// common calls f with every number that is in o too; s was moved up by whole bytes.
+func (s set) common(o set, at int64, f func(int64)) {
+	for i := at / 8; i < int64(len(o)) && i-at/8 < int64(len(s)); i++ {
+		set{o[i] & s[i-at/8]}.each(func(n int64) { f(i*8 + n) })
 	}
 }
 
@@ -301,11 +385,26 @@ type ReachQuery struct {
 // which clip it would have been: by series, issue and clip it stands in a line
 // of its own, whose key is [KeyUnknown].
 // Counts belong to the area that a zone had when it aired; Reached and
-// Residents go by the zones as they are now.
+// Residents to the one that it has now. An airing belongs to the day on which it fell
+// due in the county's zone.
 type ReachReport struct {
-	By    Grouping
-	Lines []asrun.Reach
-	Total asrun.Reach
+	By      Grouping
+	Lines   []asrun.Reach
+	Total   asrun.Reach
+	Changed []Change // by controller and output
+}
+
+// Change is an output that had not the same residents at all airings of a report.
+type Change struct {
+	Controller playlist.ControllerID `json:"controller"`
+	Output     string                `json:"output"`
+	Figures    []Figure              `json:"figures"` // by day
+}
+
+// Figure is how many residents an output had in earshot from an airing on.
+type Figure struct {
+	Residents int           `json:"residents"`
+	Since     playlist.Date `json:"since"` // day of that airing
 }
 
 // KeyUnknown is the key of the line for airings of which no receipt speaks.
@@ -317,7 +416,8 @@ const noBilling = -1
 // line is a group on its way into a report.
 type line struct {
 	asrun.Reach
-	targeted, reached set
+	targeted, reached set       // of earshots
+	silent            []earshot // outputs without a receipt
 }
 
 func (l *line) count(s sums) {
@@ -334,18 +434,23 @@ type report struct {
 	q        ReachQuery
 	from, to int64
 	outputs  map[int64]Output // those in the area asked for
-	earshot  []int            // their residents, by output
+	earshots []earshot        // by number; of other areas' outputs: zero
+	several  set              // earshots whose output has more than one
+	aired    map[seen]bool    // those of several that aired
+	counted  []int            // room for residentsOf: by output
 	billings map[int64]billing
 	lines    map[string]*line
 	total    line
 	named    map[[2]any]*line
 }
 
+type seen struct{ earshot, day int64 }
+
 // Reach makes a report. It looks at sums and sets kept day by day, never at
 // receipts.
 func (s *Store) Reach(ctx context.Context, q ReachQuery) (ReachReport, error) {
 	r := &report{s: s, q: q, from: -1 << 40, to: 1 << 40, lines: map[string]*line{}, outputs: map[int64]Output{},
-		billings: map[int64]billing{}, named: map[[2]any]*line{}}
+		aired: map[seen]bool{}, billings: map[int64]billing{}, named: map[[2]any]*line{}}
 	for _, b := range []struct {
 		date playlist.Date
 		day  *int64
@@ -375,11 +480,11 @@ func (r *report) load(ctx context.Context) error {
 	for _, o := range all {
 		if r.q.Area == "" || o.Area.Within(r.q.Area) {
 			r.outputs[o.ID] = o
-			if n := int(o.ID) + 1; n > len(r.earshot) {
-				r.earshot = append(r.earshot, make([]int, n-len(r.earshot))...)
-			}
-			r.earshot[o.ID] = o.Residents
+			r.counted = grow(r.counted, o.ID)
 		}
+	}
+	if err := r.loadEarshots(ctx); err != nil {
+		return err
 	}
 	return r.s.read().each(ctx, "SELECT id, clip, title, series, issue FROM billing", nil, func(scan func(...any) error) error {
 		var id int64
@@ -389,6 +494,27 @@ func (r *report) load(ctx context.Context) error {
 		}
 		r.billings[id] = b
 		return nil
+	})
+}
+
+// grow makes a list long enough for a number.
+func grow[T any](list []T, n int64) []T {
+	return append(list, make([]T, max(0, int(n)+1-len(list)))...)
+}
+
+func (r *report) loadEarshots(ctx context.Context) error {
+	first := map[int64]int64{} // by output
+	return loadEarshots(ctx, r.s.read(), func(id int64, e earshot) {
+		if _, ok := r.outputs[e.output]; !ok {
+			return
+		}
+		r.earshots = grow(r.earshots, id)
+		r.earshots[id] = e
+		if other, ok := first[e.output]; ok {
+			r.several.put(other, true)
+			r.several.put(id, true)
+		}
+		first[e.output] = id
 	})
 }
 
@@ -509,16 +635,18 @@ func (r *report) line(key any) *line {
 func (r *report) presence(ctx context.Context) error {
 	var day, billing, block int64
 	var targeted, reached sql.RawBytes
-	query := "SELECT day, billing, block, targeted, reached FROM presence WHERE day >= ?1 AND day <= ?2"
+	query := "SELECT day, billing, block, targeted, reached FROM earshot_presence WHERE day >= ?1 AND day <= ?2"
 	if !r.byClip() {
-		query = "SELECT day, CAST(0 AS BIGINT), block, targeted, reached FROM presence_day WHERE day >= ?1 AND day <= ?2"
+		query = "SELECT day, CAST(0 AS BIGINT), block, targeted, reached FROM earshot_presence_day WHERE day >= ?1 AND day <= ?2"
 	}
 	return r.s.read().each(ctx, query, []any{r.from, r.to}, func(scan func(...any) error) error {
 		if err := scan(&day, &billing, &block, &targeted, &reached); err != nil {
 			return err
 		}
-		r.total.targeted.join(targeted, block*blockBits)
-		r.total.reached.join(reached, block*blockBits)
+		at := block * blockBits
+		set(targeted).common(r.several, at, func(id int64) { r.aired[seen{id, day}] = true })
+		r.total.targeted.join(set(targeted), at)
+		r.total.reached.join(set(reached), at)
 		if r.q.By == ByArea {
 			return nil
 		}
@@ -527,8 +655,8 @@ func (r *report) presence(ctx context.Context) error {
 			key = day
 		}
 		l := r.line(key)
-		l.targeted.join(targeted, block*blockBits)
-		l.reached.join(reached, block*blockBits)
+		l.targeted.join(set(targeted), at)
+		l.reached.join(set(reached), at)
 		return nil
 	})
 }
@@ -537,15 +665,17 @@ func (r *report) presence(ctx context.Context) error {
 func (r *report) silence(ctx context.Context) error {
 	column := "CAST(0 AS BIGINT)"
 	if r.q.By == ByDay {
-		column = "day"
+		column = "s.day"
 	}
-	query := "SELECT output, " + column + ", CAST(sum(items) AS BIGINT) FROM silence WHERE day >= ?1 AND day <= ?2 GROUP BY 1, 2"
+	query := "SELECT s.output, coalesce(s.residents, o.residents), " + column + `, CAST(sum(s.items) AS BIGINT)
+		FROM silence s JOIN output o ON o.id = s.output WHERE s.day >= ?1 AND s.day <= ?2 GROUP BY 1, 2, 3`
 	return r.s.read().each(ctx, query, []any{r.from, r.to}, func(scan func(...any) error) error {
-		var output, day, items int64
-		if err := scan(&output, &day, &items); err != nil {
+		var e earshot
+		var day, items int64
+		if err := scan(&e.output, &e.residents, &day, &items); err != nil {
 			return err
 		}
-		o, ok := r.outputs[output]
+		o, ok := r.outputs[e.output]
 		if !ok {
 			return nil
 		}
@@ -561,7 +691,7 @@ func (r *report) silence(ctx context.Context) error {
 		for _, l := range []*line{l, &r.total} {
 			l.Planned += int(items)
 			l.Unknown += int(items)
-			l.targeted.put(output, true)
+			l.silent = append(l.silent, e)
 		}
 		return nil
 	})
@@ -582,7 +712,7 @@ func (r *report) finish() ReachReport {
 			{func(l *line) *set { return &l.reached }, func(l *line) *set { return &l.reached }},
 		} {
 			kind.from(&r.total).each(func(id int64) {
-				if o, ok := r.outputs[id]; ok {
+				if o, ok := r.outputs[r.at(id).output]; ok {
 					kind.to(r.line(r.areaLine(o))).put(id, true)
 				}
 			})
@@ -599,23 +729,102 @@ func (r *report) finish() ReachReport {
 			cmp.Compare(a.Key, b.Key))
 	})
 	out.Total = r.reachOf(&r.total)
+	out.Changed = r.changed()
 	return out
+}
+
+// at is the earshot of a number; the zero one if its output lies in another area.
+func (r *report) at(id int64) earshot {
+	if id < int64(len(r.earshots)) {
+		return r.earshots[id]
+	}
+	return earshot{}
 }
 
 // reachOf is a line with the residents of its sets, each output once.
 func (r *report) reachOf(l *line) asrun.Reach {
-	l.Residents, l.Reached = 0, 0
-	l.targeted.each(func(id int64) {
-		if id < int64(len(r.earshot)) {
-			l.Residents += r.earshot[id]
-		}
-	})
-	l.reached.each(func(id int64) {
-		if id < int64(len(r.earshot)) {
-			l.Reached += r.earshot[id]
-		}
-	})
+	l.Residents = r.residentsOf(l.targeted, l.silent)
+	l.Reached = r.residentsOf(l.reached, nil)
 	return l.Reach
+}
+
+// residentsOf sums the residents of outputs, each once.
+func (r *report) residentsOf(earshots set, silent []earshot) (sum int) {
+	clear(r.counted)
+	count := func(e earshot) {
+		if e.output >= int64(len(r.counted)) {
+			return
+		}
+		was := r.counted[e.output]
+		r.counted[e.output] = asrun.OutputResidents(was, int(e.residents))
+		sum += r.counted[e.output] - was
+	}
+	earshots.each(func(id int64) { count(r.at(id)) })
+	for _, e := range silent {
+		count(e)
+	}
+	return sum
+}
+
+// changed lists the outputs whose residents changed.
+func (r *report) changed() (all []Change) {
+	list := slices.SortedFunc(maps.Keys(r.aired), func(a, b seen) int {
+		x, y := r.outputs[r.at(a.earshot).output], r.outputs[r.at(b.earshot).output]
+		return cmp.Or(cmp.Compare(x.Controller, y.Controller), cmp.Compare(x.Name, y.Name), cmp.Compare(a.day, b.day), cmp.Compare(a.earshot, b.earshot))
+	})
+	for part := range chunks(list, func(s seen) int64 { return r.at(s.earshot).output }) {
+		figures := r.figures(part)
+		if len(figures) < 2 {
+			continue
+		}
+		o := r.outputs[r.at(part[0].earshot).output]
+		c := Change{Controller: o.Controller, Output: o.Name}
+		for _, f := range figures {
+			c.Figures = append(c.Figures, Figure{f.Residents, playlist.Date(f.Since.Format(time.DateOnly))})
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// figures are those of one output, day by day. Of several on a day the one that it had
+// the day before comes first and the one that it has the day after last.
+func (r *report) figures(list []seen) (figures []asrun.Figure) {
+	of := func(s seen) int { return int(r.at(s.earshot).residents) }
+	days := slices.Collect(chunks(list, func(s seen) int64 { return s.day }))
+	for i, today := range days {
+		place := func(s seen) int {
+			switch n := len(figures); {
+			case n > 0 && figures[n-1].Residents == of(s):
+				return 0
+			case i+1 < len(days) && slices.ContainsFunc(days[i+1], func(next seen) bool { return next.earshot == s.earshot }):
+				return 2
+			}
+			return 1
+		}
+		slices.SortStableFunc(today, func(a, b seen) int { return cmp.Compare(place(a), place(b)) })
+		begin, _ := r.s.dayBounds(today[0].day)
+		for _, s := range today {
+			figures = asrun.AddFigure(figures, asrun.Figure{Residents: of(s), Since: begin})
+		}
+	}
+	return figures
+}
+
+// chunks yields the runs of a list whose elements have one key.
+func chunks[T any, K comparable](list []T, key func(T) K) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(list) > 0 {
+			n := 1
+			for n < len(list) && key(list[n]) == key(list[0]) {
+				n++
+			}
+			if !yield(list[:n]) {
+				return
+			}
+			list = list[n:]
+		}
+	}
 }
 
 // Due is an airing that fell due by a manifest.
@@ -649,8 +858,8 @@ func (s *Store) accountFor(ctx context.Context, tx conn, d Due, outputs []int64)
 		}
 		fmt.Fprintf(&list, "%d", o)
 	}
-	return tx.exec(ctx, `INSERT INTO silence (output, slot, due, day, items)
-		SELECT o.id, CAST(?1 AS TEXT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS BIGINT) FROM output o WHERE o.id IN (`+list.String()+`)
+	return tx.exec(ctx, `INSERT INTO silence (output, slot, due, day, items, residents)
+		SELECT o.id, CAST(?1 AS TEXT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS BIGINT), o.residents FROM output o WHERE o.id IN (`+list.String()+`)
 		AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.strand IN (SELECT id FROM strand WHERE slot = ?1 AND airing = '')
 		AND r.due = ?2 AND r.output = o.id) ON CONFLICT (slot, due, output) DO NOTHING`,
 		clean(d.Slot), d.Due.UnixMicro(), s.Day(d.Due), int64(d.Items))

@@ -67,7 +67,7 @@ func (s *Store) addReceipts(ctx context.Context, tx conn, given link.Batch) (int
 	if err := b.add(ctx, list); err != nil {
 		return 0, err
 	}
-	return mark, tx.exec(ctx, "UPDATE epoch SET mark = ?2, at = ?3, lost = lost + ?4 WHERE id = ?1", e.id, mark, s.now().UnixMicro(), lost)
+	return mark, tx.exec(ctx, "UPDATE epoch SET mark = ?2, earshot_mark = ?2, at = ?3, lost = lost + ?4 WHERE id = ?1", e.id, mark, s.now().UnixMicro(), lost)
 }
 
 type epochRow struct {
@@ -103,10 +103,11 @@ type names struct {
 	strands  map[strand]int64
 	billings map[billing]int64
 	outputs  map[[2]string]Output // by controller and name
+	earshots map[earshot]int64
 }
 
 func (n *names) reset() {
-	*n = names{map[strand]int64{}, map[billing]int64{}, map[[2]string]Output{}}
+	*n = names{map[strand]int64{}, map[billing]int64{}, map[[2]string]Output{}, map[earshot]int64{}}
 }
 
 type strand struct{ slot, playlist, airing, alert string }
@@ -262,8 +263,11 @@ func (b *intake) add(ctx context.Context, given []link.Receipt) error {
 			return err
 		}
 	}
-	for k, it := range items {
-		b.count(k, it)
+	// In order of due, so that residents that an output had earlier have the lower number.
+	for _, k := range slices.SortedFunc(maps.Keys(items), func(x, y itemKey) int { return cmp.Compare(x.due, y.due) }) {
+		if err := b.count(ctx, k, items[k]); err != nil {
+			return err
+		}
 	}
 	if err := b.writeSums(ctx); err != nil {
 		return err
@@ -388,31 +392,33 @@ func (b *intake) load(ctx context.Context, items map[itemKey]*item) error {
 		}
 		// CROSS JOIN has SQLite begin with the values, of which there are few.
 		err := b.tx.each(ctx, `WITH v (s, d, o, i) AS (VALUES `+q.String()+`)
-			SELECT r.strand, r.due, r.output, r.item, r.epoch, r.seq, r.part, r.billing, CASE WHEN b.clip != '' THEN 1 ELSE 0 END,
-			r.area, r.residents, CASE WHEN r.cued IS NOT NULL OR r.frames > 0 THEN 1 ELSE 0 END,
-			CASE WHEN r.frames > 0 THEN 1 ELSE 0 END, CASE WHEN r.outcome = 'complete' THEN 1 ELSE 0 END
-			FROM v CROSS JOIN receipt r JOIN billing b ON b.id = r.billing
+			SELECT `+partColumns+` FROM v CROSS JOIN receipt r JOIN billing b ON b.id = r.billing
 			WHERE r.strand = v.s AND r.due = v.d AND r.output = v.o AND r.item = v.i AND r.superseded = 0`,
 			args, func(scan func(...any) error) error {
-				var (
-					k                                   itemKey
-					p                                   part
-					clip, delivered, started, completed int64
-				)
-				err := scan(&k.strand, &k.due, &k.output, &k.item, &p.epoch, &p.seq, &p.part, &p.billing, &clip,
-					&p.area, &p.residents, &delivered, &started, &completed)
-				if err != nil {
-					return err
+				k, p, err := scanPart(scan)
+				if err == nil {
+					items[k].before = append(items[k].before, p)
 				}
-				p.clip, p.delivered, p.started, p.completed = clip != 0, delivered != 0, started != 0, completed != 0
-				items[k].before = append(items[k].before, p)
-				return nil
+				return err
 			})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// partColumns are what [scanPart] reads of a receipt r with its billing b.
+const partColumns = `r.strand, r.due, r.output, r.item, r.epoch, r.seq, r.part, r.billing, CASE WHEN b.clip != '' THEN 1 ELSE 0 END,
+	r.area, r.residents, CASE WHEN r.cued IS NOT NULL OR r.frames > 0 THEN 1 ELSE 0 END,
+	CASE WHEN r.frames > 0 THEN 1 ELSE 0 END, CASE WHEN r.outcome = 'complete' THEN 1 ELSE 0 END`
+
+func scanPart(scan func(...any) error) (k itemKey, p part, err error) {
+	var clip, delivered, started, completed int64
+	err = scan(&k.strand, &k.due, &k.output, &k.item, &p.epoch, &p.seq, &p.part, &p.billing, &clip,
+		&p.area, &p.residents, &delivered, &started, &completed)
+	p.clip, p.delivered, p.started, p.completed = clip != 0, delivered != 0, started != 0, completed != 0
+	return k, p, err
 }
 
 const receiptColumns = `epoch, seq, stored, strand, due, output, item, part, billing, rank, cued, started, ended, from_frame, frames,
@@ -488,29 +494,32 @@ func judge(parts []part) (v verdict, ok bool) {
 }
 
 // count adds what an item has become and takes away what it was.
-func (b *intake) count(k itemKey, it *item) {
+func (b *intake) count(ctx context.Context, k itemKey, it *item) error {
 	day := b.s.Day(time.UnixMicro(k.due))
 	was, before := judge(it.before)
 	is, after := judge(it.after)
 	if after {
-		b.book(day, is, 1)
-		for _, m := range b.mark(day, is.billing, k.output) {
-			m.targeted = append(m.targeted, k.output)
-			if is.completed > 0 {
-				m.reached = append(m.reached, k.output)
-			}
+		id, err := b.s.earshot(ctx, b.tx, earshot{k.output, is.residents})
+		if err != nil {
+			return err
 		}
+		b.book(day, is, 1)
+		b.mark(byOutput, day, is.billing, k.output, is.completed > 0)
+		b.mark(byEarshot, day, is.billing, id, is.completed > 0)
 	}
 	if !before {
-		return
+		return nil
 	}
 	b.book(day, was, -1)
-	if !after || was.billing != is.billing || was.completed > is.completed {
-		// It proves less than it did: others must say whether that still holds.
-		for _, m := range b.mark(day, was.billing, k.output) {
-			m.doubt = append(m.doubt, k.output)
+	if !after || was.billing != is.billing || was.residents != is.residents || was.completed > is.completed {
+		id, err := b.s.earshot(ctx, b.tx, earshot{k.output, was.residents})
+		if err != nil {
+			return err
 		}
+		b.doubt(byOutput, day, was.billing, k.output)
+		b.doubt(byEarshot, day, was.billing, id)
 	}
+	return nil
 }
 
 // The levels at which sums are kept; see the schema.

@@ -217,7 +217,6 @@ func TestAnAlertsRowAndItsCorrectionMayComeTogether(t *testing.T) {
 func TestReachIsWhatTheRowsProve(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		rng := rand.New(rand.NewPCG(7, 11))
-		residents := map[string]int{}
 		var all []asrun.Row
 		areas := []playlist.Area{"341523100201", "341523100202", "341523101001", "341523102007"}
 		for c := range 8 {
@@ -229,8 +228,11 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 			for day := range 20 {
 				for hour := range 3 {
 					due := morning.AddDate(0, 0, day).Add(time.Duration(hour) * time.Hour)
-					for _, o := range outs {
-						residents[o.Name] = o.Residents
+					for i := range outs {
+						o := &outs[i]
+						if c%3 > 0 && hour == 1 && rng.IntN(6) == 0 { // people come and go
+							o.Residents = 100*(1+rng.IntN(3)) + c
+						}
 						clip := 1 + rng.IntN(5)
 						outcome := []asrun.Outcome{asrun.Complete, asrun.Complete, asrun.Partial, asrun.Missed, asrun.Preempted}[rng.IntN(5)]
 						r := row(fmt.Sprintf("时段%d", hour), due, o.Name, clip, outcome)
@@ -238,6 +240,9 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 						rows = append(rows, r)
 						if outcome == asrun.Preempted && rng.IntN(2) == 0 {
 							r.Part, r.Outcome, r.Frames, r.FromFrame = 2, asrun.Complete, r.OfFrames-1000, 1000
+							if c%3 == 2 {
+								r.Residents += 10 // changed while it was interrupted
+							}
 							rows = append(rows, r)
 						}
 					}
@@ -286,6 +291,17 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 			if !slices.Equal(got.Lines, lines) {
 				t.Errorf("%+v: lines\n got %+v\nwant %+v", q, got.Lines, lines)
 			}
+			for _, l := range append(got.Lines, got.Total) {
+				f, ok := l.Frequency()
+				if l.Reached > l.Residents || ok && (f < 1 || f > float64(l.Completed)) {
+					t.Errorf("%+v: %+v", q, l)
+				}
+			}
+			changed := tally.Changed()
+			changed = slices.DeleteFunc(changed, func(c asrun.Change) bool { return c.Output[:2] == "c2" || c.Output[:2] == "c5" }) // several times a day
+			if got, want := changesOf(got.Changed), changesIn(changed); got != want {
+				t.Errorf("%+v: changed\n got %s\nwant %s", q, got, want)
+			}
 		}
 		// The lines of the areas add up, and drill down.
 		for _, q := range []store.ReachQuery{{By: store.ByArea}, {By: store.ByArea, Area: "341523100000"}, {By: store.ByIssue}} {
@@ -308,6 +324,116 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 			}
 			if want := map[store.ReachQuery]int{{By: store.ByArea}: 3, {By: store.ByArea, Area: "341523100000"}: 2, {By: store.ByIssue}: 5}[q]; len(rep.Lines) != want {
 				t.Errorf("%+v: %d lines, want %d", q, len(rep.Lines), want)
+			}
+		}
+	})
+}
+
+func changesIn(all []asrun.Change) string {
+	list := []string{}
+	for _, c := range all {
+		for _, f := range c.Figures {
+			list = append(list, fmt.Sprintf("%s %d@%s", c.Output, f.Residents, f.Since.In(shanghai).Format(time.DateOnly)))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func changesOf(all []store.Change) string {
+	list := []string{}
+	for _, c := range all {
+		for _, f := range c.Figures {
+			if c.Controller != "c2" && c.Controller != "c5" {
+				list = append(list, fmt.Sprintf("%s %d@%s", c.Output, f.Residents, f.Since))
+			}
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func at(n int, r asrun.Row) asrun.Row { r.Residents = n; return r }
+
+// Ten airings, a day each; the output has 400 residents for five of them and 300 for
+// the others. What the controller says today does not matter.
+func TestResidentsCountAsTheyWereAtTheAiring(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		output := store.Output{Name: "村口", Area: "341523100201", Residents: 400}
+		addController(t, s, "c1", "341523100201", output)
+		var list []asrun.Row
+		for day := range 10 {
+			list = append(list, at(400-day/5*100, row("早", morning.AddDate(0, 0, day), "村口", 1, asrun.Complete)))
+		}
+		addReceipts(t, s, "c1", "e", receipts(1, list...))
+		output.Residents = 257
+		if err := s.Seen(t.Context(), "c1", store.Report{Outputs: []store.Output{output}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			from, to playlist.Date
+			want     string
+			changed  string
+		}{
+			{"", "", "3500/400 of 400 8.75", "村口 400@2026-11-23, 村口 300@2026-11-28"},
+			{"2026-11-23", "2026-11-27", "2000/400 of 400 5.00", ""},
+			{"2026-11-27", "2026-11-28", "700/400 of 400 1.75", "村口 400@2026-11-27, 村口 300@2026-11-28"},
+			{"2026-11-28", "2026-12-02", "1500/300 of 300 5.00", ""},
+		} {
+			got := total(t, s, store.ReachQuery{From: c.from, To: c.to})
+			f, _ := got.Frequency()
+			if figures := fmt.Sprintf("%d/%d of %d %.2f", got.PersonAirings, got.Reached, got.Residents, f); figures != c.want {
+				t.Errorf("%s to %s: %s, want %s", c.from, c.to, figures, c.want)
+			}
+			for _, by := range []store.Grouping{store.ByClip, store.ByDay, store.ByArea} {
+				rep, err := s.Reach(t.Context(), store.ReachQuery{By: by, From: c.from, To: c.to})
+				if list := changesOf(rep.Changed); err != nil || list != c.changed {
+					t.Errorf("%s to %s by %s: changed %s, want %s; %v", c.from, c.to, by, list, c.changed, err)
+				}
+			}
+		}
+	})
+}
+
+// Due ten minutes before midnight of the county, it sounded after: at 16:00 UTC the day ends.
+func TestAnAiringBelongsToTheDayOnWhichItFellDue(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		addController(t, s, "c1", "341523100201")
+		var list []asrun.Row
+		for _, due := range []time.Time{
+			time.Date(2026, 11, 23, 0, 0, 0, 0, shanghai), time.Date(2026, 11, 23, 23, 50, 0, 0, shanghai), time.Date(2026, 11, 24, 0, 0, 0, 0, shanghai),
+		} {
+			r := row("夜", due, "村口", 1, asrun.Complete)
+			r.Started, r.Ended = r.Due.Add(20*time.Minute), r.Due.Add(21*time.Minute)
+			list = append(list, r)
+		}
+		addReceipts(t, s, "c1", "e", receipts(1, list...))
+		for day, want := range map[playlist.Date]int{"2026-11-22": 0, "2026-11-23": 2, "2026-11-24": 1} {
+			if got := total(t, s, store.ReachQuery{From: day, To: day}); got.Completed != want {
+				t.Errorf("%s: %d completed, want %d", day, got.Completed, want)
+			}
+		}
+	})
+}
+
+// A correction that changes the residents takes the figure away that it corrects, but
+// not one that another airing of the day has.
+func TestACorrectionOfResidentsLeavesNoTrace(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		addController(t, s, "c1", "341523100201")
+		early, late := row("早", morning, "村口", 1, asrun.Complete), row("晚", morning.Add(time.Hour), "村口", 1, asrun.Complete)
+		for i, step := range []struct {
+			row  asrun.Row
+			want string
+		}{
+			{at(900, early), "900/900 of 900"},
+			{at(400, early), "400/400 of 400"},
+			{at(400, late), "800/400 of 400"},
+			{at(300, early), "700/400 of 400"},
+			{at(300, late), "600/300 of 300"},
+		} {
+			addReceipts(t, s, "c1", "e", receipts(int64(i+1), step.row))
+			got := total(t, s, store.ReachQuery{})
+			if figures := fmt.Sprintf("%d/%d of %d", got.PersonAirings, got.Reached, got.Residents); figures != step.want {
+				t.Errorf("after receipt %d: %s, want %s", i+1, figures, step.want)
 			}
 		}
 	})
@@ -416,6 +542,41 @@ func TestWhatNoReceiptSpeaksOfIsUnknownUntilOneDoes(t *testing.T) {
 	})
 }
 
+// When it was found that no receipt had come, the output had 300 residents.
+func TestWhatNoReceiptSpeaksOfKeepsItsResidents(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		output := store.Output{Name: "村口", Area: "341523100201", Residents: 300}
+		addController(t, s, "c1", "341523100201", output)
+		fleet, err := s.Fleet(t.Context(), store.FleetQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		due := []store.Due{{Slot: "早", Due: morning, Items: 2, Outputs: []int64{fleet[0].Outputs[0].ID}}}
+		if err := s.Account(t.Context(), due, morning.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		output.Residents = 500
+		if err := s.Seen(t.Context(), "c1", store.Report{Outputs: []store.Output{output}}); err != nil {
+			t.Fatal(err)
+		}
+		check := func(from playlist.Date, planned, unknown, residents int) {
+			t.Helper()
+			got := total(t, s, store.ReachQuery{From: from})
+			if got.Planned != planned || got.Unknown != unknown || got.Residents != residents || got.Reached > got.Residents {
+				t.Errorf("%+v", got)
+			}
+		}
+		check("", 2, 2, 300)
+		next := at(500, row("早", morning.AddDate(0, 0, 1), "村口", 1, asrun.Complete))
+		addReceipts(t, s, "c1", "e", receipts(1, next))
+		check("", 3, 2, 500)
+		check("2026-11-24", 1, 0, 500)
+		change := at(200, row("晚", morning.AddDate(0, 0, 1), "村口", 1, asrun.Complete))
+		addReceipts(t, s, "c1", "e", receipts(2, change))
+		check("2026-11-24", 2, 0, 500)
+	})
+}
+
 func TestManyWriteAtOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		const many = 40
@@ -442,7 +603,7 @@ func TestManyWriteAtOnce(t *testing.T) {
 			})
 		}
 		work.Wait()
-		if got := total(t, s, store.ReachQuery{}); got.Planned != 5*many || got.Completed != 5*many || got.Reached != 10*many {
+		if got := total(t, s, store.ReachQuery{}); got.Planned != 5*many || got.Completed != 5*many || got.Reached != 100*many {
 			t.Errorf("%+v", got)
 		}
 	})

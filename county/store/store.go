@@ -121,8 +121,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.wait.Go(s.writer)
-	if err := s.fillDays(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+	for _, fill := range []func(context.Context) error{s.fillDays, s.fillEarshots} {
+		if err := fill(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	if loss != nil {
 		if err := s.lose(ctx, *loss); err != nil {

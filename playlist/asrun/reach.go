@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,6 +25,17 @@ const (
 // of airings. The counts go down the ladder of evidence; each is of clips
 // times outputs. Who listened is unknown: audible stays unknown without a feedback
 // sensor.
+//
+// Residents are always those that the output had in earshot at the airing, never
+// today's. An output counts once, with the largest figure of its airings
+// ([OutputResidents]):
+//
+//	PersonAirings = sum over completed airings of the residents at the airing
+//	Reached       = sum over outputs of the largest figure of their completed airings
+//	Residents     = sum over outputs of the largest figure of all their airings
+//
+// So Reached <= Residents, and if Reached is not 0 the frequency lies between 1 and the
+// number of airings that one output completed.
 type Reach struct {
 	Key    string `json:"key"` // clip ID, series, day or output
 	Title  string `json:"title"`
@@ -36,7 +48,7 @@ type Reach struct {
 	Completed int `json:"completed"` // frames the device consumed >= 0.95 of the clip's
 	Unknown   int `json:"unknown"`   // of the planned: nothing says how they ended
 
-	PersonAirings int64 `json:"person_airings"` // sum of residents in earshot over completed
+	PersonAirings int64 `json:"person_airings"` // sum of residents at the airing over completed
 	Reached       int   `json:"reached"`        // residents of outputs with a completed airing, each output once
 	Residents     int   `json:"residents"`      // of all outputs targeted
 }
@@ -63,15 +75,43 @@ func ratio(a, b float64) (float64, bool) {
 	return a / b, true
 }
 
+// OutputResidents returns the residents that an output counts with, once, after one more
+// of its airings: counted is what it counted with before, 0 at first. Residents may have
+// changed between airings: 400 at first and 300 later are 400 people, of whom 100 were not
+// there for the later ones.
+func OutputResidents(counted, atAiring int) int { return max(counted, atAiring) }
+
+// Figure is how many residents an output had in earshot from an airing on.
+type Figure struct {
+	Residents int       `json:"residents"`
+	Since     time.Time `json:"since"` // due instant of that airing
+}
+
+// Change is an output that had not the same residents at all airings of a report.
+type Change struct {
+	Output  string   `json:"output"`
+	Figures []Figure `json:"figures"` // in order of due instant
+}
+
+// AddFigure adds the figure of the next airing unless the last airing had the same
+// residents.
+func AddFigure(figures []Figure, f Figure) []Figure {
+	if n := len(figures); n > 0 && figures[n-1].Residents == f.Residents {
+		return figures
+	}
+	return append(figures, f)
+}
+
 // Tally derives reach from rows of the as-run log. Add them in order of due
 // instant; the parts of one airing must follow one another.
 type Tally struct {
-	by    Grouping
-	zone  *time.Location
-	lines map[string]*tallyLine
-	total tallyLine
-	due   time.Time
-	items map[itemKey]item
+	by      Grouping
+	zone    *time.Location
+	lines   map[string]*tallyLine
+	total   tallyLine
+	figures map[string][]Figure // by output
+	due     time.Time
+	items   map[itemKey]item
 }
 
 type itemKey struct {
@@ -89,13 +129,13 @@ type item struct {
 
 type tallyLine struct {
 	Reach
-	heard     map[string]bool
-	residents map[string]int
+	targeted, reached map[string]int // residents that each output counts with
 }
 
-// NewTally begins a report; days are counted in the zone.
+// NewTally begins a report. An airing belongs to the day on which it fell due in the
+// zone, even if it sounded on the next.
 func NewTally(by Grouping, zone *time.Location) *Tally {
-	return &Tally{by: by, zone: zone, lines: map[string]*tallyLine{}, items: map[itemKey]item{}}
+	return &Tally{by: by, zone: zone, lines: map[string]*tallyLine{}, figures: map[string][]Figure{}, items: map[itemKey]item{}}
 }
 
 // Add counts one row. Rows of alerts do not count: alerts have figures of their own.
@@ -120,7 +160,12 @@ func (t *Tally) Add(r Row) {
 }
 
 func (t *Tally) settle() {
-	for _, it := range t.items {
+	keys := slices.SortedFunc(maps.Keys(t.items), func(a, b itemKey) int {
+		return cmp.Or(cmp.Compare(a.output, b.output), cmp.Compare(a.airing, b.airing), cmp.Compare(a.item, b.item))
+	})
+	for _, k := range keys {
+		it := t.items[k]
+		t.figures[k.output] = AddFigure(t.figures[k.output], Figure{it.row.Residents, it.row.Due})
 		key, title := t.group(it.row)
 		line := t.lines[key]
 		if line == nil {
@@ -150,10 +195,11 @@ func (t *Tally) group(r Row) (key, title string) {
 }
 
 func (l *tallyLine) count(it item) {
-	if l.residents == nil {
-		l.heard, l.residents = map[string]bool{}, map[string]int{}
+	if l.targeted == nil {
+		l.targeted, l.reached = map[string]int{}, map[string]int{}
 	}
-	l.residents[it.row.Output] = it.row.Residents
+	out, residents := it.row.Output, it.row.Residents
+	l.targeted[out] = OutputResidents(l.targeted[out], residents)
 	l.Planned++
 	if it.delivered {
 		l.Delivered++
@@ -164,8 +210,8 @@ func (l *tallyLine) count(it item) {
 	switch {
 	case it.completed:
 		l.Completed++
-		l.PersonAirings += int64(it.row.Residents)
-		l.heard[it.row.Output] = true
+		l.PersonAirings += int64(residents)
+		l.reached[out] = OutputResidents(l.reached[out], residents)
 	case !it.closed:
 		l.Unknown++
 	}
@@ -173,21 +219,22 @@ func (l *tallyLine) count(it item) {
 
 func (l *tallyLine) reach() Reach {
 	r := l.Reach
-	for out, n := range l.residents {
+	for _, n := range l.targeted {
 		r.Residents += n
-		if l.heard[out] {
-			r.Reached += n
-		}
+	}
+	for _, n := range l.reached {
+		r.Reached += n
 	}
 	return r
 }
 
-// AddUnknown counts an airing that fell due on an output and has no row.
-func (t *Tally) AddUnknown(slot playlist.Slot, due time.Time, out playlist.Output) {
+// AddUnknown counts an airing that fell due on an output and has no row. residents are
+// those of the output's last airing before it: no row says whether they had changed.
+func (t *Tally) AddUnknown(slot playlist.Slot, due time.Time, output string, residents int) {
 	t.settle()
 	for n := range slot.Count {
-		t.items[itemKey{playlist.NewAiringID(slot.Name, due), out.Name, n + 1}] = item{row: Row{
-			Airing: playlist.NewAiringID(slot.Name, due), Output: out.Name, Item: n + 1, Due: due, Residents: out.Residents,
+		t.items[itemKey{playlist.NewAiringID(slot.Name, due), output, n + 1}] = item{row: Row{
+			Airing: playlist.NewAiringID(slot.Name, due), Output: output, Item: n + 1, Due: due, Residents: residents,
 		}}
 	}
 	t.settle()
@@ -197,6 +244,14 @@ func (t *Tally) AddUnknown(slot playlist.Slot, due time.Time, out playlist.Outpu
 // row may still be on its way.
 const InHand = time.Minute
 
+// Summary is a reach report: a line a group, the total of all, and the outputs whose
+// residents changed in the period.
+type Summary struct {
+	Lines   []Reach
+	Total   Reach
+	Changed []Change
+}
+
 // Report returns the reach of the airings due in [since, until); a zero bound is
 // none. rows are the as-run log in order of due instant; rows before since are not
 // reported.
@@ -205,7 +260,7 @@ const InHand = time.Minute
 // first row on that shows the slot in force on that output with the times it has
 // now, so that rows from some time before since make the report better. Report goes
 // over the rows once and holds only those of one due instant.
-func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, since, until, now time.Time) (lines []Reach, total Reach, err error) {
+func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, since, until, now time.Time) (Summary, error) {
 	type place struct {
 		name, output string // of a slot, or of an airing
 	}
@@ -213,6 +268,7 @@ func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, sinc
 		tally  = NewTally(by, p.Site.Zone)
 		seen   = map[place]bool{}
 		active = map[place]bool{}
+		latest = map[string]int{} // residents of each output at its last airing
 		next   func() (playlist.Airing, bool)
 		due    time.Time
 		airing playlist.Airing
@@ -224,19 +280,19 @@ func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, sinc
 		for ; more && airing.Due.Before(at); airing, more = next() {
 			for _, name := range airing.Slot.Outputs {
 				slot := place{airing.Slot.Name, name}
-				out, known := p.Output(name)
+				_, known := p.Output(name)
 				switch {
 				case seen[place{string(airing.ID), name}]:
 					active[slot] = true
 				case known && active[slot] && within(airing.Due) && now.After(airing.Slot.Deadline(airing.Due, p.Site.Zone).Add(InHand)):
-					tally.AddUnknown(airing.Slot, airing.Due, out)
+					tally.AddUnknown(airing.Slot, airing.Due, name, latest[name])
 				}
 			}
 		}
 	}
 	for r, err := range rows {
 		if err != nil {
-			return nil, Reach{}, err
+			return Summary{}, err
 		}
 		if next == nil {
 			var stop func()
@@ -250,6 +306,7 @@ func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, sinc
 			clear(seen)
 		}
 		seen[place{string(r.Airing), r.Output}] = true
+		latest[r.Output] = r.Residents
 		if within(r.Due) {
 			tally.Add(r)
 		}
@@ -261,8 +318,8 @@ func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, sinc
 	if end.After(due) {
 		expect(end)
 	}
-	lines, total = tally.Lines()
-	return lines, total, nil
+	lines, total := tally.Lines()
+	return Summary{lines, total, tally.Changed()}, nil
 }
 
 // Lines returns the report: a line a group, and the total of all. Clips stand by
@@ -276,6 +333,17 @@ func (t *Tally) Lines() (lines []Reach, total Reach) {
 		return cmp.Or(cmp.Compare(a.Series, b.Series), cmp.Compare(a.Issue, b.Issue), cmp.Compare(a.Key, b.Key))
 	})
 	return lines, t.total.reach()
+}
+
+// Changed returns the outputs whose residents changed, by name.
+func (t *Tally) Changed() (all []Change) {
+	t.settle()
+	for _, output := range slices.Sorted(maps.Keys(t.figures)) {
+		if figures := t.figures[output]; len(figures) > 1 {
+			all = append(all, Change{output, figures})
+		}
+	}
+	return all
 }
 
 func (g Grouping) String() string { return string(g) }

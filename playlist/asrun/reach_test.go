@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -342,14 +343,14 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 				}
 				return playlisttest.At(t, zone, "2026-11-23 "+s)
 			}
-			lines, total, err := asrun.Report(p, each(c.rows, nil), asrun.ByOutput, instant(c.since), instant(c.until), instant(c.now))
+			got, err := asrun.Report(p, each(c.rows, nil), asrun.ByOutput, instant(c.since), instant(c.until), instant(c.now))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if total.Planned != c.planned || total.Unknown != c.unknown || total.Completed != c.completed || total.Reached != c.reached {
+			if total := got.Total; total.Planned != c.planned || total.Unknown != c.unknown || total.Completed != c.completed || total.Reached != c.reached {
 				t.Errorf("%+v", total)
 			}
-			for _, l := range lines {
+			for _, l := range got.Lines {
 				if l.Key != "东" && l.Key != "西" {
 					t.Errorf("line %+v", l)
 				}
@@ -361,7 +362,7 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 func TestReachEndsWithTheLogsError(t *testing.T) {
 	broken := errors.New("page 7")
 	p := &playlist.Programme{Site: playlist.Site{Zone: playlisttest.Shanghai(t)}}
-	_, _, err := asrun.Report(p, each([]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1)}, broken), asrun.ByClip, time.Time{}, time.Time{}, time.Now())
+	_, err := asrun.Report(p, each([]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1)}, broken), asrun.ByClip, time.Time{}, time.Time{}, time.Now())
 	if !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
@@ -375,6 +376,152 @@ func TestGroupings(t *testing.T) {
 	}
 	if _, err := asrun.ParseGrouping("week"); !errors.Is(err, playlist.ErrInvalid) {
 		t.Errorf("week: %v", err)
+	}
+}
+
+func residents(n int) func(*asrun.Row) { return func(r *asrun.Row) { r.Residents = n } }
+
+// hours are airings on 东 at half past, from 07:30 on: a figure of residents each.
+func hours(t *testing.T, from int, figures ...int) (rows []asrun.Row) {
+	t.Helper()
+	for i, n := range figures {
+		rows = append(rows, playlisttest.Row(t, fmt.Sprintf("%02d:30", from+i), "东", 1, 1, residents(n)))
+	}
+	return rows
+}
+
+func repeat(n, times int) []int { return slices.Repeat([]int{n}, times) }
+
+func TestResidentsCountAsTheyWereAtTheAiring(t *testing.T) {
+	missed := func(rows []asrun.Row) []asrun.Row {
+		for i := range rows {
+			rows[i].Outcome, rows[i].Frames, rows[i].Started = asrun.Missed, 0, time.Time{}
+		}
+		return rows
+	}
+	join := slices.Concat[[]asrun.Row]
+	for _, c := range []struct {
+		name      string
+		rows      []asrun.Row
+		want      string // person-airings/reached of targeted
+		frequency float64
+		changed   string
+	}{
+		{"400 for ten airings", hours(t, 7, repeat(400, 10)...), "4000/400 of 400", 10, "[]"},
+		{"400 for five airings, then 300 for five", hours(t, 7, append(repeat(400, 5), repeat(300, 5)...)...), "3500/400 of 400", 8.75,
+			"[东 400@07:30 300@12:30]"},
+		{"300 for five airings, then 400 for five", hours(t, 7, append(repeat(300, 5), repeat(400, 5)...)...), "3500/400 of 400", 8.75,
+			"[东 300@07:30 400@12:30]"},
+		{"a slip of one airing, put right", hours(t, 7, 420, 42, 420), "882/420 of 420", 2.1, "[东 420@07:30 42@08:30 420@09:30]"},
+		{"none were known at first", hours(t, 7, 0, 0, 420, 420), "840/420 of 420", 2, "[东 0@07:30 420@09:30]"},
+		{"what fell due before the change was missed", join(missed(hours(t, 7, repeat(400, 5)...)), hours(t, 12, repeat(300, 5)...)),
+			"1500/300 of 400", 5, "[东 400@07:30 300@12:30]"},
+		{"what fell due after the change was missed", join(hours(t, 7, repeat(400, 5)...), missed(hours(t, 12, repeat(500, 5)...))),
+			"2000/400 of 500", 5, "[东 400@07:30 500@12:30]"},
+		{"each output by itself", join(hours(t, 7, 400, 300), []asrun.Row{playlisttest.Row(t, "09:30", "西", 1, 1)}),
+			"960/660 of 660", 960.0 / 660, "[东 400@07:30 300@08:30]"},
+		{
+			"an interrupted clip whose output had changed when it went on", []asrun.Row{
+				playlisttest.Row(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400), residents(400)),
+				playlisttest.Row(t, "07:30", "东", 1, 2, ended(asrun.Complete, 400, 600), residents(300)),
+			},
+			"300/300 of 300", 1, "[]",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, by := range []asrun.Grouping{asrun.ByClip, asrun.BySeries, asrun.ByDay, asrun.ByOutput} {
+				tally := asrun.NewTally(by, playlisttest.Shanghai(t))
+				for _, r := range c.rows {
+					tally.Add(r)
+				}
+				_, got := tally.Lines()
+				if figures := fmt.Sprintf("%d/%d of %d", got.PersonAirings, got.Reached, got.Residents); figures != c.want {
+					t.Errorf("by %s: %s, want %s", by, figures, c.want)
+				}
+				if f, ok := got.Frequency(); !ok || math.Abs(f-c.frequency) > 1e-9 {
+					t.Errorf("by %s: frequency %v, want %v", by, f, c.frequency)
+				}
+				if list := changes(t, tally.Changed()); list != c.changed {
+					t.Errorf("by %s: changed %s, want %s", by, list, c.changed)
+				}
+			}
+		})
+	}
+}
+
+func changes(t *testing.T, all []asrun.Change) string {
+	t.Helper()
+	list := []string{}
+	for _, c := range all {
+		s := c.Output
+		for _, f := range c.Figures {
+			s += fmt.Sprintf(" %d@%s", f.Residents, f.Since.In(playlisttest.Shanghai(t)).Format("15:04"))
+		}
+		list = append(list, s)
+	}
+	return fmt.Sprint(list)
+}
+
+// Three airings on the evening of the 23rd and two on the 24th, a change between: each
+// day has its own figure, and of both the larger one counts.
+func TestADayCountsTheResidentsOfItsOwnAirings(t *testing.T) {
+	tally := asrun.NewTally(asrun.ByDay, playlisttest.Shanghai(t))
+	for _, r := range slices.Concat(hours(t, 20, 400, 400, 400), hours(t, 7, 300, 300)) {
+		if r.Residents == 300 {
+			r.Due = r.Due.AddDate(0, 0, 1)
+			r.Airing = playlist.NewAiringID(r.Slot, r.Due)
+		}
+		tally.Add(r)
+	}
+	lines, total := tally.Lines()
+	var got []string
+	for _, l := range append(lines, total) {
+		f, _ := l.Frequency()
+		got = append(got, fmt.Sprintf("%s %d/%d %.2f", l.Key, l.PersonAirings, l.Reached, f))
+	}
+	if want := []string{"2026-11-23 1200/400 3.00", "2026-11-24 600/300 2.00", " 1800/400 4.50"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Due ten minutes before midnight of the site, it sounded after: at 16:00 UTC the day ends.
+func TestAnAiringBelongsToTheDayOnWhichItFellDue(t *testing.T) {
+	tally := asrun.NewTally(asrun.ByDay, playlisttest.Shanghai(t))
+	for _, due := range []string{"00:00", "23:50"} {
+		tally.Add(playlisttest.Row(t, due, "东", 1, 1, func(r *asrun.Row) {
+			r.Started, r.Ended = r.Due.Add(20*time.Minute), r.Due.Add(21*time.Minute)
+		}))
+	}
+	if lines, _ := tally.Lines(); len(lines) != 1 || lines[0].Key != "2026-11-23" || lines[0].Completed != 2 {
+		t.Errorf("%+v", lines)
+	}
+}
+
+// The last row before an airing that nobody recorded has 400 residents, the config of
+// today 260 or 900.
+func TestAnAiringThatNobodyRecordedHasTheResidentsOfTheLast(t *testing.T) {
+	zone := playlisttest.Shanghai(t)
+	for _, today := range []int{260, 900} {
+		p := &playlist.Programme{
+			Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{playlisttest.Slot(t, "早", "30 7-10 * * *", "东")},
+			Outputs: []playlist.Output{{Name: "东", Residents: today}},
+		}
+		now := playlisttest.At(t, zone, "2026-11-23 10:40")
+		for _, c := range []struct {
+			name, since, want string
+		}{
+			{"of the period", "2026-11-23 00:00", "4/1 400/400 of 400"},
+			{"before the period", "2026-11-23 08:00", "3/0 0/0 of 400"},
+		} {
+			got, err := asrun.Report(p, each(hours(t, 7, 400), nil), asrun.ByDay, playlisttest.At(t, zone, c.since), time.Time{}, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := got.Total
+			if s := fmt.Sprintf("%d/%d %d/%d of %d", r.Planned, r.Completed, r.PersonAirings, r.Reached, r.Residents); s != c.want || len(got.Changed) > 0 {
+				t.Errorf("%d today, the last row %s: %s, want %s; changed %v", today, c.name, s, c.want, got.Changed)
+			}
+		}
 	}
 }
 

@@ -79,8 +79,8 @@ type Row struct {
 	OfFrames  int64 `json:"of_frames"`  // frames of the whole clip
 	AtFrame   int64 `json:"at_frame"`   // the device's count of frames when it started
 
-	LevelDB   float64             `json:"level_db"` // gain applied in software
-	Residents int                 `json:"residents"`
+	LevelDB   float64             `json:"level_db"`  // gain applied in software
+	Residents int                 `json:"residents"` // in earshot of the output when the row was opened
 	Area      playlist.Area       `json:"area"`
 	Behind    playlist.AiringID   `json:"behind,omitempty"`  // what kept it from its output, or took the output from it; see [playlist.ByHand]
 	Outcome   Outcome             `json:"outcome,omitempty"` // empty while it airs
