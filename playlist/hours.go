@@ -30,20 +30,34 @@ func ParseTimeOfDay(s string) (TimeOfDay, error) {
 func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", int(t)/60, int(t)%60) }
 
 // On returns the instant of t on the local day of at. If a daylight-saving change
-// skips it, that is the first instant after the gap.
+// skips it, that is the first instant after the gap; if clocks show it twice, the first
+// of the two.
 func (t TimeOfDay) On(at time.Time, zone *time.Location) time.Time {
 	y, m, d := at.In(zone).Date()
 	on := time.Date(y, m, d, int(t)/60, int(t)%60, 0, 0, zone)
 	// In a gap Go returns an instant an hour early or late; which is not defined.
 	wanted := time.Date(y, m, d, int(t)/60, int(t)%60, 0, 0, time.UTC)
 	_, offset := on.Zone()
-	switch start, end := on.ZoneBounds(); wanted.Compare(on.UTC().Add(time.Duration(offset) * time.Second)) {
+	start, end := on.ZoneBounds()
+	if !start.IsZero() {
+		_, before := start.Add(-1).Zone()
+		if first := on.Add(time.Duration(offset-before) * time.Second); before > offset && first.Before(start) {
+			return first
+		}
+	}
+	switch wanted.Compare(on.UTC().Add(time.Duration(offset) * time.Second)) {
 	case 1:
 		return end
 	case -1:
 		return start
 	}
 	return on
+}
+
+// StartOfDay is the first instant of a calendar day: midnight or, where the clocks skip
+// that, the end of the gap. Days beyond a month's end count on into the next.
+func StartOfDay(y int, m time.Month, d int, zone *time.Location) time.Time {
+	return TimeOfDay(0).On(time.Date(y, m, d, 12, 0, 0, 0, zone), zone)
 }
 
 func minuteOf(local time.Time) TimeOfDay { return TimeOfDay(local.Hour()*60 + local.Minute()) }

@@ -40,6 +40,10 @@ func TestTimeOfDayOnDaysOfDaylightSaving(t *testing.T) {
 		{"in the hour skipped east of Greenwich", "Europe/Berlin", "2026-03-29", "02:30", "2026-03-29T03:00:00+02:00"},
 		{"where midnight itself is skipped", "America/Sao_Paulo", "2018-11-04", "00:00", "2018-11-04T01:00:00-02:00"},
 		{"24:00 before such a midnight", "America/Sao_Paulo", "2018-11-03", "24:00", "2018-11-04T01:00:00-02:00"},
+		{"in the hour that is shown twice", "America/New_York", "2026-11-01", "01:30", "2026-11-01T01:30:00-04:00"},
+		{"the same east of Greenwich", "Europe/Berlin", "2026-10-25", "02:30", "2026-10-25T02:30:00+02:00"},
+		{"half an hour shown twice", "Australia/Lord_Howe", "2026-04-05", "01:45", "2026-04-05T01:45:00+11:00"},
+		{"just behind it", "Australia/Lord_Howe", "2026-04-05", "02:00", "2026-04-05T02:00:00+10:30"},
 		{"in China", "Asia/Shanghai", "2026-03-29", "24:00", "2026-03-30T00:00:00+08:00"},
 	} {
 		zone := zoneOf(t, c.zone)
@@ -53,6 +57,18 @@ func TestTimeOfDayOnDaysOfDaylightSaving(t *testing.T) {
 		}
 		if got := clock.On(noon, zone).Format(time.RFC3339); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestTheStartOfADayWhereClocksSkipMidnight(t *testing.T) {
+	for _, c := range []struct{ zone, want string }{
+		{"America/Havana", "2026-03-08T01:00:00-04:00"},
+		{"Africa/Cairo", "2026-03-08T00:00:00+02:00"},
+		{"Asia/Shanghai", "2026-03-08T00:00:00+08:00"},
+	} {
+		if got := playlist.StartOfDay(2026, 3, 8, zoneOf(t, c.zone)).Format(time.RFC3339); got != c.want {
+			t.Errorf("%s: %s, want %s", c.zone, got, c.want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
@@ -52,7 +53,8 @@ var days = map[string]int{
 func ParseWhen(text string, now time.Time, zone *time.Location) (at time.Time, day bool, err error) {
 	at, wall, day, err := parseWhen(text, now, zone)
 	if wall {
-		at = time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), 0, zone)
+		noon := time.Date(at.Year(), at.Month(), at.Day(), 12, 0, 0, 0, zone)
+		at = playlist.TimeOfDay(60*at.Hour()+at.Minute()).On(noon, zone).Add(time.Duration(at.Second()) * time.Second)
 	}
 	return at, day, err
 }
@@ -68,7 +70,7 @@ func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Ti
 	case !wall:
 		return []time.Time{one}, false, nil
 	case day:
-		return []time.Time{time.Date(one.Year(), one.Month(), one.Day(), 0, 0, 0, 0, zone)}, true, nil
+		return []time.Time{playlist.StartOfDay(one.Year(), one.Month(), one.Day(), zone)}, true, nil
 	}
 	// With the zone's offset of the day before and that of the day after.
 	for _, days := range []int{-1, 1} {
@@ -141,5 +143,5 @@ func parseAgo(s string) (time.Duration, bool) {
 // Midnight returns the start of the local day that is on days after at.
 func Midnight(at time.Time, zone *time.Location, on int) time.Time {
 	y, m, d := at.In(zone).Date()
-	return time.Date(y, m, d+on, 0, 0, 0, 0, zone)
+	return playlist.StartOfDay(y, m, d+on, zone)
 }

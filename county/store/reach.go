@@ -294,7 +294,7 @@ func (b *intake) verdicts(ctx context.Context, day, output int64) (all []verdict
 // dayBounds are the first instant of a day and that of the next.
 func (s *Store) dayBounds(day int64) (from, to time.Time) {
 	y, m, d := time.Unix(day*86400, 0).UTC().Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, s.zone), time.Date(y, m, d+1, 0, 0, 0, 0, s.zone)
+	return playlist.StartOfDay(y, m, d, s.zone), playlist.StartOfDay(y, m, d+1, s.zone)
 }
 
 // set is a set of small numbers, a bit each.

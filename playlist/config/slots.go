@@ -217,7 +217,7 @@ func (r *reader) beforeUntil(t playlist.Slot, at time.Time) bool {
 		}
 		// The rest of this day comes no earlier.
 		y, m, d := due.In(r.out.Site.Zone).Date()
-		at = time.Date(y, m, d+1, 0, 0, 0, 0, r.out.Site.Zone).Add(-time.Nanosecond)
+		at = playlist.StartOfDay(y, m, d+1, r.out.Site.Zone).Add(-time.Nanosecond)
 	}
 	return false
 }
