@@ -95,7 +95,7 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 		fmt.Fprintln(a.Err, a.Say("view.plan_untrusted"))
 	}
 	// What falls due at from itself belongs to it.
-	plan := schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), from.AddDate(0, 0, days).Add(-time.Nanosecond), outlook)
+	plan := schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), from.In(s.Site.Zone).AddDate(0, 0, days).Add(-time.Nanosecond), outlook)
 	if a.JSON {
 		return a.planJSON(plan, outlook)
 	}
