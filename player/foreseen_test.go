@@ -380,3 +380,76 @@ func TestThePlanIsWhatHappens(t *testing.T) {
 		})
 	}
 }
+
+func TestAMakeGoodWhosePowerComesBackInQuietHoursAirsAfterThem(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		off   [2]time.Duration
+		until playlist.TimeOfDay
+		want  string
+		at    time.Duration
+	}{
+		{"missed while off", [2]time.Duration{50 * time.Second, 5 * time.Minute}, 10, "owed/east/clip1:complete:make_good", 6 * time.Minute},
+		{"broken off", [2]time.Duration{62 * time.Second, 5 * time.Minute}, 10, "owed/east/clip1:complete:make_good owed/east/clip1:partial:stopped", 6 * time.Minute},
+		{"too late then", [2]time.Duration{50 * time.Second, 5 * time.Minute}, 6, "owed/east/:missed:off", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, "east")
+				s.programme.Quiet = []playlist.Quiet{{Span: playlist.Span{From: 4, To: 6}}}
+				s.slot("owed", "1 0 * * *", func(x *playlist.Slot) { x.Missed, x.Until = playlist.MissedMakeGood, c.until })
+				begun := time.Now()
+				s.start()
+				time.Sleep(c.off[0])
+				s.stop()
+				time.Sleep(begun.Add(c.off[1]).Sub(time.Now()))
+				s.start()
+				defer s.close()
+				time.Sleep(5 * time.Minute)
+				s.stop()
+				if got := s.summary(); got != c.want {
+					t.Errorf("got  %s\nwant %s", got, c.want)
+				}
+				for _, r := range s.rows() {
+					if at := r.Started.Sub(begun); r.Reason == asrun.ReasonMakeGood && (at-c.at).Abs() > time.Second {
+						t.Errorf("it sounded after %v, want %v", at, c.at)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestARowNamesWhatKeptItFromItsOutput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, "east")
+		s.slot("first", "1 0 * * *", func(x *playlist.Slot) { x.Count = 6 }) // some 26 s
+		s.slot("waits", "1 0 * * *", func(x *playlist.Slot) { x.Window = time.Minute })
+		s.slot("missed", "1 0 * * *", func(x *playlist.Slot) { x.Window = 10 * time.Second })
+		s.slot("hand", "2 0 * * *")
+		s.start()
+		defer s.close()
+		time.Sleep(2*time.Minute + time.Second)
+		ch, _ := s.player.Channel("east")
+		turn := ch.Join(playlist.RankTechnician, playlist.ByHand("root"))
+		take := turn.Play(player.Cue{Sound: player.NewSound(beep.Silence(playlist.Rate), 0, nil)})
+		time.Sleep(100 * time.Millisecond)
+		if state := s.player.State(); len(state.Held) != 1 || state.Held[0].By != playlist.ByHand("root") {
+			t.Errorf("held by %+v", state.Held)
+		}
+		<-take.Done()
+		turn.End()
+		time.Sleep(time.Minute)
+		s.stop()
+		first := playlist.NewAiringID("first", s.rows()[0].Due)
+		want := map[string]playlist.AiringID{
+			"waits:late": first, "missed:output_busy": first, "hand:preempted": playlist.ByHand("root"), "hand:": playlist.ByHand("root"), "first:": "",
+		}
+		for _, r := range s.rows() {
+			key := r.Slot + ":" + string(r.Reason)
+			if by, ok := want[key]; !ok || r.Behind != by {
+				t.Errorf("%s: behind %q, want %q", key, r.Behind, by)
+			}
+		}
+	})
+}
