@@ -197,6 +197,10 @@ func (a *app) playing(o status.Output) string {
 	switch {
 	case n == nil:
 		return o.Problem
+	case n.Clip == "" && n.Title == "":
+		return a.Say("view.held", wording.Other(n.Airing))
+	case n.Clip == "":
+		return n.Title
 	case n.Started.IsZero():
 		return a.Say("view.ready", a.billed(n.Clip, n.Series, n.Title, n.Issue))
 	}
@@ -204,7 +208,7 @@ func (a *app) playing(o status.Output) string {
 }
 
 func progress(a *app, o status.Output) string {
-	if o.Airing == nil || o.Airing.Started.IsZero() {
+	if o.Airing == nil || o.Airing.Started.IsZero() || o.Airing.LengthS == 0 {
 		return ""
 	}
 	at, whole := seconds(o.Airing.PositionS), seconds(o.Airing.LengthS)

@@ -124,6 +124,8 @@ func (e *explainer) item(first asrun.Row) {
 		switch {
 		case r.Alert != "":
 			begun = e.alert(r) || begun
+		case r.Started.IsZero() && r.Outcome == "" && begun:
+			e.then("waits_on")
 		case r.Started.IsZero() && r.Outcome == "":
 			e.add("about_to", r.Output, SlotName(r.Slot), r.Due, clipOf(r))
 		case r.Started.IsZero():
@@ -143,6 +145,10 @@ func (e *explainer) item(first asrun.Row) {
 
 // alert tells of a row of an alert, and reports whether it sounded.
 func (e *explainer) alert(r asrun.Row) (sounded bool) {
+	if r.Started.IsZero() && r.Outcome == "" {
+		e.add("alert_about_to", r.Output, r.Title)
+		return false
+	}
 	if r.Started.IsZero() {
 		e.add("alert_silent", r.Output, r.Title, r.Due, reason(r))
 		return false

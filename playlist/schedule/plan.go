@@ -72,7 +72,8 @@ const (
 	FlagDropped   FlagKind = "dropped"     // Other interrupts it and it does not go on
 	FlagUnready   FlagKind = "unready"     // Clip is not in the library or its file is gone
 	FlagEmpty     FlagKind = "empty"       // no clip can be aired
-	FlagOnAir     FlagKind = "on_air"      // it sounds now, or has begun
+	FlagOnAir     FlagKind = "on_air"      // it sounds now
+	FlagBroken    FlagKind = "broken"      // it has begun and does not sound now: it was interrupted, or quiet hours hold
 	FlagOwed      FlagKind = "owed"        // it takes the next moment that nothing else wants
 )
 

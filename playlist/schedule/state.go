@@ -16,7 +16,7 @@ type State struct {
 	Open  []Open    `json:"open"`
 	Held  []Held    `json:"held"`
 
-	Clock playlist.ClockState `json:"clock,omitempty"` // untrusted: routine airings are held, nobody knows how long
+	Clock playlist.ClockState `json:"clock,omitempty"` // untrusted: routine airings are held until it is trusted
 }
 
 // Open is an airing on an output that was handed out and is not over.
@@ -103,8 +103,11 @@ func (f *foresight) resume(s State) {
 		if j.course.MakeGood {
 			j.flag(FlagOwed, "")
 		}
-		if j.course.Begun {
+		switch {
+		case !o.Sounds.IsZero():
 			j.flag(FlagOnAir, "")
+		case j.course.Begun:
+			j.flag(FlagBroken, "")
 		}
 		f.place(s, o, j)
 	}

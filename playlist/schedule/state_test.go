@@ -78,7 +78,7 @@ func TestAPlanGoesOnFromWhatSoundsWaitsAndSleeps(t *testing.T) {
 					o.Course.Begun, o.Course.Broken, o.Taken, o.Began = true, at("08:00:30"), taken[1:2], at("08:00")
 					o.Heard, o.Resumed = 30*time.Second, true
 				})}},
-			[]string{"早/a 08:00:00 08:00:00-08:02:10.9 2 3 on_air waits:alert/x", "早/a 08:30:00 08:30:00-08:32:00.3 4 5"},
+			[]string{"早/a 08:00:00 08:00:00-08:02:10.9 2 3 broken waits:alert/x", "早/a 08:30:00 08:30:00-08:32:00.3 4 5"},
 		},
 		{
 			"it waits for a sound by hand", nil,
