@@ -368,10 +368,10 @@ func TestThePlanIsWhatHappens(t *testing.T) {
 				var plans []made
 				begun := time.Now()
 				for _, at := range []time.Duration{10 * time.Second, 59500 * time.Millisecond, 75 * time.Second, 111 * time.Second, 155 * time.Second, 235 * time.Second, 242 * time.Second, 5 * time.Minute, 357500 * time.Millisecond, 365 * time.Second} {
-					time.Sleep(begun.Add(at).Sub(time.Now()))
+					time.Sleep(time.Until(begun.Add(at)))
 					plans = append(plans, made{s.now(), s.foresee(begun.Add(length - 8*time.Minute).Sub(s.now()))})
 				}
-				time.Sleep(begun.Add(length).Sub(time.Now()))
+				time.Sleep(time.Until(begun.Add(length)))
 				s.stop()
 				for _, m := range plans {
 					s.holds(m.plan, m.at, begun.Add(length-8*time.Minute))
@@ -402,7 +402,7 @@ func TestAMakeGoodWhosePowerComesBackInQuietHoursAirsAfterThem(t *testing.T) {
 				s.start()
 				time.Sleep(c.off[0])
 				s.stop()
-				time.Sleep(begun.Add(c.off[1]).Sub(time.Now()))
+				time.Sleep(time.Until(begun.Add(c.off[1])))
 				s.start()
 				defer s.close()
 				time.Sleep(5 * time.Minute)
