@@ -453,3 +453,32 @@ func TestARowNamesWhatKeptItFromItsOutput(t *testing.T) {
 		}
 	})
 }
+
+func TestAMakeGoodWhoseDeviceComesBackInQuietHoursAirsAfterThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, "east")
+		s.programme.Outputs[0].Device = "wav:/proc/none.wav"
+		s.programme.Quiet = []playlist.Quiet{{Span: playlist.Span{From: 4, To: 6}}}
+		s.slot("owed", "1 0 * * *", func(x *playlist.Slot) { x.Missed, x.Until = playlist.MissedMakeGood, 10 })
+		begun := time.Now()
+		s.start()
+		defer s.close()
+		time.Sleep(5 * time.Minute)
+		next := *s.programme
+		next.Outputs = []playlist.Output{{Name: "east", Device: "wav:" + s.wav("east")}}
+		if err := s.player.Reload(t.Context(), &next); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Minute)
+		s.stop()
+		if got, want := s.summary(), "owed/east/clip1:complete:make_good"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		for _, r := range s.rows() {
+			if at := r.Started.Sub(begun); (at - 6*time.Minute).Abs() > time.Second {
+				t.Errorf("it sounded after %v", at)
+			}
+		}
+		s.verify()
+	})
+}

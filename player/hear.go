@@ -246,11 +246,11 @@ func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry
 }
 
 // left is how long a row that sounds still will: by its start, which outputs in step
-// have in common, or by its frames, if a clock was set meanwhile.
+// have in common, or by its frames, if a clock was set meanwhile or the device stands still.
 func (f *performance) left(row asrun.Row) time.Duration {
 	byStart := endOf(row).Sub(f.p.Wall())
 	byFrames := playlist.Length(row.OfFrames - row.FromFrame - row.Frames)
-	if (byStart - byFrames).Abs() > 2*playlist.Length(queue) {
+	if (byStart - byFrames).Abs() > playlist.Length(3*period) {
 		return byFrames
 	}
 	return byStart

@@ -282,19 +282,25 @@ func (f *performance) wayIsFree(ctx context.Context, c *entry) error {
 	if err := f.awaitDue(ctx); err != nil {
 		return err
 	}
-	if err := f.line(ctx); err != nil {
-		return err
+	for waited := true; waited; {
+		if err := f.line(ctx); err != nil {
+			return err
+		}
+		if err := f.clearOfQuiet(ctx, c); err != nil {
+			return err
+		}
+		if f.power == nil { // the clock was set back a little
+			f.power = f.p.power(ctx, f.at)
+		}
+		if err := f.power.warm(ctx, f.at.Sub(f.p.Wall())); err != nil {
+			return err
+		}
+		var err error
+		if waited, err = f.levelled(ctx, c); err != nil {
+			return err
+		}
 	}
-	if err := f.clearOfQuiet(ctx, c); err != nil {
-		return err
-	}
-	if f.power == nil { // the clock was set back a little
-		f.power = f.p.power(ctx, f.at)
-	}
-	if err := f.power.warm(ctx, f.at.Sub(f.p.Wall())); err != nil {
-		return err
-	}
-	return f.levelled(ctx, c)
+	return nil
 }
 
 // ahead is how long it is until the first clip is claimed.
@@ -423,29 +429,27 @@ func (f *performance) leaveLine() {
 
 // levelled waits for a device that is away: only an open one says whether it
 // has a level of its own. Then it gives the item the gain that it needs. If a
-// reload has put another device in its place, it waits for that, in its line.
-func (f *performance) levelled(ctx context.Context, c *entry) error {
+// reload has put another device in its place, it waits for that, in its line. waited
+// reports that the airing may not begin by now.
+func (f *performance) levelled(ctx context.Context, c *entry) (waited bool, err error) {
 	for !f.ch.Up() && !f.p.Wall().After(f.deadline()) {
-		ended := f.turn.Ended()
-		if ended {
+		waited = true
+		if f.turn.Ended() {
 			f.rejoin()
 		}
-		if f.owes() || ended {
-			if err := f.line(ctx); err != nil {
-				return err
-			}
+		if f.owes() || f.programme.QuietAt(f.begin()) {
+			return true, nil
 		}
 		if err := sleepUntil(ctx, f.p.Wall, f.p.Wall().Add(lineEvery)); err != nil {
-			return err
+			return true, err
 		}
 	}
-	level := f.level()
-	if level == c.row.LevelDB {
-		return nil
+	if level := f.level(); level != c.row.LevelDB {
+		c.sound.Close()
+		c.row.LevelDB = level
+		err = c.load(ctx)
 	}
-	c.sound.Close()
-	c.row.LevelDB = level
-	return c.load(ctx)
+	return waited, err
 }
 
 // level is the software gain in dB: the slot's and the daypart's and, if the
