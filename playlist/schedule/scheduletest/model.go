@@ -18,6 +18,10 @@ const (
 	chime   = 1400 * time.Millisecond
 	longest = time.Hour      // that an interrupted airing waits
 	reach   = 24 * time.Hour // of shift, from the due instant
+
+	// An airing that is still not over then never will be: under "restart" a clip may
+	// be interrupted again and again.
+	endless = 48 * time.Hour
 )
 
 // Near is how close a decision must be to be remembered in [Course.Margin].
@@ -42,9 +46,10 @@ type Course struct {
 	Fate         Fate
 	Parts        []Part
 
-	// Margin is by how much the closest of all decisions was made that came
+	// Margin is by how little the closest of all decisions was made that came
 	// before the airing was over, Near if none was closer: an instant that moves
-	// by more than that may change the course.
+	// by more than that may change the course. It is 0 if the airing is not over two
+	// days after the last one that was asked for.
 	Margin time.Duration
 }
 
@@ -94,8 +99,9 @@ type decision struct {
 type list struct {
 	clips   []playlist.ClipID
 	next    int
-	taker   *airing // of the last clip
-	takenAt time.Time
+	taker   *airing       // of the last clip
+	takenAt time.Time     // it began then
+	ahead   time.Duration // and was taken that long before
 }
 
 // airing is one occurrence of a slot, on all its outputs.
@@ -120,7 +126,6 @@ type turn struct {
 	owed   bool      // it began past its window, under make-good
 	since  time.Time // from when the window counts, or the hour once begun
 	sleeps time.Time // it waits for the end of quiet hours, then
-	unfit  bool      // for its clip was too long
 }
 
 // output is a loudspeaker and the line of those that wait for it.
@@ -149,6 +154,10 @@ func (m *model) run(from time.Time) {
 	}
 	last := from.Add(-1)
 	for n := m.cal.number(from); m.cal.instant(n).Before(m.to) || m.unsettled(m.cal.instant(n-1)); n++ {
+		if m.cal.instant(n).After(m.to.Add(endless)) {
+			return
+		}
+		m.giveUp(m.cal.instant(n).Add(-Near))
 		var due []*airing
 		for i := range m.p.Slots {
 			for _, at := range m.cal.dues(&m.p.Slots[i], specs[i], n) {
@@ -168,10 +177,22 @@ func (m *model) run(from time.Time) {
 	}
 }
 
+// giveUp takes those out of the lines whose last chance has passed, whether or not it
+// was their turn.
+func (m *model) giveUp(at time.Time) {
+	for _, o := range m.outputs {
+		for _, t := range slices.Clone(o.line) {
+			if at.After(t.lastChance()) && !t.sleeps.After(at) {
+				t.finish(Missed, t.lastChance())
+			}
+		}
+	}
+}
+
 // unsettled reports whether some turn may still sound at or after that instant.
 func (m *model) unsettled(at time.Time) bool {
 	return slices.ContainsFunc(m.turns, func(t *turn) bool {
-		return t.over.IsZero() && (t.output.air == t || !at.After(t.lastChance())) || t.over.After(at)
+		return t.over.IsZero() || t.over.After(at)
 	})
 }
 
@@ -205,13 +226,8 @@ func (m *model) step(at time.Time, due []*airing) {
 	for _, o := range m.outputs {
 		m.endClip(o, at)
 	}
-	if at.Equal(at.Truncate(time.Minute)) {
-		switch before := m.cal.quiet(at.Add(-1)); {
-		case m.cal.quiet(at) && !before:
-			m.quietBegins(at)
-		case !m.cal.quiet(at) && before:
-			m.quietEnds(at)
-		}
+	if m.cal.quiet(at) && !m.cal.quiet(at.Add(-1)) {
+		m.quietBegins(at)
 	}
 	for _, a := range due {
 		if a.due.Equal(at) {
@@ -385,11 +401,15 @@ func (m *model) take(t *turn, at time.Time) {
 		return
 	}
 	l := m.lists[t.slot.Playlist]
-	if l.taker != nil && l.taker != t.airing && !l.takenAt.Equal(at) {
-		m.note(at, at.Sub(l.takenAt))
+	ahead := time.Second
+	if !t.falls(at) && t.output.air != t && !t.sleeps.Equal(at) { // it has waited for its output
+		ahead = gap
+	}
+	if l.taker != nil && l.taker != t.airing && (!l.takenAt.Equal(at) || l.ahead != ahead) {
+		m.note(at, max(at.Sub(l.takenAt), gap))
 	}
 	t.clips = append(t.clips, l.clips[l.next])
-	l.next, l.taker, l.takenAt = (l.next+1)%len(l.clips), t.airing, at
+	l.next, l.taker, l.takenAt, l.ahead = (l.next+1)%len(l.clips), t.airing, at, ahead
 }
 
 // need is how long the turn's next clip sounds, chime included.
@@ -427,7 +447,7 @@ func (m *model) begin(t *turn, at time.Time) {
 	}
 	m.take(t, at)
 	t.owed = t.priority(at) == 0
-	t.begun, t.unfit = true, false
+	t.begun = true
 	o.line = slices.DeleteFunc(o.line, func(u *turn) bool { return u == t })
 	o.air, o.began, o.start, o.end, o.between = t, at, start, end, false
 }
@@ -489,7 +509,7 @@ func (m *model) interrupt(o *output, at time.Time) {
 // noRoom is for a turn whose next clip would run into quiet hours that begin then.
 // (Rule 5.)
 func (m *model) noRoom(t *turn, at, quiet time.Time) {
-	end, o := m.cal.quietEnd(quiet), t.output
+	end, o := m.roomAfter(quiet, t.due.Add(reach), m.need(t)), t.output
 	waits := t.slot.IntoQuiet == playlist.QuietShift && !end.After(t.due.Add(reach))
 	if t.slot.IntoQuiet == playlist.QuietSuppress && !t.begun && t.until.After(end) {
 		m.note(at, at.Sub(t.windowEnd()))
@@ -507,8 +527,25 @@ func (m *model) noRoom(t *turn, at, quiet time.Time) {
 		o.letGo(t, free)
 		o.line = append(o.line, t)
 	}
-	t.unfit = true
 	t.sleep(end)
+}
+
+// roomAfter returns the end of the first quiet hours, those that begin then or later
+// ones, after which there is that much time before the next; or of those in which
+// last lies.
+func (m *model) roomAfter(quiet, last time.Time, need time.Duration) time.Time {
+	for {
+		end := m.cal.quietEnd(quiet)
+		room := end.Add(need)
+		next, ok := m.cal.quietBefore(end, room.Add(Near))
+		if ok {
+			m.note(end, room.Sub(next))
+		}
+		if !ok || !next.Before(room) || end.After(last) {
+			return end
+		}
+		quiet = next
+	}
 }
 
 // sleep has the turn wait for the end of quiet hours. (Rules 5 and 6.)
@@ -552,34 +589,15 @@ func (m *model) quietBegins(at time.Time) {
 	}
 }
 
-// quietEnds lets those sleep on that find no room before the next quiet hours either.
-// (Rule 5.)
-func (m *model) quietEnds(at time.Time) {
-	for _, o := range m.outputs {
-		for _, t := range slices.Clone(o.line) {
-			if !t.unfit {
-				continue
-			}
-			t.unfit = false
-			end := at.Add(m.need(t))
-			if quiet, ok := m.cal.quietBefore(at, end.Add(Near)); ok {
-				m.note(at, end.Sub(quiet))
-				if quiet.Before(end) {
-					m.noRoom(t, at, quiet)
-				}
-			}
-		}
-	}
-}
-
 // courses returns what became of each turn, with its margin.
 func (m *model) courses() []Course {
 	// What is decided within a second after the end of an airing may be meant for it.
 	slices.SortStableFunc(m.close, func(a, b decision) int { return a.at.Compare(b.at) })
 	var all []Course
 	for _, t := range m.turns {
-		if t.over.IsZero() { // it was never its turn again
-			t.finish(Missed, t.lastChance())
+		if t.over.IsZero() {
+			all = append(all, t.course) // it goes on for ever
+			continue
 		}
 		t.course.Margin = Near
 		for _, d := range m.close {
