@@ -57,6 +57,24 @@ func TestPlanKeepsTheRules(t *testing.T) {
 	}
 }
 
+// TestPlanKeepsTheRulesWhereItIsTight is about single rules that programmes made at
+// random seldom come to.
+func TestPlanKeepsTheRulesWhereItIsTight(t *testing.T) {
+	for _, x := range scheduletest.Tight() {
+		t.Run(x.Name, func(t *testing.T) {
+			courses := scheduletest.Model(x.Programme, x.Lengths, x.From, x.To)
+			for _, c := range courses {
+				if c.Margin < within {
+					t.Errorf("%s on %s is left out: margin %v", c.Slot, c.Output, c.Margin)
+				}
+			}
+			if difference := compare(x.Programme, x.Lengths, courses, plan(x.Programme, x.Lengths, x.From, x.To)); difference != "" {
+				t.Errorf("%s%s", scheduletest.Text(x.Programme, x.Lengths), difference)
+			}
+		})
+	}
+}
+
 // plan is what the plan has of the airings due in [from, to).
 func plan(p *playlist.Programme, lengths map[playlist.ClipID]time.Duration, from, to time.Time) []schedule.Planned {
 	clip := func(id playlist.ClipID) (playlist.Clip, bool) {

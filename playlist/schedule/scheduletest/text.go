@@ -54,8 +54,10 @@ func weekdays(days playlist.Weekdays) string {
 	return b.String()
 }
 
-// number is a clip's ID without its zeros.
-func number(id playlist.ClipID) string { return "#" + strings.TrimLeft(string(id), "0") }
+// number is a clip's ID without its zeros, or the beginning of it.
+func number(id playlist.ClipID) string {
+	return "#" + playlist.ClipID(strings.TrimLeft(string(id), "0")).Short()
+}
 
 // Text is the course in one line, with a line for each part.
 func (c Course) Text(zone *time.Location) string {
@@ -81,7 +83,8 @@ func Context(all []Course, c Course, zone *time.Location) string {
 		for _, q := range d.Parts {
 			end = q.End
 		}
-		if end.After(early) && !d.Due.After(late) && !(d.Slot == c.Slot && d.Output == c.Output && d.Due.Equal(c.Due)) {
+		same := d.Slot == c.Slot && d.Output == c.Output && d.Due.Equal(c.Due)
+		if end.After(early) && !d.Due.After(late) && !same {
 			b.WriteString(d.Text(zone))
 		}
 	}
