@@ -16,8 +16,10 @@ import (
 const (
 	gap     = 300 * time.Millisecond
 	chime   = 1400 * time.Millisecond
-	longest = time.Hour      // that an interrupted airing waits
-	reach   = 24 * time.Hour // of shift, from the due instant
+	ahead   = 1500 * time.Millisecond // of the end of a clip the next one is taken
+	enough  = 95                      // per cent of a clip: as good as all of it
+	longest = time.Hour               // that an interrupted airing waits
+	reach   = 24 * time.Hour          // of shift, from the due instant
 
 	// An airing that is still not over then never will be: under "restart" a clip may
 	// be interrupted again and again.
@@ -86,6 +88,7 @@ type model struct {
 	outputs []*output
 	to      time.Time
 	turns   []*turn // due before to
+	all     []*turn
 	close   []decision
 }
 
@@ -99,9 +102,8 @@ type decision struct {
 type list struct {
 	clips   []playlist.ClipID
 	next    int
-	taker   *airing       // of the last clip
-	takenAt time.Time     // it began then
-	ahead   time.Duration // and was taken that long before
+	taker   *airing // of the last clip
+	takenAt time.Time
 }
 
 // airing is one occurrence of a slot, on all its outputs.
@@ -123,7 +125,7 @@ type turn struct {
 	item   int           // which sounds or is next
 	from   time.Duration // how far into its clip it is
 	begun  bool
-	owed   bool      // it began past its window, under make-good
+	owed   bool      // it is a make-good, for it began or slept past its window
 	since  time.Time // from when the window counts, or the hour once begun
 	sleeps time.Time // it waits for the end of quiet hours, then
 }
@@ -212,6 +214,7 @@ func (m *model) nextInstant(last time.Time, n int, due []*airing) (time.Time, bo
 	}
 	for _, o := range m.outputs {
 		if o.air != nil {
+			consider(o.end.Add(-ahead))
 			consider(o.end)
 			consider(o.end.Add(gap))
 		} else {
@@ -226,6 +229,7 @@ func (m *model) step(at time.Time, due []*airing) {
 	for _, o := range m.outputs {
 		m.endClip(o, at)
 	}
+	m.takeAhead(at)
 	if m.cal.quiet(at) && !m.cal.quiet(at.Add(-1)) {
 		m.quietBegins(at)
 	}
@@ -256,6 +260,7 @@ func (m *model) fallDue(a *airing) {
 			continue
 		}
 		t := &turn{airing: a, output: o, item: 1, since: a.due, course: Course{Slot: a.slot.Name, Output: o.name, Due: a.due}}
+		m.all = append(m.all, t)
 		if a.due.Before(m.to) {
 			m.turns = append(m.turns, t)
 		}
@@ -268,13 +273,12 @@ func (m *model) fallDue(a *airing) {
 }
 
 // nextToBegin is which of those that may begin on some output at that instant takes
-// its clip first: by priority, then as listed, on whatever outputs. (Rule 4.)
+// its clip first: as if they stood in one line. (Rule 4.)
 func (m *model) nextToBegin(at time.Time) *turn {
 	var first *turn
 	for _, o := range m.outputs {
 		t := m.mayBegin(o, at)
-		if t != nil && (first == nil || cmp.Or(
-			cmp.Compare(first.priority(at), t.priority(at)), cmp.Compare(t.place, first.place), t.due.Compare(first.due)) < 0) {
+		if t != nil && (first == nil || t.before(first, at)) {
 			first = t
 		}
 	}
@@ -396,20 +400,55 @@ func (m *model) clip(t *turn) playlist.ClipID {
 	return ""
 }
 
-func (m *model) take(t *turn, at time.Time) {
-	if t.item <= len(t.clips) {
+// take takes the turn's next clip, if its airing has not, at that instant.
+func (m *model) take(t *turn, item int, at time.Time) {
+	l := m.lists[t.slot.Playlist]
+	if item <= len(t.clips) || len(l.clips) == 0 {
+		return
+	}
+	if l.taker != nil && l.taker != t.airing && !l.takenAt.Equal(at) {
+		m.note(at.Add(time.Second), at.Sub(l.takenAt))
+	}
+	t.clips = append(t.clips, l.clips[l.next])
+	l.next, l.taker, l.takenAt = (l.next+1)%len(l.clips), t.airing, at
+}
+
+// takeAhead takes the clips that follow those which are about to end. (Rule 4.)
+func (m *model) takeAhead(at time.Time) {
+	var takers []*turn
+	for _, o := range m.outputs {
+		if t := o.air; t != nil && !o.between && !at.Before(o.end.Add(-ahead)) && t.item < t.slot.Count {
+			takers = append(takers, t)
+		}
+	}
+	slices.SortFunc(takers, func(a, b *turn) int {
+		if a.before(b, at) {
+			return -1
+		}
+		return 1
+	})
+	for _, t := range takers {
+		m.take(t, t.item+1, at)
+	}
+}
+
+// giveBack gives back the turn's next clip if nothing sounded of it. (Rule 4.)
+func (m *model) giveBack(t *turn, at time.Time) {
+	if t.item != len(t.clips) || slices.ContainsFunc(m.all, func(u *turn) bool { return u.airing == t.airing && u.heard(t.item) }) {
 		return
 	}
 	l := m.lists[t.slot.Playlist]
-	ahead := time.Second
-	if !t.falls(at) && t.output.air != t && !t.sleeps.Equal(at) { // it has waited for its output
-		ahead = gap
+	if l.taker != t.airing {
+		m.note(at, 0) // others have taken since: the rules do not say what is next
+		return
 	}
-	if l.taker != nil && l.taker != t.airing && (!l.takenAt.Equal(at) || l.ahead != ahead) {
-		m.note(at, max(at.Sub(l.takenAt), gap))
-	}
-	t.clips = append(t.clips, l.clips[l.next])
-	l.next, l.taker, l.takenAt, l.ahead = (l.next+1)%len(l.clips), t.airing, at, ahead
+	t.clips = t.clips[:t.item-1]
+	l.next = (l.next + len(l.clips) - 1) % len(l.clips)
+}
+
+func (t *turn) heard(item int) bool {
+	return slices.ContainsFunc(t.course.Parts, func(q Part) bool { return q.Item == item }) ||
+		t.output.air == t && !t.output.between && t.item == item
 }
 
 // need is how long the turn's next clip sounds, chime included.
@@ -445,7 +484,14 @@ func (m *model) begin(t *turn, at time.Time) {
 	case o.air == nil && t.falls(at):
 		m.noteFree(t, at)
 	}
-	m.take(t, at)
+	switch {
+	case t.falls(at):
+		m.take(t, t.item, at.Add(-time.Second))
+	case o.air == nil && !t.sleeps.Equal(at):
+		m.take(t, t.item, o.freed)
+	default:
+		m.take(t, t.item, at)
+	}
 	t.owed = t.priority(at) == 0
 	t.begun = true
 	o.line = slices.DeleteFunc(o.line, func(u *turn) bool { return u == t })
@@ -492,6 +538,18 @@ func (m *model) interrupt(o *output, at time.Time) {
 		m.note(at, at.Sub(edge))
 	}
 	m.sounded(o, at)
+	heard := t.from + max(0, at.Sub(o.start))
+	if full := m.lengths[m.clip(t)]; !o.between && heard >= full*enough/100 {
+		t.item, t.from = t.item+1, 0
+		if t.item > t.slot.Count {
+			t.finish(Complete, at)
+			return
+		}
+		t.since = at
+		o.letGo(t, at)
+		o.line = append(o.line, t)
+		return
+	}
 	if !o.between && at.After(o.start) && t.slot.After == playlist.AfterRejoin {
 		t.from += at.Sub(o.start)
 	} else {
@@ -519,6 +577,7 @@ func (m *model) noRoom(t *turn, at, quiet time.Time) {
 	if o.air == t {
 		free = o.end
 	}
+	m.giveBack(t, at)
 	if !waits {
 		t.finish(Suppressed, free)
 		return
@@ -527,7 +586,7 @@ func (m *model) noRoom(t *turn, at, quiet time.Time) {
 		o.letGo(t, free)
 		o.line = append(o.line, t)
 	}
-	t.sleep(end)
+	t.sleep(at, end)
 }
 
 // roomAfter returns the end of the first quiet hours, those that begin then or later
@@ -549,7 +608,8 @@ func (m *model) roomAfter(quiet, last time.Time, need time.Duration) time.Time {
 }
 
 // sleep has the turn wait for the end of quiet hours. (Rules 5 and 6.)
-func (t *turn) sleep(end time.Time) {
+func (t *turn) sleep(at, end time.Time) {
+	t.owed = t.priority(at) == 0
 	t.sleeps = end
 	if t.begun || t.slot.IntoQuiet == playlist.QuietShift {
 		t.since = end
@@ -581,7 +641,7 @@ func (m *model) quietBegins(at time.Time) {
 			case at.After(t.lastChance()):
 				t.finish(Missed, t.lastChance())
 			case shift && !end.After(t.due.Add(reach)), !shift && t.until.After(end):
-				t.sleep(end)
+				t.sleep(at, end)
 			default:
 				t.finish(Missed, at)
 			}
