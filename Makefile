@@ -6,6 +6,8 @@
 # make cross          the program for arm64 and armhf; make cross-test: its unit tests there
 # make chaos N=200    kills the controller at random instants and reconciles what was
 #                     due, logged and heard (SEED= repeats the choices of a run)
+# make model N=1000   the player airs three days of programmes made at random, and its log
+#                     is held against the rules of the schedule
 # make faults         bad weather between a county and its villages, for 10 minutes
 #                     (WEATHER=1h longer, SEED= repeats the choices of a run)
 # make e2e-cluster    the move to three brokers and PostgreSQL under 200 live controllers
@@ -39,7 +41,7 @@ NEED_TEST    := $(NEED_RUN) sox:/usr/bin/sox lame:/usr/bin/lame pulseaudio:/usr/
                 postgresql:/usr/share/doc/postgresql
 NEED_BENCH   := $(NEED_TEST) mpg123:/usr/bin/mpg123 mpd:/usr/bin/mpd sqlite3:/usr/bin/sqlite3
 
-.PHONY: run test test-busy build check unit programs packages lint fmt bench chaos faults e2e-cluster fuzz cross cross-test clean help
+.PHONY: run test test-busy build check unit programs packages lint fmt bench chaos faults e2e-cluster fuzz model cross cross-test clean help
 
 run: build
 	@$(BIN) demo --dir $(BUILD)/demo --for $(FOR)
@@ -105,6 +107,10 @@ fuzz:
 chaos:
 	@./install.sh $(NEED_TEST)
 	$(GO) run ./tools/chaos -n $(N) $(if $(SEED),-seed $(SEED))
+
+model:
+	@./install.sh $(NEED_TEST)
+	DALABA_MODEL_RUNS=$(N) $(GO) test -count=1 -timeout 0 -v -run KeepsTheRules ./playlist/schedule ./player
 
 faults: build
 	@./install.sh $(NEED_TEST)

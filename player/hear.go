@@ -57,7 +57,9 @@ func (f *performance) play(c *entry, cue Cue) {
 
 // begins notes that an item is about to sound, after what leads in to it.
 func (f *performance) begins(c *entry, at time.Time, lead time.Duration) {
-	f.course.Begun, f.course.Broken, f.kept = true, time.Time{}, Holder{}
+	if f.course.Begun, f.kept = true, (Holder{}); !f.resumed {
+		f.course.Broken = time.Time{}
+	}
 	f.show(func(o *schedule.Open) {
 		if o.Began.IsZero() {
 			o.Began = at
@@ -70,7 +72,8 @@ func (f *performance) begins(c *entry, at time.Time, lead time.Duration) {
 func (f *performance) breaks(heard int64) {
 	f.drawn()
 	f.at = f.p.Wall()
-	f.course.Begun, f.course.Broken = true, f.at
+	f.course = f.course.Breaks(f.at)
+	f.course.Begun = true
 	f.show(func(o *schedule.Open) { o.Heard, o.Sounds, o.Resumed = playlist.Length(heard), time.Time{}, true })
 }
 
@@ -134,7 +137,10 @@ func (f *performance) hear(ctx context.Context, c *entry, more bool) (hearing, e
 		next = f.wait(ctx, c, more, next)
 		h := c.take.Heard()
 		v := f.judge(c, h)
-		if h.Cut == CutPreempt {
+		if v.then == thenNext {
+			f.course.Broken = time.Time{}
+		}
+		if f.resumed = v.then != thenNext; h.Cut == CutPreempt {
 			f.breaks(c.row.FromFrame + h.Frames)
 			next.hold()
 		}
@@ -152,8 +158,11 @@ func (f *performance) hear(ctx context.Context, c *entry, more bool) (hearing, e
 			}
 			c = resumed
 		case thenStop:
-			if v.outcome == asrun.Complete {
-				v.reason = asrun.ReasonStopped // all of it was heard; the rest will not be
+			switch { // all of it was heard; the rest will not be
+			case v.outcome == asrun.Complete && h.Cut == CutUntil:
+				v.reason = asrun.ReasonQuiet
+			case v.outcome == asrun.Complete:
+				v.reason = asrun.ReasonStopped
 			}
 			return f.breakOff(ctx, c, next, v.reason, unaired(v.reason))
 		default:

@@ -22,42 +22,45 @@ import (
 // MPEG-1 layer III, 48 kHz, mono, 64 kbit/s. The decoder passes over the mark, so
 // that two clips of one length have different IDs.
 func silence(frames int, mark string) []byte {
-	frame := make([]byte, 144*64000/48000)
+	frame := make([]byte, frameBytes)
 	copy(frame, []byte{0xff, 0xfb, 0x54, 0xc0})
 	copy(frame[4+17:], mark) // behind the side information, which says that no data follow
 	return bytes.Repeat(frame, frames)
 }
 
+const frameBytes = 144 * 64000 / 48000
+
 const (
 	// brisk is how many times shorter the clips are than the made programme has
-	// them, and longestPlay how much may sound in one run: an hour of sound takes a
-	// minute to decode.
+	// them, and longestPlay how much may sound in one run.
 	brisk       = 8
-	longestPlay = 4 * time.Minute
+	longestPlay = 30 * time.Minute
 
 	// off is how far the player may be from the rules. A decision that was made by
 	// less may go either way, and so may all that comes after it.
 	off = time.Second
 )
 
-// modelRuns, if set, is how many scenes the player airs instead of a few.
+// modelRuns, if set, is how many programmes the player airs for three days each, instead
+// of a few scenes.
 const modelRuns = "DALABA_MODEL_RUNS"
 
 // TestThePlayerKeepsTheRules has the player air scenes of programmes made at random
 // and holds the as-run log against the model.
 func TestThePlayerKeepsTheRules(t *testing.T) {
-	runs := 5
+	runs, make := 8, newScene
 	if text := os.Getenv(modelRuns); text != "" {
 		var err error
 		if runs, err = strconv.Atoi(text); err != nil {
 			t.Fatal(err)
 		}
+		make = newDays
 	} else if testing.Short() {
 		runs = 2
 	}
 	var all, left int
 	for seed := int64(0); runs > 0; seed++ {
-		x, ok := newScene(seed)
+		x, ok := make(seed)
 		if !ok {
 			continue
 		}
@@ -96,13 +99,40 @@ type scene struct {
 	end      time.Time // then it has aired
 }
 
+// newDays are all three days of a programme made at random.
+func newDays(seed int64) (*scene, bool) {
+	x := &scene{seed: seed}
+	x.p, x.lengths, x.from = scheduletest.Random(rand.New(rand.NewSource(seed)))
+	x.shorten()
+	x.to = x.from.Add(scheduletest.Days * 24 * time.Hour)
+	x.ends()
+	return x, true
+}
+
+func (x *scene) shorten() {
+	for id, d := range x.lengths {
+		x.lengths[id] = max(d/brisk/(24*time.Millisecond), 100) * 24 * time.Millisecond
+	}
+}
+
+// ends finds out when all that falls due in time has aired.
+func (x *scene) ends() {
+	x.end = x.to
+	for _, c := range x.courses() {
+		for _, q := range c.Parts {
+			if q.End.After(x.end) {
+				x.end = q.End
+			}
+		}
+	}
+	x.end = x.end.Add(2 * time.Minute)
+}
+
 func newScene(seed int64) (*scene, bool) {
 	rng := rand.New(rand.NewSource(seed))
 	x := &scene{seed: seed}
 	x.p, x.lengths, x.from = scheduletest.Random(rng)
-	for id, d := range x.lengths {
-		x.lengths[id] = max(d/brisk/(24*time.Millisecond), 100) * 24 * time.Millisecond
-	}
+	x.shorten()
 	x.to = x.from.Add(scheduletest.Days * 24 * time.Hour)
 	var odd []scheduletest.Course
 	for _, c := range x.courses() {
@@ -116,15 +146,7 @@ func newScene(seed int64) (*scene, bool) {
 	}
 	middle := odd[rng.Intn(len(odd))].Due
 	x.from, x.to = middle.Add(-20*time.Minute), middle.Add(40*time.Minute)
-	x.end = x.to
-	for _, c := range x.courses() {
-		for _, q := range c.Parts {
-			if q.End.After(x.end) {
-				x.end = q.End
-			}
-		}
-	}
-	x.end = x.end.Add(2 * time.Minute)
+	x.ends()
 	var play time.Duration
 	for _, c := range scheduletest.Model(x.p, x.lengths, x.from, x.end) {
 		for _, q := range c.Parts {
@@ -192,7 +214,7 @@ func (s *stage) air(p *playlist.Programme, from, to time.Time) map[string][]asru
 	for i := range p.Slots {
 		p.Slots[i].Since = from.Add(-time.Second)
 	}
-	s.programme = p
+	s.programme, s.options.Sound = p, hush
 	s.wall = time.Until(from.Add(-10 * time.Second))
 	s.start()
 	time.Sleep(to.Sub(s.now()))

@@ -57,6 +57,7 @@ type performance struct {
 	until   time.Time      // quiet hours begin
 	kept    Holder         // what kept it waiting last; zero: nothing did
 	draw    *draw          // of the clip that it will take next; nil: none
+	resumed bool           // its clip was interrupted: nothing leads in to it again
 	sounded bool           // an earlier part of the airing was heard
 	owing   sync.WaitGroup // rows that the ledger has not taken yet
 
@@ -87,7 +88,7 @@ func (f *performance) account(ctx context.Context) error {
 			return f.record(ctx, s.First, asrun.Missed, asrun.ReasonNoOutput)
 		}
 		was := f.course.Rank()
-		f.course, f.at = s.Course, s.Course.From
+		f.course, f.at, f.resumed = s.Course, s.Course.From, false
 		f.show(func(o *schedule.Open) { *o = schedule.Open{Output: o.Output, Item: s.First} })
 		if f.course.Rank() != was || f.turn.Ended() {
 			f.rejoin()
@@ -460,8 +461,7 @@ func (f *performance) level() float64 {
 
 // clearAt says whether quiet hours let the item begin at that instant.
 func (f *performance) clearAt(c *entry, at time.Time) schedule.Clearance {
-	resumed := c.row.Part > 1 && !f.course.Broken.IsZero()
-	return f.course.Clear(f.programme, at, f.course.LeadIn(c.row.Item, resumed)+playlist.Length(c.row.OfFrames-c.row.FromFrame))
+	return f.course.Clear(f.programme, at, f.course.LeadIn(c.row.Item, f.resumed)+playlist.Length(c.row.OfFrames-c.row.FromFrame))
 }
 
 // clearOfQuiet waits until the item may begin: at once, or after the quiet

@@ -69,7 +69,7 @@ func (f *performance) judgeComplete(c *entry, h Heard) ruling {
 	case c.row.Item == 1 && !f.sounded && h.Started.Sub(f.due.Due) > lateBy+f.course.LeadIn(1, false):
 		r.reason = asrun.ReasonLate
 	}
-	if h.Cut == CutStopped {
+	if h.Cut == CutStopped || h.Cut == CutUntil {
 		r.then = thenStop
 	}
 	return r

@@ -75,7 +75,7 @@ type Slot struct {
 	Until     TimeOfDay     `json:"until,omitempty"` // end of MissedLate and MissedMakeGood, on the day due; 0: the day's end
 	After     AfterPolicy   `json:"after"`
 	IntoQuiet QuietPolicy   `json:"into_quiet"`
-	Since     time.Time     `json:"since,omitzero"` // in force since then: nothing fell due by it before; zero: always
+	Since     time.Time     `json:"since,omitzero"` // in force since then: nothing fell due by it then or before; zero: always
 	Above     bool          `json:"-"`              // it outranks every slot that is not, whatever the priorities
 	LevelDB   float64       `json:"level_db"`
 	Chime     bool          `json:"chime,omitempty"` // a station tone before the first clip
@@ -191,12 +191,18 @@ func (s Slot) Deadline(due time.Time, zone *time.Location) time.Time {
 	if s.Missed == MissedSkip {
 		return end
 	}
+	if t := s.Last(due, zone); t.After(end) {
+		return t
+	}
+	return end
+}
+
+// Last is the instant that Until names for an airing due then. It may lie before the end
+// of its window.
+func (s Slot) Last(due time.Time, zone *time.Location) time.Time {
 	until := s.Until
 	if until == 0 {
 		until = 24 * 60
 	}
-	if t := until.On(due, zone); t.After(end) {
-		return t
-	}
-	return end
+	return until.On(due, zone)
 }

@@ -38,7 +38,7 @@ type Course struct {
 	From     time.Time `json:"from"`            // its window counts from then: its due instant or, once shifted, the end of quiet hours
 	MakeGood bool      `json:"make_good"`       // it is owed: it takes what no slot wants
 	Begun    bool      `json:"begun"`           // something of it has sounded
-	Broken   time.Time `json:"broken,omitzero"` // its wait to go on after an interruption counts from then; zero: it was not interrupted
+	Broken   time.Time `json:"broken,omitzero"` // its wait to go on with its clip counts from then: when that was interrupted, or the end of quiet hours since; zero: neither was
 }
 
 // NewCourse is the course of an airing of which nothing has happened yet.
@@ -82,7 +82,7 @@ func (c Course) Deadline(zone *time.Location) time.Time {
 // Owes reports whether it becomes a make-good at that instant: it waits still, and its
 // window is over.
 func (c Course) Owes(at time.Time) bool {
-	return !c.MakeGood && c.Broken.IsZero() && c.Slot.Missed == playlist.MissedMakeGood && at.After(c.window())
+	return !c.MakeGood && !c.Begun && c.Broken.IsZero() && c.Slot.Missed == playlist.MissedMakeGood && at.After(c.window())
 }
 
 // LeadIn is what sounds before the clip of an item, or is silent: the station tone
@@ -121,7 +121,7 @@ func (c Course) Clear(p *playlist.Programme, at time.Time, length time.Duration)
 	if !waits && policy != playlist.QuietShift && policy != playlist.QuietSuppress {
 		return Clearance{Begin: true, Until: start}
 	}
-	last := c.Slot.Deadline(c.Due, p.Site.Zone).Add(-1) // an instant before it
+	last := c.Slot.Last(c.Due, p.Site.Zone).Add(-1) // an instant before it
 	patient := c.Slot.Missed != playlist.MissedSkip
 	switch {
 	case policy == playlist.QuietShift:
@@ -158,8 +158,17 @@ func (c Course) PutOff(until time.Time) Course {
 	if c.Slot.IntoQuiet == playlist.QuietShift {
 		c.From = until
 	}
-	if !c.Broken.IsZero() {
+	if c.Begun || !c.Broken.IsZero() {
 		c.Broken = until
+	}
+	return c
+}
+
+// Breaks is the course once its clip is interrupted at an instant. The wait of one that
+// begins again counts from its first interruption: else it could begin for ever.
+func (c Course) Breaks(at time.Time) Course {
+	if c.Broken.IsZero() || c.Slot.After != playlist.AfterRestart {
+		c.Broken = at
 	}
 	return c
 }

@@ -342,9 +342,9 @@ func (f *foresight) finish(l *lane) {
 		return
 	}
 	j.heard(j.ends)
-	done := !j.quiet || j.course.Interrupted(j.pos, j.length()) == FollowNext
+	heard := !j.quiet || j.course.Interrupted(j.pos, j.length()) == FollowNext
 	switch {
-	case !done:
+	case j.quiet && (!heard || j.item < j.Slot.Count):
 		j.flag(FlagIntoQuiet, "")
 		f.leave(l)
 		f.end(j, j.broken(asrun.Partial))
@@ -353,7 +353,7 @@ func (f *foresight) finish(l *lane) {
 		f.end(j, asrun.Complete)
 	default:
 		at := j.ends
-		j.item, j.pos, j.resumed, j.from = j.item+1, 0, false, at
+		j.item, j.pos, j.resumed, j.from, j.course.Broken = j.item+1, 0, false, at, time.Time{}
 		if f.ready(l, j, at) {
 			f.sound(j, at)
 		} else {
@@ -394,7 +394,9 @@ func (f *foresight) begin(l *lane) {
 		if !j.course.Begun {
 			j.course.Begun, j.Start = true, j.begins
 		}
-		j.course.Broken, j.cutter = time.Time{}, Flag{}
+		if j.cutter = (Flag{}); !j.resumed {
+			j.course.Broken = time.Time{}
+		}
 		l.running, l.holder = j, j.ID
 	}
 }
@@ -417,7 +419,7 @@ func (f *foresight) interrupt(l *lane, by *job) {
 			f.end(j, asrun.Complete)
 			return
 		}
-		j.item, j.pos, j.resumed = j.item+1, 0, false
+		j.item, j.pos, j.resumed, j.course.Broken = j.item+1, 0, false, time.Time{}
 		j.cutter = Flag{Kind: FlagPreempted, Other: by.ID}
 	case FollowRestart:
 		j.pos, j.resumed = 0, true
@@ -427,7 +429,8 @@ func (f *foresight) interrupt(l *lane, by *job) {
 		j.cutter = Flag{Kind: FlagPreempted, Other: by.ID}
 	}
 	j.flag(j.cutter.Kind, j.cutter.Other)
-	j.course.Broken, j.from, j.clear, j.told = by.begins, by.begins, by.begins, true
+	j.course = j.course.Breaks(by.begins)
+	j.from, j.clear, j.told = by.begins, by.begins, true
 	l.wait(j)
 }
 

@@ -21,9 +21,6 @@ const (
 	longest = time.Hour               // that an interrupted airing waits
 	reach   = 24 * time.Hour          // of shift, from the due instant
 
-	// An airing that is still not over then never will be: under "restart" a clip may
-	// be interrupted again and again.
-	endless = 48 * time.Hour
 )
 
 // Near is how close a decision must be to be remembered in [Course.Margin].
@@ -128,6 +125,7 @@ type turn struct {
 	owed   bool      // it is a make-good, for it began or slept past its window
 	since  time.Time // from when the window counts, or the hour once begun
 	sleeps time.Time // it waits for the end of quiet hours, then
+	cut    time.Time // its clip was first interrupted then, or quiet hours since ended
 }
 
 // output is a loudspeaker and the line of those that wait for it.
@@ -156,9 +154,6 @@ func (m *model) run(from time.Time) {
 	}
 	last := from.Add(-1)
 	for n := m.cal.number(from); m.cal.instant(n).Before(m.to) || m.unsettled(m.cal.instant(n-1)); n++ {
-		if m.cal.instant(n).After(m.to.Add(endless)) {
-			return
-		}
 		m.giveUp(m.cal.instant(n).Add(-Near))
 		var due []*airing
 		for i := range m.p.Slots {
@@ -517,7 +512,7 @@ func (m *model) endClip(o *output, at time.Time) {
 		return
 	}
 	m.sounded(o, o.end)
-	t.item, t.from, o.between = t.item+1, 0, true
+	t.item, t.from, t.cut, o.between = t.item+1, 0, time.Time{}, true
 	if t.item > t.slot.Count {
 		t.finish(Complete, o.end)
 	}
@@ -540,7 +535,7 @@ func (m *model) interrupt(o *output, at time.Time) {
 	m.sounded(o, at)
 	heard := t.from + max(0, at.Sub(o.start))
 	if full := m.lengths[m.clip(t)]; !o.between && heard >= full*enough/100 {
-		t.item, t.from = t.item+1, 0
+		t.item, t.from, t.cut = t.item+1, 0, time.Time{}
 		if t.item > t.slot.Count {
 			t.finish(Complete, at)
 			return
@@ -559,7 +554,12 @@ func (m *model) interrupt(o *output, at time.Time) {
 		t.finish(Ended, at)
 		return
 	}
-	t.since = at
+	if t.since = at; t.slot.After == playlist.AfterRestart {
+		if t.cut.IsZero() {
+			t.cut = at
+		}
+		t.since = t.cut
+	}
 	o.letGo(t, at)
 	o.line = append(o.line, t)
 }
@@ -611,6 +611,9 @@ func (m *model) roomAfter(quiet, last time.Time, need time.Duration) time.Time {
 func (t *turn) sleep(at, end time.Time) {
 	t.owed = t.priority(at) == 0
 	t.sleeps = end
+	if !t.cut.IsZero() {
+		t.cut = end
+	}
 	if t.begun || t.slot.IntoQuiet == playlist.QuietShift {
 		t.since = end
 	}
