@@ -1,6 +1,7 @@
 package wording_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -337,6 +338,26 @@ func TestEveryOutcomeAndReasonHasWords(t *testing.T) {
 	} {
 		if !say.Has("reason." + string(r)) {
 			t.Errorf("reason %s has no words", r)
+		}
+	}
+}
+
+func TestEveryFlagHasWords(t *testing.T) {
+	own := []schedule.FlagKind{schedule.FlagLocal, schedule.FlagOnAir, schedule.FlagBroken, schedule.FlagOwed} // no county sees them
+	said := []schedule.FlagKind{schedule.FlagQuiet, schedule.FlagLocal, schedule.FlagOnAir}                    // why has sentences of its own for these
+	for _, k := range []schedule.FlagKind{
+		schedule.FlagQuiet, schedule.FlagLocal, schedule.FlagIntoQuiet, schedule.FlagShifted, schedule.FlagWaits, schedule.FlagMissed,
+		schedule.FlagPreempted, schedule.FlagRestarted, schedule.FlagDropped, schedule.FlagUnready, schedule.FlagEmpty,
+		schedule.FlagOnAir, schedule.FlagBroken, schedule.FlagOwed,
+	} {
+		if !say.Has("view.plan_flag_" + string(k)) {
+			t.Errorf("plan has no words for %s", k)
+		}
+		if !slices.Contains(said, k) && !say.Has("why.flag_"+string(k)) {
+			t.Errorf("why has no words for %s", k)
+		}
+		if !slices.Contains(own, k) && !say.Has("county.flag_kind_"+string(k)) {
+			t.Errorf("the county has no words for %s", k)
 		}
 	}
 }
