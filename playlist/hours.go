@@ -54,6 +54,19 @@ func (t TimeOfDay) On(at time.Time, zone *time.Location) time.Time {
 	return on
 }
 
+// ShownTwice reports whether clocks show the time of that instant at another instant too,
+// because they are set back.
+func ShownTwice(at time.Time, zone *time.Location) bool {
+	at = at.In(zone)
+	_, offset := at.Zone()
+	start, end := at.ZoneBounds()
+	shift := func(edge time.Time) time.Duration { // to the instant that reads the same with the offset there
+		_, other := edge.Zone()
+		return time.Duration(offset-other) * time.Second
+	}
+	return !start.IsZero() && at.Add(shift(start.Add(-1))).Before(start) || !end.IsZero() && !at.Add(shift(end)).Before(end)
+}
+
 // StartOfDay is the first instant of a calendar day: midnight or, where the clocks skip
 // that, the end of the gap. Days beyond a month's end count on into the next.
 func StartOfDay(y int, m time.Month, d int, zone *time.Location) time.Time {

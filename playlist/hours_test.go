@@ -61,6 +61,31 @@ func TestTimeOfDayOnDaysOfDaylightSaving(t *testing.T) {
 	}
 }
 
+func TestATimeThatIsShownTwice(t *testing.T) {
+	for _, c := range []struct {
+		zone, at string
+		want     bool
+	}{
+		{"America/New_York", "2026-11-01T01:00:00-04:00", true},
+		{"America/New_York", "2026-11-01T01:59:59-05:00", true},
+		{"America/New_York", "2026-11-01T00:59:59-04:00", false},
+		{"America/New_York", "2026-11-01T02:00:00-05:00", false},
+		{"America/New_York", "2026-03-08T03:00:00-04:00", false}, // set forward
+		{"Australia/Lord_Howe", "2026-04-05T01:45:00+11:00", true},
+		{"Australia/Lord_Howe", "2026-04-05T01:45:00+10:30", true},
+		{"Australia/Lord_Howe", "2026-04-05T02:00:00+10:30", false},
+		{"Asia/Shanghai", "2026-04-05T01:45:00+08:00", false},
+	} {
+		at, err := time.Parse(time.RFC3339, c.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := playlist.ShownTwice(at, zoneOf(t, c.zone)); got != c.want {
+			t.Errorf("%s in %s: %v", c.at, c.zone, got)
+		}
+	}
+}
+
 func TestTheStartOfADayWhereClocksSkipMidnight(t *testing.T) {
 	for _, c := range []struct{ zone, want string }{
 		{"America/Havana", "2026-03-08T01:00:00-04:00"},

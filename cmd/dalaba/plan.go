@@ -160,7 +160,11 @@ func (a *app) planTable(s *site.Site, plan []schedule.Planned, o schedule.Outloo
 		case len(p.Flags) > 0:
 			tone = cli.Warn
 		}
-		full := t.Add(web.Stamp(p.Due, now, s.Site.Zone), wording.SlotTitle(p.Slot.Name).In(a.Language()), strings.Join(outputs, a.Say("view.comma")),
+		due := web.Stamp(p.Due, now, s.Site.Zone)
+		if playlist.ShownTwice(p.Due, s.Site.Zone) {
+			due += " " + offsetOf(p.Due.In(s.Site.Zone))
+		}
+		full := t.Add(due, wording.SlotTitle(p.Slot.Name).In(a.Language()), strings.Join(outputs, a.Say("view.comma")),
 			clock(p.Start, p.Due), clock(p.End, p.Due), a.clipList(p.Clips, o), cli.Tint(a.flags(p, o), tone))
 		if full {
 			fmt.Fprint(a.Out, t.Page())
