@@ -55,7 +55,8 @@ func (d *draws) over(w *draw) {
 	}
 }
 
-// turn waits until those that go before the draw are over, but not for long.
+// turn waits until those that go before the draw are over, but not for long: one that
+// keeps it waiting until then is not waited for by others either.
 func (d *draws) turn(ctx context.Context, w *draw) {
 	if w == nil {
 		return
@@ -70,6 +71,7 @@ func (d *draws) turn(ctx context.Context, w *draw) {
 		select {
 		case <-first.done:
 		case <-patience.C:
+			d.over(first)
 			return
 		case <-ctx.Done():
 			return
