@@ -363,6 +363,9 @@ func (f *performance) line(ctx context.Context) error {
 	tick := time.NewTicker(lineEvery)
 	defer tick.Stop()
 	for waited := false; ; waited = true {
+		if f.turn.Ended() { // a reload has put another device in place
+			f.rejoin()
+		}
 		begin := f.begin()
 		by, behind := f.turn.Behind(begin)
 		if !behind {
@@ -372,7 +375,9 @@ func (f *performance) line(ctx context.Context) error {
 			return ctx.Err()
 		}
 		f.kept = by
-		f.drawn()
+		if f.draw == nil || !f.draw.at.IsZero() {
+			f.announce(time.Time{})
+		}
 		switch now := f.p.Wall(); {
 		case f.owes():
 		case now.After(f.deadline()):
@@ -421,7 +426,8 @@ func (f *performance) begin() time.Time {
 // deadline is the last instant at which it may begin or go on.
 func (f *performance) deadline() time.Time { return f.course.Deadline(f.programme.Site.Zone) }
 
-// announce says when the next clip will be taken from the playlist.
+// announce says when the next clip will be taken from the playlist; zero: once its output
+// is free.
 func (f *performance) announce(at time.Time) {
 	f.drawn()
 	f.draw = f.p.draws.announce(draw{list: f.due.Slot.Playlist, at: at, rank: f.course.Rank(), place: f.course.Place()})
@@ -433,14 +439,21 @@ func (f *performance) drawn() {
 	f.draw = nil
 }
 
-// drawsNow says that the next clip is taken now: the output has become free.
+// drawsNow says that the next clip is taken now: the output has become free. If others
+// take clips from the same playlist, it waits for those that became free at that instant,
+// but not so long that its outputs would not begin together.
 func (f *performance) drawsNow(ctx context.Context) {
 	left, free := f.ch.becameFree()
-	if time.Until(free) < 0 {
+	settle := drawSettles
+	if until := time.Until(free); until < 0 {
 		left = time.Now()
+	} else {
+		settle = min(settle, until-f.p.slowest()-drawClaims)
 	}
 	f.announce(left)
-	_ = pause(ctx, drawSettles)
+	if f.p.draws.contested(f.draw) {
+		_ = pause(ctx, settle)
+	}
 }
 
 // busyBehind names what kept an airing off its output.
@@ -589,6 +602,9 @@ func (f *performance) renew() bool {
 		return false
 	}
 	f.due.Slot, f.course.Slot = slot, slot
+	if out, ok := f.programme.Output(f.out.Name); ok {
+		f.out = out
+	}
 	return true
 }
 

@@ -3,6 +3,7 @@ package player_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -225,6 +226,67 @@ func TestAnAiringWhoseRowsAreNotWrittenIsOverAllTheSame(t *testing.T) {
 		s.stop()
 		if got, want := s.summary(), "each/east/clip1:complete"; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
+// unplugged is a card that can be pulled out.
+type unplugged struct {
+	player.Device
+	told *atomic.Bool
+}
+
+func (u unplugged) Write(b []int16) error {
+	if u.told.Load() {
+		return errUnplugged
+	}
+	return u.Device.Write(b)
+}
+
+func (u unplugged) Position() (playlist.Position, error) {
+	if u.told.Load() {
+		return playlist.Position{}, errUnplugged
+	}
+	return u.Device.Position()
+}
+
+func TestAnInterruptedClipGoesOnOnTheDeviceThatAReloadPutsInPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told atomic.Bool
+		s := newStage(t, "east")
+		s.device = func(ctx context.Context, o playlist.Output) (player.Device, error) {
+			if o.Device != "null:" {
+				return devices.Open(ctx, o, devices.Options{})
+			}
+			if told.Load() {
+				return nil, errUnplugged
+			}
+			d, err := devices.Open(ctx, o, devices.Options{})
+			return unplugged{d, &told}, err
+		}
+		good := *s.programme
+		good.Outputs = []playlist.Output{{Name: "east", Device: "wav:" + s.wav("east")}}
+		s.programme.Outputs[0].Device = "null:"
+		s.slot("low", "1 0 * * *", func(x *playlist.Slot) { x.Count = 2 })
+		s.slot("high", "2 1 0 * * *", func(x *playlist.Slot) { x.Count, x.Priority = 6, 9 }) // some 26 s
+		s.start()
+		defer s.close()
+		time.Sleep(65 * time.Second)
+		told.Store(true)
+		time.Sleep(3 * time.Second)
+		good.Slots = s.programme.Slots
+		if err := s.player.Reload(t.Context(), &good); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		s.stop()
+		for _, r := range s.rows() {
+			if r.Slot == "low" && r.Reason == asrun.ReasonStopped {
+				t.Errorf("item %d part %d: %s, %s", r.Item, r.Part, r.Outcome, r.Reason)
+			}
+		}
+		if got := s.summary(); !strings.Contains(got, "low/east/clip1:complete") {
+			t.Error(got)
 		}
 	})
 }
