@@ -27,7 +27,7 @@ type draws struct {
 
 // draw is a clip that an airing will take.
 type draw struct {
-	list  string // the playlist
+	list  string    // the playlist
 	at    time.Time // zero: not known, it waits for its output
 	rank  playlist.Rank
 	place schedule.Place

@@ -136,7 +136,7 @@ type foresight struct {
 	airings   map[playlist.AiringID]*shared
 	inHand    map[hand]bool // at the start
 	jobs      []*job        // by due instant
-	asleep    []*job // until quiet hours are over
+	asleep    []*job        // until quiet hours are over
 	now       time.Time
 	to        time.Time // the end of what is asked for
 	open      int       // jobs that are not over and fall due by then
