@@ -259,19 +259,25 @@ func (c *Channel) clocks() (now, wall time.Time) {
 	return now, wall
 }
 
-// tellTime gives a take with a monotonic instant that instant on the wall clock
-// as it now goes.
+// tellTime gives a take with a monotonic instant that instant, and its deadline if that
+// counts from there, on the wall clock as it now goes.
 func (c *Channel) tellTime(k *Take) {
-	if !k.Mono.IsZero() {
-		k.At = c.wallAt(k.Mono)
+	if k.Mono.IsZero() {
+		return
+	}
+	k.At = c.wallAt(k.Mono)
+	if k.Within != 0 {
+		k.Deadline = k.At.Add(k.Within)
 	}
 }
 
-// tellTimes does so for all that may begin.
+// tellTimes does so for all that wait.
 func (c *Channel) tellTimes() {
 	for _, t := range c.turns {
-		if k := t.head(); k != nil && k.phase == phaseWaiting {
-			c.tellTime(k)
+		for _, k := range t.queue {
+			if k.phase == phaseWaiting {
+				c.tellTime(k)
+			}
 		}
 	}
 	if !c.free.IsZero() {

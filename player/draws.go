@@ -14,6 +14,7 @@ import (
 const (
 	drawAtOnce  = 50 * time.Millisecond  // instants closer than this are one
 	drawSettles = 120 * time.Millisecond // for what has waited: others that became free at that instant have shown by then
+	drawClaims  = 60 * time.Millisecond  // for the claim, before outputs begin together
 	drawWaits   = 500 * time.Millisecond // at most, for those that go first: a slow disk must not hold up another output
 )
 
@@ -26,8 +27,8 @@ type draws struct {
 
 // draw is a clip that an airing will take.
 type draw struct {
-	list  string // the playlist
-	at    time.Time
+	list  string    // the playlist
+	at    time.Time // zero: not known, it waits for its output
 	rank  playlist.Rank
 	place schedule.Place
 	done  chan struct{} // closed once it is taken, or will not be
@@ -55,7 +56,8 @@ func (d *draws) over(w *draw) {
 	}
 }
 
-// turn waits until those that go before the draw are over, but not for long.
+// turn waits until those that go before the draw are over, but not for long: one that
+// keeps it waiting until then is not waited for by others either.
 func (d *draws) turn(ctx context.Context, w *draw) {
 	if w == nil {
 		return
@@ -70,6 +72,7 @@ func (d *draws) turn(ctx context.Context, w *draw) {
 		select {
 		case <-first.done:
 		case <-patience.C:
+			d.over(first)
 			return
 		case <-ctx.Done():
 			return
@@ -80,11 +83,18 @@ func (d *draws) turn(ctx context.Context, w *draw) {
 func (d *draws) before(w *draw) *draw {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	i := slices.IndexFunc(d.all, func(o *draw) bool { return o != w && o.list == w.list && o.compare(w) < 0 })
+	i := slices.IndexFunc(d.all, func(o *draw) bool { return o.list == w.list && !o.at.IsZero() && o.compare(w) < 0 })
 	if i < 0 {
 		return nil
 	}
 	return d.all[i]
+}
+
+// contested reports whether another airing will take a clip from the same playlist.
+func (d *draws) contested(w *draw) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(d.all, func(o *draw) bool { return o.list == w.list && (o.rank != w.rank || o.place != w.place) })
 }
 
 func (w *draw) compare(o *draw) int {

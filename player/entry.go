@@ -13,6 +13,7 @@ import (
 
 const (
 	watchEvery      = 500 * time.Millisecond // progress is reported
+	looksEvery      = 20 * time.Millisecond  // at most, while a clip's end draws near
 	checkpointEvery = 5 * time.Second        // progress is written to the ledger
 	storeRetry0     = 250 * time.Millisecond // before the ledger is called again after an error
 	storeRetry1     = 10 * time.Second       // at most

@@ -318,6 +318,11 @@ func TestThePlanIsWhatHappens(t *testing.T) {
 			s.slot("mid", "*/2 * * * *", list("a"), on("east", "west"), priority(5), window(20*time.Minute))
 			s.slot("high", "30 */5 * * * *", list("a"), on("west"), priority(9))
 		}},
+		{name: "a higher one takes its clip before one goes on to its next that was interrupted", slots: func(s *stage) {
+			s.slot("low", "1 0 * * *", list("b"), on("east"), count(3))
+			s.slot("cut", "30 1 0 * * *", list("e"), on("east"), priority(9))
+			s.slot("high", "20 2 0 * * *", list("b"), on("west"), priority(9))
+		}},
 		{name: "no list, and one that is empty", slots: func(s *stage) {
 			s.slot("empty", "1 0 * * *", list("none"), on("east"), priority(9))
 			s.slot("low", "50 0 0 * * *", list("b"), on("east"))
@@ -334,6 +339,7 @@ func TestThePlanIsWhatHappens(t *testing.T) {
 				s.list("b", 60, 60)
 				s.list("c", 180)
 				s.list("d", 40.8, 40.8, 40.8, 40.8)
+				s.list("e", 20.304) // low goes on to its next clip 0.1 s after high takes its own
 				s.list("none")
 				s.programme.Quiet = c.quiet
 				c.slots(s)

@@ -49,9 +49,6 @@ func (f *performance) entry(ctx context.Context, row asrun.Row, path string) *en
 // play gets an item in line.
 func (f *performance) play(c *entry, cue Cue) {
 	cue.Sound, cue.Until = c.sound, f.until
-	if cue.Deadline.IsZero() {
-		cue.Deadline = f.deadline()
-	}
 	c.take = f.turn.Play(cue)
 }
 
@@ -68,13 +65,15 @@ func (f *performance) begins(c *entry, at time.Time, lead time.Duration) {
 	})
 }
 
-// breaks notes that a higher rank has the output: the airing waits to go on.
-func (f *performance) breaks(heard int64) {
-	f.drawn()
-	f.at = f.p.Wall()
+// breaks notes that a higher rank has the output: the airing waits to go on with an
+// item, of which so many frames were heard.
+func (f *performance) breaks(item int, heard int64) {
+	f.waitOn()
 	f.course = f.course.Breaks(f.at)
 	f.course.Begun = true
-	f.show(func(o *schedule.Open) { o.Heard, o.Sounds, o.Resumed = playlist.Length(heard), time.Time{}, true })
+	f.show(func(o *schedule.Open) {
+		o.Item, o.Heard, o.Sounds, o.Resumed = item, playlist.Length(heard), time.Time{}, f.resumed
+	})
 }
 
 // cued cues an item, and tries again until that instant if the ledger fails.
@@ -140,12 +139,18 @@ func (f *performance) hear(ctx context.Context, c *entry, more bool) (hearing, e
 		if v.then == thenNext {
 			f.course.Broken = time.Time{}
 		}
-		if f.resumed = v.then != thenNext; h.Cut == CutPreempt {
-			f.breaks(c.row.FromFrame + h.Frames)
-			next.hold()
-		}
-		if v.then == thenStop || v.then == thenNext && !more {
+		f.resumed = v.then != thenNext
+		switch over := v.then == thenStop || v.then == thenNext && !more; {
+		case over:
+			f.hide()
 			f.leaveLine() // what follows may wait for a disk
+		case h.Cut == CutPreempt && f.resumed:
+			f.breaks(c.row.Item, c.row.FromFrame+h.Frames)
+		case h.Cut == CutPreempt:
+			f.breaks(c.row.Item+1, 0)
+		}
+		if h.Cut == CutPreempt {
+			next.hold()
 		}
 		if v.then != thenAgain {
 			f.close(ctx, c, h, v)
@@ -176,32 +181,32 @@ func (f *performance) goOn(ctx context.Context, c, next *entry, more bool) (hear
 	if !more {
 		return hearing{}, nil
 	}
-	var err error
-	switch {
-	case next == nil:
+	if next != nil && next.take == nil {
+		err := f.goOnWith(ctx, next, Cue{Lead: playlist.FramesIn(schedule.Gap)})
+		return hearing{next: next, rest: next.row.Item + 1}, err
+	}
+	if next == nil {
 		// The clip was over before the next one could be cued, or that must wait
 		// until quiet hours are over.
-		next, err = f.follow(ctx, c.row.Item+1, nil)
-	case next.take == nil:
-		if err = f.goesOn(ctx, next, Cue{Lead: playlist.FramesIn(schedule.Gap)}); err != nil {
-			return f.breakOff(ctx, c, next, asrun.ReasonPreempted, err)
+		var err error
+		if next, err = f.follow(ctx, c.row.Item+1, nil); err != nil {
+			return hearing{rest: c.row.Item + 1}, err
 		}
-	}
-	if err != nil {
-		return hearing{rest: c.row.Item + 1}, err
 	}
 	f.begins(next, f.p.Wall(), schedule.Gap)
 	return hearing{next: next}, nil
 }
 
-// hold takes an item out of the line again that was to follow.
-func (e *entry) hold() {
+// hold takes an item out of the line again that was to follow, and returns what was
+// heard of it: nothing, unless it had begun.
+func (e *entry) hold() (h Heard) {
 	if e == nil || e.take == nil {
-		return
+		return h
 	}
 	e.take.withdraw()
 	<-e.take.Done()
-	e.take = nil
+	h, e.take = e.take.Heard(), nil
+	return h
 }
 
 // breakOff ends the airing at an item, and the row of the next one if that is
@@ -213,8 +218,7 @@ func (f *performance) breakOff(ctx context.Context, c, next *entry, why asrun.Re
 	rest := c.row.Item + 1
 	if next != nil {
 		f.leaveLine()
-		next.hold()
-		f.close(ctx, next, Heard{}, ruling{outcome: asrun.Missed, reason: why})
+		f.close(ctx, next, next.hold(), ruling{outcome: asrun.Missed, reason: why})
 		next.sound.Close()
 		rest++
 	}
@@ -231,10 +235,10 @@ func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry
 		case !more || next != nil && next.take != nil:
 			return watchEvery
 		case ahead > 0:
-			if f.draw == nil {
+			if f.draw == nil && next == nil {
 				f.announce(time.Now().Add(ahead))
 			}
-			return ahead
+			return max(ahead, looksEvery)
 		}
 		more = false
 		var err error
@@ -251,6 +255,7 @@ func (f *performance) wait(ctx context.Context, c *entry, more bool, next *entry
 		}
 		return watchEvery
 	})
+	f.drawn()
 	return next
 }
 
@@ -310,7 +315,13 @@ func (f *performance) followHeld(current asrun.Row, next *entry) error {
 
 // playBehind gets an item in line behind the current one, if there is one.
 func (f *performance) playBehind(c *entry, current *asrun.Row) {
-	f.play(c, Cue{At: f.at, Lead: playlist.FramesIn(f.gap(current)), Deadline: f.p.Wall().Add(schedule.RejoinWithin)})
+	cue := Cue{Lead: playlist.FramesIn(f.gap(current))}
+	if current != nil { // whatever the clock does, they belong together
+		cue.Mono, cue.Within = time.Now(), schedule.RejoinWithin
+	} else {
+		cue.At, cue.Deadline = f.at, f.p.Wall().Add(schedule.RejoinWithin)
+	}
+	f.play(c, cue)
 }
 
 // endOf is when a row that sounds will be over.
@@ -342,9 +353,9 @@ func (f *performance) followsNow(ctx context.Context, c *entry, current *asrun.R
 		}
 		return nil
 	}
-	f.at = f.p.Wall()
+	f.waitOn()
 	if _, behind := f.turn.Behind(f.at); behind && f.course.Broken.IsZero() {
-		f.breaks(0)
+		f.breaks(c.row.Item, 0)
 	}
 	if err := f.line(ctx); err != nil {
 		return err
@@ -387,7 +398,7 @@ func (f *performance) resume(ctx context.Context, c *entry, h Heard, how then) (
 	}
 	f.show(func(o *schedule.Open) { o.Heard = playlist.Length(e.row.FromFrame) })
 	f.log.Info("interrupted clip waits to resume", "clip", e.row.Clip, "from_frame", e.row.FromFrame)
-	if err := f.goesOn(ctx, e, Cue{Resumed: e.row.FromFrame > 0}); err != nil {
+	if err := f.goOnWith(ctx, e, Cue{Resumed: e.row.FromFrame > 0}); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -407,9 +418,9 @@ func (f *performance) another(ctx context.Context, c, e *entry, h Heard, how the
 	return e.claimUntil(ctx, f.deadline())
 }
 
-// goesOn waits until a claimed item may sound again, and gets it in line. If it will
+// goOnWith waits until a claimed item may sound again, and gets it in line. If it will
 // not, its row is closed, and the error is unaired.
-func (f *performance) goesOn(ctx context.Context, e *entry, cue Cue) error {
+func (f *performance) goOnWith(ctx context.Context, e *entry, cue Cue) error {
 	err := f.line(ctx)
 	if err == nil {
 		err = f.clearOfQuiet(ctx, e)
@@ -429,6 +440,7 @@ func (f *performance) goesOn(ctx context.Context, e *entry, cue Cue) error {
 	if err != nil {
 		return err
 	}
+	f.drawn() // its clip is taken
 	cue.At, cue.Deadline, cue.First = f.at, f.deadline(), true
 	f.play(e, cue)
 	f.begins(e, f.begin(), playlist.Length(cue.Lead))

@@ -54,6 +54,7 @@ type performance struct {
 	course  schedule.Course
 	power   *power         // nil: not asked for
 	at      time.Time      // the instant that it waits for: of its first sample, or since when it could go on
+	goesOn  bool           // the latter
 	until   time.Time      // quiet hours begin
 	kept    Holder         // what kept it waiting last; zero: nothing did
 	draw    *draw          // of the clip that it will take next; nil: none
@@ -61,8 +62,10 @@ type performance struct {
 	sounded bool           // an earlier part of the airing was heard
 	owing   sync.WaitGroup // rows that the ledger has not taken yet
 
+	// For other goroutines.
 	mu    sync.Mutex
-	shown schedule.Open // how it stands, for other goroutines
+	shown schedule.Open // how it stands
+	over  bool          // all that is left is to write its rows
 }
 
 // account performs the airing until nothing of it is owed any more. An error
@@ -88,23 +91,37 @@ func (f *performance) account(ctx context.Context) error {
 			return f.record(ctx, s.First, asrun.Missed, asrun.ReasonNoOutput)
 		}
 		was := f.course.Rank()
-		f.course, f.at, f.resumed = s.Course, s.Course.From, false
-		f.show(func(o *schedule.Open) { *o = schedule.Open{Output: o.Output, Item: s.First} })
+		f.takeUp(s)
 		if f.course.Rank() != was || f.turn.Ended() {
 			f.rejoin()
 		}
 		if err := f.perform(ctx, s.First); err != nil {
 			return err
 		}
+		f.hide()
 		f.leaveLine() // what follows may wait for a disk
 		if s, err = f.stand(ctx, time.Time{}); err != nil || !s.Perform {
 			return err
 		}
+		f.takeUp(s)
 		if err := sleepUntil(ctx, f.p.Wall, f.p.Wall().Add(oweEvery)); err != nil {
 			return err
 		}
 	}
 }
+
+// takeUp goes by what was decided about the airing.
+func (f *performance) takeUp(s schedule.Standing) {
+	f.course, f.resumed = s.Course, false
+	f.waitFor(s.Course.From)
+	f.show(func(o *schedule.Open) { *o = schedule.Open{Output: o.Output, Item: s.First} })
+}
+
+// waitFor has the airing wait for an instant of the schedule.
+func (f *performance) waitFor(at time.Time) { f.at, f.goesOn = at, false }
+
+// waitOn has it wait to go on as soon as it can.
+func (f *performance) waitOn() { f.at, f.goesOn = f.p.Wall(), true }
 
 // stand asks what must be done about the airing on this output, until that
 // instant.
@@ -131,6 +148,7 @@ func (f *performance) record(ctx context.Context, first int, o asrun.Outcome, wh
 	if len(rows) == 0 {
 		return nil
 	}
+	f.hide()
 	f.leaveLine() // this may wait for a disk
 	if err := f.p.record(ctx, f.log, rows...); err != nil {
 		return err
@@ -174,7 +192,10 @@ func (f *performance) perform(ctx context.Context, first int) error {
 // on do not sound.
 func (f *performance) air(ctx context.Context, first int) (next int, err error) {
 	f.power = nil
-	defer func() { f.power.release() }()
+	defer func() {
+		f.drawn()
+		f.power.release()
+	}()
 	c, err := f.ready(ctx, first)
 	if errors.Is(err, asrun.ErrClaimed) {
 		return first, nil
@@ -232,6 +253,11 @@ func (f *performance) airAll(ctx context.Context, c *entry) (next int, err error
 
 // ready cues the item, waits until it may sound and claims it.
 func (f *performance) ready(ctx context.Context, item int) (*entry, error) {
+	if until := f.course.From; until.After(f.due.Due) && f.ahead() > 0 { // the daemon was started in quiet hours
+		if err := f.sleep(ctx, until, asrun.ReasonNone); err != nil {
+			return nil, err
+		}
+	}
 	if f.ahead() <= 0 {
 		// It is late: wait in line before the clip is opened, for many airings
 		// may be late at once.
@@ -277,15 +303,18 @@ func (f *performance) noClip(err error) error {
 // wayIsFree waits until nothing is left to do before the item's first sample
 // but to claim it.
 func (f *performance) wayIsFree(ctx context.Context, c *entry) error {
-	if f.clearAt(c, f.begin()).Begin { // else clearOfQuiet puts it off
+	if f.power == nil && f.clearAt(c, f.begin()).Begin { // else clearOfQuiet puts it off
 		f.power = f.p.power(ctx, f.at)
 	}
-	if err := f.awaitDue(ctx); err != nil {
-		return err
-	}
 	for waited := true; waited; {
+		if err := f.awaitDue(ctx); err != nil {
+			return err
+		}
 		if err := f.line(ctx); err != nil {
 			return err
+		}
+		if f.early() {
+			return errSetBack
 		}
 		if err := f.clearOfQuiet(ctx, c); err != nil {
 			return err
@@ -310,7 +339,7 @@ func (f *performance) ahead() time.Duration { return f.at.Add(-schedule.ClaimAhe
 // awaitDue waits until it is time to claim the first clip.
 func (f *performance) awaitDue(ctx context.Context) error {
 	for wait := f.ahead(); wait > 0; wait = f.ahead() {
-		if wait > schedule.Lead+f.p.WarmUp+setBack {
+		if f.early() {
 			return errSetBack
 		}
 		if err := pause(ctx, min(wait, time.Second)); err != nil {
@@ -318,6 +347,12 @@ func (f *performance) awaitDue(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// early reports whether the clock was set back to so long before the due instant that
+// the desk will hand the airing out again.
+func (f *performance) early() bool {
+	return f.due.Due.Sub(f.p.Wall()) > schedule.ClaimAhead+schedule.Lead+f.p.WarmUp+setBack
 }
 
 // line waits until no other is before the airing, so that no clip is taken from
@@ -328,16 +363,21 @@ func (f *performance) line(ctx context.Context) error {
 	tick := time.NewTicker(lineEvery)
 	defer tick.Stop()
 	for waited := false; ; waited = true {
+		if f.turn.Ended() { // a reload has put another device in place
+			f.rejoin()
+		}
 		begin := f.begin()
 		by, behind := f.turn.Behind(begin)
 		if !behind {
 			if waited {
 				f.drawsNow(ctx)
 			}
-			return nil
+			return ctx.Err()
 		}
 		f.kept = by
-		f.drawn()
+		if f.draw == nil || !f.draw.at.IsZero() {
+			f.announce(time.Time{})
+		}
 		switch now := f.p.Wall(); {
 		case f.owes():
 		case now.After(f.deadline()):
@@ -370,6 +410,12 @@ func (f *performance) owes() bool {
 // begin is when the airing would begin, or go on, if it could at once.
 func (f *performance) begin() time.Time {
 	now := f.p.Wall()
+	if f.goesOn && f.at.After(now) { // the clock was set back
+		f.at = now
+		if f.course.Broken.After(now) {
+			f.course.Broken = now
+		}
+	}
 	at := later(f.at, now)
 	if _, free := f.ch.becameFree(); f.at.Before(now) && !free.IsZero() {
 		at = later(at, now.Add(time.Until(free)))
@@ -380,7 +426,8 @@ func (f *performance) begin() time.Time {
 // deadline is the last instant at which it may begin or go on.
 func (f *performance) deadline() time.Time { return f.course.Deadline(f.programme.Site.Zone) }
 
-// announce says when the next clip will be taken from the playlist.
+// announce says when the next clip will be taken from the playlist; zero: once its output
+// is free.
 func (f *performance) announce(at time.Time) {
 	f.drawn()
 	f.draw = f.p.draws.announce(draw{list: f.due.Slot.Playlist, at: at, rank: f.course.Rank(), place: f.course.Place()})
@@ -392,14 +439,21 @@ func (f *performance) drawn() {
 	f.draw = nil
 }
 
-// drawsNow says that the next clip is taken now: the output has become free.
+// drawsNow says that the next clip is taken now: the output has become free. If others
+// take clips from the same playlist, it waits for those that became free at that instant,
+// but not so long that its outputs would not begin together.
 func (f *performance) drawsNow(ctx context.Context) {
 	left, free := f.ch.becameFree()
-	if time.Until(free) < 0 {
+	settle := drawSettles
+	if until := time.Until(free); until < 0 {
 		left = time.Now()
+	} else {
+		settle = min(settle, until-f.p.slowest()-drawClaims)
 	}
 	f.announce(left)
-	_ = pause(ctx, drawSettles)
+	if f.p.draws.contested(f.draw) {
+		_ = pause(ctx, settle)
+	}
 }
 
 // busyBehind names what kept an airing off its output.
@@ -435,10 +489,11 @@ func (f *performance) leaveLine() {
 func (f *performance) levelled(ctx context.Context, c *entry) (waited bool, err error) {
 	for !f.ch.Up() && !f.p.Wall().After(f.deadline()) {
 		waited = true
+		f.drawn()
 		if f.turn.Ended() {
 			f.rejoin()
 		}
-		if f.owes() || f.programme.QuietAt(f.begin()) {
+		if f.owes() || f.programme.QuietAt(f.soonest()) {
 			return true, nil
 		}
 		if err := sleepUntil(ctx, f.p.Wall, f.p.Wall().Add(lineEvery)); err != nil {
@@ -464,12 +519,15 @@ func (f *performance) clearAt(c *entry, at time.Time) schedule.Clearance {
 	return f.course.Clear(f.programme, at, f.course.LeadIn(c.row.Item, f.resumed)+playlist.Length(c.row.OfFrames-c.row.FromFrame))
 }
 
+// soonest is when the airing would begin, or go on, after its wait for its other outputs.
+func (f *performance) soonest() time.Time { return later(f.begin(), f.p.Wall().Add(f.waits())) }
+
 // clearOfQuiet waits until the item may begin: at once, or after the quiet
 // hours that it would run into, by the programme in force at that time. If it
 // will not begin the error is unaired.
 func (f *performance) clearOfQuiet(ctx context.Context, c *entry) error {
 	for {
-		begin := later(f.begin(), f.p.Wall().Add(f.waits()))
+		begin := f.soonest()
 		clear := f.clearAt(c, begin)
 		if clear.Begin {
 			f.until, _ = f.programme.QuietFrom(begin, begin.Add(24*time.Hour))
@@ -488,11 +546,10 @@ func (f *performance) clearOfQuiet(ctx context.Context, c *entry) error {
 	}
 }
 
-// putOff leaves the line until quiet hours are over, and gets in line again for the
+// putOff waits until quiet hours are about to be over, and gets in line again for the
 // instant at which they are. If that is zero it will not sound: the error is unaired for
 // that reason or, if that is none, for what kept it waiting.
 func (f *performance) putOff(ctx context.Context, until time.Time, why asrun.Reason) error {
-	f.drawn()
 	switch {
 	case !until.IsZero():
 	case why != asrun.ReasonNone:
@@ -504,6 +561,16 @@ func (f *performance) putOff(ctx context.Context, until time.Time, why asrun.Rea
 	default:
 		return unaired(busyBehind(f.kept.Rank))
 	}
+	if err := f.sleep(ctx, until, why); err != nil {
+		return err
+	}
+	return sleepUntil(ctx, f.p.Wall, f.at.Add(-schedule.ClaimAhead))
+}
+
+// sleep leaves the line until shortly before quiet hours are over: time to warm the
+// amplifier up, and to cue a clip.
+func (f *performance) sleep(ctx context.Context, until time.Time, why asrun.Reason) error {
+	f.drawn()
 	f.log.Info("airing waits for the end of quiet hours", "until", until)
 	f.leaveLine() // no other airing waits for one that sleeps
 	f.power.release()
@@ -517,12 +584,13 @@ func (f *performance) putOff(ctx context.Context, until time.Time, why asrun.Rea
 	if end := f.programme.QuietUntil(until); end.After(until) { // a reload has made them longer
 		return f.putOff(ctx, f.course.Clear(f.programme, until, 0).Until, why)
 	}
-	f.course, f.at = f.course.PutOff(until), until
+	f.course = f.course.PutOff(until)
+	f.waitFor(until)
 	f.show(func(*schedule.Open) {})
 	f.power = f.p.power(ctx, f.at)
 	f.rejoin()
-	f.announce(time.Now().Add(until.Add(-schedule.ClaimAhead).Sub(f.p.Wall())))
-	return sleepUntil(ctx, f.p.Wall, until.Add(-schedule.ClaimAhead))
+	f.announce(time.Now().Add(f.ahead()))
+	return nil
 }
 
 // renew goes by the programme now in force; false if that does not have the
@@ -534,6 +602,9 @@ func (f *performance) renew() bool {
 		return false
 	}
 	f.due.Slot, f.course.Slot = slot, slot
+	if out, ok := f.programme.Output(f.out.Name); ok {
+		f.out = out
+	}
 	return true
 }
 

@@ -312,7 +312,8 @@ func (p *Player) performance(programme *playlist.Programme, d schedule.Due, outp
 	out, _ := programme.Output(output)
 	f := &performance{p: p, programme: programme, due: d, out: out}
 	f.out.Name = output
-	f.course, f.at = schedule.NewCourse(d.Airing), d.Due
+	f.course = schedule.NewCourse(d.Airing)
+	f.waitFor(d.Due)
 	f.show(func(o *schedule.Open) { *o = schedule.Open{Output: output, Item: 1} })
 	f.log = p.Log.With("airing", d.ID, "slot", d.Slot.Name, "output", output)
 	return f

@@ -139,6 +139,7 @@ func (c *Channel) idleFor(ctx context.Context, d time.Duration) bool {
 
 // giveUp ends the takes that cannot wait for the device any longer.
 func (c *Channel) giveUp() {
+	c.tellTimes()
 	now := c.wall()
 	for _, t := range c.turns {
 		// What has begun to sound has no deadline any more.

@@ -3,10 +3,14 @@ package player
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"dalaba/playlist"
 	"dalaba/playlist/schedule"
 )
+
+// heldWaits is how long outputs are waited for at most to tell what has them.
+const heldWaits = 500 * time.Millisecond
 
 // State is how the player stands: what sounds, waits and is owed.
 func (p *Player) State() schedule.State {
@@ -25,43 +29,77 @@ func (p *Player) State() schedule.State {
 		s.Asked = s.At
 	}
 	for _, f := range performing {
-		f.mu.Lock()
-		o := f.shown
-		o.Taken = slices.Clone(o.Taken)
-		f.mu.Unlock()
-		s.Open = append(s.Open, o)
+		if o, ok := f.stands(); ok {
+			s.Open = append(s.Open, o)
+		}
 	}
 	slices.SortFunc(s.Open, func(a, b schedule.Open) int {
 		return cmp.Or(a.Course.Due.Compare(b.Course.Due), cmp.Compare(b.Course.Rank(), a.Course.Rank()),
 			cmp.Compare(a.Course.Order, b.Course.Order), cmp.Compare(a.Output, b.Output))
 	})
-	for name, c := range channels {
-		if by, ok := c.heldBy(); ok {
-			s.Held = append(s.Held, schedule.Held{Output: name, By: by})
-		}
-	}
-	slices.SortFunc(s.Held, func(a, b schedule.Held) int { return cmp.Compare(a.Output, b.Output) })
+	s.Held = append(s.Held, held(channels)...)
 	return s
 }
 
-// heldBy is what has the output, or is about to, if that is no airing: an alert, the
-// microphone, or, if the name is empty, a sound by hand.
-func (c *Channel) heldBy() (of playlist.AiringID, ok bool) {
-	c.ask(func() {
-		rank := playlist.RankFiller
-		for _, t := range c.turns {
-			if !t.rank.Scheduled() && t.rank > rank && (t.begun || len(t.queue) > 0) {
-				rank, of, ok = t.rank, t.of, true
-			}
+// held are the outputs that something else than an airing has, by name. Of an output
+// whose driver hangs nothing is known: others are not kept waiting for it.
+func held(channels map[string]*Channel) (all []schedule.Held) {
+	told := make(chan schedule.Held, len(channels))
+	waits := 0
+	for name, c := range channels {
+		if c.post(func() { told <- schedule.Held{Output: name, By: c.heldBy()} }) {
+			waits++
 		}
-	})
-	return of, ok
+	}
+	patience := time.NewTimer(heldWaits)
+	defer patience.Stop()
+	for waits > 0 {
+		select {
+		case h := <-told:
+			if waits--; h.By != "" {
+				all = append(all, h)
+			}
+		case <-patience.C:
+			waits = 0
+		}
+	}
+	slices.SortFunc(all, func(a, b schedule.Held) int { return cmp.Compare(a.Output, b.Output) })
+	return all
+}
+
+// heldBy is what has the output, or is about to, if that is no airing: an alert, the
+// microphone, a sound by hand; empty if nothing is.
+func (c *Channel) heldBy() (of playlist.AiringID) {
+	rank := playlist.RankFiller
+	for _, t := range c.turns {
+		if !t.rank.Scheduled() && t.rank > rank && (t.begun || len(t.queue) > 0) {
+			rank, of = t.rank, t.of
+		}
+	}
+	return of
+}
+
+// stands is how the airing stands; ok is false if it is over.
+func (f *performance) stands() (o schedule.Open, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o = f.shown
+	o.Taken = slices.Clone(o.Taken)
+	return o, !f.over
+}
+
+// hide says that the airing is over: all that is left is to write its rows.
+func (f *performance) hide() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
 }
 
 // show changes what others see of how the airing stands.
 func (f *performance) show(change func(*schedule.Open)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.over = false
 	change(&f.shown)
 	f.shown.Course, f.shown.Above = f.course, f.due.Slot.Above
 }

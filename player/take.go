@@ -41,13 +41,14 @@ type Holder struct {
 // Cue is a sound and when it may sound.
 type Cue struct {
 	Sound    *Sound
-	At       time.Time // first frame leaves the loudspeaker then; zero: at once, cutting a lower rank off
-	Mono     time.Time // if not zero, what counts instead of At: an instant that no clock that is set moves
-	Deadline time.Time // if it has not started by then, it will not; zero: none
-	Until    time.Time // it is faded out to end then; zero: never
-	Lead     int64     // frames of silence first, if it follows another on the same turn
-	Resumed  bool      // it goes on in the middle of a sound: fade in
-	First    bool      // before what its turn has queued, not behind
+	At       time.Time     // first frame leaves the loudspeaker then; zero: at once, cutting a lower rank off
+	Mono     time.Time     // if not zero, what counts instead of At: an instant that no clock that is set moves
+	Deadline time.Time     // if it has not started by then, it will not; zero: none
+	Within   time.Duration // if not zero, what counts instead of Deadline: so long after Mono
+	Until    time.Time     // it is faded out to end then; zero: never
+	Lead     int64         // frames of silence first, if it follows another on the same turn
+	Resumed  bool          // it goes on in the middle of a sound: fade in
+	First    bool          // before what its turn has queued, not behind
 }
 
 // Turn is a place in the line for an output. From the first frame of its first

@@ -135,7 +135,8 @@ func (a *app) state(ctx context.Context, s *site.Site, now time.Time) *schedule.
 		fmt.Fprintln(a.Err, say.In(a.Language(), err))
 	}
 	if state == nil {
-		return &schedule.State{At: now, Asked: now}
+		unknown := schedule.Unknown(now)
+		return &unknown
 	}
 	return state
 }

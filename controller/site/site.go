@@ -114,7 +114,7 @@ func ReadConfig(file string) ([]byte, error) {
 // plan. live is what its daemon says of that; nil: none runs, and the plan is what
 // happens if it starts now.
 func (s *Site) Outlook(ctx context.Context, now time.Time, live *schedule.State) (o schedule.Outlook, err error) {
-	o = schedule.Outlook{Clip: s.finder(ctx), Cursors: map[string]playlist.Cursor{}, State: schedule.State{At: now, Asked: now}}
+	o = schedule.Outlook{Clip: s.finder(ctx), Cursors: map[string]playlist.Cursor{}, State: schedule.Unknown(now)}
 	if live != nil {
 		o.State = *live
 	}

@@ -185,11 +185,10 @@ func (st *Status) read(ctx context.Context, s *site.Site) (open []asrun.Row, err
 func next(ctx context.Context, s *site.Site, now time.Time, running bool, live *Live) ([]Next, error) {
 	all := []Next{}
 	var state *schedule.State
-	switch {
-	case live != nil:
+	if live != nil {
 		state = &live.State
-	case running: // it could not be asked
-		state = &schedule.State{At: now, Asked: now}
+	} else if unknown := schedule.Unknown(now); running { // it could not be asked
+		state = &unknown
 	}
 	outlook, err := s.Outlook(ctx, now, state)
 	if err != nil {

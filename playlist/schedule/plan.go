@@ -78,7 +78,7 @@ const (
 )
 
 // Collides reports whether the flag is about something else that wants the output: it has
-// Other, which is empty for a sound by hand.
+// Other.
 func (k FlagKind) Collides() bool {
 	switch k {
 	case FlagWaits, FlagMissed, FlagPreempted, FlagRestarted, FlagDropped:
@@ -102,7 +102,7 @@ type Outlook struct {
 func Plan(p *playlist.Programme, from, to time.Time, o Outlook) []Planned {
 	f := &foresight{
 		programme: p, find: o.Clip, cursors: make(map[string]playlist.Cursor, len(o.Cursors)),
-		lanes: map[string]*lane{}, airings: map[playlist.AiringID]*shared{}, to: to,
+		lanes: map[string]*lane{}, inHand: map[hand]bool{}, airings: map[playlist.AiringID]*shared{}, to: to,
 	}
 	for k, v := range o.Cursors {
 		f.cursors[k] = v
@@ -134,11 +134,18 @@ type foresight struct {
 	lanes     map[string]*lane
 	order     []*lane
 	airings   map[playlist.AiringID]*shared
-	jobs      []*job // by due instant
-	asleep    []*job // until quiet hours are over
+	inHand    map[hand]bool // at the start
+	jobs      []*job        // by due instant
+	asleep    []*job        // until quiet hours are over
 	now       time.Time
 	to        time.Time // the end of what is asked for
 	open      int       // jobs that are not over and fall due by then
+}
+
+// hand is an airing on an output.
+type hand struct {
+	airing playlist.AiringID
+	output string
 }
 
 // shared is what all outputs of an airing have in common: its clips, which the first
@@ -289,6 +296,9 @@ func (f *foresight) end(j *job, outcome asrun.Outcome) {
 
 func (f *foresight) arrive(a playlist.Airing) {
 	for _, out := range a.Slot.Outputs {
+		if f.inHand[hand{a.ID, out}] {
+			continue // the clock was set back: it falls due again
+		}
 		j := f.add(a, out)
 		switch forbidden(f.programme, a) {
 		case asrun.ReasonNone:

@@ -34,12 +34,15 @@ type Open struct {
 }
 
 // Held is an output that something else than an airing has: an alert, the microphone,
-// a sound by hand.
+// a sound by hand. Until when is not known: a plan takes it that it is over at once.
 type Held struct {
 	Output string            `json:"output"`
-	By     playlist.AiringID `json:"by"`             // an alert's airing, or [playlist.ByHand]
-	Until  time.Time         `json:"until,omitzero"` // about; zero: unknown
+	By     playlist.AiringID `json:"by"` // an alert's airing, or [playlist.ByHand]
 }
+
+// Unknown is the state of a controller that cannot say how it stands: as if nothing
+// sounded and nothing was owed.
+func Unknown(at time.Time) State { return State{At: at, Asked: at} }
 
 // StateOff is the state of a controller whose daemon is off, if it started now: all up to
 // the mark is accounted for, and rows returns what the as-run log has of an airing.
@@ -81,14 +84,12 @@ func StateOff(p *playlist.Programme, mark, now time.Time, rows func(playlist.Air
 func (f *foresight) resume(s State) {
 	for _, h := range s.Held {
 		l := f.lane(h.Output)
-		l.holder, l.held = h.By, h.Until
-		if !h.Until.After(s.At) {
-			l.held = s.At.Add(Gap)
-		}
+		l.holder, l.held = h.By, s.At.Add(Gap)
 	}
 	for _, o := range s.Open {
 		o.Course.Slot.Above = o.Above
 		j := f.add(o.Course.Airing, o.Output)
+		f.inHand[hand{j.ID, j.Output}] = true
 		j.course, j.item, j.pos, j.resumed, j.Start = o.Course, max(1, o.Item), o.Heard, o.Resumed, o.Began
 		for i, id := range o.Taken {
 			if i == len(j.shared.items) && id != "" {

@@ -83,9 +83,9 @@ func TestAPlanGoesOnFromWhatSoundsWaitsAndSleeps(t *testing.T) {
 		{
 			"it waits for a sound by hand", nil,
 			schedule.State{At: at("08:00:40"), Asked: at("08:00:43"),
-				Held: []schedule.Held{{Output: "a", By: playlist.ByHand("root"), Until: at("08:01:10")}},
+				Held: []schedule.Held{{Output: "a", By: playlist.ByHand("root")}},
 				Open: []schedule.Open{open("08:00", func(*schedule.Open) {})}},
-			[]string{"早/a 08:00:00 08:01:10.3-08:03:10.6 3 4 waits:hand/root", "早/a 08:30:00 08:30:00-08:32:00.3 5 1"},
+			[]string{"早/a 08:00:00 08:00:40.6-08:02:40.9 3 4 waits:hand/root", "早/a 08:30:00 08:30:00-08:32:00.3 5 1"},
 		},
 		{
 			"quiet hours end for it in a while", []playlist.Quiet{{Span: playlist.Span{From: 7*60 + 45, To: 8*60 + 15}}},
@@ -93,6 +93,13 @@ func TestAPlanGoesOnFromWhatSoundsWaitsAndSleeps(t *testing.T) {
 				o.Until, o.Course.Slot.IntoQuiet = at("08:15"), playlist.QuietShift
 			})}},
 			[]string{"早/a 07:44:30 08:15:00-08:17:00.3 3 4 shifted", "早/a 08:30:00 08:30:00-08:32:00.3 5 1"},
+		},
+		{
+			"it sleeps, and the clock was set back to before it is due", []playlist.Quiet{{Span: playlist.Span{From: 7*60 + 45, To: 8*60 + 15}}},
+			schedule.State{At: at("07:20"), Asked: at("07:20:03"), Open: []schedule.Open{open("07:30", func(o *schedule.Open) {
+				o.Until, o.Course.Slot.IntoQuiet = at("08:15"), playlist.QuietShift
+			})}},
+			[]string{"早/a 07:30:00 08:15:00-08:17:00.3 3 4 shifted", "早/a 08:00:00 --- quiet", "早/a 08:30:00 08:30:00-08:32:00.3 5 1"},
 		},
 		{
 			"it is owed", nil,
