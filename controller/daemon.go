@@ -31,12 +31,12 @@ var _ control.Daemon = (*Controller)(nil)
 // Status returns how the controller is.
 func (c *Controller) Status(ctx context.Context, lang say.Lang) (status.Status, error) {
 	return status.Of(ctx, &site.Site{Config: c.Config(), Store: c.store}, c.File, c.now(), true, &status.Live{
-		PID: os.Getpid(), Clock: c.clock.Trust(), Channel: c.channelState, Lang: lang, State: c.State(),
+		PID: os.Getpid(), Clock: c.clock.Trust(), Channel: c.channelState, Lang: lang, State: c.State(ctx),
 	})
 }
 
 // State is what sounds, waits and is owed.
-func (c *Controller) State() schedule.State { return c.player.State() }
+func (c *Controller) State(ctx context.Context) schedule.State { return c.player.State(ctx) }
 
 func (c *Controller) channelState(output string) (player.ChannelState, bool) {
 	ch, ok := c.player.Channel(output)

@@ -8,6 +8,7 @@ import (
 
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/schedule"
 )
 
 // cue chooses the item's clip, checks it and decodes its first second. If a
@@ -53,21 +54,16 @@ func (f *performance) cue(ctx context.Context, item int) (*entry, error) {
 }
 
 // soFar reads from the airing's rows which part of the item is next on this
-// output, and the clip that was chosen for it; "" if none was, or if it was
-// given back because nothing of it sounded.
+// output, and the clip that was taken for it; "" if none was.
 func (f *performance) soFar(rows []asrun.Row, item int) (part int, chosen playlist.ClipID) {
 	part = 1
 	for _, r := range rows {
-		if r.Item != item {
-			continue
-		}
-		gaveBack := r.Outcome != "" && r.Frames == 0 && r.Started.IsZero()
-		if r.Clip != "" && !gaveBack {
-			chosen = r.Clip
-		}
-		if r.Output == f.out.Name {
+		if r.Item == item && r.Output == f.out.Name {
 			part = max(part, r.Part+1)
 		}
+	}
+	if taken := schedule.Taken(rows); item <= len(taken) {
+		chosen = taken[item-1]
 	}
 	return part, chosen
 }

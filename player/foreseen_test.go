@@ -54,7 +54,7 @@ func (s *stage) foresee(ahead time.Duration) []schedule.Planned {
 			c, _, err := s.store.Clip(s.t.Context(), id)
 			return c, err == nil
 		},
-		Cursors: map[string]playlist.Cursor{}, State: s.player.State(),
+		Cursors: map[string]playlist.Cursor{}, State: s.player.State(s.t.Context()),
 	}
 	for _, l := range s.programme.Playlists {
 		c, err := s.store.Cursor(s.t.Context(), l.Name)
@@ -420,7 +420,7 @@ func TestARowNamesWhatKeptItFromItsOutput(t *testing.T) {
 		turn := ch.Join(playlist.RankTechnician, playlist.ByHand("root"))
 		take := turn.Play(player.Cue{Sound: player.NewSound(beep.Silence(playlist.Rate), 0, nil)})
 		time.Sleep(100 * time.Millisecond)
-		if state := s.player.State(); len(state.Held) != 1 || state.Held[0].By != playlist.ByHand("root") {
+		if state := s.player.State(s.t.Context()); len(state.Held) != 1 || state.Held[0].By != playlist.ByHand("root") {
 			t.Errorf("held by %+v", state.Held)
 		}
 		<-take.Done()

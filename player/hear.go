@@ -101,7 +101,6 @@ func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time)
 		c.row.Behind = f.kept.Of
 		err := c.claimUntil(ctx, until)
 		if err == nil {
-			f.took(c)
 			return c, nil
 		}
 		c.sound.Close()

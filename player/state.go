@@ -2,18 +2,64 @@ package player
 
 import (
 	"cmp"
+	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/schedule"
 )
 
 // heldWaits is how long outputs are waited for at most to tell what has them.
 const heldWaits = 500 * time.Millisecond
 
-// State is how the player stands: what sounds, waits and is owed.
-func (p *Player) State() schedule.State {
+// State is how the player stands: what sounds, waits and is owed, and what the ledger has
+// of that. If the ledger fails, it is how the player stands all the same.
+func (p *Player) State(ctx context.Context) schedule.State {
+	var s schedule.State
+	for range stateTries { // a clip that is taken meanwhile would be in one of the two only
+		before, err := p.cursors(ctx)
+		s = p.stands()
+		for i, o := range s.Open {
+			if err == nil {
+				var rows []asrun.Row
+				rows, err = p.Ledger.Rows(ctx, o.Course.ID)
+				s.Open[i].Taken = schedule.Taken(rows)
+			}
+		}
+		if err == nil {
+			s.Cursors, err = p.cursors(ctx)
+		}
+		if err != nil {
+			p.Log.Error("state not read", "err", err)
+			return s
+		}
+		if maps.Equal(before, s.Cursors) {
+			break
+		}
+	}
+	return s
+}
+
+const stateTries = 5
+
+// cursors are the places that the playlists have reached.
+func (p *Player) cursors(ctx context.Context) (map[string]playlist.Cursor, error) {
+	all := map[string]playlist.Cursor{}
+	for _, l := range p.Programme().Playlists {
+		c, err := p.Ledger.Cursor(ctx, l.Name)
+		if err != nil {
+			return nil, err
+		}
+		all[l.Name] = c
+	}
+	return all, nil
+}
+
+// stands is how the player stands, without what only the ledger has.
+func (p *Player) stands() schedule.State {
 	p.mu.Lock()
 	s := schedule.State{At: p.Wall(), Asked: p.handedOut, Open: []schedule.Open{}, Held: []schedule.Held{}, Clock: p.Trust()}
 	var performing []*performance
@@ -83,9 +129,7 @@ func (c *Channel) heldBy() (of playlist.AiringID) {
 func (f *performance) stands() (o schedule.Open, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o = f.shown
-	o.Taken = slices.Clone(o.Taken)
-	return o, !f.over
+	return f.shown, !f.over
 }
 
 // hide says that the airing is over: all that is left is to write its rows.
@@ -102,14 +146,4 @@ func (f *performance) show(change func(*schedule.Open)) {
 	f.over = false
 	change(&f.shown)
 	f.shown.Course, f.shown.Above = f.course, f.due.Slot.Above
-}
-
-// took shows the clip that was claimed for an item.
-func (f *performance) took(c *entry) {
-	f.show(func(o *schedule.Open) {
-		for len(o.Taken) < c.row.Item {
-			o.Taken = append(o.Taken, "")
-		}
-		o.Taken[c.row.Item-1] = c.row.Clip
-	})
 }

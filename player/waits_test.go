@@ -77,7 +77,7 @@ func TestHowAPlayerStandsIsKnownWhileADriverHangs(t *testing.T) {
 		time.Sleep(time.Second)
 		asked := time.Now()
 		got := make(chan schedule.State, 1)
-		go func() { got <- s.player.State() }()
+		go func() { got <- s.player.State(t.Context()) }()
 		select {
 		case state := <-got:
 			if len(state.Held) != 1 || state.Held[0].Output != "east" {
@@ -218,7 +218,7 @@ func TestAnAiringWhoseRowsAreNotWrittenIsOverAllTheSame(t *testing.T) {
 		s.start()
 		defer s.close()
 		time.Sleep(90 * time.Second)
-		if state := s.player.State(); len(state.Open) != 0 {
+		if state := s.player.State(t.Context()); len(state.Open) != 0 {
 			t.Errorf("open: %+v", state.Open)
 		}
 		f.told.Store(false)

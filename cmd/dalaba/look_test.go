@@ -289,7 +289,7 @@ type teller struct {
 
 func (t teller) Status(ctx context.Context, lang say.Lang) (status.Status, error) {
 	return status.Of(ctx, t.site, filepath.Join(t.v.dir, "dalaba.toml"), time.Now(), true, &status.Live{
-		PID: 4321, Clock: playlist.ClockTrusted, Lang: lang, State: t.State(), Channel: func(output string) (player.ChannelState, bool) {
+		PID: 4321, Clock: playlist.ClockTrusted, Lang: lang, State: t.State(ctx), Channel: func(output string) (player.ChannelState, bool) {
 			at := t.v.at("2026-11-23 12:00:01")
 			if output == "West" {
 				return player.ChannelState{Since: at, Err: fmt.Errorf("no such device")}, true
@@ -299,7 +299,7 @@ func (t teller) Status(ctx context.Context, lang say.Lang) (status.Status, error
 	})
 }
 
-func (t teller) State() schedule.State {
+func (t teller) State(context.Context) schedule.State {
 	now := time.Now()
 	return schedule.State{At: now, Asked: now}
 }

@@ -45,7 +45,7 @@ type Daemon interface {
 	Status(ctx context.Context, lang say.Lang) (status.Status, error)
 
 	// State is what sounds, waits and is owed.
-	State() schedule.State
+	State(ctx context.Context) schedule.State
 
 	// Reload reads the config file again and puts it in force as a whole or, with
 	// an error that lists the problems, not at all. Automatic means that no person

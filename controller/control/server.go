@@ -111,7 +111,7 @@ func sameFile(a, b string) bool {
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/status", web.Handler(s.status))
-	mux.Handle("GET /v1/state", web.Handler(func(*http.Request) (any, error) { return s.Daemon.State(), nil }))
+	mux.Handle("GET /v1/state", web.Handler(func(r *http.Request) (any, error) { return s.Daemon.State(r.Context()), nil }))
 	mux.Handle("POST /v1/reload", web.Handler(s.reload))
 	mux.Handle("POST /v1/tone", sound(s, s.tone))
 	mux.Handle("POST /v1/play", sound(s, s.play))

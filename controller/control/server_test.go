@@ -35,7 +35,7 @@ var errAtLast = errors.New("at last")
 func (slow) Status(context.Context, say.Lang) (status.Status, error) {
 	return status.Status{Site: "大坝村"}, nil
 }
-func (slow) State() schedule.State {
+func (slow) State(context.Context) schedule.State {
 	return schedule.State{At: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}
 }
 func (slow) Reload(context.Context, bool, say.Lang) (Reloaded, error) { return Reloaded{}, nil }

@@ -122,7 +122,9 @@ func (s *Site) Outlook(ctx context.Context, now time.Time, live *schedule.State)
 		return o, nil
 	}
 	for _, l := range s.Playlists {
-		if o.Cursors[l.Name], err = s.Store.Cursor(ctx, l.Name); err != nil {
+		if c, ok := o.State.Cursors[l.Name]; ok {
+			o.Cursors[l.Name] = c
+		} else if o.Cursors[l.Name], err = s.Store.Cursor(ctx, l.Name); err != nil {
 			return o, err
 		}
 	}

@@ -196,7 +196,7 @@ func (f *foresight) run(asked time.Time) {
 	due, more := arrivals()
 	for {
 		at, ok := f.nextEvent()
-		if come := due.Due.Add(-ClaimAhead); more && (!ok || come.Before(at)) && (f.open > 0 || !due.Due.After(f.to)) {
+		if come := due.Due.Add(-ClaimAhead); more && (!ok || come.Before(at)) && (ok && f.open > 0 || !due.Due.After(f.to)) {
 			at, ok = come, true
 		}
 		if !ok || f.open == 0 && (!more || due.Due.After(f.to)) {
@@ -241,6 +241,9 @@ func (f *foresight) nextEvent() (at time.Time, ok bool) {
 		for _, j := range l.waiting {
 			if !j.told && j.from.After(f.now) {
 				earlier(j.from)
+			}
+			if claims := j.from.Add(-ClaimAhead); claims.After(f.now) {
+				earlier(claims)
 			}
 		}
 	}
@@ -387,7 +390,7 @@ func (j *job) heard(until time.Time) {
 // broken is the outcome of an airing that ends before its time: that, if some of it
 // was heard.
 func (j *job) broken(heard asrun.Outcome) asrun.Outcome {
-	if len(j.Parts) == 0 {
+	if !j.course.Begun {
 		return asrun.Missed
 	}
 	return heard
@@ -422,7 +425,7 @@ func (f *foresight) interrupt(l *lane, by *job) {
 	switch j.course.Interrupted(j.pos, j.length()) {
 	case FollowEnd:
 		j.flag(FlagDropped, by.ID)
-		f.end(j, j.broken(asrun.Preempted))
+		f.end(j, asrun.Preempted)
 		return
 	case FollowNext:
 		if j.item == j.Slot.Count {
@@ -469,8 +472,7 @@ func (f *foresight) decide() {
 		}
 		if f.ready(of, first, at) {
 			f.sound(first, at)
-			i, _ := slices.BinarySearchFunc(of.next, first, func(a, b *job) int { return a.begins.Compare(b.begins) })
-			of.next = slices.Insert(of.next, i, first)
+			of.commit(first)
 			of.holder = first.ID
 		}
 	}
@@ -481,6 +483,12 @@ func (f *foresight) decide() {
 			}
 		}
 	}
+}
+
+// commit has a job begin at its instant.
+func (l *lane) commit(j *job) {
+	i, _ := slices.BinarySearchFunc(l.next, j, func(a, b *job) int { return a.begins.Compare(b.begins) })
+	l.next = slices.Insert(l.next, i, j)
 }
 
 // tell notes what keeps a job waiting.
@@ -666,7 +674,7 @@ func (f *foresight) sound(j *job, at time.Time) {
 // is taken.
 func (f *foresight) choose(j *job, item int) (c choice, after playlist.Cursor) {
 	after = f.cursors[j.Slot.Playlist]
-	if item <= len(j.shared.items) {
+	if j.taken(item) {
 		c = j.shared.items[item-1]
 	} else {
 		list, _ := f.programme.Playlist(j.Slot.Playlist)
@@ -690,8 +698,14 @@ func (f *foresight) choose(j *job, item int) (c choice, after playlist.Cursor) {
 
 // take takes the clip of an item from its playlist, if no output has.
 func (f *foresight) take(j *job, item int, c choice, after playlist.Cursor) {
-	if item > len(j.shared.items) {
-		j.shared.items = append(j.shared.items, c)
-		f.cursors[j.Slot.Playlist] = after
+	if j.taken(item) {
+		return
 	}
+	j.shared.items = append(j.shared.items[:item-1], c)
+	f.cursors[j.Slot.Playlist] = after
+}
+
+// taken reports whether an output of the airing has taken the clip of an item.
+func (j *job) taken(item int) bool {
+	return item <= len(j.shared.items) && j.shared.items[item-1].ok
 }

@@ -105,6 +105,9 @@ func (d Due) owed(rows []asrun.Row, now time.Time) (item int, makeGood bool) {
 			}
 		}
 	}
+	if last := items[len(items)]; d.Slot.Missed == playlist.MissedMakeGood && len(items) < d.Slot.Count && last.Outcome == asrun.Complete {
+		return len(items) + 1, true // the power was cut between two clips
+	}
 	return 0, false
 }
 

@@ -16,6 +16,8 @@ type State struct {
 	Open  []Open    `json:"open"`
 	Held  []Held    `json:"held"`
 
+	Cursors map[string]playlist.Cursor `json:"cursors,omitempty"` // by playlist, as they stood with the clips in Open taken
+
 	Clock playlist.ClockState `json:"clock,omitempty"` // untrusted: routine airings are held until it is trusted
 }
 
@@ -58,18 +60,12 @@ func StateOff(p *playlist.Programme, mark, now time.Time, rows func(playlist.Air
 		if err != nil {
 			return s, err
 		}
-		var taken []playlist.ClipID
 		for i, r := range all {
 			if r.Outcome == "" { // the next start closes it so
 				all[i].Outcome, all[i].Reason = asrun.Partial, asrun.ReasonPowerLost
 			}
-			for len(taken) < r.Item {
-				taken = append(taken, "")
-			}
-			if r.Clip != "" && r.Part > 0 {
-				taken[r.Item-1] = r.Clip
-			}
 		}
+		taken := Taken(all)
 		for _, out := range d.Slot.Outputs {
 			mine := slices.DeleteFunc(slices.Clone(all), func(r asrun.Row) bool { return r.Output != out })
 			if stand := Stand(p, d, mine, now); stand.Perform {
@@ -78,6 +74,22 @@ func StateOff(p *playlist.Programme, mark, now time.Time, rows func(playlist.Air
 		}
 	}
 	return s, nil
+}
+
+// Taken are the clips that an airing has taken from its playlist, by item, by its rows on
+// all outputs: not those of which nothing sounded, which went back. Empty: none.
+func Taken(rows []asrun.Row) (clips []playlist.ClipID) {
+	for _, r := range rows {
+		wentBack := r.Outcome != "" && r.Frames == 0 && r.Started.IsZero()
+		if r.Clip == "" || wentBack {
+			continue
+		}
+		for len(clips) < r.Item {
+			clips = append(clips, "")
+		}
+		clips[r.Item-1] = r.Clip
+	}
+	return clips
 }
 
 // resume puts the state's airings on their lanes.
@@ -91,26 +103,25 @@ func (f *foresight) resume(s State) {
 		j := f.add(o.Course.Airing, o.Output)
 		f.inHand[hand{j.ID, j.Output}] = true
 		j.course, j.item, j.pos, j.resumed, j.Start = o.Course, max(1, o.Item), o.Heard, o.Resumed, o.Began
-		for i, id := range o.Taken {
-			if i == len(j.shared.items) && id != "" {
-				clip, _ := f.find(id)
-				clip.ID = id
-				j.shared.items = append(j.shared.items, choice{clip: clip, ok: true})
-			}
-			if i < j.item {
-				j.Clips = append(j.Clips, id)
-			}
-		}
-		if j.course.MakeGood {
-			j.flag(FlagOwed, "")
-		}
-		switch {
-		case !o.Sounds.IsZero():
-			j.flag(FlagOnAir, "")
-		case j.course.Begun:
-			j.flag(FlagBroken, "")
-		}
+		f.took(j, o.Taken)
 		f.place(s, o, j)
+	}
+}
+
+// took gives a job the clips that its airing has taken.
+func (f *foresight) took(j *job, taken []playlist.ClipID) {
+	for i := len(j.shared.items); i < max(len(taken), j.item-1); i++ {
+		var c choice
+		if i < len(taken) && taken[i] != "" {
+			c.clip, _ = f.find(taken[i])
+			c.clip.ID, c.ok = taken[i], true
+		}
+		j.shared.items = append(j.shared.items, c)
+	}
+	for i, c := range j.shared.items {
+		if i < j.item && c.ok {
+			j.Clips = append(j.Clips, c.clip.ID)
+		}
 	}
 }
 
@@ -118,14 +129,20 @@ func (f *foresight) resume(s State) {
 func (f *foresight) place(s State, o Open, j *job) {
 	l := f.lane(j.Output)
 	switch {
-	case !o.Sounds.IsZero() && j.item <= len(j.shared.items):
-		j.begins, j.sounds = o.Sounds, o.Sounds
+	case !o.Sounds.IsZero() && j.taken(j.item):
+		j.begins, j.sounds = o.Sounds.Add(-j.course.LeadIn(j.item, j.pos > 0)), o.Sounds
 		j.ends = j.sounds.Add(j.length() - j.pos)
 		if start, ok := f.programme.QuietFrom(s.At, j.ends); ok {
 			j.quiet, j.ends = true, start
 		}
-		j.clear, j.told, j.followed = s.At, true, len(j.shared.items) > j.item
+		j.clear, j.told, j.followed = s.At, true, j.taken(j.item+1)
+		if j.begins.After(s.At) { // it has its clip, and its instant is near
+			l.commit(j)
+			return
+		}
+		j.flag(FlagOnAir, "")
 		l.running, l.holder = j, j.ID
+		return
 	case o.Until.After(s.At):
 		j.putOff(o.Until)
 		f.asleep = append(f.asleep, j)
@@ -135,5 +152,11 @@ func (f *foresight) place(s State, o Open, j *job) {
 			j.clear = j.from
 		}
 		l.wait(j)
+	}
+	switch {
+	case j.course.MakeGood:
+		j.flag(FlagOwed, "")
+	case j.course.Begun:
+		j.flag(FlagBroken, "")
 	}
 }
