@@ -18,6 +18,7 @@ const (
 	factClock      = "clock"         // playlist.ClockState
 	factVouched    = "clock_vouched" // boot ID, a space, RFC 3339
 	factStarted    = "started"       // RFC 3339
+	factFirst      = "first_started" // RFC 3339
 	factConfigRead = "config"        // RFC 3339
 	factEnrolled   = "enrolled"      // RFC 3339
 	factSynced     = "synced"        // RFC 3339
@@ -62,8 +63,19 @@ func (s *Store) SetClockVouched(ctx context.Context, boot string, began time.Tim
 // Started returns when the daemon last started; zero if it never did.
 func (s *Store) Started(ctx context.Context) (time.Time, error) { return s.factTime(ctx, factStarted) }
 
+// FirstStarted returns when the daemon started for the first time; zero if it never did,
+// or if that was a program that did not note it.
+func (s *Store) FirstStarted(ctx context.Context) (time.Time, error) { return s.factTime(ctx, factFirst) }
+
 // SetStarted notes when the daemon started.
 func (s *Store) SetStarted(ctx context.Context, at time.Time) error {
+	last, err := s.Started(ctx)
+	if err == nil && last.IsZero() {
+		err = s.setFact(ctx, factFirst, at.UTC().Format(time.RFC3339))
+	}
+	if err != nil {
+		return err
+	}
 	return s.setFact(ctx, factStarted, at.UTC().Format(time.RFC3339))
 }
 

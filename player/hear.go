@@ -98,7 +98,8 @@ func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time)
 	f.p.draws.turn(ctx, f.draw)
 	defer f.drawn()
 	for range staleTries {
-		c.row.Behind = f.kept.Of
+		now := f.row(c.row.Item, c.row.Part)
+		c.row.Behind, c.row.Residents, c.row.Area = now.Behind, now.Residents, now.Area
 		err := c.claimUntil(ctx, until)
 		if err == nil {
 			return c, nil

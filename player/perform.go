@@ -170,6 +170,9 @@ func (f *performance) silent(first int, o asrun.Outcome, why asrun.Reason) []asr
 }
 
 func (f *performance) row(item, n int) asrun.Row {
+	if now, ok := f.p.Programme().Output(f.out.Name); ok { // a reload may have changed who is in earshot
+		f.out.Residents, f.out.Area = now.Residents, now.Area
+	}
 	return asrun.Row{
 		Airing: f.due.ID, Output: f.out.Name, Item: item, Part: n,
 		Slot: f.due.Slot.Name, Playlist: f.due.Slot.Playlist, Rank: f.course.Rank(), Due: f.due.Due,

@@ -13,6 +13,7 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/controller/site"
 	"dalaba/controller/wording"
+	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
@@ -87,13 +88,11 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 			return err
 		}
 	}
-	switch {
-	case from.Before(now):
+	if from.Before(now) {
 		outlook.State = schedule.State{}
 		fmt.Fprintln(a.Err, a.Say("view.plan_past"))
-	case outlook.State.Clock == playlist.ClockUntrusted:
-		fmt.Fprintln(a.Err, a.Say("view.plan_untrusted"))
 	}
+	a.tellState(s, outlook.State)
 	// What falls due at from itself belongs to it.
 	plan := schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), from.In(s.Site.Zone).AddDate(0, 0, days).Add(-time.Nanosecond), outlook)
 	if a.JSON {
@@ -105,6 +104,22 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	}
 	a.planTable(s, plan, outlook, now)
 	return nil
+}
+
+// tellState says what a plan that begins with a state takes for granted.
+func (a *app) tellState(s *site.Site, state schedule.State) {
+	if state.At.IsZero() {
+		return
+	}
+	if _, running := data.Running(s.Site.DataDir); !running {
+		fmt.Fprintln(a.Err, a.Say("view.plan_off"))
+	}
+	if state.Clock == playlist.ClockUntrusted {
+		fmt.Fprintln(a.Err, a.Say("view.plan_untrusted"))
+	}
+	for _, h := range state.Held {
+		fmt.Fprintln(a.Err, a.Say("view.plan_held", h.Output, wording.Other(h.By)))
+	}
 }
 
 func (a *app) planJSON(plan []schedule.Planned, o schedule.Outlook) error {

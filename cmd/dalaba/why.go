@@ -99,7 +99,7 @@ func (a *app) evidence(ctx context.Context, s *site.Site, at, now time.Time) (ev
 	if err != nil {
 		return ev, now, err
 	}
-	ev.Clip = outlook.Clip
+	ev.Clip, ev.Held = outlook.Clip, outlook.State.Held
 	from := now
 	if at.Sub(now) > foresees { // from an idle day before it
 		from, outlook.State = at.AddDate(0, 0, -1), schedule.State{}
@@ -120,7 +120,10 @@ func (a *app) evidence(ctx context.Context, s *site.Site, at, now time.Time) (ev
 	if ev.Mark, err = s.Store.Watermark(ctx); err != nil {
 		return ev, now, err
 	}
-	ev.Started, err = s.Store.Started(ctx)
+	if ev.Started, err = s.Store.Started(ctx); err != nil {
+		return ev, now, err
+	}
+	ev.First, err = s.Store.FirstStarted(ctx)
 	return ev, now, err
 }
 

@@ -202,7 +202,7 @@ func next(ctx context.Context, s *site.Site, now time.Time, running bool, live *
 		until = a.Due
 	}
 	for _, p := range schedule.Plan(&s.Programme, now, until, outlook) {
-		if !p.Start.IsZero() && !p.Start.After(now) {
+		if p.Begun() {
 			continue
 		}
 		reason := p.Reason()

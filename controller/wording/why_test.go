@@ -87,7 +87,7 @@ func TestExplain(t *testing.T) {
 			name: "missed behind another",
 			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 0, func(r *asrun.Row) { r.Behind = "急@x" })},
 			at:   "07:30",
-			zh:   []string{"东：时段“早”应于 07:30:00 播出，没有出声：输出被别的播出占用。之前输出被时段“急”占用。"},
+			zh:   []string{"东：时段“早”应于 07:30:00 播出，没有出声：输出一直被时段“急”占用。"},
 		},
 		{
 			name: "interrupted, and it waits to go on",

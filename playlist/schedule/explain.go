@@ -49,6 +49,8 @@ type Evidence struct {
 	Planned []Planned   // up to a minute after the instant, from the controller's state now: [Plan]
 	Mark    time.Time   // up to then all is accounted for; zero: nothing is, yet
 	Started time.Time   // when the daemon started last; zero: never
+	First   time.Time   // when it started first; zero: never, or an older program did
+	Held    []Held      // what has outputs now that is no airing
 	Alive   bool        // the daemon runs: without it no open row goes on
 
 	Clip func(playlist.ClipID) (playlist.Clip, bool) // names what is planned; nil: clips have no names
@@ -98,16 +100,20 @@ func itemOf(r asrun.Row) asrun.RowKey {
 // and of each that should have begun in it, with all its parts.
 func (e *explainer) heard() {
 	for _, r := range e.Rows {
-		ended := r.Ended
-		if r.Outcome == "" {
-			ended = e.now.Add(time.Second)
-		}
-		sounded := !r.Started.IsZero() && r.Started.Before(e.end) && ended.After(e.at)
 		begins := r.Item == 1 && e.asks(r.Due)
-		if (sounded || begins) && !slices.Contains(e.items, itemOf(r)) {
+		if (e.sounded(r) || begins) && !slices.Contains(e.items, itemOf(r)) {
 			e.item(r)
 		}
 	}
+}
+
+// sounded reports whether a row sounded in the time asked about.
+func (e *explainer) sounded(r asrun.Row) bool {
+	ended := r.Ended
+	if r.Outcome == "" {
+		ended = e.now.Add(time.Second)
+	}
+	return !r.Started.IsZero() && r.Started.Before(e.end) && ended.After(e.at)
 }
 
 func (e *explainer) asks(due time.Time) bool { return !due.Before(e.at) && due.Before(e.end) }
@@ -129,10 +135,7 @@ func (e *explainer) item(first asrun.Row) {
 		case r.Started.IsZero() && r.Outcome == "":
 			e.add("about_to", r.Output, SlotName(r.Slot), r.Due, clipOf(r))
 		case r.Started.IsZero():
-			e.add("silent", r.Output, SlotName(r.Slot), r.Due, reason(r))
-			if r.Reason == asrun.ReasonBusy || r.Reason == asrun.ReasonPreempted {
-				e.behind(r, r.Ended)
-			}
+			e.silent(r, begun)
 		default:
 			e.part(r, begun)
 			begun = true
@@ -141,13 +144,51 @@ func (e *explainer) item(first asrun.Row) {
 	if first.Clock == playlist.ClockUntrusted {
 		e.then("untrusted")
 	}
+	e.toCome(key)
+}
+
+// silent tells of a row that did not sound, beside parts of its clip that did, if it is
+// not the first.
+func (e *explainer) silent(r asrun.Row, begun bool) {
+	by := asrun.Row{}
+	if r.Reason == asrun.ReasonBusy || r.Reason == asrun.ReasonPreempted {
+		by, _ = e.behind(r, r.Ended)
+	}
+	switch {
+	case begun:
+		e.then("not_on", reason(r))
+	case by.Airing != "":
+		e.add("silent_behind", r.Output, SlotName(r.Slot), r.Due, by.Airing)
+	default:
+		e.add("silent", r.Output, SlotName(r.Slot), r.Due, reason(r))
+	}
+}
+
+// toCome tells what is still to come of an airing whose last row has been told.
+func (e *explainer) toCome(key asrun.RowKey) {
+	last := asrun.Row{}
+	for _, r := range e.Rows {
+		if r.Airing == key.Airing && r.Output == key.Output {
+			last = r
+		}
+	}
+	i := slices.IndexFunc(e.Planned, func(p Planned) bool { return p.ID == key.Airing && p.Output == key.Output })
+	if i < 0 || itemOf(last) != key || last.Outcome == "" && !last.Started.IsZero() && e.Alive {
+		return
+	}
+	for _, part := range e.Planned[i].Parts {
+		if part.Start.After(e.now) {
+			e.then("to_come", part.Start, e.Planned[i].End)
+			return
+		}
+	}
 }
 
 // alert tells of a row of an alert, and reports whether it sounded.
 func (e *explainer) alert(r asrun.Row) (sounded bool) {
-	if r.Started.IsZero() && r.Outcome == "" {
-		e.add("alert_about_to", r.Output, r.Title)
-		return false
+	if r.Outcome == "" && e.Alive {
+		e.add("alert_now", r.Output, r.Title, r.Due, r.Used)
+		return true
 	}
 	if r.Started.IsZero() {
 		e.add("alert_silent", r.Output, r.Title, r.Due, reason(r))
@@ -236,42 +277,56 @@ func (e *explainer) late(r asrun.Row) {
 	switch {
 	case into && !e.p.QuietUntil(quiet).After(r.Started):
 		e.then("late_quiet", e.p.QuietUntil(quiet))
-	case e.behind(r, r.Started):
+	case e.tellBehind(r):
 	case e.Started.After(r.Due) && e.Started.Before(r.Started):
 		e.then("late_off", e.Started)
 	}
 }
 
-// behind tells what kept a row from its output until an instant, and reports whether
-// that is known. Rows of older programs do not say: then it is what sounded last
-// there meanwhile.
-func (e *explainer) behind(r asrun.Row, until time.Time) bool {
-	by, since := r.Behind, time.Time{}
-	for _, o := range e.Rows {
-		if o.Output == r.Output && o.Airing != r.Airing && !o.Started.IsZero() && o.Started.Before(until) &&
-			(o.Ended.IsZero() || o.Ended.After(r.Due)) && o.Started.After(since) && (r.Behind == "" || r.Behind == o.Airing) {
-			by, since = o.Airing, o.Started
-		}
+// tellBehind tells what a row that began late waited for, and reports whether that is
+// known.
+func (e *explainer) tellBehind(r asrun.Row) bool {
+	by, ok := e.behind(r, r.Started)
+	if ok {
+		e.then("behind", by.Airing)
 	}
-	if by != "" {
-		e.then("behind", by)
-	}
-	return by != ""
+	return ok
 }
 
-// due tells of what the timetable has in the time asked about and no row
-// speaks of.
+// behind is what kept a row from its output until an instant, and whether that is known.
+// Rows of older programs do not say: then it is what sounded last there meanwhile.
+func (e *explainer) behind(r asrun.Row, until time.Time) (by asrun.Row, ok bool) {
+	by.Airing = r.Behind
+	for _, o := range e.Rows {
+		if o.Output == r.Output && o.Airing != r.Airing && !o.Started.IsZero() && o.Started.Before(until) &&
+			(o.Ended.IsZero() || o.Ended.After(r.Due)) && o.Started.After(by.Started) && (r.Behind == "" || r.Behind == o.Airing) {
+			by = o
+		}
+	}
+	return by, by.Airing != ""
+}
+
+// due tells of what is to come, or was due, in the time asked about, and of which no row
+// speaks.
 func (e *explainer) due() {
+	told := map[string]bool{}
 	for _, p := range e.Planned {
-		if len(p.Parts) > 0 && !e.asks(p.Due) && p.Due.Before(e.at) && !e.spoken(p.ID, p.Output) && p.soundsIn(e.at, e.end) {
+		if !e.spoken(p.ID, p.Output) && (e.asks(p.Due) || p.Due.Before(e.at) && p.soundsIn(e.at, e.end)) {
+			told[string(p.ID)+" "+p.Output] = true
 			e.expect(p)
 		}
 	}
 	for _, a := range e.p.Timetable().Due(e.at.Add(-time.Nanosecond), e.end.Add(-time.Nanosecond)) {
 		for _, out := range a.Slot.Outputs {
-			if !e.spoken(a.ID, out) {
+			if !told[string(a.ID)+" "+out] && !e.spoken(a.ID, out) {
 				e.unspoken(a, out)
 			}
+		}
+	}
+	for _, h := range e.Held {
+		here := func(r asrun.Row) bool { return r.Output == h.Output && e.sounded(r) }
+		if !e.now.Before(e.at) && e.now.Before(e.end) && !slices.ContainsFunc(e.Rows, here) {
+			e.add("held", h.Output, h.By)
 		}
 	}
 }
@@ -290,18 +345,17 @@ func (p Planned) soundsIn(from, to time.Time) bool {
 func (e *explainer) unspoken(a playlist.Airing, out string) {
 	_, known := e.p.Output(out)
 	slot := SlotName(a.Slot.Name)
-	i := slices.IndexFunc(e.Planned, func(p Planned) bool { return p.ID == a.ID && p.Output == out })
 	switch {
 	case !known:
 		e.add("no_output", out, slot, a.Due)
-	case i >= 0:
-		e.expect(e.Planned[i])
 	case forbidden(e.p, a) != asrun.ReasonNone:
 		e.add("unknown_quiet", out, slot, a.Due)
 	case !e.Alive && !e.Mark.IsZero() && a.Due.After(e.Mark):
 		e.add("off", out, slot, a.Due)
-	case e.Started.IsZero():
+	case e.First.IsZero() && e.Started.IsZero():
 		e.add("never_ran", out, slot, a.Due)
+	case a.Due.Before(e.First):
+		e.add("before_first", out, slot, a.Due, e.First)
 	default:
 		e.add("unknown", out, slot, a.Due)
 	}
@@ -335,8 +389,12 @@ func (e *explainer) expect(p Planned) {
 			e.then(What("flag_" + f.Kind))
 		}
 	}
-	if !p.Silent() {
+	switch {
+	case p.Silent():
+	case p.Outcome == asrun.Complete:
 		e.then("will_end", p.End)
+	default:
+		e.then("will_stop", p.End)
 	}
 }
 

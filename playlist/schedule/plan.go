@@ -21,6 +21,11 @@ type Planned struct {
 	Flags      []Flag
 }
 
+// Begun reports whether it sounds at the plan's start, or did.
+func (p Planned) Begun() bool {
+	return slices.ContainsFunc(p.Flags, func(f Flag) bool { return f.Kind == FlagOnAir || f.Kind == FlagBroken })
+}
+
 // Silent reports whether nothing of it will sound.
 func (p Planned) Silent() bool { return p.Start.IsZero() }
 
