@@ -353,7 +353,7 @@ func TestThePlanIsWhatHappens(t *testing.T) {
 				}
 				var plans []made
 				begun := time.Now()
-				for _, at := range []time.Duration{10 * time.Second, 59500 * time.Millisecond, 75 * time.Second, 111 * time.Second, 155 * time.Second, 235 * time.Second, 242 * time.Second, 5 * time.Minute, 357500 * time.Millisecond, 365 * time.Second} {
+				for _, at := range []time.Duration{10 * time.Second, 59500 * time.Millisecond, 61100 * time.Millisecond, 75 * time.Second, 99200 * time.Millisecond, 111 * time.Second, 155 * time.Second, 235 * time.Second, 242 * time.Second, 5 * time.Minute, 357500 * time.Millisecond, 365 * time.Second} {
 					time.Sleep(time.Until(begun.Add(at)))
 					plans = append(plans, made{s.now(), s.foresee(begun.Add(length - 8*time.Minute).Sub(s.now()))})
 				}

@@ -102,6 +102,36 @@ func TestAPlanGoesOnFromWhatSoundsWaitsAndSleeps(t *testing.T) {
 			[]string{"早/a 07:30:00 08:15:00-08:17:00.3 3 4 shifted", "早/a 08:00:00 --- quiet", "早/a 08:30:00 08:30:00-08:32:00.3 5 1"},
 		},
 		{
+			"a higher one has its clip, and begins in a moment over what sounds", nil,
+			schedule.State{At: at("08:00:29"), Asked: at("08:00:32"), Open: []schedule.Open{
+				open("08:00", func(o *schedule.Open) {
+					o.Course.Begun, o.Taken, o.Began, o.Sounds = true, taken[1:2], at("08:00"), at("08:00")
+				}),
+				open("08:00:30", func(o *schedule.Open) {
+					o.Course.Slot.Name, o.Course.ID, o.Course.Slot.Priority, o.Course.Slot.Count = "急", "急@x", 9, 1
+					o.Course.Begun, o.Taken, o.Began, o.Sounds = true, taken[4:], at("08:00:30"), at("08:00:30")
+				}),
+			}},
+			[]string{
+				"早/a 08:00:00 08:00:00-08:03:00.6 2 3 on_air preempted:急", "急/a 08:00:30 08:00:30-08:01:30 5",
+				"早/a 08:30:00 08:30:00-08:32:00.3 4 5",
+			},
+		},
+		{
+			"it is owed from its second clip on, which went back to the playlist", nil,
+			schedule.State{At: at("08:00:40"), Asked: at("08:00:43"), Open: []schedule.Open{open("07:30", func(o *schedule.Open) {
+				o.Course.Slot.Missed, o.Course.MakeGood, o.Item, o.Taken = playlist.MissedMakeGood, true, 2, taken[:1]
+			})}},
+			[]string{"早/a 07:30:00 08:00:40-08:01:40.3 1 3 owed", "早/a 08:30:00 08:30:00-08:32:00.3 4 5"},
+		},
+		{
+			"nothing is known of the clips that it had", nil,
+			schedule.State{At: at("08:00:40"), Asked: at("08:00:43"), Open: []schedule.Open{open("07:30", func(o *schedule.Open) {
+				o.Course.Slot.Missed, o.Course.MakeGood, o.Item = playlist.MissedMakeGood, true, 2
+			})}},
+			[]string{"早/a 07:30:00 08:00:40-08:01:40.3 3 owed", "早/a 08:30:00 08:30:00-08:32:00.3 4 5"},
+		},
+		{
 			"it is owed", nil,
 			schedule.State{At: at("08:00:40"), Asked: at("08:00:43"), Open: []schedule.Open{open("07:30", func(o *schedule.Open) {
 				o.Course.Slot.Missed, o.Course.MakeGood, o.Item, o.Taken = playlist.MissedMakeGood, true, 2, taken[:2]
