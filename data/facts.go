@@ -65,7 +65,9 @@ func (s *Store) Started(ctx context.Context) (time.Time, error) { return s.factT
 
 // FirstStarted returns when the daemon started for the first time; zero if it never did,
 // or if that was a program that did not note it.
-func (s *Store) FirstStarted(ctx context.Context) (time.Time, error) { return s.factTime(ctx, factFirst) }
+func (s *Store) FirstStarted(ctx context.Context) (time.Time, error) {
+	return s.factTime(ctx, factFirst)
+}
 
 // SetStarted notes when the daemon started.
 func (s *Store) SetStarted(ctx context.Context, at time.Time) error {
