@@ -90,9 +90,10 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	}
 	if from.Before(now) {
 		outlook.State = schedule.State{}
-		fmt.Fprintln(a.Err, a.Say("view.plan_past"))
 	}
-	a.tellState(s, outlook.State)
+	if !a.JSON {
+		a.tellState(s, outlook.State)
+	}
 	// What falls due at from itself belongs to it.
 	plan := schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), from.In(s.Site.Zone).AddDate(0, 0, days).Add(-time.Nanosecond), outlook)
 	if a.JSON {
@@ -108,7 +109,8 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 
 // tellState says what a plan that begins with a state takes for granted.
 func (a *app) tellState(s *site.Site, state schedule.State) {
-	if state.At.IsZero() {
+	if state.At.IsZero() { // of a time that is past
+		fmt.Fprintln(a.Err, a.Say("view.plan_past"))
 		return
 	}
 	if _, running := data.Running(s.Site.DataDir); !running {
