@@ -71,6 +71,9 @@ func TestThePlayerKeepsTheRules(t *testing.T) {
 			}
 		}
 		synctest.Test(t, x.hold)
+		if runs%25 == 0 && !testing.Short() {
+			t.Logf("seed %d is done: %d airings, %d more programmes", seed, all, runs)
+		}
 	}
 	t.Logf("%d airings, %d of them after a decision that was too close", all, left)
 	if left > all/4 { // there is more of that where not all goes by the clock
