@@ -106,7 +106,7 @@ func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r a
 	rows, err := q.QueryContext(ctx, `SELECT a.airing, a.output, a.item, a.part, a.slot, a.playlist,
 		coalesce(b.clip, ''), coalesce(b.title, ''), coalesce(b.series, ''), coalesce(b.issue, 0), a.rank,
 		a.due, a.cued, a.started, a.ended, a.from_frame, a.frames, a.of_frames, a.at_frame, a.level_db,
-		a.residents, a.area, a.behind, a.outcome, a.reason, a.clock, a.boot, a.mono_ms, a.alert, a.used, a.seq, a.noted, t.began
+		a.residents, a.area, a.outcome, a.reason, a.clock, a.boot, a.mono_ms, a.alert, a.used, a.seq, a.noted, t.began
 		FROM asrun a LEFT JOIN billing b ON b.id = a.billing
 		LEFT JOIN boot t ON a.clock = 'untrusted' AND t.boot = a.boot `+tail, args...)
 	if err != nil {
@@ -121,7 +121,7 @@ func eachRaw(ctx context.Context, q querier, tail string, args []any, f func(r a
 		err := rows.Scan(&r.Airing, &r.Output, &r.Item, &r.Part, &r.Slot, &r.Playlist,
 			&r.Clip, &r.Title, &r.Series, &r.Issue, &r.Rank,
 			&due, &cued, &started, &ended, &r.FromFrame, &r.Frames, &r.OfFrames, &r.AtFrame, &r.LevelDB,
-			&r.Residents, &r.Area, &r.Behind, &r.Outcome, &r.Reason, &r.Clock, &r.Boot, &r.MonoMS, &r.Alert, &r.Used, &r.Seq, &noted, &began)
+			&r.Residents, &r.Area, &r.Outcome, &r.Reason, &r.Clock, &r.Boot, &r.MonoMS, &r.Alert, &r.Used, &r.Seq, &noted, &began)
 		if err != nil {
 			return err
 		}

@@ -122,10 +122,10 @@ func end(ctx context.Context, tx *sql.Tx, k asrun.RowKey, e asrun.End, made time
 		row asrun.Row
 	)
 	err := tx.QueryRowContext(ctx, `UPDATE asrun
-		SET started = ?, ended = ?, frames = ?, at_frame = ?, outcome = ?, reason = ?, behind = coalesce(nullif(?, ''), behind)
+		SET started = ?, ended = ?, frames = ?, at_frame = ?, outcome = ?, reason = ?
 		WHERE airing = ? AND output = ? AND item = ? AND part = ? AND outcome = ''
 		RETURNING id, playlist, clock`,
-		micros(e.Started), micros(e.Ended), e.Frames, e.AtFrame, e.Outcome, e.Reason, e.Behind,
+		micros(e.Started), micros(e.Ended), e.Frames, e.AtFrame, e.Outcome, e.Reason,
 		k.Airing, k.Output, k.Item, k.Part).Scan(&id, &row.Playlist, &row.Clock)
 	if errors.Is(err, sql.ErrNoRows) {
 		there, err := exists(ctx, tx, k)
@@ -307,11 +307,11 @@ func insertRow(ctx context.Context, tx *sql.Tx, r asrun.Row, before, after any) 
 	}
 	res, err := tx.ExecContext(ctx, `INSERT INTO asrun (airing, output, item, part, slot, playlist, billing, rank,
 		due, cued, started, ended, from_frame, frames, of_frames, at_frame, level_db, residents, area,
-		behind, outcome, reason, clock, boot, mono_ms, alert, used, seq, cursor_before, cursor_after)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+		outcome, reason, clock, boot, mono_ms, alert, used, seq, cursor_before, cursor_after)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
 		r.Airing, r.Output, r.Item, r.Part, r.Slot, r.Playlist, billing, int(r.Rank),
 		r.Due.UnixMicro(), micros(r.Cued), micros(r.Started), micros(r.Ended), r.FromFrame, r.Frames, r.OfFrames,
-		r.AtFrame, r.LevelDB, r.Residents, r.Area, r.Behind, r.Outcome, r.Reason, r.Clock, r.Boot, r.MonoMS, r.Alert, r.Used, before, after)
+		r.AtFrame, r.LevelDB, r.Residents, r.Area, r.Outcome, r.Reason, r.Clock, r.Boot, r.MonoMS, r.Alert, r.Used, before, after)
 	if err != nil {
 		return 0, err
 	}

@@ -205,7 +205,7 @@ func (e *entry) write(ctx context.Context, row asrun.Row) error {
 	}
 	return e.p.Ledger.End(context.WithoutCancel(ctx), row.Key(), asrun.End{
 		Started: row.Started, Ended: row.Ended, Frames: row.Frames, AtFrame: row.AtFrame,
-		Outcome: row.Outcome, Reason: row.Reason, Behind: row.Behind,
+		Outcome: row.Outcome, Reason: row.Reason,
 	})
 }
 

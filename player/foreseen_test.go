@@ -406,37 +406,21 @@ func TestAMakeGoodWhosePowerComesBackInQuietHoursAirsAfterThem(t *testing.T) {
 	}
 }
 
-func TestARowNamesWhatKeptItFromItsOutput(t *testing.T) {
+func TestTheStateNamesASoundByHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, "east")
-		s.slot("first", "1 0 * * *", func(x *playlist.Slot) { x.Count = 6 }) // some 26 s
-		s.slot("waits", "1 0 * * *", func(x *playlist.Slot) { x.Window = time.Minute })
-		s.slot("missed", "1 0 * * *", func(x *playlist.Slot) { x.Window = 10 * time.Second })
-		s.slot("hand", "2 0 * * *")
 		s.start()
 		defer s.close()
-		time.Sleep(2*time.Minute + time.Second)
+		time.Sleep(time.Second)
 		ch, _ := s.player.Channel("east")
 		turn := ch.Join(playlist.RankTechnician, playlist.ByHand("root"))
 		take := turn.Play(player.Cue{Sound: player.NewSound(beep.Silence(playlist.Rate), 0, nil)})
 		time.Sleep(100 * time.Millisecond)
-		if state := s.player.State(s.t.Context()); len(state.Held) != 1 || state.Held[0].By != playlist.ByHand("root") {
+		if state := s.player.State(t.Context()); len(state.Held) != 1 || state.Held[0].By != playlist.ByHand("root") {
 			t.Errorf("held by %+v", state.Held)
 		}
 		<-take.Done()
 		turn.End()
-		time.Sleep(time.Minute)
-		s.stop()
-		first := playlist.NewAiringID("first", s.rows()[0].Due)
-		want := map[string]playlist.AiringID{
-			"waits:late": first, "missed:output_busy": first, "hand:preempted": playlist.ByHand("root"), "hand:": playlist.ByHand("root"), "first:": "",
-		}
-		for _, r := range s.rows() {
-			key := r.Slot + ":" + string(r.Reason)
-			if by, ok := want[key]; !ok || r.Behind != by {
-				t.Errorf("%s: behind %q, want %q", key, r.Behind, by)
-			}
-		}
 	})
 }
 

@@ -99,7 +99,7 @@ func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time)
 	defer f.drawn()
 	for range staleTries {
 		now := f.row(c.row.Item, c.row.Part)
-		c.row.Behind, c.row.Residents, c.row.Area = now.Behind, now.Residents, now.Area
+		c.row.Residents, c.row.Area = now.Residents, now.Area
 		err := c.claimUntil(ctx, until)
 		if err == nil {
 			return c, nil
@@ -377,9 +377,6 @@ func (f *performance) unkept(ctx context.Context, err error, alone bool) error {
 
 // close ends an item's row.
 func (f *performance) close(ctx context.Context, c *entry, h Heard, r ruling) {
-	if r.behind != "" {
-		c.row.Behind = r.behind
-	}
 	row := c.end(ctx, h, r.outcome, r.reason)
 	f.sounded = f.sounded || row.Frames > 0
 }
@@ -434,7 +431,7 @@ func (f *performance) goOnWith(ctx context.Context, e *entry, cue Cue) error {
 	var why unaired
 	if errors.As(err, &why) {
 		f.leaveLine()
-		f.close(ctx, e, Heard{}, ruling{outcome: why.outcome(), reason: asrun.Reason(why), behind: f.kept.Of})
+		f.close(ctx, e, Heard{}, ruling{outcome: why.outcome(), reason: asrun.Reason(why)})
 		e.sound.Close()
 	}
 	if err != nil {

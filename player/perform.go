@@ -176,7 +176,7 @@ func (f *performance) row(item, n int) asrun.Row {
 	return asrun.Row{
 		Airing: f.due.ID, Output: f.out.Name, Item: item, Part: n,
 		Slot: f.due.Slot.Name, Playlist: f.due.Slot.Playlist, Rank: f.course.Rank(), Due: f.due.Due,
-		Residents: f.out.Residents, Area: f.out.Area, Behind: f.kept.Of,
+		Residents: f.out.Residents, Area: f.out.Area,
 		Clock: f.p.Trust(), Boot: f.p.Boot, MonoMS: f.p.Uptime().Milliseconds(),
 	}
 }

@@ -22,17 +22,10 @@ type ruling struct {
 	outcome asrun.Outcome
 	reason  asrun.Reason
 	then    then
-	behind  playlist.AiringID // what had the output
 }
 
 // judge decides what became of a part and what follows.
 func (f *performance) judge(c *entry, h Heard) ruling {
-	r := f.rule(c, h)
-	r.behind = h.By.Of
-	return r
-}
-
-func (f *performance) rule(c *entry, h Heard) ruling {
 	outcome := c.heard(h).Judge()
 	if outcome == asrun.Complete {
 		return f.judgeComplete(c, h)

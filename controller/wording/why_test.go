@@ -52,22 +52,13 @@ func TestExplain(t *testing.T) {
 			name: "late behind another, as its row says",
 			rows: []asrun.Row{
 				playlisttest.Row(t, "07:29", "东", 1, 1, sounded("07:29:00", "07:31:09", asrun.Complete, "", 0, 60), higher),
-				playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", asrun.Complete, asrun.ReasonLate, 0, 60),
-					func(r *asrun.Row) { r.Behind = "急@x" }),
+				playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", asrun.Complete, asrun.ReasonLate, 0, 60)),
 			},
 			at: "07:30:00", now: "12:00",
 			zh: []string{
 				"东：时段“急”应于 07:29:00 播出，07:29:00 开始播《健康微课堂》第1期《第1课》。07:31:09 播完。",
 				"东：时段“早”应于 07:30:00 播出，07:31:10 开始播《健康微课堂》第1期《第1课》。之前输出被时段“急”占用。07:32:10 播完（晚于预定时刻开始）。",
 			},
-		},
-		{
-			name: "late behind a sound by hand",
-			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", asrun.Complete, asrun.ReasonLate, 0, 60),
-				func(r *asrun.Row) { r.Behind = playlist.ByHand("root") })},
-			at: "07:30",
-			zh: []string{"东：时段“早”应于 07:30:00 播出，07:31:10 开始播《健康微课堂》第1期《第1课》。之前输出被手工播放的声音（root）占用。07:32:10 播完（晚于预定时刻开始）。"},
-			en: []string{`东: slot "早", due at 07:30:00, began at 07:31:10 with 健康微课堂, issue 1, "第1课". Before that, a sound by hand of root had the output. It ended at 07:32:10, complete (started late).`},
 		},
 		{
 			name:   "shifted out of quiet hours",
@@ -85,19 +76,24 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name: "missed behind another",
-			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 0, func(r *asrun.Row) { r.Behind = "急@x" })},
-			at:   "07:30",
-			zh:   []string{"东：时段“早”应于 07:30:00 播出，没有出声：输出一直被时段“急”占用。"},
+			rows: []asrun.Row{
+				playlisttest.Row(t, "07:29", "东", 1, 1, sounded("07:29:00", "07:33:00", asrun.Complete, "", 0, 60), higher),
+				playlisttest.Row(t, "07:30", "东", 1, 0, func(r *asrun.Row) { r.Ended = instant("07:32:00").UTC() }),
+			},
+			at: "07:30:00",
+			zh: []string{
+				"东：时段“急”应于 07:29:00 播出，07:29:00 开始播《健康微课堂》第1期《第1课》。07:33:00 播完。",
+				"东：时段“早”应于 07:30:00 播出，没有出声：输出一直被时段“急”占用。",
+			},
 		},
 		{
 			name: "interrupted, and it waits to go on",
 			rows: []asrun.Row{
-				playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", asrun.Preempted, asrun.ReasonPreempted, 0, 20),
-					func(r *asrun.Row) { r.Behind = playlist.ByHand("root") }),
+				playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", asrun.Preempted, asrun.ReasonPreempted, 0, 20)),
 				playlisttest.Row(t, "07:30", "东", 1, 2, still, func(r *asrun.Row) { r.Started = time.Time{} }),
 			},
 			at: "07:30:10", now: "07:31",
-			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:30:20 播到 20.0 秒（全长 60.0 秒）时，被级别更高的手工播放的声音（root）抢播。现在等着接着播。"},
+			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:30:20 播到 20.0 秒（全长 60.0 秒）时，被级别更高的播出抢播。现在等着接着播。"},
 		},
 		{
 			name: "taken from the output, and rejoined",

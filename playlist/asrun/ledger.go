@@ -41,7 +41,6 @@ type End struct {
 	Started, Ended time.Time // Started is zero if nothing sounded
 	Frames         int64
 	AtFrame        int64
-	Behind         playlist.AiringID // what took the output from it, or kept it; empty: as it was claimed
 	Outcome        Outcome
 	Reason         Reason
 }

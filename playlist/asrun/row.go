@@ -82,7 +82,6 @@ type Row struct {
 	LevelDB   float64             `json:"level_db"`  // gain applied in software
 	Residents int                 `json:"residents"` // in earshot of the output when the row was opened
 	Area      playlist.Area       `json:"area"`
-	Behind    playlist.AiringID   `json:"behind,omitempty"`  // what kept it from its output, or took the output from it; see [playlist.ByHand]
 	Outcome   Outcome             `json:"outcome,omitempty"` // empty while it airs
 	Reason    Reason              `json:"reason,omitempty"`
 	Clock     playlist.ClockState `json:"clock"`

@@ -243,8 +243,6 @@ func (e *explainer) preempted(r asrun.Row, heard, of float64) {
 		e.then("preempted_alert", r.Ended, heard, of, e.Rows[i].Title)
 	case i >= 0:
 		e.then("preempted_by", r.Ended, heard, of, e.Rows[i].Airing)
-	case r.Behind != "":
-		e.then("preempted_by", r.Ended, heard, of, r.Behind)
 	default:
 		e.then("preempted", r.Ended, heard, of)
 	}
@@ -294,12 +292,11 @@ func (e *explainer) tellBehind(r asrun.Row) bool {
 }
 
 // behind is what kept a row from its output until an instant, and whether that is known.
-// Rows of older programs do not say: then it is what sounded last there meanwhile.
+// It is what sounded last there meanwhile.
 func (e *explainer) behind(r asrun.Row, until time.Time) (by asrun.Row, ok bool) {
-	by.Airing = r.Behind
 	for _, o := range e.Rows {
 		if o.Output == r.Output && o.Airing != r.Airing && !o.Started.IsZero() && o.Started.Before(until) &&
-			(o.Ended.IsZero() || o.Ended.After(r.Due)) && o.Started.After(by.Started) && (r.Behind == "" || r.Behind == o.Airing) {
+			(o.Ended.IsZero() || o.Ended.After(r.Due)) && o.Started.After(by.Started) {
 			by = o
 		}
 	}
