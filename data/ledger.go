@@ -346,6 +346,43 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+// CursorsGivenBack are the cursors that the next start moves back, by playlist: those of
+// clips of open rows of which nothing sounded on any output. It is for who looks while no
+// daemon runs.
+func (s *Store) CursorsGivenBack(ctx context.Context) (map[string]playlist.Cursor, error) {
+	rows, err := s.db().Reader().QueryContext(ctx, `SELECT playlist, cursor_before, cursor_after FROM asrun a
+		WHERE outcome = '' AND cursor_after IS NOT NULL AND NOT EXISTS (SELECT 1 FROM asrun
+			WHERE airing = a.airing AND item = a.item AND part > 0 AND (frames > 0 OR started IS NOT NULL))
+		ORDER BY id DESC`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	back := map[string]playlist.Cursor{}
+	for rows.Next() {
+		var (
+			list, b, a    string
+			before, after playlist.Cursor
+		)
+		if err := rows.Scan(&list, &b, &a); err != nil {
+			return nil, err
+		}
+		if err := errors.Join(json.Unmarshal([]byte(b), &before), json.Unmarshal([]byte(a), &after)); err != nil {
+			return nil, err
+		}
+		at, ok := back[list]
+		if !ok {
+			if at, err = cursor(ctx, s.db().Reader(), list); err != nil {
+				return nil, err
+			}
+		}
+		if at == after {
+			back[list] = before
+		}
+	}
+	return back, rows.Err()
+}
+
 func cursor(ctx context.Context, q querier, list string) (c playlist.Cursor, err error) {
 	err = q.QueryRowContext(ctx, "SELECT round, place, last FROM cursor WHERE playlist = ?", list).
 		Scan(&c.Round, &c.Index, &c.Last)

@@ -73,6 +73,24 @@ func end(t *testing.T, s *data.Store, k asrun.RowKey, e asrun.End) {
 	}
 }
 
+// willBe checks where it is said that the next start leaves the cursor.
+func willBe(t *testing.T, s *data.Store, want playlist.Cursor) {
+	t.Helper()
+	back, err := s.CursorsGivenBack(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := back["health"]
+	if !ok {
+		if got, err = s.Cursor(t.Context(), "health"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got != want {
+		t.Fatalf("the next start leaves the cursor at %+v, it is said, want %+v", got, want)
+	}
+}
+
 func cursorIs(t *testing.T, s *data.Store, want playlist.Cursor) {
 	t.Helper()
 	got, err := s.Cursor(t.Context(), "health")
@@ -321,6 +339,7 @@ func TestRowsLeftOpenAreClosedWithTheFramesLastRecorded(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			willBe(t, s, tt.cursor)
 			rows, err := s.CloseOpen(t.Context(), due.Add(time.Hour), asrun.ReasonPowerLost)
 			if err != nil || len(rows) != 1 {
 				t.Fatalf("%+v, %v", rows, err)
@@ -342,6 +361,7 @@ func TestRowsLeftOpenAreClosedWithTheFramesLastRecorded(t *testing.T) {
 		s := open(t, t.TempDir())
 		claim(t, s, row("square", 1, 1, a), at(0, ""), at(0, a))
 		claim(t, s, row("square", 2, 1, b), at(0, a), at(1, b))
+		willBe(t, s, playlist.Cursor{})
 		if _, err := s.CloseOpen(t.Context(), due, asrun.ReasonPowerLost); err != nil {
 			t.Fatal(err)
 		}

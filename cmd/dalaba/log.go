@@ -74,7 +74,9 @@ type deviceLog struct {
 // not read that, from the running daemon. The log of a site whose config is refused
 // can be read as long as its data folder is known. failed is set beside an error, too.
 func (a *app) openLog(ctx context.Context) (l deviceLog, err error) {
-	l.zone = time.Local
+	if l.zone, err = time.LoadLocation(config.DefaultZone); err != nil { // until the config tells
+		l.zone = time.Local
+	}
 	text, err := a.readConfig()
 	dir := config.DataDir(a.config, text)
 	if dir == "" { // the daemon that runs by that file knows it

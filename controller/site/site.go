@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,6 +132,11 @@ func (s *Site) Outlook(ctx context.Context, now time.Time, live *schedule.State)
 	if live != nil {
 		return o, nil
 	}
+	back, err := s.Store.CursorsGivenBack(ctx)
+	if err != nil {
+		return o, err
+	}
+	maps.Copy(o.Cursors, back)
 	mark, err := s.Store.Watermark(ctx)
 	if err != nil {
 		return o, err

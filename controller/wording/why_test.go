@@ -87,6 +87,17 @@ func TestExplain(t *testing.T) {
 			},
 		},
 		{
+			name: "claimed as the power was lost, and made good",
+			rows: []asrun.Row{
+				playlisttest.Row(t, "07:30", "东", 1, 1, func(r *asrun.Row) {
+					r.Started, r.Frames, r.Outcome, r.Reason = time.Time{}, 0, asrun.Partial, asrun.ReasonPowerLost
+				}),
+				playlisttest.Row(t, "07:30", "东", 1, 2, sounded("08:10:00", "08:11:00", asrun.Complete, asrun.ReasonMakeGood, 0, 60)),
+			},
+			at: "07:30",
+			zh: []string{"东：时段“早”应于 07:30:00 播出，08:10:00 开始播《健康微课堂》第1期《第1课》。08:11:00 播完（补播）。"},
+		},
+		{
 			name: "interrupted, and it waits to go on",
 			rows: []asrun.Row{
 				playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:30:20", asrun.Preempted, asrun.ReasonPreempted, 0, 20)),

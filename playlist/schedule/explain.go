@@ -154,6 +154,9 @@ func (e *explainer) silent(r asrun.Row, begun bool) {
 	if r.Reason == asrun.ReasonBusy || r.Reason == asrun.ReasonPreempted {
 		by, _ = e.behind(r, r.Ended)
 	}
+	if !begun && r.Part > 0 && slices.ContainsFunc(e.Rows, func(o asrun.Row) bool { return itemOf(o) == itemOf(r) && o.Part > r.Part && !o.Started.IsZero() }) {
+		return // a later part tells of it
+	}
 	switch {
 	case begun:
 		e.then("not_on", reason(r))
