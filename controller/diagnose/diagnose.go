@@ -172,7 +172,7 @@ func (d *examination) config(ctx context.Context) {
 		d.open(ctx)
 		d.ask(ctx)
 	}
-	lib := d.library(ctx)
+	lib := d.clipsOfStore(ctx)
 	if err == nil {
 		cfg, problems := config.Read(d.file, text, lib)
 		for _, p := range problems {
@@ -197,9 +197,9 @@ func (d *examination) config(ctx context.Context) {
 	}
 }
 
-// library is what the config is read with. If the store cannot be read, nothing is
+// clipsOfStore is what the config is read with. If the store cannot be read, nothing is
 // known against the clips of it.
-func (d *examination) library(ctx context.Context) config.Library {
+func (d *examination) clipsOfStore(ctx context.Context) config.Library {
 	lib := &site.Library{Ctx: ctx, Store: d.store}
 	if d.unread != nil {
 		return trusting{lib}
