@@ -54,7 +54,7 @@ func (f *performance) play(c *entry, cue Cue) {
 
 // begins notes that an item is about to sound, after what leads in to it.
 func (f *performance) begins(c *entry, at time.Time, lead time.Duration) {
-	if f.course.Begun, f.kept = true, (Holder{}); !f.resumed {
+	if f.course.Begun, f.kept = true, 0; !f.resumed {
 		f.course.Broken = time.Time{}
 	}
 	f.show(func(o *schedule.Open) {

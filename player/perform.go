@@ -56,7 +56,7 @@ type performance struct {
 	at      time.Time      // the instant that it waits for: of its first sample, or since when it could go on
 	goesOn  bool           // the latter
 	until   time.Time      // quiet hours begin
-	kept    Holder         // what kept it waiting last; zero: nothing did
+	kept    playlist.Rank  // of what kept it waiting last; zero: nothing did
 	draw    *draw          // of the clip that it will take next; nil: none
 	resumed bool           // its clip was interrupted: nothing leads in to it again
 	sounded bool           // an earlier part of the airing was heard
@@ -384,7 +384,7 @@ func (f *performance) line(ctx context.Context) error {
 		switch now := f.p.Wall(); {
 		case f.owes():
 		case now.After(f.deadline()):
-			return unaired(busyBehind(by.Rank))
+			return unaired(busyBehind(by))
 		case f.programme.QuietAt(begin): // they have begun while it waits
 			if err := f.putOff(ctx, f.course.Clear(f.programme, begin, 0).Until, asrun.ReasonNone); err != nil {
 				return err
@@ -559,10 +559,10 @@ func (f *performance) putOff(ctx context.Context, until time.Time, why asrun.Rea
 		return unaired(why)
 	case f.course.Begun:
 		return unaired(asrun.ReasonQuiet)
-	case f.kept == Holder{}:
+	case f.kept == 0:
 		return unaired(f.due.Why)
 	default:
-		return unaired(busyBehind(f.kept.Rank))
+		return unaired(busyBehind(f.kept))
 	}
 	if err := f.sleep(ctx, until, why); err != nil {
 		return err

@@ -42,7 +42,7 @@ func (f *performance) judge(c *entry, h Heard) ruling {
 		}
 		return ruling{outcome: outcome, reason: asrun.ReasonQuiet, then: thenStop}
 	case CutExpired:
-		return ruling{outcome: outcome, reason: busyBehind(h.By.Rank), then: thenStop}
+		return ruling{outcome: outcome, reason: busyBehind(h.By), then: thenStop}
 	case CutDevice:
 		return ruling{outcome: outcome, reason: asrun.ReasonDevice, then: thenStop}
 	case CutStopped:
