@@ -170,15 +170,22 @@ func (f *performance) silent(first int, o asrun.Outcome, why asrun.Reason) []asr
 }
 
 func (f *performance) row(item, n int) asrun.Row {
-	if now, ok := f.p.Programme().Output(f.out.Name); ok { // a reload may have changed who is in earshot
-		f.out.Residents, f.out.Area = now.Residents, now.Area
-	}
-	return asrun.Row{
+	r := asrun.Row{
 		Airing: f.due.ID, Output: f.out.Name, Item: item, Part: n,
 		Slot: f.due.Slot.Name, Playlist: f.due.Slot.Playlist, Rank: f.course.Rank(), Due: f.due.Due,
-		Residents: f.out.Residents, Area: f.out.Area,
 		Clock: f.p.Trust(), Boot: f.p.Boot, MonoMS: f.p.Uptime().Milliseconds(),
 	}
+	f.setEarshot(&r)
+	return r
+}
+
+// setEarshot gives a row the area of its output and its residents in earshot. A reload may
+// have changed them; of an output that is gone they are the last that it had.
+func (f *performance) setEarshot(r *asrun.Row) {
+	if now, ok := f.p.Programme().Output(f.out.Name); ok {
+		f.out.Residents, f.out.Area = now.Residents, now.Area
+	}
+	r.Residents, r.Area = f.out.Residents, f.out.Area
 }
 
 // perform airs the items from first on, and records those that do not sound.
