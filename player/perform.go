@@ -16,7 +16,6 @@ import (
 const (
 	lineEvery  = 100 * time.Millisecond // how often an airing looks whether others are before it
 	oweEvery   = 5 * time.Second        // between a break and the attempt to make it good
-	lateBy     = time.Second            // a start later than this is called late
 	staleTries = 16
 	setBack    = 5 * time.Second // more than the desk needs to see a clock set back
 )

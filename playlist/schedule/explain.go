@@ -207,7 +207,7 @@ func (e *explainer) part(r asrun.Row, begun bool) {
 	switch {
 	case !begun:
 		e.add("heard", r.Output, SlotName(r.Slot), r.Due, r.Started, clipOf(r))
-		if r.Item == 1 && r.Lateness() > lateBy+ChimeLength {
+		if r.Item == 1 && r.Lateness() > LateBy+ChimeLength {
 			e.late(r)
 		}
 	case r.FromFrame > 0:
@@ -265,9 +265,6 @@ func (e *explainer) named(id playlist.ClipID) ClipName {
 }
 
 func clipOf(r asrun.Row) ClipName { return ClipName{r.Clip, r.Title, r.Series, r.Issue} }
-
-// lateBy is how long after its due instant a clip begins late.
-const lateBy = time.Second
 
 // late tells why a clip began late: what it waited for.
 func (e *explainer) late(r asrun.Row) {
@@ -361,7 +358,7 @@ func (e *explainer) unspoken(a playlist.Airing, out string) {
 // expect tells what is planned of an airing.
 func (e *explainer) expect(p Planned) {
 	slot := SlotName(p.Slot.Name)
-	switch late := p.Start.Sub(p.Due) > lateBy; {
+	switch late := p.Start.Sub(p.Due) > LateBy; {
 	case !p.Silent() && late:
 		e.add("will_late", p.Output, slot, p.Due, p.Start, SlotName(e.title(p.Slot.Playlist)), len(p.Clips))
 	case !p.Silent():
