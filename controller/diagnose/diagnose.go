@@ -164,7 +164,7 @@ func (d *examination) config(ctx context.Context) {
 		d.add("config", Fail, say.M("doctor.config_no_dir", d.file), say.M("doctor.config_no_dir_do"))
 	}
 	if d.dir == "" { // the daemon that runs by that file knows it
-		if st, ok := control.Machine(ctx, d.lang); ok && control.SameConfig(st, d.file) {
+		if st, ok := control.ByConfig(ctx, d.file, d.lang); ok {
 			d.dir = st.DataDir
 		}
 	}
