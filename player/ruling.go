@@ -59,7 +59,7 @@ func (f *performance) judgeComplete(c *entry, h Heard) ruling {
 	switch {
 	case f.course.MakeGood:
 		r.reason = asrun.ReasonMakeGood
-	case c.row.Item == 1 && !f.sounded && h.Started.Sub(f.due.Due) > schedule.LateBy+f.course.LeadIn(1, false):
+	case c.row.Item == 1 && !f.sounded && f.course.Late(h.Started):
 		r.reason = asrun.ReasonLate
 	}
 	if h.Cut == CutStopped || h.Cut == CutUntil {

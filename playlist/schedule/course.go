@@ -99,6 +99,11 @@ func (c Course) LeadIn(item int, resumed bool) time.Duration {
 	return 0
 }
 
+// Late reports whether a first clip that began then was late.
+func (c Course) Late(began time.Time) bool {
+	return began.Sub(c.Due) > LateBy+c.LeadIn(1, false)
+}
+
 // Clearance says whether quiet hours let a clip begin.
 type Clearance struct {
 	Begin bool

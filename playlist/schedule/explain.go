@@ -207,7 +207,7 @@ func (e *explainer) part(r asrun.Row, begun bool) {
 	switch {
 	case !begun:
 		e.add("heard", r.Output, SlotName(r.Slot), r.Due, r.Started, clipOf(r))
-		if r.Item == 1 && r.Lateness() > LateBy+ChimeLength {
+		if r.Item == 1 && e.courseOf(r).Late(r.Started) {
 			e.late(r)
 		}
 	case r.FromFrame > 0:
@@ -246,6 +246,13 @@ func (e *explainer) preempted(r asrun.Row, heard, of float64) {
 	default:
 		e.then("preempted", r.Ended, heard, of)
 	}
+}
+
+// courseOf is the course of a row's airing, by the slot as it is now.
+func (e *explainer) courseOf(r asrun.Row) Course {
+	slot, known := e.p.Slot(r.Slot)
+	slot.Chime = slot.Chime || !known
+	return NewCourse(playlist.Airing{ID: r.Airing, Slot: slot, Due: r.Due})
 }
 
 // reason is why a row ended as it did: its reason, else its outcome.
