@@ -125,7 +125,7 @@ func (r *reach) dueBy(m playlist.Manifest, zones []zone, from, to time.Time, inF
 	}
 	p := playlist.Programme{Site: playlist.Site{Zone: r.zone}, Slots: m.Slots}
 	for _, a := range p.Timetable().Due(from.Add(-longestDeadline), to) {
-		deadline := a.Slot.Deadline(a.Due, r.zone)
+		deadline := a.Slot.Latest(a.Due, r.zone)
 		if !deadline.After(from) || deadline.After(to) || !inForce(a.Due) {
 			continue
 		}

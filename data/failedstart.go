@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -212,10 +211,7 @@ func named(all []FailedStart, dir string) []FailedStart {
 		if f.UID == 0 || f.UID == owner || f.UID == uint32(os.Geteuid()) {
 			continue
 		}
-		all[i].User = strconv.FormatUint(uint64(f.UID), 10)
-		if u, err := user.LookupId(all[i].User); err == nil {
-			all[i].User = u.Username
-		}
+		all[i].User = UserName(f.UID)
 	}
 	return all
 }

@@ -45,13 +45,18 @@ const toEnter, toMake = unix.X_OK, unix.W_OK | unix.X_OK
 
 // Me is the user of this process.
 func Me() User {
-	name := strconv.Itoa(os.Geteuid())
-	if u, err := user.LookupId(name); err == nil {
-		name = u.Username
-	}
-	return User{name, func(folder string, mode uint32) error {
+	return User{UserName(uint32(os.Geteuid())), func(folder string, mode uint32) error {
 		return unix.Faccessat(unix.AT_FDCWD, folder, mode, unix.AT_EACCESS)
 	}}
+}
+
+// UserName is the name of a user; the number if it has none.
+func UserName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
 }
 
 // CheckFolder returns a [BadFolder] if the user could not write in the folder dir,

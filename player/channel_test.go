@@ -182,7 +182,7 @@ func TestAnEmergencyCutsInAndTheLessonRejoins(t *testing.T) {
 		a.End()
 		h2, h3 := cut.Heard(), second.Heard()
 		r.stop()
-		if h1.Cut != player.CutPreempt || h1.By.Rank != playlist.RankEmergency1 {
+		if h1.Cut != player.CutPreempt || h1.By != playlist.RankEmergency1 {
 			t.Errorf("first part: %+v", h1)
 		}
 		if late := h2.Started.Sub(ordered); late < 0 || late > 40*time.Millisecond {

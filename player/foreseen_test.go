@@ -1,7 +1,6 @@
 package player_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"slices"
@@ -33,15 +32,7 @@ func (s *stage) list(name string, seconds ...float64) {
 	l := playlist.Playlist{Name: name, Order: playlist.Sequence}
 	for i, sec := range seconds {
 		b := silence(int(sec*playlist.Rate/1152), fmt.Sprint(name, i))
-		info, err := player.Scan(bytes.NewReader(b))
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		c := playlist.Clip{ID: info.ID, Title: fmt.Sprint(name, i+1), Frames: info.Frames, Size: info.Size}
-		if err := s.store.AddClip(s.t.Context(), c, bytes.NewReader(b)); err != nil {
-			s.t.Fatal(err)
-		}
-		l.Clips = append(l.Clips, c.ID)
+		l.Clips = append(l.Clips, s.clip(b, fmt.Sprint(name, i+1)).ID)
 	}
 	s.programme.Playlists = append(s.programme.Playlists, l)
 }

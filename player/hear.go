@@ -54,7 +54,7 @@ func (f *performance) play(c *entry, cue Cue) {
 
 // begins notes that an item is about to sound, after what leads in to it.
 func (f *performance) begins(c *entry, at time.Time, lead time.Duration) {
-	if f.course.Begun, f.kept = true, (Holder{}); !f.resumed {
+	if f.course.Begun, f.kept = true, 0; !f.resumed {
 		f.course.Broken = time.Time{}
 	}
 	f.show(func(o *schedule.Open) {
@@ -98,9 +98,7 @@ func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time)
 	f.p.draws.turn(ctx, f.draw)
 	defer f.drawn()
 	for range staleTries {
-		now := f.row(c.row.Item, c.row.Part)
-		c.row.Residents, c.row.Area = now.Residents, now.Area
-		err := c.claimUntil(ctx, until)
+		err := f.claim(ctx, c, until)
 		if err == nil {
 			return c, nil
 		}
@@ -117,6 +115,12 @@ func (f *performance) claimFresh(ctx context.Context, c *entry, until time.Time)
 	}
 	c.sound.Close()
 	return nil, fmt.Errorf("%w: %d times in a row", asrun.ErrStale, staleTries)
+}
+
+// claim opens the row of an item or a part: see [entry.claimUntil].
+func (f *performance) claim(ctx context.Context, e *entry, until time.Time) error {
+	f.setEarshot(&e.row)
+	return e.claimUntil(ctx, until)
 }
 
 // hearing is what follows on an item that was heard.
@@ -412,7 +416,7 @@ func (f *performance) another(ctx context.Context, c, e *entry, h Heard, how the
 			return err
 		}
 	}
-	return e.claimUntil(ctx, f.deadline())
+	return f.claim(ctx, e, f.deadline())
 }
 
 // goOnWith waits until a claimed item may sound again, and gets it in line. If it will

@@ -26,7 +26,7 @@ const (
 func (a *Alarm) Speak(ctx context.Context, in io.Reader, title string, tell func(frames int64)) (int64, error) {
 	now := a.p.Wall().UTC()
 	r := emergency.Record{Rank: playlist.RankMicrophone, Received: now, Alert: emergency.Alert{
-		ID: playlist.AlertID("mic," + now.Format("20060102T150405.000000Z")), Event: title,
+		ID: playlist.LiveID(now), Event: title,
 	}}
 	var (
 		ears []*ear

@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dalaba/player"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/schedule/scheduletest"
@@ -193,14 +192,7 @@ func (s *stage) silences(p *playlist.Programme, lengths map[playlist.ClipID]time
 	for _, l := range p.Playlists {
 		for i, old := range l.Clips {
 			b := silence(int(lengths[old]/(24*time.Millisecond)), string(old))
-			info, err := player.Scan(bytes.NewReader(b))
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			c := playlist.Clip{ID: info.ID, Title: strings.TrimLeft(string(old), "0"), Frames: info.Frames, Size: info.Size}
-			if err := s.store.AddClip(s.t.Context(), c, bytes.NewReader(b)); err != nil {
-				s.t.Fatal(err)
-			}
+			c := s.clip(b, strings.TrimLeft(string(old), "0"))
 			l.Clips[i], made[c.ID] = c.ID, c.Length()
 		}
 	}

@@ -16,7 +16,6 @@ import (
 const (
 	lineEvery  = 100 * time.Millisecond // how often an airing looks whether others are before it
 	oweEvery   = 5 * time.Second        // between a break and the attempt to make it good
-	lateBy     = time.Second            // a start later than this is called late
 	staleTries = 16
 	setBack    = 5 * time.Second // more than the desk needs to see a clock set back
 )
@@ -56,7 +55,7 @@ type performance struct {
 	at      time.Time      // the instant that it waits for: of its first sample, or since when it could go on
 	goesOn  bool           // the latter
 	until   time.Time      // quiet hours begin
-	kept    Holder         // what kept it waiting last; zero: nothing did
+	kept    playlist.Rank  // of what kept it waiting last; zero: nothing did
 	draw    *draw          // of the clip that it will take next; nil: none
 	resumed bool           // its clip was interrupted: nothing leads in to it again
 	sounded bool           // an earlier part of the airing was heard
@@ -170,15 +169,22 @@ func (f *performance) silent(first int, o asrun.Outcome, why asrun.Reason) []asr
 }
 
 func (f *performance) row(item, n int) asrun.Row {
-	if now, ok := f.p.Programme().Output(f.out.Name); ok { // a reload may have changed who is in earshot
-		f.out.Residents, f.out.Area = now.Residents, now.Area
-	}
-	return asrun.Row{
+	r := asrun.Row{
 		Airing: f.due.ID, Output: f.out.Name, Item: item, Part: n,
 		Slot: f.due.Slot.Name, Playlist: f.due.Slot.Playlist, Rank: f.course.Rank(), Due: f.due.Due,
-		Residents: f.out.Residents, Area: f.out.Area,
 		Clock: f.p.Trust(), Boot: f.p.Boot, MonoMS: f.p.Uptime().Milliseconds(),
 	}
+	f.setEarshot(&r)
+	return r
+}
+
+// setEarshot gives a row the area of its output and its residents in earshot. A reload may
+// have changed them; of an output that is gone they are the last that it had.
+func (f *performance) setEarshot(r *asrun.Row) {
+	if now, ok := f.p.Programme().Output(f.out.Name); ok {
+		f.out.Residents, f.out.Area = now.Residents, now.Area
+	}
+	r.Residents, r.Area = f.out.Residents, f.out.Area
 }
 
 // perform airs the items from first on, and records those that do not sound.
@@ -384,7 +390,7 @@ func (f *performance) line(ctx context.Context) error {
 		switch now := f.p.Wall(); {
 		case f.owes():
 		case now.After(f.deadline()):
-			return unaired(busyBehind(by.Rank))
+			return unaired(busyBehind(by))
 		case f.programme.QuietAt(begin): // they have begun while it waits
 			if err := f.putOff(ctx, f.course.Clear(f.programme, begin, 0).Until, asrun.ReasonNone); err != nil {
 				return err
@@ -559,10 +565,10 @@ func (f *performance) putOff(ctx context.Context, until time.Time, why asrun.Rea
 		return unaired(why)
 	case f.course.Begun:
 		return unaired(asrun.ReasonQuiet)
-	case f.kept == Holder{}:
+	case f.kept == 0:
 		return unaired(f.due.Why)
 	default:
-		return unaired(busyBehind(f.kept.Rank))
+		return unaired(busyBehind(f.kept))
 	}
 	if err := f.sleep(ctx, until, why); err != nil {
 		return err

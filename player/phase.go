@@ -66,7 +66,7 @@ func (c *Channel) rewind(k *Take) {
 // reopen lets a take go on whose first frames are heard, but not its cut.
 func (k *Take) reopen() {
 	k.phase = phaseSounding
-	k.heard.Cut, k.heard.By, k.heard.Err = CutNone, Holder{}, nil
+	k.heard.Cut, k.heard.By, k.heard.Err = CutNone, 0, nil
 	k.fading = fadeIn
 	if !slices.Contains(k.turn.queue, k) {
 		k.turn.queue = slices.Insert(k.turn.queue, 0, k)

@@ -77,19 +77,26 @@ func newStage(t *testing.T, outputs ...string) *stage {
 		if err != nil {
 			t.Fatal(err)
 		}
-		info, err := player.Scan(bytes.NewReader(b))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := playlist.Clip{ID: info.ID, Title: name, Frames: info.Frames, Size: info.Size}
-		if err := s.store.AddClip(t.Context(), c, bytes.NewReader(b)); err != nil {
-			t.Fatal(err)
-		}
+		c := s.clip(b, name)
 		s.clips = append(s.clips, c)
 		list.Clips = append(list.Clips, c.ID)
 	}
 	s.programme.Playlists = []playlist.Playlist{list}
 	return s
+}
+
+// clip puts an MP3 file into the store.
+func (s *stage) clip(mp3 []byte, title string) playlist.Clip {
+	s.t.Helper()
+	info, err := player.Scan(bytes.NewReader(mp3))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c := playlist.Clip{ID: info.ID, Title: title, Frames: info.Frames, Size: info.Size}
+	if err := s.store.AddClip(s.t.Context(), c, bytes.NewReader(mp3)); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
 }
 
 func (s *stage) wav(output string) string { return filepath.Join(s.dir, output+".wav") }
@@ -697,6 +704,34 @@ func TestReloadCutsNothing(t *testing.T) {
 		file := readWAV(t, s.wav("east2"))
 		if r := s.rows()[1]; r.Residents != 7 || r.AtFrame+r.Frames > int64(len(file)) {
 			t.Errorf("%+v in a file of %d frames", r, len(file))
+		}
+	})
+}
+
+func TestAPartThatIsOpenedAfterAReloadHasTheResidentsOfThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, "east")
+		s.slot("low", "1 0 * * *")
+		s.slot("high", "2 1 0 * * *", func(x *playlist.Slot) { x.Priority = 9 })
+		s.start()
+		defer s.close()
+		time.Sleep(61 * time.Second)
+		next := *s.programme
+		next.Outputs = slices.Clone(next.Outputs)
+		next.Outputs[0].Residents = 7
+		if err := s.player.Reload(t.Context(), &next); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		s.stop()
+		var got []int
+		for _, r := range s.rows() {
+			if r.Slot == "low" {
+				got = append(got, r.Residents)
+			}
+		}
+		if !slices.Equal(got, []int{100, 7}) {
+			t.Errorf("residents by part: %v", got)
 		}
 	})
 }

@@ -105,7 +105,7 @@ func (c *Channel) choose(at time.Time, offset int64) {
 		if best.turn.rank <= c.cur.turn.rank {
 			return
 		}
-		c.leave(c.cur, frame, Heard{Cut: CutPreempt, By: best.turn.holder()})
+		c.leave(c.cur, frame, Heard{Cut: CutPreempt, By: best.turn.rank})
 	}
 	c.cur = best
 }
@@ -144,7 +144,7 @@ func (c *Channel) tooLate(k *Take, at time.Time) Heard {
 	case k.Deadline.IsZero() || !at.After(k.Deadline):
 		return Heard{}
 	case c.cur != nil:
-		return Heard{Cut: CutExpired, By: c.cur.turn.holder()}
+		return Heard{Cut: CutExpired, By: c.cur.turn.rank}
 	case c.heldBack(k):
 		by, _ := k.turn.before(holding)
 		return Heard{Cut: CutExpired, By: by}
@@ -247,7 +247,7 @@ func (c *Channel) urge(k *Take) {
 			return // its last frames are still to be heard
 		}
 	}
-	c.cutOff(func(*Take) bool { return true }, Heard{Cut: CutPreempt, By: k.turn.holder()}, k.At)
+	c.cutOff(func(*Take) bool { return true }, Heard{Cut: CutPreempt, By: k.turn.rank}, k.At)
 }
 
 // cutOff drops what the device has queued and fades out from there: until that

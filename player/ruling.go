@@ -42,7 +42,7 @@ func (f *performance) judge(c *entry, h Heard) ruling {
 		}
 		return ruling{outcome: outcome, reason: asrun.ReasonQuiet, then: thenStop}
 	case CutExpired:
-		return ruling{outcome: outcome, reason: busyBehind(h.By.Rank), then: thenStop}
+		return ruling{outcome: outcome, reason: busyBehind(h.By), then: thenStop}
 	case CutDevice:
 		return ruling{outcome: outcome, reason: asrun.ReasonDevice, then: thenStop}
 	case CutStopped:
@@ -59,7 +59,7 @@ func (f *performance) judgeComplete(c *entry, h Heard) ruling {
 	switch {
 	case f.course.MakeGood:
 		r.reason = asrun.ReasonMakeGood
-	case c.row.Item == 1 && !f.sounded && h.Started.Sub(f.due.Due) > lateBy+f.course.LeadIn(1, false):
+	case c.row.Item == 1 && !f.sounded && f.course.Late(h.Started):
 		r.reason = asrun.ReasonLate
 	}
 	if h.Cut == CutStopped || h.Cut == CutUntil {

@@ -28,14 +28,8 @@ type Heard struct {
 	AtFrame        int64     // the device's count of frames at its first frame
 	Frames         int64     // frames of the sound that left the device
 	Cut            Cut
-	By             Holder // what held the output, for CutPreempt and CutExpired
+	By             playlist.Rank // of what held the output, for CutPreempt and CutExpired
 	Err            error
-}
-
-// Holder is what has an output, or goes before others in its line.
-type Holder struct {
-	Rank playlist.Rank
-	Of   playlist.AiringID // empty: it has no name
 }
 
 // Cue is a sound and when it may sound.
@@ -183,29 +177,26 @@ func (t *Turn) Ended() (ended bool) {
 	return ended
 }
 
-// Behind is what is in line that must sound before the turn can begin, at that instant
-// of the wall clock or later, and whether there is anything: of a higher rank, or of an
+// Behind returns the highest rank in line that must sound before the turn can begin, at
+// that instant of the wall clock or later, and whether there is any: a higher one, or an
 // equal one that goes first. The zero instant stands for any.
-func (t *Turn) Behind(begin time.Time) (by Holder, ok bool) {
+func (t *Turn) Behind(begin time.Time) (by playlist.Rank, ok bool) {
 	t.c.ask(func() {
 		by, ok = t.before(func(u *Turn) bool { return u.begun || begin.IsZero() || !u.from.After(begin) })
 	})
 	return by, ok
 }
 
-// before is the highest in rank, the first in line if several are, of those turns that
-// go before t, and whether there is one.
-func (t *Turn) before(those func(*Turn) bool) (by Holder, ok bool) {
+// before is the highest rank of those turns that go before t, and whether there is one.
+func (t *Turn) before(those func(*Turn) bool) (by playlist.Rank, ok bool) {
 	mine := slices.Index(t.c.turns, t)
 	for i, u := range t.c.turns {
-		if u != t && (u.rank > t.rank || u.rank == t.rank && i < mine) && those(u) && (!ok || u.rank > by.Rank) {
-			by, ok = u.holder(), true
+		if u != t && (u.rank > t.rank || u.rank == t.rank && i < mine) && those(u) && (!ok || u.rank > by) {
+			by, ok = u.rank, true
 		}
 	}
 	return by, ok
 }
-
-func (t *Turn) holder() Holder { return Holder{t.rank, t.of} }
 
 // End leaves the line. What still sounds is faded out at once.
 func (t *Turn) End() { t.Leave(time.Time{}) }

@@ -37,29 +37,14 @@ func TestAShiftedAiringOfADaemonThatStartsInQuietHoursAirsAfterThem(t *testing.T
 	})
 }
 
-// jammed is a card whose driver does not return from a write, once told, until let go.
-type jammed struct {
-	player.Device
-	told  *atomic.Bool
-	letGo <-chan struct{}
-}
-
-func (j jammed) Write(b []int16) error {
-	if j.told.Load() {
-		<-j.letGo
-	}
-	return j.Device.Write(b)
-}
-
 func TestHowAPlayerStandsIsKnownWhileADriverHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told atomic.Bool
-		letGo := make(chan struct{})
+		hangs, letGo := make(chan struct{}), make(chan struct{})
 		s := newStage(t, "east", "west")
 		s.device = func(ctx context.Context, o playlist.Output) (player.Device, error) {
 			d, err := devices.Open(ctx, o, devices.Options{})
 			if err == nil && o.Name == "west" {
-				d = jammed{d, &told, letGo}
+				d = frozen{d, hangs, letGo}
 			}
 			return d, err
 		}
@@ -73,7 +58,7 @@ func TestHowAPlayerStandsIsKnownWhileADriverHangs(t *testing.T) {
 		defer sound.Close()
 		turn.Play(player.Cue{Sound: sound})
 		time.Sleep(time.Second)
-		told.Store(true)
+		close(hangs)
 		time.Sleep(time.Second)
 		asked := time.Now()
 		got := make(chan schedule.State, 1)
@@ -230,21 +215,11 @@ func TestAnAiringWhoseRowsAreNotWrittenIsOverAllTheSame(t *testing.T) {
 	})
 }
 
-// unplugged is a card that can be pulled out.
-type unplugged struct {
-	player.Device
-	told *atomic.Bool
-}
-
-func (u unplugged) Write(b []int16) error {
-	if u.told.Load() {
-		return errUnplugged
-	}
-	return u.Device.Write(b)
-}
+// unplugged is a device that can be pulled out: it tells no position then.
+type unplugged struct{ flaky }
 
 func (u unplugged) Position() (playlist.Position, error) {
-	if u.told.Load() {
+	if u.broken.Load() {
 		return playlist.Position{}, errUnplugged
 	}
 	return u.Device.Position()
@@ -262,7 +237,7 @@ func TestAnInterruptedClipGoesOnOnTheDeviceThatAReloadPutsInPlace(t *testing.T) 
 				return nil, errUnplugged
 			}
 			d, err := devices.Open(ctx, o, devices.Options{})
-			return unplugged{d, &told}, err
+			return unplugged{flaky{d, &told}}, err
 		}
 		good := *s.programme
 		good.Outputs = []playlist.Output{{Name: "east", Device: "wav:" + s.wav("east")}}

@@ -23,7 +23,23 @@ func (id AlertID) Timeless() AlertID { return id[:strings.LastIndexByte(string(i
 
 // Airing names the alert's airing in the as-run log. Its items are the passes;
 // the first part of each is the attention tone.
-func (id AlertID) Airing() AiringID { return AiringID("alert/" + id) }
+func (id AlertID) Airing() AiringID { return AiringID(alertAiring + id) }
+
+const alertAiring = "alert/"
+
+// Alert is the alert whose airing that is; ok is false if it is none's.
+func (id AiringID) Alert() (alert AlertID, ok bool) {
+	text, ok := strings.CutPrefix(string(id), alertAiring)
+	return AlertID(text), ok
+}
+
+// LiveID names what is said into the microphone from that instant on.
+func LiveID(at time.Time) AlertID { return AlertID(liveAlert + at.Format("20060102T150405.000000Z")) }
+
+const liveAlert = "mic,"
+
+// Live reports whether it is what is said into the microphone.
+func (id AlertID) Live() bool { return strings.HasPrefix(string(id), liveAlert) }
 
 // AlertSource is the way by which an alert came to a controller.
 type AlertSource string

@@ -185,7 +185,22 @@ func (s *Slot) admits(day time.Time) bool {
 	return date >= s.From && (s.To == "" || date <= s.To) && !slices.Contains(s.Except, date)
 }
 
-// Deadline returns the last instant at which an airing due then may still start.
+// ShiftWithin is how long after its due instant an airing may begin that waits for the
+// end of quiet hours under [QuietShift].
+const ShiftWithin = 24 * time.Hour
+
+// Latest returns the last instant at which an airing due then may still start, whatever
+// quiet hours there are.
+func (s Slot) Latest(due time.Time, zone *time.Location) time.Time {
+	last := s.Deadline(due, zone)
+	if shifted := due.Add(ShiftWithin + s.Window); s.IntoQuiet == QuietShift && shifted.After(last) {
+		return shifted
+	}
+	return last
+}
+
+// Deadline returns the last instant at which an airing due then may still start, unless
+// quiet hours shift it: see [Slot.Latest].
 func (s Slot) Deadline(due time.Time, zone *time.Location) time.Time {
 	end := due.Add(s.Window)
 	if s.Missed == MissedSkip {

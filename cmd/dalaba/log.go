@@ -80,7 +80,7 @@ func (a *app) openLog(ctx context.Context) (l deviceLog, err error) {
 	text, err := a.readConfig()
 	dir := config.DataDir(a.config, text)
 	if dir == "" { // the daemon that runs by that file knows it
-		if st, ok := control.Machine(ctx, a.Language()); ok && control.SameConfig(st, a.config) {
+		if st, ok := control.ByConfig(ctx, a.config, a.Language()); ok {
 			dir = st.DataDir
 		}
 	}

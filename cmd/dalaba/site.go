@@ -38,7 +38,7 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 	}
 	a.speak(s.Site.Language)
 	if _, running := data.Running(s.Site.DataDir); !running {
-		if st, ok := control.Machine(ctx, a.Language()); ok && control.SameConfig(st, a.config) {
+		if st, ok := control.ByConfig(ctx, a.config, a.Language()); ok {
 			fmt.Fprintln(a.Err, control.DirChanged(st, s.Site.DataDir).In(a.Language()))
 		}
 	}

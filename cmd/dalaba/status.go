@@ -20,6 +20,7 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 	"dalaba/web"
 )
 
@@ -141,7 +142,7 @@ func (a *app) showNext(next []status.Next, when func(time.Time) string) {
 			outputs += a.Say("view.next_quiet")
 		case n.Reason != "":
 			outputs += a.Say("view.next_silent", say.Word("reason.", string(n.Reason)))
-		case n.Start.Sub(n.Due) > time.Second:
+		case n.Start.Sub(n.Due) > schedule.LateBy:
 			outputs += a.Say("view.next_late", when(n.Start))
 		}
 		t.Add(when(n.Due), wording.SlotTitle(n.Slot).In(a.Language()), n.Title, outputs)

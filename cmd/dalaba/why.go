@@ -12,6 +12,7 @@ import (
 	"dalaba/controller/site"
 	"dalaba/controller/wording"
 	"dalaba/data"
+	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 	"dalaba/playlist/schedule"
@@ -104,7 +105,7 @@ func (a *app) evidence(ctx context.Context, s *site.Site, at, now time.Time) (ev
 	if at.Sub(now) > foresees { // from an idle day before it
 		from, outlook.State = at.AddDate(0, 0, -1), schedule.State{}
 	}
-	if end := at.Add(time.Minute); end.After(now) || now.Sub(at) < schedule.ShiftWithin+time.Hour {
+	if end := at.Add(time.Minute); end.After(now) || now.Sub(at) < playlist.ShiftWithin+time.Hour {
 		ev.Planned = schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), end, outlook)
 	}
 	_, ev.Alive = data.Running(s.Site.DataDir)

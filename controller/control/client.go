@@ -37,7 +37,7 @@ type Client struct {
 func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
 	if _, ok := data.Running(dataDir); !ok {
 		// A user who may ask the daemon need not be able to look into its folder.
-		if st, ok := Machine(ctx, lang); !ok || !sameFile(st.DataDir, dataDir) {
+		if st, ok := machine(ctx, lang); !ok || !sameFile(st.DataDir, dataDir) {
 			return nil, notRunning{ErrNotRunning, say.M("run.not_running", dataDir)}
 		}
 	}
@@ -77,14 +77,21 @@ func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
 	return nil, say.M("control.no_socket")
 }
 
-// Machine returns the status of the daemon that has this machine's control socket, of
+// machine returns the status of the daemon that has this machine's control socket, of
 // whatever config and data folder; ok is false if there is none that this user may ask.
-func Machine(ctx context.Context, lang say.Lang) (st status.Status, ok bool) {
+func machine(ctx context.Context, lang say.Lang) (st status.Status, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c := &Client{web: web.Client{Base: "http://dalaba", Lang: lang, HTTP: web.OverSocket(filepath.Join(runDir(), socketName))}}
 	st, err := c.Status(ctx)
 	return st, err == nil && st.Running
+}
+
+// ByConfig returns the status of the daemon of this machine, if that reads that config file and
+// this user may ask it.
+func ByConfig(ctx context.Context, file string, lang say.Lang) (st status.Status, ok bool) {
+	st, ok = machine(ctx, lang)
+	return st, ok && sameFile(st.Config.File, file)
 }
 
 var (
@@ -109,18 +116,15 @@ func (n notRunning) Unwrap() error        { return n.Message }
 // [ErrNotRunning].
 func NotRunning(ctx context.Context, file, dir string, lang say.Lang) error {
 	dir = absolute(dir)
-	st, ok := Machine(ctx, lang)
+	st, ok := machine(ctx, lang)
 	switch {
 	case !ok || sameFile(st.DataDir, dir):
 		return notRunning{ErrNotRunning, say.M("run.not_running", dir)}
-	case SameConfig(st, file):
+	case sameFile(st.Config.File, file):
 		return notRunning{ErrElsewhere, DirChanged(st, dir)}
 	}
 	return notRunning{ErrElsewhere, say.M("control.other_site", st.Config.File, st.DataDir, absolute(file), dir)}
 }
-
-// SameConfig reports whether a daemon reads that config file.
-func SameConfig(st status.Status, file string) bool { return sameFile(st.Config.File, file) }
 
 // DirChanged says that a daemon's config file names another data folder than it holds.
 func DirChanged(st status.Status, dir string) say.Message {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"syscall"
 
+	"dalaba/data"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -80,12 +82,7 @@ func userOf(c net.Conn) string {
 	if err != nil {
 		return ""
 	}
-	id := strconv.Itoa(int(peer.Uid))
-	u, err := user.LookupId(id)
-	if err != nil {
-		return id
-	}
-	return u.Username
+	return data.UserName(peer.Uid)
 }
 
 // peerOf returns who is at the other end of a unix socket, as the kernel says.

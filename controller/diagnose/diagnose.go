@@ -164,7 +164,7 @@ func (d *examination) config(ctx context.Context) {
 		d.add("config", Fail, say.M("doctor.config_no_dir", d.file), say.M("doctor.config_no_dir_do"))
 	}
 	if d.dir == "" { // the daemon that runs by that file knows it
-		if st, ok := control.Machine(ctx, d.lang); ok && control.SameConfig(st, d.file) {
+		if st, ok := control.ByConfig(ctx, d.file, d.lang); ok {
 			d.dir = st.DataDir
 		}
 	}
@@ -172,7 +172,7 @@ func (d *examination) config(ctx context.Context) {
 		d.open(ctx)
 		d.ask(ctx)
 	}
-	lib := d.library(ctx)
+	lib := d.clipsOfStore(ctx)
 	if err == nil {
 		cfg, problems := config.Read(d.file, text, lib)
 		for _, p := range problems {
@@ -197,9 +197,9 @@ func (d *examination) config(ctx context.Context) {
 	}
 }
 
-// library is what the config is read with. If the store cannot be read, nothing is
+// clipsOfStore is what the config is read with. If the store cannot be read, nothing is
 // known against the clips of it.
-func (d *examination) library(ctx context.Context) config.Library {
+func (d *examination) clipsOfStore(ctx context.Context) config.Library {
 	lib := &site.Library{Ctx: ctx, Store: d.store}
 	if d.unread != nil {
 		return trusting{lib}

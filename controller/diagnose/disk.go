@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -87,17 +84,17 @@ func (d *examination) permissions(context.Context) {
 	case errors.Is(unix.Access(d.dir, unix.W_OK), unix.EROFS):
 		d.add("permissions", Fail, say.M("doctor.disk_read_only", d.dir), "mount -o remount,rw $(findmnt -nT "+d.dir+" -o TARGET)", "dmesg | tail -n 50")
 	case len(foreign) > 0:
-		d.add("permissions", Fail, say.M("doctor.dir_foreign", strings.Join(foreign, " "), nameOf(uid)),
-			fmt.Sprintf("chown -R %s %s", nameOf(uid), d.dir))
+		d.add("permissions", Fail, say.M("doctor.dir_foreign", strings.Join(foreign, " "), data.UserName(uid)),
+			fmt.Sprintf("chown -R %s %s", data.UserName(uid), d.dir))
 	case !d.subfolders():
 	case fi.Mode().Perm()&0o002 != 0:
 		d.add("permissions", Warn, say.M("doctor.dir_open", d.dir), "chmod o-w "+d.dir)
 	case fi.Mode().Perm()&0o200 == 0 || uid == uint32(os.Geteuid()) && unix.Access(d.dir, unix.W_OK) != nil:
 		d.add("permissions", Fail, say.M("doctor.dir_read_only", d.dir), "chmod u+w "+d.dir)
 	case unix.Access(d.dir, unix.W_OK) != nil:
-		d.add("permissions", Warn, say.M("doctor.dir_not_mine", d.dir, nameOf(uid), nameOf(uint32(os.Geteuid()))), "sudo dalaba doctor -c "+d.file)
+		d.add("permissions", Warn, say.M("doctor.dir_not_mine", d.dir, data.UserName(uid), data.UserName(uint32(os.Geteuid()))), "sudo dalaba doctor -c "+d.file)
 	default:
-		d.add("permissions", OK, say.M("doctor.dir_ok", d.dir, nameOf(uid)))
+		d.add("permissions", OK, say.M("doctor.dir_ok", d.dir, data.UserName(uid)))
 	}
 }
 
@@ -113,14 +110,4 @@ func (d *examination) subfolders() bool {
 		}
 	}
 	return true
-}
-
-func owner(fi fs.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Uid }
-
-func nameOf(uid uint32) string {
-	id := strconv.Itoa(int(uid))
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return id
 }

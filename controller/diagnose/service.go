@@ -30,12 +30,12 @@ func (d *examination) daemon(ctx context.Context) {
 	}
 	other, found := status.Status{}, false
 	if !d.running {
-		other, found = control.Machine(ctx, d.lang)
+		other, found = control.ByConfig(ctx, d.file, d.lang)
 	}
 	switch {
 	case d.running:
 		d.add("daemon", OK, say.M("doctor.daemon_ok", d.pid))
-	case found && control.SameConfig(other, d.file):
+	case found:
 		d.add("daemon", Fail, say.M("doctor.as_is", control.DirChanged(other, d.dir)), d.restart())
 	case !config.CanBeFolder(d.dir):
 		d.add("daemon", Skip, say.M("doctor.no_config"))

@@ -33,7 +33,7 @@ func (d *examination) user() runner {
 	} else if path := unit(); path != "" {
 		uid = unitUser(path)
 	}
-	return runner{uid, nameOf(uid)}
+	return runner{uid, data.UserName(uid)}
 }
 
 var (
@@ -119,6 +119,8 @@ func (r runner) may(path string, mode uint32) error {
 		}
 	}
 }
+
+func owner(fi fs.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Uid }
 
 // bits returns what of a file's mode is for the user.
 func (r runner) bits(fi fs.FileInfo) uint32 {

@@ -154,7 +154,7 @@ func fault(ctx context.Context, h player.Heard) error {
 	case player.CutPreempt:
 		return say.M("technician.preempted")
 	case player.CutExpired:
-		if h.By.Rank == 0 {
+		if h.By == 0 {
 			return ErrAway
 		}
 		return say.M("technician.busy", int(turnTimeout.Seconds()))

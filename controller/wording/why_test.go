@@ -49,7 +49,7 @@ func TestExplain(t *testing.T) {
 			en:   []string{`东: slot "早", due at 07:30:00, began at 07:31:10 with 健康微课堂, issue 1, "第1课". It ended at 07:32:10, complete (started late).`},
 		},
 		{
-			name: "late behind another, as its row says",
+			name: "late behind another",
 			rows: []asrun.Row{
 				playlisttest.Row(t, "07:29", "东", 1, 1, sounded("07:29:00", "07:31:09", asrun.Complete, "", 0, 60), higher),
 				playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", asrun.Complete, asrun.ReasonLate, 0, 60)),
@@ -59,6 +59,15 @@ func TestExplain(t *testing.T) {
 				"东：时段“急”应于 07:29:00 播出，07:29:00 开始播《健康微课堂》第1期《第1课》。07:31:09 播完。",
 				"东：时段“早”应于 07:30:00 播出，07:31:10 开始播《健康微课堂》第1期《第1课》。之前输出被时段“急”占用。07:32:10 播完（晚于预定时刻开始）。",
 			},
+		},
+		{
+			name: "two seconds late, and it has no chime that would explain them",
+			rows: []asrun.Row{
+				playlisttest.Row(t, "07:29", "东", 1, 1, sounded("07:29:00", "07:30:01", asrun.Complete, "", 0, 60), higher),
+				playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:02", "07:31:02", asrun.Complete, asrun.ReasonLate, 0, 60)),
+			},
+			at: "07:30:30",
+			zh: []string{"东：时段“早”应于 07:30:00 播出，07:30:02 开始播《健康微课堂》第1期《第1课》。之前输出被时段“急”占用。07:31:02 播完（晚于预定时刻开始）。"},
 		},
 		{
 			name:   "shifted out of quiet hours",

@@ -21,21 +21,22 @@ func SlotTitle(name string) say.Message {
 	return say.M("why.county_slot", playlist.OwnName(name))
 }
 
-// Other names what a planned airing collides with: another airing, an alert or, if it has
-// no name, a sound by hand.
+// Other names what has an output, or takes it: an airing, an alert, the microphone, or a
+// sound by hand, as which one without a name counts too.
 func Other(id playlist.AiringID) say.Message {
-	slot, _, _ := strings.Cut(string(id), "@")
 	user, hand := id.Hand()
+	alert, isAlert := id.Alert()
 	switch {
 	case id == "", hand && user == "":
 		return say.M("why.a_hand")
 	case hand:
 		return say.M("why.a_hand_of", user)
-	case strings.HasPrefix(string(id), "alert/mic,"):
+	case alert.Live():
 		return say.M("why.a_mic")
-	case strings.HasPrefix(string(id), "alert/"):
+	case isAlert:
 		return say.M("why.an_alert")
 	}
+	slot, _, _ := strings.Cut(string(id), "@")
 	return say.M("why.a_slot", SlotTitle(slot))
 }
 

@@ -284,7 +284,7 @@ func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, sinc
 				switch {
 				case seen[place{string(airing.ID), name}]:
 					active[slot] = true
-				case known && active[slot] && within(airing.Due) && now.After(airing.Slot.Deadline(airing.Due, p.Site.Zone).Add(InHand)):
+				case known && active[slot] && within(airing.Due) && now.After(airing.Slot.Latest(airing.Due, p.Site.Zone).Add(InHand)):
 					tally.AddUnknown(airing.Slot, airing.Due, name, latest[name])
 				}
 			}

@@ -295,6 +295,16 @@ func TestWhatNoRowSpeaksForIsUnknown(t *testing.T) {
 			planned: 2, completed: 2, reached: 680,
 		},
 		{
+			name: "one that may wait for the end of quiet hours is not unknown yet", now: "10:40",
+			slots: []playlist.Slot{func() playlist.Slot {
+				s := playlisttest.Slot(t, "早", "30 7,8 * * *", "东")
+				s.IntoQuiet = playlist.QuietShift
+				return s
+			}()},
+			rows:    []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1)},
+			planned: 1, completed: 1, reached: 420,
+		},
+		{
 			name: "what was due before the slot's first row is nobody's business", now: "09:00",
 			rows: []asrun.Row{
 				playlisttest.Row(t, "07:30", "东", 1, 1, func(r *asrun.Row) { r.Airing, r.Slot = "旧@x", "旧" }),

@@ -110,10 +110,15 @@ func (r Row) Lateness() time.Duration {
 	return r.Started.Sub(r.Due)
 }
 
+// HeardWhole reports whether so much of a clip counts as all of it.
+func HeardWhole[T ~int64](heard, of T) bool {
+	return of > 0 && float64(heard) >= CompleteRatio*float64(of)
+}
+
 // Judge is the outcome of a part that ended by itself: the clip from
 // FromFrame on, Frames of it heard.
 func (r Row) Judge() Outcome {
-	if r.OfFrames > 0 && float64(r.FromFrame+r.Frames) >= CompleteRatio*float64(r.OfFrames) {
+	if HeardWhole(r.FromFrame+r.Frames, r.OfFrames) {
 		return Complete
 	}
 	return Partial

@@ -23,12 +23,12 @@ const (
 	// NextAhead is how much of a clip is left when the next one is taken.
 	NextAhead = 1500 * time.Millisecond
 
+	// LateBy is how long after its due instant a start is called late.
+	LateBy = time.Second
+
 	// RejoinWithin is how long an interrupted airing waits for its output; then
 	// it is over.
 	RejoinWithin = time.Hour
-
-	// ShiftWithin is how long after its due instant a shifted airing may begin.
-	ShiftWithin = 24 * time.Hour
 )
 
 // Course is what the rules need to know of an airing on one output that is not
@@ -99,6 +99,11 @@ func (c Course) LeadIn(item int, resumed bool) time.Duration {
 	return 0
 }
 
+// Late reports whether a first clip that began then was late.
+func (c Course) Late(began time.Time) bool {
+	return began.Sub(c.Due) > LateBy+c.LeadIn(1, false)
+}
+
 // Clearance says whether quiet hours let a clip begin.
 type Clearance struct {
 	Begin bool
@@ -125,7 +130,7 @@ func (c Course) Clear(p *playlist.Programme, at time.Time, length time.Duration)
 	patient := c.Slot.Missed != playlist.MissedSkip
 	switch {
 	case policy == playlist.QuietShift:
-		return Clearance{Until: room(p, start, length, c.Due.Add(ShiftWithin))}
+		return Clearance{Until: room(p, start, length, c.Due.Add(playlist.ShiftWithin))}
 	case patient && policy == playlist.QuietSuppress && !c.Begun && (waits || at.After(c.window())):
 		return Clearance{Until: room(p, start, length, last)}
 	case patient && waits:
@@ -187,7 +192,7 @@ const (
 // much of it was heard.
 func (c Course) Interrupted(heard, of time.Duration) Follow {
 	switch {
-	case of > 0 && heard.Seconds() >= asrun.CompleteRatio*of.Seconds():
+	case asrun.HeardWhole(heard, of):
 		return FollowNext
 	case c.Slot.After == playlist.AfterDrop:
 		return FollowEnd

@@ -210,7 +210,7 @@ func (e *explainer) part(r asrun.Row, begun bool) {
 	switch {
 	case !begun:
 		e.add("heard", r.Output, SlotName(r.Slot), r.Due, r.Started, clipOf(r))
-		if r.Item == 1 && r.Lateness() > lateBy+ChimeLength {
+		if r.Item == 1 && e.courseOf(r).Late(r.Started) {
 			e.late(r)
 		}
 	case r.FromFrame > 0:
@@ -251,6 +251,13 @@ func (e *explainer) preempted(r asrun.Row, heard, of float64) {
 	}
 }
 
+// courseOf is the course of a row's airing, by the slot as it is now.
+func (e *explainer) courseOf(r asrun.Row) Course {
+	slot, known := e.p.Slot(r.Slot)
+	slot.Chime = slot.Chime || !known
+	return NewCourse(playlist.Airing{ID: r.Airing, Slot: slot, Due: r.Due})
+}
+
 // reason is why a row ended as it did: its reason, else its outcome.
 func reason(r asrun.Row) any {
 	if r.Reason == asrun.ReasonNone {
@@ -268,9 +275,6 @@ func (e *explainer) named(id playlist.ClipID) ClipName {
 }
 
 func clipOf(r asrun.Row) ClipName { return ClipName{r.Clip, r.Title, r.Series, r.Issue} }
-
-// lateBy is how long after its due instant a clip begins late.
-const lateBy = time.Second
 
 // late tells why a clip began late: what it waited for.
 func (e *explainer) late(r asrun.Row) {
@@ -364,7 +368,7 @@ func (e *explainer) unspoken(a playlist.Airing, out string) {
 // expect tells what is planned of an airing.
 func (e *explainer) expect(p Planned) {
 	slot := SlotName(p.Slot.Name)
-	switch late := p.Start.Sub(p.Due) > lateBy; {
+	switch late := p.Start.Sub(p.Due) > LateBy; {
 	case !p.Silent() && late:
 		e.add("will_late", p.Output, slot, p.Due, p.Start, SlotName(e.title(p.Slot.Playlist)), len(p.Clips))
 	case !p.Silent():

@@ -38,7 +38,7 @@ func Stand(p *playlist.Programme, d Due, rows []asrun.Row, now time.Time) Standi
 		s.Outcome, s.Reason = asrun.Suppressed, rule
 		return s
 	}
-	if end, ok := shifted(p, d.Airing); ok && now.After(s.Course.Deadline(p.Site.Zone)) {
+	if end := s.Course.shifted(p); !end.IsZero() && now.After(s.Course.Deadline(p.Site.Zone)) {
 		s.Course = s.Course.PutOff(end)
 	}
 	if now.After(s.Course.Deadline(p.Site.Zone)) {
@@ -63,18 +63,15 @@ func forbidden(p *playlist.Programme, a playlist.Airing) asrun.Reason {
 	return asrun.ReasonNone
 }
 
-// shifted returns the end of the quiet hours that an airing would run into, if its
-// slot then airs it after them.
-func shifted(p *playlist.Programme, a playlist.Airing) (time.Time, bool) {
+// shifted returns the end of the quiet hours that an airing might run into, if its slot
+// then airs it after them; zero if it does not. Which clip it will take is not known.
+func (c Course) shifted(p *playlist.Programme) time.Time {
 	const longest = 3 * time.Hour // that an airing is assumed to sound
-	if a.Slot.IntoQuiet != playlist.QuietShift || p.QuietAt(a.Due) {
-		return time.Time{}, false
+	start, ok := p.QuietFrom(c.Due, c.Due.Add(longest))
+	if !ok || c.Slot.IntoQuiet != playlist.QuietShift {
+		return time.Time{}
 	}
-	start, ok := p.QuietFrom(a.Due, a.Due.Add(longest))
-	if !ok {
-		return time.Time{}, false
-	}
-	return p.QuietUntil(start), true
+	return c.Clear(p, start, 0).Until
 }
 
 // byItem returns the last part of each item, which stands for the item.

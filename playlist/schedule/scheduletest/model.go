@@ -20,7 +20,6 @@ const (
 	enough  = 95                      // per cent of a clip: as good as all of it
 	longest = time.Hour               // that an interrupted airing waits
 	reach   = 24 * time.Hour          // of shift, from the due instant
-
 )
 
 // Near is how close a decision must be to be remembered in [Course.Margin].
