@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strconv"
+	"time"
 
 	"dalaba/alert"
 	"dalaba/county/store"
@@ -136,7 +137,15 @@ func (a *api) addClip(r *http.Request) (any, error) {
 	if n := meta.Issue; q.Get("issue") != "" && (n < 1 || n > ingest.MaxIssue) {
 		return nil, invalid("ingest.issue", n, ingest.MaxIssue)
 	}
-	return a.clipLibrary.add(r.Context(), q.Get("name"), meta, http.MaxBytesReader(nil, r.Body, maxUpload))
+	ago, err := number(r, "began_ms_ago", 0) // not an instant: the clocks may differ
+	if err != nil {
+		return nil, err
+	}
+	var since time.Time
+	if ago > 0 {
+		since = a.now().Add(-time.Duration(ago) * time.Millisecond)
+	}
+	return a.clipLibrary.add(r.Context(), q.Get("name"), meta, since, http.MaxBytesReader(nil, r.Body, maxUpload))
 }
 
 func (a *api) propose(r *http.Request) (any, error) {

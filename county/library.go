@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"dalaba/county/store"
 	"dalaba/ingest"
@@ -41,10 +42,15 @@ type AddedClip struct {
 	Known   bool           `json:"known"`
 	Changed bool           `json:"changed"`
 	Figures ingest.Figures `json:"figures"`
+
+	Replaced []playlist.Clip `json:"replaced,omitempty"` // see [ingest.Outcome]
+	Beside   []playlist.Clip `json:"beside,omitempty"`
+	By       *playlist.Clip  `json:"by,omitempty"`
 }
 
-// add makes a clip of a file that is handed in under a name.
-func (l *library) add(ctx context.Context, name string, meta ingest.Meta, file io.Reader) (AddedClip, error) {
+// add makes a clip of a file that is handed in under a name, as part of a handing-in
+// that began then; zero: alone.
+func (l *library) add(ctx context.Context, name string, meta ingest.Meta, since time.Time, file io.Reader) (AddedClip, error) {
 	if l.ingest == nil {
 		return AddedClip{}, invalid("county.no_ingest")
 	}
@@ -62,8 +68,11 @@ func (l *library) add(ctx context.Context, name string, meta ingest.Meta, file i
 	if err = errors.Join(err, f.Close()); err != nil {
 		return AddedClip{}, err
 	}
-	out, err := l.ingest.Take(ctx, ingest.Item{Path: path, Meta: meta}, l.store, nil)
-	return AddedClip{Clip: out.Clip, Known: out.Known, Changed: out.Changed, Figures: out.Figures}, err
+	out, err := l.ingest.Take(ctx, ingest.Item{Path: path, Meta: meta, Since: since}, l.store, nil)
+	return AddedClip{
+		Clip: out.Clip, Known: out.Known, Changed: out.Changed, Figures: out.Figures,
+		Replaced: out.Replaced, Beside: out.Beside, By: out.By,
+	}, err
 }
 
 // open opens a clip's file to send it.

@@ -41,11 +41,9 @@ func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) err
 	if err != nil {
 		return err
 	}
-	tags := []byte("[]")
-	if len(c.Tags) > 0 {
-		if tags, err = json.Marshal(c.Tags); err != nil {
-			return err
-		}
+	tags, err := tagList(c.Tags)
+	if err != nil {
+		return err
 	}
 	return s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO clip
@@ -54,18 +52,40 @@ func (s *Store) AddClip(ctx context.Context, c playlist.Clip, src io.Reader) err
 			ON CONFLICT DO UPDATE SET title = excluded.title, series = excluded.series, issue = excluded.issue,
 			language = excluded.language, text = excluded.text, tags = excluded.tags, frames = excluded.frames,
 			size = excluded.size, present = 1`,
-			c.ID, c.Title, c.Series, c.Issue, c.Language, c.Text, string(tags), c.Frames, size, micros(s.now()))
+			c.ID, c.Title, c.Series, c.Issue, c.Language, c.Text, tags, c.Frames, size, micros(s.now()))
 		return err
 	})
 }
 
-const clipColumns = "SELECT id, title, series, issue, language, text, tags, frames, size, present FROM clip "
+// DescribeClip gives a clip another title, series, issue, language and tags. It
+// returns [ErrNotFound] if the clip was never added.
+func (s *Store) DescribeClip(ctx context.Context, c playlist.Clip) error {
+	tags, err := tagList(c.Tags)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "UPDATE clip SET title = ?, series = ?, issue = ?, language = ?, tags = ? WHERE id = ?",
+			c.Title, c.Series, c.Issue, c.Language, tags, c.ID)
+		return oneClip(res, err, c.ID)
+	})
+}
+
+func tagList(tags []string) (string, error) {
+	if len(tags) == 0 {
+		return "[]", nil
+	}
+	list, err := json.Marshal(tags)
+	return string(list), err
+}
+
+const clipColumns = "SELECT id, title, series, issue, language, text, tags, frames, size, added FROM clip "
 
 // Clip returns a clip and the path of its file. It returns [ErrNotFound] if the
 // clip was never added; if only the file is missing, it returns the clip with
 // [ErrNoFile]. Both errors are [playlist.ErrNoClip].
 func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error) {
-	c, _, err := scanClip(s.db().Reader().QueryRowContext(ctx, clipColumns+"WHERE id = ?", id))
+	c, err := scanClip(s.db().Reader().QueryRowContext(ctx, clipColumns+"WHERE id = ?", id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return playlist.Clip{}, "", fmt.Errorf("%w: %w: %s", ErrNotFound, playlist.ErrNoClip, id.Short())
 	}
@@ -73,23 +93,33 @@ func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, st
 		return playlist.Clip{}, "", err
 	}
 	if !s.clips.Has(id) {
-		return c, "", fmt.Errorf("%w: %w: %s", ErrNoFile, playlist.ErrNoClip, id.Short())
+		return c.Clip, "", fmt.Errorf("%w: %w: %s", ErrNoFile, playlist.ErrNoClip, id.Short())
 	}
-	return c, s.ClipPath(id), nil
+	return c.Clip, s.ClipPath(id), nil
 }
 
 // Clips returns the clips of a series whose files exist, or those of all series
 // if series is empty; ordered by series, issue and title.
 func (s *Store) Clips(ctx context.Context, series string) ([]playlist.Clip, error) {
+	shelf, err := s.Shelf(ctx, series)
+	var all []playlist.Clip
+	for _, c := range shelf {
+		all = append(all, c.Clip)
+	}
+	return all, err
+}
+
+// Shelf is [Store.Clips] with when each clip came into the library.
+func (s *Store) Shelf(ctx context.Context, series string) ([]playlist.Shelved, error) {
 	rows, err := s.db().Reader().QueryContext(ctx, clipColumns+`WHERE present AND (?1 = '' OR series = ?1)
 		ORDER BY series, issue, title, id`, series)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var all []playlist.Clip
+	var all []playlist.Shelved
 	for rows.Next() {
-		c, _, err := scanClip(rows)
+		c, err := scanClip(rows)
 		if err != nil {
 			return nil, err
 		}
@@ -98,17 +128,54 @@ func (s *Store) Clips(ctx context.Context, series string) ([]playlist.Clip, erro
 	return all, rows.Err()
 }
 
-func scanClip(row interface{ Scan(...any) error }) (c playlist.Clip, present bool, err error) {
+func scanClip(row interface{ Scan(...any) error }) (c playlist.Shelved, err error) {
 	var tags []byte
-	err = row.Scan(&c.ID, &c.Title, &c.Series, &c.Issue, &c.Language, &c.Text, &tags, &c.Frames, &c.Size, &present)
+	var added sql.NullInt64
+	err = row.Scan(&c.ID, &c.Title, &c.Series, &c.Issue, &c.Language, &c.Text, &tags, &c.Frames, &c.Size, &added)
 	if err != nil {
-		return c, present, err
+		return c, err
 	}
+	c.Added = instant(added)
 	err = json.Unmarshal(tags, &c.Tags)
 	if len(c.Tags) == 0 {
 		c.Tags = nil
 	}
-	return c, present, err
+	return c, err
+}
+
+// Lineage returns which clips were replaced by which.
+func (s *Store) Lineage(ctx context.Context) (playlist.Lineage, error) {
+	facts, err := s.factsNamed(ctx, factReplaced)
+	l := playlist.Lineage{}
+	for key, by := range facts {
+		if by != "" {
+			l[playlist.ClipID(strings.TrimPrefix(key, factReplaced))] = playlist.ClipID(by)
+		}
+	}
+	return l, err
+}
+
+// ReplaceClip notes that a clip was replaced by another, which itself is replaced by
+// none. If by is empty, the clip was replaced by none.
+func (s *Store) ReplaceClip(ctx context.Context, old, by playlist.ClipID) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if by != "" {
+			if err := setFact(ctx, tx, factReplaced+string(by), ""); err != nil {
+				return err
+			}
+		}
+		return setFact(ctx, tx, factReplaced+string(old), string(by))
+	})
+}
+
+// SourceClip returns the clip that was last made from the file at a path; empty if
+// none was.
+func (s *Store) SourceClip(ctx context.Context, path string) (id playlist.ClipID, err error) {
+	err = s.db().Reader().QueryRowContext(ctx, "SELECT clip FROM source WHERE path = ?", path).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
 }
 
 // SetFigures stores, as JSON, what ingest measured and changed.
@@ -146,11 +213,11 @@ func oneClip(res sql.Result, err error, id playlist.ClipID) error {
 }
 
 // SourceKnown finds the clip that was made from a source, by path, size and
-// modification time, or by hash if one is given. ok is false if there is none
-// or the clip's file no longer exists.
+// modification time, or by hash if one is given; by whatever recipe if none is
+// given. ok is false if there is none or the clip's file no longer exists.
 func (s *Store) SourceKnown(ctx context.Context, src playlist.ClipSource) (id playlist.ClipID, ok bool, err error) {
 	err = s.db().Reader().QueryRowContext(ctx, `SELECT clip FROM source JOIN clip ON clip.id = source.clip
-		WHERE recipe = ?1 AND present AND (path = ?2 AND source.size = ?3 AND mtime = ?4 OR ?5 != '' AND sha256 = ?5)
+		WHERE (recipe = ?1 OR ?1 = '') AND present AND (path = ?2 AND source.size = ?3 AND mtime = ?4 OR ?5 != '' AND sha256 = ?5)
 		ORDER BY path = ?2 DESC LIMIT 1`,
 		src.Recipe, src.Path, src.Size, src.MTime.UnixNano(), src.SHA256).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -290,5 +291,40 @@ func TestShedSkipsAFileThatCannotBeDeleted(t *testing.T) {
 	}
 	if all, err := s.Clips(ctx, ""); err != nil || len(all) != 1 || all[0].ID != stuck.ID {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+func TestWhichClipsReplacedWhich(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	s := open(t, dir)
+	a, b := addClip(t, s, "old", "洗手", 3), addClip(t, s, "new", "洗手", 3)
+	must(t, s.ReplaceClip(ctx, a.ID, b.ID))
+	check := func(want playlist.Lineage) {
+		t.Helper()
+		if l, err := s.Lineage(ctx); err != nil || !maps.Equal(l, want) {
+			t.Errorf("%v, %v; want %v", l, err, want)
+		}
+	}
+	check(playlist.Lineage{a.ID: b.ID})
+	must(t, s.ReplaceClip(ctx, b.ID, a.ID)) // back to the old one: never each by the other
+	check(playlist.Lineage{b.ID: a.ID})
+	must(t, s.ReplaceClip(ctx, b.ID, ""))
+	check(playlist.Lineage{})
+
+	must(t, s.NoteSource(ctx, playlist.ClipSource{Path: "/x.mp3", Size: 3, Recipe: "r"}, a.ID))
+	if id, err := s.SourceClip(ctx, "/x.mp3"); id != a.ID || err != nil {
+		t.Errorf("%s, %v", id, err)
+	}
+	if id, err := s.SourceClip(ctx, "/y.mp3"); id != "" || err != nil {
+		t.Errorf("%s, %v", id, err)
+	}
+	a.Title, a.Series, a.Issue, a.Tags = "洗手七步", "安全", 0, nil
+	must(t, s.DescribeClip(ctx, a))
+	if got, _, err := s.Clip(ctx, a.ID); err != nil || !reflect.DeepEqual(got, a) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	a.ID = clipID("f")
+	if err := s.DescribeClip(ctx, a); !errors.Is(err, data.ErrNotFound) {
+		t.Error(err)
 	}
 }

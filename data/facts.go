@@ -25,6 +25,7 @@ const (
 	factAutoCard   = "auto_card"     // an ALSA name
 	factSlots      = "slots"         // JSON: instants by what makes a slot fall due
 	factManifest   = "manifest/"     // and the scope: JSON
+	factReplaced   = "replaced/"     // and a clip's ID: that of the clip that replaced it
 	factEventsSent = "events_sent"   // ID of the last event that the county has
 )
 
@@ -213,9 +214,11 @@ func (s *Store) factsNamed(ctx context.Context, prefix string) (map[string]strin
 }
 
 func (s *Store) setFact(ctx context.Context, key, value string) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO state (key, value) VALUES (?, ?)
-			ON CONFLICT DO UPDATE SET value = excluded.value`, key, value)
-		return err
-	})
+	return s.write(ctx, func(tx *sql.Tx) error { return setFact(ctx, tx, key, value) })
+}
+
+func setFact(ctx context.Context, tx *sql.Tx, key, value string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO state (key, value) VALUES (?, ?)
+		ON CONFLICT DO UPDATE SET value = excluded.value`, key, value)
+	return err
 }

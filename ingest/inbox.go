@@ -51,7 +51,8 @@ type Inbox struct {
 	// is taken or refused as it is; default 10 min.
 	Patience time.Duration
 
-	seen map[string]arrival
+	seen  map[string]arrival
+	since time.Time // files have been there since then; zero: none are
 }
 
 // arrival is a file as the last scan found it.
@@ -152,6 +153,11 @@ func (b *Inbox) sweep(ctx context.Context) error {
 		return err
 	}
 	b.seen = f.seen
+	if !f.unsettled && len(f.lists) == 0 && len(f.ready) == 0 {
+		b.since = time.Time{}
+	} else if b.since.IsZero() {
+		b.since = time.Now()
+	}
 	// A list may name files that are still arriving, and files that have arrived
 	// wait for the list.
 	if f.listed && f.unsettled {
@@ -305,12 +311,18 @@ func (b *Inbox) importFile(ctx context.Context, path string) {
 // item's file goes, or when the item is to be tried again.
 func (b *Inbox) take(ctx context.Context, path string, item Item) (m move, retry time.Time) {
 	whole := b.wholeBy(path, item)
-	item.Arriving = time.Now().Before(whole)
+	item.Arriving, item.Since = time.Now().Before(whole), b.since
 	out, err := b.Take(ctx, item)
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:
 		b.Log.Info("inbox file taken", "path", item.Path, "clip", out.Clip.ID, "title", out.Clip.Title)
+		for _, old := range out.Replaced {
+			b.Log.Info("clip replaces an earlier one", "clip", out.Clip.ID, "replaced", old.ID, "issue", out.Clip.Issue)
+		}
+		for _, other := range out.Beside {
+			b.Log.Warn("two clips have one issue number", "clip", out.Clip.ID, "other", other.ID, "issue", out.Clip.Issue)
+		}
 		m = move{path: item.Path, folder: takenDir, notes: out.Figures.Warnings()}
 	case item.Arriving && errors.Is(err, ErrIncomplete):
 		b.Log.Info("inbox file is not whole, the rest is waited for", "path", item.Path, "until", whole, "err", err)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/htmlindex"
@@ -21,6 +22,10 @@ type Item struct {
 	Path   string // of a file
 	Meta   Meta   // given by the operator; comes before all else
 	Listed Meta   // given by the list that the item is in
+
+	// Since is when the handing-in began that the item is part of: it replaces no clip
+	// that came in since. Zero: the item was handed in alone.
+	Since time.Time
 
 	// Arriving says that more of the file may still come: it is refused if it is
 	// not whole, however little is missing.

@@ -238,3 +238,18 @@ func clean(s string) string {
 	}
 	return s
 }
+
+// Redescribe returns a clip with other metadata; change gets what it has now. The error
+// is an ErrRefused.
+func Redescribe(c playlist.Clip, change func(*Meta)) (playlist.Clip, error) {
+	m := metaOf(c)
+	change(&m)
+	m = m.tidy()
+	switch {
+	case m.Title == "":
+		return c, refuse("clips.no_title")
+	case m.Issue < 0 || m.Issue > MaxIssue:
+		return c, refuse("ingest.issue", m.Issue, MaxIssue)
+	}
+	return m.on(c), nil
+}

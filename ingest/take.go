@@ -38,6 +38,15 @@ type Shelf interface {
 
 	// NoteSource records which clip was made from a source.
 	NoteSource(ctx context.Context, src playlist.ClipSource, id playlist.ClipID) error
+
+	// Shelf returns the clips of a series whose files exist.
+	Shelf(ctx context.Context, series string) ([]playlist.Shelved, error)
+
+	// Lineage returns which clips were replaced by which.
+	Lineage(ctx context.Context) (playlist.Lineage, error)
+
+	// ReplaceClip notes that a clip was replaced by another.
+	ReplaceClip(ctx context.Context, old, by playlist.ClipID) error
 }
 
 // Outcome is the result of importing an item.
@@ -46,6 +55,10 @@ type Outcome struct {
 	Figures Figures // zero if Known
 	Known   bool    // it was imported before; no work was done
 	Changed bool    // known, but its title, series, issue, language or tags have changed
+
+	Replaced []playlist.Clip // earlier clips of the lesson, whose place the new one takes
+	Beside   []playlist.Clip // clips handed in together with it that have the same issue number
+	By       *playlist.Clip  // known, and replaced by this one: it does not air
 }
 
 // Take makes a clip from an item and stores it on the shelf. An item imported
@@ -91,6 +104,9 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 	}
 	if ok {
 		if out, err := g.updateKnown(ctx, item, known, shelf); err == nil || errors.Is(err, ErrRefused) {
+			if err == nil {
+				err = out.place(ctx, item, shelf)
+			}
 			return out, err
 		}
 	}
@@ -123,7 +139,53 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 			return Outcome{}, err
 		}
 	}
+	if err := out.place(ctx, item, shelf); err != nil {
+		return Outcome{}, err
+	}
 	return out, shelf.NoteSource(ctx, from, res.Clip.ID)
+}
+
+// place finds the earlier clips of the lesson and notes that a new clip replaces them.
+// It replaces none that was handed in together with it: two lessons that bear one
+// number are a mistake, of which the operator must hear, and none of them may be
+// lost for it.
+func (o *Outcome) place(ctx context.Context, item Item, shelf Shelf) error {
+	if o.Clip.Series == "" {
+		return nil
+	}
+	lineage, err := shelf.Lineage(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := shelf.Shelf(ctx, o.Clip.Series)
+	if err != nil {
+		return err
+	}
+	here := map[playlist.ClipID]playlist.Clip{}
+	for _, c := range all {
+		here[c.ID] = c.Clip
+	}
+	isHere := func(id playlist.ClipID) bool { _, ok := here[id]; return ok }
+	if by, ok := lineage.Replacement(o.Clip.ID, isHere); ok {
+		c := here[by]
+		o.By = &c
+		return nil
+	}
+	for _, c := range all {
+		_, gone := lineage.Replacement(c.ID, isHere)
+		if gone || c.ID == o.Clip.ID || !o.Clip.SameLesson(c.Clip) {
+			continue
+		}
+		if o.Known || !item.Since.IsZero() && !c.Added.Before(item.Since) {
+			o.Beside = append(o.Beside, c.Clip)
+			continue
+		}
+		if err := shelf.ReplaceClip(ctx, c.ID, o.Clip.ID); err != nil {
+			return err
+		}
+		o.Replaced = append(o.Replaced, c.Clip)
+	}
+	return nil
 }
 
 // intact returns a clip and its path, or an error if its file is missing or

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 
@@ -29,6 +30,8 @@ type shelf struct {
 	sources []playlist.ClipSource
 	of      []playlist.ClipID
 	added   int
+	when    map[playlist.ClipID]time.Time
+	lineage playlist.Lineage
 }
 
 func sum(b []byte) string {
@@ -37,7 +40,8 @@ func sum(b []byte) string {
 }
 
 func newShelf(t testing.TB) *shelf {
-	return &shelf{dir: t.TempDir(), clips: map[playlist.ClipID]playlist.Clip{}, figures: map[playlist.ClipID]json.RawMessage{}}
+	return &shelf{dir: t.TempDir(), clips: map[playlist.ClipID]playlist.Clip{}, figures: map[playlist.ClipID]json.RawMessage{},
+		when: map[playlist.ClipID]time.Time{}, lineage: playlist.Lineage{}}
 }
 
 func (s *shelf) Clip(_ context.Context, id playlist.ClipID) (playlist.Clip, string, error) {
@@ -64,6 +68,9 @@ func (s *shelf) AddClip(_ context.Context, c playlist.Clip, src io.Reader) error
 		return errors.New("not the bytes of the clip")
 	}
 	s.added++
+	if _, ok := s.when[c.ID]; !ok {
+		s.when[c.ID] = time.Now()
+	}
 	s.clips[c.ID] = c
 	return os.WriteFile(filepath.Join(s.dir, string(c.ID)), b, 0o600)
 }
@@ -84,6 +91,23 @@ func (s *shelf) SourceKnown(_ context.Context, src playlist.ClipSource) (playlis
 
 func (s *shelf) NoteSource(_ context.Context, src playlist.ClipSource, id playlist.ClipID) error {
 	s.sources, s.of = append(s.sources, src), append(s.of, id)
+	return nil
+}
+
+func (s *shelf) Shelf(_ context.Context, series string) ([]playlist.Shelved, error) {
+	var all []playlist.Shelved
+	for id, c := range s.clips {
+		if c.Series == series {
+			all = append(all, playlist.Shelved{Clip: c, Added: s.when[id]})
+		}
+	}
+	return all, nil
+}
+
+func (s *shelf) Lineage(context.Context) (playlist.Lineage, error) { return s.lineage, nil }
+
+func (s *shelf) ReplaceClip(_ context.Context, old, by playlist.ClipID) error {
+	s.lineage[old] = by
 	return nil
 }
 
@@ -370,5 +394,38 @@ func TestWithoutFFmpegOnlyAirClipsAreAccepted(t *testing.T) {
 	}
 	if _, err := bare.Text(t.Context(), "你好。", ingest.Meta{}, nil); !errors.Is(err, ingest.ErrNoProgram) {
 		t.Error(err)
+	}
+}
+
+func TestALessonHandedInAnewReplacesTheOldOne(t *testing.T) {
+	t.Parallel()
+	g, s, dir := ingester(t), newShelf(t), t.TempDir()
+	take := func(name, text string, since time.Time) ingest.Outcome {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		write(t, path, []byte("title = \""+name+"\"\nseries = \"健康微课堂\"\nissue = 3\ntext = \""+text+"\"\n"))
+		out, err := g.Take(t.Context(), ingest.Item{Path: path, Since: since}, s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	first := take("a.toml", "饭前洗手。", time.Time{})
+	if len(first.Replaced)+len(first.Beside) > 0 || first.By != nil {
+		t.Errorf("the first of its number: %+v", first)
+	}
+	second := take("b.toml", "饭前饭后都要洗手。", time.Now())
+	if len(second.Replaced) != 1 || second.Replaced[0].ID != first.Clip.ID || s.lineage[first.Clip.ID] != second.Clip.ID {
+		t.Errorf("handed in later: %+v", second)
+	}
+	// In one handing-in, the same number is a mistake: both lessons air.
+	began := s.when[second.Clip.ID]
+	third := take("c.toml", "睡前刷牙。", began)
+	if len(third.Replaced) > 0 || len(third.Beside) != 1 || third.Beside[0].ID != second.Clip.ID {
+		t.Errorf("handed in together: %+v", third)
+	}
+	again := take("a.toml", "饭前洗手。", time.Time{})
+	if !again.Known || again.By == nil || again.By.ID != second.Clip.ID || s.lineage[second.Clip.ID] != "" {
+		t.Errorf("the old one, imported again: %+v", again)
 	}
 }

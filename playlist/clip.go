@@ -77,6 +77,22 @@ type Clip struct {
 	Size     int64    `json:"size"`   // bytes
 }
 
+// SameLesson reports whether two clips are the same lesson: another recording of
+// it, or a corrected one. Clips of a series in one language are if they have the same
+// issue number, or if neither has one and they have the same title.
+func (c Clip) SameLesson(d Clip) bool {
+	if c.Series == "" || c.Series != d.Series || c.Issue != d.Issue || c.Language != d.Language && c.Language != "" && d.Language != "" {
+		return false
+	}
+	return c.Issue > 0 || strings.EqualFold(c.Title, d.Title)
+}
+
+// Shelved is a clip and when it came into the library.
+type Shelved struct {
+	Clip
+	Added time.Time
+}
+
 // ClipSource is a file that was handed in to become a clip.
 type ClipSource struct {
 	Path   string // absolute

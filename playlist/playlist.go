@@ -3,6 +3,7 @@ package playlist
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -21,11 +22,16 @@ type Playlist struct {
 	Title string   `json:"title,omitempty"`
 	Clips []ClipID `json:"clips"`
 	Order Order    `json:"order"`
+
+	// First names, for clips that replaced others and for those they replaced, one
+	// clip of the lesson, always the same: see [Lineage.First]. A lesson keeps its
+	// place when its clip is replaced.
+	First map[ClipID]ClipID `json:"-"`
 }
 
 // Equal reports whether the two playlists are the same in every field.
 func (p Playlist) Equal(q Playlist) bool {
-	return p.Name == q.Name && p.Title == q.Title && p.Order == q.Order && slices.Equal(p.Clips, q.Clips)
+	return p.Name == q.Name && p.Title == q.Title && p.Order == q.Order && slices.Equal(p.Clips, q.Clips) && maps.Equal(p.First, q.First)
 }
 
 // Cursor is a playlist's place: the clip taken last, in which round. The zero
@@ -50,6 +56,9 @@ func (p Playlist) Next(c Cursor) (id ClipID, after Cursor, ok bool) {
 	i := c.Index
 	if i < 0 || i >= len(order) || order[i] != c.Last {
 		i = slices.Index(order, c.Last)
+	}
+	if i < 0 { // it may have been replaced
+		i = slices.IndexFunc(order, func(id ClipID) bool { return p.first(id) == p.first(c.Last) })
 	}
 	switch {
 	case i >= 0:
@@ -80,7 +89,7 @@ func (p Playlist) roundAfter(c Cursor) int {
 		return next
 	}
 	for range 100 { // at least half of all rounds will do: none does once in 2^100
-		if following := p.round(next); following[0] != c.Last && (len(order) == 2 || !slices.Equal(following, order)) {
+		if following := p.round(next); p.first(following[0]) != p.first(c.Last) && (len(order) == 2 || !slices.Equal(following, order)) {
 			break
 		}
 		next++
@@ -109,7 +118,15 @@ func (p Playlist) round(n int) []ClipID {
 	return slices.Compact(order)
 }
 
+// first is the clip in whose place id is.
+func (p Playlist) first(id ClipID) ClipID {
+	if f, ok := p.First[id]; ok {
+		return f
+	}
+	return id
+}
+
 func (p Playlist) mark(round int, id ClipID) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", p.Name, round, id))
+	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", p.Name, round, p.first(id)))
 	return string(h[:])
 }

@@ -73,6 +73,16 @@ func (p *Programme) Playlist(name string) (Playlist, bool) {
 	return p.Playlists[i], true
 }
 
+// Lessons returns which clips are one lesson, see [Playlist.First].
+func (p *Programme) Lessons() map[ClipID]ClipID {
+	for _, l := range p.Playlists {
+		if l.First != nil {
+			return l.First
+		}
+	}
+	return nil
+}
+
 // Slot finds a slot by name.
 func (p *Programme) Slot(name string) (Slot, bool) {
 	i := slices.IndexFunc(p.Slots, func(s Slot) bool { return s.Name == name })

@@ -42,6 +42,9 @@ func (a *app) upload(ctx context.Context, k *client, item ingest.Item) (out coun
 	if m.Issue != 0 {
 		q.Set("issue", strconv.Itoa(m.Issue))
 	}
+	if !item.Since.IsZero() {
+		q.Set("began_ms_ago", strconv.FormatInt(max(time.Since(item.Since).Milliseconds(), 1), 10))
+	}
 	return out, k.post(ctx, "/api/clips", q, f, &out)
 }
 
@@ -93,6 +96,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 	if len(files) > 1 && (meta.Title != "" || meta.Issue != 0) {
 		return cli.Refuse(sayM("import.one_only", len(files)))
 	}
+	began := time.Now()
 	var all []imported
 	t := a.NewTable(a.Say("import.head_file"), a.Say("import.head_verdict"), a.Say("import.head_clip"), a.Say("import.head_length"))
 	refuse := func(file string, err error) {
@@ -100,7 +104,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		t.Add(filepath.Base(file), a.Say("import.refused"), "", "")
 	}
 	for _, f := range files {
-		f.Meta = meta
+		f.Meta, f.Since = meta, began
 		out, err := a.upload(ctx, k, f)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -137,6 +141,12 @@ func (a *app) showImported(all []imported, t *cli.Table) error {
 	bad := false
 	for _, l := range all {
 		if l.Clip != nil && !a.JSON {
+			for _, old := range l.Clip.Replaced {
+				a.Println(a.Say("county.clip_replaces", a.ClipName(old.ID, cli.Printable(old.Title), old.Issue), old.ID.Short()))
+			}
+			for _, other := range l.Clip.Beside {
+				a.Println(a.Say("county.clip_beside", other.Series, other.Issue, a.ClipName(other.ID, cli.Printable(other.Title), other.Issue)))
+			}
 			for _, m := range l.Clip.Figures.Warnings() {
 				a.Println(a.Say("cli.bad_clip", cli.Printable(l.File), m.In(a.Language())))
 			}

@@ -59,6 +59,10 @@ type imported struct {
 	Mind    []string        `json:"warnings,omitempty"` // in the user's language
 	Clip    *playlist.Clip  `json:"clip,omitempty"`
 	Figures *ingest.Figures `json:"figures,omitempty"`
+
+	Replaced []playlist.Clip `json:"replaced,omitempty"` // earlier clips of the lesson, whose place it takes
+	Beside   []playlist.Clip `json:"beside,omitempty"`   // others with its issue number
+	By       *playlist.Clip  `json:"replaced_by,omitempty"`
 }
 
 func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) (err error) {
@@ -75,12 +79,13 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 	if len(items) > 1 && (meta.Title != "" || meta.Issue != 0) {
 		return cli.Refuse(say.M("import.one_only", len(items)))
 	}
+	began := time.Now()
 	var all []imported
 	for _, r := range refusals {
 		all = append(all, imported{File: r.Name, Verdict: "refused", Why: say.In(a.Language(), r.Err)})
 	}
 	for i, item := range items {
-		item.Meta = meta
+		item.Meta, item.Since = meta, began
 		out, err := maker.Take(ctx, item, store, a.importBar(i, len(items), item.Path))
 		if ctx.Err() != nil {
 			break
@@ -158,7 +163,7 @@ func (a *app) importLine(path string, out ingest.Outcome, err error) imported {
 			l.Mind = append(l.Mind, m.In(a.Language()))
 		}
 	}
-	l.Clip = &out.Clip
+	l.Clip, l.Replaced, l.Beside, l.By = &out.Clip, out.Replaced, out.Beside, out.By
 	return l
 }
 
@@ -191,28 +196,43 @@ func (a *app) proofNote(f ingest.Figures) string {
 	return a.Say("import.proof", float64(f.LUFS), float64(f.SNR), f.Correlation)
 }
 
+// placeWords says what became of other clips of the same lesson.
+func (a *app) placeWords(l imported) (lines []string) {
+	for _, old := range l.Replaced {
+		lines = append(lines, a.Say("import.replaces", a.clipLine(old), old.ID.Short()))
+	}
+	for _, other := range l.Beside {
+		lines = append(lines, a.Say("import.beside", other.Series, other.Issue, a.clipLine(other), l.Clip.ID.Short()))
+	}
+	if l.By != nil {
+		lines = append(lines, a.Say("import.by", a.clipLine(*l.By), l.Clip.ID.Short()))
+	}
+	return lines
+}
+
 func (a *app) importTable(all []imported) {
-	t := a.NewTable(a.Say("import.head_file"), a.Say("import.head_verdict"), a.Say("import.head_clip"),
+	t := a.NewTable(a.Say("import.head_file"), a.Say("import.head_verdict"), a.Say("clips.head_id"), a.Say("import.head_clip"),
 		a.Say("import.head_length"), a.Say("import.head_note"))
 	count := map[string]int{}
 	for _, l := range all {
 		count[l.Verdict]++
-		clip, length, note := "", "", ""
+		id, clip, length, note := "", "", "", ""
 		if l.Clip != nil {
+			id = l.Clip.ID.Short()
 			clip = a.ClipName(l.Clip.ID, l.Clip.Title, l.Clip.Issue)
 			length = l.Clip.Length().Round(100 * time.Millisecond).String()
 		}
 		if l.Figures != nil {
 			note = a.proofNote(*l.Figures)
 		}
-		t.Add(filepath.Base(l.File), a.Word("import.", l.Verdict), clip, length, note)
+		t.Add(filepath.Base(l.File), a.Word("import.", l.Verdict), id, clip, length, note)
 	}
 	a.Println(t.Page())
 	for _, l := range all {
 		if l.Why != "" {
 			a.Println(a.Say("cli.bad_clip", cli.Printable(l.File), l.Why))
 		}
-		for _, mind := range l.Mind {
+		for _, mind := range append(l.Mind, a.placeWords(l)...) {
 			a.Println(a.Say("cli.bad_clip", cli.Printable(l.File), mind))
 		}
 	}

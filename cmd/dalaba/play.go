@@ -14,6 +14,7 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/controller/files"
 	"dalaba/controller/hand"
+	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -63,7 +64,7 @@ func (a *app) play(ctx context.Context, what, output string) (err error) {
 		}
 		return a.sound(ctx, s, out, o, filepath.Base(what), "")
 	}
-	clip, err := a.clipCalled(what, clips)
+	clip, err := a.clipCalled(ctx, what, clips, s.Store)
 	if err != nil {
 		return cli.Refuse(err)
 	}
@@ -122,8 +123,17 @@ func called(what string, clips []playlist.Clip) []playlist.Clip {
 
 const clipsNamed = 8 // of those that go by one name
 
-func (a *app) clipCalled(what string, clips []playlist.Clip) (playlist.Clip, error) {
+// clipCalled returns the one clip that goes by what. If another has replaced it, and goes
+// by it too, that one is meant.
+func (a *app) clipCalled(ctx context.Context, what string, clips []playlist.Clip, store *data.Store) (playlist.Clip, error) {
 	found := called(what, clips)
+	if len(found) > 1 {
+		lineage, err := store.Lineage(ctx)
+		if err != nil {
+			return playlist.Clip{}, err
+		}
+		found = lineage.Current(found)
+	}
 	switch len(found) {
 	case 0:
 		return playlist.Clip{}, say.M("technician.no_clip", what, len(clips))

@@ -10,6 +10,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.checkCmd(),
 		a.reloadCmd(),
 		a.importCmd(),
+		a.clipsCmd(),
 		a.enrolCmd(),
 		a.alertCmd(),
 		a.micCmd(),

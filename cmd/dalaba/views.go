@@ -33,11 +33,13 @@ func (a *app) reachTable(lines []asrun.Reach, total asrun.Reach, by asrun.Groupi
 
 func (a *app) reachName(r asrun.Reach, by asrun.Grouping) any {
 	switch {
-	case r.Key == "" && by == asrun.ByClip:
+	case r.Key == "" && (by == asrun.ByClip || by == asrun.ByIssue):
 		return cli.Tint(a.Say("view.no_clip"), cli.Faint)
 	case r.Key == "":
 		return cli.Tint(a.Say("view.no_series"), cli.Faint)
-	case by == asrun.ByClip:
+	case by == asrun.ByIssue && r.Issue > 0:
+		return a.billed("", r.Series, r.Title, r.Issue)
+	case by == asrun.ByClip || by == asrun.ByIssue:
 		return a.ClipName(playlist.ClipID(r.Key), r.Title, r.Issue)
 	}
 	return r.Key

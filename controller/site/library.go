@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"dalaba/controller/clock"
@@ -22,6 +23,8 @@ type Library struct {
 	Ctx   context.Context
 	Store *data.Store // nil if there is none yet
 	Keep  bool
+
+	Without playlist.ClipID // is treated as if it were not there; empty: none
 
 	Found map[playlist.ClipID]playlist.Clip // gets the clips of the files that were looked at; nil: they are not noted
 
@@ -55,10 +58,24 @@ func (l *Library) Clip(id playlist.ClipID) (playlist.Clip, bool) {
 		return playlist.Clip{}, false
 	}
 	c, _, err := l.Store.Clip(l.Ctx, id)
-	return c, err == nil
+	return c, err == nil && id != l.Without
 }
 
-// Series returns the clips of a series.
+// Beginning returns the clips whose IDs begin so.
+func (l *Library) Beginning(digits string) []playlist.Clip {
+	if l.Store == nil {
+		return nil
+	}
+	clips, err := l.Store.Clips(l.Ctx, "")
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(clips, func(c playlist.Clip) bool {
+		return c.ID == l.Without || !strings.HasPrefix(string(c.ID), digits)
+	})
+}
+
+// Series returns the clips of a series, without those that others replace.
 func (l *Library) Series(name string) []playlist.Clip {
 	if l.Store == nil {
 		return nil
@@ -67,7 +84,12 @@ func (l *Library) Series(name string) []playlist.Clip {
 	if err != nil {
 		return nil
 	}
-	return clips
+	lineage, err := l.Store.Lineage(l.Ctx)
+	if err != nil {
+		return nil
+	}
+	clips = slices.DeleteFunc(clips, func(c playlist.Clip) bool { return c.ID == l.Without })
+	return lineage.Current(clips)
 }
 
 // Glob returns the clips in the files that match a pattern, by path.
@@ -92,7 +114,10 @@ func (l *Library) Glob(pattern string) ([]playlist.Clip, error) {
 	return clips, errors.Join(faults...)
 }
 
-// file returns the clip in a file.
+// asIs is the recipe of clips that are the bytes of a file that the config names.
+const asIs = "as is"
+
+// file returns the clip in a file, or that was made of it by an import.
 func (l *Library) file(path string) (c playlist.Clip, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
@@ -107,13 +132,14 @@ func (l *Library) file(path string) (c playlist.Clip, err error) {
 	if err != nil {
 		return c, err
 	}
-	src := playlist.ClipSource{Path: path, Size: info.Size(), MTime: info.ModTime(), Recipe: "as is"}
-	if l.Store != nil {
-		if id, ok, err := l.Store.SourceKnown(l.Ctx, src); err == nil && ok {
+	src := playlist.ClipSource{Path: path, Size: info.Size(), MTime: info.ModTime()}
+	if l.Store != nil { // it may have been imported, and so converted
+		if id, ok, err := l.Store.SourceKnown(l.Ctx, src); err == nil && ok && id != l.Without {
 			c, _, err := l.Store.Clip(l.Ctx, id)
 			return c, err
 		}
 	}
+	src.Recipe = asIs
 	scan, err := player.Scan(f)
 	if err != nil {
 		return c, err
@@ -126,14 +152,24 @@ func (l *Library) file(path string) (c playlist.Clip, err error) {
 		}
 		return c, nil
 	}
+	before, err := l.Store.SourceClip(l.Ctx, path)
+	if err != nil {
+		return c, err
+	}
 	if known, _, err := l.Store.Clip(l.Ctx, c.ID); err == nil {
-		return known, l.Store.NoteSource(l.Ctx, src, c.ID)
+		c = known
+	} else {
+		if _, err := f.Seek(0, 0); err != nil {
+			return c, err
+		}
+		if err := l.Store.AddClip(l.Ctx, c, f); err != nil {
+			return c, err
+		}
 	}
-	if _, err := f.Seek(0, 0); err != nil {
-		return c, err
-	}
-	if err := l.Store.AddClip(l.Ctx, c, f); err != nil {
-		return c, err
+	if before != "" && before != c.ID { // the file has changed
+		if err := l.Store.ReplaceClip(l.Ctx, before, c.ID); err != nil {
+			return c, err
+		}
 	}
 	return c, l.Store.NoteSource(l.Ctx, src, c.ID)
 }

@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"dalaba/link"
@@ -135,11 +136,33 @@ func (i *inspection) manifest(ctx context.Context, s link.Stored) error {
 	if i.waitsFor(*d.Manifest, missing) != "" {
 		return nil
 	}
+	if err := i.replace(ctx, i.inForce[s.Scope].Clips, d.Manifest.Clips); err != nil {
+		return err
+	}
 	if err := i.store.PutManifest(ctx, *d.Manifest); err != nil {
 		return err
 	}
 	i.changed = true
 	i.Log.Info("manifest in force", "scope", s.Scope, "version", s.Version, "slots", len(d.Manifest.Slots), "missing", missing)
+	return nil
+}
+
+// replace notes which clips of the manifest that was in force are other clips of the
+// same lesson in the next one.
+func (i *inspection) replace(ctx context.Context, was, next []playlist.Clip) error {
+	stays := map[playlist.ClipID]bool{}
+	for _, c := range next {
+		stays[c.ID] = true
+	}
+	for _, old := range was {
+		at := slices.IndexFunc(next, old.SameLesson)
+		if stays[old.ID] || at < 0 {
+			continue
+		}
+		if err := i.store.ReplaceClip(ctx, old.ID, next[at].ID); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -11,15 +11,20 @@ import (
 	"dalaba/playlist/config"
 )
 
-// WithCounty returns the config with the county's manifests in force merged into
-// its programme. It does not change cfg, and returns cfg itself if there are none
-// or, with the error, if they cannot be read.
+// WithCounty returns the config with what the store adds to its programme: the
+// county's manifests in force, and which clips of its playlists replaced others. It
+// does not change cfg, and returns cfg itself if there is nothing to add or, with the
+// error, if that cannot be read.
 func WithCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*config.Config, error) {
 	if store == nil {
 		return cfg, nil
 	}
 	inForce, err := store.Manifests(ctx)
-	if err != nil || len(inForce) == 0 {
+	if err != nil {
+		return cfg, err
+	}
+	lineage, err := store.Lineage(ctx)
+	if err != nil || len(inForce) == 0 && len(lineage) == 0 {
 		return cfg, err
 	}
 	docs, err := Wire{store}.Documents(ctx)
@@ -32,7 +37,14 @@ func WithCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*co
 	}
 	slices.SortFunc(manifests, func(a, b playlist.Manifest) int { return strings.Compare(string(a.Scope), string(b.Scope)) })
 	merged := *cfg
-	merged.Programme = *cfg.With(MemberOf(docs).Follower(), manifests)
+	if len(manifests) > 0 {
+		merged.Programme = *cfg.With(MemberOf(docs).Follower(), manifests)
+	}
+	merged.Playlists = slices.Clone(merged.Playlists)
+	first := lineage.First()
+	for i := range merged.Playlists {
+		merged.Playlists[i].First = first
+	}
 	return &merged, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -166,5 +167,32 @@ func TestReceiptsWaitOnlyForACountyThatThereIs(t *testing.T) {
 	}
 	if !u.Waits(t.Context()) {
 		t.Error("with one, none is")
+	}
+}
+
+func TestAManifestsNewClipOfALessonTakesThePlaceOfTheOldOne(t *testing.T) {
+	store := must[*data.Store](t)(data.Open(t.Context(), t.TempDir(), data.Options{Log: slog.New(slog.DiscardHandler)}))
+	defer func() { _ = store.Close() }()
+	clip := func(id playlist.ClipID, issue int) playlist.Clip {
+		return playlist.Clip{ID: id, Series: "健康微课堂", Issue: issue}
+	}
+	i := &inspection{Uplink: &Uplink{store: Wire{store}}}
+	was := []playlist.Clip{clip("a1", 1), clip("a2", 2), clip("a3", 3), clip("a4", 4)}
+	// Issue 2 was recorded anew, 3 has a second clip beside the first, 4 is gone.
+	next := []playlist.Clip{clip("a1", 1), clip("b2", 2), clip("a3", 3), clip("b3", 3)}
+	if err := i.replace(t.Context(), was, next); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := store.Lineage(t.Context()); err != nil || !maps.Equal(l, playlist.Lineage{"a2": "b2"}) {
+		t.Errorf("%v, %v", l, err)
+	}
+	cfg := &config.Config{}
+	cfg.Playlists = []playlist.Playlist{{Name: "健康", Clips: []playlist.ClipID{"a1", "b2", "a3"}}}
+	got, err := WithCounty(t.Context(), store, cfg)
+	if err != nil || cfg.Playlists[0].First != nil {
+		t.Fatalf("%+v, %v", cfg.Playlists[0], err)
+	}
+	if _, c, _ := got.Playlists[0].Next(playlist.Cursor{Index: 1, Last: "a2"}); c.Last != "a3" {
+		t.Errorf("after the old clip of issue 2 comes %+v", c)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"time"
 
 	"dalaba/data/clips"
 	"dalaba/playlist"
@@ -58,13 +60,15 @@ func lost(err error) error {
 	return err
 }
 
-const clipColumns = "SELECT id, title, series, issue, language, text, tags, frames, size FROM clip "
+const clipColumns = "SELECT id, title, series, issue, language, text, tags, frames, size, added FROM clip "
 
-func scanClip(scan func(...any) error) (c playlist.Clip, err error) {
+func scanClip(scan func(...any) error) (c playlist.Shelved, err error) {
 	var tags []byte
-	if err = scan(&c.ID, &c.Title, &c.Series, &c.Issue, &c.Language, &c.Text, &tags, &c.Frames, &c.Size); err != nil {
+	var added int64
+	if err = scan(&c.ID, &c.Title, &c.Series, &c.Issue, &c.Language, &c.Text, &tags, &c.Frames, &c.Size, &added); err != nil {
 		return c, err
 	}
+	c.Added = time.UnixMicro(added).UTC()
 	err = json.Unmarshal(tags, &c.Tags)
 	if len(c.Tags) == 0 {
 		c.Tags = nil
@@ -77,12 +81,12 @@ func scanClip(scan func(...any) error) (c playlist.Clip, err error) {
 func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error) {
 	c, err := scanClip(s.read().row(ctx, clipColumns+"WHERE id = ?1", string(id)).Scan)
 	if err != nil {
-		return c, "", found(err, "clip", id.Short())
+		return c.Clip, "", found(err, "clip", id.Short())
 	}
 	if !s.clips.Has(id) {
-		return c, "", fmt.Errorf("%w: the file of clip %s", ErrNotFound, id.Short())
+		return c.Clip, "", fmt.Errorf("%w: the file of clip %s", ErrNotFound, id.Short())
 	}
-	return c, s.ClipPath(id), nil
+	return c.Clip, s.ClipPath(id), nil
 }
 
 // VerifyClip reads a clip's file and returns [ErrNotFound] or [ErrWrongHash]
@@ -91,9 +95,26 @@ func (s *Store) VerifyClip(_ context.Context, id playlist.ClipID) error {
 	return lost(s.clips.Verify(id))
 }
 
-// Clips are the clips of one series or, if series is empty, of all; by
-// series, issue and title.
+// Clips are the clips of one series, without those that others replace, or, if series
+// is empty, all clips; by series, issue and title.
 func (s *Store) Clips(ctx context.Context, series string) (all []playlist.Clip, err error) {
+	shelf, err := s.Shelf(ctx, series)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range shelf {
+		all = append(all, c.Clip)
+	}
+	if series == "" {
+		return all, nil
+	}
+	lineage, err := s.Lineage(ctx)
+	return lineage.Current(all), err
+}
+
+// Shelf returns the clips of a series with when each came into the library; all clips
+// if series is empty.
+func (s *Store) Shelf(ctx context.Context, series string) (all []playlist.Shelved, err error) {
 	err = s.read().each(ctx, clipColumns+"WHERE (?1 = '' OR series = ?1) ORDER BY series, issue, title, id",
 		[]any{series}, func(scan func(...any) error) error {
 			c, err := scanClip(scan)
@@ -101,6 +122,33 @@ func (s *Store) Clips(ctx context.Context, series string) (all []playlist.Clip, 
 			return err
 		})
 	return all, err
+}
+
+// replacedBy is before a clip's ID in the key of the setting that names the clip which
+// replaced it.
+const replacedBy = "replaced/"
+
+// Lineage returns which clips were replaced by which.
+func (s *Store) Lineage(ctx context.Context) (playlist.Lineage, error) {
+	l := playlist.Lineage{}
+	err := s.read().each(ctx, "SELECT key, value FROM setting WHERE value != '' AND key LIKE '"+replacedBy+"%'", nil, func(scan func(...any) error) error {
+		var key, by string
+		err := scan(&key, &by)
+		l[playlist.ClipID(strings.TrimPrefix(key, replacedBy))] = playlist.ClipID(by)
+		return err
+	})
+	return l, err
+}
+
+// ReplaceClip notes that a clip was replaced by another, which itself is replaced by
+// none.
+func (s *Store) ReplaceClip(ctx context.Context, old, by playlist.ClipID) error {
+	return s.write(ctx, func(ctx context.Context, c conn) error {
+		if err := setSetting(ctx, c, replacedBy+string(by), ""); err != nil {
+			return err
+		}
+		return setSetting(ctx, c, replacedBy+string(old), string(by))
+	})
 }
 
 // SetFigures keeps, as JSON, what ingest measured and changed.

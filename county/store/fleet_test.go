@@ -796,3 +796,51 @@ func TestWhatWasWrittenIsThereAfterARestart(t *testing.T) {
 		})
 	}
 }
+
+func TestASeriesHasTheClipThatReplacedAnother(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		add := func(content string) playlist.ClipID {
+			h := sha256.Sum256([]byte(content))
+			c := playlist.Clip{ID: playlist.ClipID(hex.EncodeToString(h[:])), Title: "洗手", Series: "健康", Issue: 3, Frames: 9}
+			if err := s.AddClip(t.Context(), c, strings.NewReader(content)); err != nil {
+				t.Fatal(err)
+			}
+			return c.ID
+		}
+		old, anew := add("old"), add("new")
+		replace := func(old, by playlist.ClipID) {
+			t.Helper()
+			if err := s.ReplaceClip(t.Context(), old, by); err != nil {
+				t.Fatal(err)
+			}
+		}
+		series := func() (ids []playlist.ClipID) {
+			t.Helper()
+			all, err := s.Clips(t.Context(), "健康")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range all {
+				ids = append(ids, c.ID)
+			}
+			return ids
+		}
+		if got := series(); len(got) != 2 {
+			t.Errorf("before: %v", got)
+		}
+		replace(old, anew)
+		if got := series(); len(got) != 1 || got[0] != anew {
+			t.Errorf("replaced: %v", got)
+		}
+		replace(anew, old) // and back
+		if got := series(); len(got) != 1 || got[0] != old {
+			t.Errorf("and back: %v", got)
+		}
+		if all, err := s.Clips(t.Context(), ""); len(all) != 2 || err != nil {
+			t.Errorf("the library: %v, %v", all, err)
+		}
+		if shelf, err := s.Shelf(t.Context(), "健康"); len(shelf) != 2 || shelf[0].Added.IsZero() || err != nil {
+			t.Errorf("the shelf: %v, %v", shelf, err)
+		}
+	})
+}

@@ -15,7 +15,8 @@ import (
 type Grouping string
 
 const (
-	ByClip   Grouping = "clip"
+	ByClip   Grouping = "clip"  // clips that replaced one another are one
+	ByIssue  Grouping = "issue" // of a series; clips without an issue number each by itself
 	BySeries Grouping = "series"
 	ByDay    Grouping = "day"
 	ByOutput Grouping = "output"
@@ -37,7 +38,7 @@ const (
 // So Reached <= Residents, and if Reached is not 0 the frequency lies between 1 and the
 // number of airings that one output completed.
 type Reach struct {
-	Key    string `json:"key"` // clip ID, series, day or output
+	Key    string `json:"key"` // clip ID, series and issue, series, day or output
 	Title  string `json:"title"`
 	Series string `json:"series,omitempty"`
 	Issue  int    `json:"issue,omitempty"`
@@ -107,6 +108,7 @@ func AddFigure(figures []Figure, f Figure) []Figure {
 type Tally struct {
 	by      Grouping
 	zone    *time.Location
+	lessons map[playlist.ClipID]playlist.ClipID
 	lines   map[string]*tallyLine
 	total   tallyLine
 	figures map[string][]Figure // by output
@@ -136,6 +138,12 @@ type tallyLine struct {
 // zone, even if it sounded on the next.
 func NewTally(by Grouping, zone *time.Location) *Tally {
 	return &Tally{by: by, zone: zone, lines: map[string]*tallyLine{}, figures: map[string][]Figure{}, items: map[itemKey]item{}}
+}
+
+// Lessons says which clips are one lesson, as [playlist.Lineage.First] has it.
+func (t *Tally) Lessons(first map[playlist.ClipID]playlist.ClipID) *Tally {
+	t.lessons = first
+	return t
 }
 
 // Add counts one row. Rows of alerts do not count: alerts have figures of their own.
@@ -169,11 +177,15 @@ func (t *Tally) settle() {
 		key, title := t.group(it.row)
 		line := t.lines[key]
 		if line == nil {
-			line = &tallyLine{Reach: Reach{Key: key, Title: title}}
-			if t.by == ByClip {
-				line.Series, line.Issue = it.row.Series, it.row.Issue
-			}
+			line = &tallyLine{}
 			t.lines[key] = line
+		}
+		line.Key, line.Title = key, title // as it was called last
+		if t.by == ByClip || t.by == ByIssue {
+			line.Series, line.Issue = it.row.Series, it.row.Issue
+		}
+		if t.by == ByClip {
+			line.Key = string(it.row.Clip)
 		}
 		line.count(it)
 		t.total.count(it)
@@ -190,6 +202,12 @@ func (t *Tally) group(r Row) (key, title string) {
 		return day, day
 	case ByOutput:
 		return r.Output, r.Output
+	}
+	if t.by == ByIssue && r.Issue > 0 {
+		return fmt.Sprintf("%s/%d", r.Series, r.Issue), r.Title
+	}
+	if lesson, ok := t.lessons[r.Clip]; ok {
+		return string(lesson), r.Title
 	}
 	return string(r.Clip), r.Title
 }
@@ -265,7 +283,7 @@ func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, sinc
 		name, output string // of a slot, or of an airing
 	}
 	var (
-		tally  = NewTally(by, p.Site.Zone)
+		tally  = NewTally(by, p.Site.Zone).Lessons(p.Lessons())
 		seen   = map[place]bool{}
 		active = map[place]bool{}
 		latest = map[string]int{} // residents of each output at its last airing
@@ -351,8 +369,8 @@ func (g Grouping) String() string { return string(g) }
 // ParseGrouping reads a grouping's name.
 func ParseGrouping(s string) (Grouping, error) {
 	switch g := Grouping(s); g {
-	case ByClip, BySeries, ByDay, ByOutput:
+	case ByClip, ByIssue, BySeries, ByDay, ByOutput:
 		return g, nil
 	}
-	return "", fmt.Errorf("%w: no grouping %q: clip, series, day or output", playlist.ErrInvalid, s)
+	return "", fmt.Errorf("%w: no grouping %q: clip, issue, series, day or output", playlist.ErrInvalid, s)
 }

@@ -379,13 +379,52 @@ func TestReachEndsWithTheLogsError(t *testing.T) {
 }
 
 func TestGroupings(t *testing.T) {
-	for _, g := range []asrun.Grouping{asrun.ByClip, asrun.BySeries, asrun.ByDay, asrun.ByOutput} {
+	for _, g := range []asrun.Grouping{asrun.ByClip, asrun.ByIssue, asrun.BySeries, asrun.ByDay, asrun.ByOutput} {
 		if got, err := asrun.ParseGrouping(g.String()); got != g || err != nil {
 			t.Errorf("%s: %s, %v", g, got, err)
 		}
 	}
 	if _, err := asrun.ParseGrouping("week"); !errors.Is(err, playlist.ErrInvalid) {
 		t.Errorf("week: %v", err)
+	}
+}
+
+func TestALessonThatWasReplacedIsOneInReach(t *testing.T) {
+	bill := func(id playlist.ClipID, title string, issue int) func(*asrun.Row) {
+		return func(r *asrun.Row) { r.Clip, r.Title, r.Series, r.Issue = id, title, "健康微课堂", issue }
+	}
+	old, anew, other := playlist.ClipID("aa"), playlist.ClipID("bb"), playlist.ClipID("cc")
+	rows := []asrun.Row{
+		playlisttest.Row(t, "07:30", "东", 1, 1, bill(old, "洗手", 3)),
+		playlisttest.Row(t, "08:30", "东", 1, 1, bill(other, "刷牙", 4)),
+		playlisttest.Row(t, "09:30", "东", 1, 1, bill(anew, "洗手七步", 3)),
+	}
+	lessons := playlist.Lineage{old: anew}.First()
+	for _, c := range []struct {
+		name    string
+		by      asrun.Grouping
+		lessons map[playlist.ClipID]playlist.ClipID
+		want    []string
+	}{
+		{"by clip, nothing known", asrun.ByClip, nil, []string{"aa 洗手 3 ×1", "bb 洗手七步 3 ×1", "cc 刷牙 4 ×1"}},
+		{"by clip", asrun.ByClip, lessons, []string{"bb 洗手七步 3 ×2", "cc 刷牙 4 ×1"}},
+		{"by issue, whatever is known", asrun.ByIssue, nil, []string{"健康微课堂/3 洗手七步 3 ×2", "健康微课堂/4 刷牙 4 ×1"}},
+	} {
+		tally := asrun.NewTally(c.by, time.UTC).Lessons(c.lessons)
+		for _, r := range rows {
+			tally.Add(r)
+		}
+		lines, _ := tally.Lines()
+		var got []string
+		for _, l := range lines {
+			got = append(got, fmt.Sprintf("%s %s %d ×%d", l.Key, l.Title, l.Issue, l.Completed))
+			if l.Reached != 420 || l.Residents != 420 {
+				t.Errorf("%s: %+v", c.name, l)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 
@@ -439,7 +478,7 @@ func TestResidentsCountAsTheyWereAtTheAiring(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, by := range []asrun.Grouping{asrun.ByClip, asrun.BySeries, asrun.ByDay, asrun.ByOutput} {
+			for _, by := range []asrun.Grouping{asrun.ByClip, asrun.ByIssue, asrun.BySeries, asrun.ByDay, asrun.ByOutput} {
 				tally := asrun.NewTally(by, playlisttest.Shanghai(t))
 				for _, r := range c.rows {
 					tally.Add(r)

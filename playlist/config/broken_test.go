@@ -1212,12 +1212,10 @@ playlist = "健康"
 cron = "30 7 * * *"
 `,
 		[]string{
-			"dalaba.toml:9: playlist[1].clips: “bad/*.mp3”里有不能播出的文件：bad.mp3: no MP3；请用“dalaba import”转换后再写进来",
-			"dalaba.toml:9: playlist[1].clips: “bad/*.mp3”里有不能播出的文件：失败；请用“dalaba import”转换后再写进来",
+			"dalaba.toml:9: playlist[1].clips: “bad/*.mp3”里有 2 个文件不能直接播出，第一个是 bad.mp3: no MP3；运行一次“dalaba import bad/*.mp3”转换好，这一行不用改",
 		},
 		[]string{
-			`dalaba.toml:9: playlist[1].clips: "bad/*.mp3" holds a file that cannot air: bad.mp3: no MP3; convert it with "dalaba import" first`,
-			`dalaba.toml:9: playlist[1].clips: "bad/*.mp3" holds a file that cannot air: failed; convert it with "dalaba import" first`,
+			`dalaba.toml:9: playlist[1].clips: "bad/*.mp3" holds 2 files that cannot air as they are, the first is bad.mp3: no MP3; run "dalaba import bad/*.mp3" once, which converts them; this line stays as it is`,
 		},
 	},
 	{
@@ -1231,10 +1229,10 @@ playlist = "健康"
 cron = "30 7 * * *"
 `,
 		[]string{
-			"dalaba.toml:9: playlist[1].clips: 音频库里没有 ffffffffffff；请先用“dalaba import”导入，或核对编号",
+			"dalaba.toml:9: playlist[1].clips: 音频库里没有 ffffffffffff；请先用“dalaba import”导入，或核对编号；“dalaba clips”列出库里的音频",
 		},
 		[]string{
-			`dalaba.toml:9: playlist[1].clips: the library holds no clip ffffffffffff; import it with "dalaba import", or check its ID`,
+			`dalaba.toml:9: playlist[1].clips: the library holds no clip ffffffffffff; import it with "dalaba import", or check its ID; "dalaba clips" lists the library`,
 		},
 	},
 	{

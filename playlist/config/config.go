@@ -29,6 +29,13 @@ type Library interface {
 	Glob(pattern string) ([]playlist.Clip, error)
 }
 
+// Beginnings is what a [Library] may be besides: then a config may name clips by the
+// beginning of their IDs.
+type Beginnings interface {
+	// Beginning returns the clips whose IDs begin with those lower-case digits.
+	Beginning(digits string) []playlist.Clip
+}
+
 // Clock is what a [Library] may be besides: then a slot whose days are all over
 // gets a warning.
 type Clock interface {
@@ -246,6 +253,8 @@ type tables struct {
 	singles []string          // that stand once
 	lists   []string          // that stand any number of times
 	homes   map[string]string // of keys that often stand before the first header
+
+	importer string // the command that makes clips of files
 }
 
 // ours are those of dalaba.toml.
@@ -256,6 +265,7 @@ var ours = tables{
 		"area": "site", "timezone": "site", "language": "site", "data_dir": "site", "clock": "site", "inbox": "site", "ceiling_db": "site",
 		"device": "output", "residents": "output", "cron": "slot", "clips": "playlist", "series": "playlist", "speech": "ingest",
 	},
+	importer: "dalaba import",
 }
 
 // brackets are a table's name as its header is written.

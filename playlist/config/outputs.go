@@ -286,27 +286,7 @@ func (s *section) clips() []playlist.ClipID {
 			s.r.fault(v.at, s.at("clips"), say.M("config.clips_folder", shown(text)), say.M("config.clips_folder_remedy", shown(all)))
 			continue
 		}
-		var found []playlist.Clip
-		if id, err := playlist.ParseClipID(text); err == nil {
-			c, ok := s.r.lib.Clip(id)
-			if !ok {
-				s.r.fault(v.at, s.at("clips"), say.M("config.clip_missing", id.Short()), say.M("config.clip_missing_remedy"))
-				continue
-			}
-			found = []playlist.Clip{c}
-		} else {
-			var err error
-			s.r.patterns = append(s.r.patterns, text)
-			found, err = s.r.lib.Glob(s.r.pattern(text))
-			switch {
-			case err != nil:
-				for _, e := range apart(err) {
-					s.r.fault(v.at, s.at("clips"), say.M("config.clip_bad", shown(text), e), say.M("config.clip_bad_remedy"))
-				}
-			case len(found) == 0:
-				s.r.fault(v.at, s.at("clips"), say.M("config.glob_empty", shown(text)), say.M("config.glob_empty_remedy", s.r.path(text)))
-			}
-		}
+		found := s.found(v.at, text)
 		for _, c := range found {
 			if !in[c.ID] {
 				in[c.ID] = true
@@ -319,6 +299,55 @@ func (s *section) clips() []playlist.ClipID {
 }
 
 // apart takes joined errors apart.
+// found returns the clips that an entry of clips names: one by its ID or the beginning
+// of that, or those of the files that a pattern matches.
+func (s *section) found(at place, text string) []playlist.Clip {
+	fault := func(what, remedy say.Message) { s.r.fault(at, s.at("clips"), what, remedy) }
+	lib, short := s.r.lib.(Beginnings)
+	switch id, err := playlist.ParseClipID(text); {
+	case err == nil:
+		if c, ok := s.r.lib.Clip(id); ok {
+			return []playlist.Clip{c}
+		}
+		fault(say.M("config.clip_missing", id.Short()), say.M("config.clip_missing_remedy"))
+		return nil
+	case short && shortID.MatchString(text):
+		all := lib.Beginning(strings.ToLower(text))
+		switch len(all) {
+		case 1:
+			return all
+		case 0:
+			fault(say.M("config.clip_missing", text), say.M("config.clip_missing_remedy"))
+		default:
+			fault(say.M("config.clip_unclear", text, len(all)), say.M("config.clip_unclear_remedy"))
+		}
+		return nil
+	}
+	s.r.patterns = append(s.r.patterns, text)
+	found, err := s.r.lib.Glob(s.r.pattern(text))
+	switch {
+	case err != nil:
+		bad := apart(err)
+		what := say.M("config.clip_bad", shown(text), bad[0])
+		if len(bad) > 1 {
+			what = say.M("config.clips_bad", shown(text), len(bad), bad[0])
+		}
+		fault(what, say.M("config.clip_bad_remedy", s.r.tables.importer, shellWord(s.r.path(text))))
+	case len(found) == 0:
+		fault(say.M("config.glob_empty", shown(text)), say.M("config.glob_empty_remedy", s.r.path(text)))
+	}
+	return found
+}
+
+// shortID is the beginning of a clip's ID, as lists show it.
+var shortID = regexp.MustCompile(`^[0-9a-fA-F]{8,63}$`)
+
+// shellWord writes a pattern of files as one types it in a shell, which is to expand
+// it.
+func shellWord(pattern string) string {
+	return strings.NewReplacer(" ", `\ `, "(", `\(`, ")", `\)`, "&", `\&`, "'", `\'`, `"`, `\"`, ";", `\;`).Replace(pattern)
+}
+
 func apart(err error) []error {
 	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		return j.Unwrap()

@@ -19,6 +19,8 @@ type Push struct {
 var pushed = tables{
 	lists: []string{"playlist", "slot"},
 	homes: map[string]string{"cron": "slot", "clips": "playlist", "series": "playlist"},
+
+	importer: "dalaba-county import",
 }
 
 // ReadPush reads a push file: the playlists and slots of a dalaba.toml, by the
