@@ -416,8 +416,12 @@ func TestTheVerbsThatLook(t *testing.T) {
 			golden(t, "status-off."+form, v.stable(out))
 		}
 		for name, args := range map[string][]string{
-			"asrun.csv": {"asrun", "--since", "7d", "--csv"},
-			"reach.csv": {"reach", "--by", "series", "--csv"},
+			"asrun.csv.zh":  {"asrun", "--since", "7d", "--csv", "--lang", "zh-CN"},
+			"asrun.csv.en":  {"asrun", "--since", "7d", "--csv", "--lang", "en"},
+			"asrun-raw.csv": {"asrun", "--since", "7d", "--csv=raw"},
+			"reach.csv.zh":  {"reach", "--csv", "--lang", "zh-CN"},
+			"reach.csv.en":  {"reach", "--by", "day", "--csv", "--lang", "en"},
+			"reach-raw.csv": {"reach", "--by", "series", "--csv=raw"},
 		} {
 			_, out, _ := v.dalaba(args...)
 			if !strings.HasPrefix(out, "\ufeff") {
@@ -477,6 +481,8 @@ func TestLookingWhereNothingIs(t *testing.T) {
 			{"no level", []string{"log", "--level", "loud"}, cli.ExitRefused, `no level "loud"`},
 			{"no days", []string{"plan", "--days", "0"}, cli.ExitRefused, "--days must be from 1 to 366"},
 			{"two forms at once", []string{"asrun", "--json", "--csv"}, cli.ExitRefused, "choose one"},
+			{"no form of CSV", []string{"asrun", "--csv=xls"}, cli.ExitRefused, "there is no --csv=xls; say --csv, for a spreadsheet, or --csv=raw, for programs"},
+			{"no form of CSV, reach", []string{"reach", "--csv="}, cli.ExitRefused, "or --csv=raw"},
 			{"a plan from no time", []string{"plan", "--since", "32:00"}, cli.ExitRefused, "no time"},
 		} {
 			code, out, errOut := v.dalaba(append(c.args, "--lang", "en")...)

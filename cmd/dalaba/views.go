@@ -7,6 +7,7 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/web"
 )
 
 // reachTable is a reach report for people, without a line break at its end.
@@ -31,16 +32,24 @@ func (a *app) reachTable(lines []asrun.Reach, total asrun.Reach, by asrun.Groupi
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func (a *app) reachName(r asrun.Reach, by asrun.Grouping) any {
+// reachNames is how a report has its lines named in a spreadsheet.
+func (a *app) reachNames(by asrun.Grouping) cli.ReachNames {
+	return cli.ReachNames{
+		Head: a.Word("view.by_", string(by)), Of: func(r asrun.Reach) string { return a.reachName(r, by).Text },
+		Series: by == asrun.ByClip, Clip: by == asrun.ByClip,
+	}
+}
+
+func (a *app) reachName(r asrun.Reach, by asrun.Grouping) cli.Cell {
 	switch {
 	case r.Key == "" && by == asrun.ByClip:
 		return cli.Tint(a.Say("view.no_clip"), cli.Faint)
 	case r.Key == "":
 		return cli.Tint(a.Say("view.no_series"), cli.Faint)
 	case by == asrun.ByClip:
-		return a.ClipName(playlist.ClipID(r.Key), r.Title, r.Issue)
+		return cli.Tint(a.ClipName(playlist.ClipID(r.Key), r.Title, r.Issue), cli.Plain)
 	}
-	return r.Key
+	return cli.Tint(r.Key, cli.Plain)
 }
 
 func times(r asrun.Reach) string {
@@ -48,5 +57,5 @@ func times(r asrun.Reach) string {
 	if !ok {
 		return fmt.Sprintf("%d/%d –", r.PersonAirings, r.Reached)
 	}
-	return fmt.Sprintf("%d/%d %.1f", r.PersonAirings, r.Reached, v)
+	return fmt.Sprintf("%d/%d %s", r.PersonAirings, r.Reached, web.Times(v))
 }
