@@ -49,6 +49,12 @@ func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Que
 		return err
 	}
 	defer func() { _ = s.Close() }()
+	if err := a.outputNamed(ctx, s, q.Output); err != nil {
+		return err
+	}
+	if q.Slot, err = a.slotNamed(ctx, s, q.Slot); err != nil {
+		return err
+	}
 	if s.Store == nil && !a.JSON {
 		return a.noStore(s.Site.DataDir)
 	}

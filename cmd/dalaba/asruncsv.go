@@ -81,7 +81,7 @@ func (a *app) rowsSheet(ctx context.Context, s *site.Site, rows iter.Seq2[asrun.
 		if r.Reason != asrun.ReasonNone {
 			reason = a.Word("reason.", string(r.Reason))
 		}
-		err := w.Add(local(r.Due), a.rowKind(r, record, known), a.rowName(r, record, known), r.Playlist, r.Series, a.rowClip(r), r.Clip.Short(), r.Item, r.Part, r.Output,
+		err := w.Add(local(r.Due), a.rowKind(r, record, known), a.rowName(r), r.Playlist, r.Series, a.rowClip(r), r.Clip.Short(), r.Item, r.Part, r.Output,
 			local(r.Started), local(r.Ended), length(r.FromFrame), length(r.Frames), length(r.OfFrames),
 			a.ending(r, alive), reason, a.Word("view.clock_is_", string(r.Clock)), r.Residents, decibels(r.LevelDB))
 		if err != nil {
@@ -122,13 +122,13 @@ func (a *app) rowKind(r asrun.Row, record emergency.Record, known bool) string {
 
 // rowName is what a row belongs to, for people: its slot, the title of its alert, or who
 // played it.
-func (a *app) rowName(r asrun.Row, record emergency.Record, known bool) string {
+func (a *app) rowName(r asrun.Row) string {
 	_, hand := r.Airing.Hand()
 	switch {
-	case hand, r.Alert.Live(), r.Alert != "" && !known:
+	case hand, r.Alert.Live(), r.Alert != "" && r.Title == "":
 		return wording.Other(r.Airing).In(a.Language())
 	case r.Alert != "":
-		return record.Headline()
+		return r.Title
 	}
 	return wording.SlotTitle(r.Slot).In(a.Language())
 }

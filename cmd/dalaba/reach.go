@@ -18,17 +18,29 @@ import (
 // reachCmd reports whom the airings reached.
 func (a *app) reachCmd() *cobra.Command {
 	var (
-		p   cli.Period
-		by  string
-		csv cli.CSVForm
+		p      cli.Period
+		by     string
+		alerts bool
+		csv    cli.CSVForm
 	)
 	c := a.JSONFlag(&cobra.Command{
 		Use:   "reach",
 		Short: a.Say("view.reach_short"),
-		RunE:  func(c *cobra.Command, _ []string) error { return a.reach(c.Context(), time.Now(), p, by, csv) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case a.JSON && csv != "":
+				return cli.Refuse(say.M("view.json_or_csv"))
+			case alerts && c.Flags().Changed("by"):
+				return cli.Refuse(say.M("view.by_or_alerts"))
+			case alerts:
+				return a.reachAlerts(c.Context(), time.Now(), p, csv)
+			}
+			return a.reach(c.Context(), time.Now(), p, by, csv)
+		},
 	})
 	a.PeriodFlags(c, &p)
 	c.Flags().StringVar(&by, "by", string(asrun.ByClip), a.Say("view.flag_by"))
+	c.Flags().BoolVar(&alerts, "alerts", false, a.Say("view.flag_alerts"))
 	a.CSVFlag(c, &csv)
 	return c
 }
@@ -80,9 +92,6 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 	if err != nil {
 		return cli.Refuse(say.M("view.bad_grouping", grouping))
 	}
-	if a.JSON && csv != "" {
-		return cli.Refuse(say.M("view.json_or_csv"))
-	}
 	s, err := a.look(ctx)
 	if err != nil {
 		return err
@@ -111,14 +120,7 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 	switch {
 	case a.JSON:
 		report := newReachReport(by, r)
-		if !since.IsZero() {
-			since = since.UTC()
-			report.Since = &since
-		}
-		if !until.IsZero() {
-			until = until.UTC()
-			report.Until = &until
-		}
+		report.Since, report.Until = utc(since), utc(until)
 		return json.NewEncoder(a.Out).Encode(report)
 	case csv != "":
 		if changed != "" {

@@ -49,6 +49,9 @@ func (a *app) reachName(r asrun.Reach, by asrun.Grouping) cli.Cell {
 	case by == asrun.ByClip:
 		return cli.Tint(a.ClipName(playlist.ClipID(r.Key), r.Title, r.Issue), cli.Plain)
 	}
+	if by == asrun.BySlot {
+		return cli.Tint(a.rowName(asrun.Row{Airing: playlist.AiringID(r.Key), Slot: r.Key}), cli.Plain)
+	}
 	return cli.Tint(r.Key, cli.Plain)
 }
 

@@ -42,8 +42,12 @@ type Reach struct {
 	Rank   playlist.Rank `json:"-"`
 }
 
-// Rate is Reached / Residents; ok is false if there are no residents to reach.
+// Rate is Reached / Residents; ok is false if there are no residents to reach, or if of
+// no output it is known.
 func (r Reach) Rate() (rate float64, ok bool) {
+	if r.Unknown == len(r.Outputs) {
+		return 0, false
+	}
 	return asrun.Reach{Reached: r.Reached, Residents: r.Residents}.Rate()
 }
 

@@ -75,6 +75,9 @@ func TestWhomAnAlertReached(t *testing.T) {
 				got += fmt.Sprintf(" %s %s %d", o.Output, o.Reached, o.Whole)
 			}
 			got += fmt.Sprintf("; %d/%d, %d unknown", r.Reached, r.Residents, r.Unknown)
+			if _, known := r.Rate(); known != (r.Unknown < len(r.Outputs)) {
+				t.Errorf("%s: a rate is known: %v", c.name, known)
+			}
 		}
 		if got != c.want || err != nil {
 			t.Errorf("%s: %s, %v; want %s", c.name, got, err, c.want)
