@@ -131,6 +131,19 @@ func parseWhen(text string, look Look, now time.Time, zone *time.Location) (at t
 	return date.Add(clock), true, false, nil
 }
 
+// ParseDay parses a day as people type it, looking back: what [ParseWhen] takes for a
+// day, or so many days ago.
+func ParseDay(text string, now time.Time, zone *time.Location) (playlist.Date, error) {
+	at, day, err := ParseWhen(text, Back, now, zone)
+	if err != nil {
+		return "", err
+	}
+	if _, ago := parseAgo(plain(text)); !day && !ago {
+		return "", Refused{say.M("cli.no_day", text)}
+	}
+	return playlist.Date(at.In(zone).Format(time.DateOnly)), nil
+}
+
 var timeAgo = regexp.MustCompile(`^(\d{1,4}) ?(d|h|m|天前|小时前|分钟前)$`)
 
 func parseAgo(s string) (time.Duration, bool) {

@@ -186,6 +186,19 @@ func TestWhatIsNoTimeIsRefusedWithExamples(t *testing.T) {
 	}
 }
 
+func TestADayIsReadWithoutATime(t *testing.T) {
+	zone := time.FixedZone("", 8*3600)
+	now := time.Date(2026, 11, 27, 20, 0, 0, 0, time.UTC) // the 28th in the zone
+	for text, want := range map[string]string{
+		"昨天": "2026-11-27", "7d": "2026-11-21", "11/27": "2026-11-27", "上周一": "2026-11-16", "3天前": "2026-11-25",
+		"昨天 7点": "", "07:30": "", "now": "", "2月30日": "",
+	} {
+		if got, err := ParseDay(text, now, zone); string(got) != want || (err != nil) != (want == "") {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+}
+
 func FuzzParseWhen(f *testing.F) {
 	for _, text := range []string{
 		"2026-11-20 07:30:15", "11/28", "2月30日", "上周五下午3点", "周三三点", "昨晚八点一刻", "fri 7:30pm", "７：３０", "3天前", "now",

@@ -65,13 +65,11 @@ func (a *app) reachCmd() *cobra.Command {
 			if _, err := store.ParseGrouping(by); err != nil {
 				return cli.Refuse(sayM("county.bad_grouping", by))
 			}
-			for _, d := range []string{from, to} {
-				if _, err := playlist.ParseDate(d); d != "" && err != nil {
-					return cli.Refuse(sayM("cli.bad_time", d))
-				}
-			}
 			k, err := a.ask()
 			if err != nil {
+				return err
+			}
+			if err := k.days(c.Context(), time.Now(), &from, &to); err != nil {
 				return err
 			}
 			var rep county.ReachReport
