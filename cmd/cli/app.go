@@ -240,6 +240,8 @@ func flagFault(err error) say.Message {
 	switch {
 	case m == nil:
 		return say.M("cli.bad_flag", err.Error())
+	case m[2] == "--"+csvFlag:
+		return say.M("cli.bad_csv", m[1])
 	case strings.HasPrefix(m[3], "time:"):
 		return say.M("cli.bad_duration", m[2], m[1])
 	}

@@ -9,6 +9,7 @@ import (
 
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/web"
 )
 
 // Columns measures text as terminals show it. Characters that are wide in some
@@ -234,17 +235,5 @@ func Percent(part, whole int64, rate func() (float64, bool)) string {
 	if !ok {
 		return fmt.Sprintf("%d/%d –", part, whole)
 	}
-	return fmt.Sprintf("%d/%d %.0f%%", part, whole, roundedPercent(v))
-}
-
-// roundedPercent rounds, but never up to 100 or down to 0.
-func roundedPercent(v float64) float64 {
-	switch p := v * 100; {
-	case p > 0 && p < 1:
-		return 1
-	case p > 99 && p < 100:
-		return 99
-	default:
-		return p
-	}
+	return fmt.Sprintf("%d/%d %s", part, whole, web.Percent(v))
 }

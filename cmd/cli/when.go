@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"strconv"
+	"regexp"
 	"strings"
 	"time"
 
@@ -24,13 +24,13 @@ func (a *App) PeriodFlags(c *cobra.Command, p *Period) {
 // not typed.
 func (p Period) Span(now time.Time, zone *time.Location) (since, until time.Time, err error) {
 	if p.Since != "" {
-		if since, _, err = ParseWhen(p.Since, now, zone); err != nil {
+		if since, _, err = ParseWhen(p.Since, Back, now, zone); err != nil {
 			return since, until, err
 		}
 	}
 	if p.Until != "" {
 		var day bool
-		if until, day, err = ParseWhen(p.Until, now, zone); err != nil {
+		if until, day, err = ParseWhen(p.Until, Back, now, zone); err != nil {
 			return since, until, err
 		}
 		if day { // the whole day
@@ -43,15 +43,22 @@ func (p Period) Span(now time.Time, zone *time.Location) (since, until time.Time
 	return since, until, nil
 }
 
-var days = map[string]int{
-	"today": 0, "今天": 0, "yesterday": -1, "昨天": -1, "前天": -2, "tomorrow": 1, "明天": 1, "后天": 2,
-}
+// Look is which way a verb looks in time. It decides which day is meant by a date
+// without a year and by a day of the week.
+type Look int
 
-// ParseWhen parses an instant as people type it: a date, a date and a time, a
-// time of today, RFC 3339, "now", today or yesterday with or without a time, or
-// a time ago ("7d", "24h", "30m"). day reports that it is a whole day.
-func ParseWhen(text string, now time.Time, zone *time.Location) (at time.Time, day bool, err error) {
-	at, wall, day, err := parseWhen(text, now, zone)
+const (
+	Back  Look = iota // the latest such day up to today
+	Ahead             // the next such day from today on
+)
+
+// ParseWhen parses an instant as people type it: a day with or without a time, a
+// time of today, RFC 3339, "now", or a time ago ("7d", "24h", "30m"). A day is a date
+// (2026-11-23, 11/23, 11月23日, 23日), a word (昨天, yesterday) or one of the week
+// (周五, fri); a time is 07:30, 7点半, 下午3点 or 7pm. day reports that it is a whole
+// day.
+func ParseWhen(text string, look Look, now time.Time, zone *time.Location) (at time.Time, day bool, err error) {
+	at, wall, day, err := parseWhen(text, look, now, zone)
 	if wall {
 		noon := time.Date(at.Year(), at.Month(), at.Day(), 12, 0, 0, 0, zone)
 		at = playlist.TimeOfDay(60*at.Hour()+at.Minute()).On(noon, zone).Add(time.Duration(at.Second()) * time.Second)
@@ -59,11 +66,11 @@ func ParseWhen(text string, now time.Time, zone *time.Location) (at time.Time, d
 	return at, day, err
 }
 
-// ParseMoments is ParseWhen for a caller that must know which instant was
-// meant: it returns both if clocks showed that time twice, and an error if they
+// ParseMoments is ParseWhen, looking back, for a caller that must know which instant
+// was meant: it returns both if clocks showed that time twice, and an error if they
 // never showed it.
 func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Time, day bool, err error) {
-	one, wall, day, err := parseWhen(text, now, zone)
+	one, wall, day, err := parseWhen(text, Back, now, zone)
 	switch {
 	case err != nil:
 		return nil, false, err
@@ -95,9 +102,8 @@ func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Ti
 
 // parseWhen returns the instant or, if wall is set, the local time written as
 // if it were UTC.
-func parseWhen(text string, now time.Time, zone *time.Location) (at time.Time, wall, day bool, err error) {
-	bad := Refused{say.M("cli.bad_time", text)}
-	s := strings.ToLower(strings.TrimSpace(strings.ReplaceAll(text, "：", ":")))
+func parseWhen(text string, look Look, now time.Time, zone *time.Location) (at time.Time, wall, day bool, err error) {
+	s := plain(text)
 	if s == "now" || s == "现在" {
 		return now, false, false, nil
 	}
@@ -107,37 +113,48 @@ func parseWhen(text string, now time.Time, zone *time.Location) (at time.Time, w
 	if ago, ok := parseAgo(s); ok {
 		return now.Add(-ago), false, false, nil
 	}
-	date, clock, timed := strings.Cut(strings.Replace(s, "t", " ", 1), " ")
-	for name, offset := range days { // "today" contains a t
-		if rest, ok := strings.CutPrefix(s, name); ok {
-			date, clock = Midnight(now, zone, offset).Format(time.DateOnly), strings.TrimSpace(rest)
-			timed = clock != ""
-		}
+	y, m, d := now.In(zone).Date()
+	today := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	date, rest, found := parseDay(s, look, today)
+	switch {
+	case date.IsZero() && found:
+		return time.Time{}, false, false, Refused{say.M("cli.no_such_day", text)}
+	case found && rest == "":
+		return date, true, true, nil
+	case !found:
+		date, rest = today, s
 	}
-	if !timed && strings.Contains(date, ":") {
-		date, clock, timed = now.In(zone).Format(time.DateOnly), date, true
+	clock, ok := parseClock(rest)
+	if !ok {
+		return time.Time{}, false, false, Refused{say.M("cli.bad_time", text)}
 	}
-	if !timed {
-		if at, err = time.Parse("2006-1-2", date); err != nil {
-			return time.Time{}, false, false, bad
-		}
-		return at, true, true, nil
-	}
-	for _, layout := range []string{"2006-1-2 15:04", "2006-1-2 15:04:05"} {
-		if at, err = time.Parse(layout, date+" "+strings.TrimSpace(clock)); err == nil {
-			return at, true, false, nil
-		}
-	}
-	return time.Time{}, false, false, bad
+	return date.Add(clock), true, false, nil
 }
 
+// ParseDay parses a day as people type it, looking back: what [ParseWhen] takes for a
+// day, or so many days ago.
+func ParseDay(text string, now time.Time, zone *time.Location) (playlist.Date, error) {
+	at, day, err := ParseWhen(text, Back, now, zone)
+	if err != nil {
+		return "", err
+	}
+	if _, ago := parseAgo(plain(text)); !day && !ago {
+		return "", Refused{say.M("cli.no_day", text)}
+	}
+	return playlist.Date(at.In(zone).Format(time.DateOnly)), nil
+}
+
+var timeAgo = regexp.MustCompile(`^(\d{1,4}) ?(d|h|m|天前|小时前|分钟前)$`)
+
 func parseAgo(s string) (time.Duration, bool) {
-	if s == "" {
+	m := timeAgo.FindStringSubmatch(s)
+	if m == nil {
 		return 0, false
 	}
-	unit, ok := map[byte]time.Duration{'d': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute}[s[len(s)-1]]
-	n, err := strconv.ParseUint(s[:len(s)-1], 10, 16)
-	return time.Duration(n) * unit, ok && err == nil
+	unit := map[string]time.Duration{
+		"d": 24 * time.Hour, "天前": 24 * time.Hour, "h": time.Hour, "小时前": time.Hour, "m": time.Minute, "分钟前": time.Minute,
+	}[m[2]]
+	return time.Duration(atoi(m[1])) * unit, true
 }
 
 // Midnight returns the start of the local day that is on days after at.

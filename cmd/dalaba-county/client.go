@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,29 @@ func (c *client) answered(r *http.Response) {
 			c.zone = zone
 		}
 	}
+}
+
+// days puts dates in the place of days as people type them. Only the county knows its
+// zone, which says what today is.
+func (c *client) days(ctx context.Context, now time.Time, texts ...*string) error {
+	if !slices.ContainsFunc(texts, func(t *string) bool { return *t != "" }) {
+		return nil
+	}
+	var s county.CountyStatus
+	if err := c.get(ctx, "/api/status", nil, &s); err != nil {
+		return err
+	}
+	for _, text := range texts {
+		if *text == "" {
+			continue
+		}
+		d, err := cli.ParseDay(*text, now, c.zone)
+		if err != nil {
+			return err
+		}
+		*text = string(d)
+	}
+	return nil
 }
 
 // get sends a request and decodes the response.

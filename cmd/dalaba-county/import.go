@@ -16,6 +16,7 @@ import (
 	"dalaba/county"
 	"dalaba/ingest"
 	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // upload hands a file in, with what the file beside it says of it.
@@ -121,7 +122,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 			verdict = "known"
 		}
 		all = append(all, imported{File: f.Path, Clip: &out})
-		t.Add(filepath.Base(f.Path), a.Say("import."+verdict), a.ClipName(out.Clip.ID, out.Clip.Title, out.Clip.Issue), out.Clip.Length().Round(100*time.Millisecond).String())
+		t.Add(filepath.Base(f.Path), a.Say("import."+verdict), a.ClipName(out.Clip.ID, out.Clip.Title, out.Clip.Issue), web.Length(out.Clip.Length()))
 	}
 	for _, r := range refused {
 		refuse(r.Name, r.Err)

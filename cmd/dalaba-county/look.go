@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -21,6 +19,8 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
+	"dalaba/web"
 )
 
 func sortStrings(s []string) { slices.Sort(s) }
@@ -55,23 +55,21 @@ func (a *app) secret(file string) (string, error) {
 
 func (a *app) reachCmd() *cobra.Command {
 	var by, from, to, area string
-	var asCSV bool
+	var csv cli.CSVForm
 	c := a.JSONFlag(&cobra.Command{
 		Use: "reach", Short: a.Say("county.reach_short"), Args: a.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if a.JSON && asCSV {
+			if a.JSON && csv != "" {
 				return cli.Refuse(sayM("view.json_or_csv"))
 			}
 			if _, err := store.ParseGrouping(by); err != nil {
 				return cli.Refuse(sayM("county.bad_grouping", by))
 			}
-			for _, d := range []string{from, to} {
-				if _, err := playlist.ParseDate(d); d != "" && err != nil {
-					return cli.Refuse(sayM("cli.bad_time", d))
-				}
-			}
 			k, err := a.ask()
 			if err != nil {
+				return err
+			}
+			if err := k.days(c.Context(), time.Now(), &from, &to); err != nil {
 				return err
 			}
 			var rep county.ReachReport
@@ -81,11 +79,11 @@ func (a *app) reachCmd() *cobra.Command {
 			switch {
 			case a.JSON:
 				return a.show(rep)
-			case asCSV:
+			case csv != "":
 				if changed := a.changedResidents(rep.Changed); changed != "" {
 					fmt.Fprintln(a.Err, changed)
 				}
-				return reachCSV(a.Out, rep)
+				return a.reachCSV(csv, rep)
 			}
 			a.reachTable(rep)
 			return nil
@@ -96,18 +94,18 @@ func (a *app) reachCmd() *cobra.Command {
 	f.StringVar(&from, "from", "", a.Say("county.flag_from"))
 	f.StringVar(&to, "to", "", a.Say("county.flag_to"))
 	f.StringVar(&area, "area", "", a.Say("county.flag_area"))
-	f.BoolVar(&asCSV, "csv", false, a.Say("view.flag_csv"))
+	a.CSVFlag(c, &csv)
 	return c
 }
 
 func (a *app) reachTable(rep county.ReachReport) {
-	t := a.NewTable(a.Word("county.head_by_", string(rep.By)), ">"+a.Say("county.head_planned"), ">"+a.Say("county.head_completed"), ">"+a.Say("county.head_unknown"),
-		a.Say("county.head_completion"), ">"+a.Say("county.head_persons"), ">"+a.Say("county.head_reached"), ">"+a.Say("county.head_targeted"),
-		a.Say("county.head_reach_rate"), ">"+a.Say("county.head_frequency"))
+	t := a.NewTable(a.Word("county.head_by_", string(rep.By)), ">"+a.Say("view.planned"), ">"+a.Say("view.completed"), ">"+a.Say("view.unknown"),
+		a.Say("view.completion"), ">"+a.Say("view.person_airings"), ">"+a.Say("view.reached"), ">"+a.Say("view.targeted"),
+		a.Say("view.reach_rate"), ">"+a.Say("view.frequency"))
 	add := func(name string, l county.ReachLine) {
 		freq := ""
 		if l.Frequency != nil {
-			freq = strconv.FormatFloat(*l.Frequency, 'f', 1, 64)
+			freq = web.Times(*l.Frequency)
 		}
 		if t.Add(name, strconv.Itoa(l.Planned), strconv.Itoa(l.Completed), strconv.Itoa(l.Unknown),
 			cli.Percent(int64(l.Completed), int64(l.Planned), l.Reach.Completion), strconv.FormatInt(l.PersonAirings, 10), strconv.Itoa(l.Reached), strconv.Itoa(l.Residents),
@@ -116,20 +114,9 @@ func (a *app) reachTable(rep county.ReachReport) {
 		}
 	}
 	for _, l := range rep.Lines {
-		name := l.Title
-		switch {
-		case l.Key == store.KeyUnknown:
-			name = a.Say("county.no_receipt")
-		case l.Key == "" && rep.By == store.BySeries:
-			name = a.Say("view.no_series")
-		case l.Key == "":
-			name = a.Say("county.no_clip_chosen")
-		case rep.By == store.ByClip || rep.By == store.ByIssue:
-			name = a.ClipName("", l.Title, l.Issue)
-		}
-		add(cli.Printable(name), l)
+		add(a.reachName(rep.By, l.Reach), l)
 	}
-	add(a.Say("county.total"), rep.Total)
+	add(a.Say("view.total"), rep.Total)
 	a.Println(t.Page())
 	a.Println("")
 	if changed := a.changedResidents(rep.Changed); changed != "" {
@@ -137,6 +124,35 @@ func (a *app) reachTable(rep county.ReachReport) {
 		a.Println("")
 	}
 	a.Println(cli.Paint(a.Say("county.reach_notes"), cli.Faint, a.Colour()))
+}
+
+// reachName is what a line is of, for people.
+func (a *app) reachName(by store.Grouping, r asrun.Reach) string {
+	switch {
+	case r.Key == store.KeyUnknown:
+		return a.Say("county.no_receipt")
+	case r.Key == "" && by == store.BySeries:
+		return a.Say("view.no_series")
+	case r.Key == "":
+		return a.Say("county.no_clip_chosen")
+	case by == store.ByClip:
+		return a.ClipName(playlist.ClipID(r.Key), r.Title, r.Issue)
+	case by == store.ByIssue:
+		return a.ClipName("", r.Title, r.Issue)
+	}
+	return r.Title
+}
+
+func (a *app) reachCSV(form cli.CSVForm, rep county.ReachReport) error {
+	var lines []asrun.Reach
+	for _, l := range rep.Lines {
+		lines = append(lines, l.Reach)
+	}
+	clips := rep.By == store.ByClip
+	return a.ReachCSV(form, cli.ReachNames{
+		Head: a.Word("county.head_by_", string(rep.By)), Of: func(r asrun.Reach) string { return a.reachName(rep.By, r) },
+		Series: clips || rep.By == store.ByIssue, Clip: clips,
+	}, lines, rep.Total.Reach)
 }
 
 func (a *app) changedResidents(all []store.Change) string {
@@ -149,44 +165,6 @@ func (a *app) changedResidents(all []store.Change) string {
 		list = append(list, row)
 	}
 	return a.ChangedResidents(list)
-}
-
-// byteOrderMark has spreadsheets read UTF-8.
-const byteOrderMark = "\ufeff"
-
-// inert keeps a spreadsheet from computing what is text.
-func inert(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}
-
-func reachCSV(out io.Writer, rep county.ReachReport) error {
-	if _, err := io.WriteString(out, byteOrderMark); err != nil {
-		return err
-	}
-	w := csv.NewWriter(out)
-	w.UseCRLF = true
-	_ = w.Write([]string{
-		"key", "title", "series", "issue", "planned", "delivered", "started", "completed", "unknown",
-		"person_airings", "reached", "residents", "completion", "reach_rate", "frequency",
-	})
-	share := func(v *float64) string {
-		if v == nil {
-			return ""
-		}
-		return strconv.FormatFloat(*v, 'f', 4, 64)
-	}
-	for _, l := range rep.Lines {
-		_ = w.Write([]string{
-			inert(l.Key), inert(l.Title), inert(l.Series), strconv.Itoa(l.Issue), strconv.Itoa(l.Planned), strconv.Itoa(l.Delivered),
-			strconv.Itoa(l.Started), strconv.Itoa(l.Completed), strconv.Itoa(l.Unknown), strconv.FormatInt(l.PersonAirings, 10),
-			strconv.Itoa(l.Reached), strconv.Itoa(l.Residents), share(l.Completion.Value), share(l.ReachRate.Value), share(l.Frequency),
-		})
-	}
-	w.Flush()
-	return w.Error()
 }
 
 func (a *app) checkCmd() *cobra.Command {

@@ -197,7 +197,7 @@ func (a *app) push(ctx context.Context, k *client, path string, o pushFlags) err
 		if err != nil {
 			return err
 		}
-		if d.NotBefore, _, err = cli.ParseWhen(o.notBefore, time.Now(), zone); err != nil {
+		if d.NotBefore, _, err = cli.ParseWhen(o.notBefore, cli.Ahead, time.Now(), zone); err != nil {
 			return cli.Refuse(err)
 		}
 	}

@@ -388,7 +388,7 @@ func (a *app) alertPasses(s *site.Site, v site.Alert) string {
 	}
 	one := rules.ToneMin + seconds(v.PassS)
 	whole := time.Duration(passes)*one + time.Duration(passes-1)*gap
-	return a.Say("alerts.passes_long", passes, rules.ToneMin.Seconds(), v.PassS, gap.Seconds(), minutes(whole))
+	return a.Say("alerts.passes_long", passes, rules.ToneMin.Seconds(), v.PassS, gap.Seconds(), web.Length(whole))
 }
 
 // alertVerdict tells where a message sounds or would, or why it does not.

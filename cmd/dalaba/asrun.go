@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"iter"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +24,7 @@ func (a *app) asrunCmd() *cobra.Command {
 	var (
 		p   cli.Period
 		q   data.Query
-		csv bool
+		csv cli.CSVForm
 	)
 	c := a.JSONFlag(&cobra.Command{
 		Use:   "asrun",
@@ -37,14 +34,14 @@ func (a *app) asrunCmd() *cobra.Command {
 	a.PeriodFlags(c, &p)
 	c.Flags().StringVar(&q.Output, "output", "", a.Say("view.flag_output"))
 	c.Flags().StringVar(&q.Slot, "slot", "", a.Say("view.flag_slot"))
-	c.Flags().BoolVar(&csv, "csv", false, a.Say("view.flag_csv"))
+	a.CSVFlag(c, &csv)
 	return c
 }
 
 // asrun shows rows by due instant as they come from the disk. `--json` is a
-// list of asrun.Row; `--csv` has the same keys in its first line.
-func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Query, asCSV bool) error {
-	if a.JSON && asCSV {
+// list of asrun.Row; `--csv=raw` has the same keys in its first line.
+func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Query, csv cli.CSVForm) error {
+	if a.JSON && csv != "" {
 		return cli.Refuse(say.M("view.json_or_csv"))
 	}
 	s, err := a.look(ctx)
@@ -52,6 +49,12 @@ func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Que
 		return err
 	}
 	defer func() { _ = s.Close() }()
+	if err := a.outputNamed(ctx, s, q.Output); err != nil {
+		return err
+	}
+	if q.Slot, err = a.slotNamed(ctx, s, q.Slot); err != nil {
+		return err
+	}
 	if s.Store == nil && !a.JSON {
 		return a.noStore(s.Site.DataDir)
 	}
@@ -71,8 +74,10 @@ func (a *app) asrun(ctx context.Context, now time.Time, p cli.Period, q data.Que
 	switch {
 	case a.JSON:
 		return rowsJSON(a.Out, rows)
-	case asCSV:
-		return rowsCSV(a.Out, rows)
+	case csv == cli.CSVRaw:
+		return a.rowsRaw(rows)
+	case csv == cli.CSVSheet:
+		return a.rowsSheet(ctx, s, rows)
 	}
 	return a.rowsTable(s, rows, now, q)
 }
@@ -90,53 +95,6 @@ func rowsJSON(out io.Writer, rows iter.Seq2[asrun.Row, error]) error {
 	return l.end()
 }
 
-// byteOrderMark makes Excel read a file as UTF-8.
-const byteOrderMark = "\ufeff"
-
-func rowsCSV(out io.Writer, rows iter.Seq2[asrun.Row, error]) error {
-	if _, err := io.WriteString(out, byteOrderMark); err != nil {
-		return err
-	}
-	w := csv.NewWriter(out)
-	w.UseCRLF = true
-	_ = w.Write([]string{
-		"airing", "output", "item", "part", "slot", "playlist", "clip", "title", "series", "issue", "rank",
-		"due", "cued", "started", "ended", "from_frame", "frames", "of_frames", "at_frame", "level_db",
-		"residents", "area", "outcome", "reason", "clock", "boot", "mono_ms", "seq",
-	})
-	for r, err := range rows {
-		if err != nil {
-			return err
-		}
-		_ = w.Write([]string{
-			inert(string(r.Airing)), inert(r.Output), itoa(r.Item), itoa(r.Part), inert(r.Slot), inert(r.Playlist), string(r.Clip),
-			inert(r.Title), inert(r.Series), itoa(r.Issue), itoa(r.Rank),
-			rfc3339(r.Due), rfc3339(r.Cued), rfc3339(r.Started), rfc3339(r.Ended),
-			itoa(r.FromFrame), itoa(r.Frames), itoa(r.OfFrames), itoa(r.AtFrame), strconv.FormatFloat(r.LevelDB, 'f', -1, 64),
-			itoa(r.Residents), string(r.Area), string(r.Outcome), string(r.Reason), string(r.Clock), r.Boot, itoa(r.MonoMS), itoa(r.Seq),
-		})
-	}
-	w.Flush()
-	return w.Error()
-}
-
-func itoa[T ~int | ~int64](n T) string { return strconv.FormatInt(int64(n), 10) }
-
-// inert keeps text from being taken for a formula by a spreadsheet.
-func inert(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}
-
-func rfc3339(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
-}
-
 func (a *app) rowsTable(s *site.Site, rows iter.Seq2[asrun.Row, error], now time.Time, q data.Query) error {
 	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.by_output"), a.Say("view.by_clip"),
 		a.Say("view.started"), ">"+a.Say("view.heard"), a.Say("view.outcome"))
@@ -150,7 +108,7 @@ func (a *app) rowsTable(s *site.Site, rows iter.Seq2[asrun.Row, error], now time
 		started, heard := "–", "–"
 		if !r.Started.IsZero() {
 			started = r.Started.In(s.Site.Zone).Format(time.TimeOnly)
-			heard = minutes(playlist.Length(r.Frames)) + "/" + minutes(playlist.Length(r.OfFrames))
+			heard = web.Length(playlist.Length(r.Frames)) + "/" + web.Length(playlist.Length(r.OfFrames))
 		}
 		clip := "–"
 		if r.Clip != "" {
@@ -174,26 +132,33 @@ func (a *app) rowsTable(s *site.Site, rows iter.Seq2[asrun.Row, error], now time
 
 // outcome is how a row ended, and why.
 func (a *app) outcome(r asrun.Row, alive bool) cli.Cell {
-	if r.Outcome == "" && !alive {
-		return cli.Tint(a.Say("view.broke_off"), cli.OutcomeTone(asrun.Partial))
-	}
+	c := a.ending(r, alive)
 	if r.Outcome == "" {
-		if r.Started.IsZero() {
-			return cli.Tint(a.Say("view.waiting"), cli.Plain)
-		}
-		return cli.Tint(a.Say("outcome.airing"), cli.Good)
+		return c
 	}
-	text := a.Word("outcome.", string(r.Outcome))
 	if r.Reason != asrun.ReasonNone {
-		text += " · " + a.Word("reason.", string(r.Reason))
+		c.Text += " · " + a.Word("reason.", string(r.Reason))
 	}
 	if r.FromFrame > 0 && r.Part > 1 {
-		text += a.Say("view.rejoined", minutes(playlist.Length(r.FromFrame)))
+		c.Text += a.Say("view.rejoined", web.Length(playlist.Length(r.FromFrame)))
 	}
 	if r.Clock == playlist.ClockUntrusted {
-		text += a.Say("view.untrusted")
+		c.Text += a.Say("view.untrusted")
 	}
-	return cli.Tint(text, cli.OutcomeTone(r.Outcome))
+	return c
+}
+
+// ending is how a row ended, or how it stands.
+func (a *app) ending(r asrun.Row, alive bool) cli.Cell {
+	switch {
+	case r.Outcome != "":
+		return cli.Tint(a.Word("outcome.", string(r.Outcome)), cli.OutcomeTone(r.Outcome))
+	case !alive:
+		return cli.Tint(a.Say("view.broke_off"), cli.OutcomeTone(asrun.Partial))
+	case r.Started.IsZero():
+		return cli.Tint(a.Say("view.waiting"), cli.Plain)
+	}
+	return cli.Tint(a.Say("outcome.airing"), cli.Good)
 }
 
 // rowSlot is what a row belongs to, for people: its slot, or an alert.

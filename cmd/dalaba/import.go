@@ -19,6 +19,7 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // importCmd takes what people hand in into the library.
@@ -174,7 +175,7 @@ func (a *app) importBar(i, n int, path string) ingest.Progress {
 	}
 	return func(percent float64) {
 		done := time.Duration((float64(i) + percent/100) * 1000)
-		fmt.Fprintf(a.Out, "\r\x1b[K  %s %d/%d %3.0f%% %s", gauge(24, done, time.Duration(n)*1000), i+1, n, percent, cli.Printable(filepath.Base(path)))
+		fmt.Fprintf(a.Out, "\r\x1b[K  %s %d/%d %4s %s", gauge(24, done, time.Duration(n)*1000), i+1, n, web.Percent(percent/100), cli.Printable(filepath.Base(path)))
 	}
 }
 
@@ -220,7 +221,7 @@ func (a *app) importTable(all []imported) {
 		if l.Clip != nil {
 			id = l.Clip.ID.Short()
 			clip = a.ClipName(l.Clip.ID, l.Clip.Title, l.Clip.Issue)
-			length = l.Clip.Length().Round(100 * time.Millisecond).String()
+			length = web.Length(l.Clip.Length())
 		}
 		if l.Figures != nil {
 			note = a.proofNote(*l.Figures)

@@ -395,6 +395,7 @@ func TestTheVerbsThatLook(t *testing.T) {
 			"reach":       {"reach"},
 			"reach-day":   {"reach", "--by", "day"},
 			"reach-out":   {"reach", "--by", "output", "--since", "today"},
+			"reach-slot":  {"reach", "--by", "slot"},
 			"log":         {"log"},
 			"log-warn":    {"log", "--level", "warn", "-n", "1"},
 		} {
@@ -416,8 +417,12 @@ func TestTheVerbsThatLook(t *testing.T) {
 			golden(t, "status-off."+form, v.stable(out))
 		}
 		for name, args := range map[string][]string{
-			"asrun.csv": {"asrun", "--since", "7d", "--csv"},
-			"reach.csv": {"reach", "--by", "series", "--csv"},
+			"asrun.csv.zh":  {"asrun", "--since", "7d", "--csv", "--lang", "zh-CN"},
+			"asrun.csv.en":  {"asrun", "--since", "7d", "--csv", "--lang", "en"},
+			"asrun-raw.csv": {"asrun", "--since", "7d", "--csv=raw"},
+			"reach.csv.zh":  {"reach", "--csv", "--lang", "zh-CN"},
+			"reach.csv.en":  {"reach", "--by", "day", "--csv", "--lang", "en"},
+			"reach-raw.csv": {"reach", "--by", "series", "--csv=raw"},
 		} {
 			_, out, _ := v.dalaba(args...)
 			if !strings.HasPrefix(out, "\ufeff") {
@@ -428,6 +433,31 @@ func TestTheVerbsThatLook(t *testing.T) {
 				t.Errorf("%s: %d rows, %v", name, len(rows), err)
 			}
 			golden(t, name, out)
+		}
+	})
+}
+
+// The config no longer has the slot 加播, and never had the output.
+func TestNamesThatOnlyTheLogHasAreNames(t *testing.T) {
+	inVillage(t, func(v *village) {
+		v.history()
+		v.open()
+		r := v.row("加播", "2026-11-23 10:30:00", "拆掉的", 1, 1, 1)
+		v.aired(r, "2026-11-23 10:30:00", 61, asrun.Complete, "")
+		v.must(v.store.Close())
+		for _, c := range []struct {
+			flag, name string
+			code       int
+		}{
+			{"--slot", "加播", cli.ExitOK},
+			{"--slot", "加波", cli.ExitRefused},
+			{"--output", "拆掉的", cli.ExitOK},
+			{"--output", "拆掉", cli.ExitRefused},
+		} {
+			code, out, errOut := v.dalaba("asrun", c.flag, c.name, "--lang", "en")
+			if code != c.code || code == cli.ExitOK && !strings.Contains(out, "10:30:00") {
+				t.Errorf("%s %s: exit %d\n%s%s", c.flag, c.name, code, out, errOut)
+			}
 		}
 	})
 }
@@ -473,10 +503,16 @@ func TestLookingWhereNothingIs(t *testing.T) {
 			{"why of a whole day", []string{"why", "2026-11-23"}, cli.ExitRefused, "at what time?"},
 			{"why of no time", []string{"why", "soon"}, cli.ExitRefused, `no time: "soon"`},
 			{"a period that runs backwards", []string{"asrun", "--since", "today", "--until", "2026-11-20"}, cli.ExitRefused, "is not before"},
+			{"no output", []string{"asrun", "--output", "North"}, cli.ExitRefused, `there is no output "North"; there are: 村口, West`},
+			{"an output that is nearly one", []string{"asrun", "--output", "west"}, cli.ExitRefused, `no output "west"; did you mean "West"?`},
+			{"a slot that is nearly one", []string{"asrun", "--slot", "早晨", "--json"}, cli.ExitRefused, `no slot "早晨"; did you mean "早间"? There are: 早间, 上午, `},
+			{"a slot of the config", []string{"asrun", "--slot", "早间"}, cli.ExitOK, "Nothing of the kind"},
 			{"no grouping", []string{"reach", "--by", "week"}, cli.ExitRefused, `no grouping "week"`},
 			{"no level", []string{"log", "--level", "loud"}, cli.ExitRefused, `no level "loud"`},
 			{"no days", []string{"plan", "--days", "0"}, cli.ExitRefused, "--days must be from 1 to 366"},
 			{"two forms at once", []string{"asrun", "--json", "--csv"}, cli.ExitRefused, "choose one"},
+			{"no form of CSV", []string{"asrun", "--csv=xls"}, cli.ExitRefused, "there is no --csv=xls; say --csv, for a spreadsheet, or --csv=raw, for programs"},
+			{"no form of CSV, reach", []string{"reach", "--csv="}, cli.ExitRefused, "or --csv=raw"},
 			{"a plan from no time", []string{"plan", "--since", "32:00"}, cli.ExitRefused, "no time"},
 		} {
 			code, out, errOut := v.dalaba(append(c.args, "--lang", "en")...)

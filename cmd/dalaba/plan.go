@@ -84,7 +84,7 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	}
 	from := now
 	if since != "" {
-		if from, _, err = cli.ParseWhen(since, now, s.Site.Zone); err != nil {
+		if from, _, err = cli.ParseWhen(since, cli.Ahead, now, s.Site.Zone); err != nil {
 			return err
 		}
 	}

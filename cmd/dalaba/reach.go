@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,18 +18,30 @@ import (
 // reachCmd reports whom the airings reached.
 func (a *app) reachCmd() *cobra.Command {
 	var (
-		p     cli.Period
-		by    string
-		asCSV bool
+		p      cli.Period
+		by     string
+		alerts bool
+		csv    cli.CSVForm
 	)
 	c := a.JSONFlag(&cobra.Command{
 		Use:   "reach",
 		Short: a.Say("view.reach_short"),
-		RunE:  func(c *cobra.Command, _ []string) error { return a.reach(c.Context(), time.Now(), p, by, asCSV) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case a.JSON && csv != "":
+				return cli.Refuse(say.M("view.json_or_csv"))
+			case alerts && c.Flags().Changed("by"):
+				return cli.Refuse(say.M("view.by_or_alerts"))
+			case alerts:
+				return a.reachAlerts(c.Context(), time.Now(), p, csv)
+			}
+			return a.reach(c.Context(), time.Now(), p, by, csv)
+		},
 	})
 	a.PeriodFlags(c, &p)
 	c.Flags().StringVar(&by, "by", string(asrun.ByClip), a.Say("view.flag_by"))
-	c.Flags().BoolVar(&asCSV, "csv", false, a.Say("view.flag_csv"))
+	c.Flags().BoolVar(&alerts, "alerts", false, a.Say("view.flag_alerts"))
+	a.CSVFlag(c, &csv)
 	return c
 }
 
@@ -78,13 +87,10 @@ func lineOf(r asrun.Reach) reachLine {
 	return l
 }
 
-func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping string, asCSV bool) error {
+func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping string, csv cli.CSVForm) error {
 	by, err := asrun.ParseGrouping(grouping)
 	if err != nil {
 		return cli.Refuse(say.M("view.bad_grouping", grouping))
-	}
-	if a.JSON && asCSV {
-		return cli.Refuse(say.M("view.json_or_csv"))
 	}
 	s, err := a.look(ctx)
 	if err != nil {
@@ -114,20 +120,13 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 	switch {
 	case a.JSON:
 		report := newReachReport(by, r)
-		if !since.IsZero() {
-			since = since.UTC()
-			report.Since = &since
-		}
-		if !until.IsZero() {
-			until = until.UTC()
-			report.Until = &until
-		}
+		report.Since, report.Until = utc(since), utc(until)
 		return json.NewEncoder(a.Out).Encode(report)
-	case asCSV:
+	case csv != "":
 		if changed != "" {
 			fmt.Fprintln(a.Err, changed)
 		}
-		return reachCSV(a.Out, r.Lines)
+		return a.ReachCSV(csv, a.reachNames(by), r.Lines, r.Total)
 	case len(r.Lines) == 0:
 		a.Println(a.Say("view.reach_none"))
 		return nil
@@ -152,32 +151,4 @@ func (a *app) changedResidents(all []asrun.Change, zone *time.Location) string {
 		list = append(list, row)
 	}
 	return a.ChangedResidents(list)
-}
-
-func reachCSV(out io.Writer, lines []asrun.Reach) error {
-	if _, err := io.WriteString(out, byteOrderMark); err != nil {
-		return err
-	}
-	w := csv.NewWriter(out)
-	w.UseCRLF = true
-	_ = w.Write([]string{
-		"key", "title", "series", "issue", "planned", "delivered", "started", "completed", "unknown",
-		"person_airings", "reached", "residents", "completion", "reach_rate", "frequency",
-	})
-	rate := func(v *float64) string {
-		if v == nil {
-			return ""
-		}
-		return strconv.FormatFloat(*v, 'f', 4, 64)
-	}
-	for _, r := range lines {
-		l := lineOf(r)
-		_ = w.Write([]string{
-			inert(r.Key), inert(r.Title), inert(r.Series), itoa(r.Issue), itoa(r.Planned), itoa(r.Delivered), itoa(r.Started),
-			itoa(r.Completed), itoa(r.Unknown), itoa(r.PersonAirings), itoa(r.Reached), itoa(r.Residents),
-			rate(l.Completion), rate(l.ReachRate), rate(l.Frequency),
-		})
-	}
-	w.Flush()
-	return w.Error()
 }

@@ -303,7 +303,7 @@ func (s *show) outcome(r asrun.Row) string {
 	if r.Reason != "" && say.Has("reason."+string(r.Reason)) {
 		text += " · " + s.Word("reason.", string(r.Reason))
 	}
-	return fmt.Sprintf("%s  %.1f/%.1f s", text, playlist.Length(r.Frames).Seconds(), playlist.Length(r.OfFrames-r.FromFrame).Seconds())
+	return text + "  " + web.Seconds(playlist.Length(r.Frames)) + "/" + web.Seconds(playlist.Length(r.OfFrames-r.FromFrame)) + " s"
 }
 
 // line writes a line above the bars.
@@ -337,8 +337,8 @@ func (s *show) draw() {
 			continue
 		}
 		at, whole := playlist.Length(r.FromFrame+r.Frames), playlist.Length(r.OfFrames)
-		line := fmt.Sprintf("  %s %s %4.0f/%.0fs %s", runewidth.FillRight(o.Name, wide),
-			gauge(24, at, whole), at.Seconds(), whole.Seconds(), s.name(r))
+		line := fmt.Sprintf("  %s %s %5s/%s %s", runewidth.FillRight(o.Name, wide),
+			gauge(24, at, whole), web.Length(at), web.Length(whole), s.name(r))
 		if columns > 1 {
 			line = runewidth.Truncate(line, columns-1, "…") // a wrapped line could not be wiped
 		}

@@ -18,6 +18,7 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // outputNamed returns the output of that name; if none is named, the only one.
@@ -63,7 +64,7 @@ func (a *app) sound(ctx context.Context, s *site.Site, out playlist.Output, o ha
 	tell := func(r hand.Report) {
 		if !a.JSON && cli.IsTerminal(a.Out) {
 			at, whole := playlist.Length(r.Frames), playlist.Length(r.OfFrames)
-			fmt.Fprintf(a.Out, "\r\x1b[K  %s %s %4.0f/%.0fs %s", out.Name, gauge(24, at, whole), at.Seconds(), whole.Seconds(), name)
+			fmt.Fprintf(a.Out, "\r\x1b[K  %s %s %5s/%s %s", out.Name, gauge(24, at, whole), web.Length(at), web.Length(whole), name)
 			shown = true
 		}
 	}

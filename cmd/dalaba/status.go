@@ -213,16 +213,10 @@ func progress(a *app, o status.Output) string {
 		return ""
 	}
 	at, whole := seconds(o.Airing.PositionS), seconds(o.Airing.LengthS)
-	return gauge(16, at, whole) + " " + a.Say("view.about", minutes(at), minutes(whole))
+	return gauge(16, at, whole) + " " + a.Say("view.about", web.Length(at), web.Length(whole))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// minutes is a length as 1:05.
-func minutes(d time.Duration) string {
-	n := int(d.Round(time.Second).Seconds())
-	return fmt.Sprintf("%d:%02d", n/60, n%60)
-}
 
 // billed is a clip with its series, for people.
 func (a *app) billed(id playlist.ClipID, series, title string, issue int) string {

@@ -7,6 +7,7 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/web"
 )
 
 // reachTable is a reach report for people, without a line break at its end.
@@ -31,18 +32,29 @@ func (a *app) reachTable(lines []asrun.Reach, total asrun.Reach, by asrun.Groupi
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func (a *app) reachName(r asrun.Reach, by asrun.Grouping) any {
+// reachNames is how a report has its lines named in a spreadsheet.
+func (a *app) reachNames(by asrun.Grouping) cli.ReachNames {
+	return cli.ReachNames{
+		Head: a.Word("view.by_", string(by)), Of: func(r asrun.Reach) string { return a.reachName(r, by).Text },
+		Series: by == asrun.ByClip || by == asrun.ByIssue, Clip: by == asrun.ByClip,
+	}
+}
+
+func (a *app) reachName(r asrun.Reach, by asrun.Grouping) cli.Cell {
 	switch {
 	case r.Key == "" && (by == asrun.ByClip || by == asrun.ByIssue):
 		return cli.Tint(a.Say("view.no_clip"), cli.Faint)
 	case r.Key == "":
 		return cli.Tint(a.Say("view.no_series"), cli.Faint)
 	case by == asrun.ByIssue && r.Issue > 0:
-		return a.billed("", r.Series, r.Title, r.Issue)
+		return cli.Tint(a.billed("", r.Series, r.Title, r.Issue), cli.Plain)
 	case by == asrun.ByClip || by == asrun.ByIssue:
-		return a.ClipName(playlist.ClipID(r.Key), r.Title, r.Issue)
+		return cli.Tint(a.ClipName(playlist.ClipID(r.Key), r.Title, r.Issue), cli.Plain)
 	}
-	return r.Key
+	if by == asrun.BySlot {
+		return cli.Tint(a.rowName(asrun.Row{Airing: playlist.AiringID(r.Key), Slot: r.Key}), cli.Plain)
+	}
+	return cli.Tint(r.Key, cli.Plain)
 }
 
 func times(r asrun.Reach) string {
@@ -50,5 +62,5 @@ func times(r asrun.Reach) string {
 	if !ok {
 		return fmt.Sprintf("%d/%d –", r.PersonAirings, r.Reached)
 	}
-	return fmt.Sprintf("%d/%d %.1f", r.PersonAirings, r.Reached, v)
+	return fmt.Sprintf("%d/%d %s", r.PersonAirings, r.Reached, web.Times(v))
 }

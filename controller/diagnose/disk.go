@@ -42,11 +42,11 @@ func (d *examination) disk(context.Context) {
 	remedy := "du -xh --max-depth=2 / | sort -h | tail -n 20"
 	switch {
 	case free < noRoom || st.Files > 0 && st.Ffree == 0:
-		d.add("disk", Fail, say.M("doctor.disk_full", web.Size(free), share*100), say.M("doctor.disk_do"), remedy)
+		d.add("disk", Fail, say.M("doctor.disk_full", web.Size(free), web.Percent(share)), say.M("doctor.disk_do"), remedy)
 	case free < leastRoom || share < leastShare:
-		d.add("disk", Warn, say.M("doctor.disk_low", web.Size(free), share*100), say.M("doctor.disk_do"), remedy)
+		d.add("disk", Warn, say.M("doctor.disk_low", web.Size(free), web.Percent(share)), say.M("doctor.disk_do"), remedy)
 	default:
-		d.add("disk", OK, say.M("doctor.disk_ok", web.Size(free), share*100))
+		d.add("disk", OK, say.M("doctor.disk_ok", web.Size(free), web.Percent(share)))
 	}
 }
 

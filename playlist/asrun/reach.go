@@ -20,6 +20,7 @@ const (
 	BySeries Grouping = "series"
 	ByDay    Grouping = "day"
 	ByOutput Grouping = "output"
+	BySlot   Grouping = "slot"
 )
 
 // Reach is one line of a reach report: what the as-run log proves of a group
@@ -38,7 +39,7 @@ const (
 // So Reached <= Residents, and if Reached is not 0 the frequency lies between 1 and the
 // number of airings that one output completed.
 type Reach struct {
-	Key    string `json:"key"` // clip ID, series and issue, series, day or output
+	Key    string `json:"key"` // clip ID, series and issue, series, day, output or slot; of sounds by hand what [playlist.ByHand] names
 	Title  string `json:"title"`
 	Series string `json:"series,omitempty"`
 	Issue  int    `json:"issue,omitempty"`
@@ -202,6 +203,11 @@ func (t *Tally) group(r Row) (key, title string) {
 		return day, day
 	case ByOutput:
 		return r.Output, r.Output
+	case BySlot:
+		if _, hand := r.Airing.Hand(); hand {
+			return string(playlist.ByHand("")), ""
+		}
+		return r.Slot, r.Slot
 	}
 	if t.by == ByIssue && r.Issue > 0 {
 		return fmt.Sprintf("%s/%d", r.Series, r.Issue), r.Title
@@ -252,7 +258,7 @@ func (t *Tally) AddUnknown(slot playlist.Slot, due time.Time, output string, res
 	t.settle()
 	for n := range slot.Count {
 		t.items[itemKey{playlist.NewAiringID(slot.Name, due), output, n + 1}] = item{row: Row{
-			Airing: playlist.NewAiringID(slot.Name, due), Output: output, Item: n + 1, Due: due, Residents: residents,
+			Airing: playlist.NewAiringID(slot.Name, due), Slot: slot.Name, Output: output, Item: n + 1, Due: due, Residents: residents,
 		}}
 	}
 	t.settle()
@@ -369,8 +375,8 @@ func (g Grouping) String() string { return string(g) }
 // ParseGrouping reads a grouping's name.
 func ParseGrouping(s string) (Grouping, error) {
 	switch g := Grouping(s); g {
-	case ByClip, ByIssue, BySeries, ByDay, ByOutput:
+	case ByClip, ByIssue, BySeries, ByDay, ByOutput, BySlot:
 		return g, nil
 	}
-	return "", fmt.Errorf("%w: no grouping %q: clip, issue, series, day or output", playlist.ErrInvalid, s)
+	return "", fmt.Errorf("%w: no grouping %q: clip, issue, series, day, output or slot", playlist.ErrInvalid, s)
 }

@@ -379,7 +379,7 @@ func TestReachEndsWithTheLogsError(t *testing.T) {
 }
 
 func TestGroupings(t *testing.T) {
-	for _, g := range []asrun.Grouping{asrun.ByClip, asrun.ByIssue, asrun.BySeries, asrun.ByDay, asrun.ByOutput} {
+	for _, g := range []asrun.Grouping{asrun.ByClip, asrun.ByIssue, asrun.BySeries, asrun.ByDay, asrun.ByOutput, asrun.BySlot} {
 		if got, err := asrun.ParseGrouping(g.String()); got != g || err != nil {
 			t.Errorf("%s: %s, %v", g, got, err)
 		}
@@ -478,7 +478,7 @@ func TestResidentsCountAsTheyWereAtTheAiring(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, by := range []asrun.Grouping{asrun.ByClip, asrun.ByIssue, asrun.BySeries, asrun.ByDay, asrun.ByOutput} {
+			for _, by := range []asrun.Grouping{asrun.ByClip, asrun.ByIssue, asrun.BySeries, asrun.ByDay, asrun.ByOutput, asrun.BySlot} {
 				tally := asrun.NewTally(by, playlisttest.Shanghai(t))
 				for _, r := range c.rows {
 					tally.Add(r)
@@ -575,3 +575,31 @@ func TestAnAiringThatNobodyRecordedHasTheResidentsOfTheLast(t *testing.T) {
 }
 
 func number(id playlist.ClipID) string { return strings.TrimLeft(string(id), "0") }
+
+// What fell due at 09:30 has no row.
+func TestASlotHasALineAndSoundsByHandHaveOne(t *testing.T) {
+	zone := playlisttest.Shanghai(t)
+	p := &playlist.Programme{
+		Site: playlist.Site{Zone: zone}, Slots: []playlist.Slot{playlisttest.Slot(t, "早", "30 7-9 * * *", "东")},
+		Outputs: []playlist.Output{{Name: "东", Residents: 420}},
+	}
+	evening := func(r *asrun.Row) { r.Slot, r.Airing = "晚", playlist.NewAiringID("晚", r.Due) }
+	byHand := func(user string) func(*asrun.Row) {
+		return func(r *asrun.Row) { r.Slot, r.Airing, r.Residents = "", playlist.ByHand(user), 100 }
+	}
+	rows := []asrun.Row{
+		playlisttest.Row(t, "07:30", "东", 1, 1), playlisttest.Row(t, "08:00", "东", 1, 1, byHand("li")), playlisttest.Row(t, "08:10", "东", 1, 1, byHand("")),
+		playlisttest.Row(t, "08:30", "东", 1, 1), playlisttest.Row(t, "19:30", "东", 1, 1, evening),
+	}
+	got, err := asrun.Report(p, each(rows, nil), asrun.BySlot, time.Time{}, time.Time{}, playlisttest.At(t, zone, "2026-11-23 20:00"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, l := range got.Lines {
+		lines = append(lines, fmt.Sprintf("%s %d/%d %d unknown, %d", l.Key, l.Completed, l.Planned, l.Unknown, l.Reached))
+	}
+	if want := []string{"hand/ 2/2 0 unknown, 100", "早 2/3 1 unknown, 420", "晚 1/1 0 unknown, 420"}; !slices.Equal(lines, want) {
+		t.Errorf("%q, want %q", lines, want)
+	}
+}

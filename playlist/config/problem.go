@@ -83,6 +83,10 @@ func all(words []string) any {
 	return list
 }
 
+// Near returns the name most like s among those known, empty if none comes close
+// enough to have been meant.
+func Near(s string, known []string) string { return near(s, known) }
+
 // near is the word most like s among those known, empty if none comes
 // close enough to have been meant.
 func near(s string, known []string) string {
