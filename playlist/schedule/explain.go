@@ -410,7 +410,8 @@ func (e *explainer) title(list string) string {
 }
 
 // excluded tells of slots whose cron spec names the time but whose days or
-// dates do not, and of a year that the calendar of its days does not cover.
+// dates do not. It tells of a year without a calendar if that may be why, or what is to
+// come depends on it.
 func (e *explainer) excluded() {
 	byCalendar := false
 	for _, s := range e.p.Slots {
@@ -419,7 +420,7 @@ func (e *explainer) excluded() {
 			continue
 		}
 		local := due.In(e.p.Site.Zone)
-		byCalendar = byCalendar || s.Days.ByCalendar()
+		byCalendar = byCalendar || s.Days.ByCalendar() && (e.at.After(e.now) || !s.Days.Has(local, s.Calendar))
 		day := playlist.Date(local.Format(time.DateOnly))
 		switch {
 		case s.From != "" && day < s.From:
