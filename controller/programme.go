@@ -82,7 +82,7 @@ func (p *programme) load(ctx context.Context, text []byte) (*config.Config, []co
 	good := site.LastGood(p.dir)
 	old, err := os.ReadFile(good)
 	if !config.Refused(problems) {
-		if err == nil && !(bytes.Equal(old, text) && reflect.DeepEqual(cfg.Calendar, site.LastCalendar(p.dir))) {
+		if err == nil && (!bytes.Equal(old, text) || !reflect.DeepEqual(cfg.Calendar, site.LastCalendar(p.dir))) {
 			if was, _ := config.Read(p.file, old, asItWas{lib}); was != nil {
 				was, _ = uplink.WithCounty(ctx, p.store, was) // if that cannot be read, the file's own
 				p.before = &was.Programme

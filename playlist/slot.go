@@ -140,7 +140,7 @@ func (s Slot) Check() error {
 		return bad("priority %d: %d to %d", s.Priority, MinPriority, MaxPriority)
 	case s.Window < MinWindow || s.Window > MaxWindow:
 		return bad("window %v: %v to %v", s.Window, MinWindow, MaxWindow)
-	case s.Missed != MissedSkip && s.Missed != MissedLate && s.Missed != MissedMakeGood:
+	case !slices.Contains([]MissedPolicy{MissedSkip, MissedLate, MissedMakeGood}, s.Missed):
 		return bad("missed %q", s.Missed)
 	case s.After != AfterRejoin && s.After != AfterRestart && s.After != AfterDrop:
 		return bad("after %q", s.After)

@@ -23,7 +23,7 @@ type calendar struct {
 
 type minute struct {
 	month, day, weekday int
-	ofDay               int // minutes that the clocks show after 00:00
+	ofDay               int  // minutes that the clocks show after 00:00
 	works, worked       bool // the day is a workday; the day before was
 	quiet               bool
 }
