@@ -5,8 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -78,13 +82,13 @@ func (p *programme) load(ctx context.Context, text []byte) (*config.Config, []co
 	good := site.LastGood(p.dir)
 	old, err := os.ReadFile(good)
 	if !config.Refused(problems) {
-		if err == nil && !bytes.Equal(old, text) {
-			if was, _ := config.Read(p.file, old, lib); was != nil {
+		if err == nil && (!bytes.Equal(old, text) || !reflect.DeepEqual(cfg.Calendar, site.LastCalendar(p.dir))) {
+			if was, _ := config.Read(p.file, old, asItWas{lib}); was != nil {
 				was, _ = uplink.WithCounty(ctx, p.store, was) // if that cannot be read, the file's own
 				p.before = &was.Programme
 			}
 		}
-		p.keepGood(text)
+		p.keepGood(text, cfg.Calendar)
 		return cfg, problems
 	}
 	if err != nil {
@@ -98,13 +102,27 @@ func (p *programme) load(ctx context.Context, text []byte) (*config.Config, []co
 	return cfg, problems
 }
 
-// keepGood keeps the config in force for a day on which the file is broken.
-func (p *programme) keepGood(text []byte) {
-	path := site.LastGood(p.dir)
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
-		return
+// asItWas is the library with the calendar that was in force as the daemon last
+// stopped.
+type asItWas struct{ *site.Library }
+
+func (asItWas) Calendar(string) ([]byte, error) { return nil, fs.ErrNotExist }
+
+// keepGood keeps the config in force, and its calendar, for a day on which a file is
+// broken.
+func (p *programme) keepGood(text []byte, c *playlist.Calendar) {
+	keep := func(path string, text []byte) {
+		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+			return
+		}
+		if err := data.KeepFile(path, text, 0o600); err != nil {
+			p.log.Error("config in force not stored", "err", err)
+		}
 	}
-	if err := data.KeepFile(path, text, 0o600); err != nil {
+	keep(site.LastGood(p.dir), text)
+	if text, err := json.Marshal(c); c != nil && err == nil {
+		keep(site.CalendarInForce(p.dir), text)
+	} else if err := os.Remove(site.CalendarInForce(p.dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.log.Error("config in force not stored", "err", err)
 	}
 }
@@ -124,7 +142,7 @@ func nudge(ch chan struct{}) {
 
 // reload reads the config file again and puts it in force as a whole. The error
 // says why not: the problems of the file, if there are any, or another reason. At
-// the desk, mixers are looked at, see [site.Library].
+// the desk more is refused, see [site.Library].
 func (p *programme) reload(ctx context.Context, atDesk bool) (sum string, problems []config.Problem, err error) {
 	text, err := site.ReadConfig(p.file)
 	if err != nil {
@@ -132,7 +150,7 @@ func (p *programme) reload(ctx context.Context, atDesk bool) (sum string, proble
 	}
 	digest := sha256.Sum256(text)
 	sum = hex.EncodeToString(digest[:])
-	cfg, problems := config.Read(p.file, text, &site.Library{Ctx: ctx, Store: p.store, Keep: true, Mixers: atDesk})
+	cfg, problems := config.Read(p.file, text, &site.Library{Ctx: ctx, Store: p.store, Keep: true, AtDesk: atDesk})
 	if config.Refused(problems) {
 		return sum, problems, ErrRefused
 	}
@@ -145,7 +163,7 @@ func (p *programme) reload(ctx context.Context, atDesk bool) (sum string, proble
 		p.own = was
 		return sum, problems, err
 	}
-	p.keepGood(text)
+	p.keepGood(text, cfg.Calendar)
 	if err := p.store.SetConfigRead(ctx, p.now()); err != nil && ctx.Err() == nil {
 		p.log.Error("fact not stored", "key", "config", "err", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"dalaba/county"
 	"dalaba/county/store"
@@ -89,6 +90,27 @@ func TestAPushThatAControllerWouldNotUnderstandIsRefusedByName(t *testing.T) {
 	if _, err := w.Rollback(t.Context(), scope, e.Version); !errors.Is(err, playlist.ErrInvalid) {
 		t.Errorf("rolled back to what it does not understand: %v", err)
 	}
+}
+
+func TestAPushOfWorkdaysNeedsControllersThatKnowTheCalendar(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	old, also := w.enrol(t, village, nil), w.enrol(t, village, nil)
+	w.understands(t, also, link.Understood()...)
+	d := draft(t, playlist.AreaScope(townArea), w.clip(t, "clip1.mp3"))
+	for _, days := range []playlist.Weekdays{playlist.Workdays, playlist.Holidays | 1<<time.Saturday} {
+		d.Slots[0].Days = days
+		_, err := w.Issue(t.Context(), d)
+		if !errors.Is(err, playlist.ErrInvalid) || !strings.Contains(err.Error(), `"manifest-slots-days-calendar"`) ||
+			!strings.Contains(err.Error(), string(old.id)) || strings.Contains(err.Error(), string(also.id)) {
+			t.Errorf("days %d: %v", days, err)
+		}
+	}
+	d.Slots[0].Days = 1 << time.Saturday
+	must[store.Envelope](t)(w.Issue(t.Context(), d))
+	d.Slots[0].Days = playlist.Workdays
+	w.understands(t, old, link.Understood()...)
+	e := must[store.Envelope](t)(w.Issue(t.Context(), d))
+	eventually(t, "it arrives", func() bool { return old.has(link.KindManifest, d.Scope) == e.Version })
 }
 
 func TestWhatAControllerDoesNotUnderstandIsLeftOutOfItsAlerts(t *testing.T) {

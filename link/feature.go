@@ -26,8 +26,13 @@ type Feature struct {
 
 // features lists all features. A change that adds a field to
 // [playlist.Manifest], to [AlertsState] or to a type within them adds its
-// feature here. Today the list is empty: release 0.1 knows every field.
-var features = []Feature{}
+// feature here.
+var features = []Feature{
+	// Slots of workdays or holidays: days above 127.
+	{Name: "manifest-slots-days-calendar", InManifest: func(m playlist.Manifest) bool {
+		return slices.ContainsFunc(m.Slots, func(s playlist.Slot) bool { return s.Days.ByCalendar() })
+	}},
+}
 
 // Features returns the features that this program knows. The county uses them.
 func Features() []Feature { return slices.Clone(features) }

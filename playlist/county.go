@@ -51,7 +51,7 @@ func OwnName(name string) string {
 // own.
 func (p *Programme) ProtectedAt(at time.Time) bool {
 	local := at.In(p.Site.Zone)
-	return slices.ContainsFunc(p.County.Protected, func(s Span) bool { return s.Holds(local) })
+	return slices.ContainsFunc(p.County.Protected, func(s Span) bool { return s.Holds(local, p.Calendar) })
 }
 
 // With is the programme with the county's manifests in it. Each slot of a
@@ -78,7 +78,7 @@ func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
 		for _, s := range m.Slots {
 			s.Name, s.Playlist, s.Outputs = CountyName(m.Scope, s.Name), CountyName(m.Scope, s.Playlist), outputs
 			s.Above = p.County.Wins == WinsCounty
-			out.Slots = append(out.Slots, s)
+			out.Slots = append(out.Slots, s.Under(p.Calendar))
 		}
 	}
 	if p.County.Wins == WinsLocal {

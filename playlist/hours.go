@@ -75,11 +75,35 @@ func StartOfDay(y int, m time.Month, d int, zone *time.Location) time.Time {
 
 func minuteOf(local time.Time) TimeOfDay { return TimeOfDay(local.Hour()*60 + local.Minute()) }
 
-// Weekdays is a set of days, bit 0 Sunday. Zero means every day.
-type Weekdays uint8
+// Weekdays is a set of days: bit 0 Sunday to bit 6 Saturday, [Workdays] and
+// [Holidays]. Zero means every day.
+type Weekdays uint16
 
-// Has reports whether d is in the set.
-func (w Weekdays) Has(d time.Weekday) bool { return w == 0 || w&(1<<d) != 0 }
+// The days that go by the [Calendar]. They are beyond a byte, in which release 0.1 has
+// the set: it refuses a manifest with them, and does not leave its slot silent.
+const (
+	Workdays Weekdays = 1 << (8 + iota)
+	Holidays
+
+	everyDay = 1<<7 - 1 | Workdays | Holidays
+)
+
+// ByCalendar reports whether workdays or holidays are in the set.
+func (w Weekdays) ByCalendar() bool { return w&(Workdays|Holidays) != 0 }
+
+// Has reports whether the day of a local instant is in the set.
+func (w Weekdays) Has(local time.Time, c *Calendar) bool {
+	if w == 0 || w&(1<<local.Weekday()) != 0 {
+		return true
+	}
+	if !w.ByCalendar() {
+		return false
+	}
+	if c.Workday(local) {
+		return w&Workdays != 0
+	}
+	return w&Holidays != 0
+}
 
 // Span is a daily stretch of local time from From up to but not including To. If To
 // is not after From, it runs over midnight and belongs to the day on which it began.
@@ -89,21 +113,37 @@ type Span struct {
 }
 
 // Holds reports whether the local instant falls in the span.
-func (s Span) Holds(local time.Time) bool {
+func (s Span) Holds(local time.Time, c *Calendar) bool {
 	m := minuteOf(local)
 	if s.From < s.To {
-		return s.Days.Has(local.Weekday()) && m >= s.From && m < s.To
+		return m >= s.From && m < s.To && s.Days.Has(local, c)
 	}
-	yesterday := (local.Weekday() + 6) % 7
-	return m >= s.From && s.Days.Has(local.Weekday()) || m < s.To && s.Days.Has(yesterday)
+	year, month, day := local.Date()
+	yesterday := time.Date(year, month, day-1, 0, 0, 0, 0, time.UTC) // in local's zone clocks may skip it
+	return m >= s.From && s.Days.Has(local, c) || m < s.To && s.Days.Has(yesterday, c)
 }
 
-// Overlaps reports whether some minute of some weekday lies in both spans.
+// anyWeek is four weeks in which each day of the week is worked and off, after a day
+// that is worked and after one that is off.
+var anyWeek = func() (c Calendar) {
+	for d := range 28 {
+		day := Date(aSunday.AddDate(0, 0, d).Format(time.DateOnly))
+		if d < 7 || d >= 14 && d%2 == 0 {
+			c.Off = append(c.Off, day)
+		} else {
+			c.On = append(c.On, day)
+		}
+	}
+	return c
+}()
+
+var aSunday = time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Overlaps reports whether some minute lies in both spans, by some calendar.
 func (s Span) Overlaps(t Span) bool {
-	week := time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC) // a Sunday
 	edges := func(a, b Span) bool {
-		for d := range 7 {
-			if at := a.From.On(week.AddDate(0, 0, d), time.UTC); a.Holds(at) && b.Holds(at) {
+		for d := range 28 {
+			if at := a.From.On(aSunday.AddDate(0, 0, d), time.UTC); a.Holds(at, &anyWeek) && b.Holds(at, &anyWeek) {
 				return true
 			}
 		}
@@ -125,7 +165,7 @@ type Daypart struct {
 func (p *Programme) QuietAt(at time.Time) bool {
 	local := at.In(p.Site.Zone)
 	for _, q := range p.Quiet {
-		if q.Holds(local) {
+		if q.Holds(local, p.Calendar) {
 			return true
 		}
 	}
@@ -170,7 +210,7 @@ func (p *Programme) QuietUntil(at time.Time) time.Time {
 func (p *Programme) LevelAt(at time.Time) float64 {
 	local := at.In(p.Site.Zone)
 	for _, d := range p.Dayparts {
-		if d.Holds(local) {
+		if d.Holds(local, p.Calendar) {
 			return d.LevelDB
 		}
 	}

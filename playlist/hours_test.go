@@ -2,6 +2,7 @@ package playlist_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,7 +116,7 @@ func TestASpanOverMidnightBelongsToTheDayItBeganOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fridays.Holds(at); got != c.want {
+		if got := fridays.Holds(at, nil); got != c.want {
 			t.Errorf("%s: %v", c.at, got)
 		}
 	}
@@ -128,15 +129,35 @@ func TestOverlapsAgreesWithCountingMinutes(t *testing.T) {
 		if s.From == s.To {
 			s.To = 24 * 60
 		}
+		if r.IntN(2) == 0 {
+			s.Days = s.Days&playlist.Weekdays(r.IntN(128)) | []playlist.Weekdays{playlist.Workdays, playlist.Holidays}[r.IntN(2)]
+		}
 		return s
 	}
 	sunday := time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC)
+	// both counts the minutes of a day if that and the day before are worked or not.
+	both := func(a, b playlist.Span, day time.Time, works, worked bool) (n int) {
+		var c playlist.Calendar
+		for d, on := range map[time.Time]bool{day: works, day.AddDate(0, 0, -1): worked} {
+			list := &c.Off
+			if on {
+				list = &c.On
+			}
+			*list = append(*list, playlist.Date(d.Format(time.DateOnly)))
+			slices.Sort(*list)
+		}
+		for at := day; at.Before(day.AddDate(0, 0, 1)); at = at.Add(30 * time.Minute) {
+			if a.Holds(at, &c) && b.Holds(at, &c) {
+				n++
+			}
+		}
+		return n
+	}
 	for range 2000 {
 		a, b := random(), random()
 		want := false
-		for m := 0; m < 7*24*60 && !want; m += 30 {
-			at := sunday.Add(time.Duration(m) * time.Minute)
-			want = a.Holds(at) && b.Holds(at)
+		for d := 0; d < 28 && !want; d++ {
+			want = both(a, b, sunday.AddDate(0, 0, d%7), d/7&1 == 1, d/14 == 1) > 0
 		}
 		if got := a.Overlaps(b); got != want || b.Overlaps(a) != want {
 			t.Fatalf("%+v and %+v: %v, want %v", a, b, got, want)

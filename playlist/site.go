@@ -62,6 +62,7 @@ type Programme struct {
 	Slots     []Slot
 	Alerts    AlertRules
 	County    CountyRules
+	Calendar  *Calendar // of the days off and worked; nil: none
 }
 
 // Playlist finds a playlist by name.

@@ -76,6 +76,7 @@ type Slot struct {
 	After     AfterPolicy   `json:"after"`
 	IntoQuiet QuietPolicy   `json:"into_quiet"`
 	Since     time.Time     `json:"since,omitzero"` // in force since then: nothing fell due by it then or before; zero: always
+	Calendar  *Calendar     `json:"-"`              // of the site, if Days go by it: see [Slot.Under]
 	Above     bool          `json:"-"`              // it outranks every slot that is not, whatever the priorities
 	LevelDB   float64       `json:"level_db"`
 	Chime     bool          `json:"chime,omitempty"` // a station tone before the first clip
@@ -101,10 +102,23 @@ func (s Slot) Equal(t Slot) bool {
 	return reflect.DeepEqual(s, t)
 }
 
+// Under returns the slot as it is at a site with that calendar. A slot whose days do
+// not go by it stays as it is, whatever the calendar.
+func (s Slot) Under(c *Calendar) Slot {
+	if s.Days.ByCalendar() {
+		s.Calendar = c
+	}
+	return s
+}
+
 // DueKey is the same for two slots if they have the same name and fall due at
 // the same instants in a zone. It is kept over restarts.
 func (s Slot) DueKey(zone *time.Location) string {
-	return fmt.Sprint(s.Name, "|", s.Cron, "|", s.From, "|", s.To, "|", s.Except, "|", s.Days, "|", zone)
+	key := fmt.Sprint(s.Name, "|", s.Cron, "|", s.From, "|", s.To, "|", s.Except, "|", s.Days, "|", zone)
+	if s.Days.ByCalendar() {
+		key += "|" + s.Calendar.key()
+	}
+	return key
 }
 
 // Check returns what is wrong with a slot that did not come through the config
@@ -120,11 +134,13 @@ func (s Slot) Check() error {
 		return bad("it has no cron spec")
 	case s.Count < 1 || s.Count > MaxCount:
 		return bad("count %d: 1 to %d", s.Count, MaxCount)
+	case s.Days&^everyDay != 0:
+		return bad("days %d", s.Days)
 	case s.Priority < MinPriority || s.Priority > MaxPriority:
 		return bad("priority %d: %d to %d", s.Priority, MinPriority, MaxPriority)
 	case s.Window < MinWindow || s.Window > MaxWindow:
 		return bad("window %v: %v to %v", s.Window, MinWindow, MaxWindow)
-	case s.Missed != MissedSkip && s.Missed != MissedLate && s.Missed != MissedMakeGood:
+	case !slices.Contains([]MissedPolicy{MissedSkip, MissedLate, MissedMakeGood}, s.Missed):
 		return bad("missed %q", s.Missed)
 	case s.After != AfterRejoin && s.After != AfterRestart && s.After != AfterDrop:
 		return bad("after %q", s.After)
@@ -176,9 +192,9 @@ func (s Slot) Next(at time.Time, zone *time.Location) (due time.Time, ok bool) {
 }
 
 // admits reports whether a local day, given as its midnight in UTC, is one of the
-// slot's weekdays and dates.
+// slot's days and dates.
 func (s *Slot) admits(day time.Time) bool {
-	if !s.Days.Has(day.Weekday()) {
+	if !s.Days.Has(day, s.Calendar) {
 		return false
 	}
 	date := Date(day.Format(time.DateOnly))

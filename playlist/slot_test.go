@@ -43,6 +43,8 @@ func TestSlotsAreEqualIfEveryFieldIs(t *testing.T) {
 			*v = late
 		case *time.Time:
 			*v = time.Now()
+		case **playlist.Calendar:
+			*v = &playlist.Calendar{Off: []playlist.Date{"2026-10-01"}}
 		default:
 			switch f.Kind() {
 			case reflect.String:

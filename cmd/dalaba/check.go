@@ -47,7 +47,7 @@ func (a *app) check(ctx context.Context) error {
 	if store != nil {
 		defer func() { _ = store.Close() }()
 	}
-	cfg, problems := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store, Mixers: true})
+	cfg, problems := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store, AtDesk: true})
 	ok := !config.Refused(problems)
 	if a.JSON {
 		report := checked{File: a.config, OK: ok, Problems: []problem{}}

@@ -95,9 +95,13 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 		a.tellState(s, outlook.State)
 	}
 	// What falls due at from itself belongs to it.
-	plan := schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), from.In(s.Site.Zone).AddDate(0, 0, days).Add(-time.Nanosecond), outlook)
+	to := from.In(s.Site.Zone).AddDate(0, 0, days).Add(-time.Nanosecond)
+	plan := schedule.Plan(&s.Programme, from.Add(-time.Nanosecond), to, outlook)
 	if a.JSON {
 		return a.planJSON(plan, outlook)
+	}
+	if years := s.Uncovered(from, to); len(years) > 0 {
+		fmt.Fprintln(a.Err, wording.Uncovered(years).In(a.Language()))
 	}
 	if len(plan) == 0 {
 		a.Println(a.Say("view.plan_empty", days))

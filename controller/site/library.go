@@ -14,6 +14,7 @@ import (
 	"dalaba/devices"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
 
@@ -28,18 +29,18 @@ type Library struct {
 
 	Found map[playlist.ClipID]playlist.Clip // gets the clips of the files that were looked at; nil: they are not noted
 
-	// Mixers refuses a level that a card cannot be told. It is set at the desk, by
-	// check and reload, where a person reads why. The daemon itself never refuses
-	// it: a pole that starts after a power cut, or takes up a clip, must sound, an
-	// emergency above all. There the level is set in software, and the log says
-	// so.
-	Mixers bool
+	// AtDesk refuses a level that a card cannot be told, and a list of holidays that
+	// cannot be read. It is set by check and reload, where a person reads why. The
+	// daemon itself never refuses them: a pole that starts after a power cut, or takes
+	// up a clip, must sound, an emergency above all. There the level is set in
+	// software, and the log says so; and the calendar that was in force last stands in.
+	AtDesk bool
 }
 
 // NoScale returns the name of the mixer control of a card that has no scale in
 // dB; empty if it has one.
 func (l *Library) NoScale(device string) string {
-	if !l.Mixers || !OnCard(device) {
+	if !l.AtDesk || !OnCard(device) {
 		return ""
 	}
 	look, err := devices.Inspect(Card(l.Ctx, l.Store, playlist.Output{Device: device}).Device, false)
@@ -47,6 +48,14 @@ func (l *Library) NoScale(device string) string {
 		return ""
 	}
 	return look.Level.Name
+}
+
+// Calendar returns the text of a list of holidays.
+func (l *Library) Calendar(file string) ([]byte, error) { return files.Read(file, config.MaxSize) }
+
+// LastCalendar returns the calendar that was in force last; at the desk none stands in.
+func (l *Library) LastCalendar(dataDir string) (*playlist.Calendar, bool) {
+	return LastCalendar(dataDir), !l.AtDesk
 }
 
 // Now is the present, for what lies in the past.

@@ -5,6 +5,7 @@ package site
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -91,6 +92,20 @@ func OpenToLook(ctx context.Context, dir string) (*data.Store, error) {
 // LastGood is the file that holds the config in force, for a day on which the
 // config itself is broken.
 func LastGood(dir string) string { return filepath.Join(dir, "dalaba.toml.good") }
+
+// CalendarInForce is the file that holds the calendar in force, for a day on which a
+// list of holidays is broken or gone.
+func CalendarInForce(dir string) string { return filepath.Join(dir, "calendar.good") }
+
+// LastCalendar returns the calendar that was in force last, nil if there was none.
+func LastCalendar(dir string) *playlist.Calendar {
+	text, err := os.ReadFile(CalendarInForce(dir))
+	var c playlist.Calendar
+	if dir == "" || err != nil || json.Unmarshal(text, &c) != nil {
+		return nil
+	}
+	return &c
+}
 
 // ReadConfig reads a config file. Errors say to the operator what is wrong with
 // it.

@@ -272,6 +272,33 @@ func TestExplain(t *testing.T) {
 			en:     []string{`Slot "早" names this time, but not on a Monday.`},
 		},
 		{
+			name:   "a day that is no workday",
+			change: func(p *playlist.Programme) { byCalendar(p, playlist.Workdays, "2026-11-23") },
+			at:     "07:30",
+			zh:     []string{"时段“早”的时刻对得上，但 2026-11-23（星期一）是节假日，不在它的 days 里。"},
+			en:     []string{`Slot "早" names this time, but 2026-11-23, a Monday, counts as a holiday, which its days leave out.`},
+		},
+		{
+			name:   "a day that is no holiday, in a year without a calendar",
+			change: func(p *playlist.Programme) { byCalendar(p, playlist.Holidays, "2025-01-01") },
+			at:     "07:30",
+			zh:     []string{"时段“早”的时刻对得上，但 2026-11-23（星期一）是工作日，不在它的 days 里。2026 年没有节假日表：工作日按周一到周五算。把放假和调休安排写进文件，列在 [calendar] 的 files 里。"},
+			en:     []string{`Slot "早" names this time, but 2026-11-23, a Monday, counts as a workday, which its days leave out. No list of holidays covers 2026: workdays are Monday to Friday there. Put the official days off and days worked into a file, and name it in files of [calendar].`},
+		},
+		{
+			name:   "a workday that is past, in a year without a calendar",
+			change: func(p *playlist.Programme) { byCalendar(p, playlist.Workdays, "2025-01-01") },
+			rows:   []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:30:00", "07:31:00", asrun.Complete, "", 0, 60))},
+			at:     "07:30",
+			zh:     []string{"东：时段“早”应于 07:30:00 播出，07:30:00 开始播《健康微课堂》第1期《第1课》。07:31:00 播完。"},
+		},
+		{
+			name:   "a workday to come, in a year without a calendar",
+			change: func(p *playlist.Programme) { byCalendar(p, playlist.Workdays, "2025-01-01") },
+			at:     "07:30", now: "06:00",
+			zh: []string{"东：时段“早”将于 07:30:00 播出节目单“健康课”，共 1 条；“dalaba plan”列出具体内容。预计 07:31:00 播完。2026 年没有节假日表：工作日按周一到周五算。把放假和调休安排写进文件，列在 [calendar] 的 files 里。"},
+		},
+		{
 			name: "nothing was due",
 			at:   "09:00",
 			zh:   []string{"那时没有安排播出，也没有播出记录。上一次是 07:30:00 的时段“早”。下一次是 2026-11-24 07:30:00 的时段“早”。"},
@@ -412,5 +439,14 @@ func TestExplainKnowsThatTheDaemonIsOff(t *testing.T) {
 				t.Errorf("said %q, want %q in it", said, c.want)
 			}
 		})
+	}
+}
+
+// byCalendar has the slots go by a calendar, in which one day is off.
+func byCalendar(p *playlist.Programme, days playlist.Weekdays, off playlist.Date) {
+	p.Calendar = &playlist.Calendar{Off: []playlist.Date{off}}
+	for i, s := range p.Slots {
+		s.Days = days
+		p.Slots[i] = s.Under(p.Calendar)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 	"dalaba/playlist/schedule"
 )
@@ -54,6 +55,9 @@ func Why(e schedule.Explanation, asked time.Time, zone *time.Location) say.Messa
 	return m
 }
 
+// Uncovered says that no list of holidays covers the years.
+func Uncovered(years []int) say.Message { return say.M("why.uncovered", config.Years(years)) }
+
 func about(a any, asked time.Time, zone *time.Location) any {
 	switch a := a.(type) {
 	case schedule.SlotName:
@@ -69,6 +73,8 @@ func about(a any, asked time.Time, zone *time.Location) any {
 			return local.Format(time.TimeOnly)
 		}
 		return local.Format(time.DateTime)
+	case []int:
+		return config.Years(a)
 	case time.Weekday:
 		return say.M("why.day" + strconv.Itoa(int(a)))
 	case schedule.ClipName:

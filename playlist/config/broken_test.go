@@ -374,10 +374,10 @@ name = "村口"
 city = "六安"
 `,
 		[]string{
-			"dalaba.toml:7: weather: 不认识的表“weather”；可用的表：site、ingest、amplifier、store、alert、microphone、county、output、quiet、daypart、playlist、slot、local_hours",
+			"dalaba.toml:7: weather: 不认识的表“weather”；可用的表：site、calendar、ingest、amplifier、store、alert、microphone、county、output、quiet、daypart、playlist、slot、local_hours",
 		},
 		[]string{
-			`dalaba.toml:7: weather: there is no table "weather"; the tables are: site, ingest, amplifier, store, alert, microphone, county, output, quiet, daypart, playlist, slot, local_hours`,
+			`dalaba.toml:7: weather: there is no table "weather"; the tables are: site, calendar, ingest, amplifier, store, alert, microphone, county, output, quiet, daypart, playlist, slot, local_hours`,
 		},
 	},
 	{
@@ -1075,10 +1075,10 @@ to = "22:00"
 days = ["周八", "mon"]
 `,
 		[]string{
-			`dalaba.toml:10: quiet[1].days: “周八”不是星期几；请写 "周一" 到 "周日"，或 "mon" 到 "sun"`,
+			`dalaba.toml:10: quiet[1].days: “周八”不是星期几，也不是“工作日”或“节假日”；请写 "周一" 到 "周日"、"工作日"、"节假日"，或 "mon" 到 "sun"`,
 		},
 		[]string{
-			`dalaba.toml:10: quiet[1].days: "周八" is no day of the week; write "mon" to "sun"`,
+			`dalaba.toml:10: quiet[1].days: "周八" is no day of the week, and not workday or holiday; write "mon" to "sun", "workday" or "holiday"`,
 		},
 	},
 	{

@@ -215,6 +215,8 @@ type reader struct {
 	used      map[string]bool // playlists that a slot names
 	listed    []*section      // their tables
 
+	byCalendar *firstByCalendar // nil: nothing does
+
 	watched  []watched // folders from which files are taken
 	files    []string  // that the config lives by, itself first
 	patterns []string  // of clips, as written
@@ -259,7 +261,7 @@ type tables struct {
 
 // ours are those of dalaba.toml.
 var ours = tables{
-	singles: []string{"site", "ingest", "amplifier", "store", "alert", "microphone", "county"},
+	singles: []string{"site", "calendar", "ingest", "amplifier", "store", "alert", "microphone", "county"},
 	lists:   []string{"output", "quiet", "daypart", "playlist", "slot", "local_hours"},
 	homes: map[string]string{
 		"area": "site", "timezone": "site", "language": "site", "data_dir": "site", "clock": "site", "inbox": "site", "ceiling_db": "site",
@@ -284,6 +286,7 @@ func (r *reader) config(root *table) {
 		site = &section{r: r, path: "site", t: nil}
 	}
 	r.site(site)
+	r.calendar(r.one(root, "calendar"))
 	r.ingest(r.one(root, "ingest"))
 	r.amplifier(r.one(root, "amplifier"))
 	r.store(r.one(root, "store"))
@@ -304,6 +307,7 @@ func (r *reader) config(root *table) {
 	r.readPlaylists(r.many(root, "playlist"))
 	r.slots(r.many(root, "slot"))
 	r.unusedPlaylists()
+	r.uncovered()
 	r.folders()
 }
 

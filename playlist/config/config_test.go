@@ -80,14 +80,15 @@ func TestTheSampleConfigReadsWithoutAProblem(t *testing.T) {
 		if strings.Contains(rest, `["anchors/`) {
 			continue // there is no such file here
 		}
-		if slices.Contains([]string{"[alert.generic]", "[microphone]", "[[local_hours]]"}, rest) || ok && strings.Contains(rest, " = ") && !strings.HasPrefix(rest, " ") && rest[0] >= 'a' && rest[0] <= 'z' || rest == "[amplifier]" {
+		if slices.Contains([]string{"[calendar]", "[alert.generic]", "[microphone]", "[[local_hours]]"}, rest) || ok && strings.Contains(rest, " = ") && !strings.HasPrefix(rest, " ") && rest[0] >= 'a' && rest[0] <= 'z' || rest == "[amplifier]" {
 			lines[i] = rest
 		}
 	}
-	if c, problems = config.Read("/etc/dalaba/dalaba.toml", []byte(strings.Join(lines, "\n")), shelf{}); len(problems) > 0 {
+	lib := dated{desk: true, lists: map[string]string{"/etc/dalaba/节假日2026.csv": "2026-10-01,休", "/etc/dalaba/节假日2027.csv": "2027-10-01,休"}}
+	if c, problems = config.Read("/etc/dalaba/dalaba.toml", []byte(strings.Join(lines, "\n")), lib); len(problems) > 0 {
 		t.Errorf("with its comments taken for keys: %v", problems)
 	}
-	if c != nil && (c.Amplifier.Relay == "" || c.Inbox == "" || c.Slots[0].From == "" || c.Quiet[0].Days == 0) {
+	if c != nil && (c.Amplifier.Relay == "" || c.Inbox == "" || c.Slots[0].From == "" || c.Quiet[0].Days == 0 || c.Calendar == nil) {
 		t.Error("the commented keys were not taken")
 	}
 }

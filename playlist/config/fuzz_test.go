@@ -43,3 +43,24 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCalendar wants no panic, and a calendar or a fault of a list of holidays.
+func FuzzCalendar(f *testing.F) {
+	for _, text := range []string{
+		"日期,类型,名称\r\n2026/10/1,休,国庆节", "2026年10月1日 至 2026年10月7日；班", "20261001\toff # x", "\xd0\xdd,\xb0\xe0", "2026-10-01,休\n2026-10-01,班",
+		`{"days":[{"date":"2026-01-01","isOffDay":true},{}]}`, "{\"days\":[\n1", "",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, problems := config.Read("dalaba.toml", []byte(workdays), dated{lists: map[string]string{"a.csv": string(text)}, desk: true})
+		if (c == nil) != config.Refused(problems) || c != nil && (c.Calendar == nil || !slices.IsSorted(c.Calendar.Off) || !slices.IsSorted(c.Calendar.On)) {
+			t.Errorf("config %+v with problems %v", c, problems)
+		}
+		for _, p := range problems {
+			if s := p.In(say.Chinese); strings.Contains(s, "%!") || strings.Contains(s, "\n") {
+				t.Errorf("%q", s)
+			}
+		}
+	})
+}

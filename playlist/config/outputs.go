@@ -157,6 +157,9 @@ func (s *section) daily() (span playlist.Span, ok bool) {
 func (s *section) overlap(span playlist.Span, earlier []playlist.Span, where []place, what, remedy string) bool {
 	for i, e := range earlier {
 		if span.Overlaps(e) {
+			if (span.Days | e.Days).ByCalendar() {
+				remedy = "config.calendar_overlap_remedy"
+			}
 			s.r.fault(s.t.at, s.path, say.M(what, s.r.src.line(where[i])), say.M(remedy))
 			return true
 		}

@@ -345,25 +345,6 @@ func init() {
 	}
 }
 
-// days is a set of weekdays; every day if the key is absent or bad.
-func (s *section) days(key string) playlist.Weekdays {
-	if !s.has(key) {
-		s.asks = append(s.asks, key)
-		return 0
-	}
-	list, _ := s.words(key, "mon")
-	var set playlist.Weekdays
-	for _, v := range list {
-		d, known := dayNames[strings.ToLower(strings.TrimSpace(v.text))]
-		if !known {
-			s.r.fault(v.at, s.at(key), say.M("config.weekday", shown(v.text)), say.M("config.weekday_remedy"))
-			continue
-		}
-		set |= 1 << d
-	}
-	return set
-}
-
 // rest reports the keys that nothing asked for.
 func (s *section) rest() {
 	for _, e := range s.t.entries {

@@ -31,6 +31,7 @@ func (r *reader) slots(list []*section) {
 		}
 		t.Except = s.dates("except")
 		t.Days = s.days("days")
+		t = t.Under(r.out.Calendar)
 		t.Priority = s.whole("priority", playlist.DefaultPriority, playlist.MinPriority, playlist.MaxPriority)
 		t.Window = s.span("window", playlist.DefaultWindow, playlist.MinWindow, playlist.MaxWindow)
 		t.Missed = playlist.MissedPolicy(s.choice("missed", string(playlist.MissedSkip),
@@ -121,8 +122,12 @@ func (s *section) cron() playlist.Cron {
 }
 
 // firing looks at when the slot falls due. Knowing no present, it looks from
-// the slot's first day on, or from the start of 2024 (a leap year).
+// the slot's first day on, or from the start of 2024 (a leap year). No slot is refused
+// for what the calendar says: any day may be worked or off in another year.
 func (r *reader) firing(s *section, t playlist.Slot) {
+	if t.Days.ByCalendar() {
+		t.Days = 0
+	}
 	zone := r.out.Site.Zone
 	start := time.Date(2024, 1, 1, 0, 0, 0, 0, zone)
 	if t.From != "" {

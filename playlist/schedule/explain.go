@@ -19,7 +19,7 @@ type Explanation struct {
 	// About is what it speaks of, in the order of its sentence: outputs as strings,
 	// slots as SlotName, instants as time.Time, clips as ClipName, outcomes, reasons
 	// and what an alert sounded with by their types, days of the week, seconds as
-	// float64, counts as int.
+	// float64, counts as int, years as []int.
 	About []any
 
 	Then []Explanation // what happened next, in that order
@@ -410,14 +410,17 @@ func (e *explainer) title(list string) string {
 }
 
 // excluded tells of slots whose cron spec names the time but whose days or
-// dates do not.
+// dates do not. It tells of a year without a calendar if that may be why, or what is to
+// come depends on it.
 func (e *explainer) excluded() {
+	byCalendar := false
 	for _, s := range e.p.Slots {
 		due, ok := s.Cron.Next(e.at.Add(-time.Nanosecond).In(e.p.Site.Zone))
 		if !ok || !due.Before(e.end) {
 			continue
 		}
 		local := due.In(e.p.Site.Zone)
+		byCalendar = byCalendar || s.Days.ByCalendar() && (e.at.After(e.now) || !s.Days.Has(local, s.Calendar))
 		day := playlist.Date(local.Format(time.DateOnly))
 		switch {
 		case s.From != "" && day < s.From:
@@ -426,9 +429,17 @@ func (e *explainer) excluded() {
 			e.add("no_more", SlotName(s.Name), string(s.To))
 		case slices.Contains(s.Except, day):
 			e.add("except", SlotName(s.Name), string(day))
-		case !s.Days.Has(local.Weekday()):
+		case s.Days.Has(local, s.Calendar):
+		case !s.Days.ByCalendar():
 			e.add("not_this_day", SlotName(s.Name), local.Weekday())
+		case s.Calendar.Workday(local):
+			e.add("worked_that_day", SlotName(s.Name), string(day), local.Weekday())
+		default:
+			e.add("off_that_day", SlotName(s.Name), string(day), local.Weekday())
 		}
+	}
+	if years := e.p.Uncovered(e.at, e.at); byCalendar && len(years) > 0 && len(e.told) > 0 {
+		e.then("uncovered", years)
 	}
 }
 

@@ -16,19 +16,39 @@ import (
 type calendar struct {
 	zone    *time.Location
 	hours   []playlist.Quiet
+	named   map[playlist.Date]bool // by the site's calendar: worked
 	first   time.Time
 	minutes []minute
 }
 
 type minute struct {
 	month, day, weekday int
-	ofDay               int // minutes that the clocks show after 00:00
+	ofDay               int  // minutes that the clocks show after 00:00
+	works, worked       bool // the day is a workday; the day before was
 	quiet               bool
 }
 
 // newCalendar begins two days ahead of from.
 func newCalendar(p *playlist.Programme, from time.Time) *calendar {
-	return &calendar{zone: p.Site.Zone, hours: p.Quiet, first: from.Truncate(time.Minute).Add(-48 * time.Hour)}
+	c := &calendar{zone: p.Site.Zone, hours: p.Quiet, named: map[playlist.Date]bool{}, first: from.Truncate(time.Minute).Add(-48 * time.Hour)}
+	if p.Calendar != nil {
+		for _, d := range p.Calendar.Off {
+			c.named[d] = false
+		}
+		for _, d := range p.Calendar.On {
+			c.named[d] = true
+		}
+	}
+	return c
+}
+
+// workday says how a day counts, the day before it at -1.
+func (c *calendar) workday(local time.Time, days int) bool {
+	noon := time.Date(local.Year(), local.Month(), local.Day()+days, 12, 0, 0, 0, time.UTC)
+	if works, ok := c.named[playlist.Date(noon.Format(time.DateOnly))]; ok {
+		return works
+	}
+	return 1 <= noon.Weekday() && noon.Weekday() <= 5
 }
 
 func (c *calendar) number(at time.Time) int { return int(at.Sub(c.first) / time.Minute) }
@@ -41,6 +61,7 @@ func (c *calendar) minute(n int) minute {
 		m := minute{
 			month: int(local.Month()), day: local.Day(), weekday: int(local.Weekday()),
 			ofDay: local.Hour()*60 + local.Minute(),
+			works: c.workday(local, 0), worked: c.workday(local, -1),
 		}
 		m.quiet = slices.ContainsFunc(c.hours, func(q playlist.Quiet) bool { return holds(q, m) })
 		c.minutes = append(c.minutes, m)
@@ -52,14 +73,20 @@ func (c *calendar) minute(n int) minute {
 // which it begins.
 func holds(q playlist.Quiet, m minute) bool {
 	from, to := int(q.From), int(q.To)
-	today, yesterday := on(q.Days, m.weekday), on(q.Days, (m.weekday+6)%7)
+	today, yesterday := on(q.Days, m.weekday, m.works), on(q.Days, (m.weekday+6)%7, m.worked)
 	if from < to {
 		return today && from <= m.ofDay && m.ofDay < to
 	}
 	return today && from <= m.ofDay || yesterday && m.ofDay < to
 }
 
-func on(days playlist.Weekdays, weekday int) bool { return days == 0 || days>>weekday&1 == 1 }
+func on(days playlist.Weekdays, weekday int, works bool) bool {
+	counts := playlist.Holidays
+	if works {
+		counts = playlist.Workdays
+	}
+	return days == 0 || days>>weekday&1 == 1 || days&counts == counts
+}
 
 func (c *calendar) quiet(at time.Time) bool { return c.minute(c.number(at)).quiet }
 
@@ -181,7 +208,7 @@ func (s spec) holds(m minute) bool {
 
 // dues returns the instants of the minute at which the slot falls due.
 func (c *calendar) dues(slot *playlist.Slot, s spec, n int) []time.Time {
-	if m := c.minute(n); !s.holds(m) || !on(slot.Days, m.weekday) {
+	if m := c.minute(n); !s.holds(m) || !on(slot.Days, m.weekday, m.works) {
 		return nil
 	}
 	day := playlist.Date(c.instant(n).In(c.zone).Format(time.DateOnly))

@@ -44,6 +44,7 @@ func Random(rng *rand.Rand) (p *playlist.Programme, lengths map[playlist.ClipID]
 	for i := range 1 + r.Intn(8) {
 		p.Slots = append(p.Slots, r.slot(fmt.Sprint("slot", i+1), p, from, moments))
 	}
+	r.calendar(p, from.In(p.Site.Zone))
 	return p, lengths, from
 }
 
@@ -113,6 +114,41 @@ func (r *dice) quiet() (spans []playlist.Quiet, edges []int) {
 		edges = append(edges, int(q.From), int(q.To)%(24*60))
 	}
 	return spans, edges
+}
+
+// calendar makes a calendar, which names some of the days and perhaps the one before,
+// and has some slots and quiet hours go by it.
+func (r *dice) calendar(p *playlist.Programme, from time.Time) {
+	if !r.oneIn(4) {
+		p.Calendar = &playlist.Calendar{}
+		for d := -1; d <= Days; d++ {
+			day := playlist.Date(from.AddDate(0, 0, d).Format(time.DateOnly))
+			switch r.Intn(3) {
+			case 0:
+				p.Calendar.Off = append(p.Calendar.Off, day)
+			case 1:
+				p.Calendar.On = append(p.Calendar.On, day)
+			}
+		}
+	}
+	days := func(d playlist.Weekdays) playlist.Weekdays {
+		switch r.Intn(12) {
+		case 0:
+			return playlist.Workdays
+		case 1:
+			return playlist.Holidays
+		case 2:
+			return d | playlist.Workdays
+		}
+		return d
+	}
+	for i := range p.Quiet {
+		p.Quiet[i].Days = days(p.Quiet[i].Days)
+	}
+	for i, s := range p.Slots {
+		s.Days = days(s.Days)
+		p.Slots[i] = s.Under(p.Calendar)
+	}
 }
 
 // moments are seconds of the day around which slots fall due.

@@ -82,7 +82,7 @@ func changesToSlot(s playlist.Slot, i int) (steps []func(*playlist.Programme)) {
 	}
 	step(s.Count > 1, func(s *playlist.Slot) { s.Count-- })
 	step(s.Chime, func(s *playlist.Slot) { s.Chime = false })
-	step(s.From != "" || s.To != "" || s.Except != nil || s.Days != 0, func(s *playlist.Slot) { s.From, s.To, s.Except, s.Days = "", "", nil, 0 })
+	step(s.From != "" || s.To != "" || s.Except != nil || s.Days != 0, func(s *playlist.Slot) { s.From, s.To, s.Except, s.Days, s.Calendar = "", "", nil, 0, nil })
 	step(s.Missed != playlist.MissedSkip, func(s *playlist.Slot) { s.Missed, s.Until = playlist.MissedSkip, 0 })
 	step(s.Until != 0, func(s *playlist.Slot) { s.Until = 0 })
 	step(s.IntoQuiet != playlist.QuietCut, func(s *playlist.Slot) { s.IntoQuiet = playlist.QuietCut })

@@ -16,6 +16,9 @@ func Text(p *playlist.Programme, lengths map[playlist.ClipID]time.Duration) stri
 		fmt.Fprint(&b, " ", o.Name)
 	}
 	b.WriteByte('\n')
+	if p.Calendar != nil {
+		fmt.Fprintf(&b, "off %v, worked %v\n", p.Calendar.Off, p.Calendar.On)
+	}
 	for _, q := range p.Quiet {
 		fmt.Fprintf(&b, "quiet %v-%v%s\n", q.From, q.To, weekdays(q.Days))
 	}
@@ -47,9 +50,15 @@ func Text(p *playlist.Programme, lengths map[playlist.ClipID]time.Duration) stri
 func weekdays(days playlist.Weekdays) string {
 	var b strings.Builder
 	for d := time.Sunday; days != 0 && d <= time.Saturday; d++ {
-		if days.Has(d) {
+		if days>>d&1 == 1 {
 			b.WriteString(" " + d.String()[:3])
 		}
+	}
+	if days&playlist.Workdays != 0 {
+		b.WriteString(" workdays")
+	}
+	if days&playlist.Holidays != 0 {
+		b.WriteString(" holidays")
 	}
 	return b.String()
 }
