@@ -136,7 +136,7 @@ func (a *api) addClip(r *http.Request) (any, error) {
 	if n := meta.Issue; q.Get("issue") != "" && (n < 1 || n > ingest.MaxIssue) {
 		return nil, invalid("ingest.issue", n, ingest.MaxIssue)
 	}
-	return a.clipLibrary.add(r.Context(), q.Get("name"), meta, http.MaxBytesReader(nil, r.Body, maxUpload))
+	return a.clipLibrary.add(r.Context(), q.Get("name"), q.Get("folder"), meta, http.MaxBytesReader(nil, r.Body, maxUpload))
 }
 
 func (a *api) propose(r *http.Request) (any, error) {

@@ -43,8 +43,9 @@ type AddedClip struct {
 	Figures ingest.Figures `json:"figures"`
 }
 
-// add makes a clip of a file that is handed in under a name.
-func (l *library) add(ctx context.Context, name string, meta ingest.Meta, file io.Reader) (AddedClip, error) {
+// add makes a clip of a file that is handed in under a name. Folder is the series
+// for which its folder stands there; it may be empty.
+func (l *library) add(ctx context.Context, name, folder string, meta ingest.Meta, file io.Reader) (AddedClip, error) {
 	if l.ingest == nil {
 		return AddedClip{}, invalid("county.no_ingest")
 	}
@@ -62,7 +63,7 @@ func (l *library) add(ctx context.Context, name string, meta ingest.Meta, file i
 	if err = errors.Join(err, f.Close()); err != nil {
 		return AddedClip{}, err
 	}
-	out, err := l.ingest.Take(ctx, ingest.Item{Path: path, Meta: meta}, l.store, nil)
+	out, err := l.ingest.Take(ctx, ingest.Item{Path: path, Meta: meta, Folder: folder}, l.store, nil)
 	return AddedClip{Clip: out.Clip, Known: out.Known, Changed: out.Changed, Figures: out.Figures}, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,10 +80,9 @@ func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, st
 }
 
 // Clips returns the clips of a series whose files exist, or those of all series
-// if series is empty; ordered by series, issue and title.
+// if series is empty; in the order of [playlist.CompareClips].
 func (s *Store) Clips(ctx context.Context, series string) ([]playlist.Clip, error) {
-	rows, err := s.db().Reader().QueryContext(ctx, clipColumns+`WHERE present AND (?1 = '' OR series = ?1)
-		ORDER BY series, issue, title, id`, series)
+	rows, err := s.db().Reader().QueryContext(ctx, clipColumns+`WHERE present AND (?1 = '' OR series = ?1)`, series)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +95,7 @@ func (s *Store) Clips(ctx context.Context, series string) ([]playlist.Clip, erro
 		}
 		all = append(all, c)
 	}
+	slices.SortFunc(all, playlist.CompareClips)
 	return all, rows.Err()
 }
 

@@ -87,7 +87,7 @@ func clip(c schedule.ClipName) say.Message {
 	switch {
 	case c.Title == "":
 		return say.M("why.bare", c.ID.Short())
-	case c.Issue > 0 && c.Series != "":
+	case c.Issue > 0 && c.Series != "" && !playlist.SaysIssue(c.Title, c.Issue):
 		return say.M("why.issue", c.Series, c.Issue, c.Title)
 	}
 	return say.M("why.title", c.Title)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"dalaba/data/clips"
 	"dalaba/playlist"
@@ -91,15 +92,16 @@ func (s *Store) VerifyClip(_ context.Context, id playlist.ClipID) error {
 	return lost(s.clips.Verify(id))
 }
 
-// Clips are the clips of one series or, if series is empty, of all; by
-// series, issue and title.
+// Clips are the clips of one series or, if series is empty, of all; in the order
+// of [playlist.CompareClips].
 func (s *Store) Clips(ctx context.Context, series string) (all []playlist.Clip, err error) {
-	err = s.read().each(ctx, clipColumns+"WHERE (?1 = '' OR series = ?1) ORDER BY series, issue, title, id",
+	err = s.read().each(ctx, clipColumns+"WHERE (?1 = '' OR series = ?1)",
 		[]any{series}, func(scan func(...any) error) error {
 			c, err := scanClip(scan)
 			all = append(all, c)
 			return err
 		})
+	slices.SortFunc(all, playlist.CompareClips)
 	return all, err
 }
 
