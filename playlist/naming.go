@@ -147,7 +147,7 @@ func findLeading(text string) (to, issue int) {
 	}
 	n, mark, rest := number(text[at[2]:at[3]]), text[at[4]:at[5]], text[at[1]:]
 	next, _ := utf8.DecodeRuneInString(rest)
-	padded := text[0] == '0' // nobody counts like that: 03 is a number in a row
+	padded := text[0] == '0' // 03 is a number in a row: people do not count like that
 	switch {
 	case rest == "":
 		if called[n] {
@@ -217,8 +217,8 @@ var (
 )
 
 // IsSeries reports whether a folder's name, or what a name says before its
-// number, is the name of a series: not a date, and not one of the names that a
-// folder has that nobody named.
+// number, is the name of a series: not a date, and not a name such as a program
+// or a camera gives a folder.
 func IsSeries(name string) bool {
 	name = fold(strings.TrimSpace(name))
 	first := copyMark.ReplaceAllString(name, "")
