@@ -175,12 +175,13 @@ var (
 // written is an entry as people and players write it: a path or a URI.
 func written(line string, meta Meta) entry {
 	e := entry{name: line, meta: meta}
-	if scheme.MatchString(line) {
+	uri := scheme.MatchString(line)
+	if uri {
 		e.places = append(e.places, place{text: line, uri: true})
 	} else {
 		e.name = strings.ReplaceAll(line, `\`, "/")
 	}
-	if !strings.Contains(line, "://") {
+	if !uri || !strings.Contains(line, "://") {
 		path := strings.ReplaceAll(line, `\`, "/")
 		e.places = append(e.places, place{text: path})
 		// Many players write relative entries as URIs.

@@ -161,7 +161,7 @@ func findLeading(text string) (to, issue int) {
 		if !unicode.Is(unicode.Han, next) || strings.ContainsRune("年月日号后点时分", next) {
 			return 0, 0
 		}
-	case mark == "", isDigit(next) && !(padded && strings.HasSuffix(mark, " ")), strings.ContainsRune("/~+%", next):
+	case mark == "", isDigit(next) && (!padded || !strings.HasSuffix(mark, " ")), strings.ContainsRune("/~+%", next):
 		return 0, 0
 	case !padded && (called[n] || amount.MatchString(rest)):
 		return 0, 0
