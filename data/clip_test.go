@@ -111,7 +111,7 @@ func TestClipsAreOrderedBySeriesIssueAndTitle(t *testing.T) {
 	for _, c := range []struct {
 		title string
 		issue int
-	}{{"c", 10}, {"b", 2}, {"a", 2}, {"d", 1}, {"10e", 0}, {"9e", 0}} {
+	}{{"b", 2}, {"c", 10}, {"a", 2}, {"d", 1}, {"10e", 0}, {"9e", 0}} {
 		addClip(t, s, c.title, c.title, c.issue)
 	}
 	c := playlist.Clip{ID: idOf("other"), Title: "x", Series: "农时"}

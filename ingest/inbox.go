@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
@@ -210,6 +212,8 @@ func (b *Inbox) look(now time.Time) (finds, error) {
 		}
 		return nil
 	})
+	slices.SortFunc(f.lists, playlist.CompareNames)
+	slices.SortFunc(f.ready, playlist.CompareNames)
 	return f, err
 }
 

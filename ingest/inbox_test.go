@@ -174,6 +174,20 @@ func TestDocumentsInTheInboxAreRefusedWithTheRemedy(t *testing.T) {
 	}
 }
 
+func TestTheInboxTakesFilesInNaturalOrder(t *testing.T) {
+	dir := t.TempDir()
+	watch(t, dir, func(taken func() []string) {
+		pause(time.Second) // all come between two looks
+		for _, name := range []string{"第十期.mp3", "10.mp3", "第九期.mp3", "9.mp3"} {
+			put(t, dir, name, "good")
+		}
+		pause(20 * time.Second)
+		if want := []string{"9.mp3", "10.mp3", "第九期.mp3", "第十期.mp3"}; !slices.Equal(taken(), want) {
+			t.Errorf("taken %v, want %v", taken(), want)
+		}
+	})
+}
+
 func TestASubfolderOfTheInboxIsASeries(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "收集箱")
 	receive(t, dir, func(s *shelf, touch func(string)) {

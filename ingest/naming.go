@@ -80,14 +80,19 @@ func Glob(pattern string) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// alike returns the path of a file as its folder has it, if the name in the path
-// differs only in the form of Unicode from that of one file there. Else it
-// returns the path.
+// alike returns the path of a file as the folders have it, if names in the path
+// differ from those there only in the form of Unicode. Else it returns the path.
 func alike(path string) string {
+	if norm.NFC.String(path) == norm.NFD.String(path) {
+		return path // it has one form only
+	}
 	if _, err := os.Lstat(path); err == nil {
 		return path
 	}
 	dir, name := filepath.Split(path)
+	if dir = filepath.Clean(dir); dir != "/" && dir != "." {
+		dir = alike(dir)
+	}
 	if found := only(dir, func(other string) bool { return sameName(other, name, false) }); found != "" {
 		return filepath.Join(dir, found)
 	}
@@ -97,7 +102,7 @@ func alike(path string) string {
 // only returns the name of the one entry of a folder that fits; empty if there is
 // none, or several.
 func only(dir string, fits func(name string) bool) string {
-	entries, err := os.ReadDir(cmp.Or(dir, "."))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return ""
 	}
