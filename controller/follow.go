@@ -63,12 +63,17 @@ func (c *Controller) inbox(ctx context.Context, cfg *config.Config) error {
 		return nil
 	}
 	maker := site.NewIngester(cfg.Ingest, "")
+	told := map[string]bool{} // of these series
 	box := &ingest.Inbox{
 		Dir: cfg.Inbox, Language: c.Language(cfg.Site.Language), Log: c.log, Collect: maker.Collect,
 		Take: func(ctx context.Context, item ingest.Item) (ingest.Outcome, error) {
 			out, err := maker.Take(ctx, item, c.store, nil)
 			if err == nil {
 				nudge(c.programme.clipArrived)
+				if s := out.Clip.Series; !told[s] && !c.programme.inForce().Lists(s) {
+					c.log.Warn("series is in no playlist, its clips do not air", "series", s)
+					told[s] = true
+				}
 			}
 			return out, err
 		},

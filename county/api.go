@@ -145,7 +145,7 @@ func (a *api) addClip(r *http.Request) (any, error) {
 	if ago > 0 {
 		since = a.now().Add(-time.Duration(ago) * time.Millisecond)
 	}
-	return a.clipLibrary.add(r.Context(), q.Get("name"), meta, since, http.MaxBytesReader(nil, r.Body, maxUpload))
+	return a.clipLibrary.add(r.Context(), q.Get("name"), q.Get("folder"), meta, since, http.MaxBytesReader(nil, r.Body, maxUpload))
 }
 
 func (a *api) propose(r *http.Request) (any, error) {

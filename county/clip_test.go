@@ -45,6 +45,17 @@ func TestAClipHandedInAgain(t *testing.T) {
 	}
 }
 
+func TestAClipsNameAndItsFolderSaySeriesAndIssue(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	var out county.AddedClip
+	if s := w.call(t, "POST", "/api/clips", url.Values{"name": {"第3期 丁课.mp3"}, "folder": {"健康微课堂"}}, course(t), &out); s != http.StatusOK {
+		t.Fatalf("status %d", s)
+	}
+	if c := out.Clip; c.Series != "健康微课堂" || c.Issue != 3 || c.Title != "丁课" {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestNoClipBearsAnIssueOutOfBounds(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	for issue, want := range map[string]int{"0": http.StatusUnprocessableEntity, "100000": http.StatusUnprocessableEntity, "99999": http.StatusOK} {

@@ -49,8 +49,9 @@ type AddedClip struct {
 }
 
 // add makes a clip of a file that is handed in under a name, as part of a handing-in
-// that began then; zero: alone.
-func (l *library) add(ctx context.Context, name string, meta ingest.Meta, since time.Time, file io.Reader) (AddedClip, error) {
+// that began then; zero: alone. Folder is the series for which its folder stands there;
+// it may be empty.
+func (l *library) add(ctx context.Context, name, folder string, meta ingest.Meta, since time.Time, file io.Reader) (AddedClip, error) {
 	if l.ingest == nil {
 		return AddedClip{}, invalid("county.no_ingest")
 	}
@@ -68,7 +69,7 @@ func (l *library) add(ctx context.Context, name string, meta ingest.Meta, since 
 	if err = errors.Join(err, f.Close()); err != nil {
 		return AddedClip{}, err
 	}
-	out, err := l.ingest.Take(ctx, ingest.Item{Path: path, Meta: meta, Since: since}, l.store, nil)
+	out, err := l.ingest.Take(ctx, ingest.Item{Path: path, Meta: meta, Folder: folder, Since: since}, l.store, nil)
 	return AddedClip{
 		Clip: out.Clip, Known: out.Known, Changed: out.Changed, Figures: out.Figures,
 		Replaced: out.Replaced, Beside: out.Beside, By: out.By,

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,7 +100,7 @@ func (s *Store) Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, st
 }
 
 // Clips returns the clips of a series whose files exist, or those of all series
-// if series is empty; ordered by series, issue and title.
+// if series is empty; in the order of [playlist.CompareClips].
 func (s *Store) Clips(ctx context.Context, series string) ([]playlist.Clip, error) {
 	shelf, err := s.Shelf(ctx, series)
 	var all []playlist.Clip
@@ -111,8 +112,7 @@ func (s *Store) Clips(ctx context.Context, series string) ([]playlist.Clip, erro
 
 // Shelf is [Store.Clips] with when each clip came into the library.
 func (s *Store) Shelf(ctx context.Context, series string) ([]playlist.Shelved, error) {
-	rows, err := s.db().Reader().QueryContext(ctx, clipColumns+`WHERE present AND (?1 = '' OR series = ?1)
-		ORDER BY series, issue, title, id`, series)
+	rows, err := s.db().Reader().QueryContext(ctx, clipColumns+`WHERE present AND (?1 = '' OR series = ?1)`, series)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +125,7 @@ func (s *Store) Shelf(ctx context.Context, series string) ([]playlist.Shelved, e
 		}
 		all = append(all, c)
 	}
+	slices.SortFunc(all, func(a, b playlist.Shelved) int { return playlist.CompareClips(a.Clip, b.Clip) })
 	return all, rows.Err()
 }
 

@@ -112,7 +112,7 @@ func TestClipsAreOrderedBySeriesIssueAndTitle(t *testing.T) {
 	for _, c := range []struct {
 		title string
 		issue int
-	}{{"c", 10}, {"b", 2}, {"a", 2}, {"d", 1}} {
+	}{{"b", 2}, {"c", 10}, {"a", 2}, {"d", 1}, {"10e", 0}, {"9e", 0}} {
 		addClip(t, s, c.title, c.title, c.issue)
 	}
 	c := playlist.Clip{ID: idOf("other"), Title: "x", Series: "农时"}
@@ -123,10 +123,10 @@ func TestClipsAreOrderedBySeriesIssueAndTitle(t *testing.T) {
 	for _, c := range all {
 		got += c.Title
 	}
-	if got != "dabc" {
+	if got != "9e10edabc" {
 		t.Error(got)
 	}
-	if all, err := s.Clips(ctx, ""); len(all) != 5 || err != nil {
+	if all, err := s.Clips(ctx, ""); len(all) != 7 || err != nil {
 		t.Error(len(all), err)
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
@@ -30,7 +32,7 @@ type Inbox struct {
 	Dir string
 
 	// Collect finds the items in files that have arrived; Ingester.Collect.
-	Collect func(paths []string) ([]Item, []Refusal)
+	Collect func(paths []string) Collection
 
 	// Take imports one item. An ErrRefused is final; after any other error the
 	// file stays where it is and is tried again.
@@ -206,9 +208,9 @@ func (b *Inbox) look(now time.Time) (finds, error) {
 			return nil // it is gone, or may not be read: the next sweep tries again
 		case d.IsDir() && b.passes(path, d.Name()):
 			return filepath.SkipDir
-		case d.IsDir() || skip(d.Name()) && !isList(path):
+		case d.IsDir(), skip(d.Name()), hasExt(path, unfinished): // a download is renamed when it is whole
 			return nil
-		case Item{Path: path}.isText() && hasSound(path):
+		case belongs(path):
 			return nil // it is moved together with its sound
 		}
 		if info, err := d.Info(); err == nil {
@@ -216,6 +218,8 @@ func (b *Inbox) look(now time.Time) (finds, error) {
 		}
 		return nil
 	})
+	slices.SortFunc(f.lists, playlist.CompareNames)
+	slices.SortFunc(f.ready, playlist.CompareNames)
 	return f, err
 }
 
@@ -259,31 +263,32 @@ func (b *Inbox) sort(f *finds, path string, info fs.FileInfo, now time.Time) {
 // files of a list stay where they are until all are imported, so that they are
 // found again if the program ends before that.
 func (b *Inbox) importFile(ctx context.Context, path string) {
-	items, refused := b.Collect([]string{path})
+	found := b.Collect([]string{path})
 	a := b.seen[path]
 	a.holds = nil
 	own := move{path: path, folder: takenDir}
 	var why []error
 	var moves []move
 	met := map[string]bool{}
-	for _, r := range refused {
+	for _, r := range found.Refused {
 		err := r.Err
 		if r.Name != path {
 			err = entryError{r.Name, err}
 		}
 		why = append(why, err)
 	}
-	for _, item := range items {
+	for _, item := range found.Items {
 		if met[item.Path] {
 			continue // listed more than once, such as a jingle
 		}
 		met[item.Path] = true
+		item.Folder = b.seriesOf(item.Path)
 		m, retry := b.take(ctx, path, item)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case !retry.IsZero():
-			b.seen[path] = a.later(path, items, retry)
+			b.seen[path] = a.later(path, found.Items, retry)
 			return
 		case item.Path == path:
 			own = m
@@ -305,6 +310,19 @@ func (b *Inbox) importFile(ctx context.Context, path string) {
 	for _, m := range append([]move{own}, moves...) {
 		b.moveTo(m)
 	}
+}
+
+// seriesOf returns the series for which the subfolder of a file stands.
+func (b *Inbox) seriesOf(path string) string {
+	root, err1 := realPath(b.Dir)
+	file, err2 := realPath(path)
+	if err1 != nil || err2 != nil {
+		return ""
+	}
+	if rel, err := filepath.Rel(root, file); err != nil || !filepath.IsLocal(rel) {
+		return ""
+	}
+	return seriesOf(root, file)
 }
 
 // take imports an item of a file, which may be a list. It returns where the
@@ -428,13 +446,15 @@ func rename(path, to string) error {
 	if err := os.Rename(path, to); err != nil {
 		return err
 	}
-	ext := filepath.Ext(path)
-	stem := strings.TrimSuffix(path, ext)
-	for _, with := range []string{".toml", ".txt"} {
-		if beside := stem + with; beside != path && !isList(path) && !hasSound(beside) {
-			if err := os.Rename(beside, strings.TrimSuffix(to, ext)+with); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
+	own := rank(filepath.Base(path))
+	for _, name := range namesakes(path) {
+		beside := filepath.Join(filepath.Dir(path), name)
+		if r := rank(name); r < 0 || r >= own || belongs(beside) {
+			continue
+		}
+		with := strings.TrimSuffix(to, filepath.Ext(to)) + filepath.Ext(name)
+		if err := os.Rename(beside, with); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
 	return nil

@@ -144,6 +144,82 @@ func TestTheInboxMovesFilesToTakenOrRefused(t *testing.T) {
 	}
 }
 
+func TestDocumentsInTheInboxAreRefusedWithTheRemedy(t *testing.T) {
+	dir := t.TempDir()
+	watch(t, dir, func(taken func() []string) {
+		put(t, dir, "通知.docx", "x")
+		put(t, dir, "sub/a.zip", "x")
+		put(t, dir, "第3期.mp3", "good")
+		put(t, dir, "第3期.DOCX", "the script of it")
+		put(t, dir, "第4期.mp3.crdownload", "half")
+		put(t, dir, "cover.jpg", "x")
+		pause(20 * time.Second)
+		if want := []string{"第3期.mp3"}; !slices.Equal(taken(), want) {
+			t.Errorf("taken %v, want %v", taken(), want)
+		}
+		if err := os.Rename(filepath.Join(dir, "第4期.mp3.crdownload"), filepath.Join(dir, "第4期.mp3")); err != nil {
+			t.Fatal(err)
+		}
+		pause(20 * time.Second)
+		if want := []string{"第3期.mp3", "第4期.mp3"}; !slices.Equal(taken(), want) {
+			t.Errorf("when the download is whole: taken %v, want %v", taken(), want)
+		}
+	})
+	want := []string{"cover.jpg", "refused/sub/a.zip", "refused/sub/a.zip.txt", "refused/通知.docx", "refused/通知.docx.txt", "taken/第3期.DOCX", "taken/第3期.mp3", "taken/第4期.mp3"}
+	if got := tree(t, dir); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if why := string(read(t, filepath.Join(dir, "refused/通知.docx.txt"))); !strings.Contains(why, "另存为纯文本（.txt）") {
+		t.Errorf("says %q", why)
+	}
+}
+
+func TestTheInboxTakesFilesInNaturalOrder(t *testing.T) {
+	dir := t.TempDir()
+	watch(t, dir, func(taken func() []string) {
+		pause(time.Second) // all come between two looks
+		for _, name := range []string{"第十期.mp3", "10.mp3", "第九期.mp3", "9.mp3"} {
+			put(t, dir, name, "good")
+		}
+		pause(20 * time.Second)
+		if want := []string{"9.mp3", "10.mp3", "第九期.mp3", "第十期.mp3"}; !slices.Equal(taken(), want) {
+			t.Errorf("taken %v, want %v", taken(), want)
+		}
+	})
+}
+
+func TestASubfolderOfTheInboxIsASeries(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "收集箱")
+	receive(t, dir, func(s *shelf, touch func(string)) {
+		sound := read(t, talk(t, t.TempDir()))
+		put := func(name string) {
+			t.Helper()
+			path := filepath.Join(dir, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			write(t, path, sound)
+			touch(name)
+			pause(10 * time.Second)
+			if _, err := os.Stat(filepath.Join(dir, "taken", name)); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, c := range []struct{ file, series, title string }{
+			{"洗手.wav", "", "洗手"}, // the inbox itself is no series
+			{"新建文件夹/洗手.wav", "", "洗手"},
+			{"健康微课堂/洗手.wav", "健康微课堂", "洗手"},
+		} {
+			put(c.file)
+			for _, clip := range s.clips {
+				if clip.Series != c.series || clip.Title != c.title {
+					t.Errorf("%s: %+v", c.file, clip)
+				}
+			}
+		}
+	})
+}
+
 func TestAFileThatStillGrowsIsNotImported(t *testing.T) {
 	dir := t.TempDir()
 	watch(t, dir, func(taken func() []string) {

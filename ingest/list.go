@@ -5,9 +5,11 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +29,9 @@ type Item struct {
 	// that came in since. Zero: the item was handed in alone.
 	Since time.Time
 
+	// Folder is the series for which its folder stands; empty: none.
+	Folder string
+
 	// Arriving says that more of the file may still come: it is refused if it is
 	// not whole, however little is missing.
 	Arriving bool
@@ -40,121 +45,8 @@ func (i Item) isText() bool {
 
 func isTOML(path string) bool { return strings.EqualFold(filepath.Ext(path), ".toml") }
 
-// Refusal is an item that was refused, and why.
-type Refusal struct {
-	Name string
-	Err  error
-}
-
-// The most entries of a list, or files of a folder.
-const maxItems = 100_000
-
-// Collect returns the items that the arguments name: files, all files in
-// folders, and the entries of M3U, M3U8 and XSPF lists. Text files (.txt, or
-// .toml with a text) are to be spoken, unless a sound of the same name is
-// beside them: then a .toml file holds the metadata of that sound, as it does
-// for a .txt beside it. What cannot be imported, such as an entry outside of
-// its list's folder, is returned as refused.
-func (g *Ingester) Collect(args []string) ([]Item, []Refusal) {
-	var c collection
-	for _, arg := range args {
-		info, err := os.Lstat(arg)
-		switch {
-		case err != nil:
-			_, openErr := g.OpenSource(arg)
-			if openErr == nil {
-				openErr = err
-			}
-			c.refuse(arg, openErr)
-		case info.IsDir():
-			c.folder(arg)
-		case isList(arg):
-			g.list(&c, arg)
-		default:
-			c.add(Item{Path: arg})
-		}
-	}
-	return c.items, c.refused
-}
-
-type collection struct {
-	items   []Item
-	refused []Refusal
-}
-
-func (c *collection) refuse(name string, err error) {
-	c.refused = append(c.refused, Refusal{name, err})
-}
-
-func (c *collection) add(i Item) {
-	if len(c.items) == maxItems {
-		c.refuse(i.Path, refuse("ingest.many", maxItems))
-	}
-	if len(c.items) < maxItems {
-		c.items = append(c.items, i)
-	}
-}
-
-// companions are the extensions of files that are often in folders of sound and
-// are not sound.
-var companions = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".ini", ".db", ".nfo", ".cue", ".log", ".lrc", ".pdf",
-	".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".htm", ".html", ".url", ".lnk", ".m3u", ".m3u8", ".xspf", ".pls", ".md", ".json", ".xml",
-	".part", ".crdownload", ".tmp", ".partial"}
-
-// skip reports whether a file in a folder is to be ignored.
-func skip(name string) bool {
-	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") ||
-		slices.Contains(companions, strings.ToLower(filepath.Ext(name)))
-}
-
-func (c *collection) folder(dir string) {
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			c.refuse(path, refuse("ingest.forbidden"))
-			if d != nil && d.IsDir() {
-				return filepath.SkipDir
-			}
-		case path == dir:
-		case d.IsDir() && strings.HasPrefix(d.Name(), "."):
-			return filepath.SkipDir
-		case d.IsDir() || skip(d.Name()):
-		case !d.Type().IsRegular():
-			key := "ingest.special"
-			if d.Type()&os.ModeSymlink != 0 {
-				key = "ingest.link"
-			}
-			c.refuse(path, refuse(key))
-		case Item{Path: path}.isText() && hasSound(path):
-		default:
-			c.add(Item{Path: path})
-		}
-		return nil
-	})
-	if err != nil {
-		c.refuse(dir, err)
-	}
-}
-
-// hasSound reports whether a sound of the same name is beside a .toml or .txt
-// file, or a .txt beside a .toml, so that the file itself is not spoken.
-func hasSound(path string) bool {
-	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
-		if strings.TrimSuffix(e.Name(), filepath.Ext(e.Name())) != stem || skip(e.Name()) || e.IsDir() {
-			return false
-		}
-		speaksOf := strings.EqualFold(filepath.Ext(path), ".toml") && strings.EqualFold(filepath.Ext(e.Name()), ".txt")
-		return speaksOf || !Item{Path: e.Name()}.isText()
-	})
-}
-
 func isList(path string) bool {
-	return slices.Contains([]string{".m3u", ".m3u8", ".xspf"}, strings.ToLower(filepath.Ext(path)))
+	return slices.Contains([]string{".m3u", ".m3u8", ".pls", ".xspf"}, strings.ToLower(filepath.Ext(path)))
 }
 
 // entry is a file as a list names it.
@@ -172,13 +64,16 @@ type place struct {
 	base []string // bases of a relative URI, the outermost first, after the list itself
 }
 
-func (g *Ingester) list(c *collection, path string) {
+func (g *Ingester) list(c *Collection, path string) {
 	text, err := g.readSmall(path)
 	var entries []entry
 	if err == nil {
-		if strings.EqualFold(filepath.Ext(path), ".xspf") {
+		switch strings.ToLower(filepath.Ext(path)) {
+		case ".xspf":
 			entries, err = readXSPF(text)
-		} else {
+		case ".pls":
+			entries, err = readPLS(text)
+		default:
 			entries, err = readM3U(text, strings.EqualFold(filepath.Ext(path), ".m3u8"))
 		}
 	}
@@ -189,33 +84,51 @@ func (g *Ingester) list(c *collection, path string) {
 		c.refuse(path, err)
 		return
 	}
+	root, err := realPath(filepath.Dir(path))
+	if err != nil {
+		c.refuse(path, err)
+		return
+	}
 	for _, e := range entries {
 		file, err := e.find(path)
+		if err == nil {
+			err = notSound(file)
+		}
 		if err != nil {
 			c.refuse(e.name, err)
 			continue
 		}
-		c.add(Item{Path: file, Listed: e.meta})
+		c.add(Item{Path: file, Listed: e.meta, Folder: seriesOf(root, file)})
 	}
 }
 
-// readM3U parses a list of lines: paths, and #EXTINF titles before them. M3U8
-// is UTF-8; plain M3U may also be GBK or, with a byte order mark, UTF-16, as
+// lines returns the lines of a list, whichever of the three line ends it has. A
+// list that is not marked may be GBK or, with a byte order mark, UTF-16, as
 // Windows writes it.
+func lines(text []byte) ([]string, error) {
+	all := decodeText(text, "")
+	if strings.IndexByte(all, 0) >= 0 {
+		return nil, refuse("ingest.list_broken", "UTF-8")
+	}
+	if all == "" && len(text) > 3 {
+		return nil, refuse("ingest.list_broken", "UTF-8, GBK")
+	}
+	return strings.FieldsFunc(all, func(r rune) bool { return r == '\r' || r == '\n' }), nil
+}
+
+// readM3U parses a list of lines: paths, and #EXTINF titles before them. M3U8 is
+// UTF-8.
 func readM3U(text []byte, utf8Only bool) ([]entry, error) {
 	if utf8Only && !utf8.Valid(text) {
 		return nil, refuse("ingest.list_broken", "UTF-8")
 	}
-	lines := decodeText(text, "")
-	if strings.IndexByte(lines, 0) >= 0 {
-		return nil, refuse("ingest.list_broken", "UTF-8")
-	}
-	if lines == "" && len(text) > 3 {
-		return nil, refuse("ingest.list_broken", "UTF-8, GBK")
+	all, err := lines(text)
+	if err != nil {
+		return nil, err
 	}
 	var out []entry
 	var meta Meta
-	for line := range strings.Lines(lines) {
+	for _, line := range all {
 		line = strings.TrimSpace(line)
 		info, ok := strings.CutPrefix(line, "#EXTINF:")
 		switch {
@@ -225,22 +138,63 @@ func readM3U(text []byte, utf8Only bool) ([]entry, error) {
 			meta.Title = clean(title)
 		case strings.HasPrefix(line, "#"):
 		default:
-			e := entry{name: line, meta: meta}
-			if scheme, _, ok := strings.Cut(line, ":"); ok && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\. `) {
-				e.places = []place{{text: line, uri: true}}
-			} else {
-				e.name = strings.ReplaceAll(line, `\`, "/")
-				e.places = []place{{text: e.name}}
-				// Many players write relative entries as URIs.
-				if plain, err := url.PathUnescape(e.name); err == nil && plain != e.name {
-					e.places = append(e.places, place{text: plain})
-				}
-			}
-			out = append(out, e)
+			out = append(out, written(line, meta))
 			meta = Meta{}
 		}
 	}
 	return out, nil
+}
+
+// readPLS parses the list that Winamp and radio programs write: File1=, Title1=.
+func readPLS(text []byte) ([]entry, error) {
+	all, err := lines(text)
+	if err != nil {
+		return nil, err
+	}
+	files, titles := map[int]string{}, map[int]string{}
+	for _, line := range all {
+		key, value, _ := strings.Cut(line, "=")
+		key = strings.ToLower(strings.TrimSpace(key))
+		for word, values := range map[string]map[int]string{"file": files, "title": titles} {
+			if n, err := strconv.Atoi(strings.TrimPrefix(key, word)); err == nil && strings.HasPrefix(key, word) {
+				values[n] = strings.TrimSpace(value)
+			}
+		}
+	}
+	var out []entry
+	for _, n := range slices.Sorted(maps.Keys(files)) {
+		out = append(out, written(files[n], Meta{Title: clean(titles[n])}))
+	}
+	return out, nil
+}
+
+var (
+	// A URI begins with a scheme. 07:30早间.mp3 and 早间:1.mp3 do not; news:1.mp3
+	// may be either.
+	scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+:`)
+
+	// drive begins an absolute path of Windows.
+	drive = regexp.MustCompile(`^[A-Za-z]:[/\\]`)
+)
+
+// written is an entry as people and players write it: a path or a URI.
+func written(line string, meta Meta) entry {
+	e := entry{name: line, meta: meta}
+	uri := scheme.MatchString(line)
+	if uri {
+		e.places = append(e.places, place{text: line, uri: true})
+	} else {
+		e.name = strings.ReplaceAll(line, `\`, "/")
+	}
+	if !uri || !strings.Contains(line, "://") {
+		path := strings.ReplaceAll(line, `\`, "/")
+		e.places = append(e.places, place{text: path})
+		// Many players write relative entries as URIs.
+		if plain, err := url.PathUnescape(path); err == nil && plain != path {
+			e.places = append(e.places, place{text: plain})
+		}
+	}
+	return e
 }
 
 // based is an element that may change the base of relative URIs in it.
@@ -294,9 +248,11 @@ func readXSPF(text []byte) ([]entry, error) {
 			}
 			e := entry{name: strings.TrimSpace(t.Locations[0].URI)}
 			for _, at := range t.Locations {
-				e.places = append(e.places, place{
-					text: strings.TrimSpace(at.URI), uri: true, base: []string{list.Base, l.Base, t.Base, at.Base},
-				})
+				text := strings.TrimSpace(at.URI)
+				e.places = append(e.places, place{text: text, uri: true, base: []string{list.Base, l.Base, t.Base, at.Base}})
+				if strings.Contains(text, ":") && !strings.Contains(text, "://") {
+					e.places = append(e.places, written(text, Meta{}).places...) // a path, as some write it
+				}
 			}
 			m := Meta{Title: clean(t.Title), Series: clean(t.Album)}
 			if n, err := strconv.Atoi(strings.TrimSpace(t.Number)); err == nil && n > 0 && n <= MaxIssue && m.Series != "" {
@@ -312,31 +268,48 @@ func readXSPF(text []byte) ([]entry, error) {
 // find returns the file of an entry of that list: the first of its places at
 // which there is a file.
 func (e entry) find(list string) (file string, err error) {
+	keep := func(now error) {
+		// If one place is outside of the folder, report that, not that another
+		// does not exist.
+		var why refusal
+		if err == nil || errors.As(now, &why) && why.Key == "ingest.list_outside" {
+			err = now
+		}
+	}
 	for _, p := range e.places {
-		text, resolveErr := p.resolved(list)
+		path, far, resolveErr := p.resolved(list)
 		if resolveErr == nil {
-			if file, resolveErr = within(filepath.Dir(list), text); resolveErr == nil {
+			if file, resolveErr = within(filepath.Dir(list), path); resolveErr == nil {
 				return file, nil
 			}
 		}
-		var now refusal
-		// If one place is outside of the folder, report that, not that another
-		// does not exist.
-		if err == nil || errors.As(resolveErr, &now) && now.Key == "ingest.list_outside" {
-			err = resolveErr
+		keep(resolveErr)
+		// A list that was made on another machine has that machine's paths: the
+		// files came along, in the list's folder or below it.
+		if !far {
+			continue
+		}
+		for rest, more := path, true; more; {
+			if _, rest, more = strings.Cut(rest, "/"); more && rest != "" && !strings.HasPrefix(rest, "/") {
+				if file, tailErr := within(filepath.Dir(list), rest); tailErr == nil {
+					return file, nil
+				}
+			}
 		}
 	}
 	return "", err
 }
 
-// resolved returns the path that a place names; only a path may stay relative.
-func (p place) resolved(list string) (string, error) {
+// resolved returns the path that a place names; only a path may stay relative. It
+// is far if it is an absolute path, perhaps of another machine; then there is a
+// path beside the error also.
+func (p place) resolved(list string) (path string, far bool, err error) {
 	if !p.uri {
-		return p.text, nil
+		return p.text, filepath.IsAbs(p.text) || drive.MatchString(p.text), nil
 	}
 	abs, err := filepath.Abs(list)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	at := &url.URL{Scheme: "file", Path: abs}
 	for _, ref := range append(slices.Clone(p.base), p.text) {
@@ -344,16 +317,19 @@ func (p place) resolved(list string) (string, error) {
 			continue
 		}
 		if at, err = at.Parse(ref); err != nil {
-			return "", refuse("ingest.list_place")
+			return "", false, refuse("ingest.list_place")
 		}
 	}
+	far = strings.HasPrefix(strings.ToLower(p.text), "file:")
 	switch {
 	case p.text == "":
-		return "", refuse("ingest.list_place")
-	case at.Scheme == "file" && (at.Host == "" || at.Host == "localhost") && at.Opaque == "":
-		return at.Path, nil
+		return "", false, refuse("ingest.list_place")
+	case at.Scheme != "file" || at.Opaque != "":
+		return "", false, refuse("ingest.list_remote")
+	case at.Host == "" || at.Host == "localhost":
+		return at.Path, far, nil
 	}
-	return "", refuse("ingest.list_remote")
+	return at.Path, far, refuse("ingest.list_remote")
 }
 
 // within returns the file of a path in a list. It must be in the list's folder
@@ -362,14 +338,11 @@ func within(dir, place string) (string, error) {
 	if place == "" || strings.IndexByte(place, 0) >= 0 {
 		return "", refuse("ingest.list_place")
 	}
-	// A drive letter makes an absolute path, which is in no folder here.
-	if len(place) > 1 && place[1] == ':' {
+	// An absolute path of Windows is in no folder here.
+	if drive.MatchString(place) {
 		return "", refuse("ingest.list_outside")
 	}
-	root, err := filepath.Abs(dir)
-	if err == nil {
-		root, err = filepath.EvalSymlinks(root)
-	}
+	root, err := realPath(dir)
 	if err != nil {
 		return "", err
 	}
@@ -393,6 +366,9 @@ func within(dir, place string) (string, error) {
 		}
 	}
 	real, err := filepath.EvalSymlinks(place)
+	if errors.Is(err, os.ErrNotExist) {
+		real, err = filepath.EvalSymlinks(spelt(root, place))
+	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return "", refuse("ingest.missing")
@@ -402,4 +378,26 @@ func within(dir, place string) (string, error) {
 		return "", refuse("ingest.list_outside")
 	}
 	return real, nil
+}
+
+// spelt returns a path below root as the folders spell it: a list from Windows or
+// from a Mac may have other case, or another form of Unicode.
+func spelt(root, path string) string {
+	rel, err := filepath.Rel(root, path)
+	if err != nil {
+		return path
+	}
+	at := root
+	for _, name := range strings.Split(rel, "/") {
+		if _, err := os.Lstat(filepath.Join(at, name)); err != nil {
+			for _, windows := range []bool{false, true} {
+				if found := only(at, func(other string) bool { return sameName(other, name, windows) }); found != "" {
+					name = found
+					break
+				}
+			}
+		}
+		at = filepath.Join(at, name)
+	}
+	return at
 }

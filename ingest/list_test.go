@@ -64,9 +64,24 @@ func TestListsAreParsedByTheirFormats(t *testing.T) {
 		{"an absolute path inside", "l.m3u", "DIR/a.mp3\n", "a.mp3="},
 		{"an absolute path elsewhere", "l.m3u", "/etc/passwd\na.mp3\n", "a.mp3= /etc/passwd!ingest.list_outside"},
 		{"a path that leads out of the folder", "l.m3u", "../../../../../../etc/passwd\nsub/../a.mp3\n", "a.mp3= ../../../../../../etc/passwd!ingest.list_outside"},
-		{"a drive letter", "l.m3u", "C:\\Windows\\a.mp3\n", "C:/Windows/a.mp3!ingest.list_outside"},
+		{"paths of Windows, with the files beside the list or below it", "l.m3u", "D:\\音频\\a.mp3\r\nD:\\音频\\sub\\c.mp3\r\n\\\\server\\share\\二.mp3\r\nC:\\Windows\\none.mp3\r\n",
+			"a.mp3= sub/c.mp3= 二.mp3= C:/Windows/none.mp3!ingest.list_outside"},
+		{"paths of another machine", "l.m3u", "/home/zhang/音频/sub/c.mp3\n/home/zhang/a.mp3\nfile:///home/zhang/with%20space.mp3\n/home/../../none.mp3\n",
+			"sub/c.mp3= a.mp3= with_space.mp3= /home/../../none.mp3!ingest.list_outside"},
+		{"a path of another machine that leads to a link out of the folder", "l.m3u", "D:\\up\\passwd\nD:\\x\\out.mp3\n", "D:/up/passwd!ingest.list_outside D:/x/out.mp3!ingest.list_outside"},
+		{"file URIs of Windows", "l.m3u", "file:///D:/%E9%9F%B3/a.mp3\nfile:///D:/none.mp3\nfile://server/share/sub/c.mp3\n", "a.mp3= sub/c.mp3= file:///D:/none.mp3!ingest.list_outside"},
+		{"a relative entry is not looked for elsewhere", "l.m3u", "x/a.mp3\n", "x/a.mp3!ingest.missing"},
+		{"names with a colon", "l.m3u", "07:30早间.mp3\n7:30早间.mp3\n早间:1.mp3\nnews:1.mp3\nnews:2.mp3\n",
+			"07:30早间.mp3= 7:30早间.mp3= 早间:1.mp3= news:1.mp3= news:2.mp3!ingest.list_remote"},
+		{"XSPF with a name with a colon", "l.xspf", xspf("<track><location>07:30早间.mp3</location></track><track><location>news:1.mp3</location></track>"), "07:30早间.mp3= news:1.mp3="},
+		{"lines of an old Mac", "l.m3u", "#EXTM3U\r#EXTINF:1,一\ra.mp3\r#EXTINF:1,二\r二.mp3\r", "a.mp3=一 二.mp3=二"},
+		{"other case, as Windows takes it", "l.m3u", "A.MP3\r\nSub\\C.mp3\r\n", "a.mp3= sub/c.mp3="},
+		{"other case that fits two files", "l.m3u", "Twins.mp3\ntwins.mp3\n", "twins.mp3= Twins.mp3!ingest.missing"},
+		{"names from a Mac", "l.m3u", "cafe\u0301.mp3\nplage\u0301.mp3\nplag\u00e9.mp3\n", "caf\u00e9.mp3= plage\u0301.mp3= plage\u0301.mp3="},
+		{"PLS", "l.pls", "[playlist]\r\nFile2=sub\\c.mp3\r\nFile1=D:\\音频\\a.mp3\r\nTitle1=洗手\r\nLength1=-1\r\nNumberOfEntries=2\r\n", "a.mp3=洗手 sub/c.mp3="},
+		{"a list with a document", "l.m3u", "a.mp3\nwords.docx\n", "a.mp3= words.docx!ingest.writing"},
 		{"addresses", "l.m3u", "http://example.org/a.mp3\nrtsp://x/y\nconcat:a.mp3\n", "http://example.org/a.mp3!ingest.list_remote rtsp://x/y!ingest.list_remote concat:a.mp3!ingest.list_remote"},
-		{"a file URI on another host", "l.m3u", "file://server/share/a.mp3\n", "file://server/share/a.mp3!ingest.list_remote"},
+		{"a file URI on another host", "l.m3u", "file://server/share/none.mp3\n", "file://server/share/none.mp3!ingest.list_remote"},
 		{"a link that leads out of the folder", "l.m3u", "out.mp3\nup/passwd\n", "out.mp3!ingest.list_outside up/passwd!ingest.list_outside"},
 		{"a link inside the folder", "l.m3u", "in.mp3\n", "a.mp3="},
 		{"a file that does not exist", "l.m3u", "none.mp3\n", "none.mp3!ingest.missing"},
@@ -101,6 +116,9 @@ func TestListsAreParsedByTheirFormats(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := stick(t)
+			for _, f := range []string{"07:30早间.mp3", "7:30早间.mp3", "早间:1.mp3", "news:1.mp3", "twins.mp3", "TWINS.mp3", "caf\u00e9.mp3", "plage\u0301.mp3", "words.docx"} {
+				write(t, filepath.Join(dir, f), []byte("x"))
+			}
 			file := filepath.Join(dir, c.file)
 			write(t, file, []byte(strings.ReplaceAll(c.text, "DIR", dir)))
 			if got := collected(ingester(t), dir, file); got != c.want {
@@ -112,17 +130,17 @@ func TestListsAreParsedByTheirFormats(t *testing.T) {
 
 // collected returns as text what was found, relative to dir.
 func collected(g *ingest.Ingester, dir string, args ...string) string {
-	items, refusals := g.Collect(args)
+	found := g.Collect(args)
 	var out []string
 	short := func(s string) string { return strings.ReplaceAll(strings.TrimPrefix(s, dir+"/"), " ", "_") }
-	for _, i := range items {
+	for _, i := range found.Items {
 		said := short(i.Listed.Title)
 		if i.Listed.Series != "" {
 			said += "/" + i.Listed.Series + "/" + string(rune('0'+i.Listed.Issue))
 		}
 		out = append(out, short(i.Path)+"="+said)
 	}
-	for _, r := range refusals {
+	for _, r := range found.Refused {
 		key := keyOf(r.Err)
 		if !say.Has(key) {
 			key = "no words for " + r.Err.Error()
@@ -132,37 +150,29 @@ func collected(g *ingest.Ingester, dir string, args ...string) string {
 	return strings.Join(out, " ")
 }
 
-func TestFoldersAreSearchedForSoundsAndTexts(t *testing.T) {
-	dir := stick(t)
-	got := collected(ingester(t), dir, dir, filepath.Join(dir, "a.mp3"), "/no/such/file")
-	want := "100%.mp3= a.mp3= lesson.toml= sub/c.mp3= with_space.mp3= words.txt= 二.mp3= a.mp3= " +
-		"in.mp3!ingest.link out.mp3!ingest.link up!ingest.link /no/such/file!ingest.missing"
-	if got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
 func FuzzLists(f *testing.F) {
 	f.Add("l.m3u", "#EXTINF:1,x\n../a.mp3\nfile:///etc/passwd\n%2e%2e/a\n")
 	f.Add("l.m3u8", "\ufeffa.mp3")
+	f.Add("l.m3u", "D:\\x\\A.MP3\r\\\\s\\..\\..\\a.mp3\r07:30.mp3\rfile:///D:/a.mp3\rnews:1.mp3\r//x/../..\r")
+	f.Add("l.pls", "File1=../a.mp3\nTitle1=x\nFile-1=D:\\a.mp3\n")
 	f.Add("l.m3u", "\xff\xfea\x00.\x00m\x00p\x003\x00")
 	f.Add("l.xspf", `<playlist xmlns="http://xspf.org/ns/0/" xml:base="%2e%2e/"><trackList xml:base="file:///"><track><location>a.mp3</location><location xml:base="..">a.mp3</location></track></trackList></playlist>`)
 	f.Add("l.xspf", `<?xml version="1.0" encoding="utf-16"?><playlist/>`)
 	f.Add("l.xspf", `<playlist xmlns="http://xspf.org/ns/0/"><trackList><track><location>%2e%2e/a.mp3</location></track></trackList></playlist>`)
 	f.Fuzz(func(t *testing.T, name, text string) {
-		if name != "l.m3u" && name != "l.m3u8" && name != "l.xspf" {
+		if name != "l.m3u" && name != "l.m3u8" && name != "l.pls" && name != "l.xspf" {
 			return
 		}
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "a.mp3"), []byte("x"))
 		write(t, filepath.Join(dir, name), []byte(text))
-		items, refusals := (&ingest.Ingester{}).Collect([]string{filepath.Join(dir, name)})
-		for _, i := range items {
+		found := (&ingest.Ingester{}).Collect([]string{filepath.Join(dir, name)})
+		for _, i := range found.Items {
 			if !strings.HasPrefix(i.Path, dir+"/") {
 				t.Errorf("%q let out %s", text, i.Path)
 			}
 		}
-		for _, r := range refusals {
+		for _, r := range found.Refused {
 			if !say.Has(keyOf(r.Err)) {
 				t.Errorf("speechless: %v", r.Err)
 			}

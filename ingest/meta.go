@@ -13,6 +13,7 @@ import (
 	"github.com/dhowden/tag"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	wide "golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/unicode/norm"
 
 	"dalaba/playlist"
 )
@@ -78,7 +79,7 @@ const maxText = 1 << 20
 
 // sidecar reads the metadata file beside a sound: x.toml beside x.mp3.
 func (g *Ingester) sidecar(path string) (Meta, error) {
-	beside := strings.TrimSuffix(path, filepath.Ext(path)) + ".toml"
+	beside := alike(strings.TrimSuffix(path, filepath.Ext(path)) + ".toml")
 	text, err := g.readSmall(beside)
 	if err != nil {
 		if refused := (refusal{}); errors.As(err, &refused) && (refused.Key == "ingest.missing" || refused.Key == "ingest.folder") {
@@ -118,19 +119,13 @@ func (g *Ingester) readSmall(path string) ([]byte, error) {
 }
 
 // fileMeta returns the metadata of a sound: the operator's, then that of its
-// sidecar, its list, its tags and its name.
+// sidecar, its list, its tags, its folder and its name.
 func (g *Ingester) fileMeta(item Item, src *os.File) (Meta, error) {
 	beside, err := g.sidecar(item.Path)
 	if err != nil {
 		return Meta{}, err
 	}
-	name := filepath.Base(item.Path)
-	m := item.Meta.Or(beside).Or(item.Listed).Or(tags(src)).Or(Meta{Title: strings.TrimSuffix(name, filepath.Ext(name)), Language: "zh-CN"})
-	m = m.tidy()
-	if m.Title == "" {
-		m.Title = "?"
-	}
-	return m, nil
+	return item.called(item.Meta.Or(beside), item.Listed.Or(tags(src))).Or(Meta{Language: "zh-CN"}), nil
 }
 
 // tags reads ID3, MP4 or Vorbis tags; it ignores what cannot be read.
@@ -232,7 +227,7 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
-	s = strings.Join(strings.Fields(s), " ")
+	s = norm.NFC.String(strings.Join(strings.Fields(s), " "))
 	if r := []rune(s); len(r) > 200 {
 		s = string(r[:200])
 	}

@@ -246,11 +246,15 @@ func (g *Ingester) withMeta(item Item, clip playlist.Clip) (playlist.Clip, error
 	if item.isText() && !isTOML(item.Path) {
 		in.Text = "" // the text is the content of the file
 	}
-	return item.Meta.Or(in).tidy().Or(metaOf(clip)).on(clip), nil
+	// The list, the folder and the names say only what was not said before.
+	return item.called(item.Meta.Or(in).tidy().Or(metaOf(clip)), item.Listed).on(clip), nil
 }
 
 // item makes the clip of an open item.
 func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress Progress) (Result, error) {
+	if err := notSound(item.Path); err != nil {
+		return Result{}, err
+	}
 	if item.isText() {
 		meta, err := g.textOf(item)
 		if err != nil {
@@ -274,14 +278,12 @@ func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress P
 // unless a sidecar gives one, or a TOML file with title, series, issue and
 // text.
 func (g *Ingester) textOf(item Item) (Meta, error) {
-	name := filepath.Base(item.Path)
-	name = strings.TrimSuffix(name, filepath.Ext(name))
 	if isTOML(item.Path) {
 		in, err := g.lesson(item.Path)
 		if err != nil {
 			return Meta{}, err
 		}
-		return item.Meta.Or(item.Listed).Or(in).Or(Meta{Title: name}).tidy(), nil
+		return item.called(item.Meta.Or(in), item.Listed), nil
 	}
 	raw, err := g.readSmall(item.Path)
 	if err != nil {
@@ -296,7 +298,7 @@ func (g *Ingester) textOf(item Item) (Meta, error) {
 		return Meta{}, err
 	}
 	beside.Text = "" // the text is the content of the file
-	return item.Meta.Or(beside).Or(item.Listed).Or(Meta{Title: name, Text: text}).tidy(), nil
+	return item.called(item.Meta.Or(beside), item.Listed).Or(Meta{Text: text}), nil
 }
 
 // lesson reads a TOML file that holds a text to be spoken.

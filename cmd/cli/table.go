@@ -223,7 +223,7 @@ func (a *App) ClipName(id playlist.ClipID, title string, issue int) string {
 	switch {
 	case title == "":
 		return id.Short()
-	case issue > 0:
+	case issue > 0 && !playlist.SaysIssue(title, issue):
 		return a.Say("run.issue", issue) + title
 	}
 	return title

@@ -35,7 +35,7 @@ func (a *app) upload(ctx context.Context, k *client, item ingest.Item) (out coun
 	if m.AsIs {
 		q.Set("as_is", "true")
 	}
-	for key, v := range map[string]string{"title": m.Title, "series": m.Series, "language": m.Language, "text": m.Text} {
+	for key, v := range map[string]string{"title": m.Title, "series": m.Series, "language": m.Language, "text": m.Text, "folder": item.Folder} {
 		if v != "" {
 			q.Set(key, v)
 		}
@@ -93,7 +93,8 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 			return a.importCarrier(ctx, k, args[0])
 		}
 	}
-	files, refused := new(ingest.Ingester).Collect(args)
+	found := new(ingest.Ingester).Collect(args)
+	files := found.Items
 	if len(files) > 1 && (meta.Title != "" || meta.Issue != 0) {
 		return cli.Refuse(sayM("import.one_only", len(files)))
 	}
@@ -124,20 +125,23 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		all = append(all, imported{File: f.Path, Clip: &out})
 		t.Add(filepath.Base(f.Path), a.Say("import."+verdict), a.ClipName(out.Clip.ID, out.Clip.Title, out.Clip.Issue), web.Length(out.Clip.Length()))
 	}
-	for _, r := range refused {
+	for _, r := range found.Refused {
 		refuse(r.Name, r.Err)
 	}
-	return a.showImported(all, t)
+	return a.showImported(all, t, found.Passed)
 }
 
 // showImported prints what became of files. The verb fails if one was refused.
-func (a *app) showImported(all []imported, t *cli.Table) error {
+func (a *app) showImported(all []imported, t *cli.Table, passed int) error {
 	if a.JSON {
 		if err := a.show(all); err != nil {
 			return err
 		}
 	} else {
 		a.Println(t.Page())
+		if passed > 0 {
+			a.Println(a.Say("import.passed", passed))
+		}
 	}
 	bad := false
 	for _, l := range all {

@@ -80,7 +80,7 @@ func (l *library) Series(name string) (all []playlist.Clip) {
 }
 
 func (l *library) Glob(pattern string) ([]playlist.Clip, error) {
-	paths, err := filepath.Glob(pattern)
+	paths, err := ingest.Glob(pattern)
 	if err != nil {
 		return nil, err
 	}

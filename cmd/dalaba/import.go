@@ -76,13 +76,14 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	maker := site.NewIngester(settings, "")
-	items, refusals := maker.Collect(args)
+	found := maker.Collect(args)
+	items := found.Items
 	if len(items) > 1 && (meta.Title != "" || meta.Issue != 0) {
 		return cli.Refuse(say.M("import.one_only", len(items)))
 	}
 	began := time.Now()
 	var all []imported
-	for _, r := range refusals {
+	for _, r := range found.Refused {
 		all = append(all, imported{File: r.Name, Verdict: "refused", Why: say.In(a.Language(), r.Err)})
 	}
 	for i, item := range items {
@@ -103,6 +104,10 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		}
 	} else {
 		a.importTable(all)
+		if found.Passed > 0 {
+			a.Println(a.Say("import.passed", found.Passed))
+		}
+		a.sayUnlisted(ctx, store, all)
 	}
 	bad, fresh := 0, false
 	for _, l := range all {
@@ -117,12 +122,31 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		a.askReload(context.WithoutCancel(ctx), store.Dir()) // a series may have grown
 	}
 	if ctx.Err() != nil {
-		return say.M("import.cancelled", len(items)+len(refusals)-len(all))
+		return say.M("import.cancelled", len(items)+len(found.Refused)-len(all))
 	}
 	if bad > 0 {
 		return cli.ErrTold
 	}
 	return nil
+}
+
+// sayUnlisted tells which series of the clips are in no playlist.
+func (a *app) sayUnlisted(ctx context.Context, store *data.Store, all []imported) {
+	text, err := a.readConfig()
+	if err != nil {
+		return
+	}
+	cfg, _ := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store})
+	if cfg == nil {
+		return // it is not known what the playlists name
+	}
+	told := map[string]bool{}
+	for _, l := range all {
+		if l.Clip != nil && !cfg.Lists(l.Clip.Series) && !told[l.Clip.Series] {
+			told[l.Clip.Series] = true
+			a.Println(a.Say("import.unlisted", cli.Printable(l.Clip.Series), a.config, config.ListOf(l.Clip.Series)))
+		}
+	}
 }
 
 // openLibrary opens the store that the config names, beside a daemon

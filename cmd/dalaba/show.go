@@ -292,10 +292,8 @@ func (s *show) name(r asrun.Row) string {
 		return s.Say("alerts.tone_of", r.Title)
 	case r.Clip == "" && r.Alert == "":
 		return wording.SlotTitle(r.Slot).In(s.Language())
-	case r.Issue > 0:
-		return s.Say("run.issue", r.Issue) + r.Title
 	}
-	return r.Title
+	return s.ClipName(r.Clip, r.Title, r.Issue)
 }
 
 func (s *show) outcome(r asrun.Row) string {

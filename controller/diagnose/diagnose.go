@@ -290,7 +290,7 @@ func clipName(id playlist.ClipID, c playlist.Clip) any {
 	switch {
 	case c.Title == "":
 		return id.Short()
-	case c.Issue > 0:
+	case c.Issue > 0 && !playlist.SaysIssue(c.Title, c.Issue):
 		return say.M("doctor.clip_of_issue", c.Issue, c.Title)
 	}
 	return c.Title

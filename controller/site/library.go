@@ -12,6 +12,7 @@ import (
 	"dalaba/controller/files"
 	"dalaba/data"
 	"dalaba/devices"
+	"dalaba/ingest"
 	"dalaba/player"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
@@ -101,13 +102,13 @@ func (l *Library) Series(name string) []playlist.Clip {
 	return lineage.Current(clips)
 }
 
-// Glob returns the clips in the files that match a pattern, by path.
+// Glob returns the clips in the files that match a pattern, by path in natural
+// order.
 func (l *Library) Glob(pattern string) ([]playlist.Clip, error) {
-	paths, err := filepath.Glob(pattern)
+	paths, err := ingest.Glob(pattern)
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(paths)
 	var (
 		clips  []playlist.Clip
 		faults []error
@@ -153,8 +154,8 @@ func (l *Library) file(path string) (c playlist.Clip, err error) {
 	if err != nil {
 		return c, err
 	}
-	name := filepath.Base(path)
-	c = playlist.Clip{ID: scan.ID, Title: name[:len(name)-len(filepath.Ext(name))], Frames: scan.Frames, Size: scan.Size}
+	named := ingest.FileNamed(path)
+	c = playlist.Clip{ID: scan.ID, Title: named.Title, Series: named.Series, Issue: named.Issue, Frames: scan.Frames, Size: scan.Size}
 	if !l.Keep {
 		if l.Found != nil {
 			l.Found[c.ID] = c

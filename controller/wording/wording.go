@@ -94,6 +94,9 @@ func clip(c schedule.ClipName) say.Message {
 	case c.Title == "":
 		return say.M("why.bare", c.ID.Short())
 	case c.Issue > 0 && c.Series != "":
+		if said := (playlist.Named{Series: c.Series, Issue: c.Issue, Title: c.Title}); playlist.ReadName(c.Title) == said {
+			break // 健康微课堂第4期 says it all
+		}
 		return say.M("why.issue", c.Series, c.Issue, c.Title)
 	}
 	return say.M("why.title", c.Title)

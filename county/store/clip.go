@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,7 @@ func (s *Store) VerifyClip(_ context.Context, id playlist.ClipID) error {
 }
 
 // Clips are the clips of one series, without those that others replace, or, if series
-// is empty, all clips; by series, issue and title.
+// is empty, all clips; in the order of [playlist.CompareClips].
 func (s *Store) Clips(ctx context.Context, series string) (all []playlist.Clip, err error) {
 	shelf, err := s.Shelf(ctx, series)
 	if err != nil {
@@ -115,12 +116,13 @@ func (s *Store) Clips(ctx context.Context, series string) (all []playlist.Clip, 
 // Shelf returns the clips of a series with when each came into the library; all clips
 // if series is empty.
 func (s *Store) Shelf(ctx context.Context, series string) (all []playlist.Shelved, err error) {
-	err = s.read().each(ctx, clipColumns+"WHERE (?1 = '' OR series = ?1) ORDER BY series, issue, title, id",
+	err = s.read().each(ctx, clipColumns+"WHERE (?1 = '' OR series = ?1)",
 		[]any{series}, func(scan func(...any) error) error {
 			c, err := scanClip(scan)
 			all = append(all, c)
 			return err
 		})
+	slices.SortFunc(all, func(a, b playlist.Shelved) int { return playlist.CompareClips(a.Clip, b.Clip) })
 	return all, err
 }
 

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -215,6 +216,28 @@ func TestVersionsOnlyEverRise(t *testing.T) {
 		all, err := s.Versions(t.Context(), "manifest", "")
 		if err != nil || len(all) != 3 || all[0].Version != 5 {
 			t.Errorf("versions %+v, %v", all, err)
+		}
+	})
+}
+
+func TestClipsAreInOrderOfSeriesIssueAndTitle(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		for _, c := range []playlist.Clip{
+			{Title: "c", Issue: 10}, {Title: "b", Issue: 2}, {Title: "第十讲"}, {Title: "第九讲"}, {Title: "x", Series: "农时"},
+		} {
+			h := sha256.Sum256([]byte(c.Title))
+			c.ID, c.Series = playlist.ClipID(hex.EncodeToString(h[:])), cmp.Or(c.Series, "健康")
+			if err := s.AddClip(t.Context(), c, strings.NewReader(c.Title)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		all, err := s.Clips(t.Context(), "")
+		for _, c := range all {
+			got = append(got, c.Title)
+		}
+		if want := []string{"第九讲", "第十讲", "b", "c", "x"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q; %v", got, want, err)
 		}
 	})
 }

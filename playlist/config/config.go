@@ -56,7 +56,8 @@ type Mixers interface {
 type Config struct {
 	playlist.Programme
 
-	Inbox     string // folder from which new sound is taken; empty: none
+	Series    []string // that playlists name
+	Inbox     string   // folder from which new sound is taken; empty: none
 	Ingest    Ingest
 	Amplifier Amplifier
 	Store     Store

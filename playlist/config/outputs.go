@@ -20,6 +20,12 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // names keeps the names of one kind apart.
 type names map[string]place
 
+// maxName is how many characters a name may have.
+const maxName = 40
+
+// nameRune reports whether a character may be in a name.
+func nameRune(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) || c == '-' || c == '_' }
+
 // name reads a name that goes into IDs and command lines: letters, digits,
 // Chinese, - and _. Empty if it is absent or bad.
 func (s *section) name(taken names, example string) string {
@@ -32,13 +38,13 @@ func (s *section) name(taken names, example string) string {
 	}
 	at := s.place("name")
 	for _, c := range n {
-		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '-' && c != '_' {
+		if !nameRune(c) {
 			s.r.fault(at, s.at("name"), say.M("config.name_letter", shown(string(c))), say.M("config.name_letter_remedy"))
 			return ""
 		}
 	}
-	if len([]rune(n)) > 40 {
-		s.r.fault(at, s.at("name"), say.M("config.long", 40), say.M("config.long_remedy"))
+	if len([]rune(n)) > maxName {
+		s.r.fault(at, s.at("name"), say.M("config.long", maxName), say.M("config.long_remedy"))
 		return ""
 	}
 	if first, twice := taken[n]; twice {
@@ -246,6 +252,7 @@ func (s *section) series() []playlist.ClipID {
 	if n == "" {
 		return nil
 	}
+	s.r.out.Series = append(s.r.out.Series, n)
 	clips := s.r.lib.Series(n)
 	if len(clips) == 0 {
 		s.fault("series", say.M("config.series_empty", shown(n)), say.M("config.series_empty_remedy"))
@@ -258,6 +265,20 @@ func (s *section) series() []playlist.ClipID {
 		}
 	}
 	return ids
+}
+
+// Lists reports whether a playlist names a series; true if there is none to name.
+func (c *Config) Lists(series string) bool { return series == "" || slices.Contains(c.Series, series) }
+
+// ListOf returns a playlist's name for a series.
+func ListOf(series string) string {
+	name := []rune(strings.Map(func(c rune) rune {
+		if !nameRune(c) {
+			return '-'
+		}
+		return c
+	}, series))
+	return string(name[:min(len(name), maxName)])
 }
 
 func (r *reader) measure(c playlist.Clip) {

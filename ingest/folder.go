@@ -1,0 +1,262 @@
+package ingest
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"dalaba/playlist"
+	"dalaba/playlist/say"
+)
+
+// The extensions of files that are often in folders of sound and are not sound.
+var (
+	companions = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".ini", ".db", ".nfo", ".cue", ".log", ".lrc",
+		".htm", ".html", ".url", ".lnk", ".md", ".json", ".xml", ".tmp"}
+	writings   = []string{".doc", ".docx", ".wps", ".rtf", ".odt"} // can be saved as text
+	papers     = []string{".pdf", ".ppt", ".pptx", ".xls", ".xlsx", ".et", ".dps", ".ods", ".odp"}
+	archives   = []string{".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".iso"}
+	unfinished = []string{".part", ".partial", ".crdownload", ".download", ".downloading", ".opdownload", ".xltd", ".td"}
+)
+
+func hasExt(path string, exts ...[]string) bool {
+	ext := strings.ToLower(filepath.Ext(path))
+	return slices.ContainsFunc(exts, func(list []string) bool { return slices.Contains(list, ext) })
+}
+
+// skip reports whether a file in a folder is to be ignored.
+func skip(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") || hasExt(name, companions)
+}
+
+// notSound returns why a file is not taken that is no sound by its name, or is not
+// whole; nil for any other.
+func notSound(path string) error {
+	switch {
+	case hasExt(path, writings):
+		return refuse("ingest.writing", filepath.Ext(path))
+	case hasExt(path, papers):
+		return refuse("ingest.paper", filepath.Ext(path))
+	case hasExt(path, archives):
+		return refuse("ingest.archive", filepath.Ext(path))
+	case hasExt(path, unfinished):
+		return refusal{say.M("ingest.unfinished", filepath.Ext(path)), ErrIncomplete}
+	}
+	return nil
+}
+
+// rank orders the files of one name, as in 第3期.mp3, 第3期.txt, 第3期.toml and
+// 第3期.docx: the first is the item, and the others belong to it. It is negative
+// for files that belong to none.
+func rank(name string) int {
+	switch {
+	case skip(name), isList(name), hasExt(name, archives, unfinished):
+		return -1
+	case hasExt(name, writings, papers):
+		return 0
+	case isTOML(name):
+		return 1
+	case Item{Path: name}.isText():
+		return 2
+	}
+	return 3
+}
+
+// belongs reports whether a file belongs to another of its name in its folder, so
+// that it is not an item itself.
+func belongs(path string) bool {
+	own := rank(filepath.Base(path))
+	if own < 0 || own == 3 {
+		return false
+	}
+	return slices.ContainsFunc(namesakes(path), func(name string) bool { return rank(name) > own })
+}
+
+// namesakes returns the names of the files in a file's folder that have its name
+// but for the extension, its own among them.
+func namesakes(path string) (names []string) {
+	entries, _ := os.ReadDir(filepath.Dir(path)) // an unreadable folder has none
+	for _, e := range entries {
+		if !e.IsDir() && stem(e.Name()) == stem(path) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// Refusal is an item that was refused, and why.
+type Refusal struct {
+	Name string
+	Err  error
+}
+
+// Collection is what there is to import.
+type Collection struct {
+	Items   []Item
+	Refused []Refusal
+	Passed  int // files in folders that are neither, such as pictures
+}
+
+// The most entries of a list, or files of a folder.
+const maxItems = 100_000
+
+// Collect returns the items that the arguments name: files, all files in
+// folders, and the entries of M3U, M3U8, PLS and XSPF lists; but for lists, in
+// natural order. Text files (.txt, or .toml with a text) are to be spoken, unless
+// a sound of the same name is beside them: then a .toml file holds the metadata of
+// that sound, as it does for a .txt beside it. A folder is the series of the files
+// in it, see [playlist.IsSeries]; so it is if several of them are named one by
+// one, as a shell does for 健康微课堂/*.mp3. A list in a folder gives the files
+// there their titles. What cannot be imported, such as an entry outside of its
+// list's folder, is returned as refused.
+func (g *Ingester) Collect(args []string) Collection {
+	var c Collection
+	args = slices.SortedFunc(slices.Values(args), playlist.CompareNames)
+	siblings := map[string]int{}
+	for i := range args {
+		args[i] = alike(args[i])
+		if info, err := os.Lstat(args[i]); err == nil && info.Mode().IsRegular() {
+			siblings[filepath.Dir(args[i])]++
+		}
+	}
+	for _, arg := range args {
+		info, err := os.Lstat(arg)
+		switch {
+		case err != nil:
+			_, openErr := g.OpenSource(arg)
+			if openErr == nil {
+				openErr = err
+			}
+			c.refuse(arg, openErr)
+		case info.IsDir():
+			g.folder(&c, arg)
+		case isList(arg):
+			g.list(&c, arg)
+		case notSound(arg) != nil:
+			c.refuse(arg, notSound(arg))
+		default:
+			item := Item{Path: arg}
+			if dir := filepath.Dir(arg); dir != "." && siblings[dir] > 1 {
+				item.Folder = seriesIn(dir, arg)
+			}
+			c.add(item)
+		}
+	}
+	return c
+}
+
+// seriesIn is seriesOf for a file in a folder that was named.
+func seriesIn(dir, file string) string {
+	root, err1 := filepath.Abs(dir)
+	path, err2 := filepath.Abs(file)
+	if err1 != nil || err2 != nil {
+		return ""
+	}
+	return seriesOf(filepath.Dir(root), path)
+}
+
+func (c *Collection) refuse(name string, err error) {
+	c.Refused = append(c.Refused, Refusal{name, err})
+}
+
+func (c *Collection) add(i Item) {
+	if len(c.Items) == maxItems {
+		c.refuse(i.Path, refuse("ingest.many", maxItems))
+	}
+	if len(c.Items) < maxItems {
+		c.Items = append(c.Items, i)
+	}
+}
+
+// folder collects the files in a folder and in those below it.
+func (g *Ingester) folder(c *Collection, dir string) {
+	var found Collection
+	var lists []string
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			found.refuse(path, refuse("ingest.forbidden"))
+			if d != nil && d.IsDir() {
+				return filepath.SkipDir
+			}
+		case path == dir:
+		case d.IsDir() && strings.HasPrefix(d.Name(), "."):
+			return filepath.SkipDir
+		case d.IsDir():
+		case skip(d.Name()):
+			found.Passed++
+		case !d.Type().IsRegular():
+			key := "ingest.special"
+			if d.Type()&os.ModeSymlink != 0 {
+				key = "ingest.link"
+			}
+			found.refuse(path, refuse(key))
+		case isList(path):
+			lists = append(lists, path)
+		case belongs(path):
+			if !isTOML(path) {
+				found.Passed++
+			}
+		case notSound(path) != nil:
+			found.refuse(path, notSound(path))
+		default:
+			found.Items = append(found.Items, Item{Path: path, Folder: seriesIn(dir, path)})
+		}
+		return nil
+	})
+	slices.SortFunc(found.Items, func(a, b Item) int { return playlist.CompareNames(a.Path, b.Path) })
+	slices.SortFunc(found.Refused, func(a, b Refusal) int { return playlist.CompareNames(a.Name, b.Name) })
+	found.Passed += g.entitle(found.Items, lists)
+	for _, i := range found.Items {
+		c.add(i)
+	}
+	c.Refused = append(c.Refused, found.Refused...)
+	c.Passed += found.Passed
+	if err != nil {
+		c.refuse(dir, err)
+	}
+}
+
+// entitle gives items what the lists beside them say, and returns how many lists
+// name none of them.
+func (g *Ingester) entitle(items []Item, lists []string) (useless int) {
+	said := map[string]Meta{}
+	for _, path := range lists {
+		var c Collection
+		g.list(&c, path)
+		if len(c.Items) == 0 {
+			useless++
+		}
+		for _, i := range c.Items {
+			said[i.Path] = said[i.Path].Or(i.Listed)
+		}
+	}
+	if len(said) == 0 {
+		return useless
+	}
+	for n := range items {
+		if real, err := realPath(items[n].Path); err == nil {
+			items[n].Listed = said[real]
+		}
+	}
+	return useless
+}
+
+// realPath is the absolute path of a file after links are followed.
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// sameName reports whether two names are the same for a person: whatever form of
+// Unicode they have, and for Windows also in whatever case.
+func sameName(a, b string, windows bool) bool {
+	a, b = norm.NFC.String(a), norm.NFC.String(b)
+	return a == b || windows && strings.EqualFold(a, b)
+}
