@@ -70,6 +70,8 @@ func Urgent(e asrun.Event) bool {
 	switch e.Message {
 	case "alert file refused":
 		return true
+	case "config refused, the old one stays in force": // it is shown with the reloads
+		return false
 	case "alert received":
 		return readBack(e.Attrs)["state"] == "refused"
 	}
@@ -207,7 +209,10 @@ func (s *event) flag(key string) (say.Message, bool) {
 }
 
 func (s *event) onOff(key string) (say.Message, bool) {
-	return say.M("attr.on_" + s.text(key)), true
+	if s.attrs[key] == true {
+		return say.M("attr.on_true"), true
+	}
+	return say.M("attr.on_false"), true
 }
 
 func (s *event) clock(key string) (say.Message, bool) {
