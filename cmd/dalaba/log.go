@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
@@ -257,20 +256,7 @@ func (a *app) event(l *deviceLog, e asrun.Event) error {
 			return err
 		}
 	}
-	tone := cli.Plain
-	switch {
-	case e.Level >= int(slog.LevelError):
-		tone = cli.Bad
-	case e.Level >= int(slog.LevelWarn):
-		tone = cli.Warn
-	}
-	text, below := l.words.Say(e)
-	level := runewidth.FillRight(l.words.Level(e), runewidth.StringWidth(a.Say("attr.level_warn")))
-	line := at.Format(time.TimeOnly) + "  " + cli.Paint(level+"  "+cli.Printable(text), tone, a.Colour())
-	for _, b := range below {
-		line += "\n" + strings.Repeat(" ", len("15:04:05  ")) + cli.Printable(b)
-	}
-	_, err := fmt.Fprintln(a.Out, line)
+	_, err := fmt.Fprintln(a.Out, cli.LogLine(l.words, e, a.Colour()))
 	return err
 }
 

@@ -348,31 +348,31 @@ func (s *show) logged(e asrun.Event) {
 func (s *show) reloaded(r control.Reloaded, refused error) {
 	at := s.daemon.Now()
 	s.later(func() {
-		text := s.Say("run.reload_line", s.clock(at), wording.Changes(r.Changes))
+		text := s.Say("run.reload_line", wording.Changes(r.Changes))
 		if refused != nil {
 			first, problems := "", web.Problems{}
 			if errors.As(refused, &problems) && len(problems.List) > 0 {
 				first = problems.List[0]
 			}
-			text = cli.Paint(s.Say("run.reload_refused_line", s.clock(at), cli.Printable(first)), cli.Bad, s.Colour())
+			text = cli.Paint(s.Say("run.reload_refused_line", cli.Printable(first)), cli.Bad, s.Colour())
 		}
-		s.remark(text)
+		s.remark(at, text)
 	})
 }
 
 // rearranged shows that the county's programme has changed.
 func (s *show) rearranged(changes []config.Change) {
 	at := s.daemon.Now()
-	s.later(func() { s.remark(s.Say("run.county_line", s.clock(at), wording.Changes(changes))) })
+	s.later(func() { s.remark(at, s.Say("run.county_line", wording.Changes(changes))) })
 }
 
 // remark shows what is no event of an airing.
-func (s *show) remark(text string) {
+func (s *show) remark(at time.Time, text string) {
 	if s.JSON {
 		s.note(text)
 		return
 	}
-	s.line(text)
+	s.line(s.clock(at.Truncate(time.Second)) + "  " + text)
 }
 
 func mark(o asrun.Outcome) string {

@@ -9,6 +9,8 @@ import (
 // mostNames is how many parts of a kind are named.
 const mostNames = 5
 
+var stems = map[string]string{"added": "run.added_", "changed": "run.changed_", "removed": "run.removed_"}
+
 // Changes says what is new, otherwise or gone in a config, in one line.
 func Changes(all []config.Change) say.Message {
 	var line *say.Message
@@ -24,7 +26,10 @@ func Changes(all []config.Change) say.Message {
 		if n > mostNames {
 			names = say.M("run.more_names", names, n-mostNames)
 		}
-		part := say.M("run."+all[0].How+"_"+all[0].What, names)
+		part := names
+		if key := stems[all[0].How] + all[0].What; say.Has(key) {
+			part = say.M(key, names)
+		}
 		if line == nil {
 			line = &part
 		} else {

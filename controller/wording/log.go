@@ -120,12 +120,14 @@ var attributes = []attribute{
 	{"device", (*event).plain}, {"relay", (*event).plain}, {"on", (*event).onOff}, {"control", (*event).plain}, {"db", (*event).plain}, {"level_db", (*event).plain},
 	{"hz", (*event).plain}, {"path", (*event).plain}, {"file", (*event).plain}, {"aside", (*event).plain}, {"backup", (*event).plain}, {"addr", (*event).plain},
 	{"user", (*event).plain}, {"keys", (*event).plain},
+	{"url", (*event).plain}, {"link", (*event).plain}, {"peer", (*event).plain}, {"dir", (*event).plain}, {"status", (*event).plain}, {"again_in", (*event).duration},
+	{"since", (*event).plain}, {"made", (*event).plain}, {"controllers", (*event).plain}, {"messages", (*event).count}, {"clips", (*event).count},
 }
 
 // inside are attributes that are told as they are, and only if all are.
 var inside = []string{
-	"by", "config", "epoch", "had", "has", "issue", "item", "key", "last_good", "next_start", "part", "pid", "reply", "retired", "scope", "seq", "sha256",
-	"stream", "subject", "version",
+	"by", "config", "epoch", "feature", "had", "has", "issue", "item", "key", "last_good", "next_start", "part", "pid", "reply", "retired", "scope", "seq", "sha256",
+	"source", "stream", "subject", "version",
 }
 
 // about returns what the attributes say, but for the output and the reason.
@@ -154,7 +156,7 @@ func (s *event) about() string {
 
 // reason returns why something did not work: in the language, as far as it is known.
 func (s *event) reason(key string) string {
-	text, _ := s.attrs[key].(string)
+	text := s.text(key)
 	if s.Lang != say.Chinese {
 		return text
 	}
