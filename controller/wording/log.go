@@ -225,27 +225,31 @@ func (s *event) bytes(key string) (say.Message, bool) {
 	return say.M("attr."+key, web.Size(int64(s.float(key)))), s.float(key) != 0
 }
 
+// frames tells how much sounded, and of how much if that is more.
 func (s *event) frames(key string) (say.Message, bool) {
-	return say.M("attr."+key, Lasting(playlist.Length(int64(s.float(key))))), true
+	if key == "of_frames" && s.float(key) == s.float("frames") {
+		return say.Message{}, false
+	}
+	return say.M("attr."+key, lasting(playlist.Length(int64(s.float(key))))), true
 }
 
 // millis tells what takes a second or more: less is how the program works.
 func (s *event) millis(key string) (say.Message, bool) {
 	d := time.Duration(s.float(key)) * time.Millisecond
-	return say.M("attr."+key, Lasting(d.Abs())), d.Abs() >= time.Second
+	return say.M("attr."+key, lasting(d.Abs())), d.Abs() >= time.Second
 }
 
 func (s *event) seconds(key string) (say.Message, bool) {
-	return say.M("attr."+key, Lasting((time.Duration(s.float(key)) * time.Second).Abs())), true
+	return say.M("attr."+key, lasting((time.Duration(s.float(key)) * time.Second).Abs())), true
 }
 
 func (s *event) duration(key string) (say.Message, bool) {
 	d, err := time.ParseDuration(s.text(key))
-	return say.M("attr."+key, Lasting(d)), err == nil
+	return say.M("attr."+key, lasting(d)), err == nil
 }
 
-// Lasting returns how long something lasts.
-func Lasting(d time.Duration) say.Message {
+// lasting returns how long something lasts.
+func lasting(d time.Duration) say.Message {
 	n := func(d time.Duration) int { return int(d) }
 	switch whole := d.Round(time.Second); {
 	case d < 10*time.Second:

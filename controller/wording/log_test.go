@@ -41,7 +41,7 @@ func TestAnEventIsToldAsPeopleSayIt(t *testing.T) {
 		{"an alert by its title", func(log *slog.Logger) {
 			log.Warn("alert received", "alert", playlist.AlertID("flood"), "kind", emergency.KindRequest, "class", emergency.ClassEmergency, "level", emergency.Level(1),
 				"state", emergency.StateRefused, "reason", emergency.ReasonExpired, "sent", due.Add(-24*time.Hour), "until", due, "late", false, "clock", playlist.ClockUntrusted)
-		}, false, "收到应急消息（“上游来水”，" + say.Word("alerts.kind_", string(emergency.KindRequest)).In(say.Chinese) + "，应急，红色（1级），不播，已过有效期，时钟不可信，2026-11-22 07:30:00 发出，截至 07:30:00）", ""},
+		}, false, "收到应急消息（“上游来水”，" + say.Word("alerts.kind_", string(emergency.KindRequest)).In(say.Chinese) + "，应急，红色（1级），不播，已过有效期，时钟不可信，2026-11-22 07:30:00 发出，到 07:30:00）", ""},
 		{"an alert's airing by its title", func(log *slog.Logger) {
 			log.Warn("alert on air", "airing", playlist.AlertID("flood").Airing(), "alert", playlist.AlertID("flood"), "output", "村口", "used", asrun.UsedTone, "pass", 2)
 		}, false, "村口：应急消息开播（“上游来水”，提示音，第 2 遍）", ""},
