@@ -355,7 +355,7 @@ func (a *app) logCmd() *cobra.Command {
 				kind, what := a.Say("county.log_event"), ""
 				switch {
 				case l.Event != nil:
-					what = a.event(words, *l.Event)
+					what = eventText(words, *l.Event)
 				case l.Row != nil:
 					kind = a.Say("county.log_row")
 					what = strings.Join([]string{l.Row.Output, a.ClipName(l.Row.Clip, l.Row.Title, l.Row.Issue), a.Word("outcome.", string(l.Row.Outcome))}, "  ")
@@ -373,8 +373,8 @@ func (a *app) logCmd() *cobra.Command {
 	return c
 }
 
-// event returns what an event of a controller says.
-func (a *app) event(words wording.Log, e store.Event) string {
+// eventText returns what an event of a controller says.
+func eventText(words wording.Log, e store.Event) string {
 	told := asrun.Event{At: e.At, Level: e.Level, Message: e.Message}
 	_ = json.Unmarshal(e.Attrs, &told.Attrs) // what a controller has sent is no reason to show nothing
 	text, below := words.Say(told)
