@@ -42,6 +42,11 @@ type Options struct {
 	Problems func(all []config.Problem) // called with what is wrong with the config as it starts
 	Hangup   <-chan os.Signal           // a signal has the config read again
 	Watch    func(player.Moment)        // called from many goroutines, must be quick; nil: not called
+
+	// What else tells who watches the daemon what is in force; each must be quick, nil
+	// is not called.
+	Reloads func(r control.Reloaded, refused error) // the config was read again; refused is for people at the site
+	County  func(changes []config.Change)           // the county's programme has changed
 }
 
 // Controller is a village's daemon.
@@ -260,11 +265,13 @@ func (c *Controller) attend(ctx context.Context) error {
 		case do := <-c.requests:
 			do()
 		case <-c.Hangup:
-			_, _ = c.reloadLogged(ctx) // the log tells
+			_, _ = c.reloadLogged(ctx, true) // the log tells
 		case <-c.programme.clipArrived:
-			_, _ = c.reloadLogged(ctx) // a series may have grown
+			_, _ = c.reloadLogged(ctx, false) // a series may have grown
 		case <-c.programme.countyChanged:
-			c.programme.rearrange(ctx)
+			if changes := c.programme.rearrange(ctx); len(changes) > 0 && c.County != nil {
+				c.County(changes)
+			}
 		case <-ctx.Done():
 			return nil
 		}

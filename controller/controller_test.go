@@ -3,6 +3,7 @@ package controller_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -48,6 +49,7 @@ type running struct {
 	c      *controller.Controller
 	daemon *control.Client
 	stop   func() error
+	told   chan string // of reloads
 }
 
 // start runs a controller by a config until the test ends.
@@ -55,7 +57,7 @@ func start(t *testing.T, text string) *running {
 	t.Helper()
 	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
 	dir := t.TempDir()
-	r := &running{t: t, dir: dir, file: filepath.Join(dir, "dalaba.toml")}
+	r := &running{t: t, dir: dir, file: filepath.Join(dir, "dalaba.toml"), told: make(chan string, 10)}
 	r.write(text)
 	var problems []config.Problem
 	c, err := controller.New(t.Context(), controller.Options{
@@ -63,6 +65,7 @@ func start(t *testing.T, text string) *running {
 		Language: func(string) say.Lang { return say.English },
 		Problems: func(all []config.Problem) { problems = all },
 		Watch:    func(player.Moment) {},
+		Reloads:  func(a control.Reloaded, refused error) { r.told <- fmt.Sprint(a.Changes, refused) },
 	})
 	if err != nil {
 		t.Fatalf("%v: %v", err, problems)
@@ -184,6 +187,40 @@ func TestTheAnswerToAReloadIsThatOfTheFileAsItStands(t *testing.T) {
 	}
 	if _, err := r.daemon.Reload(ctx, control.Reload{Config: other}); err == nil || !strings.Contains(err.Error(), "other.toml") {
 		t.Errorf("another file: %v", err)
+	}
+}
+
+func TestWhoWatchesIsToldOfReloads(t *testing.T) {
+	r := start(t, village)
+	for _, c := range []struct {
+		name, text string
+		automatic  bool
+		want       string // empty: nothing
+	}{
+		{"a new output", village + "\n[[output]]\nname = \"west\"\ndevice = \"null:\"\n", false, "[{added output west}] <nil>"},
+		{"the same again", village + "\n[[output]]\nname = \"west\"\ndevice = \"null:\"\n", false, "[] <nil>"},
+		{"the same by itself", village + "\n[[output]]\nname = \"west\"\ndevice = \"null:\"\n", true, ""},
+		{"a broken file", village + "colour = \"red\"\n", false, "refused"},
+		{"a broken file by itself", village + "colour = \"red\"\n", true, "refused"},
+		{"the first again by itself", village, true, "[{removed output west}] <nil>"},
+	} {
+		r.write(c.text)
+		got, err := r.daemon.Reload(t.Context(), control.Reload{Config: r.file, Automatic: c.automatic})
+		told := ""
+		select {
+		case told = <-r.told:
+		default: // it is told before the answer is given
+		}
+		switch {
+		case c.want == "refused":
+			if want := "[] " + say.M("run.reload_refused").In(say.English); err == nil || told != want {
+				t.Errorf("%s: %q, want %q; %v", c.name, told, want, err)
+			}
+		case told != c.want || err != nil:
+			t.Errorf("%s: %q, want %q; %v", c.name, told, c.want, err)
+		case c.want != "" && fmt.Sprint(got.Changes)+" <nil>" != c.want:
+			t.Errorf("%s: the answer has %v", c.name, got.Changes)
+		}
 	}
 }
 

@@ -76,7 +76,7 @@ func (c *Controller) Reload(ctx context.Context, automatic bool, lang say.Lang) 
 	case c.requests <- func() {
 		defer close(done)
 		if automatic {
-			r, err = c.reloadLogged(ctx)
+			r, err = c.reloadLogged(ctx, false)
 		} else {
 			r, err = c.reload(ctx, lang)
 		}
@@ -90,48 +90,67 @@ func (c *Controller) Reload(ctx context.Context, automatic bool, lang say.Lang) 
 
 // reload reads the config again, as a person at the desk has asked.
 func (c *Controller) reload(ctx context.Context, lang say.Lang) (control.Reloaded, error) {
-	sum, problems, err := c.programme.reload(ctx, true)
+	file, err := c.programme.reload(ctx, true)
 	if err != nil {
-		why := []string{say.In(lang, err)}
-		if errors.Is(err, ErrRefused) {
-			why = words(problems, lang)
-		}
-		return control.Reloaded{}, web.Status(http.StatusUnprocessableEntity, web.WithProblems(say.M("run.reload_refused"), why))
+		c.tellReload(control.Reloaded{}, refusal(file, err, c.lang()))
+		return control.Reloaded{}, refusal(file, err, lang)
 	}
-	r := c.reloaded(sum)
-	r.Warnings = words(problems, lang)
+	r := c.reloaded(file)
+	c.tellReload(r, nil)
+	r.Warnings = words(file.problems, lang)
 	return r, nil
 }
 
-// reloadLogged reads the config again, and logs it if it is refused.
-func (c *Controller) reloadLogged(ctx context.Context) (control.Reloaded, error) {
-	sum, problems, err := c.programme.reload(ctx, false)
-	if err == nil {
-		return c.reloaded(sum), nil
-	}
-	why := say.In(c.lang(), err)
+// refusal is the answer to who wanted a config in force that is refused.
+func refusal(file reading, err error, lang say.Lang) error {
+	why := []string{say.In(lang, err)}
 	if errors.Is(err, ErrRefused) {
-		why = strings.Join(words(problems, c.lang()), "\n")
+		why = words(file.problems, lang)
 	}
+	return web.Status(http.StatusUnprocessableEntity, web.WithProblems(say.M("run.reload_refused"), why))
+}
+
+// tellReload tells who watches the daemon how a reload went.
+func (c *Controller) tellReload(r control.Reloaded, refused error) {
+	if c.Reloads != nil {
+		c.Reloads(r, refused)
+	}
+}
+
+// reloadLogged reads the config again, and logs it if it is refused. Who watches is told
+// of it if a person has asked for it, or if it changes anything.
+func (c *Controller) reloadLogged(ctx context.Context, asked bool) (r control.Reloaded, err error) {
+	file, err := c.programme.reload(ctx, false)
+	if err == nil {
+		if r = c.reloaded(file); asked || len(r.Changes) > 0 {
+			c.tellReload(r, nil)
+		}
+		return r, nil
+	}
+	err = refusal(file, err, c.lang())
 	if ctx.Err() == nil {
-		c.log.Error("config refused, the old one stays in force", "config", c.File, "sha256", sum, "why", why)
+		why := web.Problems{}
+		_ = errors.As(err, &why)
+		c.log.Error("config refused, the old one stays in force", "config", c.File, "sha256", file.sum, "why", strings.Join(why.List, "\n"))
+		c.tellReload(r, err)
 	}
-	return control.Reloaded{}, web.Status(http.StatusUnprocessableEntity, say.M("run.reload_refused"))
+	return r, err
 }
 
 // reloaded has the other parts go by the config that is now in force.
-func (c *Controller) reloaded(sum string) control.Reloaded {
+func (c *Controller) reloaded(file reading) control.Reloaded {
 	cfg := c.Config()
 	c.uplink.Reenrol() // it may have been enrolled meanwhile
 	c.clock.Follow(cfg.Site.Clock)
 	r := control.Reloaded{
-		Config: c.File, SHA256: sum, Outputs: len(cfg.Outputs), Slots: len(cfg.Slots), NextStart: lasting(c.programme.begun, cfg),
+		Config: c.File, SHA256: file.sum, Outputs: len(cfg.Outputs), Slots: len(cfg.Slots), NextStart: lasting(c.programme.begun, cfg),
+		Changes: file.changes,
 	}
 	keys := strings.Join(r.NextStart, ", ")
 	if keys != "" {
 		c.log.Warn("changed keys take effect at the next start", "keys", keys)
 	}
-	c.log.Info("config in force", "config", c.File, "sha256", sum, "outputs", r.Outputs, "slots", r.Slots, "next_start", keys)
+	c.log.Info("config in force", "config", c.File, "sha256", file.sum, "outputs", r.Outputs, "slots", r.Slots, "next_start", keys)
 	return r
 }
 

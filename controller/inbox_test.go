@@ -25,8 +25,8 @@ func (r *running) drop(clip, name string) {
 	}
 }
 
-// told returns how often the log has said something.
-func (r *running) told(message string) (n int) {
+// logged returns how often the log has said something.
+func (r *running) logged(message string) (n int) {
 	r.t.Helper()
 	events, err := r.daemon.Events(r.t.Context(), 0, 1000)
 	if err != nil {
@@ -45,10 +45,10 @@ func TestAClipInTheInboxJoinsThePlaylistsOfItsSeriesAtOnce(t *testing.T) {
 	text := strings.Replace(village, "[site]\n", "[site]\ninbox = \"inbox\"\n", 1)
 	r := start(t, text)
 	r.drop("clip1.mp3", "健康微课堂/第10期 咳嗽.mp3")
-	r.await("a clip of a series in no playlist", func() bool { return r.told(nowhere) == 1 })
+	r.await("a clip of a series in no playlist", func() bool { return r.logged(nowhere) == 1 })
 	r.drop("clip2.mp3", "健康微课堂/第2期 发烧.mp3")
-	r.await("the second clip", func() bool { return r.told("inbox file taken") == 2 })
-	if n := r.told(nowhere); n != 1 {
+	r.await("the second clip", func() bool { return r.logged("inbox file taken") == 2 })
+	if n := r.logged(nowhere); n != 1 {
 		t.Errorf("told %d times that the series is in no playlist", n)
 	}
 
@@ -65,7 +65,7 @@ func TestAClipInTheInboxJoinsThePlaylistsOfItsSeriesAtOnce(t *testing.T) {
 	if got := r.c.Config().Playlists[0].Clips; got[1] != first {
 		t.Errorf("issue 1 is not before issue 2: %v", got)
 	}
-	if n := r.told(nowhere); n != 1 {
+	if n := r.logged(nowhere); n != 1 {
 		t.Errorf("told %d times that the series is in no playlist", n)
 	}
 }

@@ -140,60 +140,69 @@ func nudge(ch chan struct{}) {
 	}
 }
 
+// reading is what a config file was found to say when it was read again.
+type reading struct {
+	sum      string // SHA-256 of the file
+	problems []config.Problem
+	changes  []config.Change // what it has changed
+}
+
 // reload reads the config file again and puts it in force as a whole. The error
 // says why not: the problems of the file, if there are any, or another reason. At
 // the desk more is refused, see [site.Library].
-func (p *programme) reload(ctx context.Context, atDesk bool) (sum string, problems []config.Problem, err error) {
+func (p *programme) reload(ctx context.Context, atDesk bool) (r reading, err error) {
 	text, err := site.ReadConfig(p.file)
 	if err != nil {
-		return "", nil, err
+		return r, err
 	}
 	digest := sha256.Sum256(text)
-	sum = hex.EncodeToString(digest[:])
+	r.sum = hex.EncodeToString(digest[:])
 	cfg, problems := config.Read(p.file, text, &site.Library{Ctx: ctx, Store: p.store, Keep: true, AtDesk: atDesk})
-	if config.Refused(problems) {
-		return sum, problems, ErrRefused
+	if r.problems = problems; config.Refused(problems) {
+		return r, ErrRefused
 	}
 	if was := p.inForce().Site.DataDir; cfg.Site.DataDir != was {
-		return sum, problems, say.M("run.data_dir_fixed", was, cfg.Site.DataDir)
+		return r, say.M("run.data_dir_fixed", was, cfg.Site.DataDir)
 	}
 	was := p.own
 	p.own = cfg
-	if err := p.apply(ctx); err != nil {
+	if r.changes, err = p.apply(ctx); err != nil {
 		p.own = was
-		return sum, problems, err
+		return r, err
 	}
 	p.keepGood(text, cfg.Calendar)
 	if err := p.store.SetConfigRead(ctx, p.now()); err != nil && ctx.Err() == nil {
 		p.log.Error("fact not stored", "key", "config", "err", err)
 	}
-	return sum, problems, nil
+	return r, nil
 }
 
 // rearrange puts the county's programme, which has changed, in force beside the
-// site's own.
-func (p *programme) rearrange(ctx context.Context) {
-	if p.apply(ctx) == nil {
+// site's own, and returns what that has changed.
+func (p *programme) rearrange(ctx context.Context) []config.Change {
+	changes, err := p.apply(ctx)
+	if err == nil {
 		p.log.Info("county's programme in force", "slots", len(p.inForce().Slots)-len(p.own.Slots))
 	}
+	return changes
 }
 
-// apply puts the site's own config and the county's programme in force. An error
-// means that the daemon stops.
-func (p *programme) apply(ctx context.Context) error {
+// apply puts the site's own config and the county's programme in force, and returns
+// what that has changed. An error means that the daemon stops.
+func (p *programme) apply(ctx context.Context) ([]config.Change, error) {
 	cfg, err := uplink.WithCounty(ctx, p.store, p.own)
 	if err != nil {
 		p.log.Error("county's programme cannot be read", "err", err)
 	}
 	p.since(ctx, &cfg.Programme, &p.inForce().Programme)
 	if err := p.player.Reload(ctx, &cfg.Programme); err != nil {
-		return err
+		return nil, err
 	}
-	p.live.Store(cfg)
+	was := p.live.Swap(cfg)
 	for _, l := range p.listeners {
 		nudge(l)
 	}
-	return nil
+	return config.Changes(was, cfg), nil
 }
 
 // since notes in the programmes' slots when they came into force, so that no slot

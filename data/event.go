@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/say"
 )
 
 const (
@@ -71,14 +72,24 @@ func (s *Store) readEvents(ctx context.Context, tail string, args ...any) ([]asr
 // within 2 s. If a slow disk leaves more than 1,024 waiting, further records
 // are dropped and their number is logged. The last 50,000 are kept.
 func (s *Store) LogHandler(next slog.Handler) slog.Handler {
+	var keep func(asrun.Event)
+	if s.events != nil {
+		keep = s.events.add
+	}
+	return EventHandler(keep, next)
+}
+
+// EventHandler returns a handler that gives records of level Info and above to a
+// function, as events, and passes every record on to next; both may be nil.
+func EventHandler(to func(asrun.Event), next slog.Handler) slog.Handler {
 	if next == nil {
 		next = slog.DiscardHandler
 	}
-	return handler{s.events, next, "", nil}
+	return handler{to, next, "", nil}
 }
 
 type handler struct {
-	to     *events
+	to     func(asrun.Event)
 	next   slog.Handler
 	prefix string
 	attrs  map[string]any
@@ -98,7 +109,7 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 			flatten(e.Attrs, h.prefix, a)
 			return true
 		})
-		h.to.add(e)
+		h.to(e)
 	}
 	if h.next.Enabled(ctx, r.Level) {
 		return h.next.Handle(ctx, r)
@@ -154,6 +165,9 @@ func flatten(m map[string]any, prefix string, a slog.Attr) {
 			m[prefix+a.Key] = nil
 		case error:
 			m[prefix+a.Key] = x.Error()
+			if zh := say.In(say.Chinese, x); zh != x.Error() {
+				m[prefix+a.Key+asrun.InChinese] = zh
+			}
 		case encoding.TextMarshaler:
 			m[prefix+a.Key] = v.String()
 		default:

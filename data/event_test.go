@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dalaba/data"
+	"dalaba/playlist/say"
 )
 
 func TestTheDeviceLogKeepsRecordsAndPassesThemOn(t *testing.T) {
@@ -22,7 +23,7 @@ func TestTheDeviceLogKeepsRecordsAndPassesThemOn(t *testing.T) {
 	log.Debug("too small to keep")
 	log.With("output", "square").WithGroup("card").Info("output opened",
 		"id", "CARD0", "delay", 20*time.Millisecond, slog.Group("format", "rate", 48000), "gain", math.Inf(1))
-	log.Error("output gone", "err", errors.New("no such device"), "list", []int{1, 2}, "none", nil)
+	log.Error("output gone", "err", errors.New("no such device"), "why", say.M("store.command_first", "df"), "list", []int{1, 2}, "none", nil)
 	must(t, s.Close())
 	if n := strings.Count(next.String(), "\n"); n != 3 {
 		t.Errorf("%d lines went on: %s", n, next.String())
@@ -48,6 +49,10 @@ func TestTheDeviceLogKeepsRecordsAndPassesThemOn(t *testing.T) {
 	}
 	if second.Attrs["err"] != "no such device" || len(second.Attrs["list"].([]any)) != 2 || second.Level != int(slog.LevelError) {
 		t.Errorf("%+v", second)
+	}
+	if _, has := second.Attrs["err.zh"]; has || second.Attrs["why"] != say.M("store.command_first", "df").In(say.English) ||
+		second.Attrs["why.zh"] != say.M("store.command_first", "df").In(say.Chinese) {
+		t.Errorf("not kept in both languages: %+v", second.Attrs)
 	}
 	if rest, err := look.Events(ctx, first.ID, 10); len(rest) != 1 || rest[0].ID != second.ID || err != nil {
 		t.Errorf("%+v, %v", rest, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"strconv"
 	"strings"
@@ -10,10 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/wording"
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/playlist"
-	"dalaba/playlist/say"
+	"dalaba/playlist/asrun"
 	"dalaba/web"
 )
 
@@ -331,7 +333,7 @@ func manifests(have map[string]int64) string {
 }
 
 func (a *app) logCmd() *cobra.Command {
-	var n int
+	n, verbose := 0, false
 	c := a.JSONFlag(&cobra.Command{
 		Use: "log CONTROLLER", Short: a.Say("county.log_short"), Args: a.oneArg("controller"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -348,17 +350,12 @@ func (a *app) logCmd() *cobra.Command {
 				return a.show(all)
 			}
 			t := a.NewTable(a.Say("county.head_at"), a.Say("county.head_kind"), a.Say("county.head_what"))
+			words := wording.Log{Lang: a.Language(), Zone: k.zone, Clip: titles(all), All: verbose}
 			for _, l := range all {
 				kind, what := a.Say("county.log_event"), ""
 				switch {
 				case l.Event != nil:
-					what = l.Event.Message
-					if m, ok := say.Log(what); ok {
-						what = m.In(a.Language())
-					}
-					if attrs := string(l.Event.Attrs); attrs != "{}" && attrs != "null" {
-						what += " " + attrs
-					}
+					what = eventText(words, *l.Event)
 				case l.Row != nil:
 					kind = a.Say("county.log_row")
 					what = strings.Join([]string{l.Row.Output, a.ClipName(l.Row.Clip, l.Row.Title, l.Row.Issue), a.Word("outcome.", string(l.Row.Outcome))}, "  ")
@@ -372,5 +369,28 @@ func (a *app) logCmd() *cobra.Command {
 		},
 	})
 	c.Flags().IntVar(&n, "n", 50, a.Say("county.flag_n"))
+	c.Flags().BoolVar(&verbose, "verbose", false, a.Say("view.flag_log_all"))
 	return c
+}
+
+// eventText returns what an event of a controller says.
+func eventText(words wording.Log, e store.Event) string {
+	told := asrun.Event{At: e.At, Level: e.Level, Message: e.Message}
+	_ = json.Unmarshal(e.Attrs, &told.Attrs) // what a controller has sent is no reason to show nothing
+	text, below := words.Say(told)
+	return strings.Join(append([]string{text}, below...), " ")
+}
+
+// titles returns a function that finds the clips which rows of the list name.
+func titles(all []county.LogLine) func(playlist.ClipID) (playlist.Clip, bool) {
+	known := map[playlist.ClipID]playlist.Clip{}
+	for _, l := range all {
+		if l.Row != nil && l.Row.Title != "" {
+			known[l.Row.Clip] = playlist.Clip{Title: l.Row.Title, Issue: l.Row.Issue}
+		}
+	}
+	return func(id playlist.ClipID) (playlist.Clip, bool) {
+		c, ok := known[id]
+		return c, ok
+	}
 }

@@ -29,6 +29,7 @@ import (
 
 	"dalaba/alert"
 	"dalaba/cmd/cli"
+	"dalaba/controller/wording"
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/data"
@@ -36,15 +37,29 @@ import (
 	"dalaba/link"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 )
 
 // serveCmd is the server.
 func (a *app) serveCmd() *cobra.Command {
-	return &cobra.Command{
+	verbose := false
+	c := &cobra.Command{
 		Use:   "serve",
 		Short: a.Say("county.serve_short"),
-		RunE:  func(c *cobra.Command, _ []string) error { return a.serve(c.Context()) },
+		RunE:  func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), verbose) },
 	}
+	c.Flags().BoolVar(&verbose, "verbose", false, a.Say("run.flag_verbose"))
+	return c
+}
+
+// console is where log lines go: to standard error, on a terminal in words for people
+// unless verbose is set.
+func (a *app) console(verbose bool, zone *time.Location) slog.Handler {
+	if verbose || !cli.IsTerminal(a.Err) {
+		return slog.NewTextHandler(a.Err, nil)
+	}
+	words := wording.Log{Lang: a.Language(), Zone: zone}
+	return data.EventHandler(func(e asrun.Event) { fmt.Fprintln(a.Err, cli.LogLine(words, e, a.Colour())) }, nil)
 }
 
 // places of files within the data folder.
@@ -67,13 +82,13 @@ type centre struct {
 	urls    []string       // of the broker, for our own programs
 }
 
-func (a *app) serve(ctx context.Context) (err error) {
+func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 	s, err := a.load()
 	if err != nil {
 		return err
 	}
 	a.Detach()
-	c := &centre{app: a, s: s, log: slog.New(slog.NewTextHandler(a.Err, nil))}
+	c := &centre{app: a, s: s, log: slog.New(a.console(verbose, s.zone))}
 	a.ReportScreens(c.log)
 	if err := os.MkdirAll(s.County.DataDir, 0o700); err != nil {
 		return err

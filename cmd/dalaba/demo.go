@@ -24,6 +24,7 @@ func (a *app) demoCmd() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), dir, o) },
 	})
 	c.Flags().StringVar(&dir, "dir", "build/demo", a.Say("run.flag_dir"))
+	c.Flags().BoolVar(&o.verbose, "verbose", false, a.Say("run.flag_verbose"))
 	c.Flags().DurationVar(&o.length, "for", 0, a.Say("run.flag_for"))
 	return c
 }
@@ -31,11 +32,14 @@ func (a *app) demoCmd() *cobra.Command {
 func (a *app) demo(ctx context.Context, dir string, o runOptions) error {
 	a.Stream = true
 	a.Detach()
+	before := newShow(a, 0)
 	d := &demo.Demo{
-		Dir: dir, Log: slog.New(a.console()), Progress: a.lessonBar,
+		Dir: dir, Log: slog.New(a.console(o.verbose, before.logged)), Progress: a.lessonBar,
 		Note: func(m say.Message) { a.note(m.In(a.Language())) },
 	}
-	if err := d.Prepare(ctx, time.Now); err != nil {
+	err := d.Prepare(ctx, time.Now)
+	before.rest()
+	if err != nil {
 		if errors.Is(err, demo.ErrNotOurs) {
 			return cli.Refuse(say.M("run.demo_not_ours", dir))
 		}

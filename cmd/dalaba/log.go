@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,27 +16,34 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/controller/control"
 	"dalaba/controller/site"
+	"dalaba/controller/wording"
 	"dalaba/data"
+	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
 
+// logOptions are which events of the device log are shown, and how.
+type logOptions struct {
+	follow bool
+	level  string
+	n      int
+	all    bool // with what only a programmer makes use of
+}
+
 // logCmd shows the device log.
 func (a *app) logCmd() *cobra.Command {
-	var (
-		follow bool
-		level  string
-		n      int
-	)
+	var o logOptions
 	c := a.JSONFlag(&cobra.Command{
 		Use:   "log",
 		Short: a.Say("view.log_short"),
-		RunE:  func(c *cobra.Command, _ []string) error { return a.log(c.Context(), follow, level, n) },
+		RunE:  func(c *cobra.Command, _ []string) error { return a.log(c.Context(), o) },
 	})
-	c.Flags().BoolVarP(&follow, "follow", "f", false, a.Say("view.flag_follow"))
-	c.Flags().StringVar(&level, "level", "info", a.Say("view.flag_level"))
-	c.Flags().IntVarP(&n, "lines", "n", 50, a.Say("view.flag_lines"))
+	c.Flags().BoolVarP(&o.follow, "follow", "f", false, a.Say("view.flag_follow"))
+	c.Flags().StringVar(&o.level, "level", "info", a.Say("view.flag_level"))
+	c.Flags().IntVarP(&o.n, "lines", "n", 50, a.Say("view.flag_lines"))
+	c.Flags().BoolVar(&o.all, "verbose", false, a.Say("view.flag_log_all"))
 	return c
 }
 
@@ -66,7 +71,8 @@ type eventSource func(ctx context.Context, after int64, limit int) ([]asrun.Even
 type deviceLog struct {
 	events eventSource        // nil: there is no log yet
 	failed []data.FailedStart // that the log does not have
-	zone   *time.Location     // of the site
+	words  wording.Log        // for people: the site's zone, and the names that the store knows
+	day    string             // of the event that was last shown
 	end    func() error       // nil: nothing is to be closed
 }
 
@@ -74,8 +80,8 @@ type deviceLog struct {
 // not read that, from the running daemon. The log of a site whose config is refused
 // can be read as long as its data folder is known. failed is set beside an error, too.
 func (a *app) openLog(ctx context.Context) (l deviceLog, err error) {
-	if l.zone, err = time.LoadLocation(config.DefaultZone); err != nil { // until the config tells
-		l.zone = time.Local
+	if l.words.Zone, err = time.LoadLocation(config.DefaultZone); err != nil { // until the config tells
+		l.words.Zone = time.Local
 	}
 	text, err := a.readConfig()
 	dir := config.DataDir(a.config, text)
@@ -104,7 +110,7 @@ func (a *app) openLog(ctx context.Context) (l deviceLog, err error) {
 	var store *data.Store
 	switch {
 	case s != nil:
-		store, l.zone = s.Store, s.Site.Zone
+		store, l.words.Zone = s.Store, s.Site.Zone
 		a.speak(s.Site.Language)
 	case dir == "" || !config.CanBeFolder(dir):
 		return l, cli.Refuse(cli.ErrTold)
@@ -117,6 +123,7 @@ func (a *app) openLog(ctx context.Context) (l deviceLog, err error) {
 		return l, a.noStore(dir)
 	}
 	l.events, l.end = store.Events, store.Close
+	l.words.Clip, l.words.Alert = clipNames(ctx, store), alertNames(ctx, store)
 	return l, nil
 }
 
@@ -151,13 +158,14 @@ func inOrder(events, more []asrun.Event) []asrun.Event {
 
 // log shows the last n events of the level or above and, with follow, those
 // that come, until ctx ends. With --json each is a line of its own.
-func (a *app) log(ctx context.Context, follow bool, levelText string, n int) error {
+func (a *app) log(ctx context.Context, o logOptions) error {
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(levelText)); err != nil {
-		return cli.Refuse(say.M("view.bad_level", levelText))
+	if err := level.UnmarshalText([]byte(o.level)); err != nil {
+		return cli.Refuse(say.M("view.bad_level", o.level))
 	}
 	a.Stream = true
 	l, fault := a.openLog(ctx)
+	l.words.Lang, l.words.All = a.Language(), o.all
 	if l.end != nil {
 		defer func() { _ = l.end() }()
 	}
@@ -167,8 +175,8 @@ func (a *app) log(ctx context.Context, follow bool, levelText string, n int) err
 	)
 	if fault == nil {
 		limit := 0
-		if level <= slog.LevelInfo && n > 0 {
-			limit = n
+		if level <= slog.LevelInfo && o.n > 0 {
+			limit = o.n
 		}
 		if events, fault = l.events(ctx, 0, limit); len(events) > 0 {
 			seen = events[len(events)-1].ID
@@ -176,21 +184,21 @@ func (a *app) log(ctx context.Context, follow bool, levelText string, n int) err
 	}
 	events = inOrder(events, a.failures(l.failed))
 	events = slices.DeleteFunc(events, func(e asrun.Event) bool { return e.Level < int(level) })
-	if n >= 0 && len(events) > n {
-		events = events[len(events)-n:]
+	if o.n >= 0 && len(events) > o.n {
+		events = events[len(events)-o.n:]
 	}
 	for _, e := range events {
-		if err := a.event(e, l.zone); err != nil {
+		if err := a.event(&l, e); err != nil {
 			return err
 		}
 	}
 	switch {
-	case !follow && errors.Is(fault, errNoStore) && (a.JSON || len(l.failed) > 0):
+	case !o.follow && errors.Is(fault, errNoStore) && (a.JSON || len(l.failed) > 0):
 		return nil // there is no more than that
 	case fault != nil:
 		return fault
-	case follow:
-		return a.followLog(ctx, l.events, seen, level, l.zone)
+	case o.follow:
+		return a.followLog(ctx, &l, seen, level)
 	case len(events) == 0 && !a.JSON:
 		a.Println(a.Say("view.log_empty"))
 	}
@@ -198,7 +206,7 @@ func (a *app) log(ctx context.Context, follow bool, levelText string, n int) err
 }
 
 // followLog shows events after an ID as they come, until ctx ends.
-func (a *app) followLog(ctx context.Context, source eventSource, seen int64, level slog.Level, zone *time.Location) error {
+func (a *app) followLog(ctx context.Context, l *deviceLog, seen int64, level slog.Level) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
@@ -211,7 +219,7 @@ func (a *app) followLog(ctx context.Context, source eventSource, seen int64, lev
 		if seen == 0 {
 			limit = 0 // all, not the last ones
 		}
-		events, err := source(ctx, seen, limit)
+		events, err := l.events(ctx, seen, limit)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -223,74 +231,55 @@ func (a *app) followLog(ctx context.Context, source eventSource, seen int64, lev
 			if e.Level < int(level) {
 				continue
 			}
-			if err := a.event(e, zone); err != nil {
+			if err := a.event(l, e); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (a *app) event(e asrun.Event, zone *time.Location) error {
+// event shows an event, under its date if that is another one than before.
+func (a *app) event(l *deviceLog, e asrun.Event) error {
 	if a.JSON {
-		l := logLine{e.ID, e.At.UTC(), strings.ToLower(slog.Level(e.Level).String()), e.Message, e.Attrs, e.Boot, e.MonoMS}
-		if l.Attrs == nil {
-			l.Attrs = map[string]any{}
+		line := logLine{e.ID, e.At.UTC(), strings.ToLower(slog.Level(e.Level).String()), e.Message, map[string]any{}, e.Boot, e.MonoMS}
+		for k, v := range e.Attrs {
+			if !strings.HasSuffix(k, asrun.InChinese) {
+				line.Attrs[k] = v
+			}
 		}
-		return json.NewEncoder(a.Out).Encode(l)
+		return json.NewEncoder(a.Out).Encode(line)
 	}
-	text := e.Message
-	if m, ok := say.Log(e.Message); ok {
-		text = m.In(a.Language())
-	}
-	t, mark := cli.Plain, " "
-	switch {
-	case e.Level >= int(slog.LevelError):
-		t, mark = cli.Bad, "✗"
-	case e.Level >= int(slog.LevelWarn):
-		t, mark = cli.Warn, "!"
-	}
-	var below []string // a text of several lines
-	line := cli.Paint(e.At.In(zone).Format("2006-01-02 15:04:05.000"), cli.Faint, a.Colour()) + " " + cli.Paint(mark+" "+cli.Printable(text), t, a.Colour())
-	for _, k := range slices.Sorted(maps.Keys(e.Attrs)) {
-		if e.Attrs[k] == nil || e.Attrs[k] == "" {
-			continue
+	at := e.At.In(l.words.Zone)
+	if day := at.Format(time.DateOnly); day != l.day {
+		l.day = day
+		if _, err := fmt.Fprintln(a.Out, cli.Paint(day, cli.Faint, a.Colour())); err != nil {
+			return err
 		}
-		if text, ok := e.Attrs[k].(string); ok && k == "why" {
-			below = strings.Split(text, "\n")
-			continue
-		}
-		line += "  " + cli.Paint(k+"=", cli.Faint, a.Colour()) + cli.Printable(a.attr(k, e.Attrs[k], zone))
 	}
-	for _, l := range below {
-		line += "\n    " + cli.Printable(l)
-	}
-	_, err := fmt.Fprintln(a.Out, line)
+	_, err := fmt.Fprintln(a.Out, cli.LogLine(l.words, e, a.Colour()))
 	return err
 }
 
-// attr is an attribute's value for people.
-func (a *app) attr(key string, v any, zone *time.Location) string {
-	switch v := v.(type) {
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	case string:
-		at, err := time.Parse(time.RFC3339Nano, v)
-		switch {
-		case err == nil:
-			return at.In(zone).Format("2006-01-02T15:04:05")
-		case (key == "outcome" || key == "reason") && say.Has(key+"."+v):
-			return a.Say(key + "." + v)
-		case key == "clip" && len(v) == 64:
-			return v[:12]
-		case strings.ContainsAny(v, " \n\t\"="):
-			return strconv.Quote(v)
+// clipNames returns a function that finds clips in a store.
+func clipNames(ctx context.Context, store *data.Store) func(playlist.ClipID) (playlist.Clip, bool) {
+	return func(id playlist.ClipID) (playlist.Clip, bool) {
+		c, _, err := store.Clip(ctx, id)
+		return c, err == nil || errors.Is(err, data.ErrNoFile)
+	}
+}
+
+// alertNames returns a function that finds the titles of alerts in a store, which it reads
+// once it is asked for one that it does not know.
+func alertNames(ctx context.Context, store *data.Store) func(playlist.AlertID) (string, bool) {
+	titles := map[playlist.AlertID]string{}
+	return func(id playlist.AlertID) (string, bool) {
+		if _, known := titles[id]; !known {
+			titles[id] = "" // not looked for again
+			records, _, _ := store.Alerts(ctx)
+			for _, r := range records {
+				titles[r.ID] = r.Headline()
+			}
 		}
-		return v
-	default:
-		b, err := json.Marshal(v)
-		if err != nil {
-			return fmt.Sprint(v)
-		}
-		return string(b)
+		return titles[id], titles[id] != ""
 	}
 }

@@ -9,14 +9,17 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"dalaba/controller/wording"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
 // TestEveryLogMessageHasWords walks the source for what is logged at Info and
 // above, and for the messages kept in constants.
 func TestEveryLogMessageHasWords(t *testing.T) {
-	found := map[string]string{}
+	found, keys := map[string]string{}, map[string]string{}
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -24,7 +27,7 @@ func TestEveryLogMessageHasWords(t *testing.T) {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "build" || name == "bench" || name == "dalaba-county" || name == "county") {
+			if path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "build" || name == "bench") {
 				return filepath.SkipDir
 			}
 			return nil
@@ -40,6 +43,9 @@ func TestEveryLogMessageHasWords(t *testing.T) {
 		for message, pos := range logged(f) {
 			found[message] = fset.Position(pos).String()
 		}
+		for key, pos := range attributes(f) {
+			keys[key] = fset.Position(pos).String()
+		}
 		return nil
 	})
 	if err != nil {
@@ -53,6 +59,57 @@ func TestEveryLogMessageHasWords(t *testing.T) {
 			t.Errorf("%s: %q has no words in playlist/say/words/log.toml", where, message)
 		}
 	}
+	if len(keys) < 60 || keys["output"] == "" || keys["away_ms"] == "" || keys["lateness_ms"] == "" || keys["level_db"] == "" {
+		t.Fatalf("only %d attributes found: the walk is broken", len(keys))
+	}
+	words := wording.Log{Lang: say.English, Zone: time.UTC}
+	for key, where := range keys {
+		text, _ := words.Say(asrun.Event{Message: "ready", Attrs: map[string]any{key: 3}})
+		if strings.Contains(text, key+"=") {
+			t.Errorf("%s: %q has no words in playlist/say/words/attr.toml: it is told as %q", where, key, text)
+		}
+	}
+}
+
+// attributes are the keys of a file's log records: literals in snake case that follow
+// the message, or are handed to With, or stand in a list named what.
+func attributes(f *ast.File) map[string]token.Pos {
+	found := map[string]token.Pos{}
+	add := func(all []ast.Expr) {
+		for i := 0; i < len(all); i += 2 {
+			if lit, ok := all[i].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if s, err := strconv.Unquote(lit.Value); err == nil {
+					found[s] = lit.Pos()
+				}
+			}
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			if name, ok := n.Fun.(*ast.Ident); ok && name.Name == "append" && len(n.Args) > 1 {
+				if list, ok := n.Args[0].(*ast.Ident); ok && list.Name == "what" {
+					add(n.Args[1:])
+				}
+			}
+			sel, ok := n.Fun.(*ast.SelectorExpr)
+			if !ok || !logger(sel.X) {
+				return true
+			}
+			switch skip, known := map[string]int{"With": 0, "Info": 1, "Warn": 1, "Error": 1, "Log": 3}[sel.Sel.Name]; {
+			case known && len(n.Args) > skip:
+				add(n.Args[skip:])
+			}
+		case *ast.AssignStmt:
+			if list, ok := n.Lhs[0].(*ast.Ident); ok && list.Name == "what" {
+				if lit, ok := n.Rhs[0].(*ast.CompositeLit); ok {
+					add(lit.Elts)
+				}
+			}
+		}
+		return true
+	})
+	return found
 }
 
 // logged is every message of a file: literals handed to a logger, and

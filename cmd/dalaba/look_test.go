@@ -245,10 +245,18 @@ func (v *village) history() {
 	v.must(v.store.SetConfigRead(v.t.Context(), v.at(today+"08:00:00")))
 	log := slog.New(v.store.LogHandler(nil))
 	time.Sleep(time.Until(v.at("2026-11-23 12:00:01")))
+	yesterday := slog.NewRecord(v.at("2026-11-22 23:59:50"), slog.LevelInfo, "link is up", 0)
+	v.must(log.Handler().Handle(v.t.Context(), yesterday))
 	log.Info("started", "pid", 4321, "config", "/etc/dalaba/dalaba.toml", "outputs", 2, "slots", 6, "cut_off", 0)
 	log.Info("output opened", "output", "村口", "device", "null:", "away_ms", 3)
 	log.Error("output does not open", "output", "West", "device", "null:", "err", fmt.Errorf("no such device"))
 	log.Warn("clip ended", "output", "West", "clip", string(v.clips[0].ID), "outcome", asrun.Partial, "reason", asrun.ReasonDevice, "frames", 1440000)
+	log.Info("clip on air", "airing", playlist.NewAiringID("早间", v.at("2026-11-23 07:30:00")), "slot", "早间", "output", "村口",
+		"lateness_ms", 12345, "clip", v.clips[0].ID, "title", v.clips[0].Title, "issue", v.clips[0].Issue)
+	log.Error("alert not stored", "alert", playlist.AlertID("a,1,b"), "err", fmt.Errorf("store: %w", say.M("view.no_clip")))
+	log.Warn("disk nearly full", "free", 31<<20, "freed", 0)
+	log.Error("clock is behind what was recorded", "floor", v.at("2026-11-24 08:00:00"), "behind_s", 72000)
+	log.Error("config refused, the old one stays in force", "config", "/etc/dalaba/dalaba.toml", "sha256", "ab", "why", "第一处\n第二处")
 	log.Info("a line\x1b[2J from\nelsewhere", "title", "体温\x07怎么量")
 	v.must(v.store.Close())
 	time.Sleep(time.Until(v.at("2026-11-23 12:00:10")))
@@ -398,6 +406,7 @@ func TestTheVerbsThatLook(t *testing.T) {
 			"reach-slot":  {"reach", "--by", "slot"},
 			"log":         {"log"},
 			"log-warn":    {"log", "--level", "warn", "-n", "1"},
+			"log-all":     {"log", "--verbose"},
 		} {
 			for form, extra := range map[string][]string{"zh": {"--lang", "zh-CN"}, "en": {"--lang", "en"}, "json": {"--lang", "en", "--json"}} {
 				code, out, errOut := v.dalaba(append(args, extra...)...)
@@ -544,7 +553,7 @@ func TestTheLogIsFollowed(t *testing.T) {
 			t.Errorf("exit %d", code)
 		}
 		v.must(v.store.Close())
-		if got := out.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "! underrun  count=3") || !strings.Contains(got, "stopped") {
+		if got := out.String(); strings.Count(got, "\n") != 3 || !strings.Contains(got, "warning  sound interrupted (3 in all)") || !strings.Contains(got, "stopped") {
 			t.Errorf("followed:\n%s", got)
 		}
 	})

@@ -9,6 +9,8 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/control"
+	"dalaba/controller/wording"
+	"dalaba/playlist/config"
 )
 
 // reloadCmd makes a running daemon read its config again.
@@ -28,6 +30,8 @@ type reloaded struct {
 	Slots   int    `json:"slots"`
 
 	NextStart []string `json:"next_start"` // changed keys that take effect only then
+
+	Changes []config.Change `json:"changes"` // null: the daemon is of an earlier version
 }
 
 // reload has the daemon put the file in force as it stands.
@@ -50,9 +54,12 @@ func (a *app) reload(ctx context.Context) error {
 		a.Tell(w)
 	}
 	if a.JSON {
-		return json.NewEncoder(a.Out).Encode(reloaded{a.config, r.SHA256, r.Outputs, r.Slots, r.NextStart})
+		return json.NewEncoder(a.Out).Encode(reloaded{a.config, r.SHA256, r.Outputs, r.Slots, r.NextStart, r.Changes})
 	}
 	a.Println(a.Say("run.reloaded", r.Outputs, r.Slots))
+	if r.Changes != nil {
+		a.Println(a.Say("run.changes", wording.Changes(r.Changes)))
+	}
 	if len(r.NextStart) > 0 {
 		a.Println(a.Say("run.next_start", strings.Join(r.NextStart, a.Say("view.comma"))))
 	}

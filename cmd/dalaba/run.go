@@ -14,6 +14,8 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/controller"
 	"dalaba/controller/site"
+	"dalaba/data"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
@@ -22,6 +24,7 @@ import (
 type runOptions struct {
 	length     time.Duration // it ends by itself after this; 0: never
 	reachAfter int           // the reach table is shown once after so many clips; 0: never
+	verbose    bool          // log lines are shown on a terminal, too
 }
 
 // runCmd is the daemon.
@@ -33,6 +36,7 @@ func (a *app) runCmd() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return a.run(c.Context(), o) },
 	})
 	c.Flags().DurationVar(&o.length, "for", 0, a.Say("run.flag_for"))
+	c.Flags().BoolVar(&o.verbose, "verbose", false, a.Say("run.flag_verbose"))
 	c.Flags().IntVar(&o.reachAfter, "reach-after", 0, a.Say("run.flag_reach"))
 	return c
 }
@@ -47,7 +51,7 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	begun := false
 	defer func() {
 		if err != nil && !begun {
-			a.noteFailedStart(text, err)
+			a.noteFailedStart(text, err, o.verbose)
 		}
 	}()
 	if err != nil {
@@ -66,7 +70,13 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	show := newShow(a, o.reachAfter)
-	c, err := a.controller(ctx, text, controller.Options{Console: a.console(), Hangup: hangup, Watch: show.watch})
+	console := a.console(o.verbose, show.logged)
+	c, err := a.controller(ctx, text, controller.Options{
+		Console: console, Hangup: hangup, Watch: show.watch, Reloads: show.reloaded, County: show.rearranged,
+	})
+	if err != nil {
+		show.rest()
+	}
 	if errors.Is(err, controller.ErrRefused) {
 		return cli.Refuse(cli.ErrTold) // the problems are on the screen
 	}
@@ -78,7 +88,7 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	}
 	begun = true // from here on its log tells
 	defer func() { err = errors.Join(err, c.Close()) }()
-	a.ReportScreens(slog.New(c.Store().LogHandler(a.console())))
+	a.ReportScreens(slog.New(c.Store().LogHandler(console)))
 	if a.Lang == "" {
 		a.Lang = string(a.Language(c.Config().Site.Language))
 	}
@@ -102,12 +112,12 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 }
 
 // noteFailedStart keeps for `dalaba log` why the daemon did not start.
-func (a *app) noteFailedStart(text []byte, err error) {
+func (a *app) noteFailedStart(text []byte, err error, verbose bool) {
 	if errors.Is(err, cli.ErrTold) { // with the problems of the config
 		err = controller.ErrRefused
 	}
 	if nerr := controller.NoteFailedStart(a.config, text, a.problems, err); nerr != nil {
-		slog.New(a.console()).Warn("failed start not stored", "err", nerr)
+		slog.New(a.console(verbose, nil)).Warn("failed start not stored", "err", nerr)
 	}
 }
 
@@ -119,12 +129,15 @@ func (a *app) controller(ctx context.Context, text []byte, o controller.Options)
 	return controller.New(ctx, o)
 }
 
-// console is where log lines go beside the store. A terminal shows what airs
-// instead, and of the log only errors.
-func (a *app) console() slog.Handler {
-	level := slog.LevelInfo
-	if cli.IsTerminal(a.Err) || cli.IsTerminal(a.Out) {
-		level = slog.LevelError
+// console is where log lines go beside the store: to standard error, unless that is a
+// terminal, which shows what airs instead, and of the log what a person must know of: see
+// [show.logged]. verbose shows the lines there, too.
+func (a *app) console(verbose bool, shown func(asrun.Event)) slog.Handler {
+	if verbose || !cli.IsTerminal(a.Err) {
+		if !cli.IsTerminal(a.Out) || verbose && cli.IsTerminal(a.Err) {
+			shown = nil // there is no terminal, or it shows all
+		}
+		return data.EventHandler(shown, slog.NewTextHandler(a.Err, nil))
 	}
-	return slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level})
+	return data.EventHandler(shown, nil)
 }

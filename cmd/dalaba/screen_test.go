@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -121,19 +122,122 @@ func TestTheSoundGoesOnWhateverBecomesOfTheScreen(t *testing.T) {
 	}
 }
 
+// What a person sees of the daemon on a terminal is in people's words: no lines of the
+// log, but what must be known of, and what a reload has changed.
+func TestTheScreenShowsNoLogLinesButWhatMustBeKnown(t *testing.T) {
+	const away = alwaysOn + "\n[[output]]\nname = \"west\"\ndevice = \"alsa:nosuchcard\"\n"
+	const shown = "✗ west：声音设备打不开"
+	for _, c := range []struct {
+		name       string
+		args       []string
+		stderr     bool // is a file
+		has, lacks []string
+		file       []string // what the file has
+	}{
+		{"a terminal", nil, false, []string{"详情记在日志里：dalaba log", shown, "详见 dalaba log"}, []string{"level="}, nil},
+		{"a terminal, and --verbose", []string{"--verbose"}, false, []string{"level=INFO", `level=ERROR msg="output does not open"`}, []string{shown}, nil},
+		{"standard error in a file", nil, true, []string{shown}, []string{"level="}, []string{"level=INFO msg=started", `level=ERROR msg="output does not open"`}},
+		{"JSON", []string{"--json"}, false, []string{shown}, []string{"level="}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			reader, screen := terminal(t)
+			t.Cleanup(func() { _ = reader.Close() })
+			dir, stderr := t.TempDir(), screen
+			if c.stderr {
+				var err error
+				if stderr, err = os.Create(filepath.Join(dir, "stderr")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			daemon, ended := startWith(t, dir, away, screen, stderr, c.args...)
+			_ = screen.Close()
+			seen := watchScreen(reader)
+			poll(t, "what must be known", ended, func() bool {
+				return !slices.ContainsFunc(c.has, func(text string) bool { return !strings.Contains(seen(), text) })
+			})
+			for _, reload := range []struct{ config, want string }{
+				{away + "\n[[slot]]\nname = \"noon\"\nplaylist = \"lessons\"\ncron = \"0 12 * * *\"\n", "配置已重新读取：新增时段“noon”"},
+				{away + "\ncolour = \"red\"\n", "新配置有误，没有采用，原来的继续有效：dalaba.toml:"},
+				{away, "配置已重新读取：去掉时段“noon”"},
+				{away, "配置已重新读取：没有变化"},
+			} {
+				writeSite(t, dir, reload.config)
+				if err := daemon.Process.Signal(syscall.SIGHUP); err != nil {
+					t.Fatal(err)
+				}
+				poll(t, reload.want, ended, func() bool { return strings.Contains(seen(), reload.want) })
+			}
+			if err := daemon.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+			for _, text := range c.lacks {
+				if strings.Contains(seen(), text) {
+					t.Errorf("%q is on the screen:\n%s", text, seen())
+				}
+			}
+			lines, _ := os.ReadFile(filepath.Join(dir, "stderr"))
+			for _, text := range c.file {
+				if !strings.Contains(string(lines), text) {
+					t.Errorf("%q is not in the file:\n%s", text, lines)
+				}
+			}
+		})
+	}
+}
+
+// watchScreen reads a terminal on and on, and returns what has come so far.
+func watchScreen(reader *os.File) (seen func() string) {
+	var (
+		mu   sync.Mutex
+		text []byte
+	)
+	go func() {
+		for b := make([]byte, 4096); ; {
+			n, err := reader.Read(b)
+			mu.Lock()
+			text = append(text, b[:n]...)
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return string(text)
+	}
+}
+
 // startOn starts a daemon that airs all the time, with a screen.
 func startOn(t *testing.T, dir string, screen *os.File) (daemon *exec.Cmd, ended chan error) {
+	t.Helper()
+	return startWith(t, dir, alwaysOn, screen, screen)
+}
+
+// writeSite writes a config that has a place for the folder of clips.
+func writeSite(t *testing.T, dir, text string) {
 	t.Helper()
 	clips, err := filepath.Abs(filepath.Join("..", "..", "data", "course", "testdata"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "dalaba.toml"), fmt.Appendf(nil, alwaysOn, clips), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "dalaba.toml"), fmt.Appendf(nil, text, clips), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	daemon = exec.Command("dalaba", "run")
-	daemon.Dir, daemon.Stdout, daemon.Stderr = dir, screen, screen
-	daemon.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+filepath.Join(dir, "run"))
+}
+
+// startWith starts a daemon by a config.
+func startWith(t *testing.T, dir, text string, screen, stderr *os.File, args ...string) (daemon *exec.Cmd, ended chan error) {
+	t.Helper()
+	writeSite(t, dir, text)
+	daemon = exec.Command("dalaba", append([]string{"run"}, args...)...)
+	daemon.Dir, daemon.Stdout, daemon.Stderr = dir, screen, stderr
+	daemon.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+filepath.Join(dir, "run"), "LC_ALL=zh_CN.UTF-8", "NO_COLOR=1")
 	if strings.HasPrefix(screen.Name(), "/dev/pts/") {
 		daemon.Stdin = screen
 		daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}

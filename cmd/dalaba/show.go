@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"dalaba/cmd/cli"
+	"dalaba/controller/control"
 	"dalaba/controller/site"
 	"dalaba/controller/wording"
 	"dalaba/data"
@@ -32,6 +34,8 @@ type show struct {
 	daemon  shown // set by begin
 	began   time.Time
 	moments chan player.Moment
+	others  chan func() // show something else
+	names   wording.Log // of what the log tells
 
 	reachAfter int
 	ended      int
@@ -79,7 +83,7 @@ func (b *backlog) add(r asrun.Row) {
 }
 
 func newShow(a *app, reachAfter int) *show {
-	return &show{app: a, moments: make(chan player.Moment, 256), reachAfter: reachAfter, on: map[string]asrun.Row{}}
+	return &show{app: a, moments: make(chan player.Moment, 256), others: make(chan func(), 64), reachAfter: reachAfter, on: map[string]asrun.Row{}}
 }
 
 // watch is called by the player, and must not wait.
@@ -139,6 +143,7 @@ func (a *app) note(text string) {
 // begin says what the daemon is about to do.
 func (s *show) begin(daemon shown) {
 	s.daemon, s.began = daemon, daemon.Now()
+	s.names.Clip, s.names.Alert = clipNames(context.Background(), daemon.Store()), alertNames(context.Background(), daemon.Store())
 	cfg, clock := daemon.Config(), daemon.Trust()
 	if s.JSON {
 		e := event{Event: "running", Site: cfg.Site.Name, Area: cfg.Site.Area, Clock: clock}
@@ -158,6 +163,11 @@ func (s *show) begin(daemon shown) {
 	if clock != playlist.ClockTrusted {
 		s.Println(s.Say("run.held"))
 	}
+	log := "dalaba log"
+	if s.config != defaultConfig() {
+		log += " -c " + s.config
+	}
+	s.Println(s.Say("run.details", log))
 	for a := range cfg.Timetable().After(daemon.Now()) {
 		list, _ := cfg.Playlist(a.Slot.Playlist)
 		s.Println(s.Say("run.next_line", a.Due.In(cfg.Site.Zone).Format("01-02 15:04:05"), wording.SlotTitle(a.Slot.Name), list.Title))
@@ -211,6 +221,8 @@ func (s *show) run(ctx context.Context) {
 		select {
 		case m := <-s.moments:
 			s.moment(ctx, m)
+		case show := <-s.others:
+			show()
 		case <-tick.C:
 			s.missed(ctx)
 		case <-ctx.Done():
@@ -226,6 +238,7 @@ func (s *show) end() {
 		case m := <-s.moments:
 			s.moment(context.Background(), m)
 		default:
+			s.rest()
 			s.missed(context.Background())
 			if s.JSON {
 				s.emit(event{Event: "stopped"})
@@ -243,9 +256,7 @@ func (s *show) moment(ctx context.Context, m player.Moment) {
 	if s.JSON {
 		s.emit(event{Event: string(m.Kind), Row: &r})
 	}
-	clock := func(t time.Time) string {
-		return t.Round(time.Second).In(s.daemon.Config().Site.Zone).Format("15:04:05")
-	}
+	clock := s.clock
 	switch m.Kind {
 	case player.MomentStarted:
 		if s.JSON {
@@ -276,6 +287,92 @@ func (s *show) moment(ctx context.Context, m player.Moment) {
 			}
 		}
 	}
+}
+
+// zone returns that of the site, once the config in force tells.
+func (s *show) zone() *time.Location {
+	if s.daemon == nil {
+		return time.Local
+	}
+	return s.daemon.Config().Site.Zone
+}
+
+// clock returns an instant by the clock of the site.
+func (s *show) clock(t time.Time) string {
+	return t.Round(time.Second).In(s.zone()).Format(time.TimeOnly)
+}
+
+// later has something shown between moments. It is called by the daemon, and must not
+// wait.
+func (s *show) later(f func()) {
+	select {
+	case s.others <- f:
+	default:
+		s.lost.Add(1)
+	}
+}
+
+// rest shows what waits besides moments.
+func (s *show) rest() {
+	for {
+		select {
+		case show := <-s.others:
+			show()
+		default:
+			return
+		}
+	}
+}
+
+// logged shows an event of the log that a person must know of. What is read by a program
+// is left as it is.
+func (s *show) logged(e asrun.Event) {
+	if !wording.Urgent(e) {
+		return
+	}
+	s.later(func() {
+		s.names.Lang, s.names.Zone = s.Language(), s.zone()
+		text, below := s.names.Say(e)
+		text = cli.Paint("✗ "+cli.Printable(strings.Join(append([]string{text}, below...), "  ")), cli.Bad, s.Colour())
+		line := s.clock(e.At.Truncate(time.Second)) + "  " + text + "  " + s.Say("run.see_log")
+		switch {
+		case !s.JSON && cli.IsTerminal(s.Out):
+			s.line(line)
+		case cli.IsTerminal(s.Err):
+			fmt.Fprintln(s.Err, line)
+		}
+	})
+}
+
+// reloaded shows how a reload went, as `dalaba reload` does.
+func (s *show) reloaded(r control.Reloaded, refused error) {
+	at := s.daemon.Now()
+	s.later(func() {
+		text := s.Say("run.reload_line", wording.Changes(r.Changes))
+		if refused != nil {
+			first, problems := "", web.Problems{}
+			if errors.As(refused, &problems) && len(problems.List) > 0 {
+				first = problems.List[0]
+			}
+			text = cli.Paint(s.Say("run.reload_refused_line", cli.Printable(first)), cli.Bad, s.Colour())
+		}
+		s.remark(at, text)
+	})
+}
+
+// rearranged shows that the county's programme has changed.
+func (s *show) rearranged(changes []config.Change) {
+	at := s.daemon.Now()
+	s.later(func() { s.remark(at, s.Say("run.county_line", wording.Changes(changes))) })
+}
+
+// remark shows what is no event of an airing.
+func (s *show) remark(at time.Time, text string) {
+	if s.JSON {
+		s.note(text)
+		return
+	}
+	s.line(s.clock(at.Truncate(time.Second)) + "  " + text)
 }
 
 func mark(o asrun.Outcome) string {

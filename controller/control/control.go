@@ -32,6 +32,7 @@ import (
 	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/config"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 	"dalaba/playlist/schedule"
@@ -90,6 +91,8 @@ type Reloaded struct {
 	Slots     int      `json:"slots"`
 	NextStart []string `json:"next_start"`         // changed keys that take effect at the next start only
 	Warnings  []string `json:"warnings,omitempty"` // in the request's language
+
+	Changes []config.Change `json:"changes"` // nil: the daemon one version back does not say
 }
 
 // Sound is a line of the stream of a sound. The first has the ID, the last Over.

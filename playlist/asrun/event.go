@@ -12,3 +12,7 @@ type Event struct {
 	Message string         `json:"message"`
 	Attrs   map[string]any `json:"attrs,omitempty"` // group names joined by dots
 }
+
+// InChinese ends the name of an attribute that has the Chinese text of another one,
+// which is in English.
+const InChinese = ".zh"

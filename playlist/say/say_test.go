@@ -60,6 +60,19 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+func TestAnErrorOfTheSystemIsSaidInChinese(t *testing.T) {
+	for text, want := range map[string]string{
+		"no such device":               "设备不存在",
+		"open /dev/x: no such device":  "open /dev/x：设备不存在",
+		"it broke":                     "it broke",
+		"permission denied to the cat": "permission denied to the cat",
+	} {
+		if got := say.System(text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestALogMessageOfAnEarlierVersionKeepsItsWords(t *testing.T) {
 	now, ok := say.Log("fact not stored")
 	if !ok {

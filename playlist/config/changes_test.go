@@ -1,0 +1,65 @@
+package config_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"dalaba/playlist/config"
+)
+
+func TestWhatAConfigChangesIsListed(t *testing.T) {
+	const text = `
+[site]
+name = "大坝村"
+area = "341523100201"
+data_dir = "data"
+clock = "battery"
+
+[[output]]
+name = "east"
+device = "null:"
+
+[[playlist]]
+name = "lessons"
+clips = ["/srv/1.mp3"]
+
+[[slot]]
+name = "morning"
+playlist = "lessons"
+cron = "0 7 * * *"
+`
+	read := func(text string) *config.Config {
+		t.Helper()
+		cfg, problems := config.Read("dalaba.toml", []byte(text), shelf{})
+		if cfg == nil {
+			t.Fatal(problems)
+		}
+		return cfg
+	}
+	for _, c := range []struct {
+		name     string
+		old, new string // of the text; empty: new is put at the end
+		want     string
+	}{
+		{"nothing", "east", "east", "[]"},
+		{"another time of a slot", "0 7", "0 8", "[{changed slot morning}]"},
+		{"another name of a slot", "morning", "noon", "[{added slot noon} {removed slot morning}]"},
+		{"a new output", "", "[[output]]\nname = \"west\"\ndevice = \"null:\"\n", "[{added output west} {changed slot morning}]"},
+		{"another device", "null:", "wav:x.wav", "[{changed output east}]"},
+		{"another order", "clips =", "order = \"shuffle\"\nclips =", "[{changed playlist lessons}]"},
+		{"another name of the site", "大坝村", "小坝村", "[{changed setting site}]"},
+		{"new quiet hours", "", "[[quiet]]\nfrom = \"12:00\"\nto = \"13:00\"\n", "[{changed setting quiet}]"},
+		{"another section", "", "[store]\nbackups = 3\n", "[{changed setting store}]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			now := text + c.new
+			if c.old != "" {
+				now = strings.ReplaceAll(text, c.old, c.new)
+			}
+			if got := fmt.Sprint(config.Changes(read(text), read(now))); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}

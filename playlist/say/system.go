@@ -1,0 +1,31 @@
+package say
+
+import "strings"
+
+// systemErrors are texts of the operating system and of the standard library that an
+// error may end in. What they mean is under system.TEXT.
+var systemErrors = []string{
+	"no space left on device", "permission denied", "operation not permitted", "no such file or directory", "no such device or address", "no such device",
+	"device or resource busy", "input/output error", "read-only file system", "connection refused", "connection reset by peer", "i/o timeout",
+	"context deadline exceeded", "network is unreachable", "no route to host", "no such host", "broken pipe", "file exists", "is a directory",
+	"not a directory", "too many open files", "cannot allocate memory", "unexpected EOF",
+}
+
+// System returns the text of an error in Chinese as far as the operating system has made
+// it.
+func System(text string) string {
+	for _, e := range systemErrors {
+		if before, ok := strings.CutSuffix(text, e); ok {
+			return strings.TrimSuffix(before, ": ") + joint(before) + M("system."+e).In(Chinese)
+		}
+	}
+	return text
+}
+
+// joint is what stands between an error and what it is about.
+func joint(before string) string {
+	if strings.HasSuffix(before, ": ") {
+		return "："
+	}
+	return ""
+}
