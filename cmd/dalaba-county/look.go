@@ -101,9 +101,9 @@ func (a *app) reachCmd() *cobra.Command {
 }
 
 func (a *app) reachTable(rep county.ReachReport) {
-	t := a.NewTable(a.Word("county.head_by_", string(rep.By)), ">"+a.Say("county.head_planned"), ">"+a.Say("county.head_completed"), ">"+a.Say("county.head_unknown"),
-		a.Say("county.head_completion"), ">"+a.Say("county.head_persons"), ">"+a.Say("county.head_reached"), ">"+a.Say("county.head_targeted"),
-		a.Say("county.head_reach_rate"), ">"+a.Say("county.head_frequency"))
+	t := a.NewTable(cli.Title(a.Word("county.head_by_", string(rep.By))), cli.Extra(">"+a.Say("county.head_planned")), cli.Extra(">"+a.Say("county.head_completed")),
+		">"+a.Say("county.head_unknown"), cli.Key(a.Say("county.head_completion")), ">"+a.Say("county.head_persons"), cli.Extra(">"+a.Say("county.head_reached")),
+		cli.Extra(">"+a.Say("county.head_targeted")), cli.Key(a.Say("county.head_reach_rate")), ">"+a.Say("county.head_frequency"))
 	add := func(name string, l county.ReachLine) {
 		freq := ""
 		if l.Frequency != nil {
@@ -257,7 +257,7 @@ func (a *app) copyStoreCmd() *cobra.Command {
 			if a.JSON {
 				return a.show(rows)
 			}
-			t := a.NewTable(a.Say("county.head_table"), ">"+a.Say("county.head_rows"))
+			t := a.NewTable(cli.Key(a.Say("county.head_table")), ">"+a.Say("county.head_rows"))
 			for _, r := range rows {
 				t.Add(r.Table, strconv.FormatInt(r.Rows, 10))
 			}

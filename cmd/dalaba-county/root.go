@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/county/store"
 )
 
 // app is what every verb has at hand.
@@ -51,6 +52,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	f.StringVar(&a.server, "server", "", a.Say("county.flag_server"))
 	f.StringVar(&a.token, "token-file", "", a.Say("county.flag_token"))
 	f.StringVar(&a.ca, "ca-file", "", a.Say("county.flag_ca"))
+	a.Complete(root, "by", func(*cobra.Command) []string {
+		return []string{string(store.BySeries), string(store.ByIssue), string(store.ByClip), string(store.ByArea), string(store.ByDay)}
+	})
 	return a.Execute(ctx, root, args)
 }
 

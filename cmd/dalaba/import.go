@@ -87,7 +87,9 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		}
 		all = append(all, a.importLine(item.Path, out, err))
 	}
-	a.wipeBar()
+	if !a.JSON {
+		a.Redraw("")
+	}
 	if len(all) == 0 && ctx.Err() == nil {
 		return say.M("import.empty")
 	}
@@ -169,13 +171,7 @@ func (a *app) importBar(i, n int, path string) ingest.Progress {
 	}
 	return func(percent float64) {
 		done := time.Duration((float64(i) + percent/100) * 1000)
-		fmt.Fprintf(a.Out, "\r\x1b[K  %s %d/%d %3.0f%% %s", gauge(24, done, time.Duration(n)*1000), i+1, n, percent, cli.Printable(filepath.Base(path)))
-	}
-}
-
-func (a *app) wipeBar() {
-	if cli.IsTerminal(a.Out) && !a.JSON {
-		fmt.Fprint(a.Out, "\r\x1b[K")
+		a.Redraw(a.Bar("", done, time.Duration(n)*1000, fmt.Sprintf("%d/%d %3.0f%%", i+1, n, percent), filepath.Base(path)))
 	}
 }
 
@@ -192,8 +188,8 @@ func (a *app) proofNote(f ingest.Figures) string {
 }
 
 func (a *app) importTable(all []imported) {
-	t := a.NewTable(a.Say("import.head_file"), a.Say("import.head_verdict"), a.Say("import.head_clip"),
-		a.Say("import.head_length"), a.Say("import.head_note"))
+	t := a.NewTable(a.Say("import.head_file"), cli.Key(a.Say("import.head_verdict")), cli.Title(a.Say("import.head_clip")),
+		cli.Key(a.Say("import.head_length")), cli.Message(a.Say("import.head_note")))
 	count := map[string]int{}
 	for _, l := range all {
 		count[l.Verdict]++

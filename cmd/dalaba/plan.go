@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -150,8 +151,8 @@ func (a *app) planJSON(plan []schedule.Planned, o schedule.Outlook) error {
 }
 
 func (a *app) planTable(s *site.Site, plan []schedule.Planned, o schedule.Outlook, now time.Time) {
-	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.outputs"), a.Say("view.start"), a.Say("view.end"),
-		a.Say("view.clips"), a.Say("view.notes"))
+	t := a.NewTable(cli.Key(a.Say("view.due")), a.Say("view.slot"), a.Say("view.outputs"), cli.Key(a.Say("view.start")), cli.Key(a.Say("view.end")),
+		cli.Title(a.Say("view.clips")), cli.Message(a.Say("view.notes")))
 	// A time of another day than it fell due on has its date.
 	clock := func(at, due time.Time) string {
 		local := at.In(s.Site.Zone)
@@ -177,7 +178,7 @@ func (a *app) planTable(s *site.Site, plan []schedule.Planned, o schedule.Outloo
 		case len(p.Flags) > 0:
 			tone = cli.Warn
 		}
-		due := web.Stamp(p.Due, now, s.Site.Zone)
+		due := a.Say("view.weekday_"+strconv.Itoa(int(p.Due.In(s.Site.Zone).Weekday()))) + " " + web.Stamp(p.Due, now, s.Site.Zone)
 		if playlist.ShownTwice(p.Due, s.Site.Zone) {
 			due += " " + offsetOf(p.Due.In(s.Site.Zone))
 		}

@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/mattn/go-runewidth"
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/site"
@@ -326,10 +323,9 @@ func (s *show) draw() {
 		return
 	}
 	s.wipe()
-	columns := cli.Width(s.Out)
 	wide := 0
 	for _, r := range s.on {
-		wide = max(wide, runewidth.StringWidth(r.Output))
+		wide = max(wide, cli.Columns.StringWidth(r.Output))
 	}
 	for _, o := range s.daemon.Config().Outputs {
 		r, ok := s.on[o.Name]
@@ -337,22 +333,14 @@ func (s *show) draw() {
 			continue
 		}
 		at, whole := playlist.Length(r.FromFrame+r.Frames), playlist.Length(r.OfFrames)
-		line := fmt.Sprintf("  %s %s %4.0f/%.0fs %s", runewidth.FillRight(o.Name, wide),
-			gauge(24, at, whole), at.Seconds(), whole.Seconds(), s.name(r))
-		if columns > 1 {
-			line = runewidth.Truncate(line, columns-1, "…") // a wrapped line could not be wiped
-		}
-		fmt.Fprintln(s.Out, line)
+		fmt.Fprintln(s.Out, s.Bar(cli.Columns.FillRight(o.Name, wide), at, whole, figures(at, whole), s.name(r)))
 		s.lines++
 	}
 }
 
-func gauge(width int, part, whole time.Duration) string {
-	n := 0
-	if whole > 0 {
-		n = min(width, int(int64(width)*int64(part)/int64(whole)))
-	}
-	return strings.Repeat("█", n) + strings.Repeat("░", width-n)
+// figures are how much of a clip has sounded.
+func figures(at, whole time.Duration) string {
+	return fmt.Sprintf("%4.0f/%.0fs", at.Seconds(), whole.Seconds())
 }
 
 // reach shows the reach table of what this run has aired.
