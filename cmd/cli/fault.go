@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,7 +23,11 @@ func flagFault(c *cobra.Command, err error) say.Message {
 	)
 	switch {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		return say.M("cli.no_flag", "-"+unknown.GetSpecifiedName())
+		name := unknown.GetSpecifiedName()
+		if name[0] >= utf8.RuneSelf { // part of a Chinese character
+			name = unknown.GetSpecifiedShortnames()
+		}
+		return say.M("cli.no_flag", "-"+name)
 	case errors.As(err, &unknown):
 		return noFlag(c, unknown.GetSpecifiedName())
 	case errors.As(err, &empty):

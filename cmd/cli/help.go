@@ -67,7 +67,7 @@ func (a *App) flagLines(set *pflag.FlagSet) (lines [][2]string) {
 			name = "-" + f.Shorthand + ", --" + f.Name
 		}
 		if kind := f.Value.Type(); kind != "bool" {
-			name += " " + a.Word("cli.type_", kind)
+			name += " " + a.Say(typeOf(kind))
 		}
 		does := f.Usage
 		if !slices.Contains([]string{"", "0", "0s", "false", "[]"}, f.DefValue) {
@@ -76,6 +76,19 @@ func (a *App) flagLines(set *pflag.FlagSet) (lines [][2]string) {
 		lines = append(lines, [2]string{name, does})
 	})
 	return lines
+}
+
+// typeOf is the word for what a flag takes.
+func typeOf(kind string) string {
+	switch kind {
+	case "int", "int64", "float64":
+		return "cli.type_number"
+	case "duration":
+		return "cli.type_duration"
+	case "stringSlice":
+		return "cli.type_list"
+	}
+	return "cli.type_text"
 }
 
 // lined writes what things are beside their names.

@@ -302,8 +302,8 @@ func (t *Table) line(b *strings.Builder, row []Cell) (left []int) {
 	return left
 }
 
-// under writes below a row what has no place in its line. Where it is not plain what that
-// is, its heading stands before it.
+// under writes below a row what has no place in its line, with the heading unless it is
+// plain what that is.
 func (t *Table) under(b *strings.Builder, row []Cell, left []int) {
 	messages := 0
 	for _, c := range t.columns {
