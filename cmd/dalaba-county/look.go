@@ -103,7 +103,7 @@ func (a *app) reachCmd() *cobra.Command {
 func (a *app) reachTable(rep county.ReachReport) {
 	t := a.NewTable(cli.Title(a.Word("county.head_by_", string(rep.By))), cli.Extra(">"+a.Say("county.head_planned")), cli.Extra(">"+a.Say("county.head_completed")),
 		">"+a.Say("county.head_unknown"), cli.Key(a.Say("county.head_completion")), ">"+a.Say("county.head_persons"), cli.Extra(">"+a.Say("county.head_reached")),
-		cli.Extra(">"+a.Say("county.head_targeted")), cli.Key(a.Say("county.head_reach_rate")), ">"+a.Say("county.head_frequency"))
+		cli.Extra(">"+a.Say("county.head_targeted")), cli.Key(a.Say("county.head_reach_rate")), cli.Extra(">"+a.Say("county.head_frequency")))
 	add := func(name string, l county.ReachLine) {
 		freq := ""
 		if l.Frequency != nil {

@@ -23,6 +23,10 @@ type app struct {
 // run is the program; tests are its callers too.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	a := &app{App: cli.New("dalaba-county", args, in, out, errOut)}
+	return a.Execute(ctx, a.root(), args)
+}
+
+func (a *app) root() *cobra.Command {
 	root := a.Root(a.Say("county.short"), a.Say("county.long"),
 		a.serveCmd(),
 		a.statusCmd(),
@@ -55,7 +59,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	a.Complete(root, "by", func(*cobra.Command) []string {
 		return []string{string(store.BySeries), string(store.ByIssue), string(store.ByClip), string(store.ByArea), string(store.ByDay)}
 	})
-	return a.Execute(ctx, root, args)
+	return root
 }
 
 // defaultConfig is ./dalaba-county.toml if there is one, else the system's.
