@@ -93,9 +93,12 @@ func (a *App) Language(wishes ...string) say.Lang {
 
 // Tell shows an error to the user; the verb then returns [ErrTold].
 func (a *App) Tell(line string) {
-	fmt.Fprintln(a.Err, laid(line, Width(a.Err)))
+	a.Remark(line)
 	a.shown = append(a.shown, line)
 }
+
+// Remark writes a line beside the result.
+func (a *App) Remark(line string) { fmt.Fprintln(a.Err, laid(line, Width(a.Err))) }
 
 // Println writes a line to the user, folded so that it fits the terminal.
 func (a *App) Println(line string) { fmt.Fprintln(a.Out, laid(line, Width(a.Out))) }
@@ -113,7 +116,7 @@ func (a *App) Confirm(ctx context.Context, question string, yes bool) error {
 	if !a.CanAsk() {
 		return Refuse(say.M("cli.need_yes"))
 	}
-	fmt.Fprint(a.Err, question)
+	fmt.Fprint(a.Err, laid(strings.TrimRight(question, " "), Width(a.Err))+" ")
 	line := make(chan string, 1)
 	go func() {
 		var answer string
@@ -156,7 +159,7 @@ func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) i
 	text := strings.Join(a.shown, "\n")
 	if !errors.Is(err, ErrTold) {
 		text = say.In(a.Language(), err)
-		fmt.Fprintln(a.Err, laid(a.Name+": "+text, Width(a.Err)))
+		a.Remark(a.Name + ": " + text)
 	}
 	if a.jsonOut != nil && (a.Stream || !a.jsonOut.begun) {
 		_ = json.NewEncoder(a.Out).Encode(failure{text})

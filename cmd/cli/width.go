@@ -12,8 +12,9 @@ import (
 // Chinese ones. No program can ask a terminal which. They count as one, whatever the locale
 // is: so the C library counts them, and so do GNOME's and KDE's terminals, xterm, PuTTY
 // and Windows Terminal unless told otherwise. A table that guesses wrong has a column
-// that is off by one. A line that is redrawn in its place would leave its remnants, so
-// that one fits either way, and its gauge is made of plain characters.
+// that is off by one. Text that is folded fits either way, for that costs nothing. So
+// does a line that is redrawn in its place, which would leave its remnants; its gauge is
+// made of plain characters.
 
 // Columns measures text as terminals show it.
 var Columns = &runewidth.Condition{}
@@ -58,17 +59,17 @@ func fold(text string, width, at, indent int) string {
 	used, spaces := at, ""
 	for _, p := range pieces(text) {
 		word := strings.TrimRight(p, " ")
-		w := Columns.StringWidth(colour.ReplaceAllString(word, ""))
+		w := widest.StringWidth(colour.ReplaceAllString(word, ""))
 		if used > indent && used+len(spaces)+w > width && w <= width-indent {
 			b.WriteString("\n" + strings.Repeat(" ", indent))
 			used, spaces = indent, ""
 		}
 		for w > width-used-len(spaces) { // it is wider than a line
 			room := max(width-used-len(spaces), 0)
-			head := Columns.Truncate(word, room, "")
+			head := widest.Truncate(word, room, "")
 			b.WriteString(spaces + head + "\n" + strings.Repeat(" ", indent))
 			word, used, spaces = word[len(head):], indent, ""
-			w = Columns.StringWidth(word)
+			w = widest.StringWidth(word)
 		}
 		b.WriteString(spaces + word)
 		used += len(spaces) + w
@@ -130,8 +131,8 @@ func (a *App) Bar(name string, part, whole time.Duration, figures, title string)
 }
 
 func bar(width int, name string, part, whole time.Duration, figures, title string) string {
-	if name != "" {
-		name = cutWidest(name, width/3) + " "
+	if name != "" { // it may be padded
+		name = Columns.FillRight(cutWidest(strings.TrimRight(name, " "), width/3), min(Columns.StringWidth(name), width/3)) + " "
 	}
 	room := width - 1 - widest.StringWidth("  "+name+" "+figures+" ") // a full line wraps on some terminals
 	title = Printable(title)

@@ -29,7 +29,7 @@ func TestABarFitsAndKeepsItsTitle(t *testing.T) {
 		{"the gauge shrinks", 80, "村口", "第1期 老年人在家里突然发烧了应该怎么办第一讲", "  村口 #########---------   30/60s 第1期 老年人在家里突然发烧了应该怎么办第一讲"},
 		{"then the title", 80, "村口", long, "  村口 ####----   30/60s “老年人”在家里突然发烧了应该怎么办·以及什么时候必…"},
 		{"no gauge", 40, "村口", long, "  村口   30/60s “老年人”在家里突然…"},
-		{"the name is cut", 40, "村东头老槐树下的大喇叭", long, "  村东头老槐…   30/60s “老年人”在…"},
+		{"the name is cut", 40, "村东头老槐树下的大喇叭", long, "  村东头老槐…     30/60s “老年人”…"},
 		{"no name", 40, "", "a.mp3", "  ###########-----------   30/60s a.mp3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
@@ -83,7 +82,7 @@ func (a *app) reachCmd() *cobra.Command {
 				return a.show(rep)
 			case asCSV:
 				if changed := a.changedResidents(rep.Changed); changed != "" {
-					fmt.Fprintln(a.Err, changed)
+					a.Remark(changed)
 				}
 				return reachCSV(a.Out, rep)
 			}

@@ -110,7 +110,7 @@ func (a *app) readPush(ctx context.Context, k *client, s county.CountyStatus, pa
 	lib := &library{ctx: ctx, app: a, k: k}
 	push, problems := config.ReadPush(path, text, zone, lib)
 	for _, p := range problems {
-		fmt.Fprintln(a.Err, p.In(a.Language()))
+		a.Remark(p.In(a.Language()))
 	}
 	switch {
 	case len(lib.errs) > 0: // a series that could not be looked up is reported as one without clips

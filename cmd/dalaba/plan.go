@@ -111,17 +111,17 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 // tellState says what a plan that begins with a state takes for granted.
 func (a *app) tellState(s *site.Site, state schedule.State) {
 	if state.At.IsZero() { // of a time that is past
-		fmt.Fprintln(a.Err, a.Say("view.plan_past"))
+		a.Remark(a.Say("view.plan_past"))
 		return
 	}
 	if _, running := data.Running(s.Site.DataDir); !running {
-		fmt.Fprintln(a.Err, a.Say("view.plan_off"))
+		a.Remark(a.Say("view.plan_off"))
 	}
 	if state.Clock == playlist.ClockUntrusted {
-		fmt.Fprintln(a.Err, a.Say("view.plan_untrusted"))
+		a.Remark(a.Say("view.plan_untrusted"))
 	}
 	for _, h := range state.Held {
-		fmt.Fprintln(a.Err, a.Say("view.plan_held", h.Output, wording.Other(h.By)))
+		a.Remark(a.Say("view.plan_held", h.Output, wording.Other(h.By)))
 	}
 }
 

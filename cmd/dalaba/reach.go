@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
-	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -125,7 +124,7 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 		return json.NewEncoder(a.Out).Encode(report)
 	case asCSV:
 		if changed != "" {
-			fmt.Fprintln(a.Err, changed)
+			a.Remark(changed)
 		}
 		return reachCSV(a.Out, r.Lines)
 	case len(r.Lines) == 0:

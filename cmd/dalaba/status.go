@@ -72,7 +72,7 @@ func (a *app) statusOf(ctx context.Context, s *site.Site, now time.Time) (status
 		if err == nil {
 			return daemon.Status(ctx)
 		}
-		fmt.Fprintln(a.Err, say.In(a.Language(), err))
+		a.Remark(say.In(a.Language(), err))
 	}
 	st, err := status.Of(ctx, s, a.config, now, running, nil)
 	st.PID = pid
