@@ -91,6 +91,7 @@ func Key(head string) Column { return column(head, key) }
 type Table struct {
 	columns []Column
 	limit   int // width of the terminal; 0: no limit
+	room    int // that lines take of it
 	colour  bool
 
 	rows   [][]Cell
@@ -155,17 +156,38 @@ func (t *Table) Page() string {
 	for _, row := range t.rows {
 		t.measure(row)
 	}
-	t.fit()
+	text := ""
+	for t.room = t.limit; ; t.room-- {
+		t.fit()
+		text = t.text(head)
+		if t.limit == 0 || t.room < leastFold || fitsAnyFont(text, t.limit) {
+			break
+		}
+	}
+	t.begun = true
+	t.rows = t.rows[:0]
+	return text
+}
+
+// text is the rows, with the headings above the first page.
+func (t *Table) text(head []Cell) string {
 	var b strings.Builder
 	if !t.begun {
-		t.begun = true
 		t.line(&b, head)
 	}
 	for _, row := range t.rows {
 		t.under(&b, row, t.line(&b, row))
 	}
-	t.rows = t.rows[:0]
 	return b.String()
+}
+
+func fitsAnyFont(text string, width int) bool {
+	for line := range strings.Lines(text) {
+		if widest.StringWidth(colour.ReplaceAllString(strings.TrimRight(line, "\n"), "")) > width {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *Table) measure(row []Cell) {
@@ -187,7 +209,7 @@ func (t *Table) fit() {
 // shrink cuts the columns that may be cut, as far as needed, and returns by how much a
 // line is still too wide.
 func (t *Table) shrink() (over int) {
-	over = -len(between) - t.limit
+	over = -len(between) - t.room
 	for i, c := range t.columns {
 		t.widths[i] = t.wants[i]
 		if c.out || c.under {

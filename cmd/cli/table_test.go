@@ -88,7 +88,7 @@ due       slot      title              n  outcome
 `},
 		{"what is always there goes below", 30, `
 due       slot
-07:30:00  the morning program…
+07:30:00  the morning progra…
     title a long title that
     matters to all  n 5
     failed · no clip of the
@@ -105,6 +105,9 @@ due       slot
 			tab.Add("18:00:00", "evening", "x", "short", 12, "1.2.345", "complete")
 			if got := "\n" + tab.Page(); got != c.want {
 				t.Errorf("it is%swant%s", got, c.want)
+			}
+			if c.limit > 0 && !fitsAnyFont(c.want, c.limit) {
+				t.Error("it is too wide in some fonts")
 			}
 		})
 	}

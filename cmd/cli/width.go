@@ -12,9 +12,9 @@ import (
 // Chinese ones. No program can ask a terminal which. They count as one, whatever the locale
 // is: so the C library counts them, and so do GNOME's and KDE's terminals, xterm, PuTTY
 // and Windows Terminal unless told otherwise. A table that guesses wrong has a column
-// that is off by one. Text that is folded fits either way, for that costs nothing. So
-// does a line that is redrawn in its place, which would leave its remnants; its gauge is
-// made of plain characters.
+// that is off by one. But what is wider than a terminal would wrap, and what is redrawn
+// in its place would leave its remnants: so tables, text that is folded, and bars fit
+// either way, and a gauge is made of plain characters.
 
 // Columns measures text as terminals show it.
 var Columns = &runewidth.Condition{}
@@ -41,7 +41,7 @@ func laid(text string, width int) string {
 	for i, l := range lines {
 		plain := colour.ReplaceAllString(l, "")
 		words := strings.TrimLeft(plain, " ")
-		if Columns.StringWidth(plain) <= width || strings.HasPrefix(plain, "  ") && strings.HasPrefix(words, "dalaba") {
+		if widest.StringWidth(plain) <= width || strings.HasPrefix(plain, "  ") && strings.HasPrefix(words, "dalaba") {
 			continue
 		}
 		lines[i] = fold(l, width, 0, len(plain)-len(words))

@@ -1,18 +1,28 @@
 package cli
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 )
 
+func TestTheWidthOfText(t *testing.T) {
+	for text, want := range map[string]int{"“发烧”": 6, "…": 1, "·": 1, "–": 1, "▶": 1, "✓": 1, "℃": 1, "①": 1, "第1期": 5} {
+		if got := Columns.StringWidth(text); got != want {
+			t.Errorf("%s is %d wide, want %d", text, got, want)
+		}
+	}
+}
+
+// The library reads the locale when a program starts.
 func TestTheWidthOfTextDoesNotGoByTheLocale(t *testing.T) {
 	for _, locale := range []string{"zh_CN.UTF-8", "ja_JP.UTF-8", "en_US.UTF-8", "C"} {
-		t.Setenv("LC_ALL", locale)
-		for text, want := range map[string]int{"“发烧”": 6, "…": 1, "·": 1, "–": 1, "▶": 1, "✓": 1, "℃": 1, "①": 1, "第1期": 5} {
-			if got := Columns.StringWidth(text); got != want {
-				t.Errorf("%s: %s is %d wide, want %d", locale, text, got, want)
-			}
+		c := exec.Command(os.Args[0], "-test.run", "^TestTheWidthOfText$")
+		c.Env = append(os.Environ(), "LC_ALL="+locale)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", locale, err, out)
 		}
 	}
 }

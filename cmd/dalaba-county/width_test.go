@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -24,6 +25,9 @@ import (
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
+
+// widest measures text in the font in which it is widest.
+var widest = &runewidth.Condition{EastAsianWidth: true}
 
 var escapes = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 
@@ -146,7 +150,7 @@ func TestWhatAVerbShowsFitsTheTerminal(t *testing.T) {
 					lines := onTerminal(t, columns, append(c.args, "--server", server.URL, "--token-file", token)...)
 					all := strings.Join(lines, "\n")
 					for _, l := range lines {
-						if w := cli.Columns.StringWidth(l); w > int(columns) {
+						if w := widest.StringWidth(l); w > int(columns) {
 							t.Errorf("%d columns: %q", w, l)
 						}
 					}
@@ -176,7 +180,7 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 				t.Errorf("%v: exit %d", args, code)
 			}
 			for line := range strings.Lines(out.String()) {
-				if w := cli.Columns.StringWidth(strings.TrimRight(line, "\n")); w > 80 {
+				if w := widest.StringWidth(strings.TrimRight(line, "\n")); w > 80 {
 					t.Errorf("%v: %d columns: %q", args, w, line)
 				}
 			}
