@@ -32,7 +32,7 @@ const leastFold = 12 // columns; in fewer, text is not folded
 func (a *App) Fold(text string, column int) string { return fold(text, Width(a.Out), column, column) }
 
 // laid folds the lines of a text that do not fit a width; what follows is indented as far
-// as its line is. A command to copy is left whole.
+// as its line is. A command to copy, in a line of its own, is left whole.
 func laid(text string, width int) string {
 	if width == 0 {
 		return text
