@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,12 +93,15 @@ func (a *App) Language(wishes ...string) say.Lang {
 
 // Tell shows an error to the user; the verb then returns [ErrTold].
 func (a *App) Tell(line string) {
-	fmt.Fprintln(a.Err, line)
+	a.Remark(line)
 	a.shown = append(a.shown, line)
 }
 
-// Println writes a line to the user.
-func (a *App) Println(line string) { fmt.Fprintln(a.Out, line) }
+// Remark writes a line beside the result.
+func (a *App) Remark(line string) { fmt.Fprintln(a.Err, laid(line, Width(a.Err))) }
+
+// Println writes a line to the user, folded so that it fits the terminal.
+func (a *App) Println(line string) { fmt.Fprintln(a.Out, laid(line, Width(a.Out))) }
 
 // Colour reports whether the output is a terminal that wants colour.
 func (a *App) Colour() bool { return IsTerminal(a.Out) && os.Getenv("NO_COLOR") == "" }
@@ -114,7 +116,7 @@ func (a *App) Confirm(ctx context.Context, question string, yes bool) error {
 	if !a.CanAsk() {
 		return Refuse(say.M("cli.need_yes"))
 	}
-	fmt.Fprint(a.Err, question)
+	fmt.Fprint(a.Err, laid(strings.TrimRight(question, " "), Width(a.Err))+" ")
 	line := make(chan string, 1)
 	go func() {
 		var answer string
@@ -157,7 +159,7 @@ func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) i
 	text := strings.Join(a.shown, "\n")
 	if !errors.Is(err, ErrTold) {
 		text = say.In(a.Language(), err)
-		fmt.Fprintln(a.Err, a.Name+":", text)
+		a.Remark(a.Name + ": " + text)
 	}
 	if a.jsonOut != nil && (a.Stream || !a.jsonOut.begun) {
 		_ = json.NewEncoder(a.Out).Encode(failure{text})
@@ -219,67 +221,26 @@ func (a *App) Root(short, long string, verbs ...*cobra.Command) *cobra.Command {
 	f.StringVar(&a.Lang, "lang", a.Lang, a.Say("cli.flag_lang"))
 	f.BoolP("help", "h", false, a.Say("cli.flag_help"))
 	root.Flags().Bool("version", false, a.Say("cli.flag_version"))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Refused{flagFault(err)} })
-	root.SetUsageTemplate(a.usageTemplate())
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return Refused{flagFault(c, err)} })
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(a.Out, a.help(c)) })
+	root.SetUsageFunc(func(c *cobra.Command) error {
+		_, err := fmt.Fprint(a.Err, a.usage(c))
+		return err
+	})
+	root.SetVersionTemplate(a.Say("cli.version", a.Name, Version()) + "\n")
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(verbs...)
+	root.AddCommand(a.versionCmd(), a.completionCmd())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = a.NoArgs
+			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
 	}
+	languages := []string{string(say.Chinese), string(say.English)}
+	_ = root.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(languages, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return root
-}
-
-var badValue = regexp.MustCompile(`^invalid argument "(.*)" for "(?:-\w, )?(--[\w-]+)" flag: (.*)$`)
-
-// flagFault translates an error of the flag library.
-func flagFault(err error) say.Message {
-	m := badValue.FindStringSubmatch(err.Error())
-	switch {
-	case m == nil:
-		return say.M("cli.bad_flag", err.Error())
-	case m[2] == "--"+csvFlag:
-		return say.M("cli.bad_csv", m[1])
-	case strings.HasPrefix(m[3], "time:"):
-		return say.M("cli.bad_duration", m[2], m[1])
-	}
-	return say.M("cli.bad_number", m[2], m[1])
-}
-
-func (a *App) aVerb(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return Refused{say.M("cli.no_verb", args[0], a.Name)}
-	}
-	return nil
-}
-
-// NoArgs refuses arguments, for verbs that take none.
-func (a *App) NoArgs(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return Refused{say.M("cli.no_args", args[0])}
-	}
-	return nil
-}
-
-// usageTemplate returns cobra's template in the user's language.
-func (a *App) usageTemplate() string {
-	return a.Say("cli.usage") + `{{if .Runnable}}
-  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
-  {{.CommandPath}} ` + a.Say("cli.verb") + `
-
-` + a.Say("cli.verbs") + `{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
-
-` + a.Say("cli.flags") + `
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
-
-` + a.Say("cli.global_flags") + `
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
-
-` + a.Say("cli.more", "{{.CommandPath}}") + `{{end}}
-`
 }
 
 // JSONFlag adds --json to a verb.

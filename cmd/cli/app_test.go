@@ -33,7 +33,7 @@ func TestAFailureIsWrittenAsJSONWithTheFlag(t *testing.T) {
 		{"tells", ExitRefused, "", `{"error":"first\nsecond"}`},
 		{"answers", ExitFailed, `{"ok":false}`, `{"ok":false}`},
 		{"streams", ExitFailed, `{"event":1}`, `{"event":1}` + "\n" + `{"error":"broken off"}`},
-		{"works --bad", ExitRefused, "", `{"error":"bad flag: unknown flag: --bad; --help tells the flags"}`},
+		{"works --bad", ExitRefused, "", `{"error":"there is no flag --bad; --help tells the flags"}`},
 		{"works more", ExitRefused, "", `{"error":"argument \"more\" is not wanted; --help tells what is"}`},
 	} {
 		for _, asJSON := range []bool{false, true} {

@@ -32,7 +32,7 @@ func (a *App) ChangedResidents(list []Changed) string {
 	if len(list) == 0 {
 		return ""
 	}
-	t := a.NewTable(a.Say("view.by_output"), ">"+a.Say("view.residents"), a.Say("view.residents_since"))
+	t := a.NewTable(a.Say("view.by_output"), ">"+a.Say("view.residents"), Key(a.Say("view.residents_since")))
 	for _, c := range list[:min(mostChanged, len(list))] {
 		name := c.Output
 		largest := 0

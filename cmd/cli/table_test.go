@@ -37,22 +37,79 @@ func TestColumnsLineUp(t *testing.T) {
 	}
 }
 
-func TestTheLastTextIsShortenedToFit(t *testing.T) {
-	a := &App{Out: &bytes.Buffer{}}
-	tab := a.NewTable("name", "note", ">n")
-	tab.limit = 40
-	tab.Add("一二三四", strings.Repeat("很长的说明", 10), 5)
-	tab.Add("x", "short", 1234)
-	for _, line := range strings.Split(strings.TrimSuffix(tab.Page(), "\n"), "\n") {
-		if w := Columns.StringWidth(line); w > 40 {
-			t.Errorf("%d columns: %q", w, line)
-		}
-	}
-	tab = a.NewTable("name")
-	tab.limit = 5
-	tab.Add("longer than that")
-	if got := tab.Page(); !strings.Contains(got, "longer than…") {
-		t.Errorf("%q", got)
+// What becomes of a table in ever narrower terminals.
+func TestColumnsGiveWayByWhatTheyMatter(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		limit int
+		want  string
+	}{
+		{"no terminal", 0, `
+due       slot                   note on it              title                              n  version  outcome
+07:30:00  the morning programme  a detail of the matter  a long title that matters to all   5  1.2.345  failed · no clip of the playlist could be aired
+18:00:00  evening                x                       short                             12  1.2.345  complete
+`},
+		{"the long message goes below", 110, `
+due       slot                   note on it            title                              n  version  outcome
+07:30:00  the morning programme  a detail of the mat…  a long title that matters to all   5  1.2.345
+    failed · no clip of the playlist could be aired
+18:00:00  evening                x                     short                             12  1.2.345  complete
+`},
+		{"the detail is cut", 100, `
+due       slot                   note on it  title                              n  version  outcome
+07:30:00  the morning programme  a detail …  a long title that matters to all   5  1.2.345
+    failed · no clip of the playlist could be aired
+18:00:00  evening                x           short                             12  1.2.345  complete
+`},
+		{"and left out", 90, `
+due       slot                   title                              n  version  outcome
+07:30:00  the morning programme  a long title that matters to all   5  1.2.345
+    failed · no clip of the playlist could be aired
+18:00:00  evening                short                             12  1.2.345  complete
+`},
+		{"text is cut before a title", 75, `
+due       slot      title                              n  version  outcome
+07:30:00  the mor…  a long title that matters to all   5  1.2.345
+    failed · no clip of the playlist could be aired
+18:00:00  evening   short                             12  1.2.345  complete
+`},
+		{"then the title", 55, `
+due       slot      title          n  version  outcome
+07:30:00  the mor…  a long titl…   5  1.2.345
+    failed · no clip of the playlist could be aired
+18:00:00  evening   short         12  1.2.345  complete
+`},
+		{"an extra is left out, not cut", 50, `
+due       slot      title              n  outcome
+07:30:00  the mor…  a long title th…   5
+    failed · no clip of the playlist could be
+    aired
+18:00:00  evening   short             12  complete
+`},
+		{"what is always there goes below", 30, `
+due       slot
+07:30:00  the morning progra…
+    title a long title that
+    matters to all  n 5
+    failed · no clip of the
+    playlist could be aired
+18:00:00  evening
+    title short  n 12
+    complete
+`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tab := (&App{Out: &bytes.Buffer{}}).NewTable(Key("due"), "slot", Detail("note on it"), Title("title"), ">n", Extra("version"), Message("outcome"))
+			tab.limit = c.limit
+			tab.Add("07:30:00", "the morning programme", "a detail of the matter", "a long title that matters to all", 5, "1.2.345", "failed · no clip of the playlist could be aired")
+			tab.Add("18:00:00", "evening", "x", "short", 12, "1.2.345", "complete")
+			if got := "\n" + tab.Page(); got != c.want {
+				t.Errorf("it is%swant%s", got, c.want)
+			}
+			if c.limit > 0 && !fitsAnyFont(c.want, c.limit) {
+				t.Error("it is too wide in some fonts")
+			}
+		})
 	}
 }
 

@@ -1,6 +1,11 @@
 package cli
 
-import "runtime/debug"
+import (
+	"encoding/json"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
 
 // version is set by the linker, to git's description of the source tree.
 var version string
@@ -20,4 +25,25 @@ func Version() string {
 		}
 	}
 	return "unknown"
+}
+
+// built is `dalaba version --json`.
+type built struct {
+	Program string `json:"program"`
+	Version string `json:"version"`
+}
+
+// versionCmd says what --version says.
+func (a *App) versionCmd() *cobra.Command {
+	return a.JSONFlag(&cobra.Command{
+		Use:   "version",
+		Short: a.Say("cli.flag_version"),
+		RunE: func(*cobra.Command, []string) error {
+			if a.JSON {
+				return json.NewEncoder(a.Out).Encode(built{a.Name, Version()})
+			}
+			a.Println(a.Say("cli.version", a.Name, Version()))
+			return nil
+		},
+	})
 }

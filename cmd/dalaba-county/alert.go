@@ -157,7 +157,8 @@ func (a *app) alertListCmd() *cobra.Command {
 			if a.JSON {
 				return a.show(all)
 			}
-			t := a.NewTable(a.Say("county.head_at"), a.Say("county.head_alert"), a.Say("county.head_source"), a.Say("county.head_state"), a.Say("county.head_what"))
+			t := a.NewTable(cli.Key(a.Say("county.head_at")), cli.Message(a.Say("county.head_alert")), cli.Detail(a.Say("county.head_source")),
+				cli.Key(a.Say("county.head_state")), cli.Title(a.Say("county.head_what")))
 			for _, v := range all {
 				text, _ := v.Text("zh-CN")
 				t.Add(k.local(v.Received).Format("01-02 15:04:05"), string(v.ID), v.Source, a.Word("county.alert_", string(v.State)),

@@ -334,7 +334,7 @@ func (a *app) load() (*settings, error) {
 	s, problems := readSettings(a.config, text)
 	lang := a.Language()
 	for _, p := range problems {
-		fmt.Fprintln(a.Err, p.In(lang))
+		a.Remark(p.In(lang))
 	}
 	if s == nil {
 		return nil, cli.Refuse(cli.ErrTold)

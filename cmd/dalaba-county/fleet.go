@@ -50,7 +50,7 @@ func (a *app) statusCmd() *cobra.Command {
 			}
 			a.Println(a.Say("county.status_doors", s.URL, strings.Join(s.Servers, " ")))
 			a.Println(a.Say("county.status_key", s.Print))
-			t := a.NewTable(a.Say("county.head_role"), a.Say("county.head_fingerprint"))
+			t := a.NewTable(cli.Key(a.Say("county.head_role")), cli.Message(a.Say("county.head_fingerprint")))
 			for _, key := range s.Keys {
 				t.Add(string(key.Role), key.Fingerprint)
 			}
@@ -146,7 +146,7 @@ func (a *app) codesCmd() *cobra.Command {
 			if a.JSON {
 				return a.show(all)
 			}
-			t := a.NewTable(a.Say("county.head_controller"), a.Say("county.head_area"), a.Say("county.head_expires"), a.Say("county.head_name"))
+			t := a.NewTable(cli.Key(a.Say("county.head_controller")), cli.Key(a.Say("county.head_area")), cli.Key(a.Say("county.head_expires")), cli.Title(a.Say("county.head_name")))
 			for _, code := range all {
 				t.Add(string(code.Controller), string(code.Area), k.local(code.Expires).Format("2006-01-02 15:04"), code.Name)
 			}
@@ -298,9 +298,10 @@ func (a *app) fleetCmd() *cobra.Command {
 }
 
 func (a *app) fleetTable(all []county.Status) {
-	t := a.NewTable(a.Say("county.head_controller"), a.Say("county.head_name"), a.Say("county.head_area"), a.Say("county.head_state"),
-		a.Say("county.head_seen"), a.Say("county.head_clock"), a.Say("county.head_manifest"), ">"+a.Say("county.head_unsent"),
-		">"+a.Say("county.head_residents"), a.Say("county.head_version"), a.Say("county.head_faults"))
+	t := a.NewTable(cli.Key(a.Say("county.head_controller")), cli.Title(a.Say("county.head_name")), cli.Extra(a.Say("county.head_area")),
+		cli.Key(a.Say("county.head_state")), cli.Key(a.Say("county.head_seen")), cli.Extra(a.Say("county.head_clock")),
+		cli.Detail(a.Say("county.head_manifest")), ">"+a.Say("county.head_unsent"), cli.Extra(">"+a.Say("county.head_residents")),
+		cli.Extra(a.Say("county.head_version")), cli.Message(a.Say("county.head_faults")))
 	now := time.Now()
 	for _, s := range all {
 		seen := a.Say("county.never")
@@ -349,7 +350,7 @@ func (a *app) logCmd() *cobra.Command {
 			if a.JSON {
 				return a.show(all)
 			}
-			t := a.NewTable(a.Say("county.head_at"), a.Say("county.head_kind"), a.Say("county.head_what"))
+			t := a.NewTable(cli.Key(a.Say("county.head_at")), cli.Key(a.Say("county.head_kind")), cli.Message(a.Say("county.head_what")))
 			words := wording.Log{Lang: a.Language(), Zone: k.zone, Clip: titles(all), All: verbose}
 			for _, l := range all {
 				kind, what := a.Say("county.log_event"), ""

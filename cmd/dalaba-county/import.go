@@ -100,7 +100,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 	}
 	began := time.Now()
 	var all []imported
-	t := a.NewTable(a.Say("import.head_file"), a.Say("import.head_verdict"), a.Say("import.head_clip"), a.Say("import.head_length"))
+	t := a.NewTable(a.Say("import.head_file"), cli.Key(a.Say("import.head_verdict")), cli.Title(a.Say("import.head_clip")), cli.Key(a.Say("import.head_length")))
 	refuse := func(file string, err error) {
 		all = append(all, imported{File: file, Why: say.In(a.Language(), err)})
 		t.Add(filepath.Base(file), a.Say("import.refused"), "", "")

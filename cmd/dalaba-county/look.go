@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
@@ -81,7 +80,7 @@ func (a *app) reachCmd() *cobra.Command {
 				return a.show(rep)
 			case csv != "":
 				if changed := a.changedResidents(rep.Changed); changed != "" {
-					fmt.Fprintln(a.Err, changed)
+					a.Remark(changed)
 				}
 				return a.reachCSV(csv, rep)
 			}
@@ -99,9 +98,9 @@ func (a *app) reachCmd() *cobra.Command {
 }
 
 func (a *app) reachTable(rep county.ReachReport) {
-	t := a.NewTable(a.Word("county.head_by_", string(rep.By)), ">"+a.Say("view.planned"), ">"+a.Say("view.completed"), ">"+a.Say("view.unknown"),
-		a.Say("view.completion"), ">"+a.Say("view.person_airings"), ">"+a.Say("view.reached"), ">"+a.Say("view.targeted"),
-		a.Say("view.reach_rate"), ">"+a.Say("view.frequency"))
+	t := a.NewTable(cli.Title(a.Word("county.head_by_", string(rep.By))), cli.Extra(">"+a.Say("view.planned")), cli.Extra(">"+a.Say("view.completed")),
+		">"+a.Say("view.unknown"), cli.Key(a.Say("view.completion")), ">"+a.Say("view.person_airings"), cli.Extra(">"+a.Say("view.reached")),
+		cli.Extra(">"+a.Say("view.targeted")), cli.Key(a.Say("view.reach_rate")), cli.Extra(">"+a.Say("view.frequency")))
 	add := func(name string, l county.ReachLine) {
 		freq := ""
 		if l.Frequency != nil {
@@ -235,7 +234,7 @@ func (a *app) copyStoreCmd() *cobra.Command {
 			if a.JSON {
 				return a.show(rows)
 			}
-			t := a.NewTable(a.Say("county.head_table"), ">"+a.Say("county.head_rows"))
+			t := a.NewTable(cli.Key(a.Say("county.head_table")), ">"+a.Say("county.head_rows"))
 			for _, r := range rows {
 				t.Add(r.Table, strconv.FormatInt(r.Rows, 10))
 			}

@@ -110,7 +110,7 @@ func (a *app) readPush(ctx context.Context, k *client, s county.CountyStatus, pa
 	lib := &library{ctx: ctx, app: a, k: k}
 	push, problems := config.ReadPush(path, text, zone, lib)
 	for _, p := range problems {
-		fmt.Fprintln(a.Err, p.In(a.Language()))
+		a.Remark(p.In(a.Language()))
 	}
 	switch {
 	case len(lib.errs) > 0: // a series that could not be looked up is reported as one without clips
@@ -339,16 +339,12 @@ func (a *app) followOne(ctx context.Context, k *client, e store.Envelope, wait t
 // progress shows a line in the place of the one before it; outside a terminal
 // only the last one.
 func (a *app) progress(line string, last bool) {
-	if !cli.IsTerminal(a.Out) {
-		if last {
-			a.Println(line)
-		}
+	if !last {
+		a.Redraw(line)
 		return
 	}
-	fmt.Fprint(a.Out, "\r\x1b[K"+line)
-	if last {
-		fmt.Fprintln(a.Out)
-	}
+	a.Redraw("")
+	a.Println(line)
 }
 
 // delivery asks how far each controller is with a version.
@@ -372,7 +368,7 @@ func (a *app) proposal(k *client, p county.Proposal) {
 	a.Println(a.Say("county.adds", float64(p.Bytes)/(1<<20)))
 	if len(p.Conflicts) > 0 {
 		a.Println(a.Say("county.conflicts", len(p.Conflicts)))
-		t := a.NewTable(a.Say("county.head_first"), a.Say("county.head_slot"), a.Say("county.head_conflict"), a.Say("county.head_other"), ">"+a.Say("county.head_times"))
+		t := a.NewTable(cli.Key(a.Say("county.head_first")), cli.Title(a.Say("county.head_slot")), cli.Key(a.Say("county.head_conflict")), a.Say("county.head_other"), ">"+a.Say("county.head_times"))
 		for _, c := range p.Conflicts {
 			t.Add(k.local(c.Due).Format("01-02 15:04"), c.Slot, a.Word("county.flag_kind_", string(c.Kind)), c.Other, strconv.Itoa(c.Times))
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/county/store"
 )
 
 // app is what every verb has at hand.
@@ -22,6 +23,10 @@ type app struct {
 // run is the program; tests are its callers too.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	a := &app{App: cli.New("dalaba-county", args, in, out, errOut)}
+	return a.Execute(ctx, a.root(), args)
+}
+
+func (a *app) root() *cobra.Command {
 	root := a.Root(a.Say("county.short"), a.Say("county.long"),
 		a.serveCmd(),
 		a.statusCmd(),
@@ -51,7 +56,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	f.StringVar(&a.server, "server", "", a.Say("county.flag_server"))
 	f.StringVar(&a.token, "token-file", "", a.Say("county.flag_token"))
 	f.StringVar(&a.ca, "ca-file", "", a.Say("county.flag_ca"))
-	return a.Execute(ctx, root, args)
+	a.Complete(root, "by", func(*cobra.Command) []string {
+		return []string{string(store.BySeries), string(store.ByIssue), string(store.ByClip), string(store.ByArea), string(store.ByDay)}
+	})
+	return root
 }
 
 // defaultConfig is ./dalaba-county.toml if there is one, else the system's.

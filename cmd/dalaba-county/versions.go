@@ -90,7 +90,7 @@ func (a *app) versionsCmd() *cobra.Command {
 			if a.JSON {
 				return a.show(list)
 			}
-			tab := a.NewTable(a.Say("county.head_scope"), ">"+a.Say("county.head_v"), a.Say("county.head_at"), a.Say("county.head_note"))
+			tab := a.NewTable(cli.Key(a.Say("county.head_scope")), ">"+a.Say("county.head_v"), cli.Key(a.Say("county.head_at")), cli.Message(a.Say("county.head_note")))
 			for _, e := range list {
 				tab.Add(string(e.Scope), strconv.FormatInt(e.Version, 10), k.local(e.At).Format("2006-01-02 15:04"), e.Note)
 			}
@@ -134,7 +134,7 @@ func (a *app) deliveryCmd() *cobra.Command {
 			if a.JSON {
 				return a.show(list)
 			}
-			tab := a.NewTable(a.Say("county.head_controller"), a.Say("county.head_name"), a.Say("county.head_step"), ">"+a.Say("county.head_clips"), a.Say("county.head_faults"))
+			tab := a.NewTable(cli.Key(a.Say("county.head_controller")), cli.Title(a.Say("county.head_name")), cli.Key(a.Say("county.head_step")), ">"+a.Say("county.head_clips"), cli.Message(a.Say("county.head_faults")))
 			for _, d := range list {
 				tab.Add(string(d.Controller), d.Name, a.Word("county.step_", string(d.Step)), fmt.Sprintf("%d/%d", d.Present, d.Clips), d.Why)
 			}

@@ -227,7 +227,8 @@ func (a *app) alertList(ctx context.Context) (err error) {
 		a.Println(a.Say("alerts.none"))
 		return nil
 	}
-	t := a.NewTable(">#", a.Say("alerts.received"), a.Say("alerts.state"), a.Say("alerts.kind"), a.Say("alerts.title"), a.Say("alerts.id"))
+	t := a.NewTable(">#", cli.Key(a.Say("alerts.received")), cli.Message(a.Say("alerts.state")), cli.Key(a.Say("alerts.kind")),
+		cli.Title(a.Say("alerts.title")), cli.Message(a.Say("alerts.id")))
 	for i, r := range records {
 		t.Add(site.AlertNumber(records, i), web.Stamp(r.Received, time.Now(), s.Site.Zone), cli.Tint(a.alertState(r, s.Site.Zone), alertTone(r.State)),
 			a.alertKind(r), a.alertTitle(r, records), r.ID)

@@ -96,8 +96,8 @@ func rowsJSON(out io.Writer, rows iter.Seq2[asrun.Row, error]) error {
 }
 
 func (a *app) rowsTable(s *site.Site, rows iter.Seq2[asrun.Row, error], now time.Time, q data.Query) error {
-	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.by_output"), a.Say("view.by_clip"),
-		a.Say("view.started"), ">"+a.Say("view.heard"), a.Say("view.outcome"))
+	t := a.NewTable(cli.Key(a.Say("view.due")), a.Say("view.slot"), a.Say("view.by_output"), cli.Title(a.Say("view.by_clip")),
+		cli.Extra(a.Say("view.started")), ">"+a.Say("view.heard"), cli.Message(a.Say("view.outcome")))
 	_, alive := data.Running(s.Site.DataDir)
 	n := 0
 	for r, err := range rows {

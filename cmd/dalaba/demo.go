@@ -51,11 +51,9 @@ func (a *app) demo(ctx context.Context, dir string, o runOptions) error {
 
 // lessonBar shows on a terminal how many lessons have been spoken.
 func (a *app) lessonBar(done, of int, title string) {
-	if !cli.IsTerminal(a.Out) {
-		return
-	}
-	fmt.Fprint(a.Out, "\r\x1b[K")
+	line := ""
 	if done < of {
-		fmt.Fprintf(a.Out, "  %s %d/%d %s", gauge(24, time.Duration(done), time.Duration(of)), done+1, of, title)
+		line = a.Bar("", time.Duration(done), time.Duration(of), fmt.Sprintf("%d/%d", done+1, of), title)
 	}
+	a.Redraw(line)
 }

@@ -119,7 +119,7 @@ func (a *app) showDevices(l listed) {
 	if len(l.Cards) == 0 {
 		a.Println(a.Say("technician.no_cards"))
 	} else {
-		t := a.NewTable(a.Say("technician.write"), a.Say("technician.card"), a.Say("technician.use"), a.Say("technician.mixer"))
+		t := a.NewTable(cli.Key(a.Say("technician.write")), cli.Title(a.Say("technician.card")), cli.Message(a.Say("technician.use")), cli.Message(a.Say("technician.mixer")))
 		for _, c := range l.Cards {
 			for i, p := range c.PCMs {
 				mixer := ""
@@ -133,7 +133,7 @@ func (a *app) showDevices(l listed) {
 	}
 	if len(l.Other) > 0 {
 		a.Println("")
-		t := a.NewTable(a.Say("technician.write"), a.Say("technician.other"))
+		t := a.NewTable(cli.Key(a.Say("technician.write")), cli.Title(a.Say("technician.other")))
 		for _, p := range l.Other {
 			name := p.Name
 			if !strings.Contains(name, ":") && !slices.Contains([]string{"default", "sysdefault"}, name) {
@@ -147,7 +147,8 @@ func (a *app) showDevices(l listed) {
 		return
 	}
 	a.Println("")
-	t := a.NewTable(a.Say("view.by_output"), a.Say("technician.device"), ">level_db", a.Say("technician.mixer"), a.Say("view.state"), a.Say("technician.problem"))
+	t := a.NewTable(cli.Title(a.Say("view.by_output")), a.Say("technician.device"), ">level_db", cli.Message(a.Say("technician.mixer")),
+		cli.Key(a.Say("view.state")), cli.Message(a.Say("technician.problem")))
 	for _, o := range l.Outputs {
 		device := o.Device
 		if o.PCM != "" && o.PCM != o.Device {

@@ -82,6 +82,9 @@ func (a *app) inWords(f diagnose.Finding) finding {
 	return finding{f.Check, f.Result, strings.Join(found, "\n"), strings.Join(remedy, "\n")}
 }
 
+// foundColumn is where what was found begins.
+const foundColumn = 20
+
 func (a *app) showDiagnosis(all []finding) {
 	marks := map[diagnose.Result]cli.Cell{
 		diagnose.OK: cli.Tint("✓", cli.Good), diagnose.Info: cli.Tint("·", cli.Faint), diagnose.Warn: cli.Tint("!", cli.Warn), diagnose.Fail: cli.Tint("✗", cli.Bad),
@@ -95,13 +98,13 @@ func (a *app) showDiagnosis(all []finding) {
 		head := cli.Paint(m.Text+" "+cli.Columns.FillRight(a.Word("doctor.is_", string(f.Result)), 4), m.Tone, a.Colour())
 		name := cli.Columns.FillRight(a.Word("doctor.on_", f.Check), 10)
 		lines := strings.Split(f.Found, "\n")
-		a.Println(head + "  " + name + "  " + cli.Printable(lines[0]))
+		a.Println(head + "  " + name + "  " + a.Fold(cli.Printable(lines[0]), foundColumn))
 		for _, l := range lines[1:] {
-			a.Println(strings.Repeat(" ", 20) + cli.Printable(l))
+			a.Println(strings.Repeat(" ", foundColumn) + cli.Printable(l))
 		}
 		if f.Remedy != "" {
 			for l := range strings.SplitSeq(f.Remedy, "\n") {
-				a.Println(strings.Repeat(" ", 20) + cli.Paint("→ "+cli.Printable(l), m.Tone, a.Colour()))
+				a.Println(strings.Repeat(" ", foundColumn) + cli.Paint("→ "+a.Fold(cli.Printable(l), foundColumn+2), m.Tone, a.Colour()))
 			}
 		}
 	}

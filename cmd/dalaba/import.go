@@ -94,7 +94,9 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		}
 		all = append(all, a.importLine(item.Path, out, err))
 	}
-	a.wipeBar()
+	if !a.JSON {
+		a.Redraw("")
+	}
 	if len(all) == 0 && ctx.Err() == nil {
 		return say.M("import.empty")
 	}
@@ -199,13 +201,7 @@ func (a *app) importBar(i, n int, path string) ingest.Progress {
 	}
 	return func(percent float64) {
 		done := time.Duration((float64(i) + percent/100) * 1000)
-		fmt.Fprintf(a.Out, "\r\x1b[K  %s %d/%d %4s %s", gauge(24, done, time.Duration(n)*1000), i+1, n, web.Percent(percent/100), cli.Printable(filepath.Base(path)))
-	}
-}
-
-func (a *app) wipeBar() {
-	if cli.IsTerminal(a.Out) && !a.JSON {
-		fmt.Fprint(a.Out, "\r\x1b[K")
+		a.Redraw(a.Bar("", done, time.Duration(n)*1000, fmt.Sprintf("%d/%d %4s", i+1, n, web.Percent(percent/100)), filepath.Base(path)))
 	}
 }
 
@@ -236,8 +232,8 @@ func (a *app) placeWords(l imported) (lines []string) {
 }
 
 func (a *app) importTable(all []imported) {
-	t := a.NewTable(a.Say("import.head_file"), a.Say("import.head_verdict"), a.Say("clips.head_id"), a.Say("import.head_clip"),
-		a.Say("import.head_length"), a.Say("import.head_note"))
+	t := a.NewTable(a.Say("import.head_file"), cli.Key(a.Say("import.head_verdict")), cli.Key(a.Say("clips.head_id")), cli.Title(a.Say("import.head_clip")),
+		cli.Key(a.Say("import.head_length")), cli.Message(a.Say("import.head_note")))
 	count := map[string]int{}
 	for _, l := range all {
 		count[l.Verdict]++

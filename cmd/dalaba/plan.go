@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -114,17 +115,17 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 // tellState says what a plan that begins with a state takes for granted.
 func (a *app) tellState(s *site.Site, state schedule.State) {
 	if state.At.IsZero() { // of a time that is past
-		fmt.Fprintln(a.Err, a.Say("view.plan_past"))
+		a.Remark(a.Say("view.plan_past"))
 		return
 	}
 	if _, running := data.Running(s.Site.DataDir); !running {
-		fmt.Fprintln(a.Err, a.Say("view.plan_off"))
+		a.Remark(a.Say("view.plan_off"))
 	}
 	if state.Clock == playlist.ClockUntrusted {
-		fmt.Fprintln(a.Err, a.Say("view.plan_untrusted"))
+		a.Remark(a.Say("view.plan_untrusted"))
 	}
 	for _, h := range state.Held {
-		fmt.Fprintln(a.Err, a.Say("view.plan_held", h.Output, wording.Other(h.By)))
+		a.Remark(a.Say("view.plan_held", h.Output, wording.Other(h.By)))
 	}
 }
 
@@ -154,8 +155,8 @@ func (a *app) planJSON(plan []schedule.Planned, o schedule.Outlook) error {
 }
 
 func (a *app) planTable(s *site.Site, plan []schedule.Planned, o schedule.Outlook, now time.Time) {
-	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.outputs"), a.Say("view.start"), a.Say("view.end"),
-		a.Say("view.clips"), a.Say("view.notes"))
+	t := a.NewTable(cli.Key(a.Say("view.due")), a.Say("view.slot"), a.Say("view.outputs"), cli.Key(a.Say("view.start")), cli.Key(a.Say("view.end")),
+		cli.Title(a.Say("view.clips")), cli.Message(a.Say("view.notes")))
 	// A time of another day than it fell due on has its date.
 	clock := func(at, due time.Time) string {
 		local := at.In(s.Site.Zone)
@@ -181,7 +182,7 @@ func (a *app) planTable(s *site.Site, plan []schedule.Planned, o schedule.Outloo
 		case len(p.Flags) > 0:
 			tone = cli.Warn
 		}
-		due := web.Stamp(p.Due, now, s.Site.Zone)
+		due := a.Say("view.weekday_"+strconv.Itoa(int(p.Due.In(s.Site.Zone).Weekday()))) + " " + web.Stamp(p.Due, now, s.Site.Zone)
 		if playlist.ShownTwice(p.Due, s.Site.Zone) {
 			due += " " + offsetOf(p.Due.In(s.Site.Zone))
 		}

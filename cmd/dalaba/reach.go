@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,7 +123,7 @@ func (a *app) reach(ctx context.Context, now time.Time, p cli.Period, grouping s
 		return json.NewEncoder(a.Out).Encode(report)
 	case csv != "":
 		if changed != "" {
-			fmt.Fprintln(a.Err, changed)
+			a.Remark(changed)
 		}
 		return a.ReachCSV(csv, a.reachNames(by), r.Lines, r.Total)
 	case len(r.Lines) == 0:

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mattn/go-runewidth"
-
 	"dalaba/cmd/cli"
 	"dalaba/controller/control"
 	"dalaba/controller/site"
@@ -421,10 +419,9 @@ func (s *show) draw() {
 		return
 	}
 	s.wipe()
-	columns := cli.Width(s.Out)
 	wide := 0
 	for _, r := range s.on {
-		wide = max(wide, runewidth.StringWidth(r.Output))
+		wide = max(wide, cli.Columns.StringWidth(r.Output))
 	}
 	for _, o := range s.daemon.Config().Outputs {
 		r, ok := s.on[o.Name]
@@ -432,22 +429,14 @@ func (s *show) draw() {
 			continue
 		}
 		at, whole := playlist.Length(r.FromFrame+r.Frames), playlist.Length(r.OfFrames)
-		line := fmt.Sprintf("  %s %s %5s/%s %s", runewidth.FillRight(o.Name, wide),
-			gauge(24, at, whole), web.Length(at), web.Length(whole), s.name(r))
-		if columns > 1 {
-			line = runewidth.Truncate(line, columns-1, "…") // a wrapped line could not be wiped
-		}
-		fmt.Fprintln(s.Out, line)
+		fmt.Fprintln(s.Out, s.Bar(cli.Columns.FillRight(o.Name, wide), at, whole, figures(at, whole), s.name(r)))
 		s.lines++
 	}
 }
 
-func gauge(width int, part, whole time.Duration) string {
-	n := 0
-	if whole > 0 {
-		n = min(width, int(int64(width)*int64(part)/int64(whole)))
-	}
-	return strings.Repeat("█", n) + strings.Repeat("░", width-n)
+// figures are how much of a clip has sounded.
+func figures(at, whole time.Duration) string {
+	return fmt.Sprintf("%5s/%s", web.Length(at), web.Length(whole))
 }
 
 // reach shows the reach table of what this run has aired.

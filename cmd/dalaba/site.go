@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"time"
 
@@ -34,12 +33,12 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 		return nil, cli.Refuse(cli.ErrTold)
 	}
 	if fellBack {
-		fmt.Fprintln(a.Err, a.Say("cli.last_good"))
+		a.Remark(a.Say("cli.last_good"))
 	}
 	a.speak(s.Site.Language)
 	if _, running := data.Running(s.Site.DataDir); !running {
 		if st, ok := control.ByConfig(ctx, a.config, a.Language()); ok {
-			fmt.Fprintln(a.Err, control.DirChanged(st, s.Site.DataDir).In(a.Language()))
+			a.Remark(control.DirChanged(st, s.Site.DataDir).In(a.Language()))
 		}
 	}
 	return s, nil
@@ -132,7 +131,7 @@ func (a *app) state(ctx context.Context, s *site.Site, now time.Time) *schedule.
 		state, err = daemon.State(ctx)
 	}
 	if err != nil {
-		fmt.Fprintln(a.Err, say.In(a.Language(), err))
+		a.Remark(say.In(a.Language(), err))
 	}
 	if state == nil {
 		unknown := schedule.Unknown(now)

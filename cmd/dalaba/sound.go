@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
-	"dalaba/web"
 )
 
 // outputNamed returns the output of that name; if none is named, the only one.
@@ -64,14 +62,14 @@ func (a *app) sound(ctx context.Context, s *site.Site, out playlist.Output, o ha
 	tell := func(r hand.Report) {
 		if !a.JSON && cli.IsTerminal(a.Out) {
 			at, whole := playlist.Length(r.Frames), playlist.Length(r.OfFrames)
-			fmt.Fprintf(a.Out, "\r\x1b[K  %s %s %5s/%s %s", out.Name, gauge(24, at, whole), web.Length(at), web.Length(whole), name)
+			a.Redraw(a.Bar(out.Name, at, whole, figures(at, whole), name))
 			shown = true
 		}
 	}
 	_, byDaemon := data.Running(s.Site.DataDir)
 	r, err := a.soundBy(ctx, byDaemon, s, out, o, tell)
 	if shown {
-		fmt.Fprint(a.Out, "\r\x1b[K")
+		a.Redraw("")
 	}
 	stopped := r.Stopped || errors.Is(err, context.Canceled)
 	if stopped {

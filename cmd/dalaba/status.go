@@ -72,7 +72,7 @@ func (a *app) statusOf(ctx context.Context, s *site.Site, now time.Time) (status
 		if err == nil {
 			return daemon.Status(ctx)
 		}
-		fmt.Fprintln(a.Err, say.In(a.Language(), err))
+		a.Remark(say.In(a.Language(), err))
 	}
 	st, err := status.Of(ctx, s, a.config, now, running, nil)
 	st.PID = pid
@@ -89,7 +89,7 @@ func (a *app) showStatus(st status.Status) {
 	a.Println(cli.Paint(a.Say("run.welcome", st.Site, st.Area), "1", a.Colour()))
 	a.showRunning(st, when)
 	a.Println("")
-	t := a.NewTable(a.Say("view.by_output"), a.Say("view.state"), a.Say("view.now_playing"), a.Say("view.progress"))
+	t := a.NewTable(a.Say("view.by_output"), cli.Key(a.Say("view.state")), cli.Title(a.Say("view.now_playing")), cli.Key(a.Say("view.progress")))
 	for _, o := range st.Outputs {
 		t.Add(o.Name, cli.Tint(a.Word("view.state_", string(o.State)), stateTone(o.State)), a.playing(o), progress(a, o))
 	}
@@ -134,7 +134,7 @@ func (a *app) showNext(next []status.Next, when func(time.Time) string) {
 		return
 	}
 	a.Println(cli.Paint(a.Say("view.next"), "1", a.Colour()))
-	t := a.NewTable(a.Say("view.due"), a.Say("view.slot"), a.Say("view.playlist"), a.Say("view.outputs"))
+	t := a.NewTable(cli.Key(a.Say("view.due")), a.Say("view.slot"), cli.Title(a.Say("view.playlist")), cli.Message(a.Say("view.outputs")))
 	for _, n := range next {
 		outputs := strings.Join(n.Outputs, a.Say("view.comma"))
 		switch {
@@ -213,7 +213,7 @@ func progress(a *app, o status.Output) string {
 		return ""
 	}
 	at, whole := seconds(o.Airing.PositionS), seconds(o.Airing.LengthS)
-	return gauge(16, at, whole) + " " + a.Say("view.about", web.Length(at), web.Length(whole))
+	return cli.Gauge(8, at, whole) + " " + a.Say("view.about", web.Length(at), web.Length(whole))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -389,7 +389,7 @@ func TestDoctorReadsTheStore(t *testing.T) {
 		"backup": "warn there is no backup yet",
 		"log":    "6 starts in 24 hours",
 		"output": "ok \"east\" is recorded",
-		"unsent": "warn the county could not keep 1 receipts",
+		"unsent": "warn the county could not keep 1 receipt",
 	} {
 		if !strings.Contains(all[check], want) {
 			t.Errorf("%s: %q lacks %q", check, all[check], want)
@@ -402,7 +402,7 @@ func TestDoctorReadsTheStore(t *testing.T) {
 		t.Errorf("code %d", code)
 	}
 	var out, errs bytes.Buffer
-	if run(ctx, []string{"status", "--lang", "en", "-c", conf}, nil, &out, &errs); !strings.Contains(out.String(), "1 receipts that the county could not keep") {
+	if run(ctx, []string{"status", "--lang", "en", "-c", conf}, nil, &out, &errs); !strings.Contains(out.String(), "1 receipt that the county could not keep") {
 		t.Errorf("status: %s%s", out.String(), errs.String())
 	}
 	// A page is damaged: nothing is put right, only told.

@@ -12,9 +12,9 @@ import (
 
 // reachTable is a reach report for people, without a line break at its end.
 func (a *app) reachTable(lines []asrun.Reach, total asrun.Reach, by asrun.Grouping) string {
-	t := a.NewTable(a.Word("view.by_", string(by)), ">"+a.Say("view.planned"), ">"+a.Say("view.delivered"),
-		">"+a.Say("view.started_count"), ">"+a.Say("view.completed"), ">"+a.Say("view.unknown"),
-		">"+a.Say("view.completion"), ">"+a.Say("view.reach_rate"), ">"+a.Say("view.frequency"))
+	t := a.NewTable(cli.Title(a.Word("view.by_", string(by))), ">"+a.Say("view.planned"), cli.Extra(">"+a.Say("view.delivered")),
+		cli.Extra(">"+a.Say("view.started_count")), ">"+a.Say("view.completed"), ">"+a.Say("view.unknown"),
+		">"+a.Say("view.completion"), ">"+a.Say("view.reach_rate"), cli.Extra(">"+a.Say("view.frequency")))
 	var b strings.Builder
 	add := func(name any, r asrun.Reach) {
 		full := t.Add(name, r.Planned, r.Delivered, r.Started, r.Completed, r.Unknown,

@@ -3,7 +3,8 @@
 //
 // The sentences live in words/*.toml, both languages side by side; a key is
 // the file's name, a dot and the table's name. An argument that is itself a
-// [Message] is put into the same language.
+// [Message] is put into the same language. In English, {clip|clips} is what is said
+// of one and of several; the count before it decides.
 package say
 
 import (
@@ -11,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -71,14 +74,67 @@ func (m Message) In(l Lang) string {
 	if !ok {
 		return strings.TrimSpace(m.Key + " " + fmt.Sprintln(args...))
 	}
-	text := entry.En
-	if l == Chinese {
-		text = entry.Zh
+	text := entry.Zh
+	if l != Chinese {
+		text = numbered(entry.En, args)
 	}
 	if len(args) == 0 {
 		return text
 	}
 	return fmt.Sprintf(text, args...)
+}
+
+// chosen finds what is said of one thing and of several, {clip|clips}, and the verbs beside
+// it.
+var chosen = regexp.MustCompile(`\{([^{}|]*)\|([^{}|]*)\}|%(?:\[(\d+)\])?[-+# 0]*\d*(?:\.\d+)?([a-zA-Z%])`)
+
+// numbered chooses the singular or the plural by the last count (%d) before it in the
+// sentence or, if there is none, by the next.
+func numbered(text string, args []any) string {
+	if !strings.Contains(text, "|") {
+		return text
+	}
+	type count struct {
+		at  int
+		one bool
+	}
+	var counts []count
+	found := chosen.FindAllStringSubmatchIndex(text, -1)
+	next := 0
+	for _, m := range found {
+		if m[8] < 0 || text[m[8]] == '%' {
+			continue
+		}
+		if m[6] >= 0 {
+			next, _ = strconv.Atoi(text[m[6]:m[7]])
+			next--
+		}
+		if text[m[8]] == 'd' && next < len(args) {
+			counts = append(counts, count{m[0], fmt.Sprint(args[next]) == "1"})
+		}
+		next++
+	}
+	var b strings.Builder
+	from := 0
+	for _, m := range found {
+		if m[8] >= 0 || len(counts) == 0 {
+			continue
+		}
+		by := counts[0]
+		for _, c := range counts {
+			if c.at < m[0] {
+				by = c
+			}
+		}
+		b.WriteString(text[from:m[0]])
+		if by.one {
+			b.WriteString(text[m[2]:m[3]])
+		} else {
+			b.WriteString(text[m[4]:m[5]])
+		}
+		from = m[1]
+	}
+	return b.String() + text[from:]
 }
 
 // Word is the word for a value such as a state, whose key is stem and value. A value

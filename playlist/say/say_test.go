@@ -3,6 +3,8 @@ package say_test
 import (
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"unicode"
 
@@ -40,6 +42,72 @@ func strip(v []string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+var indexed = regexp.MustCompile(`%(?:\[(\d+)\])?[-+# 0]*\d*(?:\.\d+)?([a-zA-Z])`)
+
+// args are arguments for a sentence, all counts of which are n.
+func args(text string, n int) []any {
+	var all []any
+	next := 0
+	for _, v := range indexed.FindAllStringSubmatch(strings.ReplaceAll(text, "%%", ""), -1) {
+		if v[1] != "" {
+			next, _ = strconv.Atoi(v[1])
+			next--
+		}
+		for len(all) <= next {
+			all = append(all, "x")
+		}
+		switch v[2] {
+		case "d":
+			all[next] = n
+		case "f", "g":
+			all[next] = 1.5
+		}
+		next++
+	}
+	return all
+}
+
+var (
+	severalOfOne = regexp.MustCompile(`(?:^|[^.:\d-])\b1 (?:(?:more|sound|valid) )?([a-z]{2,}s|entries)\b`)
+	noPlural     = regexp.MustCompile(`^(is|was|has|does|uses|waits)$`)
+)
+
+func TestOneThingIsNotSpokenOfAsSeveral(t *testing.T) {
+	for key, e := range say.Words() {
+		for n, several := range map[int]bool{1: false, 2: true} {
+			text := say.M(key, args(e.En, n)...).In(say.English)
+			if strings.ContainsAny(text, "{}") && strings.Contains(text, "|") || strings.Contains(text, "%!") && !strings.Contains(text, "%!(EXTRA") {
+				t.Errorf("%s: %q", key, text)
+			}
+			for _, m := range severalOfOne.FindAllStringSubmatch(text, -1) {
+				if !several && !noPlural.MatchString(m[1]) {
+					t.Errorf("%s: %q in %q", key, m[0], text)
+				}
+			}
+		}
+	}
+}
+
+func TestTheCountBeforeAWordChoosesItsForm(t *testing.T) {
+	for _, c := range []struct {
+		m    say.Message
+		want string
+	}{
+		{say.M("county.exported", "f", 1, 2), "f: 1 document, 2 clips"},
+		{say.M("county.exported", "f", 0, int64(1)), "f: 0 documents, 1 clip"},
+		{say.M("import.one_only", 1), "there is 1 file, and --title"},
+		{say.M("alerts.airs_from", "noon", "a", 1), "it is to sound from noon on a, in earshot of 1 resident"},
+		{say.M("alerts.airs_from", "noon", "a", 420), "it is to sound from noon on a, in earshot of 420 residents"},
+	} {
+		if got := c.m.In(say.English); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+		if got := c.m.In(say.Chinese); strings.Contains(got, "|") {
+			t.Errorf("%q", got)
+		}
+	}
 }
 
 func TestChoose(t *testing.T) {

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// help is what a verb is for and how it is used, folded for the terminal.
+func (a *App) help(c *cobra.Command) string {
+	about := c.Long
+	if about == "" {
+		about = c.Short
+	}
+	return laid(strings.TrimSpace(about), a.helpWidth()) + "\n\n" + a.usage(c)
+}
+
+func (a *App) helpWidth() int {
+	if width := Width(a.Out); width > 0 {
+		return width
+	}
+	return usualWidth
+}
+
+// usage is how a verb is used.
+func (a *App) usage(c *cobra.Command) string {
+	var b strings.Builder
+	list := func(heading string, lines [][2]string) {
+		if len(lines) > 0 {
+			b.WriteString("\n" + heading + "\n" + lined(lines, a.helpWidth()))
+		}
+	}
+	b.WriteString(a.Say("cli.usage") + "\n")
+	line := strings.TrimSuffix(c.UseLine(), " [flags]")
+	if c.Runnable() {
+		fmt.Fprintf(&b, "  %s %s\n", line, a.Say("cli.flags_here"))
+	}
+	var verbs [][2]string
+	for _, v := range c.Commands() {
+		if v.IsAvailableCommand() {
+			verbs = append(verbs, [2]string{v.Name(), v.Short})
+		}
+	}
+	if len(verbs) > 0 {
+		fmt.Fprintf(&b, "  %s %s\n", c.CommandPath(), a.Say("cli.verb"))
+	}
+	list(a.Say("cli.verbs"), verbs)
+	list(a.Say("cli.flags"), a.flagLines(c.LocalFlags()))
+	list(a.Say("cli.global_flags"), a.flagLines(c.InheritedFlags()))
+	if len(verbs) > 0 {
+		b.WriteString("\n" + laid(a.Say("cli.more", c.CommandPath()), a.helpWidth()) + "\n")
+	}
+	return b.String()
+}
+
+// flagLines are flags as help lists them, each with what it does.
+func (a *App) flagLines(set *pflag.FlagSet) (lines [][2]string) {
+	set.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		name := "    --" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", --" + f.Name
+		}
+		if kind := f.Value.Type(); kind != "bool" {
+			name += " " + a.Say(typeOf(kind))
+		}
+		does := f.Usage
+		if !slices.Contains([]string{"", "0", "0s", "false", "[]"}, f.DefValue) {
+			does += a.Say("cli.default", f.DefValue)
+		}
+		lines = append(lines, [2]string{name, does})
+	})
+	return lines
+}
+
+// typeOf is the word for what a flag takes.
+func typeOf(kind string) string {
+	switch kind {
+	case "int", "int64", "float64":
+		return "cli.type_number"
+	case "duration":
+		return "cli.type_duration"
+	case "stringSlice":
+		return "cli.type_list"
+	}
+	return "cli.type_text"
+}
+
+// lined writes what things are beside their names.
+func lined(lines [][2]string, width int) string {
+	column := 0
+	for _, l := range lines {
+		column = max(column, Columns.StringWidth(l[0]))
+	}
+	column += len("  ") + len("   ")
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString(Columns.FillRight("  "+l[0], column) + fold(l[1], width, column, column) + "\n")
+	}
+	return b.String()
+}

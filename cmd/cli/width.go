@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// Some characters (“ ” … · – █ ▶ ✓ ℃ ①) are one column wide in most fonts and two in some
+// Chinese ones. No program can ask a terminal which. They count as one, whatever the locale
+// is: so the C library counts them, and so do GNOME's and KDE's terminals, xterm, PuTTY
+// and Windows Terminal unless told otherwise. A table that guesses wrong has a column
+// that is off by one. But what is wider than a terminal would wrap, and what is redrawn
+// in its place would leave its remnants: so tables, text that is folded, and bars fit
+// either way, and a gauge is made of plain characters.
+
+// Columns measures text as terminals show it.
+var Columns = &runewidth.Condition{}
+
+// widest measures text as the widest font shows it.
+var widest = &runewidth.Condition{EastAsianWidth: true}
+
+// usualWidth is the width for help that does not go to a terminal.
+const usualWidth = 80
+
+const leastFold = 12 // columns; in fewer, text is not folded
+
+// Fold breaks a line of text that does not fit the terminal; what follows begins in
+// the given column, as the line does.
+func (a *App) Fold(text string, column int) string { return fold(text, Width(a.Out), column, column) }
+
+// laid folds the lines of a text that do not fit a width; what follows is indented as far
+// as its line is. A command to copy, in a line of its own, is left whole.
+func laid(text string, width int) string {
+	if width == 0 {
+		return text
+	}
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		plain := colour.ReplaceAllString(l, "")
+		words := strings.TrimLeft(plain, " ")
+		if widest.StringWidth(plain) <= width || strings.HasPrefix(plain, "  ") && strings.HasPrefix(words, "dalaba") {
+			continue
+		}
+		lines[i] = fold(l, width, 0, len(plain)-len(words))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// fold breaks a line of text that begins in column at; what follows begins in column
+// indent.
+func fold(text string, width, at, indent int) string {
+	if width-max(at, indent) < leastFold {
+		return text
+	}
+	var b strings.Builder
+	used, spaces := at, ""
+	for _, p := range pieces(text) {
+		word := strings.TrimRight(p, " ")
+		w := widest.StringWidth(colour.ReplaceAllString(word, ""))
+		if used > indent && used+len(spaces)+w > width && w <= width-indent {
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			used, spaces = indent, ""
+		}
+		for w > width-used-len(spaces) { // it is wider than a line
+			room := max(width-used-len(spaces), 0)
+			head := widest.Truncate(word, room, "")
+			b.WriteString(spaces + head + "\n" + strings.Repeat(" ", indent))
+			word, used, spaces = word[len(head):], indent, ""
+			w = widest.StringWidth(word)
+		}
+		b.WriteString(spaces + word)
+		used += len(spaces) + w
+		spaces = p[len(strings.TrimRight(p, " ")):]
+	}
+	return b.String()
+}
+
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// What does not begin a line, and what does not end one.
+const (
+	closing = "，。、；：？！）》」』】〉”’…—·,.;:?!)%℃\""
+	opening = "（《「『【〈“‘(\""
+)
+
+// pieces cuts a line where it may be broken: after spaces, and beside Chinese characters.
+func pieces(text string) (all []string) {
+	from, escape := 0, false
+	var last rune
+	for i, r := range text {
+		if r == '\x1b' {
+			escape = true
+		}
+		if escape {
+			escape = r != 'm'
+			continue
+		}
+		beside := last != 0 && (Columns.RuneWidth(last) == 2 || Columns.RuneWidth(r) == 2)
+		if last == ' ' && r != ' ' || beside && r != ' ' && last != ' ' && !strings.ContainsRune(closing, r) && !strings.ContainsRune(opening, last) {
+			all, from = append(all, text[from:i]), i
+		}
+		last = r
+	}
+	return append(all, text[from:])
+}
+
+// Gauge draws how much of a whole is done.
+func Gauge(width int, part, whole time.Duration) string {
+	n := 0
+	if whole > 0 {
+		n = min(width, int(int64(width)*int64(part)/int64(whole)))
+	}
+	return strings.Repeat("#", n) + strings.Repeat("-", width-n)
+}
+
+// Columns of a bar.
+const (
+	gaugeFull  = 24
+	gaugeLeast = 8  // below it there is none
+	titleLeast = 24 // that a gauge leaves to a longer title
+)
+
+// Bar is a line that is redrawn in its place: whose it is (may be empty), how much of the
+// whole is done, in figures too, and the title of what is being done. The gauge shrinks
+// before the title is cut.
+func (a *App) Bar(name string, part, whole time.Duration, figures, title string) string {
+	return bar(max(Width(a.Out), leastFold), name, part, whole, figures, title)
+}
+
+func bar(width int, name string, part, whole time.Duration, figures, title string) string {
+	if name != "" { // it may be padded
+		name = Columns.FillRight(cutWidest(strings.TrimRight(name, " "), width/3), min(Columns.StringWidth(name), width/3)) + " "
+	}
+	room := width - 1 - widest.StringWidth("  "+name+" "+figures+" ") // a full line wraps on some terminals
+	title = Printable(title)
+	long := widest.StringWidth(title)
+	gauge := ""
+	if n := min(gaugeFull, max(room-long, gaugeLeast)); room-n >= min(long, titleLeast) {
+		gauge = Gauge(n, part, whole) + " "
+	}
+	return cutWidest("  "+name+gauge+figures+" "+title, width-1)
+}
+
+// cutWidest shortens a line so that it fits in every font.
+func cutWidest(text string, width int) string {
+	if widest.StringWidth(text) <= width {
+		return text
+	}
+	return widest.Truncate(text, width, "…")
+}
+
+// wipeLine removes the line that the cursor is in.
+const wipeLine = "\r\x1b[K"
+
+// Redraw puts a line in the place of the one before it, on a terminal; an empty one only
+// removes that.
+func (a *App) Redraw(line string) {
+	if !IsTerminal(a.Out) {
+		return
+	}
+	if width := Width(a.Out); width > 1 {
+		line = cutWidest(line, width-1)
+	}
+	_, _ = a.Out.Write([]byte(wipeLine + line))
+}

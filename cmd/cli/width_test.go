@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheWidthOfText(t *testing.T) {
+	for text, want := range map[string]int{"“发烧”": 6, "…": 1, "·": 1, "–": 1, "▶": 1, "✓": 1, "℃": 1, "①": 1, "第1期": 5} {
+		if got := Columns.StringWidth(text); got != want {
+			t.Errorf("%s is %d wide, want %d", text, got, want)
+		}
+	}
+}
+
+// The library reads the locale when a program starts.
+func TestTheWidthOfTextDoesNotGoByTheLocale(t *testing.T) {
+	for _, locale := range []string{"zh_CN.UTF-8", "ja_JP.UTF-8", "en_US.UTF-8", "C"} {
+		c := exec.Command(os.Args[0], "-test.run", "^TestTheWidthOfText$")
+		c.Env = append(os.Environ(), "LC_ALL="+locale)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", locale, err, out)
+		}
+	}
+}
+
+// A line that is redrawn fits in fonts that have “” and such two columns wide, too.
+func TestABarFitsAndKeepsItsTitle(t *testing.T) {
+	const long = "“老年人”在家里突然发烧了应该怎么办·以及什么时候必须马上去医院看医生"
+	for _, c := range []struct {
+		name                string
+		width               int
+		output, title, want string
+	}{
+		{"room for all", 80, "村口", "第1期 发烧了怎么办", "  村口 ############------------   30/60s 第1期 发烧了怎么办"},
+		{"the gauge shrinks", 80, "村口", "第1期 老年人在家里突然发烧了应该怎么办第一讲", "  村口 #########---------   30/60s 第1期 老年人在家里突然发烧了应该怎么办第一讲"},
+		{"then the title", 80, "村口", long, "  村口 ####----   30/60s “老年人”在家里突然发烧了应该怎么办·以及什么时候必…"},
+		{"no gauge", 40, "村口", long, "  村口   30/60s “老年人”在家里突然…"},
+		{"the name is cut", 40, "村东头老槐树下的大喇叭", long, "  村东头老槐…     30/60s “老年人”…"},
+		{"no name", 40, "", "a.mp3", "  ###########-----------   30/60s a.mp3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := bar(c.width, c.output, 30*time.Second, time.Minute, "  30/60s", c.title)
+			if got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+			if w := widest.StringWidth(got); w >= c.width {
+				t.Errorf("%d columns of %d: %q", w, c.width, got)
+			}
+		})
+	}
+}
+
+func TestTextIsFolded(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"short", "short enough", "short enough"},
+		{"at spaces", "one two three four five six", "one two three four\nfive six"},
+		{"beside Chinese characters", "村东头老槐树下的大喇叭没有响", "村东头老槐树下的大喇\n叭没有响"},
+		{"not before what closes", "村东头老槐树下大喇叭，没有响", "村东头老槐树下大喇\n叭，没有响"},
+		{"not after what opens", "村东头老槐树下大喇（叭）没响", "村东头老槐树下大喇\n（叭）没响"},
+		{"not in a word", "这是 dalaba-county.toml", "这是\ndalaba-county.toml"},
+		{"a word that fits no line", "see /var/lib/dalaba/data/dalaba.db", "see /var/lib/dalaba/\ndata/dalaba.db"},
+		{"as far in as it begins", "  one two three four five", "  one two three four\n  five"},
+		{"colour takes no room", "\x1b[31mone two three four\x1b[0m", "\x1b[31mone two three four\x1b[0m"},
+		{"a command to copy", "  dalaba alert --cancel 3", "  dalaba alert --cancel 3"},
+		{"each line by itself", "one two three four five\nsix", "one two three four\nfive\nsix"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := laid(c.text, 20); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+	if text := strings.Repeat("word ", 100); laid(text, 0) != text {
+		t.Error("folded without a terminal")
+	}
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"dalaba/cmd/cli"
+	"dalaba/county"
+	"dalaba/county/store"
+	"dalaba/link"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/emergency"
+)
+
+// widest measures text in the font in which it is widest.
+var widest = &runewidth.Condition{EastAsianWidth: true}
+
+var escapes = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+
+// onTerminal runs the program on a terminal and returns the lines that it wrote, without
+// colours.
+func onTerminal(t *testing.T, columns uint16, args ...string) []string {
+	t.Helper()
+	reader, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err) // this machine has no terminals
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := unix.IoctlGetInt(int(reader.Fd()), unix.TIOCGPTN)
+	must(err)
+	must(unix.IoctlSetPointerInt(int(reader.Fd()), unix.TIOCSPTLCK, 0))
+	screen, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	must(err)
+	must(unix.IoctlSetWinsize(int(screen.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}))
+	wrote := make(chan []byte)
+	go func() {
+		b, _ := io.ReadAll(reader) // ends with an error once the screen is closed
+		wrote <- b
+	}()
+	run(t.Context(), args, screen, screen, screen)
+	must(screen.Close())
+	text := string(<-wrote)
+	must(reader.Close())
+	return strings.Split(strings.TrimRight(strings.ReplaceAll(escapes.ReplaceAllString(text, ""), "\r\n", "\n"), "\n"), "\n")
+}
+
+const (
+	longTitle   = "老年人在家里突然发烧了应该怎么办以及什么时候必须马上去医院看医生"
+	longVillage = "三河镇人民政府驻地东头老槐树村广播站"
+	controller  = "ctl-341523100201-0001"
+	alertID     = "flood@emergency.example.cn,341523000000202611231100"
+)
+
+// longCounty is a county in which all names are long, by the path of its API.
+func longCounty() map[string]any {
+	at := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
+	health, _ := json.Marshal(link.Health{})
+	reach := func(key, title string) county.ReachLine {
+		f := 2.5
+		return county.ReachLine{Reach: asrun.Reach{Key: key, Title: title, Planned: 12345, Completed: 12000, Unknown: 300, PersonAirings: 12345678, Reached: 234567, Residents: 345678}, Frequency: &f}
+	}
+	return map[string]any{
+		"/api/status": county.CountyStatus{
+			Name: "舒城县融媒体中心应急广播平台", Area: "341523000000", Version: "v1.2.3-45-g0123456789ab", Fleet: 395, Online: 390, Residents: 987654, Store: "ok",
+			URL: "https://broadcast.shucheng.example.cn:8443", Servers: []string{"tls://broadcast.shucheng.example.cn:4222", "tls://backup.shucheng.example.cn:4222"},
+			Print: strings.Repeat("ab:", 31) + "ab", Keys: []county.TrustedKey{{Role: "playlist", Fingerprint: strings.Repeat("cd:", 31) + "cd"}},
+			LastBackup: at, Backups: 7, Database: "sqlite", Losses: []store.Loss{{At: at, Why: "database disk image is malformed: page 1234", Kept: at, Aside: "/var/lib/dalaba-county/damaged/county-20261123.db"}},
+		},
+		"/api/fleet": []county.Status{
+			{Controller: store.Controller{ID: controller, Name: longVillage, Area: "341523100201", State: store.Active, Seen: at, Version: "v1.2.3-45-g0123456789ab", Health: health,
+				Have: map[string]int64{"manifest area:341523": 12, "manifest area:341523100201": 123}, Unsent: 123456, Clock: "untrusted", Outputs: []store.Output{{Residents: 123456}}},
+				Online: true, Faults: []string{"output 村东头老槐树下的大喇叭甲: 声音设备没有响应", "clock untrusted"}},
+			{Controller: store.Controller{ID: "ctl-341523100202-0002", Name: "x", Area: "341523100202", State: store.Pending}},
+		},
+		"/api/codes": []store.Code{{Controller: controller, Name: longVillage, Area: "341523100201", Expires: at}},
+		"/api/controllers/" + controller + "/log": []county.LogLine{
+			{At: at, Event: &store.Event{Message: "output does not open", Attrs: json.RawMessage(`{"device":"alsa:hw:CARD=PCH,DEV=0","err":"no such device","output":"村东头老槐树下的大喇叭甲"}`)}},
+			{At: at, Row: &asrun.Row{Output: "村东头老槐树下的大喇叭甲", Clip: "c", Title: longTitle, Issue: 123, Outcome: asrun.Complete}},
+		},
+		"/api/manifests": []store.Envelope{{Scope: "area:341523100201", Version: 123, At: at, Note: longTitle}},
+		"/api/delivery": []county.Delivered{
+			{Controller: controller, Name: longVillage, Step: county.StepFetched, Clips: 1234, Present: 1200, Online: true, Why: "clip " + longTitle + " is missing"},
+		},
+		"/api/reach": county.ReachReport{By: store.ByClip, Lines: []county.ReachLine{reach("a", longTitle), reach("", "")}, Total: reach("", "")},
+		"/api/alerts": []store.Alert{{Received: at, Source: "hand", State: emergency.StateAiring, Alert: emergency.Alert{
+			ID: alertID, Event: "洪水", Texts: []emergency.Text{{Language: "zh-CN", Title: longTitle}},
+		}}},
+		"/api/account": county.AlertAccount{
+			Alert:   store.Alert{State: emergency.StateAiring, Alert: emergency.Alert{ID: alertID}},
+			Outputs: county.Ladder{Targeted: 123456, Online: 123456, Delivered: 123456, Started: 123456, Completed: 123456},
+		},
+	}
+}
+
+// Nothing that a verb shows is wider than the terminal, however long names are, and what
+// matters most is whole.
+func TestWhatAVerbShowsFitsTheTerminal(t *testing.T) {
+	answers := longCounty()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set(county.ZoneHeader, "Asia/Shanghai")
+		if err := json.NewEncoder(w).Encode(answers[r.URL.Path]); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("t"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LC_ALL", "")
+	t.Setenv("LC_MESSAGES", "")
+	for _, c := range []struct {
+		args  []string
+		whole []string // what is not cut or folded at 80 columns
+	}{
+		{[]string{"status"}, []string{"broadcast.shucheng.example.cn:8443"}},
+		{[]string{"fleet"}, []string{controller, "123456", "clock untrusted"}},
+		{[]string{"enrol", "codes"}, []string{controller, "341523100201", "2026-11-23 11:00"}},
+		{[]string{"log", controller}, []string{"2026-11-23 11:00:00"}},
+		{[]string{"versions"}, []string{"area:341523100201", "123", "2026-11-23 11:00"}},
+		{[]string{"delivery", "--area", "341523100201"}, []string{controller, "1200/1234"}},
+		{[]string{"reach"}, []string{"12000/12345 97%", "234567/345678 68%", "12345678"}},
+		{[]string{"alert", "list"}, []string{"11-23 11:00:00", alertID}},
+		{[]string{"alert", "account", alertID}, []string{"123456"}},
+	} {
+		for _, locale := range []string{"zh_CN.UTF-8", "en_US.UTF-8", "C"} {
+			for _, columns := range []uint16{80, 40} {
+				t.Run(strings.Join(c.args, " ")+" "+locale, func(t *testing.T) {
+					t.Setenv("LANG", locale)
+					lines := onTerminal(t, columns, append(c.args, "--server", server.URL, "--token-file", token)...)
+					all := strings.Join(lines, "\n")
+					for _, l := range lines {
+						if w := widest.StringWidth(l); w > int(columns) {
+							t.Errorf("%d columns: %q", w, l)
+						}
+					}
+					for _, whole := range c.whole {
+						if columns == 80 && !strings.Contains(all, whole) {
+							t.Errorf("%q is not whole", whole)
+						}
+					}
+					if t.Failed() {
+						t.Log("\n" + all)
+					}
+				})
+			}
+		}
+	}
+}
+
+// The help of each verb fits a terminal of 80 columns. Commands to copy are not folded.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	for _, lang := range []string{"zh-CN", "en"} {
+		a := &app{App: cli.New("dalaba-county", []string{"--lang", lang}, nil, io.Discard, io.Discard)}
+		var all func(c *cobra.Command, path []string)
+		all = func(c *cobra.Command, path []string) {
+			var out strings.Builder
+			args := append(path, "--help", "--lang", lang)
+			if code := run(t.Context(), args, nil, &out, &out); code != cli.ExitOK {
+				t.Errorf("%v: exit %d", args, code)
+			}
+			for line := range strings.Lines(out.String()) {
+				if w := widest.StringWidth(strings.TrimRight(line, "\n")); w > 80 {
+					t.Errorf("%v: %d columns: %q", args, w, line)
+				}
+			}
+			for _, v := range c.Commands() {
+				all(v, append(path[:len(path):len(path)], v.Name()))
+			}
+		}
+		all(a.root(), nil)
+	}
+}
