@@ -46,6 +46,9 @@ func (l *Library) NoScale(device string) string {
 	return look.Level.Name
 }
 
+// Stocked reports whether there is a store.
+func (l *Library) Stocked() bool { return l.Store != nil }
+
 // Now is the present, for what lies in the past.
 func (l *Library) Now() time.Time { return clock.Wall()() }
 

@@ -23,6 +23,14 @@ type names map[string]place
 // name reads a name that goes into IDs and command lines: letters, digits,
 // Chinese, - and _. Empty if it is absent or bad.
 func (s *section) name(taken names, example string) string {
+	n := s.goodName(taken, example)
+	if n == "" {
+		s.r.nameless[s.kind()]++
+	}
+	return n
+}
+
+func (s *section) goodName(taken names, example string) string {
 	if !s.need("name", `name = "`+example+`"`) {
 		return ""
 	}
@@ -33,7 +41,7 @@ func (s *section) name(taken names, example string) string {
 	at := s.place("name")
 	for _, c := range n {
 		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '-' && c != '_' {
-			s.r.fault(at, s.at("name"), say.M("config.name_letter", shown(string(c))), say.M("config.name_letter_remedy"))
+			s.misread("name", s.t.find("name").val, say.M("config.name_letter", shown(string(c))), say.M("config.name_letter_remedy"))
 			return ""
 		}
 	}
@@ -104,7 +112,10 @@ func (s *section) device() string {
 	}
 	scheme, rest, colon := strings.Cut(d, ":")
 	switch {
-	case d == "auto", d == "null:", d == "default", d == "sysdefault":
+	case d == "auto", d == "null:":
+		return d
+	case d == "default", d == "sysdefault":
+		s.doubtDevice(v, d)
 		return d
 	case scheme == "wav" && colon:
 		if strings.TrimSpace(rest) == "" {
@@ -114,12 +125,41 @@ func (s *section) device() string {
 		s.r.files = append(s.r.files, s.r.path(rest))
 		return "wav:" + s.r.path(rest)
 	case slices.Contains(cards, scheme) && rest != "":
+		s.doubtDevice(v, d)
 		return d
 	case scheme == "alsa" && pcm.MatchString(rest):
+		s.doubtDevice(v, rest)
 		return rest
 	}
-	s.r.fault(v.at, s.at("device"), say.M("config.device", shown(d)), say.M("config.device_remedy"))
+	remedy := say.M("config.device_remedy")
+	switch {
+	case strings.EqualFold(plainly(d), DefaultDevice):
+		remedy = written(DefaultDevice)
+	case slices.Contains(servers, scheme):
+		remedy = say.M("config.device_card_remedy")
+	}
+	s.garbled("device", v, say.M("config.device", shown(d)), remedy)
 	return ""
+}
+
+// Sound servers and mixers by their ALSA names.
+var servers = []string{"default", "sysdefault", "dmix", "pulse", "pipewire", "jack"}
+
+// byNumber are devices whose card is named by its number.
+var byNumber = regexp.MustCompile(`^(?:plug)?[a-z]+:'?(?:\d+(?:,|$)|CARD=\d+(?:,|$))`)
+
+// doubtDevice warns of a device that may be another one tomorrow.
+func (s *section) doubtDevice(v *value, device string) {
+	device = strings.TrimPrefix(device, "plug:")
+	scheme, _, _ := strings.Cut(device, ":")
+	switch {
+	case device != plainly(device):
+		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_wide", shown(device)), written(plainly(v.text)))
+	case slices.Contains(servers, scheme):
+		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_server", shown(device)), say.M("config.device_card_remedy"))
+	case byNumber.MatchString(device):
+		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_number", shown(device)), say.M("config.device_card_remedy"))
+	}
 }
 
 // sameDevice is what two names of one device have in common; empty for those
@@ -175,6 +215,7 @@ func (r *reader) quiet(list []*section) {
 		span, ok := s.daily()
 		s.rest()
 		if !ok || s.overlap(span, spans, where, "config.quiet_overlap", "config.quiet_overlap_remedy") {
+			r.vague = true
 			continue
 		}
 		spans, where = append(spans, span), append(where, s.t.at)
@@ -227,7 +268,9 @@ func (r *reader) readPlaylists(list []*section) {
 		case s.has("clips"):
 			p.Clips = s.clips()
 		default:
-			s.asks = append(s.asks, "clips", "series")
+			if s.r.keys == nil || s.strange() {
+				break
+			}
 			s.r.fault(s.t.at, s.path, say.M("config.no_clips"), say.M("config.no_clips_remedy"))
 		}
 		s.asks = append(s.asks, "clips", "series")
@@ -245,7 +288,7 @@ func (s *section) series() []playlist.ClipID {
 	}
 	clips := s.r.lib.Series(n)
 	if len(clips) == 0 {
-		s.fault("series", say.M("config.series_empty", shown(n)), say.M("config.series_empty_remedy"))
+		s.noSeries(n)
 	}
 	var ids []playlist.ClipID
 	for _, c := range clips {
@@ -255,6 +298,25 @@ func (s *section) series() []playlist.ClipID {
 		}
 	}
 	return ids
+}
+
+// noSeries reports a series of which there is no clip, once. Without a library nothing
+// is known of any.
+func (s *section) noSeries(name string) {
+	r := s.r
+	if r.blind || r.barren || r.noSeries[name] {
+		return
+	}
+	if r.noSeries == nil {
+		r.noSeries = map[string]bool{}
+	}
+	r.noSeries[name] = true
+	what, remedy := say.M("config.series_empty", shown(name)), say.M("config.series_empty_remedy")
+	if l, ok := r.lib.(Stock); ok && !l.Stocked() {
+		r.barren = true
+		what, remedy = say.M("config.no_library", r.out.Site.DataDir), say.M("config.no_library_remedy")
+	}
+	s.misread("series", s.t.find("series").val, what, remedy)
 }
 
 func (r *reader) measure(c playlist.Clip) {
@@ -290,7 +352,10 @@ func (s *section) clips() []playlist.ClipID {
 		if id, err := playlist.ParseClipID(text); err == nil {
 			c, ok := s.r.lib.Clip(id)
 			if !ok {
-				s.r.fault(v.at, s.at("clips"), say.M("config.clip_missing", id.Short()), say.M("config.clip_missing_remedy"))
+				if s.r.blind {
+					continue
+				}
+				s.misread("clips", v, say.M("config.clip_missing", id.Short()), say.M("config.clip_missing_remedy"))
 				continue
 			}
 			found = []playlist.Clip{c}
@@ -304,7 +369,7 @@ func (s *section) clips() []playlist.ClipID {
 					s.r.fault(v.at, s.at("clips"), say.M("config.clip_bad", shown(text), e), say.M("config.clip_bad_remedy"))
 				}
 			case len(found) == 0:
-				s.r.fault(v.at, s.at("clips"), say.M("config.glob_empty", shown(text)), say.M("config.glob_empty_remedy", s.r.path(text)))
+				s.misread("clips", v, say.M("config.glob_empty", shown(text)), say.M("config.glob_empty_remedy", s.r.path(text)))
 			}
 		}
 		for _, c := range found {

@@ -18,7 +18,6 @@ type Push struct {
 // pushed are the tables of a push file.
 var pushed = tables{
 	lists: []string{"playlist", "slot"},
-	homes: map[string]string{"cron": "slot", "clips": "playlist", "series": "playlist"},
 }
 
 // ReadPush reads a push file: the playlists and slots of a dalaba.toml, by the
@@ -31,9 +30,10 @@ func ReadPush(file string, text []byte, zone *time.Location, lib Library) (*Push
 	if !r.legible() {
 		return nil, r.problems
 	}
+	r.keys = ourKeys()
 	if r.root = r.parse(); r.root != nil {
 		r.useless()
-		r.strangers(r.root)
+		r.mend(r.root)
 		r.readPlaylists(r.many(r.root, "playlist"))
 		r.slots(r.many(r.root, "slot"))
 		r.unusedPlaylists()
