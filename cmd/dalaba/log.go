@@ -105,7 +105,6 @@ func (a *app) openLog(ctx context.Context) (l deviceLog, err error) {
 	switch {
 	case s != nil:
 		store, l.zone = s.Store, s.Site.Zone
-		a.speak(s.Site.Language)
 	case dir == "" || !config.CanBeFolder(dir):
 		return l, cli.Refuse(cli.ErrTold)
 	default:
