@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"dalaba/controller/clock"
@@ -44,6 +45,20 @@ func (l *Library) NoScale(device string) string {
 		return ""
 	}
 	return look.Level.Name
+}
+
+// CardByNumber returns the device of a card that has a number at present.
+func (l *Library) CardByNumber(number string) string {
+	if !l.Mixers {
+		return ""
+	}
+	all, err := devices.List()
+	for _, c := range all.Cards {
+		if err == nil && strconv.Itoa(c.Index) == number {
+			return "plughw:CARD=" + c.ID
+		}
+	}
+	return ""
 }
 
 // Stocked reports whether there is a store.

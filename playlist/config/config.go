@@ -51,6 +51,14 @@ type Mixers interface {
 	NoScale(device string) string
 }
 
+// Cards is what a [Library] may be besides: then a sound card given by its number is
+// called by the name that stays its own.
+type Cards interface {
+	// CardByNumber is the device of a card, such as "plughw:CARD=Device"; empty if there
+	// is no such card.
+	CardByNumber(number string) string
+}
+
 // Config is a whole config: the programme, and the settings of the parts that
 // are not about what airs when.
 type Config struct {
@@ -137,7 +145,8 @@ func Read(file string, text []byte, lib Library) (*Config, []Problem) {
 	if !r.legible() {
 		return nil, r.problems
 	}
-	r.keys, r.blind = ourKeys(), DataDir(file, text) == ""
+	dir := DataDir(file, text)
+	r.keys, r.blind = ourKeys(), dir == "" || !CanBeFolder(dir)
 	if r.root = r.parse(); r.root != nil {
 		r.mend(r.root)
 		r.config(r.root)

@@ -146,19 +146,29 @@ func (s *section) device() string {
 var servers = []string{"default", "sysdefault", "dmix", "pulse", "pipewire", "jack"}
 
 // byNumber are devices whose card is named by its number.
-var byNumber = regexp.MustCompile(`^(?:plug)?[a-z]+:'?(?:\d+(?:,|$)|CARD=\d+(?:,|$))`)
+var byNumber = regexp.MustCompile(`^[a-z]+:(?:CARD=)?(\d+)(?:,(?:DEV=)?(\d+))?(?:,|$)`)
 
 // doubtDevice warns of a device that may be another one tomorrow.
 func (s *section) doubtDevice(v *value, device string) {
 	device = strings.TrimPrefix(device, "plug:")
 	scheme, _, _ := strings.Cut(device, ":")
+	number := byNumber.FindStringSubmatch(device)
 	switch {
 	case device != plainly(device):
 		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_wide", shown(device)), written(plainly(v.text)))
 	case slices.Contains(servers, scheme):
 		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_server", shown(device)), say.M("config.device_card_remedy"))
-	case byNumber.MatchString(device):
-		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_number", shown(device)), say.M("config.device_card_remedy"))
+	case number != nil:
+		remedy := say.M("config.device_card_remedy")
+		if l, ok := s.r.lib.(Cards); ok {
+			if name := l.CardByNumber(number[1]); name != "" {
+				if dev := number[2]; dev != "" && dev != "0" {
+					name += ",DEV=" + dev
+				}
+				remedy = written(name)
+			}
+		}
+		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_number", shown(device)), remedy)
 	}
 }
 

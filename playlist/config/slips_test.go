@@ -361,6 +361,7 @@ func TestWhatIsMissedBecauseOfOneThingIsReportedOnce(t *testing.T) {
 	}{
 		{"a library that is not there yet", three, barren{}, "里还没有音频库，系列都找不到"},
 		{"a data folder that is not named", strings.Replace(three, "data_dir = \"d\"\n", "", 1), barren{}, "site.data_dir: 缺少必填的键"},
+		{"a data folder that is a file", strings.Replace(three, "data_dir = \"d\"", "data_dir = \"slips_test.go\"", 1), barren{}, "site.data_dir: slips_test.go 是文件"},
 		{"a series of several playlists", strings.NewReplacer("系列一", "没有", "系列二", "没有", "系列三", "没有").Replace(three), shelf{}, "没有系列“没有”"},
 		{"a playlist of twelve slots", twelve + "[[playlist]]\nname = \"健康\"\nseries = \"健康微课堂\"\n", shelf{}, "没有节目单“课堂”（12 个时段用到它）"},
 		{"no playlist at all", base + slotOf("一") + slotOf("二"), shelf{}, "没有节目单“一”"},
@@ -392,6 +393,27 @@ func TestFolderAndLanguageAreReadFromAFaultyConfig(t *testing.T) {
 	} {
 		if dir, language := config.DataDir("dalaba.toml", []byte(c.text)), config.Language([]byte(c.text)); dir != c.dir || language != c.language {
 			t.Errorf("%s: %q, %q; want %q, %q", c.name, dir, language, c.dir, c.language)
+		}
+	}
+}
+
+// carded is a library on a machine whose second card is a USB one.
+type carded struct{ shelf }
+
+func (carded) CardByNumber(number string) string {
+	if number == "1" {
+		return "plughw:CARD=USB"
+	}
+	return ""
+}
+
+func TestACardByItsNumberIsCalledByItsName(t *testing.T) {
+	for device, want := range map[string]string{
+		"hw:1,0": `write "plughw:CARD=USB"`, "plughw:1,2": `write "plughw:CARD=USB,DEV=2"`, "plughw:CARD=1,DEV=0": `write "plughw:CARD=USB"`, "hw:0": "dalaba devices",
+	} {
+		c, problems := config.Read("dalaba.toml", []byte(base+"device = \""+device+"\"\n"), carded{})
+		if c == nil || len(problems) != 1 || !strings.Contains(problems[0].Error(), want) {
+			t.Errorf("%s: %v, want %s", device, problems, want)
 		}
 	}
 }
