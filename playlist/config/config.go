@@ -417,7 +417,13 @@ func (r *reader) site(s *section) {
 	if v := s.want("timezone", unstable.String, say.M("config.quote_remedy", "timezone", DefaultZone)); v != nil {
 		zone, err := time.LoadLocation(v.text)
 		if err != nil || v.text == "" || v.text == "Local" {
-			s.garbled("timezone", v, say.M("config.zone", shown(v.text)), say.M("config.zone_remedy", DefaultZone))
+			remedy := say.M("config.zone_remedy", DefaultZone)
+			if good := plainly(v.text); good != v.text && good != "" && good != "Local" {
+				if _, err := time.LoadLocation(good); err == nil {
+					remedy = written(good)
+				}
+			}
+			s.garbled("timezone", v, say.M("config.zone", shown(v.text)), remedy)
 		} else {
 			out.Zone = zone
 		}
@@ -451,7 +457,11 @@ func (s *section) area() playlist.Area {
 	}
 	switch a, err := playlist.ParseArea(v.text); {
 	case len(v.text) != 12 || strings.Trim(v.text, "0123456789") != "":
-		s.garbled("area", v, say.M("config.area_digits", shown(v.text)), say.M("config.area_remedy", example))
+		remedy := say.M("config.area_remedy", example)
+		if good := strings.NewReplacer(" ", "", "-", "").Replace(plainly(v.text)); len(good) == 12 && digits(good) {
+			remedy = written(good)
+		}
+		s.garbled("area", v, say.M("config.area_digits", shown(v.text)), remedy)
 	case !slices.Contains(provinces, v.text[:2]):
 		s.r.fault(v.at, s.at("area"), say.M("config.area_province", v.text, v.text[:2]), say.M("config.area_remedy", example))
 	case err != nil:

@@ -78,10 +78,12 @@ func (r *reader) mend(root *table) {
 	r.order(root)
 }
 
-// order puts tables of one name into the order of the text.
+// order puts tables of one name into the order of the text, without those that are
+// elsewhere now.
 func (r *reader) order(root *table) {
 	for _, name := range r.tables.lists {
 		if e := root.find(name); e != nil {
+			e.val.list = slices.DeleteFunc(e.val.list, func(v *value) bool { return v.keys != nil && v.keys.elsewhere })
 			slices.SortStableFunc(e.val.list, func(a, b *value) int { return cmp.Compare(a.at, b.at) })
 		}
 	}
@@ -207,7 +209,7 @@ func (r *reader) moved(root *table, homes []string, e *entry) say.Message {
 	for i, h := range homes {
 		headers[i] = r.tables.brackets(h)
 	}
-	if len(homes) == 1 {
+	if h := root.find(homes[0]); len(homes) == 1 && h != nil && len(h.val.list) <= maxSpans { // more are too many to guess among
 		var lacking []*table
 		for _, t := range tablesAt(root, homes[0]) {
 			if t.find(e.key) == nil {
@@ -249,10 +251,10 @@ func (r *reader) mendTable(root *table, name, path string, t *table) {
 			lacking = append(lacking, key)
 		}
 	}
-	for _, e := range strange {
+	for i, e := range strange {
 		meant := near(plainly(e.key), r.keys.known[name])
-		if (meant == "" || t.find(meant) != nil) && len(strange) == 1 && len(lacking) == 1 {
-			meant = lacking[0]
+		if (meant == "" || t.find(meant) != nil) && len(strange) == len(lacking) && t.find(lacking[i]) == nil {
+			meant = lacking[i]
 		}
 		switch homes := r.homes(e.key); {
 		case e.val.keys != nil && slices.Contains(r.tables.all(), e.key):
@@ -278,9 +280,10 @@ func (r *reader) misheaded(root *table, name string, t *table) bool {
 	if len(t.entries) < 3 || !slices.Contains(r.tables.lists, name) || !slices.Contains(r.tables.lists, meant) {
 		return false
 	}
-	e := root.find(name)
-	e.val.list = slices.DeleteFunc(slices.Clone(e.val.list), func(v *value) bool { return v.keys == t })
-	r.place(root, meant, t)
+	t.elsewhere = true
+	moved := *t
+	moved.elsewhere = false
+	r.place(root, meant, &moved)
 	r.fault(t.at, name, say.M("config.wrong_header", r.tables.brackets(name)), say.M("config.near_remedy", r.tables.brackets(meant)))
 	return true
 }

@@ -123,6 +123,13 @@ var slips = []struct{ was, is, says string }{
 	{"outputs = [\"村口\"]", "outputs = [\"村口\"，]", "改成半角的 ,"},
 	{"outputs = [\"村口\"]", "outputs = (\"村口\")", "等号后面的值看不懂"},
 
+	{"outputs = [\"村口\"]", "outputs = \"村口\"，\"村尾\"", "请写成 outputs = [\"村口\",\"村尾\"]"},
+	{"name = \"大坝村\"", "name = \"大坝村\" （村委会）", "注释用 #"},
+	{"[store]\n", "{store}\n", "行首不是键名；键名用英文字母"},
+	{"residents = 420", "residents = 420户", "请写成 residents = 420"},
+	{"area = \"341523100201\"", "area = \"341523-100201\"", "请写成 \"341523100201\""},
+	{"timezone = \"Asia/Shanghai\"", "timezone = \"Asia／Shanghai\"", "请写成 \"Asia/Shanghai\""},
+
 	// Characters that are not seen.
 	{"name = \"大坝村\"", "name　= \"大坝村\"", "全角空格 U+3000"},
 	{"name = \"大坝村\"", "name =\u00a0\"大坝村\"", "不换行空格 U+00A0"},
@@ -234,7 +241,7 @@ var slips = []struct{ was, is, says string }{
 	{"ceiling_db = 0", "ceiling_db = -6dB", "请写成 ceiling_db = -6"},
 	{"ceiling_db = 0", "ceiling_db = －6", "请写成 ceiling_db = -6"},
 	{"residents = 420", "residents = \"420\"", "这里要写整数"},
-	{"residents = 420", "residents = 420人", "等号后面的值看不懂"},
+	{"residents = 420", "residents = 420人", "请写成 residents = 420"},
 	{"residents = 420", "residents = -1", "超出范围"},
 	{"residents = 420", "residents = ４２０", "请写成 residents = 420"},
 	{"order = \"sequence\"", "order = \"Sequence\"", "请写成 \"sequence\""},
@@ -367,6 +374,7 @@ func TestWhatIsMissedBecauseOfOneThingIsReportedOnce(t *testing.T) {
 		{"no playlist at all", base + slotOf("一") + slotOf("二"), shelf{}, "没有节目单“一”"},
 		{"a playlist with a bad file", base + "[[playlist]]\nname = \"一\"\nclips = [\"没有.mp3\"]\n" + slotOf("一"), shelf{}, "没有匹配到任何文件"},
 		{"an output whose name has a fault", strings.Replace(good, "村口", "村 口", 1) + slotOf("健康") + "outputs = [\"村口\"]\n", shelf{}, "名称里不能有“ ”"},
+		{"a key that is called otherwise", base + "[[slot]]\nname = \"一\"\nlist = \"健康\"\ncron = \"30 7 * * *\"\n[[playlist]]\nname = \"健康\"\nseries = \"健康微课堂\"\n", shelf{}, "想写的可能是 playlist"},
 		{"a playlist that is no table", base + "[playlist.健康]\n", shelf{}, "表头看不懂"},
 	} {
 		_, problems := config.Read("dalaba.toml", []byte(c.text), c.lib)
@@ -376,6 +384,13 @@ func TestWhatIsMissedBecauseOfOneThingIsReportedOnce(t *testing.T) {
 				t.Log("   ", p.In(say.Chinese))
 			}
 		}
+	}
+}
+
+func TestTwoKeysThatAreCalledOtherwiseAreTheTwoThatAreMissed(t *testing.T) {
+	_, problems := config.Read("dalaba.toml", []byte(base+"[[quiet]]\nstart = \"22:00\"\nend = \"06:00\"\n"), shelf{})
+	if len(problems) != 2 || !strings.Contains(problems[0].Error(), "did you mean from") || !strings.Contains(problems[1].Error(), "did you mean to") {
+		t.Errorf("%v", problems)
 	}
 }
 

@@ -143,6 +143,10 @@ func habit(line string, at int, list bool) (in int, what, remedy say.Message, fo
 	if sign, in := tail(line); sign != "" && !list && in == at {
 		return in, say.M("config.syntax_tail", sign), say.M("config.syntax_tail_remedy"), true
 	}
+	if m := listless.FindStringSubmatchIndex(line); m != nil && at >= m[4] {
+		items := strings.TrimSpace(strings.NewReplacer("，", ",", "、", ",").Replace(line[m[4]:m[5]]))
+		return m[4], say.M("config.syntax_list"), say.M("config.syntax_write_remedy", line[m[2]:m[3]], "["+items+"]"), true
+	}
 	if m := colon.FindStringSubmatchIndex(line); m != nil {
 		return m[2], say.M("config.syntax_equals"), say.M("config.syntax_equals_remedy"), true
 	}
@@ -187,6 +191,9 @@ var tooMany = regexp.MustCompile(`^[ \t]*\[\w+\]\][ \t]*(#|\r?$)`)
 
 // inWords reports whether a place is in the table of words, whose keys are Chinese.
 func (r *reader) inWords(at place) bool {
+	if !paired.Match(r.src.lineAt(at)) {
+		return false
+	}
 	before := r.src.text[:r.src.at(r.src.line(at))]
 	header := bytes.LastIndex(before, []byte("\n["))
 	return header >= 0 && bytes.HasPrefix(before[header+1:], []byte("[ingest.words]"))
@@ -202,6 +209,8 @@ var (
 	// whose value is Chinese text.
 	colon = regexp.MustCompile(`^[ \t]*[A-Za-z_]+[ \t]*([:：])`)
 	bare  = regexp.MustCompile(`^[ \t]*([A-Za-z_]+)[ \t]*[=＝]+\s*([^"'\[{#\s][^#\r]*)`)
+	// Several texts that are no list.
+	listless = regexp.MustCompile(`^[ \t]*([A-Za-z_]+)[ \t]*=[ \t]*((?:"[^"]*"[ \t]*[,，、][ \t]*)+"[^"]*")`)
 	// A date in the way of people, and a text for a switch or a number.
 	slashDate = regexp.MustCompile(`\d{4}[/.年]\d{1,2}[/.月]\d{1,2}日?`)
 	numeric   = regexp.MustCompile(`_db$|^(count|priority|residents|pace|backups|passes|chime|drills)$`)
@@ -249,7 +258,7 @@ func asMeant(text string) string {
 }
 
 var (
-	decibels = regexp.MustCompile(`(?i)^([+-]?\d+(?:\.\d+)?) ?(?:db|分贝|%)$`)
+	decibels = regexp.MustCompile(`(?i)^([+-]?\d+(?:\.\d+)?) ?(?:db|分贝|%|人|户|条|遍|天|份|级)$`)
 	bareWord = regexp.MustCompile(`^[\p{Han}A-Za-z/][\p{Han}\w./:*+=,，-]*$`)
 )
 
@@ -288,7 +297,7 @@ func oddIn(line string) (odd rune, at int, ok bool) {
 	return 0, 0, false
 }
 
-var signs = []string{"；", ";", "//", "／／", "--", "——", "－－", "/*", "<!--", "%", "※", "REM ", "注：", "注:"}
+var signs = []string{"；", ";", "//", "／／", "（", "--", "——", "－－", "/*", "<!--", "%", "※", "REM ", "注：", "注:"}
 
 // commentSign finds what other languages begin a comment with, at the beginning of a
 // line or behind a value.

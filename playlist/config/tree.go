@@ -29,11 +29,12 @@ type value struct {
 
 // table holds its entries in the order of the file.
 type table struct {
-	at      place
-	entries []*entry
-	index   map[string]*entry
-	opened  bool // by a header of its own
-	mended  bool // it has keys that are reported, or some that were written elsewhere
+	at        place
+	entries   []*entry
+	index     map[string]*entry
+	opened    bool // by a header of its own
+	elsewhere bool // it had the header of another kind, and is read as one of those
+	mended    bool // it has keys that are reported, or some that were written elsewhere
 }
 
 type entry struct {
