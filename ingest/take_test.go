@@ -310,7 +310,7 @@ func TestMetadataComesFromTheNearestSource(t *testing.T) {
 	for _, c := range []struct{ text, zh, en string }{
 		{"titel = \"x\"", "第 1 行：不认识 titel；只能写 title、series、issue、language、tags、text", "line 1: there is no titel; it may hold title, series, issue, language, tags and text"},
 		{"title = \"x\"\n[clip]\nissue = 3\n", "第 2 行：不认识 clip；", "line 2: there is no clip; "},
-		{"title = 洗手\n", "第 1 行：等号后面的值看不懂；文字", "line 1: the value after = cannot be read; put text"},
+		{"title = 洗手\n", "第 1 行：等号后面的值看不懂；请写成 title = \"洗手\"", "line 1: the value after = cannot be read; write title = \"洗手\""},
 		{"# 说明\ntitle = “洗手”\n", "第 2 行：引号之外出现了全角字符 “；", "line 2: the full-width character “ stands outside quotes; "},
 		{"title", "第 1 行：键的后面缺少等号；", "line 1: there is no = after the key; "},
 		{"title = \"甲\"\ntitle = \"乙\"\n", "第 2 行：", "line 2: "},

@@ -42,6 +42,7 @@ type App struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Lang     string // --lang
+	Site     string // the language that the site's config names; empty: none, or not read yet
 	JSON     bool   // --json
 
 	// Stream is set by verbs whose JSON is one line for each event: an error is
@@ -83,12 +84,15 @@ func (a *App) Say(key string, args ...any) string { return say.M(key, args...).I
 // Word returns the word for a value in the user's language; see [say.Word].
 func (a *App) Word(stem, value string) string { return say.Word(stem, value).In(a.Language()) }
 
-// Language returns the language of --lang, else of the environment, else
-// Chinese. wishes come after --lang and before that default: a verb that reads
-// the config passes the site's language last.
-func (a *App) Language(wishes ...string) say.Lang {
-	all := append([]string{a.Lang, os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")}, wishes...)
-	return say.Choose(all...)
+// Language returns the language of --lang, else the one that the site's config names,
+// else that of the environment, else Chinese. latest is that of a config read since: it
+// stands in for the one of Site.
+func (a *App) Language(latest ...string) say.Lang {
+	wishes := []string{a.Lang}
+	if a.Site != "" {
+		wishes = append(append(wishes, latest...), a.Site)
+	}
+	return say.Choose(append(wishes, os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG"))...)
 }
 
 // Tell shows an error to the user; the verb then returns [ErrTold].

@@ -74,3 +74,27 @@ func TestAFailureIsWrittenAsJSONWithTheFlag(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLanguageIsTheFlagsElseTheConfigsElseTheEnvironments(t *testing.T) {
+	for _, c := range []struct {
+		name, flag, site, latest, lang string
+		want                           say.Lang
+	}{
+		{"nothing is said", "", "", "", "", say.Chinese},
+		{"the environment alone", "", "", "", "en_US.UTF-8", say.English},
+		{"a config over the environment", "", "zh-CN", "", "en_US.UTF-8", say.Chinese},
+		{"a config over an environment of no language", "", "en", "", "C", say.English},
+		{"an environment of no language", "", "zh-CN", "", "POSIX", say.Chinese},
+		{"the flag over the config", "en", "zh-CN", "zh-CN", "zh_CN.UTF-8", say.English},
+		{"a config read since", "", "zh-CN", "en", "zh_CN.UTF-8", say.English},
+		{"the default of a config that names none", "", "", "zh-CN", "en_US.UTF-8", say.English},
+	} {
+		for key, value := range map[string]string{"LC_ALL": "", "LC_MESSAGES": "", "LANG": c.lang} {
+			t.Setenv(key, value)
+		}
+		a := App{Lang: c.flag, Site: c.site}
+		if got := a.Language(c.latest); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}

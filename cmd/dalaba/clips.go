@@ -155,8 +155,6 @@ func (a *app) openShelf(ctx context.Context) (*shelf, error) {
 	}
 	if s.Programme == nil {
 		a.Tell(a.Say("clips.broken_config"))
-	} else {
-		a.speak(s.Programme.Site.Language)
 	}
 	l := &shelf{Shelf: s}
 	for _, c := range s.Clips {

@@ -47,12 +47,10 @@ type finding struct {
 }
 
 func (a *app) doctor(ctx context.Context, now time.Time) error {
+	_, _ = a.readConfig() // for the language; what is wrong with it is a finding
 	d, err := diagnose.Examine(ctx, a.config, a.Language(), now)
 	if err != nil {
 		return err
-	}
-	if d.Config != nil {
-		a.speak(d.Config.Site.Language)
 	}
 	all := []finding{}
 	for _, f := range d.Findings {
@@ -134,7 +132,6 @@ func (a *app) clockIsRight(ctx context.Context, now time.Time) error {
 	}
 	if cfg != nil {
 		now = now.In(cfg.Site.Zone)
-		a.speak(cfg.Site.Language)
 	}
 	a.Println(a.Say("doctor.clock_taken", now.Format(time.DateTime)))
 	return nil

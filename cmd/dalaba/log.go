@@ -111,7 +111,6 @@ func (a *app) openLog(ctx context.Context) (l deviceLog, err error) {
 	switch {
 	case s != nil:
 		store, l.words.Zone = s.Store, s.Site.Zone
-		a.speak(s.Site.Language)
 	case dir == "" || !config.CanBeFolder(dir):
 		return l, cli.Refuse(cli.ErrTold)
 	default:

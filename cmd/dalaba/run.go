@@ -13,7 +13,6 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/controller"
-	"dalaba/controller/site"
 	"dalaba/data"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
@@ -81,17 +80,11 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 		return cli.Refuse(cli.ErrTold) // the problems are on the screen
 	}
 	if err != nil {
-		if cfg, _ := config.Read(a.config, text, &site.Library{Ctx: ctx}); cfg != nil {
-			a.speak(cfg.Site.Language) // to say why
-		}
 		return err
 	}
 	begun = true // from here on its log tells
 	defer func() { err = errors.Join(err, c.Close()) }()
 	a.ReportScreens(slog.New(c.Store().LogHandler(console)))
-	if a.Lang == "" {
-		a.Lang = string(a.Language(c.Config().Site.Language))
-	}
 	show.begin(c)
 	if o.length > 0 {
 		var cancel context.CancelFunc

@@ -35,21 +35,12 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 	if fellBack {
 		a.Remark(a.Say("cli.last_good"))
 	}
-	a.speak(s.Site.Language)
 	if _, running := data.Running(s.Site.DataDir); !running {
 		if st, ok := control.ByConfig(ctx, a.config, a.Language()); ok {
 			a.Remark(control.DirChanged(st, s.Site.DataDir).In(a.Language()))
 		}
 	}
 	return s, nil
-}
-
-// speak takes up the language of the site, if neither a flag nor the environment
-// asks for another.
-func (a *app) speak(language string) {
-	if a.Lang == "" && a.Language() == say.Chinese {
-		a.Lang = string(a.Language(language))
-	}
 }
 
 // lookStore is look for a verb that is of no use without a store.
@@ -81,11 +72,14 @@ type noStore struct{ error }
 func (noStore) Is(target error) bool { return target == errNoStore }
 func (n noStore) Unwrap() error      { return n.error }
 
+// readConfig returns the text of the config. From then on the program speaks the language
+// that it names, whatever else is wrong with it.
 func (a *app) readConfig() ([]byte, error) {
 	text, err := site.ReadConfig(a.config)
 	if err != nil {
 		return nil, cli.Refuse(err)
 	}
+	a.Site = config.Language(text)
 	return text, nil
 }
 

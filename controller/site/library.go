@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,6 +59,23 @@ func (l *Library) Calendar(file string) ([]byte, error) { return files.Read(file
 func (l *Library) LastCalendar(dataDir string) (*playlist.Calendar, bool) {
 	return LastCalendar(dataDir), !l.AtDesk
 }
+
+// CardByNumber returns the device of a card that has a number at present.
+func (l *Library) CardByNumber(number string) string {
+	if !l.AtDesk {
+		return ""
+	}
+	all, err := devices.List()
+	for _, c := range all.Cards {
+		if err == nil && strconv.Itoa(c.Index) == number {
+			return "plughw:CARD=" + c.ID
+		}
+	}
+	return ""
+}
+
+// Stocked reports whether there is a store.
+func (l *Library) Stocked() bool { return l.Store != nil }
 
 // Now is the present, for what lies in the past.
 func (l *Library) Now() time.Time { return clock.Wall()() }

@@ -19,7 +19,7 @@ import (
 func (r *reader) alert(s *section) {
 	rules := &r.out.Alerts
 	*rules = playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}}.Filled()
-	if s == nil || s.t == nil {
+	if s == nil {
 		return
 	}
 	out := &r.out.Alert
@@ -71,7 +71,7 @@ func (s *section) files(key, example string) (paths []string) {
 		}
 		found, err := filepath.Glob(s.r.pattern(p))
 		if err != nil || len(found) == 0 {
-			s.r.fault(v.at, s.at(key), say.M("config.no_file", shown(p)), say.M("config.no_file_remedy"))
+			s.misread(key, v, say.M("config.no_file", shown(p)), say.M("config.no_file_remedy"))
 			continue
 		}
 		paths = append(paths, found...)
@@ -108,7 +108,7 @@ func (s *section) sources(preset []playlist.AlertSource) []playlist.AlertSource 
 			sources = append(sources, playlist.AlertSource(w.text))
 			continue
 		}
-		s.r.fault(w.at, s.at(key), say.M("config.unsigned", shown(w.text)), say.M("config.unsigned_remedy"))
+		s.misread(key, w, say.M("config.unsigned", shown(w.text)), say.M("config.unsigned_remedy"))
 	}
 	return sources
 }
@@ -137,7 +137,7 @@ func (s *section) position() *playlist.Place {
 }
 
 func (r *reader) microphone(s *section) {
-	if s == nil || s.t == nil {
+	if s == nil {
 		return
 	}
 	if s.need("capture", `capture = ["arecord", "-q", "-t", "raw", "-f", "S16_LE", "-r", "48000", "-c", "1"]`) {
@@ -152,7 +152,7 @@ func (r *reader) microphone(s *section) {
 	if t := s.text("trigger", "gpio:GPIO27"); t != "" {
 		scheme, line, _ := strings.Cut(t, ":")
 		if scheme != "gpio" || strings.TrimSpace(line) == "" {
-			s.fault("trigger", say.M("config.trigger", shown(t)), say.M("config.trigger_remedy"))
+			s.garbled("trigger", s.t.find("trigger").val, say.M("config.trigger", shown(t)), say.M("config.trigger_remedy"))
 		}
 		r.out.Mic.Trigger = t
 	}
@@ -170,7 +170,7 @@ func (s *section) peers() (all []string) {
 	for _, v := range list {
 		u, err := url.Parse(v.text)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			s.r.fault(v.at, s.at(key), say.M("config.peer", shown(v.text)), say.M("config.peer_remedy", example))
+			s.garbled(key, v, say.M("config.peer", shown(v.text)), say.M("config.peer_remedy", example))
 			continue
 		}
 		all = append(all, strings.TrimSuffix(v.text, "/"))
@@ -181,13 +181,13 @@ func (s *section) peers() (all []string) {
 func (r *reader) county(s *section, hours []*section) {
 	rules := &r.out.County
 	rules.Wins = playlist.WinsPriority
-	if s != nil && s.t != nil {
+	if s != nil {
 		rules.Wins = playlist.Winner(s.choice("wins", string(playlist.WinsPriority),
 			string(playlist.WinsPriority), string(playlist.WinsCounty), string(playlist.WinsLocal)))
 		r.out.Cache.Peers = s.peers()
 		if a := s.text("serve", ":8090"); a != "" {
 			if _, port, err := net.SplitHostPort(a); err != nil || port == "" {
-				s.fault("serve", say.M("config.serve", shown(a)), say.M("config.serve_remedy"))
+				s.garbled("serve", s.t.find("serve").val, say.M("config.serve", shown(a)), say.M("config.serve_remedy"))
 			}
 			r.out.Cache.Serve = a
 		}

@@ -137,10 +137,10 @@ name = "村口"
 name = village
 `,
 		[]string{
-			"dalaba.toml:2:8: 等号后面的值看不懂；文字、时间、时长加英文双引号，数字用半角、不带单位，开关写 true 或 false",
+			`dalaba.toml:2:8: 等号后面的值看不懂；请写成 name = "village"`,
 		},
 		[]string{
-			"dalaba.toml:2:8: the value after = cannot be read; put text, times and durations in double quotes",
+			`dalaba.toml:2:8: the value after = cannot be read; write name = "village"`,
 		},
 	},
 	{
@@ -150,20 +150,20 @@ from = 6:30
 to = "07:00"
 `,
 		[]string{
-			"dalaba.toml:11:9: 等号后面的值看不懂；文字、时间、时长加英文双引号，数字用半角、不带单位，开关写 true 或 false",
+			`dalaba.toml:11:9: 等号后面的值看不懂；请写成 from = "06:30"`,
 		},
 		[]string{
-			"dalaba.toml:11:9: the value after = cannot be read; put text, times and durations in double quotes",
+			`dalaba.toml:11:9: the value after = cannot be read; write from = "06:30"`,
 		},
 	},
 	{
 		"a duration without quotes",
 		base + "extra_delay = 2s\n",
 		[]string{
-			"dalaba.toml:7:16: 等号后面的值看不懂；文字、时间、时长加英文双引号，数字用半角、不带单位，开关写 true 或 false",
+			`dalaba.toml:7:16: 等号后面的值看不懂；请写成 extra_delay = "2s"`,
 		},
 		[]string{
-			"dalaba.toml:7:16: the value after = cannot be read; put text, times and durations in double quotes",
+			`dalaba.toml:7:16: the value after = cannot be read; write extra_delay = "2s"`,
 		},
 	},
 	{
@@ -268,10 +268,10 @@ name = 口
 name = "ok"
 `,
 		[]string{
-			"dalaba.toml:2:8: 等号后面的值看不懂；文字、时间、时长加英文双引号，数字用半角、不带单位，开关写 true 或 false",
+			`dalaba.toml:2:8: 等号后面的值看不懂；请写成 name = "村"`,
 		},
 		[]string{
-			"dalaba.toml:2:8: the value after = cannot be read; put text, times and durations in double quotes",
+			`dalaba.toml:2:8: the value after = cannot be read; write name = "村"`,
 		},
 	},
 	{
@@ -459,11 +459,11 @@ name = "b"
 `,
 		[]string{
 			"dalaba.toml:5: output: “output”可以有多个，表头要用双层方括号；请把表头写成 [[output]]",
-			"dalaba.toml:7: output: 第 5 行已经写过这个表；请把表头写成 [[output]]",
+			"dalaba.toml:7: output[2].device: 设备“auto”已由第 5 行的输出占用；请给每个输出各配一个设备（null: 除外）",
 		},
 		[]string{
 			`dalaba.toml:5: output: there may be several "output", so the header takes double brackets; write the header as [[output]]`,
-			"dalaba.toml:7: output: the table stands in line 5 already; write the header as [[output]]",
+			`dalaba.toml:7: output[2].device: the output in line 5 has the device "auto" already; give each output a device of its own (null: may be shared)`,
 		},
 	},
 	{
@@ -600,10 +600,10 @@ data_dir = "d"
 name = "村口"
 `,
 		[]string{
-			`dalaba.toml:2: site.name: 这里要写文字，写成了整数；请加英文双引号，例如 name = "大坝村"`,
+			`dalaba.toml:2: site.name: 这里要写文字，写成了整数；请加英文双引号，例如 name = "7"`,
 		},
 		[]string{
-			`dalaba.toml:2: site.name: this must be text, not a whole number; put it in double quotes, such as name = "大坝村"`,
+			`dalaba.toml:2: site.name: this must be text, not a whole number; put it in double quotes, such as name = "7"`,
 		},
 	},
 	{
@@ -788,7 +788,7 @@ name = "口口口口口口口口口口口口口口口口口口口口口口口口
 		base + `device = "null:"
 [[output]]
 name = "村口"
-device = "hw:1"
+device = "hw:B"
 `,
 		[]string{
 			"dalaba.toml:9: output[2].name: 名称“村口”与第 6 行重复；请换一个名称",
@@ -1048,11 +1048,11 @@ to = "6:00"
 `,
 		[]string{
 			`dalaba.toml:8: quiet[1].from: “25:00”不是一天中的时刻；请写成四位数的时刻，例如 from = "06:30"（00:00 到 24:00）`,
-			`dalaba.toml:9: quiet[1].to: “6:00”不是一天中的时刻；请写成四位数的时刻，例如 to = "06:30"（00:00 到 24:00）`,
+			`dalaba.toml:9: quiet[1].to: “6:00”不是一天中的时刻；请写成 "06:00"`,
 		},
 		[]string{
 			`dalaba.toml:8: quiet[1].from: "25:00" is no time of day; write four digits, such as from = "06:30" (00:00 to 24:00)`,
-			`dalaba.toml:9: quiet[1].to: "6:00" is no time of day; write four digits, such as to = "06:30" (00:00 to 24:00)`,
+			`dalaba.toml:9: quiet[1].to: "6:00" is no time of day; write "06:00"`,
 		},
 	},
 	{
@@ -1449,13 +1449,13 @@ from = "2026-02-30"
 except = [2026-02-29, "soon"]
 `,
 		[]string{
-			"dalaba.toml:14: slot[1].from: “2026-02-30”不是有效日期；请写成 2026-12-31 的样子",
-			"dalaba.toml:15: slot[1].except: “2026-02-29”不是有效日期；请写成 2026-12-31 的样子",
+			`dalaba.toml:14: slot[1].from: 2026 年 2 月没有 30 日；这个月的最后一天是 "2026-02-28"`,
+			`dalaba.toml:15: slot[1].except: 2026 年 2 月没有 29 日；这个月的最后一天是 "2026-02-28"`,
 			"dalaba.toml:15: slot[1].except: “soon”不是有效日期；请写成 2026-12-31 的样子",
 		},
 		[]string{
-			`dalaba.toml:14: slot[1].from: "2026-02-30" is no date of the calendar; write it like 2026-12-31`,
-			`dalaba.toml:15: slot[1].except: "2026-02-29" is no date of the calendar; write it like 2026-12-31`,
+			`dalaba.toml:14: slot[1].from: there is no day 30 in month 2 of 2026; its last day is "2026-02-28"`,
+			`dalaba.toml:15: slot[1].except: there is no day 29 in month 2 of 2026; its last day is "2026-02-28"`,
 			`dalaba.toml:15: slot[1].except: "soon" is no date of the calendar; write it like 2026-12-31`,
 		},
 	},
@@ -1575,10 +1575,10 @@ cron = "30 7 * * *"
 missed = "makegood"
 `,
 		[]string{
-			`dalaba.toml:14: slot[1].missed: 不能是“makegood”；请从这些里选："skip"、"late"、"make-good"`,
+			`dalaba.toml:14: slot[1].missed: 不能是“makegood”；请写成 "make-good"`,
 		},
 		[]string{
-			`dalaba.toml:14: slot[1].missed: it cannot be "makegood"; choose one of: "skip", "late", "make-good"`,
+			`dalaba.toml:14: slot[1].missed: it cannot be "makegood"; write "make-good"`,
 		},
 	},
 	{
@@ -1696,10 +1696,10 @@ playlist = "健康"
 cron = "30 7 * *"
 `,
 		[]string{
-			`dalaba.toml:13: slot[1].cron: 播出时间有 4 项，应为 5 项（或前面加秒共 6 项）；请写“分 时 日 月 星期”五项，例如每天七点半是 "30 7 * * *"`,
+			`dalaba.toml:13: slot[1].cron: 播出时间有 4 项，应为 5 项（或前面加秒共 6 项）；请写成 "30 7 * * *"`,
 		},
 		[]string{
-			`dalaba.toml:13: slot[1].cron: it has 4 fields; five are wanted (or six with seconds first); write minute, hour, day, month and weekday, such as "30 7 * * *" for half past seven each day`,
+			`dalaba.toml:13: slot[1].cron: it has 4 fields; five are wanted (or six with seconds first); write "30 7 * * *"`,
 		},
 	},
 	{
@@ -1724,10 +1724,10 @@ playlist = "健康"
 cron = "0 0 24 * * *"
 `,
 		[]string{
-			"dalaba.toml:13: slot[1].cron: 第 3 项（时）“24”超出范围；请用 0 到 23",
+			`dalaba.toml:13: slot[1].cron: 第 3 项（时）“24”超出范围；请写成 "0 0 0 * * *"`,
 		},
 		[]string{
-			`dalaba.toml:13: slot[1].cron: field 3 (hour): "24" is out of range; use 0 to 23`,
+			`dalaba.toml:13: slot[1].cron: field 3 (hour): "24" is out of range; write "0 0 0 * * *"`,
 		},
 	},
 	{
@@ -1766,10 +1766,10 @@ playlist = "健康"
 cron = "0 7 * * 7"
 `,
 		[]string{
-			"dalaba.toml:13: slot[1].cron: 第 5 项（星期）的星期日不能写 7；星期日请写 0 或 sun",
+			`dalaba.toml:13: slot[1].cron: 第 5 项（星期）的星期日不能写 7；请写成 "0 7 * * 0"`,
 		},
 		[]string{
-			"dalaba.toml:13: slot[1].cron: field 5 (weekday): Sunday is not 7; write 0 or sun",
+			`dalaba.toml:13: slot[1].cron: field 5 (weekday): Sunday is not 7; write "0 7 * * 0"`,
 		},
 	},
 	{
@@ -1780,10 +1780,10 @@ playlist = "健康"
 cron = "0 22-5 * * *"
 `,
 		[]string{
-			"dalaba.toml:13: slot[1].cron: 第 2 项（时）“22-5”的范围前大后小；请把小的写在前面，跨界的拆成两段，例如 22-23,0-5",
+			`dalaba.toml:13: slot[1].cron: 第 2 项（时）“22-5”的范围前大后小；请写成 "0 0-5,22-23 * * *"`,
 		},
 		[]string{
-			`dalaba.toml:13: slot[1].cron: field 2 (hour): "22-5" runs backwards; put the smaller first, or split it in two, such as 22-23,0-5`,
+			`dalaba.toml:13: slot[1].cron: field 2 (hour): "22-5" runs backwards; write "0 0-5,22-23 * * *"`,
 		},
 	},
 	{
@@ -1808,10 +1808,10 @@ playlist = "健康"
 cron = "0 7 * * 周一"
 `,
 		[]string{
-			"dalaba.toml:13: slot[1].cron: 第 5 项（星期）看不懂“周一”；请用 0 到 6，或 sun 到 sat",
+			`dalaba.toml:13: slot[1].cron: 第 5 项（星期）看不懂“周一”；请写成 "0 7 * * 1"`,
 		},
 		[]string{
-			`dalaba.toml:13: slot[1].cron: field 5 (weekday): "周一" means nothing; use 0 to 6, or sun to sat`,
+			`dalaba.toml:13: slot[1].cron: field 5 (weekday): "周一" means nothing; write "0 7 * * 1"`,
 		},
 	},
 	{
@@ -1822,10 +1822,10 @@ playlist = "健康"
 cron = "0 7,,9 * * *"
 `,
 		[]string{
-			"dalaba.toml:13: slot[1].cron: 第 2 项（时）“7,,9”的逗号之间缺了内容；请去掉多余的逗号，项内不要有空格",
+			`dalaba.toml:13: slot[1].cron: 第 2 项（时）“7,,9”的逗号之间缺了内容；请写成 "0 7,9 * * *"`,
 		},
 		[]string{
-			`dalaba.toml:13: slot[1].cron: field 2 (hour): "7,,9" has an empty place between commas; take the extra comma out, and leave no spaces within a field`,
+			`dalaba.toml:13: slot[1].cron: field 2 (hour): "7,,9" has an empty place between commas; write "0 7,9 * * *"`,
 		},
 	},
 	{
@@ -2268,7 +2268,6 @@ window = 5
 			"dalaba.toml:4: site.languag: 不认识的键“languag”；想写的可能是 language",
 			`dalaba.toml:7: output[1].device: 看不懂设备“tape:”；请写 "auto"、"hw:" 或 "plughw:" 开头的声卡名、"alsa:名称"、"wav:文件" 或 "null:"；“dalaba devices”可列出声卡`,
 			"dalaba.toml:8: output[1].residents: -5 超出范围 0 到 1000000；请写 0 到 1000000 的整数，不加引号",
-			"dalaba.toml:11: playlist[1].series: 音频库里没有系列“没有”；请先用“dalaba import”导入，或核对系列名",
 			"dalaba.toml:15: slot[1].cron: 第 2 项（时）“25”超出范围；请用 0 到 23",
 			`dalaba.toml:16: slot[1].window: 这里要写文字，写成了整数；请写 "1s" 到 "1h" 的时长，单位 h、m、s、ms，加英文双引号`,
 		},
@@ -2278,7 +2277,6 @@ window = 5
 			`dalaba.toml:4: site.languag: there is no key "languag"; did you mean language`,
 			`dalaba.toml:7: output[1].device: "tape:" is no device; write "auto", a card such as "plughw:CARD=Device", "alsa:NAME", "wav:FILE" or "null:"; "dalaba devices" lists the cards`,
 			"dalaba.toml:8: output[1].residents: -5 is not within 0 to 1000000; write a whole number from 0 to 1000000, without quotes",
-			`dalaba.toml:11: playlist[1].series: the library holds no series "没有"; import it with "dalaba import", or check its name`,
 			`dalaba.toml:15: slot[1].cron: field 2 (hour): "25" is out of range; use 0 to 23`,
 			`dalaba.toml:16: slot[1].window: this must be text, not a whole number; write a duration from "1s" to "1h" with units h, m, s or ms, in double quotes`,
 		},
@@ -2360,8 +2358,8 @@ func TestErrorsOfTheSyntaxAreReportedOneByOneAndThenAllOthers(t *testing.T) {
 	for _, c := range []struct{ bad, good, zh, en string }{
 		{
 			"大坝村", `"大坝村"`,
-			"dalaba.toml:2:8: 等号后面的值看不懂；文字、时间、时长加英文双引号，数字用半角、不带单位，开关写 true 或 false",
-			"dalaba.toml:2:8: the value after = cannot be read; put text, times and durations in double quotes",
+			`dalaba.toml:2:8: 等号后面的值看不懂；请写成 name = "大坝村"`,
+			`dalaba.toml:2:8: the value after = cannot be read; write name = "大坝村"`,
 		},
 		{
 			"[[output]\n", "[[output]]\n",
@@ -2375,13 +2373,13 @@ func TestErrorsOfTheSyntaxAreReportedOneByOneAndThenAllOthers(t *testing.T) {
 		},
 		{
 			"22：00", `"22:00"`,
-			"dalaba.toml:13:10: 引号之外出现了全角字符 ：；请切换到英文输入法，改成半角的 :",
-			"dalaba.toml:13:10: the full-width character ： stands outside quotes; type the plain : instead",
+			`dalaba.toml:13:10: 引号之外出现了全角字符 ：；请写成 from = "22:00"`,
+			`dalaba.toml:13:10: the full-width character ： stands outside quotes; write from = "22:00"`,
 		},
 		{
 			"= 健康", `= "健康"`,
-			"dalaba.toml:16:8: 等号后面的值看不懂；文字、时间、时长加英文双引号，数字用半角、不带单位，开关写 true 或 false",
-			"dalaba.toml:16:8: the value after = cannot be read; put text, times and durations in double quotes",
+			`dalaba.toml:16:8: 等号后面的值看不懂；请写成 name = "健康"`,
+			`dalaba.toml:16:8: the value after = cannot be read; write name = "健康"`,
 		},
 		{
 			`"clips/*.mp3"`, `"clips/*.mp3",`,
@@ -2400,8 +2398,8 @@ func TestErrorsOfTheSyntaxAreReportedOneByOneAndThenAllOthers(t *testing.T) {
 		},
 		{
 			"= late", `= "late"`,
-			"dalaba.toml:35:10: 等号后面的值看不懂；文字、时间、时长加英文双引号，数字用半角、不带单位，开关写 true 或 false",
-			"dalaba.toml:35:10: the value after = cannot be read; put text, times and durations in double quotes",
+			`dalaba.toml:35:10: 等号后面的值看不懂；请写成 missed = "late"`,
+			`dalaba.toml:35:10: the value after = cannot be read; write missed = "late"`,
 		},
 	} {
 		check(c.zh, c.en)
@@ -2412,8 +2410,8 @@ func TestErrorsOfTheSyntaxAreReportedOneByOneAndThenAllOthers(t *testing.T) {
 		`dalaba.toml:3: site.area: the area code "12" is not 12 digits; give the village's 12-digit division code, such as "341523100201"`,
 		"dalaba.toml:8: output[1].levl_db: 不认识的键“levl_db”；想写的可能是 level_db",
 		`dalaba.toml:8: output[1].levl_db: there is no key "levl_db"; did you mean level_db`,
-		`dalaba.toml:14: quiet[1].to: “6点”不是一天中的时刻；请写成四位数的时刻，例如 to = "06:30"（00:00 到 24:00）`,
-		`dalaba.toml:14: quiet[1].to: "6点" is no time of day; write four digits, such as to = "06:30" (00:00 to 24:00)`,
+		`dalaba.toml:14: quiet[1].to: “6点”不是一天中的时刻；请写成 "06:00"`,
+		`dalaba.toml:14: quiet[1].to: "6点" is no time of day; write "06:00"`,
 		"dalaba.toml:17: playlist[1].series: 音频库里没有系列“没有”；请先用“dalaba import”导入，或核对系列名",
 		`dalaba.toml:17: playlist[1].series: the library holds no series "没有"; import it with "dalaba import", or check its name`,
 		`dalaba.toml:24: playlist[2].order: 不能是“random”；请从这些里选："sequence"、"shuffle"`,

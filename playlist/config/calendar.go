@@ -358,7 +358,11 @@ func (s *section) days(key string) playlist.Weekdays {
 				s.r.byCalendar = &firstByCalendar{v.at, s.at(key)}
 			}
 		} else {
-			s.r.fault(v.at, s.at(key), say.M("config.weekday", shown(v.text)), say.M("config.weekday_remedy"))
+			remedy := say.M("config.weekday_remedy")
+			if good := daysAsMeant(v.text); good != "" {
+				remedy = say.M("config.write_remedy", key+" = "+good)
+			}
+			s.garbled(key, v, say.M("config.weekday", shown(v.text)), remedy)
 		}
 	}
 	return set

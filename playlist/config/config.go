@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,6 +43,12 @@ type Clock interface {
 	Now() time.Time
 }
 
+// Stock is what a [Library] may be besides: then of one that is not there yet one
+// problem is reported, and not one of each series.
+type Stock interface {
+	Stocked() bool
+}
+
 // Mixers is what a [Library] may be besides, if a person reads the problems: then
 // a level_db is refused that asks for a level in hardware of a card which has no
 // scale for it.
@@ -49,6 +56,14 @@ type Mixers interface {
 	// NoScale names the control that should take the level of a device and has
 	// no scale in dB; empty if there is none or it has one.
 	NoScale(device string) string
+}
+
+// Cards is what a [Library] may be besides: then a sound card given by its number is
+// called by the name that stays its own.
+type Cards interface {
+	// CardByNumber is the device of a card, such as "plughw:CARD=Device"; empty if there
+	// is no such card.
+	CardByNumber(number string) string
 }
 
 // Config is a whole config: the programme, and the settings of the parts that
@@ -138,7 +153,10 @@ func Read(file string, text []byte, lib Library) (*Config, []Problem) {
 	if !r.legible() {
 		return nil, r.problems
 	}
+	dir := DataDir(file, text)
+	r.keys, r.blind = ourKeys(), dir == "" || !CanBeFolder(dir)
 	if r.root = r.parse(); r.root != nil {
+		r.mend(r.root)
 		r.config(r.root)
 	}
 	r.finish()
@@ -149,7 +167,10 @@ func Read(file string, text []byte, lib Library) (*Config, []Problem) {
 }
 
 func newReader(file string, text []byte, tables tables) *reader {
-	return &reader{file: file, src: newSource(bytes.TrimPrefix(text, []byte("\ufeff"))), tables: tables}
+	return &reader{
+		file: file, src: newSource(bytes.TrimPrefix(text, []byte("\ufeff"))), tables: tables,
+		nameless: map[string]int{}, absent: map[string][]*absentee{},
+	}
 }
 
 // legible reports whether the text is one at all.
@@ -161,6 +182,10 @@ func (r *reader) legible() bool {
 	}
 	if i := bytes.IndexByte(text, 0); i >= 0 {
 		r.fault(place(i), "", say.M("config.nul"), say.M("config.nul_remedy"))
+		return false
+	}
+	if bytes.IndexByte(text, '\n') < 0 && bytes.IndexByte(text, '\r') >= 0 {
+		r.fault(0, "", say.M("config.lone_returns"), say.M("config.lone_returns_remedy"))
 		return false
 	}
 	if i := badUTF8(text); i >= 0 {
@@ -176,6 +201,7 @@ func (r *reader) finish() {
 	if l := r.lack; l != nil && !slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Line == r.src.line(r.lackAt) }) {
 		r.fault(r.lackAt, "", l.What, l.Remedy)
 	}
+	r.warnOfHidden()
 	slices.SortStableFunc(r.problems, func(a, b Problem) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
@@ -208,10 +234,22 @@ type reader struct {
 	problems []Problem
 	lack     *Problem // what the TOML library alone finds wrong
 	lackAt   place
+	suspects []suspect // values with hidden characters
+
+	keys  *keys // of each table; nil: not known
+	blind bool  // there is no library, as its place is not known
+	read  []*section
 
 	root      *table
-	outputs   []string // names of outputs, in order
-	playlists []string // names of playlists that stand in the file, good or bad
+	outputs   []string               // names of outputs, in order
+	playlists []string               // names of playlists that stand in the file, good or bad
+	lost      bool                   // tables that were not understood, and may be those which are missed
+	vague     bool                   // quiet hours have a fault
+	silent    []*section             // slots of which every airing falls in quiet hours
+	noSeries  map[string]bool        // of which that is reported
+	barren    bool                   // it is reported that there is no library
+	nameless  map[string]int         // tables of a kind whose name is not known, as that has a fault
+	absent    map[string][]*absentee // names that no table of a kind has, in order
 	lengths   map[playlist.ClipID]time.Duration
 	used      map[string]bool // playlists that a slot names
 	listed    []*section      // their tables
@@ -230,6 +268,20 @@ func (r *reader) fault(at place, key string, what, remedy say.Message) {
 func (r *reader) problem(s Severity, at place, key string, what, remedy say.Message) {
 	line, column := r.src.position(at)
 	r.problems = append(r.problems, Problem{File: r.file, Line: line, Column: column, Key: key, Severity: s, What: what, Remedy: remedy})
+}
+
+// exact reports a problem of one character.
+func (r *reader) exact(s Severity, at place, key string, what, remedy say.Message) {
+	r.problem(s, at, key, what, remedy)
+	r.problems[len(r.problems)-1].Exact = true
+}
+
+// now is the present, zero if the library does not know it.
+func (r *reader) now() time.Time {
+	if c, ok := r.lib.(Clock); ok {
+		return c.Now().In(r.out.Site.Zone)
+	}
+	return time.Time{}
 }
 
 // path makes a path of the file one that is good from anywhere the file is.
@@ -253,23 +305,20 @@ func (r *reader) pattern(p string) string {
 
 // tables are those that a file may have.
 type tables struct {
-	singles []string          // that stand once
-	lists   []string          // that stand any number of times
-	homes   map[string]string // of keys that often stand before the first header
+	singles []string // that stand once
+	lists   []string // that stand any number of times
 
 	importer string // the command that makes clips of files
 }
 
 // ours are those of dalaba.toml.
 var ours = tables{
-	singles: []string{"site", "calendar", "ingest", "amplifier", "store", "alert", "microphone", "county"},
-	lists:   []string{"output", "quiet", "daypart", "playlist", "slot", "local_hours"},
-	homes: map[string]string{
-		"area": "site", "timezone": "site", "language": "site", "data_dir": "site", "clock": "site", "inbox": "site", "ceiling_db": "site",
-		"device": "output", "residents": "output", "cron": "slot", "clips": "playlist", "series": "playlist", "speech": "ingest",
-	},
+	singles:  []string{"site", "calendar", "ingest", "amplifier", "store", "alert", "microphone", "county"},
+	lists:    []string{"output", "quiet", "daypart", "playlist", "slot", "local_hours"},
 	importer: "dalaba import",
 }
+
+func (t tables) all() []string { return slices.Concat(t.singles, t.lists) }
 
 // brackets are a table's name as its header is written.
 func (t tables) brackets(name string) string {
@@ -280,11 +329,9 @@ func (t tables) brackets(name string) string {
 }
 
 func (r *reader) config(root *table) {
-	r.strangers(root)
 	site := r.one(root, "site")
-	if site == nil {
+	if site == nil && !r.lost {
 		r.fault(0, "site", say.M("config.no_site"), say.M("config.no_site_remedy"))
-		site = &section{r: r, path: "site", t: nil}
 	}
 	r.site(site)
 	r.calendar(r.one(root, "calendar"))
@@ -298,6 +345,7 @@ func (r *reader) config(root *table) {
 	outputs := r.many(root, "output")
 	r.readOutputs(outputs)
 	switch e := root.find("output"); {
+	case e == nil && r.lost:
 	case e == nil:
 		r.fault(0, "output", say.M("config.no_output"), say.M("config.no_output_remedy"))
 	case e.val.kind == unstable.Array && len(e.val.list) == 0:
@@ -312,30 +360,6 @@ func (r *reader) config(root *table) {
 	r.folders()
 }
 
-// strangers reports what stands at the top and is no table of the file's.
-func (r *reader) strangers(root *table) {
-	known := slices.Concat(r.tables.singles, r.tables.lists)
-	for _, e := range root.entries {
-		if !e.seen && !slices.Contains(known, e.key) {
-			r.unknown(e, known)
-		}
-	}
-}
-
-func (r *reader) unknown(e *entry, known []string) {
-	what := say.M("config.unknown_table", shown(e.key))
-	if e.val.kind != unstable.Table && e.val.kind != unstable.ArrayTable {
-		what = say.M("config.loose_key", shown(e.key))
-	}
-	remedy := say.M("config.known_tables_remedy", all(known))
-	if n := near(e.key, known); n != "" {
-		remedy = say.M("config.near_remedy", r.tables.brackets(n))
-	} else if home := r.tables.homes[e.key]; home != "" {
-		remedy = say.M("config.home_remedy", r.tables.brackets(home))
-	}
-	r.fault(e.at, shown(e.key), what, remedy)
-}
-
 // one returns a table that may stand once, nil if it is not there.
 func (r *reader) one(root *table, name string) *section {
 	e := root.find(name)
@@ -345,13 +369,17 @@ func (r *reader) one(root *table, name string) *section {
 	e.seen = true
 	switch {
 	case e.val.keys != nil:
-		return &section{r: r, path: name, t: e.val.keys}
-	case e.val.kind == unstable.ArrayTable:
-		r.fault(e.at, name, say.M("config.only_once", name), say.M("config.brackets_remedy", r.tables.brackets(name)))
-		return &section{r: r, path: name, t: e.val.list[0].keys}
+		return r.section(name, e.val.keys)
 	}
+	r.lost = true
 	r.fault(e.at, name, say.M("config.wrong_type", kindWord(unstable.Table), kindWord(e.val.kind)), say.M("config.brackets_remedy", r.tables.brackets(name)))
-	return &section{r: r, path: name, t: nil}
+	return nil
+}
+
+func (r *reader) section(path string, t *table) *section {
+	s := &section{r: r, path: path, t: t}
+	r.read = append(r.read, s)
+	return s
 }
 
 // many is the tables that stand any number of times.
@@ -369,16 +397,18 @@ func (r *reader) many(root *table, name string) []*section {
 		r.fault(e.at, name, say.M("config.many", name), say.M("config.brackets_remedy", r.tables.brackets(name)))
 		tables = []*value{e.val}
 	default:
+		r.nameless[name] = math.MaxInt
 		r.fault(e.at, name, say.M("config.wrong_type", kindWord(unstable.ArrayTable), kindWord(e.val.kind)), say.M("config.brackets_remedy", r.tables.brackets(name)))
 	}
 	var out []*section
 	for i, v := range tables {
 		path := name + "[" + itoa(i+1) + "]"
 		if v.keys == nil {
+			r.nameless[name]++
 			r.fault(v.at, path, say.M("config.wrong_type", kindWord(unstable.Table), kindWord(v.kind)), say.M("config.brackets_remedy", r.tables.brackets(name)))
 			continue
 		}
-		out = append(out, &section{r: r, path: path, t: v.keys})
+		out = append(out, r.section(path, v.keys))
 	}
 	return out
 }
@@ -390,7 +420,7 @@ func (r *reader) site(s *section) {
 		out.Zone = time.FixedZone(DefaultZone, 8*60*60)
 	}
 	out.Language, out.Clock = DefaultLanguage, playlist.ClockNTP
-	if s.t == nil {
+	if s == nil {
 		return
 	}
 	if s.need("name", `name = "大坝村"`) {
@@ -402,7 +432,13 @@ func (r *reader) site(s *section) {
 	if v := s.want("timezone", unstable.String, say.M("config.quote_remedy", "timezone", DefaultZone)); v != nil {
 		zone, err := time.LoadLocation(v.text)
 		if err != nil || v.text == "" || v.text == "Local" {
-			s.r.fault(v.at, s.at("timezone"), say.M("config.zone", shown(v.text)), say.M("config.zone_remedy", DefaultZone))
+			remedy := say.M("config.zone_remedy", DefaultZone)
+			if good := plainly(v.text); good != v.text && good != "" && good != "Local" {
+				if _, err := time.LoadLocation(good); err == nil {
+					remedy = written(good)
+				}
+			}
+			s.garbled("timezone", v, say.M("config.zone", shown(v.text)), remedy)
 		} else {
 			out.Zone = zone
 		}
@@ -436,7 +472,11 @@ func (s *section) area() playlist.Area {
 	}
 	switch a, err := playlist.ParseArea(v.text); {
 	case len(v.text) != 12 || strings.Trim(v.text, "0123456789") != "":
-		s.r.fault(v.at, s.at("area"), say.M("config.area_digits", shown(v.text)), say.M("config.area_remedy", example))
+		remedy := say.M("config.area_remedy", example)
+		if good := strings.NewReplacer(" ", "", "-", "").Replace(plainly(v.text)); len(good) == 12 && digits(good) {
+			remedy = written(good)
+		}
+		s.garbled("area", v, say.M("config.area_digits", shown(v.text)), remedy)
 	case !slices.Contains(provinces, v.text[:2]):
 		s.r.fault(v.at, s.at("area"), say.M("config.area_province", v.text, v.text[:2]), say.M("config.area_remedy", example))
 	case err != nil:
@@ -450,7 +490,7 @@ func (s *section) area() playlist.Area {
 func (r *reader) ingest(s *section) {
 	out := &r.out.Ingest
 	*out = Ingest{Timeout: DefaultTimeout, Pace: DefaultPace}
-	if s == nil || s.t == nil {
+	if s == nil {
 		return
 	}
 	out.FFmpeg, out.FFprobe = s.program("ffmpeg"), s.program("ffprobe")
@@ -512,14 +552,14 @@ func (s *section) pairs(key string) map[string]string {
 func (r *reader) amplifier(s *section) {
 	out := &r.out.Amplifier
 	*out = Amplifier{WarmUp: DefaultWarmUp, Hold: DefaultHold}
-	if s == nil || s.t == nil {
+	if s == nil {
 		return
 	}
 	if s.need("relay", `relay = "gpio:GPIO17"`) {
 		out.Relay = s.text("relay", "gpio:GPIO17")
 		scheme, name, _ := strings.Cut(out.Relay, ":")
 		if out.Relay != "" && (!slices.Contains([]string{"gpio", "serial", "command"}, scheme) || strings.TrimSpace(name) == "") {
-			s.fault("relay", say.M("config.relay", shown(out.Relay)), say.M("config.relay_remedy"))
+			s.garbled("relay", s.t.find("relay").val, say.M("config.relay", shown(out.Relay)), say.M("config.relay_remedy"))
 		}
 	}
 	out.WarmUp = s.span("warm_up", DefaultWarmUp, 0, 30*time.Second)
@@ -530,7 +570,7 @@ func (r *reader) amplifier(s *section) {
 func (r *reader) store(s *section) {
 	out := &r.out.Store
 	*out = Store{Backups: DefaultBackups}
-	if s == nil || s.t == nil {
+	if s == nil {
 		return
 	}
 	out.Backups = s.whole("backups", DefaultBackups, 1, 90)

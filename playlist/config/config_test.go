@@ -381,6 +381,13 @@ func TestDeepNestsAndManyTablesAreReadToo(t *testing.T) {
 		func(n int) string { return strings.Repeat("[[quiet]]\n", 2*n) },
 		func(n int) string { return small + strings.Repeat("[[slot]]\nname = \"x\"\n", n) },
 		func(n int) string { return strings.Repeat("[b]\nx = y\n", n) },
+		func(n int) string {
+			return strings.Repeat("[[quiet]]\ncron = 1\n", n) + strings.Repeat("[[slot]]\ncron = \"x\"\n", n)
+		},
+		func(n int) string { return small + strings.Repeat("[[slot]]\nnam = \"x\u200b\"\n", n) },
+		func(n int) string { return small + strings.Repeat("name = \"x\"\n", n) },
+		func(n int) string { return small + strings.Repeat("a.b = 1\n", n) },
+		func(n int) string { return strings.Repeat("[[slots]]\nname = \"x\"\n[slot]\nname = \"y\"\n", n) },
 		func(n int) string { return "a" + strings.Repeat(".a", 6*n) + " = 1" },
 		func(n int) string { return "[a" + strings.Repeat(".a", 6*n) + "]" },
 		func(n int) string { return "a = { b" + strings.Repeat(".a", 6*n) + " = 1 }" },

@@ -26,8 +26,18 @@ var (
 var nicknames = []string{"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
 
 // explainCron says what is wrong with a spec, in words that point at the
-// field; bad is false if it finds nothing.
+// field, and what to write, if that is clear; bad is false if it finds nothing.
 func explainCron(spec string) (what, remedy say.Message, bad bool) {
+	if what, remedy, bad = faultOfCron(spec); !bad {
+		return what, remedy, false
+	}
+	if good := cronAsMeant(spec); good != "" {
+		remedy = written(good)
+	}
+	return what, remedy, true
+}
+
+func faultOfCron(spec string) (what, remedy say.Message, bad bool) {
 	s := strings.TrimSpace(spec)
 	example := say.M("config.cron_remedy")
 	switch {
@@ -48,12 +58,8 @@ func explainCron(spec string) (what, remedy say.Message, bad bool) {
 		return say.M("config.cron_nickname", shown(s)), say.M("config.known_remedy", all(nicknames)), true
 	}
 	parts := strings.Fields(s)
-	fields := []field{minute, hour, day, month, weekday}
-	switch len(parts) {
-	case 5:
-	case 6:
-		fields = append([]field{second}, fields...)
-	default:
+	fields := fieldsOf(len(parts))
+	if fields == nil {
 		return say.M("config.cron_fields", len(parts)), example, true
 	}
 	for i, f := range fields {
@@ -62,6 +68,37 @@ func explainCron(spec string) (what, remedy say.Message, bad bool) {
 		}
 	}
 	return what, remedy, false
+}
+
+// fieldsOf are the fields of a spec of so many; nil if there is no such spec.
+func fieldsOf(n int) []field {
+	switch n {
+	case 5:
+		return []field{minute, hour, day, month, weekday}
+	case 6:
+		return []field{second, minute, hour, day, month, weekday}
+	}
+	return nil
+}
+
+// hourly finds a spec of six fields whose first two are a minute and an hour, as
+// people write it who do not know that seconds come first.
+func hourly(spec string) (what, remedy say.Message, found bool) {
+	parts := strings.Fields(spec)
+	if len(parts) != 6 || parts[2] != "*" {
+		return what, remedy, false
+	}
+	s, okS := second.number(parts[0])
+	m, okM := minute.number(parts[1])
+	if !okS || !okM || m > hour.hi {
+		return what, remedy, false
+	}
+	return say.M("config.cron_hourly", m, s), say.M("config.cron_hourly_remedy", strings.Join(parts[:5], " ")), true
+}
+
+func (f field) valid(text string) bool {
+	_, _, bad := f.explain(1, text)
+	return !bad && text != "*" && text != "?"
 }
 
 // explain judges one field: a list of *, N, N-M, each perhaps with /STEP.
@@ -106,15 +143,7 @@ func (f field) explain(nth int, text string) (what, remedy say.Message, bad bool
 // */100 is minute 0.
 func wideStep(spec string) (what, remedy say.Message, wide bool) {
 	parts := strings.Fields(spec)
-	fields := []field{minute, hour, day, month, weekday}
-	switch len(parts) {
-	case 5:
-	case 6:
-		fields = append([]field{second}, fields...)
-	default:
-		return what, remedy, false
-	}
-	for i, f := range fields {
+	for i, f := range fieldsOf(len(parts)) {
 		for _, item := range strings.Split(parts[i], ",") {
 			stretch, step, stepped := strings.Cut(item, "/")
 			from, to, ranged := strings.Cut(stretch, "-")

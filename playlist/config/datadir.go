@@ -5,13 +5,18 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"unicode/utf8"
+
+	"dalaba/playlist/say"
 
 	"github.com/pelletier/go-toml/v2"
 )
 
 var dataDirLine = regexp.MustCompile(`(?m)^[ \t]*data_dir[ \t]*=[ \t]*["']([^"'\\\r\n]+)["']`)
+
+var languageLine = regexp.MustCompile(`(?m)^[ \t]*language[ \t]*[=＝:：][^\w\n]*(zh-CN|en)\b`)
 
 // CanBeFolder reports whether a path is a folder, or nothing yet.
 func CanBeFolder(path string) bool { return fileInTheWay(path) == "" }
@@ -30,6 +35,26 @@ func fileInTheWay(path string) string {
 	}
 }
 
+// Language is the language that a config names, which may be faulty elsewhere; empty if
+// it names none that there is.
+func Language(text []byte) string {
+	var c struct {
+		Site struct {
+			Language string `toml:"language"`
+		} `toml:"site"`
+	}
+	if err := toml.Unmarshal(text, &c); err != nil || c.Site.Language == "" {
+		if m := languageLine.FindSubmatch(text); m != nil {
+			c.Site.Language = string(m[1])
+		}
+	}
+	switch l := say.Lang(c.Site.Language); l {
+	case say.Chinese, say.English:
+		return string(l)
+	}
+	return ""
+}
+
 // DataDir is the data_dir of a config that may be faulty elsewhere, resolved
 // as [Read] does; empty if it cannot be made out. A reader's [Library] is
 // in that folder, so it is needed before the config is read.
@@ -39,13 +64,14 @@ func DataDir(file string, text []byte) string {
 			DataDir string `toml:"data_dir"`
 		} `toml:"site"`
 	}
-	if err := toml.Unmarshal(text, &c); err != nil {
+	if err := toml.Unmarshal(text, &c); err != nil || c.Site.DataDir == "" {
 		// A slip on another line must not cost the last good config, which
-		// lies in that folder.
+		// lies in that folder; nor one in a header.
 		if m := dataDirLine.FindSubmatch(text); m != nil {
 			c.Site.DataDir = string(m[1])
 		}
 	}
+	c.Site.DataDir = strings.TrimSpace(c.Site.DataDir)
 	if c.Site.DataDir == "" || !utf8.ValidString(c.Site.DataDir) {
 		return ""
 	}

@@ -30,11 +30,12 @@ type Document struct {
 func Decode(file string, text []byte, v any, remedy say.Message) *Document {
 	into := reflect.ValueOf(v).Elem()
 	d := &Document{r: newReader(file, text, tablesOf(into.Type())), wrong: map[string]bool{}}
+	d.r.keys = keysOf(into.Type())
 	if d.r.legible() {
 		d.root = d.r.parse()
 	}
 	if d.root != nil {
-		d.r.strangers(d.root)
+		d.r.mend(d.root)
 		for f, name := range tagged(into.Type()) {
 			to := into.FieldByIndex(f.Index)
 			if to.Kind() == reflect.Struct {
@@ -68,31 +69,33 @@ func tagged(t reflect.Type) func(func(reflect.StructField, string) bool) {
 	}
 }
 
-func tablesOf(t reflect.Type) tables {
-	all := tables{homes: map[string]string{}}
+func tablesOf(t reflect.Type) (all tables) {
 	for f, name := range tagged(t) {
-		of := f.Type
-		if of.Kind() == reflect.Struct {
+		if f.Type.Kind() == reflect.Struct {
 			all.singles = append(all.singles, name)
 		} else {
 			all.lists = append(all.lists, name)
-			of = of.Elem()
-		}
-		for _, key := range tagged(of) {
-			if _, two := all.homes[key]; two {
-				name = "" // it may belong to either
-			}
-			all.homes[key] = name
 		}
 	}
 	return all
 }
 
+func keysOf(t reflect.Type) *keys {
+	all := map[string][]string{}
+	for f, name := range tagged(t) {
+		of := f.Type
+		if of.Kind() == reflect.Slice {
+			of = of.Elem()
+		}
+		for _, key := range tagged(of) {
+			all[name] = append(all[name], key)
+		}
+	}
+	return &keys{known: all}
+}
+
 // fill reads the section into a struct.
 func (s *section) fill(to reflect.Value, remedy say.Message) {
-	if s.t == nil {
-		return
-	}
 	for f, key := range tagged(to.Type()) {
 		field := to.FieldByIndex(f.Index)
 		of := f.Type

@@ -29,6 +29,14 @@ func nameRune(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) ||
 // name reads a name that goes into IDs and command lines: letters, digits,
 // Chinese, - and _. Empty if it is absent or bad.
 func (s *section) name(taken names, example string) string {
+	n := s.goodName(taken, example)
+	if n == "" {
+		s.r.nameless[s.kind()]++
+	}
+	return n
+}
+
+func (s *section) goodName(taken names, example string) string {
 	if !s.need("name", `name = "`+example+`"`) {
 		return ""
 	}
@@ -39,7 +47,7 @@ func (s *section) name(taken names, example string) string {
 	at := s.place("name")
 	for _, c := range n {
 		if !nameRune(c) {
-			s.r.fault(at, s.at("name"), say.M("config.name_letter", shown(string(c))), say.M("config.name_letter_remedy"))
+			s.misread("name", s.t.find("name").val, say.M("config.name_letter", shown(string(c))), say.M("config.name_letter_remedy"))
 			return ""
 		}
 	}
@@ -110,7 +118,10 @@ func (s *section) device() string {
 	}
 	scheme, rest, colon := strings.Cut(d, ":")
 	switch {
-	case d == "auto", d == "null:", d == "default", d == "sysdefault":
+	case d == "auto", d == "null:":
+		return d
+	case d == "default", d == "sysdefault":
+		s.doubtDevice(v, d)
 		return d
 	case scheme == "wav" && colon:
 		if strings.TrimSpace(rest) == "" {
@@ -120,12 +131,51 @@ func (s *section) device() string {
 		s.r.files = append(s.r.files, s.r.path(rest))
 		return "wav:" + s.r.path(rest)
 	case slices.Contains(cards, scheme) && rest != "":
+		s.doubtDevice(v, d)
 		return d
 	case scheme == "alsa" && pcm.MatchString(rest):
+		s.doubtDevice(v, rest)
 		return rest
 	}
-	s.r.fault(v.at, s.at("device"), say.M("config.device", shown(d)), say.M("config.device_remedy"))
+	remedy := say.M("config.device_remedy")
+	switch {
+	case strings.EqualFold(plainly(d), DefaultDevice):
+		remedy = written(DefaultDevice)
+	case slices.Contains(servers, scheme):
+		remedy = say.M("config.device_card_remedy")
+	}
+	s.garbled("device", v, say.M("config.device", shown(d)), remedy)
 	return ""
+}
+
+// Sound servers and mixers by their ALSA names.
+var servers = []string{"default", "sysdefault", "dmix", "pulse", "pipewire", "jack"}
+
+// byNumber are devices whose card is named by its number.
+var byNumber = regexp.MustCompile(`^[a-z]+:(?:CARD=)?(\d+)(?:,(?:DEV=)?(\d+))?(?:,|$)`)
+
+// doubtDevice warns of a device that may be another one tomorrow.
+func (s *section) doubtDevice(v *value, device string) {
+	device = strings.TrimPrefix(device, "plug:")
+	scheme, _, _ := strings.Cut(device, ":")
+	number := byNumber.FindStringSubmatch(device)
+	switch {
+	case device != plainly(device):
+		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_wide", shown(device)), written(plainly(v.text)))
+	case slices.Contains(servers, scheme):
+		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_server", shown(device)), say.M("config.device_card_remedy"))
+	case number != nil:
+		remedy := say.M("config.device_card_remedy")
+		if l, ok := s.r.lib.(Cards); ok {
+			if name := l.CardByNumber(number[1]); name != "" {
+				if dev := number[2]; dev != "" && dev != "0" {
+					name += ",DEV=" + dev
+				}
+				remedy = written(name)
+			}
+		}
+		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_number", shown(device)), remedy)
+	}
 }
 
 // sameDevice is what two names of one device have in common; empty for those
@@ -184,6 +234,7 @@ func (r *reader) quiet(list []*section) {
 		span, ok := s.daily()
 		s.rest()
 		if !ok || s.overlap(span, spans, where, "config.quiet_overlap", "config.quiet_overlap_remedy") {
+			r.vague = true
 			continue
 		}
 		spans, where = append(spans, span), append(where, s.t.at)
@@ -236,7 +287,9 @@ func (r *reader) readPlaylists(list []*section) {
 		case s.has("clips"):
 			p.Clips = s.clips()
 		default:
-			s.asks = append(s.asks, "clips", "series")
+			if s.r.keys == nil || s.strange() {
+				break
+			}
 			s.r.fault(s.t.at, s.path, say.M("config.no_clips"), say.M("config.no_clips_remedy"))
 		}
 		s.asks = append(s.asks, "clips", "series")
@@ -255,7 +308,7 @@ func (s *section) series() []playlist.ClipID {
 	s.r.out.Series = append(s.r.out.Series, n)
 	clips := s.r.lib.Series(n)
 	if len(clips) == 0 {
-		s.fault("series", say.M("config.series_empty", shown(n)), say.M("config.series_empty_remedy"))
+		s.noSeries(n)
 	}
 	var ids []playlist.ClipID
 	for _, c := range clips {
@@ -279,6 +332,25 @@ func ListOf(series string) string {
 		return c
 	}, series))
 	return string(name[:min(len(name), maxName)])
+}
+
+// noSeries reports a series of which there is no clip, once. Without a library nothing
+// is known of any.
+func (s *section) noSeries(name string) {
+	r := s.r
+	if r.blind || r.barren || r.noSeries[name] {
+		return
+	}
+	if r.noSeries == nil {
+		r.noSeries = map[string]bool{}
+	}
+	r.noSeries[name] = true
+	what, remedy := say.M("config.series_empty", shown(name)), say.M("config.series_empty_remedy")
+	if l, ok := r.lib.(Stock); ok && !l.Stocked() {
+		r.barren = true
+		what, remedy = say.M("config.no_library", r.out.Site.DataDir), say.M("config.no_library_remedy")
+	}
+	s.misread("series", s.t.find("series").val, what, remedy)
 }
 
 func (r *reader) measure(c playlist.Clip) {
@@ -310,7 +382,7 @@ func (s *section) clips() []playlist.ClipID {
 			s.r.fault(v.at, s.at("clips"), say.M("config.clips_folder", shown(text)), say.M("config.clips_folder_remedy", shown(all)))
 			continue
 		}
-		found := s.found(v.at, text)
+		found := s.found(v, text)
 		for _, c := range found {
 			if !in[c.ID] {
 				in[c.ID] = true
@@ -325,15 +397,19 @@ func (s *section) clips() []playlist.ClipID {
 // apart takes joined errors apart.
 // found returns the clips that an entry of clips names: one by its ID or the beginning
 // of that, or those of the files that a pattern matches.
-func (s *section) found(at place, text string) []playlist.Clip {
-	fault := func(what, remedy say.Message) { s.r.fault(at, s.at("clips"), what, remedy) }
+func (s *section) found(v *value, text string) []playlist.Clip {
+	missing := func(id string) {
+		if !s.r.blind {
+			s.misread("clips", v, say.M("config.clip_missing", id), say.M("config.clip_missing_remedy"))
+		}
+	}
 	lib, short := s.r.lib.(Beginnings)
 	switch id, err := playlist.ParseClipID(text); {
 	case err == nil:
 		if c, ok := s.r.lib.Clip(id); ok {
 			return []playlist.Clip{c}
 		}
-		fault(say.M("config.clip_missing", id.Short()), say.M("config.clip_missing_remedy"))
+		missing(id.Short())
 		return nil
 	case short && shortID.MatchString(text):
 		all := lib.Beginning(strings.ToLower(text))
@@ -341,9 +417,9 @@ func (s *section) found(at place, text string) []playlist.Clip {
 		case 1:
 			return all
 		case 0:
-			fault(say.M("config.clip_missing", text), say.M("config.clip_missing_remedy"))
+			missing(text)
 		default:
-			fault(say.M("config.clip_unclear", text, len(all)), say.M("config.clip_unclear_remedy"))
+			s.misread("clips", v, say.M("config.clip_unclear", text, len(all)), say.M("config.clip_unclear_remedy"))
 		}
 		return nil
 	}
@@ -356,9 +432,9 @@ func (s *section) found(at place, text string) []playlist.Clip {
 		if len(bad) > 1 {
 			what = say.M("config.clips_bad", shown(text), len(bad), bad[0])
 		}
-		fault(what, say.M("config.clip_bad_remedy", s.r.tables.importer, shellWord(s.r.path(text))))
+		s.r.fault(v.at, s.at("clips"), what, say.M("config.clip_bad_remedy", s.r.tables.importer, shellWord(s.r.path(text))))
 	case len(found) == 0:
-		fault(say.M("config.glob_empty", shown(text)), say.M("config.glob_empty_remedy", s.r.path(text)))
+		s.misread("clips", v, say.M("config.glob_empty", shown(text)), say.M("config.glob_empty_remedy", s.r.path(text)))
 	}
 	return found
 }

@@ -23,13 +23,14 @@ type Problem struct {
 	Column   int    // from 1, in characters
 	Key      string // such as slot[2].cron, counted from 1; empty if no key is to blame
 	Severity Severity
-	Syntax   bool // the text is no TOML
+	Exact    bool // its column is told, too: it is that of one character
 	What     say.Message
 	Remedy   say.Message
 }
 
-// In is the problem as one line: "file:line: key: what; remedy". An error of the
-// syntax has no key, but a column: "file:line:column: what; remedy".
+// In is the problem as one line: "file:line: key: what; remedy" or, if one character
+// is to blame, "file:line:column: key: what; remedy". An error of the syntax has no
+// key.
 func (p Problem) In(l say.Lang) string {
 	what := p.What
 	if p.Severity == Warning {
@@ -38,7 +39,7 @@ func (p Problem) In(l say.Lang) string {
 	if p.Key != "" {
 		what = say.M("config.at_key", p.Key, what)
 	}
-	if p.Syntax {
+	if p.Exact {
 		return say.M("config.problem_at", p.File, p.Line, p.Column, what, p.Remedy).In(l)
 	}
 	return say.M("config.problem", p.File, p.Line, what, p.Remedy).In(l)

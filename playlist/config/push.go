@@ -17,9 +17,7 @@ type Push struct {
 
 // pushed are the tables of a push file.
 var pushed = tables{
-	lists: []string{"playlist", "slot"},
-	homes: map[string]string{"cron": "slot", "clips": "playlist", "series": "playlist"},
-
+	lists:    []string{"playlist", "slot"},
 	importer: "dalaba-county import",
 }
 
@@ -33,9 +31,10 @@ func ReadPush(file string, text []byte, zone *time.Location, lib Library) (*Push
 	if !r.legible() {
 		return nil, r.problems
 	}
+	r.keys = ourKeys()
 	if r.root = r.parse(); r.root != nil {
 		r.useless()
-		r.strangers(r.root)
+		r.mend(r.root)
 		r.readPlaylists(r.many(r.root, "playlist"))
 		r.slots(r.many(r.root, "slot"))
 		r.unusedPlaylists()

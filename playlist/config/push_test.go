@@ -23,10 +23,9 @@ func TestAPushFileHasPlaylistsAndSlotsAlone(t *testing.T) {
 		{"a playlist that no slot airs", lessons, []string{`/etc/dalaba/push.toml:2: playlist[1].name: (warning) no slot airs the playlist "lessons"; add a [[slot]] for it, or delete it`}},
 		{"all that is wrong", "[site]\nname = \"x\"\n[[playlist]]\nnaem = \"lessons\"\n[[slot]]\nname = \"morning\"\nplaylist = \"lesson\"\ncron = \"99 7 * * *\"\n[[output]]\n", []string{
 			`/etc/dalaba/push.toml:1: site: a push has no use for this table; write [[playlist]] and [[slot]] only`,
-			`/etc/dalaba/push.toml:3: playlist[1].name: the key is required; add it, such as name = "健康微课堂"`,
 			`/etc/dalaba/push.toml:3: playlist[1]: the playlist has no clips; add series = "NAME" or clips = ["clips/*.mp3"]`,
 			`/etc/dalaba/push.toml:4: playlist[1].naem: there is no key "naem"; did you mean name`,
-			`/etc/dalaba/push.toml:7: slot[1].playlist: there is no playlist "lesson"; add a [[playlist]] with name = "lesson", or name one that is there`,
+			`/etc/dalaba/push.toml:7: slot[1].playlist: there is no playlist "lesson"; did you mean lessons`,
 			`/etc/dalaba/push.toml:8: slot[1].cron: field 1 (minute): "99" is out of range; use 0 to 59`,
 			`/etc/dalaba/push.toml:9: output: a push has no use for this table; write [[playlist]] and [[slot]] only`,
 		}},

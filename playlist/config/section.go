@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,14 @@ type section struct {
 	path string
 	t    *table
 	asks []string // every key that was asked for: what the table may hold
+
+	needs []string // of these, the ones that must be there and are not
+}
+
+// kind is the name of the table, as "slot".
+func (s *section) kind() string {
+	name, _, _ := strings.Cut(s.path, "[")
+	return name
 }
 
 func (s *section) at(key string) string { return s.path + "." + key }
@@ -52,11 +61,20 @@ func (s *section) has(key string) bool { return s.t.find(key) != nil }
 func (s *section) want(key string, kind unstable.Kind, remedy say.Message) *value {
 	v := s.get(key)
 	if v == nil || v.kind == kind {
+		if kind == unstable.String && v != nil {
+			s.suspect(key, v)
+		}
 		return v
+	}
+	if kind == unstable.String && digits(v.text) && quotable[key] {
+		remedy = say.M("config.quote_remedy", key, v.text)
 	}
 	s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(kind), kindWord(v.kind)), remedy)
 	return nil
 }
+
+// quotable are the keys whose texts may be a number.
+var quotable = map[string]bool{"area": true, "name": true, "title": true, "playlist": true, "series": true}
 
 func kindWord(k unstable.Kind) say.Message {
 	switch k {
@@ -87,7 +105,7 @@ func (s *section) need(key, example string) bool {
 	if s.has(key) {
 		return true
 	}
-	s.asks = append(s.asks, key)
+	s.asks, s.needs = append(s.asks, key), append(s.needs, key)
 	s.r.fault(s.t.at, s.at(key), say.M("config.missing"), say.M("config.missing_remedy", example))
 	return false
 }
@@ -111,7 +129,7 @@ func (s *section) plain(key string, v *value, example string) string {
 		s.r.fault(v.at, s.at(key), say.M("config.empty"), say.M("config.empty_remedy", example))
 		return ""
 	case strings.ContainsFunc(t, unicode.IsControl):
-		s.r.fault(v.at, s.at(key), say.M("config.control"), say.M("config.control_remedy"))
+		s.misread(key, v, say.M("config.control"), say.M("config.control_remedy"))
 		return ""
 	case len([]rune(t)) > maxText:
 		s.r.fault(v.at, s.at(key), say.M("config.long", maxText), say.M("config.long_remedy"))
@@ -131,7 +149,11 @@ func (s *section) choice(key, preset string, choices ...string) string {
 			return c
 		}
 	}
-	s.r.fault(v.at, s.at(key), say.M("config.choice", shown(v.text)), say.M("config.choice_remedy", all(quoted(choices))))
+	remedy := say.M("config.choice_remedy", all(quoted(choices)))
+	if n := near(plainly(v.text), choices); n != "" && (len(n) > 3 || strings.EqualFold(n, plainly(v.text))) {
+		remedy = written(n)
+	}
+	s.garbled(key, v, say.M("config.choice", shown(v.text)), remedy)
 	return preset
 }
 
@@ -194,7 +216,10 @@ func (s *section) span(key string, preset, lo, hi time.Duration) time.Duration {
 	d, err := time.ParseDuration(strings.TrimSpace(v.text))
 	switch {
 	case err != nil:
-		s.r.fault(v.at, s.at(key), say.M("config.span", shown(v.text)), remedy)
+		if good := spanAsMeant(v.text); good != "" {
+			remedy = written(good)
+		}
+		s.garbled(key, v, say.M("config.span", shown(v.text)), remedy)
 	case d < lo || d > hi:
 		s.r.fault(v.at, s.at(key), say.M("config.span_range", shown(v.text), brief(lo), brief(hi)), remedy)
 	default:
@@ -240,9 +265,14 @@ func (s *section) strings(key, example string) (list []*value, ok bool) {
 	ok = true
 	for _, w := range v.list {
 		if w.kind != unstable.String {
-			s.r.fault(w.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.String), kindWord(w.kind)), remedy)
+			if ok {
+				s.r.fault(w.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.String), kindWord(w.kind)), remedy)
+			}
 			ok = false
 			continue
+		}
+		if key != "clips" { // which are looked for as they are written
+			s.suspect(key, w)
 		}
 		list = append(list, w)
 	}
@@ -264,7 +294,7 @@ func (s *section) clockSource() playlist.ClockSource {
 	case c.Command() != "":
 		return c
 	}
-	s.r.fault(v.at, s.at("clock"), say.M("config.choice", shown(v.text)), say.M("config.clock_source_remedy"))
+	s.garbled("clock", v, say.M("config.choice", shown(v.text)), say.M("config.clock_source_remedy"))
 	return playlist.ClockNTP
 }
 
@@ -275,39 +305,42 @@ func (s *section) clock(key string) (t playlist.TimeOfDay, ok bool) {
 		return 0, false
 	}
 	text := v.text
-	switch v.kind {
-	case unstable.String:
-	case unstable.LocalTime:
+	if v.kind == unstable.LocalTime && len(text) > len("15:04") {
 		text = strings.TrimSuffix(text, ":00")
-		if len(v.text) == len("15:04") {
-			text = v.text
+	}
+	if v.kind == unstable.String || v.kind == unstable.LocalTime {
+		if t, err := playlist.ParseTimeOfDay(text); err == nil {
+			return t, true
 		}
+	}
+	remedy := say.M("config.clock_remedy", key)
+	if good := clockAsMeant(v.text); good != "" {
+		remedy = written(good)
+	}
+	switch v.kind {
+	case unstable.String, unstable.LocalTime:
+		s.garbled(key, v, say.M("config.clock", shown(v.text)), remedy)
 	default:
-		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.LocalTime), kindWord(v.kind)), say.M("config.clock_remedy", key))
-		return 0, false
+		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.LocalTime), kindWord(v.kind)), remedy)
 	}
-	t, err := playlist.ParseTimeOfDay(text)
-	if err != nil {
-		s.r.fault(v.at, s.at(key), say.M("config.clock", shown(v.text)), say.M("config.clock_remedy", key))
-		return 0, false
-	}
-	return t, true
+	return 0, false
 }
 
 // day is one calendar day, quoted or as a TOML date.
 func (s *section) day(key string, v *value) playlist.Date {
+	if v.kind == unstable.String || v.kind == unstable.LocalDate {
+		if d, err := playlist.ParseDate(v.text); err == nil {
+			return d
+		}
+	}
+	what, remedy := explainDate(v.text, s.r.now())
 	switch v.kind {
 	case unstable.String, unstable.LocalDate:
+		s.garbled(key, v, what, remedy)
 	default:
-		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.LocalDate), kindWord(v.kind)), say.M("config.date_remedy"))
-		return ""
+		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.LocalDate), kindWord(v.kind)), remedy)
 	}
-	d, err := playlist.ParseDate(v.text)
-	if err != nil {
-		s.r.fault(v.at, s.at(key), say.M("config.date", shown(v.text)), say.M("config.date_remedy"))
-		return ""
-	}
-	return d
+	return ""
 }
 
 func (s *section) date(key string) playlist.Date {
@@ -355,6 +388,12 @@ func (s *section) rest() {
 		if n := near(e.key, s.asks); n != "" {
 			remedy = say.M("config.near_remedy", n)
 		}
-		s.r.fault(e.at, s.at(shown(e.key)), say.M("config.unknown_key", shown(e.key)), remedy)
+		s.r.unknownKey(s.path, e, remedy)
 	}
+}
+
+// strange reports whether the table has a key that is not known, and may be one that
+// is missed.
+func (s *section) strange() bool {
+	return slices.ContainsFunc(s.t.entries, func(e *entry) bool { return !e.seen && !slices.Contains(s.r.keys.known[s.kind()], e.key) })
 }

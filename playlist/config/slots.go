@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -15,11 +16,12 @@ func (r *reader) slots(list []*section) {
 	r.used = map[string]bool{}
 	for _, s := range list {
 		var t playlist.Slot
-		before := len(r.problems)
+		before, sound := len(r.problems), !s.t.mended
 		t.Name = s.name(taken, "早间健康")
 		if s.need("playlist", `playlist = "健康微课堂"`) {
 			t.Playlist = s.playlist()
 		}
+		r.used[t.Playlist] = true
 		if s.need("cron", `cron = "30 7 * * *"`) {
 			t.Cron = s.cron()
 		}
@@ -47,16 +49,19 @@ func (r *reader) slots(list []*section) {
 		if untilOK && until == 0 {
 			s.fault("until", say.M("config.until_zero"), say.M("config.until_zero_remedy"))
 		}
-		if s.has("until") && t.Missed == playlist.MissedSkip && len(r.problems) == before {
+		s.rest()
+		if s.has("until") && t.Missed == playlist.MissedSkip && len(r.problems) == before && sound {
 			s.fault("until", say.M("config.until_skip"), say.M("config.until_skip_remedy"))
 		}
-		s.rest()
-		if len(r.problems) == before {
+		if len(r.problems) == before && sound {
 			r.firing(s, t)
 			r.doubts(s, t)
 		}
 		r.out.Slots = append(r.out.Slots, t)
 	}
+	r.warnOfQuiet(len(list))
+	r.tellAbsent("playlist", "playlist", r.playlists)
+	r.tellAbsent("output", "outputs", r.outputs)
 }
 
 func (s *section) playlist() string {
@@ -68,14 +73,8 @@ func (s *section) playlist() string {
 	if name == "" {
 		return ""
 	}
-	s.r.used[name] = true
 	if !slices.Contains(s.r.playlists, name) {
-		remedy := say.M("config.playlist_remedy", shown(name))
-		if n := near(name, s.r.playlists); n != "" {
-			s.r.used[n] = true
-			remedy = say.M("config.near_remedy", n)
-		}
-		s.r.fault(v.at, s.at("playlist"), say.M("config.playlist", shown(name)), remedy)
+		s.r.noteAbsent("playlist", name, s, v)
 	}
 	return name
 }
@@ -90,11 +89,7 @@ func (s *section) outputs() []string {
 	for _, v := range list {
 		switch {
 		case !slices.Contains(s.r.outputs, v.text):
-			remedy := say.M("config.output_remedy", shown(v.text))
-			if n := near(v.text, s.r.outputs); n != "" {
-				remedy = say.M("config.near_remedy", n)
-			}
-			s.r.fault(v.at, s.at("outputs"), say.M("config.output", shown(v.text)), remedy)
+			s.r.noteAbsent("output", v.text, s, v)
 		case slices.Contains(out, v.text):
 			s.r.fault(v.at, s.at("outputs"), say.M("config.output_twice", v.text), say.M("config.output_twice_remedy"))
 		default:
@@ -104,18 +99,71 @@ func (s *section) outputs() []string {
 	return out
 }
 
+// absentee is a name that slots give and no table has.
+type absentee struct {
+	name  string
+	by    *section // the first slot that gives it
+	v     *value
+	times int // slots that give it
+}
+
+func (r *reader) noteAbsent(kind, name string, by *section, v *value) {
+	for _, x := range r.absent[kind] {
+		if x.name == name {
+			x.times++
+			return
+		}
+	}
+	r.absent[kind] = append(r.absent[kind], &absentee{name, by, v, 1})
+}
+
+// tellAbsent reports the names of a kind of table that none of them has, each once.
+// Names that tables with a fault in theirs may well have are left for when that is
+// mended. If there is no table of the kind at all, that is one fault.
+func (r *reader) tellAbsent(kind, key string, known []string) {
+	all := r.absent[kind]
+	if len(all) <= r.nameless[kind] {
+		return
+	}
+	if len(known) == 0 {
+		if kind == "output" && slices.Contains(r.tables.lists, kind) {
+			return // that there is none is reported
+		}
+		all = all[:1]
+	}
+	for _, x := range all {
+		what, remedy := say.M("config."+kind, shown(x.name)), say.M("config."+kind+"_remedy", shown(x.name))
+		if x.times > 1 {
+			what = say.M("config.times", what, x.times)
+		}
+		if n := near(plainly(x.name), known); n != "" {
+			remedy = say.M("config.near_remedy", n)
+		}
+		if parts := strings.FieldsFunc(plainly(x.name), func(c rune) bool { return c == ',' || c == ';' }); key == "outputs" && len(parts) > 1 {
+			remedy = say.M("config.write_remedy", "outputs = ["+strings.Join(quoted(parts), ", ")+"]")
+		}
+		x.by.misread(key, x.v, what, remedy)
+	}
+}
+
 func (s *section) cron() playlist.Cron {
-	v := s.want("cron", unstable.String, say.M("config.quote_remedy", "cron", "30 7 * * *"))
+	remedy := say.M("config.quote_remedy", "cron", "30 7 * * *")
+	if e := s.t.find("cron"); e != nil {
+		if good := cronAsMeant(e.val.text); good != "" {
+			remedy = written(good)
+		}
+	}
+	v := s.want("cron", unstable.String, remedy)
 	if v == nil {
 		return playlist.Cron{}
 	}
 	if what, remedy, bad := explainCron(v.text); bad {
-		s.r.fault(v.at, s.at("cron"), what, remedy)
+		s.garbled("cron", v, what, remedy)
 		return playlist.Cron{}
 	}
 	c, err := playlist.ParseCron(v.text)
 	if err != nil {
-		s.r.fault(v.at, s.at("cron"), say.M("config.cron", shown(v.text)), say.M("config.cron_remedy"))
+		s.garbled("cron", v, say.M("config.cron", shown(v.text)), say.M("config.cron_remedy"))
 		return playlist.Cron{}
 	}
 	return c
@@ -149,6 +197,9 @@ func (r *reader) firing(s *section, t playlist.Slot) {
 	if t.Until > 0 && !r.beforeUntil(t, start) {
 		s.fault("until", say.M("config.until_early", t.Until.String()), say.M("config.until_early_remedy"))
 	}
+	if r.vague {
+		return
+	}
 	for range 100 {
 		until, quiet := r.quietUntil(due)
 		if !quiet {
@@ -158,7 +209,22 @@ func (r *reader) firing(s *section, t playlist.Slot) {
 			break
 		}
 	}
-	r.problem(Warning, s.place("cron"), s.at("cron"), say.M("config.slot_quiet"), say.M("config.slot_quiet_remedy"))
+	r.silent = append(r.silent, s)
+}
+
+// warnOfQuiet warns of slots of which every airing falls in quiet hours. If that is so of
+// each of them, the quiet hours are to blame.
+func (r *reader) warnOfQuiet(slots int) {
+	for _, s := range r.silent {
+		what := say.M("config.slot_quiet")
+		if len(r.silent) == slots && slots > 1 {
+			what = say.M("config.slots_quiet", slots)
+		}
+		r.problem(Warning, s.place("cron"), s.at("cron"), what, say.M("config.slot_quiet_remedy"))
+		if what.Key == "config.slots_quiet" {
+			return
+		}
+	}
 }
 
 // doubts warns of a slot that will hardly do what was meant.
@@ -166,7 +232,10 @@ func (r *reader) doubts(s *section, t playlist.Slot) {
 	if what, remedy, wide := wideStep(t.Cron.String()); wide {
 		r.problem(Warning, s.place("cron"), s.at("cron"), what, remedy)
 	}
-	if c, ok := r.lib.(Clock); ok && t.To != "" && string(t.To) < c.Now().In(r.out.Site.Zone).Format(time.DateOnly) {
+	if what, remedy, found := hourly(t.Cron.String()); found {
+		r.problem(Warning, s.place("cron"), s.at("cron"), what, remedy)
+	}
+	if now := r.now(); !now.IsZero() && t.To != "" && string(t.To) < now.Format(time.DateOnly) {
 		r.problem(Warning, s.place("to"), s.at("to"), say.M("config.to_past", string(t.To)), say.M("config.to_past_remedy"))
 	}
 	long, gap := time.Duration(t.Count)*r.usual(t.Playlist), r.gap(t)
@@ -245,6 +314,9 @@ func (r *reader) quietUntil(at time.Time) (end time.Time, quiet bool) {
 
 // unusedPlaylists warns of playlists that no slot names.
 func (r *reader) unusedPlaylists() {
+	if r.used[""] || len(r.absent["playlist"]) > 0 {
+		return // they may be meant
+	}
 	for i, name := range r.playlists {
 		if !r.used[name] {
 			s := r.listed[i]

@@ -3,13 +3,19 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
@@ -44,8 +50,7 @@ func (r *reader) notTOML(p *unstable.Parser, last place) {
 		at = r.openText(last)
 	}
 	at, what, remedy := r.explainSyntax(at, complaint)
-	r.fault(at, "", what, remedy)
-	r.problems[len(r.problems)-1].Syntax = true
+	r.exact(Fault, at, "", what, remedy)
 }
 
 // openText returns where a text in three quotes begins that does not end. The
@@ -70,11 +75,6 @@ func (r *reader) openText(last place) place {
 
 var threeQuotes = regexp.MustCompile(`"""|'''`)
 
-var fullWidth = map[rune]string{
-	'，': ",", '“': `"`, '”': `"`, '‘': "'", '’': "'", '：': ":", '＝': "=", '【': "[", '】': "]", '［': "[", '］': "]",
-	'＃': "#", '＂': `"`, '．': ".", '。': ".", '、': ",", '；': ";", '－': "-", '　': " ", '\u00a0': " ",
-}
-
 // explainSyntax says in our words what the parser complains of, and returns the
 // place to look at.
 func (r *reader) explainSyntax(at place, complaint string) (where place, what, remedy say.Message) {
@@ -87,16 +87,75 @@ func (r *reader) explainSyntax(at place, complaint string) (where place, what, r
 	if len(bytes.TrimSpace(r.src.text[line:at])) == 0 && (headed.Match(text) || paired.Match(text)) && !has("start of key", "not terminated") {
 		return at, say.M("config.syntax_array"), say.M("config.syntax_array_remedy")
 	}
-	// Chinese punctuation outside quotes is by far the most frequent mistake.
-	if wide, in, ok := wideIn(string(text)); ok && !has("not terminated") {
-		return line + place(in), say.M("config.syntax_wide", string(wide)), say.M("config.syntax_wide_remedy", fullWidth[wide])
+	if in, what, remedy, found := habit(string(text), int(at-line), has("array")); found {
+		return line + place(in), what, remedy
+	}
+	good := rewritten(text)
+	open := has("cannot have new lines", "unterminated", "not terminated")
+	// Characters that are not what they seem are by far the most frequent mistake.
+	if c, in, ok := oddIn(string(text)); ok && !has("not terminated") && !hanText.Match(text) {
+		switch wide := ascii(c); {
+		case wide == "":
+			return line + place(in), say.M("config.hidden", called(c)), mendHidden(c)
+		case good.Key == "":
+			good = say.M("config.syntax_wide_remedy", wide)
+		}
+		return line + place(in), say.M("config.syntax_wide", string(c)), good
+	}
+	if quote, end := unclosed(string(text)); end != "" && open {
+		return line + place(strings.LastIndex(string(text), end)), say.M("config.syntax_close", quote, end), say.M("config.syntax_close_remedy", quote)
+	}
+	if c, _ := utf8.DecodeRune(r.src.text[at:]); int(at) < len(r.src.text) && unseen(c) {
+		return at, say.M("config.hidden", called(c)), mendHidden(c)
+	}
+	if good.Key != "" && has(unreadable...) {
+		return at, say.M("config.syntax_value"), good
+	}
+	if m := slashDate.FindIndex(text); m != nil && line < at && !open {
+		if what, remedy := explainDate(string(text[m[0]:m[1]]), time.Time{}); what.Key != "config.date" {
+			return line + place(m[0]), what, remedy
+		}
 	}
 	what, remedy = r.complaint(at, has)
 	return at, what, remedy
 }
 
+// rewritten says how a line with a value that has no quotes, or should have none, is to
+// be written; its key is empty if that is not clear.
+func rewritten(line []byte) (remedy say.Message) {
+	m := bare.FindSubmatch(line)
+	if m == nil {
+		return remedy
+	}
+	if value := asMeant(string(m[2])); value != "" && (value[0] != '"' || !numeric.Match(m[1])) {
+		return say.M("config.syntax_write_remedy", string(m[1]), value)
+	}
+	return remedy
+}
+
+// habit finds what other languages have and TOML has not, up to the place of the
+// parser's error in the line: their comments, marks at the end of a line unless it is
+// one of a list, and colons behind keys.
+func habit(line string, at int, list bool) (in int, what, remedy say.Message, found bool) {
+	if sign, in := commentSign(line); sign != "" && in <= at {
+		return in, say.M("config.syntax_comment", sign), say.M("config.syntax_comment_remedy"), true
+	}
+	if sign, in := tail(line); sign != "" && !list && in == at {
+		return in, say.M("config.syntax_tail", sign), say.M("config.syntax_tail_remedy"), true
+	}
+	if m := listless.FindStringSubmatchIndex(line); m != nil && at >= m[4] {
+		items := strings.TrimSpace(strings.NewReplacer("，", ",", "、", ",").Replace(line[m[4]:m[5]]))
+		return m[4], say.M("config.syntax_list"), say.M("config.syntax_write_remedy", line[m[2]:m[3]], "["+items+"]"), true
+	}
+	if m := colon.FindStringSubmatchIndex(line); m != nil {
+		return m[2], say.M("config.syntax_equals"), say.M("config.syntax_equals_remedy"), true
+	}
+	return 0, what, remedy, false
+}
+
 // complaint says in our words what the parser complains of.
 func (r *reader) complaint(at place, has func(...string) bool) (what, remedy say.Message) {
+	badKey := has("start of key", "expected key") && !has("expected keyword")
 	switch {
 	case has("cannot have new lines", "unterminated", "not terminated"):
 		return say.M("config.syntax_quote"), say.M("config.syntax_quote_remedy")
@@ -108,41 +167,197 @@ func (r *reader) complaint(at place, has func(...string) bool) (what, remedy say
 		return say.M("config.syntax_equals"), say.M("config.syntax_equals_remedy")
 	case has("to close table name", "to close array table name"):
 		return say.M("config.syntax_header"), say.M("config.syntax_header_remedy")
-	case has("start of key", "expected key"):
+	case badKey && bytes.HasPrefix(bytes.TrimSpace(r.src.lineAt(at)), []byte("[")),
+		has("expected newline") && tooMany.Match(r.src.lineAt(at)):
+		return say.M("config.syntax_header_name"), say.M("config.syntax_header_remedy")
+	case badKey && r.inWords(at):
+		return say.M("config.syntax_key"), say.M("config.words_remedy")
+	case badKey:
 		return say.M("config.syntax_key"), say.M("config.syntax_key_remedy")
 	case has("escape", `character after \`):
 		return say.M("config.syntax_escape"), say.M("config.syntax_escape_remedy")
-	case has("control characters", "carriage return"):
-		return say.M("config.syntax_control"), say.M("config.syntax_control_remedy")
 	case has("expected newline") && !r.src.unquoted(at):
 		return say.M("config.syntax_rest"), say.M("config.syntax_rest_remedy")
 	case has("leading zeroes"):
 		return say.M("config.syntax_zero"), say.M("config.syntax_zero_remedy")
-	case has("expected newline", "start of value", "expected value", "expected keyword", "must be quoted", "expected digit", "number", "decimal", "exponent", "radix"):
+	case has(unreadable...):
 		return say.M("config.syntax_value"), say.M("config.syntax_value_remedy")
 	}
 	return say.M("config.syntax"), say.M("config.syntax_remedy")
 }
 
-// wideIn finds the first full-width punctuation of the line outside quotes and
-// comments, and its offset.
-func wideIn(line string) (wide rune, at int, ok bool) {
-	var quote rune
-	for i, c := range line {
-		switch {
-		case quote != 0:
-			if c == quote {
-				quote = 0
+// tooMany is a header with more brackets at its end than at its beginning.
+var tooMany = regexp.MustCompile(`^[ \t]*\[\w+\]\][ \t]*(#|\r?$)`)
+
+// inWords reports whether a place is in the table of words, whose keys are Chinese.
+func (r *reader) inWords(at place) bool {
+	if !paired.Match(r.src.lineAt(at)) {
+		return false
+	}
+	before := r.src.text[:r.src.at(r.src.line(at))]
+	header := bytes.LastIndex(before, []byte("\n["))
+	return header >= 0 && bytes.HasPrefix(before[header+1:], []byte("[ingest.words]"))
+}
+
+// unreadable are complaints of a value.
+var unreadable = []string{
+	"expected newline", "start of value", "expected value", "expected keyword", "must be quoted", "expected digit", "number", "decimal", "exponent", "radix", "leading zeroes",
+}
+
+var (
+	// A key with a colon for its equals sign, one with a value without quotes, and one
+	// whose value is Chinese text.
+	colon = regexp.MustCompile(`^[ \t]*[A-Za-z_]+[ \t]*([:：])`)
+	bare  = regexp.MustCompile(`^[ \t]*([A-Za-z_]+)[ \t]*[=＝]+\s*([^"'\[{#\s][^#\r]*)`)
+	// Several texts that are no list.
+	listless = regexp.MustCompile(`^[ \t]*([A-Za-z_]+)[ \t]*=[ \t]*((?:"[^"]*"[ \t]*[,，、][ \t]*)+"[^"]*")`)
+	// A date in the way of people, and a text for a switch or a number.
+	slashDate = regexp.MustCompile(`\d{4}[/.年]\d{1,2}[/.月]\d{1,2}日?`)
+	numeric   = regexp.MustCompile(`_db$|^(count|priority|residents|pace|backups|passes|chime|drills)$`)
+	hanText   = regexp.MustCompile(`^[ \t]*[A-Za-z_]+[ \t]*=[ \t]*\p{Han}`)
+)
+
+// asMeant is a value without quotes as it should stand; empty if that is not clear.
+func asMeant(text string) string {
+	text = strings.TrimSpace(text)
+	plain := plainly(text)
+	if _, err := strconv.ParseFloat(plain, 64); err == nil && plain != text {
+		return plain
+	}
+	switch strings.ToLower(plain) {
+	case "true", "yes", "on", "是", "开":
+		return "true"
+	case "false", "no", "off", "否", "关":
+		return "false"
+	}
+	if len(plain) > 3 {
+		if n := near(plain, []string{"true", "false"}); n != "" {
+			return n
+		}
+	}
+	if m := decibels.FindStringSubmatch(plain); m != nil {
+		return m[1]
+	}
+	if y, m, d, ok := dateAsMeant(text); ok && y > 0 {
+		if date := fmt.Sprintf("%04d-%02d-%02d", y, m, d); date != plain {
+			if _, err := playlist.ParseDate(date); err == nil {
+				return `"` + date + `"`
 			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '#':
-			return 0, 0, false
-		case fullWidth[c] != "":
+		}
+		return ""
+	}
+	for _, quoted := range []string{clockAsMeant(text), spanAsMeant(text), cronAsMeant(text)} {
+		if quoted != "" && strings.Trim(plain, "0123456789 ") != "" {
+			return `"` + quoted + `"`
+		}
+	}
+	if bareWord.MatchString(text) {
+		return `"` + text + `"`
+	}
+	return ""
+}
+
+var (
+	decibels = regexp.MustCompile(`(?i)^([+-]?\d+(?:\.\d+)?) ?(?:db|分贝|%|人|户|条|遍|天|份|级)$`)
+	bareWord = regexp.MustCompile(`^[\p{Han}A-Za-z/][\p{Han}\w./:*+=,，-]*$`)
+)
+
+// outside yields the characters of a line that stand outside quotes and comments, with
+// their places.
+func outside(line string) func(func(int, rune) bool) {
+	return func(yield func(int, rune) bool) {
+		var quote rune
+		for i, c := range line {
+			switch {
+			case quote != 0:
+				if c != quote {
+					continue
+				}
+				quote = 0
+			case c == '"' || c == '\'':
+				quote = c
+			case c == '#' || c == '\r' && i == len(line)-1:
+				return
+			}
+			if !yield(i, c) {
+				return
+			}
+		}
+	}
+}
+
+// oddIn finds the first character of a line, outside quotes and comments, that is not
+// what it seems or not to be seen.
+func oddIn(line string) (odd rune, at int, ok bool) {
+	for i, c := range outside(line) {
+		if ascii(c) != "" || wideSpace(c) || unseen(c) {
 			return c, i, true
 		}
 	}
 	return 0, 0, false
+}
+
+var signs = []string{"；", ";", "//", "／／", "（", "--", "——", "－－", "/*", "<!--", "%", "※", "REM ", "注：", "注:"}
+
+// commentSign finds what other languages begin a comment with, at the beginning of a
+// line or behind a value.
+func commentSign(line string) (sign string, at int) {
+	before := ' ' // the last character
+	value := true // one has ended, or nothing has begun
+	for i, c := range outside(line) {
+		for _, s := range signs {
+			if strings.HasPrefix(line[i:], s) && value && (before == ' ' || s == ";" || s == "；" || strings.ContainsRune(`"']`, before)) {
+				return strings.TrimSpace(s), i
+			}
+		}
+		switch {
+		case c == '=' || c == ',' || c == '[':
+			value = false
+		case !unicode.IsSpace(c):
+			value = true
+		}
+		if before = c; unicode.IsSpace(c) {
+			before = ' '
+		}
+	}
+	return "", 0
+}
+
+// tail finds a mark at the end of a line, behind its value.
+func tail(line string) (sign string, at int) {
+	for i, c := range outside(line) {
+		switch {
+		case strings.ContainsRune(",，、。.；;", c):
+			if sign == "" {
+				sign, at = string(c), i
+			}
+		case !unicode.IsSpace(c):
+			sign = ""
+		}
+	}
+	return sign, at
+}
+
+// unclosed returns with what a text of the line begins that does not end, and what was
+// meant to end it.
+func unclosed(line string) (open, end string) {
+	var quote rune
+	for _, c := range line {
+		switch {
+		case quote == 0 && c == '#':
+			return "", ""
+		case quote == 0 && (c == '"' || c == '\''):
+			quote, end = c, ""
+		case c == quote:
+			quote = 0
+		case quote != 0 && strings.ContainsRune("”“’‘＂「」\"'", c):
+			end = string(c)
+		}
+	}
+	if quote == 0 {
+		return "", ""
+	}
+	return string(quote), end
 }
 
 // refused reports what the library's own reader alone finds wrong.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -28,10 +29,12 @@ type value struct {
 
 // table holds its entries in the order of the file.
 type table struct {
-	at      place
-	entries []*entry
-	index   map[string]*entry
-	opened  bool // by a header of its own
+	at        place
+	entries   []*entry
+	index     map[string]*entry
+	opened    bool // by a header of its own
+	elsewhere bool // it had the header of another kind, and is read as one of those
+	mended    bool // it has keys that are reported, or some that were written elsewhere
 }
 
 type entry struct {
@@ -103,6 +106,7 @@ func (r *reader) parse() *table {
 	for p.NextExpression() {
 		b.take(&p, p.Expression())
 	}
+	b.close()
 	if p.Error() != nil {
 		r.notTOML(&p, b.last)
 		return nil
@@ -119,6 +123,55 @@ type builder struct {
 	root *table
 	open *table // where key = value lines go now
 	last place  // of the last expression that was read
+
+	name string // of the table at the top that is open; empty: another one is
+
+	// What follows a key that the open table has already, or a header that stands
+	// already, may be another table.
+	loose *table
+	from  *table // the table to which it belongs if it is none
+	twice *entry // whose header it is; nil: it has none
+}
+
+// close decides whether keys behind one that stands twice, or behind a header that does,
+// are a table of their own, and returns the one to which they belong.
+func (b *builder) close() *table {
+	t, from, twice := b.loose, b.from, b.twice
+	b.loose, b.from, b.twice = nil, nil, nil
+	if t == nil {
+		return b.open
+	}
+	name := ""
+	if b.r.keys != nil {
+		name = b.r.fits(t.entries, b.name)
+	}
+	another := b.r.free(b.root, name)
+	if another && twice == nil {
+		b.r.headless(b.root, name, t.entries)
+		return t
+	}
+	if twice != nil {
+		remedy := say.M("config.table_twice_remedy")
+		if another {
+			remedy = say.M("config.near_remedy", b.r.tables.brackets(name))
+			b.r.place(b.root, name, t)
+		}
+		b.r.fault(t.at, shown(twice.key), say.M("config.table_twice", b.r.src.line(twice.at)), remedy)
+	}
+	if another {
+		return t
+	}
+	for _, e := range t.entries {
+		if twice != nil && from.find(e.key) != nil {
+			continue // the two are to be joined
+		}
+		if first := from.find(e.key); first != nil {
+			b.r.fault(e.at, shown(e.key), say.M("config.key_twice", b.r.src.line(first.at)), say.M("config.key_twice_remedy"))
+			continue
+		}
+		from.add(e.key, e.at, e.val)
+	}
+	return from
 }
 
 func (b *builder) take(p *unstable.Parser, n *unstable.Node) {
@@ -137,7 +190,8 @@ func offset(n *unstable.Node) place { return place(n.Raw.Offset) }
 
 func (b *builder) header(n *unstable.Node) {
 	t := b.root
-	b.open = &table{} // a header that cannot stand takes its keys with it
+	b.close()
+	b.open, b.name = &table{}, "" // a header that cannot stand takes its keys with it
 	if b.deep(n) {
 		return
 	}
@@ -160,19 +214,27 @@ func (b *builder) header(n *unstable.Node) {
 			t = next
 			continue
 		}
-		fresh := &table{at: at, opened: true}
+		fresh, kind := &table{at: at, opened: true}, n.Kind
+		if t == b.root {
+			kind = b.kind(n.Kind, key, at, e)
+			b.name = key
+		}
 		switch {
-		case e == nil && n.Kind == unstable.Table:
+		case e == nil && kind == unstable.Table:
 			t.add(key, at, &value{kind: unstable.Table, at: at, keys: fresh})
 		case e == nil:
 			t.add(key, at, &value{kind: unstable.ArrayTable, at: at, list: []*value{{kind: unstable.Table, at: at, keys: fresh}}})
-		case n.Kind == unstable.ArrayTable && e.val.kind == unstable.ArrayTable:
+		case kind == unstable.ArrayTable && e.val.kind == unstable.ArrayTable:
 			e.val.list = append(e.val.list, &value{kind: unstable.Table, at: at, keys: fresh})
-		case n.Kind == unstable.Table && e.val.kind == unstable.Table && !e.val.keys.opened:
+		case kind == unstable.Table && e.val.kind == unstable.Table && !e.val.keys.opened:
 			e.val.keys.opened = true
 			fresh = e.val.keys
 		default:
-			what, remedy := b.twice(n.Kind, e)
+			if kind == unstable.Table && e.val.kind == unstable.Table && t == b.root {
+				b.loose, b.from, b.twice = fresh, e.val.keys, e
+				break
+			}
+			what, remedy := b.stands(kind, e)
 			b.r.fault(at, pathTo(n, k), what, remedy)
 			return
 		}
@@ -180,8 +242,24 @@ func (b *builder) header(n *unstable.Node) {
 	}
 }
 
-// twice says why a header cannot stand where the entry stands already.
-func (b *builder) twice(now unstable.Kind, e *entry) (what, remedy say.Message) {
+// kind is what a table at the top is, whatever its brackets say. Wrong ones are
+// reported, unless it stands twice.
+func (b *builder) kind(written unstable.Kind, key string, at place, e *entry) unstable.Kind {
+	switch {
+	case written == unstable.Table && slices.Contains(b.r.tables.lists, key):
+		b.r.fault(at, key, say.M("config.many", key), say.M("config.brackets_remedy", b.r.tables.brackets(key)))
+		return unstable.ArrayTable
+	case written == unstable.ArrayTable && slices.Contains(b.r.tables.singles, key):
+		if e == nil {
+			b.r.fault(at, key, say.M("config.only_once", key), say.M("config.brackets_remedy", b.r.tables.brackets(key)))
+		}
+		return unstable.Table
+	}
+	return written
+}
+
+// stands says why a header cannot stand where the entry stands already.
+func (b *builder) stands(now unstable.Kind, e *entry) (what, remedy say.Message) {
 	line := b.r.src.line(e.at)
 	switch {
 	case e.val.kind != unstable.Table && e.val.kind != unstable.ArrayTable:
@@ -231,6 +309,10 @@ func (b *builder) pair(p *unstable.Parser, t *table, n *unstable.Node) {
 		switch {
 		case it.IsLast() && e == nil:
 			t.add(key, at, b.value(p, n.Value(), at))
+		case it.IsLast() && t == b.open && b.name != "" && b.r.keys != nil && len(t.entries) > 1:
+			b.loose, b.from = &table{at: at}, b.close()
+			b.open = b.loose
+			b.open.add(key, at, b.value(p, n.Value(), at))
 		case it.IsLast():
 			b.r.fault(at, pathTo(n, k), say.M("config.key_twice", b.r.src.line(e.at)), say.M("config.key_twice_remedy"))
 		case e == nil:

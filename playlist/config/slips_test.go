@@ -1,0 +1,434 @@
+package config_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"dalaba/playlist"
+	"dalaba/playlist/config"
+	"dalaba/playlist/say"
+)
+
+// slips are single mistakes in the sample config: what stands there, what an operator
+// writes for it, and what the one problem says that is reported. It is in the line in
+// which the change begins or, if there is a ▶ in what is written, in the line of that;
+// each ↓ puts it one line further down.
+var slips = []struct{ was, is, says string }{
+	// Keys misspelt, or of another table.
+	{"name = \"大坝村\"", "nam = \"大坝村\"", "想写的可能是 name"},
+	{"name = \"大坝村\"", "Name = \"大坝村\"", "想写的可能是 name"},
+	{"area = ", "aera = ", "想写的可能是 area"},
+	{"timezone = ", "time_zone = ", "想写的可能是 timezone"},
+	{"data_dir = ", "datadir = ", "想写的可能是 data_dir"},
+	{"data_dir = ", "dir = ", "想写的可能是 data_dir"},
+	{"language = ", "lang = ", "不认识的键“lang”"},
+	{"name = \"村口\"", "names = \"村口\"", "想写的可能是 name"},
+	{"name = \"村口\"", "title = \"村口\"", "想写的可能是 name"},
+	{"device = \"auto\"", "devcie = \"auto\"", "想写的可能是 device"},
+	{"residents = 420", "resident = 420", "想写的可能是 residents"},
+	{"from = \"21:30\"", "form = \"21:30\"", "想写的可能是 from"},
+	{"to = \"06:00\"", "til = \"06:00\"", "想写的可能是 to"},
+	{"name = \"健康微课堂\"", "naem = \"健康微课堂\"", "想写的可能是 name"},
+	{"series = ", "serise = ", "想写的可能是 series"},
+	{"series = ", "xilie = ", "不认识的键“xilie”"},
+	{"name = \"早间健康\"", "id = \"早间健康\"", "想写的可能是 name"},
+	{"playlist = \"健康微课堂\"", "playlst = \"健康微课堂\"", "想写的可能是 playlist"},
+	{"playlist = \"健康微课堂\"", "list = \"健康微课堂\"", "想写的可能是 playlist"},
+	{"cron = \"30 7 * * *\"", "corn = \"30 7 * * *\"", "想写的可能是 cron"},
+	{"cron = \"30 7 * * *\"", "when = \"30 7 * * *\"", "想写的可能是 cron"},
+	{"outputs = [\"村口\"]", "output = [\"村口\"]", "想写的可能是 outputs"},
+	{"missed = \"late\"", "mised = \"late\"", "想写的可能是 missed"},
+	{"missed = \"late\"", "if_missed = \"late\"", "不认识的键“if_missed”"},
+	{"order = \"sequence\"\n", "order = \"sequence\"\n▶cron = \"30 7 * * *\"\n", "请把它移到 [[slot]] 下面"},
+	{"pace = 160", "pace = 160\n▶backups = 3", "请把它移到 [store] 下面"},
+
+	// Headers.
+	{"[site]\n", "[[site]]\n", "请把表头写成 [site]"},
+	{"[site]\n", "[sites]\n", "想写的可能是 [site]"},
+	{"[site]\n", "[Site]\n", "想写的可能是 [site]"},
+	{"[site]\n", "[station]\n", "想写的可能是 [site]"},
+	{"[[output]]\n", "[output]\n", "请把表头写成 [[output]]"},
+	{"[[output]]\n", "[outputs]\n", "想写的可能是 [[output]]"},
+	{"[[output]]\n", "[[outputs]]\n", "想写的可能是 [[output]]"},
+	{"[[output]]\n", "[[speaker]]\n", "想写的可能是 [[output]]"},
+	{"[[output]]\n", "[[output]\n", "表头的方括号没有配对"},
+	{"[[output]]\n", "[site.output]\n", "[[output]]"},
+	{"[[playlist]]\n", "[playlist]\n", "请把表头写成 [[playlist]]"},
+	{"[[playlist]]\n", "[[playlists]]\n", "想写的可能是 [[playlist]]"},
+	{"[[playlist]]\n", "[[play_list]]\n", "想写的可能是 [[playlist]]"},
+	{"[[slot]]\n", "[slot]\n", "请把表头写成 [[slot]]"},
+	{"[[slot]]\n", "[[slots]]\n", "想写的可能是 [[slot]]"},
+	{"[[slot]]\n", "[[Slot]]\n", "想写的可能是 [[slot]]"},
+	{"[[quiet]]\n", "[quiet]\n", "请把表头写成 [[quiet]]"},
+	{"[[quiet]]\n", "[[quite]]\n", "想写的可能是 [[quiet]]"},
+	{"[[daypart]]\n", "[[dayparts]]\n", "想写的可能是 [[daypart]]"},
+	{"[store]\n", "[[store]]\n", "请把表头写成 [store]"},
+	{"[store]\n", "[site]\n", "想写的可能是 [store]"},
+	{"clock = \"ntp\"", "[site]\nclock = \"ntp\"", "已经写过这个表"},
+	{"[[slot]]\n", "↓", "请在这一行前面加上 [[slot]]"},
+	{"[[output]]\n", "↓", "请在这一行前面加上 [[output]]"},
+	{"[[playlist]]\n", "↓", "请在这一行前面加上 [[playlist]]"},
+	{"[[quiet]]\n", "", "请在这一行前面加上 [[quiet]]"},
+	{"[[daypart]]\n", "", "请在这一行前面加上 [[daypart]]"},
+	{"[site]\n", "↓", "请在这一行前面加上 [site]"},
+	{"[store]\n", "↓", "请在这一行前面加上 [store]"},
+	{"[alert]\n", "↓↓↓", "请在这一行前面加上 [alert]"},
+	{"[county]\n", "↓↓", "请把它移到 [county] 下面"},
+
+	{"[ingest]\n", "↓↓↓↓↓↓↓", "请在这一行前面加上 [ingest]"},
+	{"[[slot]]\n", "[[playlist]]\n", "想写的可能是 [[slot]]"},
+	{"[[playlist]]\n", "[[slot]]\n", "想写的可能是 [[playlist]]"},
+	{"[[daypart]]\n", "[[quiet]]\n", "想写的可能是 [[daypart]]"},
+	{"[[playlist]]\n", "[playlist]]\n", "表头看不懂"},
+	{"[[playlist]]\n", "[[节目单]]\n", "表头看不懂"},
+
+	// Twice.
+	{"residents = 420\n", "residents = 420\n▶residents = 430\n", "已经写过这个键"},
+	{"cron = \"30 7 * * *\"\n", "cron = \"30 7 * * *\"\n▶cron = \"30 8 * * *\"\n", "已经写过这个键"},
+	{"name = \"早间健康\"\n", "name = \"早间健康\"\n▶name = \"早间\"\n", "已经写过这个键"},
+	{"name = \"傍晚健康\"", "name = \"早间健康\"", "重复"},
+
+	// Quotes, brackets, commas.
+	{"name = \"大坝村\"", "name = 大坝村", "请写成 name = \"大坝村\""},
+	{"name = \"大坝村\"", "name = \"大坝村", "引号没有配对"},
+	{"name = \"大坝村\"", "name = 大坝村\"", "等号后面的值看不懂"},
+	{"name = \"大坝村\"", "name = \"大坝村\"\"", "值的后面还有多余的内容"},
+	{"name = \"大坝村\"", "name = \"大坝村'", "请把结尾改成 \""},
+	{"name = \"大坝村\"", "name = \"大坝村”", "请把结尾改成 \""},
+	{"name = \"大坝村\"", "name = “大坝村”", "改成半角的 \""},
+	{"name = \"大坝村\"", "name = 「大坝村」", "改成半角的 \""},
+	{"name = \"大坝村\"", "name: \"大坝村\"", "键的后面缺少等号"},
+	{"name = \"大坝村\"", "name：\"大坝村\"", "键的后面缺少等号"},
+	{"name = \"大坝村\"", "name \"大坝村\"", "键的后面缺少等号"},
+	{"name = \"大坝村\"", "name ＝ \"大坝村\"", "改成半角的 ="},
+	{"name = \"大坝村\"", "name = \"大坝村\",", "行尾多了“,”"},
+	{"name = \"大坝村\"", "name = \"大坝村\"，", "行尾多了“，”"},
+	{"name = \"大坝村\"", "name = \"大坝村\"；村委会", "注释用 #"},
+	{"name = \"大坝村\"", "name = \"大坝村\" // 村委会", "注释用 #"},
+	{"name = \"大坝村\"", "name = \"大坝村\" -- 村委会", "注释用 #"},
+	{"name = \"大坝村\"", "name = \"大坝村\" ＃ 村委会", "改成半角的 #"},
+	{"# 站点名称", "； 站点名称", "注释用 #"},
+	{"# 站点名称", "; 站点名称", "注释用 #"},
+	{"# 站点名称", "// 站点名称", "注释用 #"},
+	{"# 站点名称", "＃ 站点名称", "改成半角的 #"},
+	{"# 站点名称", "-- 站点名称", "注释用 #"},
+	{"[site]", "［site］", "改成半角的 ["},
+	{"[site]", "【site】", "改成半角的 ["},
+	{"outputs = [\"村口\"]", "outputs = \"村口\"", "outputs = [\"村口\"]"},
+	{"outputs = [\"村口\"]", "outputs = [村口]", "等号后面的值看不懂"},
+	{"outputs = [\"村口\"]", "outputs = [\"村口\"↓↓↓", "列表没有写完整"},
+	{"outputs = [\"村口\"]", "outputs = []", "列表是空的"},
+	{"outputs = [\"村口\"]", "outputs = [\"村囗\"]", "想写的可能是 村口"},
+	{"outputs = [\"村口\"]", "outputs = [\"村口\"，]", "改成半角的 ,"},
+	{"outputs = [\"村口\"]", "outputs = (\"村口\")", "等号后面的值看不懂"},
+
+	{"outputs = [\"村口\"]", "outputs = \"村口\"，\"村尾\"", "请写成 outputs = [\"村口\",\"村尾\"]"},
+	{"name = \"大坝村\"", "name = \"大坝村\" （村委会）", "注释用 #"},
+	{"[store]\n", "{store}\n", "行首不是键名；键名用英文字母"},
+	{"residents = 420", "residents = 420户", "请写成 residents = 420"},
+	{"area = \"341523100201\"", "area = \"341523-100201\"", "请写成 \"341523100201\""},
+	{"timezone = \"Asia/Shanghai\"", "timezone = \"Asia／Shanghai\"", "请写成 \"Asia/Shanghai\""},
+
+	// Characters that are not seen.
+	{"name = \"大坝村\"", "name　= \"大坝村\"", "全角空格 U+3000"},
+	{"name = \"大坝村\"", "name =\u00a0\"大坝村\"", "不换行空格 U+00A0"},
+	{"name = \"大坝村\"", "name = \u200b\"大坝村\"", "零宽空格 U+200B"},
+	{"name = \"大坝村\"", "name = \"大坝村\"　", "全角空格 U+3000"},
+	{"name = \"大坝村\"", "name = \"大坝村\"\u2028", "行分隔符 U+2028"},
+	{"name = \"大坝村\"", "\ufeffname = \"大坝村\"", "（BOM） U+FEFF"},
+	{"name = \"大坝村\"", "na\u00adme = \"大坝村\"", "软连字符 U+00AD"},
+	{"name = \"大坝村\"", "\"na\u200bme\" = \"大坝村\"", "零宽空格 U+200B"},
+	{"name = \"大坝村\"", "name = \"大坝村\"\r\r", "单独的回车符 U+000D"},
+	{"name = \"大坝村\"", "name = \"大坝村\u200b\"", "（提醒）这里有一个零宽空格 U+200B"},
+	{"name = \"大坝村\"", "name = \"大坝村\u202e\"", "（提醒）这里有一个从右到左强制符 U+202E"},
+	{"[[slot]]", "[[slot\u200b]]", "零宽空格 U+200B"},
+	{"[[slot]]", "　[[slot]]", "全角空格 U+3000"},
+	{"[[slot]]", "[[slot]]\u3000", "全角空格 U+3000"},
+	{"name = \"村口\"", "name = \"村口\u200b\"", "零宽空格 U+200B"},
+	{"name = \"村口\"", "name = \"村口　\"", "（提醒）这里有一个全角空格 U+3000"},
+	{"outputs = [\"村口\"]", "outputs = [\"村口　\"]", "全角空格 U+3000"},
+	{"outputs = [\"村口\"]", "outputs = [\"\u200b村口\"]", "零宽空格 U+200B"},
+	{"playlist = \"健康微课堂\"", "playlist = \"健康微\u200b课堂\"", "零宽空格 U+200B"},
+	{"series = \"健康微课堂\"", "series = \"健康微课堂\ufeff\"", "U+FEFF"},
+	{"cron = \"30 7 * * *\"", "cron = \"30\u00a07 * * *\"", "（提醒）这里有一个不换行空格 U+00A0"},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * *\u200b *\"", "零宽空格 U+200B"},
+	{"device = \"auto\"", "device = \"auto\u200b\"", "零宽空格 U+200B"},
+	{"from = \"21:30\"", "from = \"21:30\u200b\"", "零宽空格 U+200B"},
+	{"# from = 2026-01-01", "from = \"2026-01-01\u200b\"", "零宽空格 U+200B"},
+	{"missed = \"late\"", "missed = \"late\u200b\"", "零宽空格 U+200B"},
+
+	// cron.
+	{"cron = \"30 7 * * *\"", "cron = \"７:30\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"07:30\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = 07:30", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = 30 7 * * *", "请写成 cron = \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"每天7点半\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"每天早上七点半\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"周一到周五 7:30\"", "请写成 \"30 7 * * 1-5\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 ＊ ＊ ＊\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * *\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"7 30 * * *\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * * *\"", "请只写五项：\"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"0 30 7 ? * * *\"", "请写成 \"0 30 7 ? * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * 周六、周日\"", "请写成 \"30 7 * * 6,0\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * 1-7\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * 7\"", "请写成 \"30 7 * * 0\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * monday\"", "请写成 \"30 7 * * mon\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30，0 7 * * *\"", "请写成 \"30,0 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 30 2 *\"", "这样的日子不存在"},
+	{"cron = \"30 7 * * *\"", "cron = \"75 7 * * *\"", "请用 0 到 59"},
+	{"cron = \"30 7 * * *\"", "cron = \"\"", "内容为空"},
+	{"cron = \"30 7 * * *\"", "cron = 730", "请写成 \"30 7 * * *\""},
+
+	{"cron = \"30 7 * * *\"", "cron = \"7:30,18:30\"", "请写成 \"30 7,18 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * * * *\"", "请写成 \"30 7 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * 周五到周一\"", "请写成 \"30 7 * * 0-1,5-6\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 24 * * *\"", "请写成 \"30 0 * * *\""},
+	{"cron = \"30 7 * * *\"", "cron = \"30 24 * * 5\"", "请用 0 到 23"},
+	{"cron = \"30 7 * * *\"", "cron = \"工作日下午6点\"", "请写成 \"0 18 * * 1-5\""},
+	{"cron = \"30 7 * * *\"", "cron = \"晚上12点\"", "请写“分 时 日 月 星期”五项"},
+
+	// Dates and times.
+	{"# from = 2026-01-01", "from = 2026/01/01", "请写成 from = \"2026-01-01\""},
+	{"# from = 2026-01-01", "from = \"2026/1/1\"", "请写成 \"2026-01-01\""},
+	{"# from = 2026-01-01", "from = \"2026.1.1\"", "请写成 \"2026-01-01\""},
+	{"# from = 2026-01-01", "from = \"2026年1月1日\"", "请写成 \"2026-01-01\""},
+	{"# from = 2026-01-01", "from = \"2026—01—01\"", "请写成 \"2026-01-01\""},
+	{"# from = 2026-01-01", "from = 20260101", "请写成 \"2026-01-01\""},
+	{"# from = 2026-01-01", "from = \"12-01\"", "没有写年份"},
+	{"# from = 2026-01-01", "from = \"2026-02-30\"", "2 月没有 30 日"},
+	{"# from = 2026-01-01", "from = 2026-02-30", "2 月没有 30 日"},
+	{"# from = 2026-01-01", "from = \"2026-04-31\"", "4 月没有 31 日"},
+	{"# from = 2026-01-01", "from = 2026-13-01", "没有 13 月"},
+	{"# from = 2026-01-01", "from = 2026-01-01 07:30:00", "请写成 \"2026-01-01\""},
+	{"# from = 2026-01-01", "from = \"明天\"", "请写成 2026-12-31 的样子"},
+	{"# except = [2026-10-01, 2026-10-02]", "except = [\"2026/10/01\"]", "请写成 \"2026-10-01\""},
+	{"# except = [2026-10-01, 2026-10-02]", "except = \"2026-10-01\"", "请写成列表"},
+	{"# except = [2026-10-01, 2026-10-02]", "except = [2026-10-01，2026-10-02]", "改成半角的 ,"},
+	{"from = \"21:30\"", "from = \"9:30\"", "请写成 \"09:30\""},
+	{"from = \"21:30\"", "from = 9:30", "请写成 from = \"09:30\""},
+	{"from = \"21:30\"", "from = \"21：30\"", "请写成 \"21:30\""},
+	{"from = \"21:30\"", "from = 21：30", "请写成 from = \"21:30\""},
+	{"from = \"21:30\"", "from = \"9点半\"", "请写成 \"09:30\""},
+	{"from = \"21:30\"", "from = \"晚上9点半\"", "请写成 \"21:30\""},
+	{"from = \"21:30\"", "from = \"9:30 PM\"", "请写成 \"21:30\""},
+	{"from = \"21:30\"", "from = \"2130\"", "请写成 \"21:30\""},
+	{"from = \"21:30\"", "from = 21.30", "请写成 \"21:30\""},
+	{"from = \"21:30\"", "from = \"25:30\"", "不是一天中的时刻"},
+	{"to = \"06:00\"", "to = \"24:30\"", "请写成 \"00:30\""},
+	{"to = \"06:00\"", "to = 6", "请写成 \"06:00\""},
+	{"window = \"2m\"", "window = 2m", "请写成 window = \"2m\""},
+	{"window = \"2m\"", "window = \"2分钟\"", "请写成 \"2m\""},
+	{"window = \"2m\"", "window = \"2 min\"", "请写成 \"2m\""},
+	{"window = \"2m\"", "window = \"２m\"", "请写成 \"2m\""},
+	{"window = \"2m\"", "window = \"2\"", "不是时长"},
+	{"window = \"2m\"", "window = \"2h\"", "超出范围"},
+	{"window = \"2m\"", "window = 120", "这里要写文字"},
+
+	// Types, choices and ranges.
+	{"area = \"341523100201\"", "area = 341523100201", "area = \"341523100201\""},
+	{"area = \"341523100201\"", "area = \"３４１５２３１００２０１\"", "全角字符"},
+	{"area = \"341523100201\"", "area = \"34152310020\"", "不是 12 位数字"},
+	{"timezone = \"Asia/Shanghai\"", "timezone = \"Asia/Beijing\"", "没有时区"},
+	{"timezone = \"Asia/Shanghai\"", "timezone = \"北京时间\"", "没有时区"},
+	{"language = \"zh-CN\"", "language = \"中文\"", "请从这些里选"},
+	{"language = \"zh-CN\"", "language = \"zh_CN\"", "请写成 \"zh-CN\""},
+	{"clock = \"ntp\"", "clock = \"NTP\"", "不能是“NTP”"},
+	{"ceiling_db = 0", "ceiling_db = \"0\"", "这里要写数字"},
+	{"ceiling_db = 0", "ceiling_db = 6", "超出范围"},
+	{"ceiling_db = 0", "ceiling_db = -6dB", "请写成 ceiling_db = -6"},
+	{"ceiling_db = 0", "ceiling_db = －6", "请写成 ceiling_db = -6"},
+	{"residents = 420", "residents = \"420\"", "这里要写整数"},
+	{"residents = 420", "residents = 420人", "请写成 residents = 420"},
+	{"residents = 420", "residents = -1", "超出范围"},
+	{"residents = 420", "residents = ４２０", "请写成 residents = 420"},
+	{"order = \"sequence\"", "order = \"Sequence\"", "请写成 \"sequence\""},
+	{"order = \"sequence\"", "order = \"随机\"", "请从这些里选"},
+	{"count = 1", "count = 0", "超出范围"},
+	{"priority = 5", "priority = 10", "超出范围"},
+	{"priority = 5", "priority = 05", "数字不能以 0 开头"},
+	{"missed = \"late\"", "missed = \"makegood\"", "请写成 \"make-good\""},
+	{"missed = \"late\"", "missed = \"skip\"↓↓↓", "until 不起作用"},
+	{"missed = \"late\"", "# missed = \"late\"↓↓↓", "until 不起作用"},
+	{"until = \"09:00\"", "until = \"07:00\"", "早于每一次播出"},
+	{"chime = true", "chime = True", "请写成 chime = true"},
+	{"chime = true", "chime = \"true\"", "这里要写开关值"},
+	{"chime = true", "chime = 是", "请写成 chime = true"},
+	{"# days = [\"周一\", \"周三\", \"周五\"]", "days = [\"周八\"]", "不是星期几"},
+	{"# days = [\"周一\", \"周三\", \"周五\"]", "days = \"周一\"", "请用方括号和双引号"},
+	{"wins = \"priority\"", "wins = \"countty\"", "请写成 \"county\""},
+	{"\"六安\" = \"陆安\"", "\"六安\" = 陆安", "等号后面的值看不懂"},
+
+	{"# days = [\"周一\", \"周三\", \"周五\"]", "days = [\"周六至周日\"]", "请写成 days = [\"周六\", \"周日\"]"},
+	{"# days = [\"周一\", \"周三\", \"周五\"]", "days = [\"周一、周三\"]", "请写成 days = [\"周一\", \"周三\"]"},
+	{"# days = [\"周一\", \"周三\", \"周五\"]", "days = [1, 3]", "这里要写文字"},
+	{"chime = true", "chime = ture", "请写成 chime = true"},
+	{"unsigned = [\"hand\"]", "unsigned = [\"hand\u200b\"]", "零宽空格 U+200B"},
+	{"\"六安\" = \"陆安\"", "六安 = \"陆安\"", "请在 [ingest.words] 下面写成"},
+	{"to = \"14:00\"", "to = \"20:00\"" + strings.Repeat("↓", 112), "（提醒）每一次播出都落在免打扰时间里"},
+	{"# except = [2026-10-01, 2026-10-02]", "except = [2026/10/01]", "请写成 \"2026-10-01\""},
+
+	// Names that are not there, and devices.
+	{"playlist = \"健康微课堂\"", "playlist = \"健康课堂\"", "想写的可能是 健康微课堂"},
+	{"playlist = \"健康微课堂\"", "playlist = \"戏曲\"", "没有节目单“戏曲”"},
+	{"name = \"健康微课堂\"", "name = \"健康 微课堂\"", "名称里不能有“ ”"},
+	{"name = \"健康微课堂\"", "name = \"\"", "内容为空"},
+	{"name = \"健康微课堂\"", "name = \"戏曲\"" + strings.Repeat("↓", 28), "没有节目单“健康微课堂”（2 个时段用到它）"},
+	{"name = \"村口\"", "name = \"村口（东）\"", "名称里不能有“（”"},
+	{"name = \"村口\"", "name = 3", "这里要写文字"},
+	{"[[output]]\n# 名称：汉字、字母、数字、- 和 _。Letters, digits, Chinese characters, - and _.\nname = \"村口\"\n", "[[output]]\n", "缺少必填的键"},
+	{"series = \"健康微课堂\"", "series = \"健康讲堂\"", "没有系列“健康讲堂”"},
+	{"series = \"健康微课堂\"", "clips = [\"没有/*.mp3\"]", "没有匹配到任何文件"},
+	{"series = \"健康微课堂\"", "clips = \"clips/*.mp3\"", "clips = [\"clips/*.mp3\"]"},
+	{"series = \"健康微课堂\"", "clips = [\"clips/*.mp3\"]\n▶series = \"健康微课堂\"", "同时写了 clips 和 series"},
+	{"device = \"auto\"", "device = \"hw:1,0\"", "（提醒）“hw:1,0”按编号指定声卡"},
+	{"device = \"auto\"", "device = \"plughw:0\"", "（提醒）“plughw:0”按编号指定声卡"},
+	{"device = \"auto\"", "device = \"default\"", "（提醒）“default”和声卡之间"},
+	{"device = \"auto\"", "device = \"alsa:pulse\"", "（提醒）“pulse”和声卡之间"},
+	{"device = \"auto\"", "device = \"pulse\"", "看不懂设备“pulse”"},
+	{"device = \"auto\"", "device = \"hw：1,0\"", "“：”是全角字符"},
+	{"device = \"auto\"", "device = auto", "请写成 device = \"auto\""},
+	{"outputs = [\"村口\"]", "outputs = [\"村口，村尾\"]", "请写成 outputs = [\"村口\", \"村尾\"]"},
+	{"name = \"傍晚健康\"", "name = \"早间健康　\"", "重复"},
+	{"name = \"傍晚健康\"", "name = \"早间健康\u200b\"", "零宽空格 U+200B"},
+	{"title = \"健康微课堂\"", "title = \"健康微课堂　\"", "（提醒）这里有一个全角空格 U+3000"},
+	{"device = \"auto\"", "device = \"plug:hw:1\"", "（提醒）“hw:1”按编号指定声卡"},
+	{"device = \"auto\"", "device = \"hw:１,0\"", "（提醒）“hw:１,0”里有全角字符"},
+	{"device = \"auto\"", "device = \"Auto\"", "请写成 \"auto\""},
+	{"data_dir = \"/var/lib/dalaba\"", "data_dir = \"\"", "内容为空"},
+	{"data_dir = \"/var/lib/dalaba\"", "data_dir = /var/lib/dalaba", "请写成 data_dir = \"/var/lib/dalaba\""},
+	{"data_dir = \"/var/lib/dalaba\"", "data_dir = \"C:\\data\"", "反斜杠"},
+}
+
+func TestOneSlipIsOneProblem(t *testing.T) {
+	sample, err := os.ReadFile("../../cmd/dalaba/dalaba.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range slips {
+		if s.says == "" {
+			continue
+		}
+		at := strings.Index("\n"+string(sample), "\n"+s.was)
+		if at < 0 {
+			t.Errorf("the sample has no line that begins with %q", s.was)
+			continue
+		}
+		is := strings.ReplaceAll(s.is, "↓", "")
+		before, mark, marked := strings.Cut(is, "▶")
+		if !marked {
+			before, mark = "", is
+		}
+		text := string(sample[:at]) + before + mark + string(sample[at+len(s.was):])
+		line := 1 + strings.Count(text[:at]+before, "\n") + strings.Count(s.is, "↓")
+		_, problems := config.Read("/etc/dalaba/dalaba.toml", []byte(text), shelf{})
+		ok := len(problems) == 1 && problems[0].Line == line && strings.Contains(problems[0].In(say.Chinese), s.says)
+		if !ok {
+			t.Errorf("%q for %q: want in line %d %q alone, got", s.is, s.was, line, s.says)
+			for _, p := range problems {
+				t.Log("   ", p.In(say.Chinese))
+			}
+		}
+	}
+}
+
+func TestASpaceWithinATitleIsMeant(t *testing.T) {
+	for _, title := range []string{"健康　微课堂", "健康\u00a0微课堂", "👨\u200d⚕️ 健康"} {
+		if _, problems := config.Read("dalaba.toml", []byte(good+"title = \""+title+"\"\n"+slotOf("健康")), shelf{}); len(problems) > 0 {
+			t.Errorf("%q: %v", title, problems)
+		}
+	}
+}
+
+func slotOf(playlist string) string {
+	return "[[slot]]\nname = \"" + playlist + "时段\"\nplaylist = \"" + playlist + "\"\ncron = \"30 7 * * *\"\n"
+}
+
+// barren is a library that is not there yet.
+type barren struct{ shelf }
+
+func (barren) Stocked() bool                 { return false }
+func (barren) Series(string) []playlist.Clip { return nil }
+
+func TestWhatIsMissedBecauseOfOneThingIsReportedOnce(t *testing.T) {
+	three := base
+	for _, name := range []string{"一", "二", "三"} {
+		three += "[[playlist]]\nname = \"" + name + "\"\nseries = \"系列" + name + "\"\n" + slotOf(name)
+	}
+	twelve := base
+	for range 12 {
+		twelve += strings.Replace(slotOf("课堂"), "课堂时段", "时段"+string(rune('a'+strings.Count(twelve, "[[slot]]"))), 1)
+	}
+	for _, c := range []struct {
+		name, text string
+		lib        config.Library
+		says       string
+	}{
+		{"a library that is not there yet", three, barren{}, "里还没有音频库，系列都找不到"},
+		{"a data folder that is not named", strings.Replace(three, "data_dir = \"d\"\n", "", 1), barren{}, "site.data_dir: 缺少必填的键"},
+		{"a data folder that is a file", strings.Replace(three, "data_dir = \"d\"", "data_dir = \"slips_test.go\"", 1), barren{}, "site.data_dir: slips_test.go 是文件"},
+		{"a series of several playlists", strings.NewReplacer("系列一", "没有", "系列二", "没有", "系列三", "没有").Replace(three), shelf{}, "没有系列“没有”"},
+		{"a playlist of twelve slots", twelve + "[[playlist]]\nname = \"健康\"\nseries = \"健康微课堂\"\n", shelf{}, "没有节目单“课堂”（12 个时段用到它）"},
+		{"no playlist at all", base + slotOf("一") + slotOf("二"), shelf{}, "没有节目单“一”"},
+		{"a playlist with a bad file", base + "[[playlist]]\nname = \"一\"\nclips = [\"没有.mp3\"]\n" + slotOf("一"), shelf{}, "没有匹配到任何文件"},
+		{"an output whose name has a fault", strings.Replace(good, "村口", "村 口", 1) + slotOf("健康") + "outputs = [\"村口\"]\n", shelf{}, "名称里不能有“ ”"},
+		{"a key that is called otherwise", base + "[[slot]]\nname = \"一\"\nlist = \"健康\"\ncron = \"30 7 * * *\"\n[[playlist]]\nname = \"健康\"\nseries = \"健康微课堂\"\n", shelf{}, "想写的可能是 playlist"},
+		{"a playlist that is no table", base + "[playlist.健康]\n", shelf{}, "表头看不懂"},
+	} {
+		_, problems := config.Read("dalaba.toml", []byte(c.text), c.lib)
+		if len(problems) != 1 || !strings.Contains(problems[0].In(say.Chinese), c.says) {
+			t.Errorf("%s: want %q alone, got", c.name, c.says)
+			for _, p := range problems {
+				t.Log("   ", p.In(say.Chinese))
+			}
+		}
+	}
+}
+
+func TestTwoKeysThatAreCalledOtherwiseAreTheTwoThatAreMissed(t *testing.T) {
+	_, problems := config.Read("dalaba.toml", []byte(base+"[[quiet]]\nstart = \"22:00\"\nend = \"06:00\"\n"), shelf{})
+	if len(problems) != 2 || !strings.Contains(problems[0].Error(), "did you mean from") || !strings.Contains(problems[1].Error(), "did you mean to") {
+		t.Errorf("%v", problems)
+	}
+}
+
+// What a config says of its folder and its language is known though it is faulty.
+func TestFolderAndLanguageAreReadFromAFaultyConfig(t *testing.T) {
+	for _, c := range []struct{ name, text, dir, language string }{
+		{"all is good", "[site]\ndata_dir = \"/d\"\nlanguage = \"en\"\n", "/d", "en"},
+		{"a slip elsewhere", "[site]\ndata_dir = \"/d\"\nlanguage = \"en\"\nname = x\n", "/d", "en"},
+		{"a header that is none", "[sites]\ndata_dir = \"/d\"\nlanguage = \"zh-CN\"\n", "/d", "zh-CN"},
+		{"double brackets", "[[site]]\ndata_dir = \"/d\"\nlanguage = \"zh-CN\"\n", "/d", "zh-CN"},
+		{"full-width quotes", "[site]\ndata_dir = \"/d\"\nlanguage = “en”\n", "/d", "en"},
+		{"no language", "[site]\ndata_dir = \"/d\"\n", "/d", ""},
+		{"a language that is none", "[site]\ndata_dir = \"/d\"\nlanguage = \"english\"\n", "/d", ""},
+		{"a language in a comment", "[site]\n# language = \"en\"\ndata_dir = \"　/d \"\n", "/d", ""},
+	} {
+		if dir, language := config.DataDir("dalaba.toml", []byte(c.text)), config.Language([]byte(c.text)); dir != c.dir || language != c.language {
+			t.Errorf("%s: %q, %q; want %q, %q", c.name, dir, language, c.dir, c.language)
+		}
+	}
+}
+
+// carded is a library on a machine whose second card is a USB one.
+type carded struct{ shelf }
+
+func (carded) CardByNumber(number string) string {
+	if number == "1" {
+		return "plughw:CARD=USB"
+	}
+	return ""
+}
+
+func TestACardByItsNumberIsCalledByItsName(t *testing.T) {
+	for device, want := range map[string]string{
+		"hw:1,0": `write "plughw:CARD=USB"`, "plughw:1,2": `write "plughw:CARD=USB,DEV=2"`, "plughw:CARD=1,DEV=0": `write "plughw:CARD=USB"`, "hw:0": "dalaba devices",
+	} {
+		c, problems := config.Read("dalaba.toml", []byte(base+"device = \""+device+"\"\n"), carded{})
+		if c == nil || len(problems) != 1 || !strings.Contains(problems[0].Error(), want) {
+			t.Errorf("%s: %v, want %s", device, problems, want)
+		}
+	}
+}
