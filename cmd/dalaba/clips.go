@@ -135,8 +135,8 @@ type shelf struct {
 	clips []playlist.Clip // its clips
 }
 
-// openShelf reads the library to look only. A broken config hides it from nobody: often
-// the library is what the config lacks.
+// openShelf reads the library to look only, even if the config is broken: often the
+// clips are what it lacks.
 func (a *app) openShelf(ctx context.Context) (*shelf, error) {
 	text, err := a.readConfig()
 	if err != nil {

@@ -480,7 +480,7 @@ func TestLookingWhereNothingIs(t *testing.T) {
 			says string
 		}{
 			{"status of what never ran", []string{"status"}, cli.ExitOK, "it has never run"},
-			{"a plan without clips", []string{"plan"}, cli.ExitRefused, "健康微课堂"},
+			{"a plan without clips", []string{"plan"}, cli.ExitRefused, "holds no library yet"},
 		} {
 			code, out, errOut := v.dalaba(append(c.args, "--lang", "en")...)
 			if c.name == "status of what never ran" && code == cli.ExitRefused {
