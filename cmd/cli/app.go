@@ -232,7 +232,7 @@ func (a *App) Root(short, long string, verbs ...*cobra.Command) *cobra.Command {
 		return err
 	})
 	root.SetVersionTemplate(a.Say("cli.version", a.Name, Version()) + "\n")
-	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.SetHelpCommand(a.helpCmd())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(verbs...)
 	root.AddCommand(a.versionCmd(), a.completionCmd())

@@ -18,6 +18,23 @@ func (a *App) help(c *cobra.Command) string {
 	return laid(strings.TrimSpace(about), a.helpWidth()) + "\n\n" + a.usage(c)
 }
 
+// helpCmd is `help`, which many type.
+func (a *App) helpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "help " + a.Say("cli.help_args"), Short: a.Say("cli.help_short"), Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			verb, rest, err := c.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return a.aVerb(verb, rest)
+			}
+			return verb.Help()
+		},
+	}
+}
+
 func (a *App) helpWidth() int {
 	if width := Width(a.Out); width > 0 {
 		return width

@@ -17,6 +17,7 @@ import (
 	"dalaba/ingest"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // clipsCmd shows the library and changes what clips are called.
@@ -233,7 +234,7 @@ func (a *app) printClips(lines []shelved) error {
 	t := a.NewTable(a.Say("clips.head_id"), a.Say("import.head_clip"), a.Say("view.by_series"), ">"+a.Say("import.head_length"), a.Say("clips.head_where"))
 	var b strings.Builder
 	for _, c := range lines {
-		if t.Add(c.Short, a.ClipName(c.ID, c.Title, c.Issue), c.Series, a.Say("clips.seconds", c.LengthS), a.whereAired(c)) {
+		if t.Add(c.Short, a.ClipName(c.ID, c.Title, c.Issue), c.Series, web.Length(c.Length()), a.whereAired(c)) {
 			b.WriteString(t.Page())
 		}
 	}
@@ -295,7 +296,7 @@ func (a *app) showClip(ctx context.Context, what string) (err error) {
 	}
 	row("clips.head_id", string(c.ID))
 	row("view.by_series", c.Series)
-	row("import.head_length", a.Say("clips.seconds", c.LengthS))
+	row("import.head_length", web.Length(c.Length()))
 	row("clips.head_added", c.Added.In(l.zone()).Format("2006-01-02 15:04"))
 	row("clips.head_language", c.Language)
 	row("clips.head_tags", strings.Join(c.Tags, a.Say("view.comma")))
