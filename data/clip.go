@@ -257,6 +257,35 @@ func (s *Store) RemoveClipFile(ctx context.Context, id playlist.ClipID) error {
 	return sqlite.SyncDir(string(s.clips))
 }
 
+// ForgetClip deletes a clip's file and all that the library knows of the clip: handed in
+// again, it is a new one. The as-run log keeps it as it was called.
+func (s *Store) ForgetClip(ctx context.Context, id playlist.ClipID) error {
+	lineage, err := s.Lineage(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.RemoveClipFile(ctx, id); err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		for old, by := range lineage {
+			if by == id { // what it replaced is replaced by what replaced it, if anything did
+				if err := setFact(ctx, tx, factReplaced+string(old), string(lineage[id])); err != nil {
+					return err
+				}
+			}
+		}
+		if err := setFact(ctx, tx, factReplaced+string(id), ""); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM source WHERE clip = ?", id); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, "DELETE FROM clip WHERE id = ?", id)
+		return oneClip(res, err, id)
+	})
+}
+
 func (s *Store) setPresent(ctx context.Context, id playlist.ClipID, present bool) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, "UPDATE clip SET present = ? WHERE id = ?", present, id)

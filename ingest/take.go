@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -57,8 +58,12 @@ type Outcome struct {
 	Changed bool    // known, but its title, series, issue, language or tags have changed
 
 	Replaced []playlist.Clip // earlier clips of the lesson, whose place the new one takes
-	Beside   []playlist.Clip // clips handed in together with it that have the same issue number
+	Beside   []playlist.Clip // others that have its issue number, and air beside it
 	By       *playlist.Clip  // known, and replaced by this one: it does not air
+
+	// Named is the clip as the file's new name or folder has it, if it was known under
+	// another series or issue, which it keeps.
+	Named *playlist.Clip
 }
 
 // Take makes a clip from an item and stores it on the shelf. An item imported
@@ -87,7 +92,8 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 	if err != nil {
 		return Outcome{}, err
 	}
-	if !ok {
+	moved := !ok
+	if moved {
 		hash := sha256.New()
 		if _, err := io.Copy(hash, io.NewSectionReader(src, 0, info.Size())); err != nil {
 			return Outcome{}, err
@@ -106,6 +112,9 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 		if out, err := g.updateKnown(ctx, item, known, shelf); err == nil || errors.Is(err, ErrRefused) {
 			if err == nil {
 				err = out.place(ctx, item, shelf)
+			}
+			if moved {
+				out.Named = item.named(out.Clip)
 			}
 			return out, err
 		}
@@ -146,9 +155,9 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 }
 
 // place finds the earlier clips of the lesson and notes that a new clip replaces them.
-// It replaces none that was handed in together with it: two lessons that bear one
-// number are a mistake, of which the operator must hear, and none of them may be
-// lost for it.
+// It replaces none that was handed in together with it, nor another lesson that has its
+// number: that is a mistake, of which the operator must hear, and no lesson may be lost
+// for it.
 func (o *Outcome) place(ctx context.Context, item Item, shelf Shelf) error {
 	if o.Clip.Series == "" {
 		return nil
@@ -173,19 +182,30 @@ func (o *Outcome) place(ctx context.Context, item Item, shelf Shelf) error {
 	}
 	for _, c := range all {
 		_, gone := lineage.Replacement(c.ID, isHere)
-		if gone || c.ID == o.Clip.ID || !o.Clip.SameLesson(c.Clip) {
-			continue
-		}
-		if o.Known || !item.Since.IsZero() && !c.Added.Before(item.Since) {
+		same, together := o.Clip.SameLesson(c.Clip), !item.Since.IsZero() && !c.Added.Before(item.Since)
+		switch {
+		case gone || c.ID == o.Clip.ID || o.Known && !o.Changed:
+		case same && !together && !o.Known:
+			if err := shelf.ReplaceClip(ctx, c.ID, o.Clip.ID); err != nil {
+				return err
+			}
+			o.Replaced = append(o.Replaced, c.Clip)
+		case same || o.Clip.SameNumber(c.Clip):
 			o.Beside = append(o.Beside, c.Clip)
-			continue
 		}
-		if err := shelf.ReplaceClip(ctx, c.ID, o.Clip.ID); err != nil {
-			return err
-		}
-		o.Replaced = append(o.Replaced, c.Clip)
 	}
 	return nil
+}
+
+// named returns the clip as the item's name and folder have it, nil if they say nothing
+// else.
+func (i Item) named(c playlist.Clip) *playlist.Clip {
+	m := i.called(Meta{}, i.Listed)
+	if (m.Issue == 0 || m.Issue == c.Issue) && (m.Series == "" || m.Series == c.Series) {
+		return nil
+	}
+	c.Title, c.Issue, c.Series = m.Title, m.Issue, cmp.Or(m.Series, c.Series)
+	return &c
 }
 
 // intact returns a clip and its path, or an error if its file is missing or

@@ -403,28 +403,34 @@ func TestALessonHandedInAnewReplacesTheOldOne(t *testing.T) {
 	take := func(name, text string, since time.Time) ingest.Outcome {
 		t.Helper()
 		path := filepath.Join(dir, name)
-		write(t, path, []byte("title = \""+name+"\"\nseries = \"健康微课堂\"\nissue = 3\ntext = \""+text+"\"\n"))
+		title := strings.TrimSuffix(name, ".toml")
+		write(t, path, []byte("title = \""+title+"\"\nseries = \"健康微课堂\"\nissue = 3\ntext = \""+text+"\"\n"))
 		out, err := g.Take(t.Context(), ingest.Item{Path: path, Since: since}, s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return out
 	}
-	first := take("a.toml", "饭前洗手。", time.Time{})
+	first := take("洗手.toml", "饭前洗手。", time.Time{})
 	if len(first.Replaced)+len(first.Beside) > 0 || first.By != nil {
 		t.Errorf("the first of its number: %+v", first)
 	}
-	second := take("b.toml", "饭前饭后都要洗手。", time.Now())
+	second := take("怎样洗手.toml", "饭前饭后都要洗手。", time.Now())
 	if len(second.Replaced) != 1 || second.Replaced[0].ID != first.Clip.ID || s.lineage[first.Clip.ID] != second.Clip.ID {
 		t.Errorf("handed in later: %+v", second)
 	}
 	// In one handing-in, the same number is a mistake: both lessons air.
 	began := s.when[second.Clip.ID]
-	third := take("c.toml", "睡前刷牙。", began)
+	third := take("洗手七步.toml", "一共七步。", began)
 	if len(third.Replaced) > 0 || len(third.Beside) != 1 || third.Beside[0].ID != second.Clip.ID {
 		t.Errorf("handed in together: %+v", third)
 	}
-	again := take("a.toml", "饭前洗手。", time.Time{})
+	// Another lesson that bears the number is a mistake, too.
+	other := take("刷牙.toml", "睡前刷牙。", time.Time{})
+	if len(other.Replaced) > 0 || len(other.Beside) != 2 {
+		t.Errorf("another lesson of the same number: %+v", other)
+	}
+	again := take("洗手.toml", "饭前洗手。", time.Time{})
 	if !again.Known || again.By == nil || again.By.ID != second.Clip.ID || s.lineage[second.Clip.ID] != "" {
 		t.Errorf("the old one, imported again: %+v", again)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Rate is the sample rate of every clip and every output, in frames a second.
@@ -79,12 +80,63 @@ type Clip struct {
 
 // SameLesson reports whether two clips are the same lesson: another recording of
 // it, or a corrected one. Clips of a series in one language are if they have the same
-// issue number, or if neither has one and they have the same title.
+// number and titles that are alike, or no number and the same title.
 func (c Clip) SameLesson(d Clip) bool {
-	if c.Series == "" || c.Series != d.Series || c.Issue != d.Issue || c.Language != d.Language && c.Language != "" && d.Language != "" {
-		return false
+	if c.Issue == 0 && d.Issue == 0 {
+		return c.sameSeries(d) && strings.EqualFold(c.Title, d.Title)
 	}
-	return c.Issue > 0 || strings.EqualFold(c.Title, d.Title)
+	return c.SameNumber(d) && alike(wording(c.Title), wording(d.Title))
+}
+
+// SameNumber reports whether two clips of a series in one language have the same issue
+// number and are not two parts of that issue (上, 下).
+func (c Clip) SameNumber(d Clip) bool {
+	return c.sameSeries(d) && c.Issue > 0 && c.Issue == d.Issue && Part(c.Title) == Part(d.Title)
+}
+
+func (c Clip) sameSeries(d Clip) bool {
+	return c.Series != "" && c.Series == d.Series && (c.Language == d.Language || c.Language == "" || d.Language == "")
+}
+
+// wording is a title without its issue number; empty if that is all it says.
+func wording(title string) string {
+	named := ReadName(title)
+	if SaysIssue(named.Title, named.Issue) {
+		return ""
+	}
+	return named.Title
+}
+
+// alike reports whether one title may be the other, reworded: one is in the other, or
+// at least half of the longer one's letters stand in the other in the same order.
+// Spaces and punctuation do not count.
+func alike(a, b string) bool {
+	letters := func(s string) []rune {
+		return []rune(strings.Map(func(r rune) rune {
+			if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+				return -1
+			}
+			return unicode.ToLower(r)
+		}, s))
+	}
+	x, y := letters(a), letters(b)
+	if strings.Contains(string(x), string(y)) || strings.Contains(string(y), string(x)) {
+		return true
+	}
+	row := make([]int, len(y)+1) // of the longest common subsequence
+	for _, r := range x {
+		before := 0
+		for j, q := range y {
+			above := row[j+1]
+			if r == q {
+				row[j+1] = before + 1
+			} else {
+				row[j+1] = max(above, row[j])
+			}
+			before = above
+		}
+	}
+	return 2*row[len(y)] >= max(len(x), len(y))
 }
 
 // Shelved is a clip and when it came into the library.

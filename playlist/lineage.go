@@ -37,6 +37,18 @@ func (l Lineage) Replacement(id ClipID, here func(ClipID) bool) (by ClipID, ok b
 	return by, ok
 }
 
+// Freed returns those of the clips that nothing replaces any more once a clip is gone.
+func (l Lineage) Freed(clips []Clip, gone ClipID) (freed []Clip) {
+	rest := slices.DeleteFunc(slices.Clone(clips), func(c Clip) bool { return c.ID == gone })
+	before := l.Current(clips)
+	for _, c := range l.Current(rest) {
+		if !slices.ContainsFunc(before, func(b Clip) bool { return b.ID == c.ID }) {
+			freed = append(freed, c)
+		}
+	}
+	return freed
+}
+
 // after yields the clips that replace id, the direct one first.
 func (l Lineage) after(id ClipID) func(yield func(ClipID) bool) {
 	return func(yield func(ClipID) bool) {

@@ -92,7 +92,12 @@ func TestClipsOfOneLesson(t *testing.T) {
 		same   bool
 	}{
 		{"recorded anew", func(*playlist.Clip) {}, true},
-		{"under another title", func(c *playlist.Clip) { c.Title = "洗手（更正）" }, true},
+		{"with a remark in the title", func(c *playlist.Clip) { c.Title = "洗手（更正）" }, true},
+		{"with the number in the title", func(c *playlist.Clip) { c.Title = "第3期 洗手" }, true},
+		{"with nothing but the number as title", func(c *playlist.Clip) { c.Title = "第3期" }, true},
+		{"under a title that is much the same", func(c *playlist.Clip) { c.Title = "怎样洗手" }, true},
+		{"under quite another title", func(c *playlist.Clip) { c.Title = "刷牙" }, false},
+		{"as a part of the issue", func(c *playlist.Clip) { c.Title = "洗手（下）" }, false},
 		{"of another issue", func(c *playlist.Clip) { c.Issue = 4 }, false},
 		{"of no issue", func(c *playlist.Clip) { c.Issue = 0 }, false},
 		{"of another series", func(c *playlist.Clip) { c.Series = "安全微课堂" }, false},

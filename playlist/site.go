@@ -74,6 +74,11 @@ func (p *Programme) Playlist(name string) (Playlist, bool) {
 	return p.Playlists[i], true
 }
 
+// Uses returns the playlists that a clip is in.
+func (p *Programme) Uses(id ClipID) []Playlist {
+	return slices.DeleteFunc(slices.Clone(p.Playlists), func(l Playlist) bool { return !slices.Contains(l.Clips, id) })
+}
+
 // Lessons returns which clips are one lesson, see [Playlist.First].
 func (p *Programme) Lessons() map[ClipID]ClipID {
 	for _, l := range p.Playlists {

@@ -38,7 +38,7 @@ func (a *app) clipsCmd() *cobra.Command {
 		Use: "show " + a.Say("clips.one"), Short: a.Say("clips.show_short"), Args: a.aClip,
 		RunE: func(c *cobra.Command, args []string) error { return a.showClip(c.Context(), args[0]) },
 	})
-	c.AddCommand(find, show, a.renameClipCmd(), a.setClipCmd(), a.removeClipCmd(), a.restoreClipCmd())
+	c.AddCommand(find, show, a.renameClipCmd(), a.setClipCmd(), a.removeClipCmd(), a.replaceClipCmd(), a.restoreClipCmd())
 	return c
 }
 
@@ -110,6 +110,19 @@ func (a *app) removeClipCmd() *cobra.Command {
 	})
 	c.Flags().BoolVarP(&yes, "yes", "y", false, a.Say("clips.flag_yes"))
 	return c
+}
+
+func (a *app) replaceClipCmd() *cobra.Command {
+	return a.JSONFlag(&cobra.Command{
+		Use: "replace " + a.Say("clips.old_new"), Short: a.Say("clips.replace_short"),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return cli.Refuse(say.M("clips.two_wanted"))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return a.replaceClip(c.Context(), args[0], args[1]) },
+	})
 }
 
 func (a *app) restoreClipCmd() *cobra.Command {
@@ -324,17 +337,24 @@ func (a *app) chosen(ctx context.Context, what string) (playlist.Clip, *data.Sto
 	if err != nil {
 		return playlist.Clip{}, nil, err
 	}
-	clips, err := store.Clips(ctx, "")
-	var clip playlist.Clip
-	if err == nil {
-		if clip, err = a.clipCalled(ctx, what, clips, store); err != nil {
-			err = cli.Refuse(err)
-		}
-	}
+	clip, err := a.clipIn(ctx, store, what)
 	if err != nil {
 		return playlist.Clip{}, nil, errors.Join(err, store.Close())
 	}
 	return clip, store, nil
+}
+
+// clipIn finds the clip of a store that an operator names.
+func (a *app) clipIn(ctx context.Context, store *data.Store, what string) (playlist.Clip, error) {
+	clips, err := store.Clips(ctx, "")
+	if err != nil {
+		return playlist.Clip{}, err
+	}
+	clip, err := a.clipCalled(ctx, what, clips, store)
+	if err != nil {
+		err = cli.Refuse(err)
+	}
+	return clip, err
 }
 
 // describeClip changes what a clip is called.
@@ -356,6 +376,22 @@ func (a *app) describeClip(ctx context.Context, what string, change func(*ingest
 		return json.NewEncoder(a.Out).Encode(clip)
 	}
 	a.Println(a.Say("clips.renamed", a.clipLine(was), a.billed(clip.ID, clip.Series, clip.Title, clip.Issue)))
+	if n := playlist.ReadName(clip.Title).Issue; n > 0 && n != clip.Issue {
+		a.Println(a.Say("clips.title_says", n, clip.Issue, clip.ID.Short(), n))
+	}
+	series, err := store.Clips(ctx, clip.Series)
+	if err != nil {
+		return err
+	}
+	lineage, err := store.Lineage(ctx)
+	if err != nil {
+		return err
+	}
+	for _, other := range lineage.Current(series) {
+		if other.ID != clip.ID && other.SameNumber(clip) {
+			a.Println(a.Say("import.beside", other.Series, other.Issue, a.clipLine(other), clip.ID.Short(), other.ID.Short(), clip.ID.Short()))
+		}
+	}
 	return nil
 }
 
@@ -377,6 +413,17 @@ func (a *app) removeClip(ctx context.Context, what string, yes bool) (err error)
 	for _, line := range a.usesWords(uses) {
 		a.Tell("  " + line)
 	}
+	lineage, err := store.Lineage(ctx)
+	if err != nil {
+		return err
+	}
+	clips, err := store.Clips(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, old := range lineage.Freed(clips, clip.ID) {
+		a.Tell("  " + a.Say("clips.back", a.clipLine(old)))
+	}
 	if uses.Kept() {
 		a.tell(uses.Faults)
 		return cli.Refuse(say.M("clips.kept", a.clipLine(clip)))
@@ -384,7 +431,7 @@ func (a *app) removeClip(ctx context.Context, what string, yes bool) (err error)
 	if err := a.Confirm(ctx, a.Say("clips.confirm", a.clipLine(clip)), yes); err != nil {
 		return err
 	}
-	if err := store.RemoveClipFile(ctx, clip.ID); err != nil {
+	if err := store.ForgetClip(ctx, clip.ID); err != nil {
 		return err
 	}
 	a.askReload(ctx, store.Dir())
@@ -424,19 +471,59 @@ func (a *app) usesWords(u site.Uses) (lines []string) {
 	return lines
 }
 
-// restoreClip has a clip air again that another has replaced.
-func (a *app) restoreClip(ctx context.Context, what string) (err error) {
-	clip, store, err := a.chosen(ctx, what)
+// replaceClip has a clip take the place of another.
+func (a *app) replaceClip(ctx context.Context, what, by string) (err error) {
+	old, store, err := a.chosen(ctx, what)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	anew, err := a.clipIn(ctx, store, by)
+	switch {
+	case err != nil:
+		return err
+	case anew.ID == old.ID:
+		return cli.Refuse(say.M("clips.itself", a.clipLine(old)))
+	case anew.Series != old.Series || old.Series == "":
+		return cli.Refuse(say.M("clips.other_series", a.clipLine(old), a.clipLine(anew)))
+	}
+	if err := store.ReplaceClip(ctx, old.ID, anew.ID); err != nil {
+		return err
+	}
+	a.askReload(ctx, store.Dir())
+	if a.JSON {
+		return json.NewEncoder(a.Out).Encode(anew)
+	}
+	a.Println(a.Say("clips.replaced", a.clipLine(anew), a.clipLine(old)))
+	return nil
+}
+
+// restoreClip has a clip air again that another has replaced.
+func (a *app) restoreClip(ctx context.Context, what string) (err error) {
+	store, _, err := a.openLibrary(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	clips, err := store.Clips(ctx, "")
+	if err != nil {
+		return err
+	}
 	lineage, err := store.Lineage(ctx)
 	if err != nil {
 		return err
 	}
-	if lineage[clip.ID] == "" {
-		return cli.Refuse(say.M("clips.not_replaced", a.clipLine(clip)))
+	replaced := slices.DeleteFunc(slices.Clone(clips), func(c playlist.Clip) bool { return lineage[c.ID] == "" })
+	if len(called(what, replaced)) == 0 {
+		clip, err := a.clipCalled(ctx, what, clips, store)
+		if err == nil {
+			err = say.M("clips.not_replaced", a.clipLine(clip))
+		}
+		return cli.Refuse(err)
+	}
+	clip, err := a.clipCalled(ctx, what, replaced, store)
+	if err != nil {
+		return cli.Refuse(err)
 	}
 	if err := store.ReplaceClip(ctx, clip.ID, ""); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,6 +65,7 @@ type imported struct {
 	Replaced []playlist.Clip `json:"replaced,omitempty"` // earlier clips of the lesson, whose place it takes
 	Beside   []playlist.Clip `json:"beside,omitempty"`   // others with its issue number
 	By       *playlist.Clip  `json:"replaced_by,omitempty"`
+	Named    *playlist.Clip  `json:"named,omitempty"` // as the new name of a known file has it; it keeps what it had
 }
 
 func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) (err error) {
@@ -109,7 +111,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		if found.Passed > 0 {
 			a.Println(a.Say("import.passed", found.Passed))
 		}
-		a.sayUnlisted(ctx, store, all)
+		a.sayPlaylists(ctx, store, all)
 	}
 	bad, fresh := 0, false
 	for _, l := range all {
@@ -132,8 +134,9 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 	return nil
 }
 
-// sayUnlisted tells which series of the clips are in no playlist.
-func (a *app) sayUnlisted(ctx context.Context, store *data.Store, all []imported) {
+// sayPlaylists tells which series of the clips are in no playlist, and where a clip
+// that was replaced airs all the same.
+func (a *app) sayPlaylists(ctx context.Context, store *data.Store, all []imported) {
 	text, err := a.readConfig()
 	if err != nil {
 		return
@@ -144,6 +147,11 @@ func (a *app) sayUnlisted(ctx context.Context, store *data.Store, all []imported
 	}
 	told := map[string]bool{}
 	for _, l := range all {
+		for _, old := range l.Replaced {
+			for _, p := range cfg.Uses(old.ID) {
+				a.Println(a.Say("import.by_id", cmp.Or(p.Title, p.Name), a.clipLine(old), l.Clip.ID.Short()))
+			}
+		}
 		if l.Clip != nil && !cfg.Lists(l.Clip.Series) && !told[l.Clip.Series] {
 			told[l.Clip.Series] = true
 			a.Println(a.Say("import.unlisted", cli.Printable(l.Clip.Series), a.config, config.ListOf(l.Clip.Series)))
@@ -190,7 +198,7 @@ func (a *app) importLine(path string, out ingest.Outcome, err error) imported {
 			l.Mind = append(l.Mind, m.In(a.Language()))
 		}
 	}
-	l.Clip, l.Replaced, l.Beside, l.By = &out.Clip, out.Replaced, out.Beside, out.By
+	l.Clip, l.Replaced, l.Beside, l.By, l.Named = &out.Clip, out.Replaced, out.Beside, out.By, out.Named
 	return l
 }
 
@@ -223,10 +231,13 @@ func (a *app) placeWords(l imported) (lines []string) {
 		lines = append(lines, a.Say("import.replaces", a.clipLine(old), old.ID.Short()))
 	}
 	for _, other := range l.Beside {
-		lines = append(lines, a.Say("import.beside", other.Series, other.Issue, a.clipLine(other), l.Clip.ID.Short()))
+		lines = append(lines, a.Say("import.beside", other.Series, other.Issue, a.clipLine(other), l.Clip.ID.Short(), other.ID.Short(), l.Clip.ID.Short()))
 	}
 	if l.By != nil {
 		lines = append(lines, a.Say("import.by", a.clipLine(*l.By), l.Clip.ID.Short()))
+	}
+	if n := l.Named; n != nil {
+		lines = append(lines, a.Say("import.named", a.billed(n.ID, n.Series, n.Title, n.Issue), n.ID.Short(), n.Series, n.Issue, n.Title))
 	}
 	return lines
 }

@@ -99,6 +99,8 @@ func called(what string, clips []playlist.Clip) []playlist.Clip {
 	number := 0
 	if m := issue.FindStringSubmatch(what); m != nil {
 		number, _ = strconv.Atoi(m[1])
+	} else if named := playlist.ReadName(what); named.Title == what && named.Series == "" {
+		number = named.Issue // 第三期
 	}
 	for _, is := range []func(playlist.Clip) bool{
 		func(c playlist.Clip) bool {

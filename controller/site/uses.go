@@ -26,11 +26,8 @@ func (u Uses) Kept() bool { return len(u.Faults) > 0 || len(u.Alerts) > 0 || u.C
 
 // Uses returns what still needs a clip of the store.
 func (s *Site) Uses(ctx context.Context, file string, text []byte, id playlist.ClipID) (u Uses, err error) {
-	for _, l := range s.Playlists {
-		if !slices.Contains(l.Clips, id) {
-			continue
-		}
-		u.Playlists = append(u.Playlists, l)
+	u.Playlists = s.Programme.Uses(id)
+	for _, l := range u.Playlists {
 		for _, slot := range s.Slots {
 			if slot.Playlist == l.Name {
 				u.Slots = append(u.Slots, slot.Name)

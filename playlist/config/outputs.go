@@ -440,7 +440,7 @@ func (s *section) found(v *value, text string) []playlist.Clip {
 }
 
 // shortID is the beginning of a clip's ID, as lists show it.
-var shortID = regexp.MustCompile(`^[0-9a-fA-F]{8,63}$`)
+var shortID = regexp.MustCompile(`^[0-9a-fA-F]{6,63}$`)
 
 // shellWord writes a pattern of files as one types it in a shell, which is to expand
 // it.
