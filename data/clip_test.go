@@ -328,3 +328,30 @@ func TestWhichClipsReplacedWhich(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAClipThatIsForgottenIsNewWhenItComesAgain(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	s := open(t, dir)
+	a, b, c := addClip(t, s, "a", "洗手", 3), addClip(t, s, "b", "洗手", 3), addClip(t, s, "c", "洗手", 3)
+	must(t, s.ReplaceClip(ctx, a.ID, b.ID))
+	must(t, s.ReplaceClip(ctx, b.ID, c.ID))
+	src := playlist.ClipSource{Path: "/b.mp3", Size: 1, SHA256: "5a", Recipe: "r"}
+	must(t, s.NoteSource(ctx, src, b.ID))
+	must(t, s.ForgetClip(ctx, b.ID))
+	if _, _, err := s.Clip(ctx, b.ID); !errors.Is(err, data.ErrNotFound) {
+		t.Error(err)
+	}
+	if _, ok, err := s.SourceKnown(ctx, src); ok || err != nil {
+		t.Errorf("its source is known: %v, %v", ok, err)
+	}
+	if l, err := s.Lineage(ctx); err != nil || !maps.Equal(l, playlist.Lineage{a.ID: c.ID}) {
+		t.Errorf("%v, %v", l, err)
+	}
+	must(t, s.ForgetClip(ctx, c.ID))
+	if l, err := s.Lineage(ctx); err != nil || len(l) > 0 {
+		t.Errorf("%v, %v", l, err)
+	}
+	if err := s.ForgetClip(ctx, c.ID); !errors.Is(err, data.ErrNotFound) {
+		t.Error(err)
+	}
+}

@@ -114,7 +114,7 @@ func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Pr
 				err = out.place(ctx, item, shelf)
 			}
 			if moved {
-				out.Named = item.named(out.Clip)
+				out.Named = g.named(item, out.Clip)
 			}
 			return out, err
 		}
@@ -198,13 +198,17 @@ func (o *Outcome) place(ctx context.Context, item Item, shelf Shelf) error {
 }
 
 // named returns the clip as the item's name and folder have it, nil if they say nothing
-// else.
-func (i Item) named(c playlist.Clip) *playlist.Clip {
-	m := i.called(Meta{}, i.Listed)
+// else. What is said of the item in other places has been put into the clip already.
+func (g *Ingester) named(item Item, c playlist.Clip) *playlist.Clip {
+	said, err := g.Said(item)
+	if err != nil || isTOML(item.Path) {
+		return nil
+	}
+	m := item.called(said, Meta{})
 	if (m.Issue == 0 || m.Issue == c.Issue) && (m.Series == "" || m.Series == c.Series) {
 		return nil
 	}
-	c.Title, c.Issue, c.Series = m.Title, m.Issue, cmp.Or(m.Series, c.Series)
+	c.Title, c.Issue, c.Series = m.Title, cmp.Or(m.Issue, c.Issue), cmp.Or(m.Series, c.Series)
 	return &c
 }
 
