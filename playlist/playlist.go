@@ -3,7 +3,6 @@ package playlist
 import (
 	"crypto/sha256"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -29,9 +28,10 @@ type Playlist struct {
 	First map[ClipID]ClipID `json:"-"`
 }
 
-// Equal reports whether the two playlists are the same in every field.
+// Equal reports whether the two playlists are the same in every field but First, which
+// speaks of clips of other playlists too.
 func (p Playlist) Equal(q Playlist) bool {
-	return p.Name == q.Name && p.Title == q.Title && p.Order == q.Order && slices.Equal(p.Clips, q.Clips) && maps.Equal(p.First, q.First)
+	return p.Name == q.Name && p.Title == q.Title && p.Order == q.Order && slices.Equal(p.Clips, q.Clips)
 }
 
 // Cursor is a playlist's place: the clip taken last, in which round. The zero
