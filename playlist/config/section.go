@@ -138,7 +138,7 @@ func (s *section) plain(key string, v *value, example string) string {
 	return t
 }
 
-// word is a text or one of the choices.
+// choice is one of the choices, preset if it is absent or bad.
 func (s *section) choice(key, preset string, choices ...string) string {
 	v := s.want(key, unstable.String, say.M("config.choice_remedy", all(quoted(choices))))
 	if v == nil {
@@ -150,7 +150,7 @@ func (s *section) choice(key, preset string, choices ...string) string {
 		}
 	}
 	remedy := say.M("config.choice_remedy", all(quoted(choices)))
-	if n := near(plainly(v.text), choices); n != "" && (len(n) > 3 || strings.EqualFold(n, plainly(v.text))) {
+	if n := Near(plainly(v.text), choices); n != "" && (len(n) > 3 || strings.EqualFold(n, plainly(v.text))) {
 		remedy = written(n)
 	}
 	s.garbled(key, v, say.M("config.choice", shown(v.text)), remedy)
@@ -385,7 +385,7 @@ func (s *section) rest() {
 			continue
 		}
 		remedy := say.M("config.known_remedy", all(s.asks))
-		if n := near(e.key, s.asks); n != "" {
+		if n := Near(e.key, s.asks); n != "" {
 			remedy = say.M("config.near_remedy", n)
 		}
 		s.r.unknownKey(s.path, e, remedy)
