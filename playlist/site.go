@@ -63,6 +63,8 @@ type Programme struct {
 	Alerts    AlertRules
 	County    CountyRules
 	Calendar  *Calendar // of the days off and worked; nil: none
+
+	Lessons map[ClipID]ClipID // which clips are one lesson: see [Lineage.First]
 }
 
 // Playlist finds a playlist by name.
@@ -72,16 +74,6 @@ func (p *Programme) Playlist(name string) (Playlist, bool) {
 		return Playlist{}, false
 	}
 	return p.Playlists[i], true
-}
-
-// Lessons returns which clips are one lesson, see [Playlist.First].
-func (p *Programme) Lessons() map[ClipID]ClipID {
-	for _, l := range p.Playlists {
-		if l.First != nil {
-			return l.First
-		}
-	}
-	return nil
 }
 
 // Slot finds a slot by name.

@@ -292,7 +292,7 @@ func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, sinc
 		name, output string // of a slot, or of an airing
 	}
 	var (
-		tally  = NewTally(by, p.Site.Zone).Lessons(p.Lessons())
+		tally  = NewTally(by, p.Site.Zone).Lessons(p.Lessons)
 		seen   = map[place]bool{}
 		active = map[place]bool{}
 		latest = map[string]int{} // residents of each output at its last airing
