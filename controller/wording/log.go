@@ -350,13 +350,10 @@ func (s *event) named(id playlist.ClipID, title string, issue int) say.Message {
 			title, issue = c.Title, c.Issue
 		}
 	}
-	switch {
-	case title == "":
+	if title == "" {
 		return say.M("why.bare", id.Short())
-	case issue > 0 && !playlist.SaysIssue(title, issue):
-		return say.M("attr.issue", issue, title)
 	}
-	return say.M("attr.clip", title)
+	return ClipTitle(id, title, issue)
 }
 
 // another tells of a second clip.

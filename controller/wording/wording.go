@@ -22,6 +22,18 @@ func SlotTitle(name string) say.Message {
 	return say.M("why.county_slot", playlist.OwnName(name))
 }
 
+// ClipTitle returns a clip's name for people: its title, behind the issue number if the
+// title does not say that itself; its short ID if it has no title.
+func ClipTitle(id playlist.ClipID, title string, issue int) say.Message {
+	switch {
+	case title == "":
+		return say.M("cli.as_it_is", id.Short())
+	case issue > 0 && !playlist.SaysIssue(title, issue):
+		return say.M("why.of_issue", issue, title)
+	}
+	return say.M("cli.as_it_is", title)
+}
+
 // Other names what has an output, or takes it: an airing, an alert, the microphone, or a
 // sound by hand, as which one without a name counts too.
 func Other(id playlist.AiringID) say.Message {
