@@ -135,8 +135,8 @@ type shelf struct {
 	clips []playlist.Clip // its clips
 }
 
-// openShelf reads the library to look only. A broken config hides it from nobody: often
-// the library is what the config lacks.
+// openShelf reads the library to look only. It does so even if the config is broken: often
+// clips are what the config lacks.
 func (a *app) openShelf(ctx context.Context) (*shelf, error) {
 	text, err := a.readConfig()
 	if err != nil {
