@@ -79,12 +79,17 @@ type Clip struct {
 
 // SameLesson reports whether two clips are the same lesson: another recording of
 // it, or a corrected one. Clips of a series in one language are if they have the same
-// issue number, or if neither has one and they have the same title.
+// issue number, or if neither has one and they have the same title; but not if they are
+// parts of an issue: （上）, （下）.
 func (c Clip) SameLesson(d Clip) bool {
 	if c.Series == "" || c.Series != d.Series || c.Issue != d.Issue || c.Language != d.Language && c.Language != "" && d.Language != "" {
 		return false
 	}
-	return c.Issue > 0 || strings.EqualFold(c.Title, d.Title)
+	if c.Issue == 0 {
+		return strings.EqualFold(c.Title, d.Title)
+	}
+	p, q := partIn(c.Title), partIn(d.Title)
+	return p == q || p == "" || q == ""
 }
 
 // Shelved is a clip and when it came into the library.

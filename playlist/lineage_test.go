@@ -93,6 +93,7 @@ func TestClipsOfOneLesson(t *testing.T) {
 	}{
 		{"recorded anew", func(*playlist.Clip) {}, true},
 		{"under another title", func(c *playlist.Clip) { c.Title = "洗手（更正）" }, true},
+		{"with a part that the other does not name", func(c *playlist.Clip) { c.Title = "洗手（上）" }, true},
 		{"of another issue", func(c *playlist.Clip) { c.Issue = 4 }, false},
 		{"of no issue", func(c *playlist.Clip) { c.Issue = 0 }, false},
 		{"of another series", func(c *playlist.Clip) { c.Series = "安全微课堂" }, false},
@@ -104,6 +105,13 @@ func TestClipsOfOneLesson(t *testing.T) {
 		c.change(&other)
 		if lesson.SameLesson(other) != c.same || other.SameLesson(lesson) != c.same {
 			t.Errorf("%s: %v", c.name, !c.same)
+		}
+	}
+	for _, titles := range [][2]string{{"洗手（上）", "洗手（下）"}, {"（上）", "(下)"}, {"洗手 上集", "洗手 下集"}, {"洗手（一）", "洗手（二）"}, {"洗手(1)", "洗手（２）"}} {
+		first, second := lesson, lesson
+		first.Title, second.Title = titles[0], titles[1]
+		if first.SameLesson(second) || !first.SameLesson(first) {
+			t.Errorf("parts of an issue: %v", titles)
 		}
 	}
 	plain := playlist.Clip{ID: "1", Title: "洗手", Series: "健康微课堂"}

@@ -28,6 +28,19 @@ func (n Named) TitleIn(series string) string {
 // number must not be put before it.
 func SaysIssue(title string, issue int) bool { return issue > 0 && ReadName(title).Issue == issue }
 
+// part is the mark of one part of an issue, at the end of its title.
+var part = regexp.MustCompile(`[(（]([上中下]|` + numerals + `|[0-9]{1,2})[)）]$|([上中下])[集篇部讲]$`)
+
+// partIn returns which part of an issue a title is: 上 for 洗手（上） and 洗手上集; empty if
+// it does not say.
+func partIn(title string) string {
+	m := part.FindStringSubmatch(fold(strings.TrimSpace(title)))
+	if m == nil {
+		return ""
+	}
+	return m[1] + m[2]
+}
+
 // The numbers that people write.
 const (
 	digits   = `[0-9]{1,5}`
