@@ -80,11 +80,7 @@ func about(a any, asked time.Time, zone *time.Location) any {
 	case playlist.AiringID:
 		return Other(a)
 	case time.Time:
-		local := a.In(zone)
-		if local.Format(time.DateOnly) == asked.In(zone).Format(time.DateOnly) {
-			return local.Format(time.TimeOnly)
-		}
-		return local.Format(time.DateTime)
+		return clock(a, asked, zone)
 	case []int:
 		return config.Years(a)
 	case time.Weekday:
@@ -99,6 +95,16 @@ func about(a any, asked time.Time, zone *time.Location) any {
 		return say.Word("why.used_", string(a))
 	}
 	return a
+}
+
+// clock returns an instant by the clocks of a zone, with the date if that is not the date of
+// what it is told with.
+func clock(at, with time.Time, zone *time.Location) string {
+	local := at.In(zone)
+	if local.Format(time.DateOnly) == with.In(zone).Format(time.DateOnly) {
+		return local.Format(time.TimeOnly)
+	}
+	return local.Format(time.DateTime)
 }
 
 func clip(c schedule.ClipName) say.Message {
