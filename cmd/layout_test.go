@@ -53,7 +53,7 @@ var rooms = map[string][]string{
 	"controller/hand":     {"controller/files", "controller/site"},
 	"controller/status":   {"controller/site"},
 	"controller/control":  {"controller/hand", "controller/status"},
-	"controller/diagnose": {"controller/clock", "controller/control", "controller/site", "controller/status", "controller/uplink"},
+	"controller/diagnose": {"controller/clock", "controller/control", "controller/site", "controller/status", "controller/uplink", "controller/wording"},
 	"controller": {
 		"controller/clock", "controller/control", "controller/files", "controller/hand", "controller/site", "controller/status", "controller/uplink",
 	},

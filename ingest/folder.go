@@ -65,26 +65,34 @@ func rank(name string) int {
 	return 3
 }
 
+// listing holds the names of the files of folders, by folder and stem. Each folder is read
+// once.
+type listing map[string]map[string][]string
+
 // belongs reports whether a file belongs to another of its name in its folder, so
 // that it is not an item itself.
-func belongs(path string) bool {
+func (l listing) belongs(path string) bool {
 	own := rank(filepath.Base(path))
 	if own < 0 || own == 3 {
 		return false
 	}
-	return slices.ContainsFunc(namesakes(path), func(name string) bool { return rank(name) > own })
+	return slices.ContainsFunc(l.namesakes(path), func(name string) bool { return rank(name) > own })
 }
 
 // namesakes returns the names of the files in a file's folder that have its name
 // but for the extension, its own among them.
-func namesakes(path string) (names []string) {
-	entries, _ := os.ReadDir(filepath.Dir(path)) // an unreadable folder has none
-	for _, e := range entries {
-		if !e.IsDir() && stem(e.Name()) == stem(path) {
-			names = append(names, e.Name())
+func (l listing) namesakes(path string) []string {
+	dir := filepath.Dir(path)
+	if l[dir] == nil {
+		l[dir] = map[string][]string{}
+		entries, _ := os.ReadDir(dir) // an unreadable folder has none
+		for _, e := range entries {
+			if s := stem(e.Name()); !e.IsDir() {
+				l[dir][s] = append(l[dir][s], e.Name())
+			}
 		}
 	}
-	return names
+	return l[dir][stem(path)]
 }
 
 // Refusal is an item that was refused, and why.
@@ -175,6 +183,7 @@ func (c *Collection) add(i Item) {
 func (g *Ingester) folder(c *Collection, dir string) {
 	var found Collection
 	var lists []string
+	all := listing{}
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -196,7 +205,7 @@ func (g *Ingester) folder(c *Collection, dir string) {
 			found.refuse(path, refuse(key))
 		case isList(path):
 			lists = append(lists, path)
-		case belongs(path):
+		case all.belongs(path):
 			if !isTOML(path) {
 				found.Passed++
 			}

@@ -199,7 +199,7 @@ type finds struct {
 
 // look finds the files in the folder.
 func (b *Inbox) look(now time.Time) (finds, error) {
-	f := finds{seen: map[string]arrival{}}
+	f, all := finds{seen: map[string]arrival{}}, listing{}
 	err := filepath.WalkDir(b.Dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case path == b.Dir:
@@ -210,7 +210,7 @@ func (b *Inbox) look(now time.Time) (finds, error) {
 			return filepath.SkipDir
 		case d.IsDir(), skip(d.Name()), hasExt(path, unfinished): // a download is renamed when it is whole
 			return nil
-		case belongs(path):
+		case all.belongs(path):
 			return nil // it is moved together with its sound
 		}
 		if info, err := d.Info(); err == nil {
@@ -446,14 +446,16 @@ func rename(path, to string) error {
 	if err := os.Rename(path, to); err != nil {
 		return err
 	}
-	own := rank(filepath.Base(path))
-	for _, name := range namesakes(path) {
-		beside := filepath.Join(filepath.Dir(path), name)
-		if r := rank(name); r < 0 || r >= own || belongs(beside) {
+	own, left := rank(filepath.Base(path)), listing{}.namesakes(path)
+	if slices.ContainsFunc(left, func(name string) bool { return rank(name) >= own }) {
+		return nil // they belong to that one, too
+	}
+	for _, name := range left {
+		if rank(name) < 0 {
 			continue
 		}
 		with := strings.TrimSuffix(to, filepath.Ext(to)) + filepath.Ext(name)
-		if err := os.Rename(beside, with); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Rename(filepath.Join(filepath.Dir(path), name), with); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -151,6 +151,7 @@ func TestDocumentsInTheInboxAreRefusedWithTheRemedy(t *testing.T) {
 		put(t, dir, "sub/a.zip", "x")
 		put(t, dir, "第3期.mp3", "good")
 		put(t, dir, "第3期.DOCX", "the script of it")
+		put(t, dir, "第3期.txt", "its words")
 		put(t, dir, "第4期.mp3.crdownload", "half")
 		put(t, dir, "cover.jpg", "x")
 		pause(20 * time.Second)
@@ -165,7 +166,7 @@ func TestDocumentsInTheInboxAreRefusedWithTheRemedy(t *testing.T) {
 			t.Errorf("when the download is whole: taken %v, want %v", taken(), want)
 		}
 	})
-	want := []string{"cover.jpg", "refused/sub/a.zip", "refused/sub/a.zip.txt", "refused/通知.docx", "refused/通知.docx.txt", "taken/第3期.DOCX", "taken/第3期.mp3", "taken/第4期.mp3"}
+	want := []string{"cover.jpg", "refused/sub/a.zip", "refused/sub/a.zip.txt", "refused/通知.docx", "refused/通知.docx.txt", "taken/第3期.DOCX", "taken/第3期.mp3", "taken/第3期.txt", "taken/第4期.mp3"}
 	if got := tree(t, dir); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -111,6 +111,13 @@ func TestClipsOfOneLesson(t *testing.T) {
 			t.Errorf("%s: %v", c.name, !c.same)
 		}
 	}
+	for _, titles := range [][2]string{{"洗手（上）", "洗手（下）"}, {"（上）", "(下)"}, {"洗手 上集", "洗手 下集"}, {"洗手（一）", "洗手（二）"}, {"洗手(1)", "洗手（２）"}} {
+		first, second := lesson, lesson
+		first.Title, second.Title = titles[0], titles[1]
+		if first.SameLesson(second) || !first.SameLesson(first) {
+			t.Errorf("parts of an issue: %v", titles)
+		}
+	}
 	plain := playlist.Clip{ID: "1", Title: "洗手", Series: "健康微课堂"}
 	other := playlist.Clip{ID: "2", Title: "洗手", Series: "健康微课堂"}
 	if !plain.SameLesson(other) {

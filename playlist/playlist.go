@@ -22,9 +22,8 @@ type Playlist struct {
 	Clips []ClipID `json:"clips"`
 	Order Order    `json:"order"`
 
-	// First names, for clips that replaced others and for those they replaced, one
-	// clip of the lesson, always the same: see [Lineage.First]. A lesson keeps its
-	// place when its clip is replaced.
+	// First has, of its lessons whose clips were replaced, what [Lineage.First] has: see
+	// [Playlist.WithLessons]. A lesson keeps its place when its clip is replaced.
 	First map[ClipID]ClipID `json:"-"`
 }
 
@@ -32,6 +31,28 @@ type Playlist struct {
 // speaks of clips of other playlists too.
 func (p Playlist) Equal(q Playlist) bool {
 	return p.Name == q.Name && p.Title == q.Title && p.Order == q.Order && slices.Equal(p.Clips, q.Clips)
+}
+
+// WithLessons returns the playlist with what is known of its own lessons. What becomes of others
+// does not change it.
+func (p Playlist) WithLessons(lessons map[ClipID]ClipID) Playlist {
+	own := map[ClipID]bool{}
+	for _, id := range p.Clips {
+		if first, ok := lessons[id]; ok {
+			own[first] = true
+		}
+	}
+	p.First = nil
+	for id, first := range lessons {
+		if !own[first] {
+			continue
+		}
+		if p.First == nil {
+			p.First = map[ClipID]ClipID{}
+		}
+		p.First[id] = first
+	}
+	return p
 }
 
 // Cursor is a playlist's place: the clip taken last, in which round. The zero

@@ -63,6 +63,8 @@ type Programme struct {
 	Alerts    AlertRules
 	County    CountyRules
 	Calendar  *Calendar // of the days off and worked; nil: none
+
+	Lessons map[ClipID]ClipID // which clips are one lesson: see [Lineage.First]
 }
 
 // Playlist finds a playlist by name.
@@ -77,16 +79,6 @@ func (p *Programme) Playlist(name string) (Playlist, bool) {
 // Uses returns the playlists that a clip is in.
 func (p *Programme) Uses(id ClipID) []Playlist {
 	return slices.DeleteFunc(slices.Clone(p.Playlists), func(l Playlist) bool { return !slices.Contains(l.Clips, id) })
-}
-
-// Lessons returns which clips are one lesson, see [Playlist.First].
-func (p *Programme) Lessons() map[ClipID]ClipID {
-	for _, l := range p.Playlists {
-		if l.First != nil {
-			return l.First
-		}
-	}
-	return nil
 }
 
 // Slot finds a slot by name.

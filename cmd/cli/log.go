@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mattn/go-runewidth"
-
 	"dalaba/controller/wording"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
@@ -23,7 +21,7 @@ func LogLine(words wording.Log, e asrun.Event, colour bool) string {
 		tone = Warn
 	}
 	text, below := words.Say(e)
-	level := runewidth.FillRight(words.Level(e), runewidth.StringWidth(say.M("attr.level_warn").In(words.Lang)))
+	level := Columns.FillRight(words.Level(e), Columns.StringWidth(say.M("attr.level_warn").In(words.Lang)))
 	line := e.At.In(words.Zone).Format(time.TimeOnly) + "  " + Paint(level+"  "+Printable(text), tone, colour)
 	for _, b := range below {
 		line += "\n" + strings.Repeat(" ", len("15:04:05  ")) + Printable(b)

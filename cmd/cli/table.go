@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"dalaba/controller/wording"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/web"
@@ -381,13 +382,7 @@ func OutcomeTone(o asrun.Outcome) Tone {
 
 // ClipName returns the name of a clip for people.
 func (a *App) ClipName(id playlist.ClipID, title string, issue int) string {
-	switch {
-	case title == "":
-		return id.Short()
-	case issue > 0 && !playlist.SaysIssue(title, issue):
-		return a.Say("run.issue", issue) + title
-	}
-	return title
+	return wording.ClipTitle(id, title, issue).In(a.Language())
 }
 
 // Percent returns a rate together with its two numbers.

@@ -15,6 +15,7 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/county"
 	"dalaba/ingest"
+	"dalaba/playlist"
 	"dalaba/playlist/say"
 	"dalaba/web"
 )
@@ -146,14 +147,19 @@ func (a *app) showImported(all []imported, t *cli.Table, passed int) error {
 	bad := false
 	for _, l := range all {
 		if l.Clip != nil && !a.JSON {
+			name := func(c playlist.Clip) string { return a.ClipName(c.ID, cli.Printable(c.Title), c.Issue) }
+			note := func(text string) { a.Println(a.Say("cli.bad_clip", cli.Printable(l.File), text)) }
 			for _, old := range l.Clip.Replaced {
-				a.Println(a.Say("county.clip_replaces", a.ClipName(old.ID, cli.Printable(old.Title), old.Issue), old.ID.Short()))
+				note(a.Say("county.clip_replaces", name(old), old.ID.Short()))
 			}
 			for _, other := range l.Clip.Beside {
-				a.Println(a.Say("county.clip_beside", other.Series, other.Issue, a.ClipName(other.ID, cli.Printable(other.Title), other.Issue)))
+				note(a.Say("county.clip_beside", other.Series, other.Issue, name(other)))
+			}
+			if by := l.Clip.By; by != nil {
+				note(a.Say("county.clip_by", name(*by), by.ID.Short()))
 			}
 			for _, m := range l.Clip.Figures.Warnings() {
-				a.Println(a.Say("cli.bad_clip", cli.Printable(l.File), m.In(a.Language())))
+				note(m.In(a.Language()))
 			}
 		}
 		if l.Why == "" {

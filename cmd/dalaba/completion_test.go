@@ -17,7 +17,7 @@ func TestNamesOfTheSiteAreCompleted(t *testing.T) {
 			{"asrun --output ", []string{"村口", "West"}},
 			{"tone -o ", []string{"村口", "West"}},
 			{"asrun --slot ", []string{"早间", "夜间"}},
-			{"reach --by ", []string{"clip", "series", "day", "output"}},
+			{"reach --by ", []string{"clip", "issue", "series", "day", "output", "slot"}},
 			{"st", []string{"status"}},
 		} {
 			for _, config := range []string{filepath.Join(v.dir, "dalaba.toml"), filepath.Join(v.dir, "none.toml")} {

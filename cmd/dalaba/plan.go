@@ -102,7 +102,7 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 		return a.planJSON(plan, outlook)
 	}
 	if years := s.Uncovered(from, to); len(years) > 0 {
-		fmt.Fprintln(a.Err, wording.Uncovered(years).In(a.Language()))
+		a.Remark(wording.Uncovered(years).In(a.Language()))
 	}
 	if len(plan) == 0 {
 		a.Println(a.Say("view.plan_empty", days))

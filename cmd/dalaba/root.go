@@ -31,8 +31,11 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 func (a *app) root() *cobra.Command {
 	root := a.Root(a.Say("cli.short"), a.Say("cli.long"), a.verbs()...)
 	root.PersistentFlags().StringVarP(&a.config, "config", "c", defaultConfig(), a.Say("cli.flag_config"))
-	a.Complete(root, "by", func(*cobra.Command) []string {
-		return []string{string(asrun.ByClip), string(asrun.BySeries), string(asrun.ByDay), string(asrun.ByOutput)}
+	a.Complete(root, "by", func(*cobra.Command) (names []string) {
+		for _, g := range asrun.Groupings {
+			names = append(names, string(g))
+		}
+		return names
 	})
 	a.Complete(root, "output", func(c *cobra.Command) (names []string) {
 		for _, o := range a.programme(c.Context()).Outputs {

@@ -337,7 +337,7 @@ func (s *show) logged(e asrun.Event) {
 		case !s.JSON && cli.IsTerminal(s.Out):
 			s.line(line)
 		case cli.IsTerminal(s.Err):
-			fmt.Fprintln(s.Err, line)
+			s.Remark(line)
 		}
 	})
 }

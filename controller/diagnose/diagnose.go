@@ -284,14 +284,3 @@ func (d *examination) zone() *time.Location {
 	}
 	return time.Local
 }
-
-// clipName returns a clip's name for people.
-func clipName(id playlist.ClipID, c playlist.Clip) any {
-	switch {
-	case c.Title == "":
-		return id.Short()
-	case c.Issue > 0 && !playlist.SaysIssue(c.Title, c.Issue):
-		return say.M("doctor.clip_of_issue", c.Issue, c.Title)
-	}
-	return c.Title
-}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dalaba/controller/uplink"
+	"dalaba/controller/wording"
 	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
@@ -120,7 +121,7 @@ func (d *examination) clips(ctx context.Context) {
 			case errors.Is(err, data.ErrNotFound):
 				waiting++
 			case errors.Is(err, data.ErrNoFile):
-				d.add("clips", Fail, say.M("doctor.clip_missing", clipName(id, c), l.Name, d.store.ClipPath(id)), d.clipAgain())
+				d.add("clips", Fail, say.M("doctor.clip_missing", wording.ClipTitle(id, c.Title, c.Issue), l.Name, d.store.ClipPath(id)), d.clipAgain())
 			default:
 				d.add("clips", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
 			}
@@ -139,7 +140,7 @@ func (d *examination) clips(ctx context.Context) {
 		if err := d.store.VerifyClip(ctx, id); err != nil {
 			broken++
 			c, _, _ := d.store.Clip(ctx, id)
-			d.add("clips", Fail, say.M("doctor.clip_damaged", clipName(id, c), err),
+			d.add("clips", Fail, say.M("doctor.clip_damaged", wording.ClipTitle(id, c.Title, c.Issue), err),
 				"rm "+d.store.ClipPath(id), d.clipAgain())
 		}
 	}

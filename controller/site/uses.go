@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 
 	"dalaba/data"
@@ -50,15 +51,29 @@ func (s *Site) Uses(ctx context.Context, file string, text []byte, id playlist.C
 	for _, m := range manifests {
 		u.County = u.County || slices.ContainsFunc(m.Clips, func(c playlist.Clip) bool { return c.ID == id })
 	}
-	if _, problems := config.Read(file, text, &Library{Ctx: ctx, Store: s.Store}); !config.Refused(problems) {
-		_, problems = config.Read(file, text, &Library{Ctx: ctx, Store: s.Store, Without: id})
-		for _, p := range problems {
-			if p.Severity == config.Fault {
-				u.Faults = append(u.Faults, p)
-			}
+	u.Faults = s.faultsWithout(ctx, file, text, id)
+	return u, nil
+}
+
+// faultsWithout returns what the config in force would be refused for without a clip: the
+// text or, if that is refused anyway, the last good config.
+func (s *Site) faultsWithout(ctx context.Context, file string, text []byte, id playlist.ClipID) (faults []config.Problem) {
+	from := file
+	if _, problems := config.Read(file, text, &Library{Ctx: ctx, Store: s.Store}); config.Refused(problems) {
+		var err error
+		from = LastGood(s.Site.DataDir)
+		if text, err = os.ReadFile(from); err != nil {
+			return nil
 		}
 	}
-	return u, nil
+	_, problems := config.Read(file, text, &Library{Ctx: ctx, Store: s.Store, Without: id})
+	for _, p := range problems {
+		if p.Severity == config.Fault {
+			p.File = from
+			faults = append(faults, p)
+		}
+	}
+	return faults
 }
 
 // Shelf is the library as it stands.

@@ -40,10 +40,10 @@ func WithCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*co
 	if len(manifests) > 0 {
 		merged.Programme = *cfg.With(MemberOf(docs).Follower(), manifests)
 	}
+	merged.Lessons = lineage.First()
 	merged.Playlists = slices.Clone(merged.Playlists)
-	first := lineage.First()
-	for i := range merged.Playlists {
-		merged.Playlists[i].First = first
+	for i, list := range merged.Playlists {
+		merged.Playlists[i] = list.WithLessons(merged.Lessons)
 	}
 	return &merged, nil
 }

@@ -187,12 +187,19 @@ func TestAManifestsNewClipOfALessonTakesThePlaceOfTheOldOne(t *testing.T) {
 		t.Errorf("%v, %v", l, err)
 	}
 	cfg := &config.Config{}
-	cfg.Playlists = []playlist.Playlist{{Name: "健康", Clips: []playlist.ClipID{"a1", "b2", "a3"}}}
+	others := playlist.Playlist{Name: "农技", Clips: []playlist.ClipID{"c1"}}
+	cfg.Playlists = []playlist.Playlist{{Name: "健康", Clips: []playlist.ClipID{"a1", "b2", "a3"}}, others}
 	got, err := WithCounty(t.Context(), store, cfg)
 	if err != nil || cfg.Playlists[0].First != nil {
 		t.Fatalf("%+v, %v", cfg.Playlists[0], err)
 	}
 	if _, c, _ := got.Playlists[0].Next(playlist.Cursor{Index: 1, Last: "a2"}); c.Last != "a3" {
 		t.Errorf("after the old clip of issue 2 comes %+v", c)
+	}
+	if !got.Playlists[1].Equal(others) {
+		t.Errorf("a playlist without that lesson changes: %+v", got.Playlists[1])
+	}
+	if want := (playlist.Lineage{"a2": "b2"}).First(); !maps.Equal(got.Lessons, want) {
+		t.Errorf("lessons %v, want %v", got.Lessons, want)
 	}
 }

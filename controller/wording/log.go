@@ -176,23 +176,13 @@ func (s *event) text(key string) string {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case string:
 		if at, err := time.Parse(time.RFC3339Nano, v); err == nil {
-			return s.stamp(at)
+			return clock(at, s.at, s.Zone)
 		}
 		return v
 	default:
 		b, _ := json.Marshal(v) // it has been read from JSON
 		return string(b)
 	}
-}
-
-// stamp returns an instant by the clock of the site, with the date if that is not the
-// event's.
-func (s *event) stamp(at time.Time) string {
-	local := at.In(s.Zone)
-	if local.Format(time.DateOnly) == s.at.In(s.Zone).Format(time.DateOnly) {
-		return local.Format(time.TimeOnly)
-	}
-	return local.Format(time.DateTime)
 }
 
 func (s *event) plain(key string) (say.Message, bool) { return say.M("attr."+key, s.text(key)), true }
@@ -306,7 +296,7 @@ func (s *event) airing(string) (say.Message, bool) {
 	if err != nil {
 		return say.M("attr.slot", SlotTitle(name)), true
 	}
-	return say.M("attr.airing", SlotTitle(name), strings.TrimSuffix(s.stamp(at), ":00")), true
+	return say.M("attr.airing", SlotTitle(name), strings.TrimSuffix(clock(at, s.at, s.Zone), ":00")), true
 }
 
 func (s *event) slot(string) (say.Message, bool) {
@@ -350,13 +340,10 @@ func (s *event) named(id playlist.ClipID, title string, issue int) say.Message {
 			title, issue = c.Title, c.Issue
 		}
 	}
-	switch {
-	case title == "":
+	if title == "" {
 		return say.M("why.bare", id.Short())
-	case issue > 0 && !playlist.SaysIssue(title, issue):
-		return say.M("attr.issue", issue, title)
 	}
-	return say.M("attr.clip", title)
+	return ClipTitle(id, title, issue)
 }
 
 // another tells of a second clip.

@@ -22,6 +22,18 @@ func SlotTitle(name string) say.Message {
 	return say.M("why.county_slot", playlist.OwnName(name))
 }
 
+// ClipTitle returns a clip's name for people: its title, behind the issue number if the
+// title does not say that itself; its short ID if it has no title.
+func ClipTitle(id playlist.ClipID, title string, issue int) say.Message {
+	switch {
+	case title == "":
+		return say.M("cli.as_it_is", id.Short())
+	case issue > 0 && !playlist.SaysIssue(title, issue):
+		return say.M("why.of_issue", issue, title)
+	}
+	return say.M("cli.as_it_is", title)
+}
+
 // Other names what has an output, or takes it: an airing, an alert, the microphone, or a
 // sound by hand, as which one without a name counts too.
 func Other(id playlist.AiringID) say.Message {
@@ -68,11 +80,7 @@ func about(a any, asked time.Time, zone *time.Location) any {
 	case playlist.AiringID:
 		return Other(a)
 	case time.Time:
-		local := a.In(zone)
-		if local.Format(time.DateOnly) == asked.In(zone).Format(time.DateOnly) {
-			return local.Format(time.TimeOnly)
-		}
-		return local.Format(time.DateTime)
+		return clock(a, asked, zone)
 	case []int:
 		return config.Years(a)
 	case time.Weekday:
@@ -87,6 +95,16 @@ func about(a any, asked time.Time, zone *time.Location) any {
 		return say.Word("why.used_", string(a))
 	}
 	return a
+}
+
+// clock returns an instant by the clocks of a zone, with the date if that is not the date of
+// what it is told with.
+func clock(at, with time.Time, zone *time.Location) string {
+	local := at.In(zone)
+	if local.Format(time.DateOnly) == with.In(zone).Format(time.DateOnly) {
+		return local.Format(time.TimeOnly)
+	}
+	return local.Format(time.DateTime)
 }
 
 func clip(c schedule.ClipName) say.Message {

@@ -23,6 +23,9 @@ const (
 	BySlot   Grouping = "slot"
 )
 
+// Groupings are all of them.
+var Groupings = []Grouping{ByClip, ByIssue, BySeries, ByDay, ByOutput, BySlot}
+
 // Reach is one line of a reach report: what the as-run log proves of a group
 // of airings. The counts go down the ladder of evidence; each is of clips
 // times outputs. Who listened is unknown: audible stays unknown without a feedback
@@ -289,7 +292,7 @@ func Report(p *playlist.Programme, rows iter.Seq2[Row, error], by Grouping, sinc
 		name, output string // of a slot, or of an airing
 	}
 	var (
-		tally  = NewTally(by, p.Site.Zone).Lessons(p.Lessons())
+		tally  = NewTally(by, p.Site.Zone).Lessons(p.Lessons)
 		seen   = map[place]bool{}
 		active = map[place]bool{}
 		latest = map[string]int{} // residents of each output at its last airing
@@ -374,9 +377,8 @@ func (g Grouping) String() string { return string(g) }
 
 // ParseGrouping reads a grouping's name.
 func ParseGrouping(s string) (Grouping, error) {
-	switch g := Grouping(s); g {
-	case ByClip, ByIssue, BySeries, ByDay, ByOutput, BySlot:
+	if g := Grouping(s); slices.Contains(Groupings, g) {
 		return g, nil
 	}
-	return "", fmt.Errorf("%w: no grouping %q: clip, issue, series, day, output or slot", playlist.ErrInvalid, s)
+	return "", fmt.Errorf("%w: no grouping %q: one of %v", playlist.ErrInvalid, s, Groupings)
 }

@@ -222,7 +222,7 @@ func daysAsMeant(text string) string {
 	if !dayField.MatchString(field) || strings.Trim(t, "一二三四五六日天周星期礼拜每,- ") != "" {
 		return ""
 	}
-	names, all := []string{"周日", "周一", "周二", "周三", "周四", "周五", "周六"}, []string{}
+	var days []string
 	for _, item := range strings.Split(field, ",") {
 		from, to, ranged := strings.Cut(item, "-")
 		a, _ := weekday.number(from)
@@ -231,13 +231,13 @@ func daysAsMeant(text string) string {
 			b = a
 		}
 		for d := a; ; d = (d + 1) % 7 {
-			all = append(all, `"`+names[d]+`"`)
+			days = append(days, strings.Fields(dayWords[d])[0])
 			if d == b {
 				break
 			}
 		}
 	}
-	return "[" + strings.Join(all, ", ") + "]"
+	return "[" + strings.Join(quoted(days), ", ") + "]"
 }
 
 // wordsAsMeant is a spec for a time of day with or without weekdays.

@@ -29,7 +29,7 @@ func Changes(was, now *Config) []Change {
 		name     string
 		was, now any
 	}{
-		{"site", []any{was.Site, was.Inbox}, []any{now.Site, now.Inbox}}, {"quiet", was.Quiet, now.Quiet}, {"daypart", was.Dayparts, now.Dayparts},
+		{"site", []any{was.Site, was.Inbox}, []any{now.Site, now.Inbox}}, {"calendar", was.Calendar, now.Calendar}, {"quiet", was.Quiet, now.Quiet}, {"daypart", was.Dayparts, now.Dayparts},
 		{"alert", []any{was.Alerts, was.Alert}, []any{now.Alerts, now.Alert}}, {"county", []any{was.County, was.Cache}, []any{now.County, now.Cache}},
 		{"ingest", was.Ingest, now.Ingest}, {"amplifier", was.Amplifier, now.Amplifier},
 		{"store", was.Store, now.Store}, {"microphone", was.Mic, now.Mic},

@@ -28,10 +28,14 @@ clips = ["/srv/1.mp3"]
 name = "morning"
 playlist = "lessons"
 cron = "0 7 * * *"
+
+[calendar]
+files = ["2026.csv"]
 `
 	read := func(text string) *config.Config {
 		t.Helper()
-		cfg, problems := config.Read("dalaba.toml", []byte(text), shelf{})
+		lists := dated{lists: map[string]string{"2026.csv": "2026-10-01 休", "2027.csv": "2027-10-01 休"}}
+		cfg, problems := config.Read("dalaba.toml", []byte(text), lists)
 		if cfg == nil {
 			t.Fatal(problems)
 		}
@@ -50,6 +54,7 @@ cron = "0 7 * * *"
 		{"another order", "clips =", "order = \"shuffle\"\nclips =", "[{changed playlist lessons}]"},
 		{"another name of the site", "大坝村", "小坝村", "[{changed setting site}]"},
 		{"new quiet hours", "", "[[quiet]]\nfrom = \"12:00\"\nto = \"13:00\"\n", "[{changed setting quiet}]"},
+		{"another list of holidays", "2026.csv", "2027.csv", "[{changed setting calendar}]"},
 		{"another section", "", "[store]\nbackups = 3\n", "[{changed setting store}]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -122,7 +122,7 @@ func (r *reader) mendTop(root *table) {
 		if e.val.keys != nil {
 			tables = []*value{e.val}
 		}
-		name := near(e.key, r.tables.all())
+		name := Near(e.key, r.tables.all())
 		if name == "" {
 			name = r.fits(tables[0].keys.entries, "")
 		}
@@ -146,7 +146,7 @@ func (r *reader) mendTop(root *table) {
 	for _, e := range loose {
 		e.seen = true
 		remedy := say.M("config.known_tables_remedy", all(r.tables.all()))
-		if n := near(e.key, r.tables.all()); n != "" {
+		if n := Near(e.key, r.tables.all()); n != "" {
 			remedy = say.M("config.near_remedy", r.tables.brackets(n))
 			r.lost = true
 		} else if homes := r.homes(e.key); len(homes) > 0 {
@@ -252,7 +252,7 @@ func (r *reader) mendTable(root *table, name, path string, t *table) {
 		}
 	}
 	for i, e := range strange {
-		meant := near(plainly(e.key), r.keys.known[name])
+		meant := Near(plainly(e.key), r.keys.known[name])
 		if (meant == "" || t.find(meant) != nil) && len(strange) == len(lacking) && t.find(lacking[i]) == nil {
 			meant = lacking[i]
 		}

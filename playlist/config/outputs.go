@@ -394,7 +394,6 @@ func (s *section) clips() []playlist.ClipID {
 	return ids
 }
 
-// apart takes joined errors apart.
 // found returns the clips that an entry of clips names: one by its ID or the beginning
 // of that, or those of the files that a pattern matches.
 func (s *section) found(v *value, text string) []playlist.Clip {
@@ -448,6 +447,7 @@ func shellWord(pattern string) string {
 	return strings.NewReplacer(" ", `\ `, "(", `\(`, ")", `\)`, "&", `\&`, "'", `\'`, `"`, `\"`, ";", `\;`).Replace(pattern)
 }
 
+// apart takes joined errors apart.
 func apart(err error) []error {
 	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		return j.Unwrap()

@@ -84,13 +84,9 @@ func all(words []string) any {
 	return list
 }
 
-// Near returns the name most like s among those known, empty if none comes close
+// Near returns the word most like s among those known, empty if none comes close
 // enough to have been meant.
-func Near(s string, known []string) string { return near(s, known) }
-
-// near is the word most like s among those known, empty if none comes
-// close enough to have been meant.
-func near(s string, known []string) string {
+func Near(s string, known []string) string {
 	best, found := max(1, len([]rune(s))/3)+1, ""
 	for _, k := range known {
 		if d := distance(s, k); d < best {

@@ -138,7 +138,7 @@ func (s *section) plain(key string, v *value, example string) string {
 	return t
 }
 
-// word is a text or one of the choices.
+// choice is one of the choices, preset if it is absent or bad.
 func (s *section) choice(key, preset string, choices ...string) string {
 	v := s.want(key, unstable.String, say.M("config.choice_remedy", all(quoted(choices))))
 	if v == nil {
@@ -150,7 +150,7 @@ func (s *section) choice(key, preset string, choices ...string) string {
 		}
 	}
 	remedy := say.M("config.choice_remedy", all(quoted(choices)))
-	if n := near(plainly(v.text), choices); n != "" && (len(n) > 3 || strings.EqualFold(n, plainly(v.text))) {
+	if n := Near(plainly(v.text), choices); n != "" && (len(n) > 3 || strings.EqualFold(n, plainly(v.text))) {
 		remedy = written(n)
 	}
 	s.garbled(key, v, say.M("config.choice", shown(v.text)), remedy)
@@ -365,15 +365,18 @@ func (s *section) dates(key string) []playlist.Date {
 	return days
 }
 
+// dayWords are the words for the days of the week. The first of each is that of remedies.
+var dayWords = [...]string{
+	"周日 周天 星期日 星期天 sun sunday", "周一 星期一 mon monday", "周二 星期二 tue tuesday", "周三 星期三 wed wednesday",
+	"周四 星期四 thu thursday", "周五 星期五 fri friday", "周六 星期六 sat saturday",
+}
+
 var dayNames = map[string]time.Weekday{}
 
 func init() {
-	for i, names := range [...]string{
-		"sun sunday 周日 周天 星期日 星期天", "mon monday 周一 星期一", "tue tuesday 周二 星期二", "wed wednesday 周三 星期三",
-		"thu thursday 周四 星期四", "fri friday 周五 星期五", "sat saturday 周六 星期六",
-	} {
-		for _, n := range strings.Fields(names) {
-			dayNames[n] = time.Weekday(i)
+	for i, words := range dayWords {
+		for _, w := range strings.Fields(words) {
+			dayNames[w] = time.Weekday(i)
 		}
 	}
 }
@@ -385,7 +388,7 @@ func (s *section) rest() {
 			continue
 		}
 		remedy := say.M("config.known_remedy", all(s.asks))
-		if n := near(e.key, s.asks); n != "" {
+		if n := Near(e.key, s.asks); n != "" {
 			remedy = say.M("config.near_remedy", n)
 		}
 		s.r.unknownKey(s.path, e, remedy)

@@ -136,7 +136,7 @@ func (r *reader) tellAbsent(kind, key string, known []string) {
 		if x.times > 1 {
 			what = say.M("config.times", what, x.times)
 		}
-		if n := near(plainly(x.name), known); n != "" {
+		if n := Near(plainly(x.name), known); n != "" {
 			remedy = say.M("config.near_remedy", n)
 		}
 		if parts := strings.FieldsFunc(plainly(x.name), func(c rune) bool { return c == ',' || c == ';' }); key == "outputs" && len(parts) > 1 {

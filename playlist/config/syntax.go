@@ -231,7 +231,7 @@ func asMeant(text string) string {
 		return "false"
 	}
 	if len(plain) > 3 {
-		if n := near(plain, []string{"true", "false"}); n != "" {
+		if n := Near(plain, []string{"true", "false"}); n != "" {
 			return n
 		}
 	}

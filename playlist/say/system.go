@@ -16,16 +16,11 @@ var systemErrors = []string{
 func System(text string) string {
 	for _, e := range systemErrors {
 		if before, ok := strings.CutSuffix(text, e); ok {
-			return strings.TrimSuffix(before, ": ") + joint(before) + M("system."+e).In(Chinese)
+			if about, ok := strings.CutSuffix(before, ": "); ok {
+				before = about + "："
+			}
+			return before + M("system."+e).In(Chinese)
 		}
 	}
 	return text
-}
-
-// joint is what stands between an error and what it is about.
-func joint(before string) string {
-	if strings.HasSuffix(before, ": ") {
-		return "："
-	}
-	return ""
 }
