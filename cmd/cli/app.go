@@ -50,9 +50,10 @@ type App struct {
 	// error.
 	Stream bool
 
-	shown   []string    // errors already shown to the user
-	jsonOut *jsonWriter // where --json writes; nil without --json
-	screens [2]*Screen  // stdout and stderr
+	verb    *cobra.Command // that runs
+	shown   []string       // errors already shown to the user
+	jsonOut *jsonWriter    // where --json writes; nil without --json
+	screens [2]*Screen     // stdout and stderr
 }
 
 // jsonWriter notes whether anything was written.
@@ -219,7 +220,9 @@ func (a *App) Root(short, long string, verbs ...*cobra.Command) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          a.aVerb,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+
+		PersistentPreRun: func(c *cobra.Command, _ []string) { a.verb = c },
+		RunE:             func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.Lang, "lang", a.Lang, a.Say("cli.flag_lang"))
@@ -245,6 +248,20 @@ func (a *App) Root(short, long string, verbs ...*cobra.Command) *cobra.Command {
 	languages := []string{string(say.Chinese), string(say.English)}
 	_ = root.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(languages, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return root
+}
+
+// whole is how the user of the verb gets what a narrow table has left out.
+func (a *App) whole() string {
+	var flags []string
+	for _, name := range []string{csvFlag, "json"} {
+		if a.verb != nil && a.verb.Flags().Lookup(name) != nil {
+			flags = append(flags, "--"+name)
+		}
+	}
+	if len(flags) == 0 {
+		return ""
+	}
+	return a.Say("cli.left_out_flags", strings.Join(flags, a.Say("cli.or")))
 }
 
 // JSONFlag adds --json to a verb.

@@ -244,7 +244,8 @@ func (a *app) printClips(lines []shelved) error {
 		a.Println(a.Say("clips.none"))
 		return nil
 	}
-	t := a.NewTable(a.Say("clips.head_id"), a.Say("import.head_clip"), a.Say("view.by_series"), ">"+a.Say("import.head_length"), a.Say("clips.head_where"))
+	t := a.NewTable(cli.Key(a.Say("clips.head_id")), cli.Title(a.Say("import.head_clip")), a.Say("view.by_series"),
+		">"+a.Say("import.head_length"), cli.Message(a.Say("clips.head_where")))
 	var b strings.Builder
 	for _, c := range lines {
 		if t.Add(c.Short, a.ClipName(c.ID, c.Title, c.Issue), c.Series, web.Length(c.Length()), a.whereAired(c)) {

@@ -86,8 +86,8 @@ func utc(t time.Time) *time.Time {
 }
 
 func (a *app) alertsTable(s *site.Site, all []emergency.Reach, now time.Time) {
-	t := a.NewTable(a.Say("alerts.received"), a.Say("alerts.title"), a.Say("alerts.kind"), ">"+a.Say("view.reach_rate"),
-		a.Say("view.heard_on"), a.Say("view.heard_else"))
+	t := a.NewTable(cli.Key(a.Say("alerts.received")), cli.Message(a.Say("alerts.title")), cli.Key(a.Say("alerts.kind")),
+		">"+a.Say("view.reach_rate"), cli.Message(a.Say("view.heard_on")), cli.Message(a.Say("view.heard_else")))
 	for _, r := range all {
 		var whole, rest []string
 		for _, o := range r.Outputs {
