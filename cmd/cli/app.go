@@ -154,7 +154,10 @@ func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) i
 			s.flush()
 		}
 	}()
-	err := root.ExecuteContext(ctx)
+	err := a.langKnown()
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if fault := a.screens[0].failed(); err == nil && fault != nil {
 		err = say.M("cli.not_written", fault)
 	}
@@ -173,6 +176,16 @@ func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) i
 		return ExitRefused
 	}
 	return ExitFailed
+}
+
+// langKnown refuses a --lang that is neither of the languages.
+func (a *App) langKnown() error {
+	if say.Known(a.Lang) {
+		return nil
+	}
+	lang := a.Lang
+	a.Lang = ""
+	return Refused{say.M("cli.bad_lang", lang)}
 }
 
 // failure is what --json writes if a verb fails; the exit code is the same as

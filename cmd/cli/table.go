@@ -94,7 +94,7 @@ type Table struct {
 	say     func(key string, args ...any) string
 	whole   string // how else the user gets all columns
 	limit   int    // width of the terminal; 0: no limit
-	room    int // that lines take of it
+	room    int    // that lines take of it
 	colour  bool
 
 	rows   [][]Cell

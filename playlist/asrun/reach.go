@@ -372,10 +372,12 @@ func (t *Tally) Changed() (all []Change) {
 
 func (g Grouping) String() string { return string(g) }
 
+// Groupings are all groupings.
+func Groupings() []Grouping { return []Grouping{ByClip, ByIssue, BySeries, ByDay, ByOutput, BySlot} }
+
 // ParseGrouping reads a grouping's name.
 func ParseGrouping(s string) (Grouping, error) {
-	switch g := Grouping(s); g {
-	case ByClip, ByIssue, BySeries, ByDay, ByOutput, BySlot:
+	if g := Grouping(s); slices.Contains(Groupings(), g) {
 		return g, nil
 	}
 	return "", fmt.Errorf("%w: no grouping %q: clip, issue, series, day, output or slot", playlist.ErrInvalid, s)
