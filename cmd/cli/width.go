@@ -100,7 +100,7 @@ func breakAt(line []string, room int, last bool) int {
 			break
 		}
 		if piece := strings.TrimRight(colour.ReplaceAllString(line[keep-1], ""), `”’"`); strings.HasSuffix(piece, " ") ||
-			strings.ContainsRune(closing, lastRune(piece)) {
+			strings.ContainsRune(clauses, lastRune(piece)) {
 			return keep
 		}
 	}
@@ -117,9 +117,10 @@ func lastRune(s string) rune {
 
 var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// What does not begin a line, and what does not end one.
+// What does not begin a line, what does not end one, and what clauses end in.
 const (
 	closing = "，。、；：？！）》」』】〉”’…—·,.;:?!)%℃\""
+	clauses = "，。、；？！）》」』】〉…—"
 	opening = "（《「『【〈“‘(\""
 )
 

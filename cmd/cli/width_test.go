@@ -85,6 +85,7 @@ func TestTextIsFoldedWhereASentenceOrAClauseEnds(t *testing.T) {
 		{"not after one far from it", "请注意，今天上午九点在村委会大院集合", "请注意，今天上午九点在村\n委会大院集合"},
 		{"no character stands alone", "今天上午九点在村委会讲健康", "今天上午九点在村委会\n讲健康"},
 		{"with its full stop", "今天上午九点在村委会讲健康。", "今天上午九点在村委会\n讲健康。"},
+		{"not within what is to be typed", "没有声卡的可以写 \"wav:文件.wav\" 在这里", "没有声卡的可以写 \"wav:文\n件.wav\" 在这里"},
 		{"a command is whole", "查看全部请运行 dalaba help 或问县里", "查看全部请运行 dalaba \nhelp 或问县里"},
 		{"a word wider than a line", "0123456789012345678901234567890", "0123456789012345678901234\n567890"},
 	} {
