@@ -50,9 +50,10 @@ type App struct {
 	// error.
 	Stream bool
 
-	shown   []string    // errors already shown to the user
-	jsonOut *jsonWriter // where --json writes; nil without --json
-	screens [2]*Screen  // stdout and stderr
+	verb    *cobra.Command // that runs
+	shown   []string       // errors already shown to the user
+	jsonOut *jsonWriter    // where --json writes; nil without --json
+	screens [2]*Screen     // stdout and stderr
 }
 
 // jsonWriter notes whether anything was written.
@@ -153,7 +154,10 @@ func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) i
 			s.flush()
 		}
 	}()
-	err := root.ExecuteContext(ctx)
+	err := a.langKnown()
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if fault := a.screens[0].failed(); err == nil && fault != nil {
 		err = say.M("cli.not_written", fault)
 	}
@@ -172,6 +176,16 @@ func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) i
 		return ExitRefused
 	}
 	return ExitFailed
+}
+
+// langKnown refuses a --lang that is neither of the languages.
+func (a *App) langKnown() error {
+	if say.Known(a.Lang) {
+		return nil
+	}
+	lang := a.Lang
+	a.Lang = ""
+	return Refused{say.M("cli.bad_lang", lang)}
 }
 
 // failure is what --json writes if a verb fails; the exit code is the same as
@@ -219,7 +233,9 @@ func (a *App) Root(short, long string, verbs ...*cobra.Command) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          a.aVerb,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+
+		PersistentPreRun: func(c *cobra.Command, _ []string) { a.verb = c },
+		RunE:             func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.Lang, "lang", a.Lang, a.Say("cli.flag_lang"))
@@ -245,6 +261,20 @@ func (a *App) Root(short, long string, verbs ...*cobra.Command) *cobra.Command {
 	languages := []string{string(say.Chinese), string(say.English)}
 	_ = root.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(languages, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return root
+}
+
+// whole is how the user of the verb gets what a narrow table has left out.
+func (a *App) whole() string {
+	var flags []string
+	for _, name := range []string{csvFlag, "json"} {
+		if a.verb != nil && a.verb.Flags().Lookup(name) != nil {
+			flags = append(flags, "--"+name)
+		}
+	}
+	if len(flags) == 0 {
+		return ""
+	}
+	return a.Say("cli.left_out_flags", strings.Join(flags, a.Say("cli.or")))
 }
 
 // JSONFlag adds --json to a verb.

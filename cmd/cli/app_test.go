@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -95,6 +96,42 @@ func TestTheLanguageIsTheFlagsElseTheConfigsElseTheEnvironments(t *testing.T) {
 		a := App{Lang: c.flag, Site: c.site}
 		if got := a.Language(c.latest); got != c.want {
 			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
+func TestALanguageThatThereIsNotIsRefused(t *testing.T) {
+	t.Setenv("LC_ALL", "zh_CN.UTF-8")
+	for _, c := range []struct{ name, lang, want string }{
+		{"French", "fr", "x: --lang 没有“fr”；写 zh-CN 或 en\n"},
+		{"a slip", "zn", "x: --lang 没有“zn”；写 zh-CN 或 en\n"},
+		{"as the environment has it", "en_US.UTF-8", ""},
+		{"Chinese", "zh", ""},
+	} {
+		var out, errs bytes.Buffer
+		args := []string{"version", "--lang", c.lang}
+		a := New("x", args, nil, &out, &errs)
+		code := a.Execute(t.Context(), a.Root("", ""), args)
+		if errs.String() != c.want || code != map[bool]int{true: ExitOK, false: ExitRefused}[c.want == ""] {
+			t.Errorf("%s: exit %d, %s", c.name, code, errs.String())
+		}
+	}
+}
+
+func TestHelpShowsHowAFlagIsWritten(t *testing.T) {
+	t.Setenv("LC_ALL", "zh_CN.UTF-8")
+	a := New("x", nil, nil, &bytes.Buffer{}, &bytes.Buffer{})
+	c, form := &cobra.Command{Use: "v"}, CSVForm("")
+	a.CSVFlag(c, &form)
+	for name, d := range map[string]time.Duration{"day": 24 * time.Hour, "five": 5 * time.Minute, "half": 90 * time.Minute, "ten": 10 * time.Second, "hundred": 100 * time.Second} {
+		c.Flags().Duration(name, d, "")
+	}
+	for i, want := range [][2]string{
+		{"    --csv[=raw]"}, {"    --day 时长", "（默认 24h）"}, {"    --five 时长", "（默认 5m）"}, {"    --half 时长", "（默认 1h30m）"},
+		{"    --hundred 时长", "（默认 1m40s）"}, {"    --ten 时长", "（默认 10s）"},
+	} {
+		if got := a.flagLines(c.Flags())[i]; got[0] != want[0] || want[1] != "" && got[1] != want[1] {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

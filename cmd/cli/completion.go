@@ -1,7 +1,10 @@
 package cli
 
 import (
+	_ "embed"
+	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +28,11 @@ func (a *App) completionCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			switch root := c.Root(); args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(a.Out, true)
+				if err := root.GenBashCompletionV2(a.Out, true); err != nil {
+					return err
+				}
+				_, err := io.WriteString(a.Out, strings.ReplaceAll(withoutPackage, "PROGRAM", strings.ReplaceAll(a.Name, "-", "_")))
+				return err
 			case "zsh":
 				return root.GenZshCompletion(a.Out)
 			default:
@@ -34,6 +41,11 @@ func (a *App) completionCmd() *cobra.Command {
 		},
 	}
 }
+
+// withoutPackage makes the script for bash work without the package bash-completion.
+//
+//go:embed completion.bash
+var withoutPackage string
 
 // Complete has the shell complete the value of a flag, in each verb that has it. values is
 // called once the other flags are known.

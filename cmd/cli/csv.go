@@ -41,8 +41,8 @@ func (f *CSVForm) Set(text string) error {
 	return errors.New("no form of CSV")
 }
 
-// Type is what help shows behind the flag's name.
-func (f *CSVForm) Type() string { return "" }
+// Type is what help shows behind the flag's name: the only form that need be named.
+func (f *CSVForm) Type() string { return string(CSVRaw) }
 
 // CSV writes rows that spreadsheets read as UTF-8. Text that they would take for a
 // formula begins with an apostrophe.

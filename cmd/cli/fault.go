@@ -72,16 +72,24 @@ func (a *App) aVerb(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	if err := VerbMeant(c, args[0]); err != nil {
+		return err
+	}
+	return Refused{say.M("cli.no_verb", args[0], c.CommandPath())}
+}
+
+// VerbMeant refuses a word that is like a verb of the command; nil: it is like none.
+func VerbMeant(c *cobra.Command, word string) error {
 	var names []string
 	for _, v := range c.Commands() {
 		if v.IsAvailableCommand() {
 			names = append(names, v.Name())
 		}
 	}
-	if other := meant(args[0], names); other != "" {
-		return Refused{say.M("cli.no_verb_mean", args[0], other, c.CommandPath())}
+	if other := meant(word, names); other != "" {
+		return Refused{say.M("cli.no_verb_mean", word, other, c.CommandPath())}
 	}
-	return Refused{say.M("cli.no_verb", args[0], c.CommandPath())}
+	return nil
 }
 
 // NoArgs refuses arguments, for verbs that take none.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -83,17 +84,28 @@ func (a *App) flagLines(set *pflag.FlagSet) (lines [][2]string) {
 		if f.Shorthand != "" {
 			name = "-" + f.Shorthand + ", --" + f.Name
 		}
-		if kind := f.Value.Type(); kind != "bool" {
+		kind, usual := f.Value.Type(), f.DefValue
+		switch {
+		case kind == "bool":
+		case f.NoOptDefVal != "":
+			name += "[=" + kind + "]"
+		default:
 			name += " " + a.Say(typeOf(kind))
 		}
+		if kind == "duration" { // 24h0m0s
+			usual = noZeros.ReplaceAllString(usual, "$1")
+		}
 		does := f.Usage
-		if !slices.Contains([]string{"", "0", "0s", "false", "[]"}, f.DefValue) {
-			does += a.Say("cli.default", f.DefValue)
+		if !slices.Contains([]string{"", "0", "0s", "false", "[]"}, usual) {
+			does += a.Say("cli.default", usual)
 		}
 		lines = append(lines, [2]string{name, does})
 	})
 	return lines
 }
+
+// noZeros finds the zeros that the text of a length of time ends in.
+var noZeros = regexp.MustCompile(`([hm])(?:0m)?0s$`)
 
 // typeOf is the word for what a flag takes.
 func typeOf(kind string) string {

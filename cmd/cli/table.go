@@ -92,8 +92,10 @@ func Key(head string) Column { return column(head, key) }
 // holds at most a page of rows; a later page is at least as wide as the one before.
 type Table struct {
 	columns []Column
-	limit   int // width of the terminal; 0: no limit
-	room    int // that lines take of it
+	say     func(key string, args ...any) string
+	whole   string // how else the user gets all columns
+	limit   int    // width of the terminal; 0: no limit
+	room    int    // that lines take of it
 	colour  bool
 
 	rows   [][]Cell
@@ -101,13 +103,14 @@ type Table struct {
 	short  []int // the same without messages that are long
 	widths []int
 	begun  bool
+	told   int // columns left out that a line below the table has named
 }
 
 // NewTable makes a table of columns, each a [Column] or a heading alone: of text or, if it
 // begins with ">", of numbers.
 func (a *App) NewTable(columns ...any) *Table {
 	n := len(columns)
-	t := &Table{colour: a.Colour(), limit: Width(a.Out), wants: make([]int, n), short: make([]int, n), widths: make([]int, n)}
+	t := &Table{say: a.Say, whole: a.whole(), colour: a.Colour(), limit: Width(a.Out), wants: make([]int, n), short: make([]int, n), widths: make([]int, n)}
 	for _, c := range columns {
 		col, ok := c.(Column)
 		if head := fmt.Sprint(c); !ok && strings.HasPrefix(head, ">") {
@@ -161,14 +164,35 @@ func (t *Table) Page() string {
 	text := ""
 	for t.room = t.limit; ; t.room-- {
 		t.fit()
-		text = t.text(head)
+		text = t.text(head) + t.leftOut()
 		if t.limit == 0 || t.room < leastFold || fitsAnyFont(text, t.limit) {
 			break
 		}
 	}
 	t.begun = true
+	t.told = len(t.outs())
 	t.rows = t.rows[:0]
 	return text
+}
+
+// outs are the headings of the columns that are left out.
+func (t *Table) outs() (heads []string) {
+	for _, c := range t.columns {
+		if c.out {
+			heads = append(heads, c.head)
+		}
+	}
+	return heads
+}
+
+// leftOut is the line that names the columns that are left out, unless an earlier page
+// has.
+func (t *Table) leftOut() string {
+	outs := t.outs()
+	if len(outs) == t.told {
+		return ""
+	}
+	return Paint(fold(t.say("cli.left_out", strings.Join(outs, t.say("view.comma")), t.whole), t.limit, 0, 0), Faint, t.colour) + "\n"
 }
 
 // text is the rows, with the headings above the first page.
@@ -244,13 +268,13 @@ func (t *Table) shrink() (over int) {
 	return over
 }
 
-// narrow cuts the columns of a rank, the widest first, and returns by how much a line is
-// still too wide.
+// narrow cuts the columns of a rank, the widest first, but none below its heading, and
+// returns by how much a line is still too wide.
 func (t *Table) narrow(r rank, least, over int) int {
 	for ; over > 0; over-- {
 		widest := -1
 		for i, c := range t.columns {
-			if c.rank == r && t.widths[i] > least && (widest < 0 || t.widths[i] > t.widths[widest]) {
+			if c.rank == r && t.widths[i] > max(least, Columns.StringWidth(c.head)) && (widest < 0 || t.widths[i] > t.widths[widest]) {
 				widest = i
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"dalaba/playlist/asrun"
 )
 
@@ -66,18 +68,21 @@ due       slot                   title                              n  version  
 07:30:00  the morning programme  a long title that matters to all   5  1.2.345
     failed · no clip of the playlist could be aired
 18:00:00  evening                short                             12  1.2.345  complete
+窄了，没有显示：note on it。加宽终端看全部
 `},
 		{"text is cut before a title", 75, `
 due       slot      title                              n  version  outcome
 07:30:00  the mor…  a long title that matters to all   5  1.2.345
     failed · no clip of the playlist could be aired
 18:00:00  evening   short                             12  1.2.345  complete
+窄了，没有显示：note on it。加宽终端看全部
 `},
 		{"then the title", 55, `
 due       slot      title          n  version  outcome
 07:30:00  the mor…  a long titl…   5  1.2.345
     failed · no clip of the playlist could be aired
 18:00:00  evening   short         12  1.2.345  complete
+窄了，没有显示：note on it。加宽终端看全部
 `},
 		{"an extra is left out, not cut", 50, `
 due       slot      title              n  outcome
@@ -85,6 +90,8 @@ due       slot      title              n  outcome
     failed · no clip of the playlist could be
     aired
 18:00:00  evening   short             12  complete
+窄了，没有显示：note on it、version。
+加宽终端看全部
 `},
 		{"what is always there goes below", 30, `
 due       slot
@@ -96,6 +103,8 @@ due       slot
 18:00:00  evening
     title short  n 12
     complete
+窄了，没有显示：note on it、
+version。加宽终端看全部
 `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -110,6 +119,43 @@ due       slot
 				t.Error("it is too wide in some fonts")
 			}
 		})
+	}
+}
+
+func TestColumnsThatAreLeftOutAreNamedOnce(t *testing.T) {
+	for _, c := range []struct {
+		name, verb, want string
+	}{
+		{"a verb with CSV", "reach", "窄了，没有显示：频次。加宽终端，或用 --csv、--json 看全部\n"},
+		{"a verb without", "status", "窄了，没有显示：频次。加宽终端看全部\n"},
+	} {
+		a := &App{Out: &bytes.Buffer{}}
+		reach, form := a.JSONFlag(&cobra.Command{Use: "reach"}), CSVForm("")
+		a.CSVFlag(reach, &form)
+		for _, verb := range []*cobra.Command{reach, {Use: "status"}} {
+			if verb.Name() == c.verb {
+				a.verb = verb
+			}
+		}
+		tab := a.NewTable(Key("输出"), Extra(">频次"))
+		tab.limit = 82
+		for range 2 {
+			tab.Add(strings.Repeat("村", 40), "1/2 3")
+			page := tab.Page()
+			if !strings.HasSuffix(page, c.want) || strings.Contains(page, "频次") != (c.want != "") {
+				t.Errorf("%s: %s", c.name, page)
+			}
+			c.want = "" // of the next page
+		}
+	}
+}
+
+func TestWhatIsCutKeepsItsHeading(t *testing.T) {
+	tab := (&App{Out: &bytes.Buffer{}}).NewTable(Key("ID"), "the long heading", Message("where"))
+	tab.limit = 40
+	tab.Add("9b3a108f30cc", "a text that is longer than its heading", "somewhere else altogether")
+	if got, want := tab.Page(), "ID            the long heading     where\n9b3a108f30cc  a text that is lon…\n    somewhere else altogether\n"; got != want {
+		t.Errorf("it is\n%swant\n%s", got, want)
 	}
 }
 

@@ -29,12 +29,13 @@ func (p Period) Span(now time.Time, zone *time.Location) (since, until time.Time
 		}
 	}
 	if p.Until != "" {
-		var day bool
-		if until, day, err = ParseWhen(p.Until, Back, now, zone); err != nil {
+		w, err := parseWhen(p.Until, Back, now, zone)
+		if err != nil {
 			return since, until, err
 		}
-		if day { // the whole day
-			until = Midnight(until, zone, 1)
+		until = w.instant(w.at, zone)
+		if !w.end.IsZero() {
+			until = w.instant(w.end, zone)
 		}
 	}
 	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
@@ -55,29 +56,45 @@ const (
 // ParseWhen parses an instant as people type it: a day with or without a time, a
 // time of today, RFC 3339, "now", or a time ago ("7d", "24h", "30m"). A day is a date
 // (2026-11-23, 11/23, 11月23日, 23日), a word (昨天, yesterday) or one of the week
-// (周五, fri); a time is 07:30, 7点半, 下午3点 or 7pm. day reports that it is a whole
-// day.
+// (周五, fri); a time is 07:30, 7点半, 下午3点 or 7pm. A week, a month and a part of a
+// day (上周, 本月, 昨晚) are when they begin. day reports that it is a whole day.
 func ParseWhen(text string, look Look, now time.Time, zone *time.Location) (at time.Time, day bool, err error) {
-	at, wall, day, err := parseWhen(text, look, now, zone)
-	if wall {
-		noon := time.Date(at.Year(), at.Month(), at.Day(), 12, 0, 0, 0, zone)
-		at = playlist.TimeOfDay(60*at.Hour()+at.Minute()).On(noon, zone).Add(time.Duration(at.Second()) * time.Second)
+	w, err := parseWhen(text, look, now, zone)
+	return w.instant(w.at, zone), w.day(), err
+}
+
+// when is what was typed.
+type when struct {
+	at   time.Time
+	end  time.Time // of the day, week, month or part of a day that was named; zero: an instant was
+	wall bool      // both are local times, written as if they were UTC
+}
+
+// day reports whether it is a whole day.
+func (w when) day() bool { return !w.end.IsZero() && w.at.AddDate(0, 0, 1).Equal(w.end) }
+
+// instant is that of one of its times.
+func (w when) instant(t time.Time, zone *time.Location) time.Time {
+	if !w.wall {
+		return t
 	}
-	return at, day, err
+	noon := time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, zone)
+	return playlist.TimeOfDay(60*t.Hour()+t.Minute()).On(noon, zone).Add(time.Duration(t.Second()) * time.Second)
 }
 
 // ParseMoments is ParseWhen, looking back, for a caller that must know which instant
 // was meant: it returns both if clocks showed that time twice, and an error if they
-// never showed it.
-func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Time, day bool, err error) {
-	one, wall, day, err := parseWhen(text, Back, now, zone)
+// never showed it. span reports that it is a day or longer, or a part of a day.
+func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Time, span bool, err error) {
+	w, err := parseWhen(text, Back, now, zone)
+	one := w.at
 	switch {
 	case err != nil:
 		return nil, false, err
-	case !wall:
+	case !w.wall:
 		return []time.Time{one}, false, nil
-	case day:
-		return []time.Time{playlist.StartOfDay(one.Year(), one.Month(), one.Day(), zone)}, true, nil
+	case !w.end.IsZero():
+		return []time.Time{w.instant(w.at, zone)}, true, nil
 	}
 	// With the zone's offset of the day before and that of the day after.
 	for _, days := range []int{-1, 1} {
@@ -100,35 +117,38 @@ func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Ti
 	return at, false, nil
 }
 
-// parseWhen returns the instant or, if wall is set, the local time written as
-// if it were UTC.
-func parseWhen(text string, look Look, now time.Time, zone *time.Location) (at time.Time, wall, day bool, err error) {
+func parseWhen(text string, look Look, now time.Time, zone *time.Location) (when, error) {
 	s := plain(text)
 	if s == "now" || s == "现在" {
-		return now, false, false, nil
+		return when{at: now}, nil
 	}
 	if t, err := time.Parse(time.RFC3339, strings.ToUpper(s)); err == nil {
-		return t, false, false, nil
+		return when{at: t}, nil
 	}
 	if ago, ok := parseAgo(s); ok {
-		return now.Add(-ago), false, false, nil
+		return when{at: now.Add(-ago)}, nil
 	}
 	y, m, d := now.In(zone).Date()
 	today := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	if from, to, ok := parseSpan(s, today); ok {
+		return when{at: from, end: to, wall: true}, nil
+	}
 	date, rest, found := parseDay(s, look, today)
 	switch {
 	case date.IsZero() && found:
-		return time.Time{}, false, false, Refused{say.M("cli.no_such_day", text)}
+		return when{}, Refused{say.M("cli.no_such_day", text)}
 	case found && rest == "":
-		return date, true, true, nil
+		return when{at: date, end: date.AddDate(0, 0, 1), wall: true}, nil
 	case !found:
 		date, rest = today, s
 	}
-	clock, ok := parseClock(rest)
-	if !ok {
-		return time.Time{}, false, false, Refused{say.M("cli.bad_time", text)}
+	if clock, ok := parseClock(rest); ok {
+		return when{at: date.Add(clock), wall: true}, nil
 	}
-	return date.Add(clock), true, false, nil
+	if from, to, ok := parsePart(rest); ok {
+		return when{at: date.Add(from), end: date.Add(to), wall: true}, nil
+	}
+	return when{}, Refused{say.M("cli.bad_time", text)}
 }
 
 // ParseDay parses a day as people type it, looking back: what [ParseWhen] takes for a
@@ -144,16 +164,19 @@ func ParseDay(text string, now time.Time, zone *time.Location) (playlist.Date, e
 	return playlist.Date(at.In(zone).Format(time.DateOnly)), nil
 }
 
-var timeAgo = regexp.MustCompile(`^(\d{1,4}) ?(d|h|m|天前|小时前|分钟前)$`)
+var timeAgo = regexp.MustCompile(`^(\d{1,4}) ?(?:(m|分钟前?|min(?:ute)?s? ago)|(h|个?小时前?|hours? ago)|(d|天前?|days? ago)|(?:周前?|个?(?:星期|礼拜)前?|weeks? ago))$`)
 
 func parseAgo(s string) (time.Duration, bool) {
 	m := timeAgo.FindStringSubmatch(s)
 	if m == nil {
 		return 0, false
 	}
-	unit := map[string]time.Duration{
-		"d": 24 * time.Hour, "天前": 24 * time.Hour, "h": time.Hour, "小时前": time.Hour, "m": time.Minute, "分钟前": time.Minute,
-	}[m[2]]
+	unit := 7 * 24 * time.Hour
+	for i, u := range []time.Duration{time.Minute, time.Hour, 24 * time.Hour} {
+		if m[2+i] != "" {
+			unit = u
+		}
+	}
 	return time.Duration(atoi(m[1])) * unit, true
 }
 

@@ -50,7 +50,7 @@ func TestTimesAreParsedAsPeopleTypeThem(t *testing.T) {
 			t.Errorf("%q: %v, %v, %v", c.text, got.In(zone), day, err)
 		}
 	}
-	for _, text := range []string{"", "soon", "2026-13-01", "2026-02-30", "25:00", "07:60", "今天 下午", "-7d", "d", "7w", "99999d"} {
+	for _, text := range []string{"", "soon", "2026-13-01", "2026-02-30", "25:00", "07:60", "-7d", "d", "7w", "99999d"} {
 		if got, _, err := ParseWhen(text, Back, now, zone); err == nil {
 			t.Errorf("%q was taken for %v", text, got)
 		}
@@ -71,6 +71,14 @@ func TestDaysAndTimesAreReadAsPeopleWriteThem(t *testing.T) {
 		{"11/27", "2026-11-27", "2027-11-27"},
 		{"11/29", "2025-11-29", "2026-11-29"},
 		{"11月27日", "2026-11-27", "2027-11-27"},
+		{"11.28", "2026-11-28", "2026-11-28"},
+		{"7.30", "2026-07-30", "2027-07-30"},
+		{"20261127", "2026-11-27", "2026-11-27"},
+		{"20261127 07:30", "2026-11-27 07:30:00", "2026-11-27 07:30:00"},
+		{"26-11-28", "2026-11-28", "2026-11-28"},
+		{"25.1.2", "2025-01-02", "2025-01-02"},
+		{"last friday", "2026-11-27", "2026-11-27"},
+		{"last sat 7pm", "2026-11-21 19:00:00", "2026-11-21 19:00:00"},
 		{"12月1号", "2025-12-01", "2026-12-01"},
 		{"十一月二十七日", "2026-11-27", "2027-11-27"},
 		{"2月29日", "2024-02-29", "2028-02-29"},
@@ -136,7 +144,20 @@ func TestDaysAndTimesAreReadAsPeopleWriteThem(t *testing.T) {
 		{"11-27　07：30", "2026-11-27 07:30:00", "2027-11-27 07:30:00"},
 		{"11-28 19:00", "2026-11-28 19:00:00", "2026-11-28 19:00:00"},
 		{"28日 07:30", "2026-11-28 07:30:00", "2026-11-28 07:30:00"},
+		{"24:00", "2026-11-29 00:00:00", "2026-11-29 00:00:00"},
+		{"昨天24点", "2026-11-28 00:00:00", "2026-11-28 00:00:00"},
+		// ago
 		{"3天前", "2026-11-25 12:00:10", "2026-11-25 12:00:10"},
+		{"7天", "2026-11-21 12:00:10", "2026-11-21 12:00:10"},
+		{"24小时", "2026-11-27 12:00:10", "2026-11-27 12:00:10"},
+		{"两天前", "2026-11-26 12:00:10", "2026-11-26 12:00:10"},
+		{"三小时前", "2026-11-28 09:00:10", "2026-11-28 09:00:10"},
+		{"三个小时前", "2026-11-28 09:00:10", "2026-11-28 09:00:10"},
+		{"十五分钟前", "2026-11-28 11:45:10", "2026-11-28 11:45:10"},
+		{"一周前", "2026-11-21 12:00:10", "2026-11-21 12:00:10"},
+		{"两个星期前", "2026-11-14 12:00:10", "2026-11-14 12:00:10"},
+		{"2 days ago", "2026-11-26 12:00:10", "2026-11-26 12:00:10"},
+		{"1 hour ago", "2026-11-28 11:00:10", "2026-11-28 11:00:10"},
 	} {
 		for look, want := range map[Look]string{Back: c.back, Ahead: c.ahead} {
 			got, day, err := ParseWhen(c.text, look, now, time.UTC)
@@ -161,18 +182,18 @@ func TestWhatIsNoTimeIsRefusedWithExamples(t *testing.T) {
 		{"the 32nd", "32日", "cli.no_such_day"},
 		{"midnight of two days", "晚上12点", "cli.bad_time"},
 		{"one at night, of two days", "昨天晚上1点", "cli.bad_time"},
-		{"a part of a day", "昨晚", "cli.bad_time"},
 		{"a part of a day that has no such hour", "早上19点", "cli.bad_time"},
 		{"an hour of the clock with 24 hours", "19:30am", "cli.bad_time"},
 		{"Tuesday at ten, or Tuesday the 20th", "周二十点", "cli.bad_time"},
 		{"minutes in one digit", "7点5", "cli.bad_time"},
 		{"a number", "7", "cli.bad_time"},
+		{"a date that begins with the day", "28-11-26", "cli.no_such_day"},
+		{"a minute after the end of the day", "24:01", "cli.bad_time"},
+		{"hours with a point", "1.5h", "cli.bad_time"},
+		{"digits of a day that no month has", "20261131", "cli.no_such_day"},
 		{"a date without an end", "11-287", "cli.bad_time"},
 		{"a date run into a time", "2026-11-2007:30", "cli.bad_time"},
-		{"the end of the day", "24:00", "cli.bad_time"},
 		{"sixty minutes", "7点60分", "cli.bad_time"},
-		{"a date with a point, which could be a time", "11.28", "cli.bad_time"},
-		{"the last Friday, or that of last week", "last friday", "cli.bad_time"},
 	} {
 		got, _, err := ParseWhen(c.text, Back, now, time.UTC)
 		var m say.Message
@@ -191,7 +212,7 @@ func TestADayIsReadWithoutATime(t *testing.T) {
 	now := time.Date(2026, 11, 27, 20, 0, 0, 0, time.UTC) // the 28th in the zone
 	for text, want := range map[string]string{
 		"昨天": "2026-11-27", "7d": "2026-11-21", "11/27": "2026-11-27", "上周一": "2026-11-16", "3天前": "2026-11-25",
-		"昨天 7点": "", "07:30": "", "now": "", "2月30日": "",
+		"7天": "2026-11-21", "上周": "", "昨晚": "", "昨天 7点": "", "07:30": "", "now": "", "2月30日": "",
 	} {
 		if got, err := ParseDay(text, now, zone); string(got) != want || (err != nil) != (want == "") {
 			t.Errorf("%q: %s, %v", text, got, err)
@@ -201,7 +222,7 @@ func TestADayIsReadWithoutATime(t *testing.T) {
 
 func FuzzParseWhen(f *testing.F) {
 	for _, text := range []string{
-		"2026-11-20 07:30:15", "11/28", "2月30日", "上周五下午3点", "周三三点", "昨晚八点一刻", "fri 7:30pm", "７：３０", "3天前", "now",
+		"2026-11-20 07:30:15", "11/28", "2月30日", "上周五下午3点", "周三三点", "昨晚八点一刻", "昨晚", "上个月", "24:00", "last fri", "26.11.28", "fri 7:30pm", "７：３０", "3天前", "now",
 		"2026-11-20t07:30:00+08:00", "十一月二十七日", "28日", "0000-01-01", "9999-12-31 23:59",
 	} {
 		f.Add(text, int64(1795867210))
@@ -237,10 +258,27 @@ func TestAPeriodEndsWithItsLastDay(t *testing.T) {
 		{"2026-11-20", "2026-11-20", "2026-11-20 00:00:00", "2026-11-21 00:00:00"},
 		{"2026-11-20 06:00", "2026-11-20 07:00", "2026-11-20 06:00:00", "2026-11-20 07:00:00"},
 		{"", "yesterday", "0001-01-01 00:00:00", "2026-11-23 00:00:00"},
+		{"昨晚", "昨晚", "2026-11-22 17:00:00", "2026-11-23 00:00:00"},
+		{"last night", "今早", "2026-11-22 17:00:00", "2026-11-23 12:00:00"},
+		{"昨天下午", "今晚", "2026-11-22 12:00:00", "2026-11-24 00:00:00"},
+		{"上周", "上周", "2026-11-16 00:00:00", "2026-11-23 00:00:00"},
+		{"last week", "本周", "2026-11-16 00:00:00", "2026-11-30 00:00:00"},
+		{"上个月", "上个月", "2026-10-01 00:00:00", "2026-11-01 00:00:00"},
+		{"本月", "this month", "2026-11-01 00:00:00", "2026-12-01 00:00:00"},
+		{"2026-11-20", "2026-11-20 24:00", "2026-11-20 00:00:00", "2026-11-21 00:00:00"},
 	} {
 		from, to, err := Period{c.since, c.until}.Span(now, time.UTC)
 		if err != nil || from.Format(time.DateTime) != c.from || to.Format(time.DateTime) != c.to {
 			t.Errorf("%s to %s: %v to %v, %v", c.since, c.until, from, to, err)
+		}
+	}
+}
+
+func TestAPartOfADayIsNoMoment(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]bool{"昨晚": true, "上周": true, "昨天": true, "昨晚8点": false, "昨天24:00": false} {
+		if at, span, err := ParseMoments(text, now, time.UTC); err != nil || span != want || len(at) != 1 {
+			t.Errorf("%s: %v, %v, %v", text, at, span, err)
 		}
 	}
 }

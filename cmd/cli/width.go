@@ -2,8 +2,10 @@ package cli
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mattn/go-runewidth"
 )
@@ -50,39 +52,75 @@ func laid(text string, width int) string {
 }
 
 // fold breaks a line of text that begins in column at; what follows begins in column
-// indent.
+// indent. It breaks after punctuation or a space if there is one near the end of the line:
+// between Chinese characters it may be within a word.
 func fold(text string, width, at, indent int) string {
 	if width-max(at, indent) < leastFold {
 		return text
 	}
-	var b strings.Builder
-	used, spaces := at, ""
-	for _, p := range pieces(text) {
-		word := strings.TrimRight(p, " ")
-		w := widest.StringWidth(colour.ReplaceAllString(word, ""))
-		if used > indent && used+len(spaces)+w > width && w <= width-indent {
-			b.WriteString("\n" + strings.Repeat(" ", indent))
-			used, spaces = indent, ""
-		}
-		for w > width-used-len(spaces) { // it is wider than a line
-			room := max(width-used-len(spaces), 0)
-			head := widest.Truncate(word, room, "")
-			b.WriteString(spaces + head + "\n" + strings.Repeat(" ", indent))
-			word, used, spaces = word[len(head):], indent, ""
-			w = widest.StringWidth(word)
-		}
-		b.WriteString(spaces + word)
-		used += len(spaces) + w
-		spaces = p[len(strings.TrimRight(p, " ")):]
+	var lines []string
+	var line []string // pieces
+	used, room := at, width-indent
+	end := func(keep int) {
+		lines = append(lines, strings.TrimRight(strings.Join(line[:keep], ""), " "))
+		line = slices.Clone(line[keep:])
+		used = indent + shown(line...)
 	}
-	return b.String()
+	all := pieces(text)
+	for i, p := range all {
+		w := shown(strings.TrimRight(p, " "))
+		if used > indent && used+w > width && w <= room {
+			end(breakAt(line, room-w, i == len(all)-1 || shown(all[i:]...) <= orphan))
+		}
+		for word := strings.TrimRight(p, " "); w > width-used; w = shown(word) { // it is wider than a line
+			head := widest.Truncate(word, max(width-used, 0), "")
+			line = append(line, head)
+			word, p = word[len(head):], p[len(head):]
+			end(len(line))
+		}
+		line = append(line, p)
+		used += shown(p)
+	}
+	lines = append(lines, strings.TrimRight(strings.Join(line, ""), " ")+text[len(strings.TrimRight(text, " ")):])
+	return strings.Join(lines, "\n"+strings.Repeat(" ", indent))
+}
+
+const orphan = 4 // columns: what stands alone in the last line is longer, if it can be
+
+// shown is how wide pieces of text are at most.
+func shown(text ...string) int {
+	return widest.StringWidth(colour.ReplaceAllString(strings.Join(text, ""), ""))
+}
+
+// breakAt is how many pieces of a full line stay in it; room is what the next line has for
+// the others. last: without them it would hold but a character or two.
+func breakAt(line []string, room int, last bool) int {
+	for keep := len(line); keep > 1; keep-- {
+		if rest := shown(line[keep:]...); rest > room || rest > shown(line...)/4 {
+			break
+		}
+		if piece := strings.TrimRight(colour.ReplaceAllString(line[keep-1], ""), `”’"`); strings.HasSuffix(piece, " ") ||
+			strings.ContainsRune(clauses, lastRune(piece)) {
+			return keep
+		}
+	}
+	if keep := len(line) - 2; last && keep > 1 && shown(line[keep:]...) <= min(room, orphan) {
+		return keep
+	}
+	return len(line)
+}
+
+func lastRune(s string) rune {
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return r
 }
 
 var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// What does not begin a line, and what does not end one.
+// What does not begin a line, what does not end one, and what clauses end in.
 const (
 	closing = "，。、；：？！）》」』】〉”’…—·,.;:?!)%℃\""
+	clauses = "，。、；？！）》」』】〉…—"
 	opening = "（《「『【〈“‘(\""
 )
 

@@ -78,3 +78,20 @@ func TestTextIsFolded(t *testing.T) {
 		t.Error("folded without a terminal")
 	}
 }
+
+func TestTextIsFoldedWhereASentenceOrAClauseEnds(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"after a comma near the end of the line", "今天上午九点在村委会，请全体村民准时参加", "今天上午九点在村委会，\n请全体村民准时参加"},
+		{"not after one far from it", "请注意，今天上午九点在村委会大院集合", "请注意，今天上午九点在村\n委会大院集合"},
+		{"no character stands alone", "今天上午九点在村委会讲健康", "今天上午九点在村委会\n讲健康"},
+		{"with its full stop", "今天上午九点在村委会讲健康。", "今天上午九点在村委会\n讲健康。"},
+		{"not within what is to be typed", "没有声卡的可以写 \"wav:文件.wav\" 在这里", "没有声卡的可以写 \"wav:文\n件.wav\" 在这里"},
+		{"a command is whole", "查看全部请运行 dalaba help 或问县里", "查看全部请运行 dalaba \nhelp 或问县里"},
+		{"a word wider than a line", "0123456789012345678901234567890", "0123456789012345678901234\n567890"},
+	} {
+		got := fold(c.text, 25, 0, 0)
+		if got != strings.ReplaceAll(c.want, " \n", "\n") {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

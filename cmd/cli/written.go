@@ -11,7 +11,8 @@ import (
 var (
 	// partOfDay is a day and a part of it in two characters: 昨晚.
 	partOfDay = regexp.MustCompile(`([今昨明])([早晚])上?`)
-	alike     = strings.NewReplacer("今日", "今天", "昨日", "昨天", "明日", "明天", "点钟", "点", "点整", "点")
+	alike     = strings.NewReplacer("今日", "今天", "昨日", "昨天", "明日", "明天", "点钟", "点", "点整", "点",
+		"last night", "昨天晚上", "this morning", "今天早上", "this afternoon", "今天下午", "this evening", "今天晚上", "tonight", "今天晚上")
 )
 
 // plain is text as the patterns below have it: in small letters, full-width
@@ -42,7 +43,7 @@ func plain(text string) string {
 }
 
 // inWords is a number in Chinese characters with what it counts.
-var inWords = regexp.MustCompile(`[零一二两三四五六七八九十]+[点时分秒月日号]`)
+var inWords = regexp.MustCompile(`[零一二两三四五六七八九十]+[点时分秒月日号天小个周星]`)
 
 // number reads a number below 100 in Chinese characters: 七, 十二, 二十三, 零五.
 func number(r []rune) (n int, ok bool) {
@@ -79,10 +80,12 @@ var days = []struct {
 
 var (
 	fullDate  = regexp.MustCompile(`^(\d{4})(?:[-/.](\d{1,2})[-/.]|年(\d{1,2})月)(\d{1,2})(?:日|号)?`)
-	yearless  = regexp.MustCompile(`^(?:(\d{1,2})[-/]|(\d{1,2})月)(\d{1,2})(?:日|号)?`)
+	digitDate = regexp.MustCompile(`^(20\d{2})(\d{2})(\d{2})`)
+	shortYear = regexp.MustCompile(`^(\d{2})[-/.](\d{1,2})[-/.](\d{1,2})`)
+	yearless  = regexp.MustCompile(`^(?:(\d{1,2})[-/.]|(\d{1,2})月)(\d{1,2})(?:日|号)?`)
 	dayAlone  = regexp.MustCompile(`^(\d{1,2})(?:日|号)`)
 	inTheWeek = regexp.MustCompile(`^(上上|上|这|本|下)?个?(?:周|星期|礼拜)([一二三四五六日天])`)
-	weekday   = regexp.MustCompile(`^(?:mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)\b`)
+	weekday   = regexp.MustCompile(`^(last )?(?:mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)\b`)
 )
 
 // parseDay reads the day that a text begins with; rest is what follows. found is set
@@ -99,6 +102,13 @@ func parseDay(s string, look Look, today time.Time) (date time.Time, rest string
 		day     func(m []string) time.Time
 	}{
 		{fullDate, func(m []string) time.Time { return day(atoi(m[1]), atoi(m[2]+m[3]), atoi(m[4])) }},
+		{digitDate, func(m []string) time.Time { return day(atoi(m[1]), atoi(m[2]), atoi(m[3])) }},
+		{shortYear, func(m []string) time.Time {
+			if year := 2000 + atoi(m[1]); year-today.Year() <= nearYears && today.Year()-year <= nearYears {
+				return day(year, atoi(m[2]), atoi(m[3]))
+			}
+			return time.Time{} // perhaps it begins with the day or the month
+		}},
 		{yearless, func(m []string) time.Time {
 			return nearest(look, today, func(n int) time.Time { return day(today.Year()+n, atoi(m[1]+m[2]), atoi(m[3])) })
 		}},
@@ -112,7 +122,12 @@ func parseDay(s string, look Look, today time.Time) (date time.Time, rest string
 			return dayOfWeek(m[1], strings.Index("日一二三四五六", strings.Replace(m[2], "天", "日", 1))/3, look, today)
 		}},
 		{weekday, func(m []string) time.Time {
-			return dayOfWeek("", strings.Index("sunmontuewedthufrisat", m[0][:3])/3, look, today)
+			name := strings.TrimPrefix(m[0], "last ")
+			on := strings.Index("sunmontuewedthufrisat", name[:3]) / 3
+			if m[1] != "" { // the latest before today
+				return dayOfWeek("", on, Back, today.AddDate(0, 0, -1))
+			}
+			return dayOfWeek("", on, look, today)
 		}},
 	} {
 		m := k.pattern.FindStringSubmatch(s)
@@ -126,6 +141,28 @@ func parseDay(s string, look Look, today time.Time) (date time.Time, rest string
 		return k.day(m), strings.TrimSpace(strings.TrimPrefix(rest, "t")), true
 	}
 	return time.Time{}, s, false
+}
+
+// nearYears is how far from today's a year in two digits may be: 28-11-26 is no date.
+const nearYears = 1
+
+var (
+	aWeek  = regexp.MustCompile(`^(上上|上|这|本|下)个?(?:周|星期|礼拜)$|^(last|this|next) week$`)
+	aMonth = regexp.MustCompile(`^(上上|上|这|本|下)个?月$|^(last|this|next) month$`)
+	away   = map[string]int{"上上": -2, "上": -1, "last": -1, "这": 0, "本": 0, "this": 0, "下": 1, "next": 1}
+)
+
+// parseSpan reads a week or a month as its first day and the one after its last.
+func parseSpan(s string, today time.Time) (from, to time.Time, ok bool) {
+	if m := aWeek.FindStringSubmatch(s); m != nil {
+		from = dayOfWeek("本", 1, Back, today).AddDate(0, 0, 7*away[m[1]+m[2]])
+		return from, from.AddDate(0, 0, 7), true
+	}
+	if m := aMonth.FindStringSubmatch(s); m != nil {
+		from = time.Date(today.Year(), today.Month()+time.Month(away[m[1]+m[2]]), 1, 0, 0, 0, 0, time.UTC)
+		return from, from.AddDate(0, 1, 0), true
+	}
+	return from, to, false
 }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
@@ -224,13 +261,20 @@ func parseClock(s string) (time.Duration, bool) {
 	}
 	h, ok := hourOf(half, atoi(hour))
 	at := time.Duration(h)*time.Hour + time.Duration(atoi(minute))*time.Minute + time.Duration(atoi(second))*time.Second
-	return at, ok && atoi(minute) < 60 && atoi(second) < 60
+	return at, ok && atoi(minute) < 60 && atoi(second) < 60 && at <= 24*time.Hour
+}
+
+// parsePart reads a part of a day (下午, 晚上) as how long after midnight it begins and
+// ends.
+func parsePart(s string) (from, to time.Duration, ok bool) {
+	part, ok := halves[s]
+	return time.Duration(part.from) * time.Hour, time.Duration(part.to+1) * time.Hour, ok && !strings.HasSuffix(s, "m")
 }
 
 // hourOf is the hour of the day that is called so in a part of it.
 func hourOf(half string, hour int) (int, bool) {
 	if half == "" {
-		return hour, hour < 24
+		return hour, hour <= 24 // 24:00 is the end of the day
 	}
 	part, ok := halves[half]
 	if !ok {

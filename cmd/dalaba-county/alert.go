@@ -174,7 +174,7 @@ func (a *app) alertListCmd() *cobra.Command {
 
 func (a *app) alertAccountCmd() *cobra.Command {
 	return a.JSONFlag(&cobra.Command{
-		Use: "account ALERT", Short: a.Say("county.alert_account_short"), Args: a.oneArg("alert"),
+		Use: "account " + a.Say("county.use_alert"), Short: a.Say("county.alert_account_short"), Args: a.oneArg("alert"),
 		RunE: func(c *cobra.Command, args []string) error {
 			k, err := a.ask()
 			if err != nil {
@@ -211,7 +211,7 @@ func (a *app) alertAccountCmd() *cobra.Command {
 func (a *app) alertCancelCmd() *cobra.Command {
 	var yes bool
 	c := a.JSONFlag(&cobra.Command{
-		Use: "cancel ALERT", Short: a.Say("county.alert_cancel_short"), Args: a.oneArg("alert"),
+		Use: "cancel " + a.Say("county.use_alert"), Short: a.Say("county.alert_cancel_short"), Args: a.oneArg("alert"),
 		RunE: func(c *cobra.Command, args []string) error {
 			k, err := a.ask()
 			if err != nil {

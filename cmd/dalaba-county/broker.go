@@ -27,7 +27,7 @@ type brokerFlags struct {
 func (a *app) brokerCmd() *cobra.Command {
 	var o brokerFlags
 	c := &cobra.Command{
-		Use: "broker DIR", Short: a.Say("county.broker_short"), Long: a.Say("county.broker_long"), Args: a.oneArg("folder"),
+		Use: "broker " + a.Say("county.use_folder"), Short: a.Say("county.broker_short"), Long: a.Say("county.broker_long"), Args: a.oneArg("folder"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.broker(args[0], o) },
 	}
 	f := c.Flags()

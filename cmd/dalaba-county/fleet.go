@@ -64,7 +64,7 @@ func (a *app) statusCmd() *cobra.Command {
 func (a *app) adminCmd() *cobra.Command {
 	var file string
 	c := &cobra.Command{
-		Use: "admin NAME", Short: a.Say("county.admin_short"), Args: a.oneArg("name"),
+		Use: "admin " + a.Say("county.use_name"), Short: a.Say("county.admin_short"), Args: a.oneArg("name"),
 		RunE: func(c *cobra.Command, args []string) error {
 			password, err := a.secret(file)
 			if err != nil {
@@ -160,7 +160,7 @@ func (a *app) codesCmd() *cobra.Command {
 func (a *app) stateCmd(verb string) *cobra.Command {
 	var yes bool
 	c := a.JSONFlag(&cobra.Command{
-		Use: verb + " CONTROLLER", Short: a.Say("county." + verb + "_short"), Args: a.oneArg("controller"),
+		Use: verb + " " + a.Say("county.use_controller"), Short: a.Say("county." + verb + "_short"), Args: a.oneArg("controller"),
 		RunE: func(c *cobra.Command, args []string) error {
 			k, err := a.ask()
 			if err != nil {
@@ -216,7 +216,7 @@ func (a *app) moveCmd() *cobra.Command {
 	var name, area string
 	var groups []string
 	c := a.JSONFlag(&cobra.Command{
-		Use: "move CONTROLLER", Short: a.Say("county.move_short"), Args: a.oneArg("controller"),
+		Use: "move " + a.Say("county.use_controller"), Short: a.Say("county.move_short"), Args: a.oneArg("controller"),
 		RunE: func(c *cobra.Command, args []string) error {
 			var m county.Moved
 			if c.Flags().Changed("name") {
@@ -336,7 +336,7 @@ func manifests(have map[string]int64) string {
 func (a *app) logCmd() *cobra.Command {
 	n, verbose := 0, false
 	c := a.JSONFlag(&cobra.Command{
-		Use: "log CONTROLLER", Short: a.Say("county.log_short"), Args: a.oneArg("controller"),
+		Use: "log " + a.Say("county.use_controller"), Short: a.Say("county.log_short"), Args: a.oneArg("controller"),
 		RunE: func(c *cobra.Command, args []string) error {
 			k, err := a.ask()
 			if err != nil {

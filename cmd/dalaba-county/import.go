@@ -53,7 +53,7 @@ func (a *app) upload(ctx context.Context, k *client, item ingest.Item) (out coun
 func (a *app) importCmd() *cobra.Command {
 	var meta ingest.Meta
 	c := a.JSONFlag(&cobra.Command{
-		Use: "import FILES...", Short: a.Say("county.import_short"), Long: a.Say("county.import_long"),
+		Use: "import " + a.Say("county.use_files"), Short: a.Say("county.import_short"), Long: a.Say("county.import_long"),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cli.Refuse(sayM("import.nothing"))

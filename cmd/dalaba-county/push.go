@@ -155,7 +155,7 @@ type pushFlags struct {
 func (a *app) pushCmd() *cobra.Command {
 	var o pushFlags
 	c := a.JSONFlag(&cobra.Command{
-		Use: "push FILE", Short: a.Say("county.push_short"), Long: a.Say("county.push_long"), Args: a.oneArg("file"),
+		Use: "push " + a.Say("county.use_file"), Short: a.Say("county.push_short"), Long: a.Say("county.push_long"), Args: a.oneArg("file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			k, err := a.ask()
 			if err != nil {

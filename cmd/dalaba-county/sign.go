@@ -33,7 +33,7 @@ func (a *app) publishSigned(ctx context.Context, k *client, path string, wait ti
 func (a *app) signCmd() *cobra.Command {
 	var key, out string
 	c := &cobra.Command{
-		Use: "sign FILE", Short: a.Say("county.sign_short"), Long: a.Say("county.sign_long"), Args: a.oneArg("file"),
+		Use: "sign " + a.Say("county.use_file"), Short: a.Say("county.sign_short"), Long: a.Say("county.sign_long"), Args: a.oneArg("file"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if key == "" {
 				return cli.Refuse(sayM("county.need_key"))

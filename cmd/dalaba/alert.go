@@ -72,6 +72,9 @@ func (a *app) alertCmd() *cobra.Command {
 		}
 		o.file = strings.Join(args, "")
 		o.texted = c.Flags().Changed("text")
+		if c.Flags().Changed("for") && o.life == 0 { // that is not as if it were left out
+			return cli.Refuse(say.M("alerts.hand_life", o.life))
+		}
 		return o.mix(slices.ContainsFunc(handFlags, c.Flags().Changed))
 	}
 	f := c.Flags()

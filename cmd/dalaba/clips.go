@@ -23,7 +23,7 @@ import (
 // clipsCmd shows the library and changes what clips are called.
 func (a *app) clipsCmd() *cobra.Command {
 	series := ""
-	list := func(c *cobra.Command, args []string) error { return a.listClips(c.Context(), series, args) }
+	list := func(c *cobra.Command, args []string) error { return a.listClips(c, series, args) }
 	c := a.JSONFlag(&cobra.Command{
 		Use: "clips " + a.Say("clips.words"), Short: a.Say("clips.short"), Long: a.Say("clips.long"),
 		Args: cobra.ArbitraryArgs, RunE: list,
@@ -38,7 +38,12 @@ func (a *app) clipsCmd() *cobra.Command {
 		Use: "show " + a.Say("clips.one"), Short: a.Say("clips.show_short"), Args: a.aClip,
 		RunE: func(c *cobra.Command, args []string) error { return a.showClip(c.Context(), args[0]) },
 	})
-	c.AddCommand(find, show, a.renameClipCmd(), a.setClipCmd(), a.removeClipCmd(), a.replaceClipCmd(), a.restoreClipCmd())
+	of := []*cobra.Command{show, a.renameClipCmd(), a.setClipCmd(), a.removeClipCmd(), a.replaceClipCmd(), a.restoreClipCmd()}
+	for _, v := range of {
+		v.ValidArgsFunction = a.completeClip
+	}
+	c.AddCommand(find)
+	c.AddCommand(of...)
 	return c
 }
 
@@ -209,8 +214,8 @@ func (l *shelf) line(c playlist.Shelved) shelved {
 	return line
 }
 
-func (a *app) listClips(ctx context.Context, series string, words []string) (err error) {
-	l, err := a.openShelf(ctx)
+func (a *app) listClips(verb *cobra.Command, series string, words []string) (err error) {
+	l, err := a.openShelf(verb.Context())
 	if errors.Is(err, errNoStore) {
 		return a.printClips(nil)
 	}
@@ -224,6 +229,11 @@ func (a *app) listClips(ctx context.Context, series string, words []string) (err
 	found := l.clips
 	if what := strings.Join(words, " "); what != "" {
 		if found = called(what, l.clips); len(found) == 0 {
+			if len(words) > 1 { // clips remov 第1期
+				if err := cli.VerbMeant(verb, words[0]); err != nil {
+					return err
+				}
+			}
 			return say.M("technician.no_clip", what, len(l.clips))
 		}
 	}
@@ -244,7 +254,8 @@ func (a *app) printClips(lines []shelved) error {
 		a.Println(a.Say("clips.none"))
 		return nil
 	}
-	t := a.NewTable(a.Say("clips.head_id"), a.Say("import.head_clip"), a.Say("view.by_series"), ">"+a.Say("import.head_length"), a.Say("clips.head_where"))
+	t := a.NewTable(cli.Key(a.Say("clips.head_id")), cli.Title(a.Say("import.head_clip")), a.Say("view.by_series"),
+		">"+a.Say("import.head_length"), cli.Message(a.Say("clips.head_where")))
 	var b strings.Builder
 	for _, c := range lines {
 		if t.Add(c.Short, a.ClipName(c.ID, c.Title, c.Issue), c.Series, web.Length(c.Length()), a.whereAired(c)) {

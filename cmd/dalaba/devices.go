@@ -147,7 +147,7 @@ func (a *app) showDevices(l listed) {
 		return
 	}
 	a.Println("")
-	t := a.NewTable(cli.Title(a.Say("view.by_output")), a.Say("technician.device"), ">level_db", cli.Message(a.Say("technician.mixer")),
+	t := a.NewTable(cli.Title(a.Say("view.by_output")), cli.Message(a.Say("technician.device")), ">"+a.Say("view.level"), cli.Message(a.Say("technician.mixer")),
 		cli.Key(a.Say("view.state")), cli.Message(a.Say("technician.problem")))
 	for _, o := range l.Outputs {
 		device := o.Device

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -117,6 +118,10 @@ func TestWhomAlertsReachedIsShown(t *testing.T) {
 				t.Errorf("%s: exit %d, %s", name, code, errOut)
 			}
 			golden(t, name, out)
+		}
+		for _, columns := range []uint16{80, 60} {
+			lines := v.onTerminal(columns, "reach", "--alerts", "--lang", "zh-CN")
+			golden(t, fmt.Sprintf("reach-alerts-%d.zh", columns), strings.Join(lines, "\n")+"\n")
 		}
 		for _, c := range []struct {
 			args []string

@@ -34,6 +34,10 @@ func (a *app) playCmd() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error { return a.play(c.Context(), args[0], output) },
 	})
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		all, _ := a.completeClip(c, args, begun)
+		return all, cobra.ShellCompDirectiveDefault // or a file
+	}
 	c.Flags().StringVarP(&output, "output", "o", "", a.Say("technician.flag_output"))
 	return c
 }
@@ -44,7 +48,7 @@ func (a *app) play(ctx context.Context, what, output string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	out, err := outputNamed(s.Config, output)
+	out, err := a.oneOutput(s.Config, output)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,8 +87,8 @@ func utc(t time.Time) *time.Time {
 }
 
 func (a *app) alertsTable(s *site.Site, all []emergency.Reach, now time.Time) {
-	t := a.NewTable(a.Say("alerts.received"), a.Say("alerts.title"), a.Say("alerts.kind"), ">"+a.Say("view.reach_rate"),
-		a.Say("view.heard_on"), a.Say("view.heard_else"))
+	t := a.NewTable(cli.Key(a.Say("alerts.received")), cli.Message(a.Say("alerts.title")), cli.Key(a.Say("alerts.kind")),
+		">"+a.Say("view.reach_rate"), cli.Message(a.Say("view.heard_on")), cli.Message(a.Say("view.heard_else")))
 	for _, r := range all {
 		var whole, rest []string
 		for _, o := range r.Outputs {
@@ -97,14 +98,9 @@ func (a *app) alertsTable(s *site.Site, all []emergency.Reach, now time.Time) {
 				rest = append(rest, a.Say("view.output_heard", o.Output, a.Word("view.heard_", string(o.Reached))))
 			}
 		}
-		list := func(names []string) string {
-			if len(names) == 0 {
-				return "–"
-			}
-			return strings.Join(names, a.Say("view.comma"))
-		}
 		full := t.Add(web.Stamp(r.Received, now, s.Site.Zone), a.alertName(r), a.alertKindOf(r),
-			cli.Percent(int64(r.Reached), int64(r.Residents), r.Rate), list(whole), list(rest))
+			cli.Percent(int64(r.Reached), int64(r.Residents), r.Rate),
+			cmp.Or(strings.Join(whole, a.Say("view.comma")), "–"), strings.Join(rest, a.Say("view.comma")))
 		if full {
 			fmt.Fprint(a.Out, t.Page())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,10 @@ func (a *app) root() *cobra.Command {
 		}
 		return names
 	})
+	a.Complete(root, "level", func(c *cobra.Command) []string {
+		return map[string][]string{"log": {"info", "warn", "error"}, "alert": {"1", "2", "3", "4"}}[c.Name()]
+	})
+	a.Complete(root, "series", func(c *cobra.Command) []string { return seriesOf(a.clips(c.Context())) })
 	a.Complete(root, "output", func(c *cobra.Command) (names []string) {
 		for _, o := range a.programme(c.Context()).Outputs {
 			names = append(names, o.Name)
@@ -50,6 +55,42 @@ func (a *app) root() *cobra.Command {
 		return names
 	})
 	return root
+}
+
+// completeClip has the shell complete a clip as the first argument of a verb: a title that
+// begins so, or else an ID.
+func (a *app) completeClip(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var ids, titles []string
+	for _, clip := range a.clips(c.Context()) {
+		ids = append(ids, cobra.CompletionWithDesc(clip.ID.Short(), cli.Printable(a.ClipName(clip.ID, clip.Title, clip.Issue))))
+		if begun != "" && strings.HasPrefix(clip.Title, begun) {
+			titles = append(titles, cli.Printable(clip.Title))
+		}
+	}
+	if len(titles) > 0 {
+		return titles, cobra.ShellCompDirectiveNoFileComp
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+// clips is the library, as far as it can be read.
+func (a *app) clips(ctx context.Context) (all []playlist.Clip) {
+	text, err := a.readConfig()
+	if err != nil {
+		return nil
+	}
+	s, err := site.OpenShelf(ctx, a.config, text)
+	if err != nil || s == nil {
+		return nil
+	}
+	defer func() { _ = s.Store.Close() }()
+	for _, c := range s.Clips {
+		all = append(all, c.Clip)
+	}
+	return all
 }
 
 // programme is what the site airs, as far as it can be read; nothing is said of what is

@@ -19,8 +19,8 @@ import (
 	"dalaba/playlist/say"
 )
 
-// outputNamed returns the output of that name; if none is named, the only one.
-func outputNamed(cfg *config.Config, name string) (playlist.Output, error) {
+// oneOutput returns the output of that name; if none is named, the only one.
+func (a *app) oneOutput(cfg *config.Config, name string) (playlist.Output, error) {
 	var names []string
 	for _, o := range cfg.Outputs {
 		if o.Name == name {
@@ -30,11 +30,11 @@ func outputNamed(cfg *config.Config, name string) (playlist.Output, error) {
 	}
 	switch {
 	case name != "":
-		return playlist.Output{}, cli.Refuse(say.M("technician.no_output", name, strings.Join(names, " ")))
+		return playlist.Output{}, a.noName("view.no_output", name, names)
 	case len(names) == 1:
 		return cfg.Outputs[0], nil
 	}
-	return playlist.Output{}, cli.Refuse(say.M("technician.which_output", strings.Join(names, " ")))
+	return playlist.Output{}, cli.Refuse(say.M("technician.which_output", strings.Join(names, a.Say("view.comma"))))
 }
 
 // played is `dalaba tone --json` and `dalaba play --json`.

@@ -35,7 +35,7 @@ func (a *app) tone(ctx context.Context, o hand.Order) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	out, err := outputNamed(s.Config, o.Output)
+	out, err := a.oneOutput(s.Config, o.Output)
 	if err != nil {
 		return err
 	}

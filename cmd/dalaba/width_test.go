@@ -100,6 +100,8 @@ func TestWhatAVerbShowsFitsTheTerminal(t *testing.T) {
 		{[]string{"asrun"}, []string{"11-23 07:30:00", "30:01/30:01", "20:34/30:01"}},
 		{[]string{"reach"}, []string{"1/4 25%", "123456/123456 100%"}},
 		{[]string{"reach", "--by", "output"}, []string{"1/4 25%", "123456/123456 100%"}},
+		{[]string{"reach", "--by", "slot"}, []string{"123456/123456 100%", "--csv"}},
+		{[]string{"clips"}, []string{"95f954095368", "老年人在家里", "农村居民健康微课堂第三季之家庭护理篇"}},
 		{[]string{"alert"}, []string{"flood@emergency-bureau.example.cn,34152300000020261123110000", "11-23 11:00:00"}},
 		{[]string{"why", "08:00:40"}, nil},
 		{[]string{"devices"}, nil},

@@ -50,10 +50,10 @@ func TestAnEventIsToldAsPeopleSayIt(t *testing.T) {
 		}, false, "备份失败：copy: 先执行 df，或在配置里换一个文件夹", "backup failed: copy: first do: df; or name another folder in the config"},
 		{"an error of the system in the language", func(log *slog.Logger) {
 			log.Error("inbox cannot be read", "path", "/srv/in", "err", &fs.PathError{Op: "open", Path: "/srv/in", Err: errors.New("permission denied")})
-		}, false, "收件箱文件夹读不出来（/srv/in）：open /srv/in：没有权限", "the inbox cannot be read (/srv/in): open /srv/in: permission denied"},
+		}, false, "收件箱文件夹读不出来（/srv/in）：/srv/in：没有权限", "the inbox cannot be read (/srv/in): open /srv/in: permission denied"},
 		{"an error of several lines below", func(log *slog.Logger) {
 			log.Error("backup not made", "err", errors.Join(say.M("store.command_first", "df"), errors.New("broken pipe")))
-		}, false, "备份失败|先执行 df，或在配置里换一个文件夹|broken pipe", "backup failed|first do: df; or name another folder in the config|broken pipe"},
+		}, false, "备份失败|先执行 df，或在配置里换一个文件夹|读的一方已经断开", "backup failed|first do: df; or name another folder in the config|broken pipe"},
 		{"lengths that matter", func(log *slog.Logger) {
 			log.Info("output opened", "output", "村口", "device", "hw:1", "away_ms", 1500)
 		}, false, "村口：声音设备已打开（断开了 1.5 秒，设备 hw:1）", ""},

@@ -13,6 +13,7 @@ type Passes struct {
 	Last    int       // number of the latest pass that was begun; 0: none
 	Whole   int       // passes in which all that the alert says was heard
 	Sounded bool      // some frame was heard, if only of the tone
+	Said    bool      // some frame was heard that was not of the tone
 	Started time.Time // when the first frame was heard
 	Ended   time.Time // when the last one was
 	Used    []asrun.Used
@@ -31,6 +32,7 @@ func Heard(rows []asrun.Row) (p Passes) {
 		}
 		if r.Frames > 0 {
 			p.Sounded = true
+			p.Said = p.Said || r.Used != asrun.UsedTone
 			if p.Started.IsZero() || r.Started.Before(p.Started) {
 				p.Started = r.Started
 			}

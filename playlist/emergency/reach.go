@@ -16,6 +16,7 @@ type Reached string
 const (
 	ReachedWhole   Reached = "whole"   // a whole pass was heard, once or more
 	ReachedPart    Reached = "part"    // something sounded, but never all that it says
+	ReachedTone    Reached = "tone"    // only the tone sounded, which says nothing
 	ReachedNot     Reached = "none"    // rows say that nothing sounded
 	ReachedUnknown Reached = "unknown" // no row tells, or it only begins to sound
 )
@@ -116,8 +117,10 @@ func (r Record) reach(rows []asrun.Row, concerned []playlist.Output) Reach {
 		case passes.Whole > 0:
 			o.Reached = ReachedWhole
 			got.Reached += o.Residents
-		case passes.Sounded:
+		case passes.Said:
 			o.Reached = ReachedPart
+		case passes.Sounded:
+			o.Reached = ReachedTone
 		case len(of[name]) == 0 || slices.ContainsFunc(of[name], func(x asrun.Row) bool { return x.Outcome == "" }):
 			o.Reached = ReachedUnknown
 			got.Unknown++

@@ -41,7 +41,9 @@ func TestWhomAnAlertReached(t *testing.T) {
 		{"heard whole on both", record(nil), []asrun.Row{east, row("west", 1, asrun.UsedSpeech, whole, 9)}, "洪水: east whole 1, west whole 1; 650/650, 0 unknown"},
 		{"twice on one, the tone alone on the other", record(nil), []asrun.Row{
 			east, row("east", 2, asrun.UsedSpeech, whole, 9), row("west", 1, asrun.UsedTone, whole, 9),
-		}, "洪水: east whole 2, west part 0; 400/650, 0 unknown"},
+		}, "洪水: east whole 2, west tone 0; 400/650, 0 unknown"},
+		{"the tone, and a part", record(nil), []asrun.Row{row("east", 1, asrun.UsedTone, whole, 9), row("east", 1, asrun.UsedSpeech, cut, 5)},
+			"洪水: east part 0, west unknown 0; 0/660, 1 unknown"},
 		{"cut off each time", record(nil), []asrun.Row{row("east", 1, asrun.UsedSpeech, cut, 5), row("east", 2, asrun.UsedSpeech, cut, 5)},
 			"洪水: east part 0, west unknown 0; 0/660, 1 unknown"},
 		{"without a device", record(nil), []asrun.Row{east, row("west", 1, asrun.UsedTone, asrun.Failed, 0)}, "洪水: east whole 1, west none 0; 400/650, 0 unknown"},

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,9 +34,7 @@ const (
 // "C" and "POSIX" are none. If there is no wish it is Chinese.
 func Choose(wishes ...string) Lang {
 	for _, w := range wishes {
-		tag, _, _ := strings.Cut(strings.ToLower(w), ".")
-		tag, _, _ = strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
-		switch tag {
+		switch tagOf(w) {
 		case "", "c", "posix":
 		case "zh", "cmn":
 			return Chinese
@@ -44,6 +43,18 @@ func Choose(wishes ...string) Lang {
 		}
 	}
 	return Chinese
+}
+
+// Known reports whether a wish is for a language that there is, or for none.
+func Known(wish string) bool {
+	return slices.Contains([]string{"", "c", "posix", "zh", "cmn", "en"}, tagOf(wish))
+}
+
+// tagOf is the first part of a language's name.
+func tagOf(wish string) string {
+	tag, _, _ := strings.Cut(strings.ToLower(wish), ".")
+	tag, _, _ = strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
+	return tag
 }
 
 // Message is a sentence whose language is not yet chosen. As an error it
@@ -65,7 +76,7 @@ func (m Message) In(l Lang) string {
 		case Message:
 			args[i] = a.In(l)
 		case error:
-			args[i] = In(l, a)
+			args[i] = In(l, beside(a, m.Args[:i]))
 		default:
 			args[i] = a
 		}
@@ -176,6 +187,9 @@ func In(l Lang, err error) string {
 	var m Message
 	if errors.As(err, &m) {
 		return strings.Replace(err.Error(), m.Error(), m.In(l), 1)
+	}
+	if l == Chinese {
+		return inChinese(err)
 	}
 	return err.Error()
 }

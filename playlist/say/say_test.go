@@ -1,6 +1,8 @@
 package say_test
 
 import (
+	"errors"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strconv"
@@ -137,6 +139,23 @@ func TestAnErrorOfTheSystemIsSaidInChinese(t *testing.T) {
 	} {
 		if got := say.System(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestAFileThatCannotBeReadIsNamedOnce(t *testing.T) {
+	err := &fs.PathError{Op: "open", Path: "a.toml", Err: errors.New("no such file or directory")}
+	for _, c := range []struct {
+		name   string
+		err    error
+		zh, en string
+	}{
+		{"alone", err, "a.toml：文件不存在", "open a.toml: no such file or directory"},
+		{"in a sentence that names it", say.M("county.no_file", "a.toml", err), "读不了文件 a.toml：文件不存在", "cannot read a.toml: no such file or directory"},
+		{"in one that names another", say.M("county.no_file", "b", err), "读不了文件 b：a.toml：文件不存在", "cannot read b: open a.toml: no such file or directory"},
+	} {
+		if zh, en := say.In(say.Chinese, c.err), say.In(say.English, c.err); zh != c.zh || en != c.en {
+			t.Errorf("%s: %s; %s", c.name, zh, en)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package say
 
-import "strings"
+import (
+	"io/fs"
+	"slices"
+	"strings"
+)
 
 // systemErrors are texts of the operating system and of the standard library that an
 // error may end in. What they mean is under system.TEXT.
@@ -23,4 +27,30 @@ func System(text string) string {
 		}
 	}
 	return text
+}
+
+// joint is what stands between an error and what it is about.
+func joint(before string) string {
+	if strings.HasSuffix(before, ": ") {
+		return "："
+	}
+	return ""
+}
+
+// inChinese is what [System] makes of an error. What was being done to a file does not
+// matter to people.
+func inChinese(err error) string {
+	if e, ok := err.(*fs.PathError); ok {
+		return System(e.Path + ": " + e.Err.Error())
+	}
+	return System(err.Error())
+}
+
+// beside is an error as a sentence ends in it that has said other things before: a file
+// is named once.
+func beside(err error, before []any) error {
+	if e, ok := err.(*fs.PathError); ok && slices.Contains(before, any(e.Path)) {
+		return e.Err
+	}
+	return err
 }
