@@ -265,12 +265,8 @@ func (a *Alarm) enact(c emergency.Change) {
 // logReceived logs a message as it now stands. A cancel and an answer are no
 // emergency.
 func (a *Alarm) logReceived(r emergency.Record) {
-	switch r.Kind {
-	case emergency.KindCancel:
-		a.p.Log.Info("cancel of alerts received", "alert", r.ID, "refs", r.Refs, "state", r.State, "reason", r.Reason)
-		return
-	case emergency.KindAnswer:
-		a.p.Log.Info("answer to alerts received", "alert", r.ID, "refs", r.Refs, "state", r.State, "reason", r.Reason)
+	if r.Kind == emergency.KindCancel || r.Kind == emergency.KindAnswer {
+		a.p.Log.Info("message about alerts received", "alert", r.ID, "kind", r.Kind, "refs", r.Refs, "state", r.State, "reason", r.Reason)
 		return
 	}
 	a.p.Log.Warn("alert received", "alert", r.ID, "kind", r.Kind, "class", r.Class, "level", r.Level, "state", r.State, "reason", r.Reason,

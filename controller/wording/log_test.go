@@ -43,8 +43,8 @@ func TestAnEventIsToldAsPeopleSayIt(t *testing.T) {
 				"state", emergency.StateRefused, "reason", emergency.ReasonExpired, "sent", due.Add(-24*time.Hour), "until", due, "late", false, "clock", playlist.ClockUntrusted)
 		}, false, "收到应急消息（“上游来水”，" + say.Word("alerts.kind_", string(emergency.KindRequest)).In(say.Chinese) + "，应急，红色（1级），不播，已过有效期，时钟不可信，2026-11-22 07:30:00 发出，到 07:30:00）", ""},
 		{"a cancel by the title of what it cancels", func(log *slog.Logger) {
-			log.Info("cancel of alerts received", "alert", playlist.AlertID("hand,20261123T073000.000000Z"), "refs", []playlist.AlertID{"flood"}, "state", emergency.StateLogged, "reason", "")
-		}, false, "收到应急消息的取消（针对“上游来水”）", "cancel of an alert received (about \"上游来水\")"},
+			log.Info("message about alerts received", "alert", playlist.AlertID("hand,20261123T073000.000000Z"), "kind", emergency.KindCancel, "refs", []playlist.AlertID{"flood"}, "state", emergency.StateLogged, "reason", "")
+		}, false, "收到应急消息的取消或答复（针对“上游来水”，取消）", "a cancel of an alert, or an answer, received (about \"上游来水\", cancel)"},
 		{"an alert that is cancelled", func(log *slog.Logger) { log.Warn("alert cancelled", "alert", playlist.AlertID("flood")) }, false,
 			"应急消息已取消（“上游来水”）", "alert cancelled (\"上游来水\")"},
 		{"the state of an alert", func(log *slog.Logger) {
