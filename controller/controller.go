@@ -46,6 +46,7 @@ type Options struct {
 	// What else tells who watches the daemon what is in force; each must be quick, nil
 	// is not called.
 	Reloads func(r control.Reloaded, refused error) // the config was read again; refused is for people at the site
+	Renewed func(changes []config.Change)           // clips have come or gone
 	County  func(changes []config.Change)           // the county's programme has changed
 }
 
@@ -265,9 +266,9 @@ func (c *Controller) attend(ctx context.Context) error {
 		case do := <-c.requests:
 			do()
 		case <-c.Hangup:
-			_, _ = c.reloadLogged(ctx, true) // the log tells
+			_, _ = c.reload(ctx, false, c.lang()) // the log tells
 		case <-c.programme.clipArrived:
-			_, _ = c.reloadLogged(ctx, false) // a series may have grown
+			_, _ = c.renew(ctx, c.lang()) // a series may have grown
 		case <-c.programme.countyChanged:
 			if changes := c.programme.rearrange(ctx); len(changes) > 0 && c.County != nil {
 				c.County(changes)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"dalaba/data"
 	"dalaba/player"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
@@ -205,9 +207,10 @@ func TestWhoWatchesIsToldOfReloads(t *testing.T) {
 		{"a new output", village + "\n[[output]]\nname = \"west\"\ndevice = \"null:\"\n", false, "[{added output west}] <nil>"},
 		{"the same again", village + "\n[[output]]\nname = \"west\"\ndevice = \"null:\"\n", false, "[] <nil>"},
 		{"the same by itself", village + "\n[[output]]\nname = \"west\"\ndevice = \"null:\"\n", true, ""},
+		{"another file that clips come to", village, true, ""},
 		{"a broken file", village + "colour = \"red\"\n", false, "refused"},
-		{"a broken file by itself", village + "colour = \"red\"\n", true, "refused"},
-		{"the first again by itself", village, true, "[{removed output west}] <nil>"},
+		{"a broken file that clips come to", village + "colour = \"red\"\n", true, ""},
+		{"the first again", village, false, "[{removed output west}] <nil>"},
 	} {
 		r.write(c.text)
 		got, err := r.daemon.Reload(t.Context(), control.Reload{Config: r.file, Automatic: c.automatic})
@@ -367,5 +370,35 @@ func TestARefusedConfigFallsBackToTheLastGoodOne(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestTheLogTellsHowAReloadWent(t *testing.T) {
+	r := start(t, village)
+	for _, c := range []struct {
+		name, text, message, why string
+	}{
+		{"no change", village + "# a remark\n", "config read again, nothing has changed", ""},
+		{"a change", village + "\n[[output]]\nname = \"west\"\ndevice = \"null:\"\n", "config in force", ""},
+		{"a fault", village + "colour = \"red\"\n", "config refused, the old one stays in force", "colour"},
+		{"another data folder", strings.Replace(village, `"data"`, `"elsewhere"`, 1), "config refused, the old one stays in force", "elsewhere"},
+	} {
+		r.write(c.text)
+		_, err := r.daemon.Reload(t.Context(), control.Reload{Config: r.file})
+		if (err != nil) != (c.why != "") {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		var got []asrun.Event
+		r.await(c.name+" in the log", func() bool {
+			got = slices.DeleteFunc(r.events(), func(e asrun.Event) bool { return e.Message != c.message })
+			return len(got) > 0 && strings.Contains(fmt.Sprint(got[len(got)-1].Attrs["why"]), c.why)
+		})
+		en, zh := fmt.Sprint(got[len(got)-1].Attrs["why"]), fmt.Sprint(got[len(got)-1].Attrs["why.zh"])
+		if c.why != "" && (en == zh || !strings.Contains(zh, c.why)) {
+			t.Errorf("%s: not in both languages: %q, %q", c.name, en, zh)
+		}
+	}
+	if n := r.logged("config refused, the old one stays in force"); n != 2 {
+		t.Errorf("two refusals are logged %d times", n)
 	}
 }

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"os"
@@ -68,17 +70,17 @@ func (c *Controller) outputHealth(ctx context.Context) (all []link.OutputHealth)
 	return all
 }
 
-// Reload reads the config again. Automatic means that no person waits for the
-// answer: the log tells of a refusal, and mixers are not looked at.
+// Reload reads the config file again. Automatic means that clips have come or gone, or
+// the site has been enrolled: the file is not looked at.
 func (c *Controller) Reload(ctx context.Context, automatic bool, lang say.Lang) (r control.Reloaded, err error) {
 	done := make(chan struct{})
 	select {
 	case c.requests <- func() {
 		defer close(done)
 		if automatic {
-			r, err = c.reloadLogged(ctx, false)
+			r, err = c.renew(ctx, lang)
 		} else {
-			r, err = c.reload(ctx, lang)
+			r, err = c.reload(ctx, true, lang)
 		}
 	}:
 		<-done
@@ -88,17 +90,63 @@ func (c *Controller) Reload(ctx context.Context, automatic bool, lang say.Lang) 
 	}
 }
 
-// reload reads the config again, as a person at the desk has asked.
-func (c *Controller) reload(ctx context.Context, lang say.Lang) (control.Reloaded, error) {
-	file, err := c.programme.reload(ctx, true)
+// reload reads the config file again, as a person has asked. Its answer, what watches
+// and the log tell how that went.
+func (c *Controller) reload(ctx context.Context, atDesk bool, lang say.Lang) (control.Reloaded, error) {
+	file, err := c.programme.reload(ctx, atDesk)
 	if err != nil {
-		c.tellReload(control.Reloaded{}, refusal(file, err, c.lang()))
+		if ctx.Err() == nil {
+			why := err
+			if errors.Is(err, ErrRefused) {
+				why = faults(file.problems)
+			}
+			c.log.Error("config refused, the old one stays in force", "config", c.File, "sha256", file.sum, "why", why)
+			c.tellReload(control.Reloaded{}, refusal(file, err, c.lang()))
+		}
 		return control.Reloaded{}, refusal(file, err, lang)
 	}
-	r := c.reloaded(file)
+	c.uplink.Reenrol() // it may have been enrolled meanwhile
+	r := c.inForce(file.changes)
+	c.clock.Follow(c.Config().Site.Clock)
+	keys := strings.Join(r.NextStart, ", ")
+	if keys != "" {
+		c.log.Warn("changed keys take effect at the next start", "keys", keys)
+	}
+	if len(r.Changes) == 0 {
+		c.log.Info("config read again, nothing has changed", "config", c.File, "sha256", file.sum)
+	} else {
+		c.log.Info("config in force", "config", c.File, "sha256", file.sum, "outputs", r.Outputs, "slots", r.Slots, "next_start", keys)
+	}
 	c.tellReload(r, nil)
 	r.Warnings = words(file.problems, lang)
 	return r, nil
+}
+
+// renew reads the lists of clips again, and logs it if that does not work. Who watches
+// is told of it if it changes anything.
+func (c *Controller) renew(ctx context.Context, lang say.Lang) (control.Reloaded, error) {
+	c.uplink.Reenrol() // it may have been enrolled meanwhile
+	changes, err := c.programme.renew(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.log.Error("clip lists not renewed", "err", err)
+		}
+		return control.Reloaded{}, web.Status(http.StatusUnprocessableEntity, web.WithProblems(say.M("run.not_renewed"), strings.Split(say.In(lang, err), "\n")))
+	}
+	if len(changes) > 0 && c.Renewed != nil {
+		c.Renewed(changes)
+	}
+	return c.inForce(changes), nil
+}
+
+// inForce describes the config in force, and what has just changed in it.
+func (c *Controller) inForce(changes []config.Change) control.Reloaded {
+	cfg := c.Config()
+	sum := sha256.Sum256(c.programme.text)
+	return control.Reloaded{
+		Config: c.File, SHA256: hex.EncodeToString(sum[:]), Outputs: len(cfg.Outputs), Slots: len(cfg.Slots),
+		NextStart: lasting(c.programme.begun, cfg), Changes: changes,
+	}
 }
 
 // refusal is the answer to who wanted a config in force that is refused.
@@ -117,41 +165,13 @@ func (c *Controller) tellReload(r control.Reloaded, refused error) {
 	}
 }
 
-// reloadLogged reads the config again, and logs it if it is refused. Who watches is told
-// of it if a person has asked for it, or if it changes anything.
-func (c *Controller) reloadLogged(ctx context.Context, asked bool) (r control.Reloaded, err error) {
-	file, err := c.programme.reload(ctx, false)
-	if err == nil {
-		if r = c.reloaded(file); asked || len(r.Changes) > 0 {
-			c.tellReload(r, nil)
-		}
-		return r, nil
+// faults are the problems that refuse a config, as one error.
+func faults(problems []config.Problem) error {
+	var all []error
+	for _, p := range refusals(problems) {
+		all = append(all, p)
 	}
-	err = refusal(file, err, c.lang())
-	if ctx.Err() == nil {
-		why := web.Problems{}
-		_ = errors.As(err, &why)
-		c.log.Error("config refused, the old one stays in force", "config", c.File, "sha256", file.sum, "why", strings.Join(why.List, "\n"))
-		c.tellReload(r, err)
-	}
-	return r, err
-}
-
-// reloaded has the other parts go by the config that is now in force.
-func (c *Controller) reloaded(file reading) control.Reloaded {
-	cfg := c.Config()
-	c.uplink.Reenrol() // it may have been enrolled meanwhile
-	c.clock.Follow(cfg.Site.Clock)
-	r := control.Reloaded{
-		Config: c.File, SHA256: file.sum, Outputs: len(cfg.Outputs), Slots: len(cfg.Slots), NextStart: lasting(c.programme.begun, cfg),
-		Changes: file.changes,
-	}
-	keys := strings.Join(r.NextStart, ", ")
-	if keys != "" {
-		c.log.Warn("changed keys take effect at the next start", "keys", keys)
-	}
-	c.log.Info("config in force", "config", c.File, "sha256", file.sum, "outputs", r.Outputs, "slots", r.Slots, "next_start", keys)
-	return r
+	return errors.Join(all...)
 }
 
 func words(problems []config.Problem, lang say.Lang) (all []string) {

@@ -43,11 +43,17 @@ func refusals(problems []config.Problem) (all []config.Problem) {
 	return all
 }
 
+// inBoth is an error whose text is known in both languages.
+type inBoth map[say.Lang]string
+
+func (b inBoth) Error() string           { return b[say.English] }
+func (b inBoth) In(lang say.Lang) string { return b[lang] }
+
 // tellFailedStarts writes into the log what kept earlier starts from success.
 func (c *Controller) tellFailedStarts() {
 	all, err := data.ForgetFailedStarts(c.File, c.Config().Site.DataDir)
 	for _, f := range all {
-		what := []any{"times", f.Times, "first", f.First, "last", f.Last, "why", f.Why[c.lang()]}
+		what := []any{"times", f.Times, "first", f.First, "last", f.Last, "why", inBoth(f.Why)}
 		if f.User != "" {
 			what = append(what, "user", f.User)
 		}

@@ -3,10 +3,13 @@ package controller_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
 	"dalaba/controller/control"
+	"dalaba/playlist/asrun"
 )
 
 // drop puts a clip into the inbox, under a name of its own in its folder.
@@ -25,14 +28,20 @@ func (r *running) drop(clip, name string) {
 	}
 }
 
-// logged returns how often the log has said something.
-func (r *running) logged(message string) (n int) {
+// events returns the log.
+func (r *running) events() []asrun.Event {
 	r.t.Helper()
 	events, err := r.daemon.Events(r.t.Context(), 0, 1000)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, e := range events {
+	return events
+}
+
+// logged returns how often the log has said something.
+func (r *running) logged(message string) (n int) {
+	r.t.Helper()
+	for _, e := range r.events() {
 		if e.Message == message {
 			n++
 		}
@@ -67,5 +76,49 @@ func TestAClipInTheInboxJoinsThePlaylistsOfItsSeriesAtOnce(t *testing.T) {
 	}
 	if n := r.logged(nowhere); n != 1 {
 		t.Errorf("told %d times that the series is in no playlist", n)
+	}
+}
+
+// A clip that comes renews the lists of clips. What else the file says by now waits for
+// a reload, and so does its calendar.
+func TestAnEditedFileWaitsForAReloadWhenAClipComes(t *testing.T) {
+	const rest = "\n[calendar]\nfiles = [\"days.txt\"]\n[[playlist]]\nname = \"课\"\nseries = \"健康微课堂\"\n[[slot]]\nname = \"早\"\nplaylist = \"课\"\ncron = \"30 7 * * *\"\n"
+	text := strings.Replace(village, "[site]\n", "[site]\ninbox = \"inbox\"\n", 1)
+	r := start(t, text)
+	days := filepath.Join(r.dir, "days.txt")
+	if err := os.WriteFile(days, []byte("2026-10-01 休\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.drop("clip1.mp3", "健康微课堂/第1期 咳嗽.mp3")
+	r.await("the first clip", func() bool { return r.logged("inbox file taken") == 1 })
+	r.write(text + rest)
+	if _, err := r.daemon.Reload(t.Context(), control.Reload{Config: r.file}); err != nil {
+		t.Fatal(err)
+	}
+	calendar, since := r.c.Config().Calendar, r.status().Config.Since
+	if calendar == nil {
+		t.Fatal("there is no calendar")
+	}
+	if err := os.WriteFile(days, []byte("half a li"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.await("the reload in the log", func() bool { return r.logged("config in force") == 1 })
+	for i, edited := range []string{strings.ReplaceAll(text+rest, "420", "999"), "[[half a li"} {
+		r.write(edited)
+		r.drop("clip"+strconv.Itoa(i+2)+".mp3", "健康微课堂/第"+strconv.Itoa(i+2)+"期 发烧.mp3")
+		r.await("the clip in the playlist", func() bool { return len(r.c.Config().Playlists[0].Clips) == i+2 })
+		if cfg := r.c.Config(); cfg.Outputs[0].Residents != 420 || !reflect.DeepEqual(cfg.Calendar, calendar) {
+			t.Errorf("edit %d is in force: %+v", i, cfg.Outputs)
+		}
+	}
+	r.await("both clips in the log", func() bool { return r.logged("inbox file taken") == 3 })
+	if n := r.logged("config in force"); n != 1 {
+		t.Errorf("a config is in force %d times", n)
+	}
+	if now := r.status().Config.Since; !now.Equal(since) {
+		t.Errorf("in force since %v, not %v", now, since)
+	}
+	if n := r.logged("config refused, the old one stays in force"); n != 0 {
+		t.Error("the edited file is refused")
 	}
 }

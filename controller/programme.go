@@ -47,7 +47,8 @@ type programme struct {
 	clipArrived   chan struct{} // a clip came in through the inbox
 	countyChanged chan struct{} // the county's manifests in force have changed
 
-	own       *config.Config  // as the file has it
+	own       *config.Config  // as the file had it when it was put in force
+	text      []byte          // of the file, then
 	listeners []chan struct{} // are told of each change
 }
 
@@ -89,11 +90,13 @@ func (p *programme) load(ctx context.Context, text []byte) (*config.Config, []co
 			}
 		}
 		p.keepGood(text, cfg.Calendar)
+		p.text = text
 		return cfg, problems
 	}
 	if err != nil {
 		return nil, problems
 	}
+	p.text = old
 	cfg, faults := config.Read(p.file, old, lib)
 	if config.Refused(faults) {
 		return nil, problems
@@ -107,6 +110,14 @@ func (p *programme) load(ctx context.Context, text []byte) (*config.Config, []co
 type asItWas struct{ *site.Library }
 
 func (asItWas) Calendar(string) ([]byte, error) { return nil, fs.ErrNotExist }
+
+// asItIs is the library with the calendar in force, which may not be on the disk.
+type asItIs struct {
+	asItWas
+	calendar *playlist.Calendar
+}
+
+func (l asItIs) LastCalendar(string) (*playlist.Calendar, bool) { return l.calendar, true }
 
 // keepGood keeps the config in force, and its calendar, for a day on which a file is
 // broken.
@@ -164,17 +175,37 @@ func (p *programme) reload(ctx context.Context, atDesk bool) (r reading, err err
 	if was := p.inForce().Site.DataDir; cfg.Site.DataDir != was {
 		return r, say.M("run.data_dir_fixed", was, cfg.Site.DataDir)
 	}
-	was := p.own
-	p.own = cfg
-	if r.changes, err = p.apply(ctx); err != nil {
-		p.own = was
+	if r.changes, err = p.adopt(ctx, cfg); err != nil {
 		return r, err
 	}
+	p.text = text
 	p.keepGood(text, cfg.Calendar)
 	if err := p.store.SetConfigRead(ctx, p.now()); err != nil && ctx.Err() == nil {
 		p.log.Error("fact not stored", "key", "config", "err", err)
 	}
 	return r, nil
+}
+
+// renew reads the text in force again, for clips have come or gone, and returns what
+// that has changed. The file may have been edited since: that waits for a reload, and
+// the calendar in force stays.
+func (p *programme) renew(ctx context.Context) ([]config.Change, error) {
+	cfg, problems := config.Read(p.file, p.text, asItIs{asItWas{&site.Library{Ctx: ctx, Store: p.store, Keep: true}}, p.own.Calendar})
+	if config.Refused(problems) {
+		return nil, faults(problems)
+	}
+	return p.adopt(ctx, cfg)
+}
+
+// adopt puts a config of the site's own in force.
+func (p *programme) adopt(ctx context.Context, cfg *config.Config) ([]config.Change, error) {
+	was := p.own
+	p.own = cfg
+	changes, err := p.apply(ctx)
+	if err != nil {
+		p.own = was
+	}
+	return changes, err
 }
 
 // rearrange puts the county's programme, which has changed, in force beside the

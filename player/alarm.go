@@ -248,7 +248,10 @@ func (a *Alarm) enact(c emergency.Change) {
 		case !r.State.Over():
 			a.begin(r, c.Replaces, nil)
 		}
-		if i == 0 && !c.Known || r.State.Over() {
+		switch {
+		case r.State == emergency.StateCancelled && (i > 0 || r.Reason == emergency.ReasonWithdrawn):
+			a.logRetired(r)
+		case i == 0 && !c.Known || r.State.Over():
 			a.logReceived(r)
 		}
 		if i == 0 && !c.Known {
@@ -268,6 +271,18 @@ func (a *Alarm) logReceived(r emergency.Record) {
 	}
 	a.p.Log.Warn("alert received", "alert", r.ID, "kind", r.Kind, "class", r.Class, "level", r.Level, "state", r.State, "reason", r.Reason,
 		"sent", r.Sent, "until", r.Until, "late", r.Late, "clock", r.Clock)
+}
+
+// logRetired logs that an alert was in force and is no more.
+func (a *Alarm) logRetired(r emergency.Record) {
+	switch r.Reason {
+	case emergency.ReasonSuperseded:
+		a.p.Log.Warn("alert superseded", "alert", r.ID)
+	case emergency.ReasonWithdrawn:
+		a.p.Log.Warn("alert withdrawn", "alert", r.ID)
+	default:
+		a.p.Log.Warn("alert cancelled", "alert", r.ID)
+	}
 }
 
 // begin sounds an alert on each output that it concerns. again says that it

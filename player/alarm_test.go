@@ -323,6 +323,12 @@ func TestACancelStopsTheSoundAtOnce(t *testing.T) {
 			}
 		}
 		s.heardSo()
+		log := s.log.String()
+		for said, times := range map[string]int{`msg="alert received" alert=A`: 1, `msg="alert cancelled" alert=A`: 1, `msg="message about alerts received" alert=C`: 1} {
+			if n := strings.Count(log, said); n != times {
+				t.Errorf("the log says %d times %s", n, said)
+			}
+		}
 	})
 }
 
@@ -915,6 +921,9 @@ func TestWhatItsCountyWithdrawsFallsSilent(t *testing.T) {
 		s.stop()
 		if got := s.parts("A"); got != "east/clip:partial:cancelled east/tone:complete" {
 			t.Error(got)
+		}
+		if log := s.log.String(); strings.Count(log, `msg="alert received"`) != 1 || !strings.Contains(log, `msg="alert withdrawn" alert=A`) {
+			t.Error("the log does not say that it is withdrawn, or that it was received again")
 		}
 	})
 }

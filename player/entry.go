@@ -147,7 +147,7 @@ func (e *entry) progress(ctx context.Context) (row asrun.Row, started bool) {
 	}
 	if !e.told {
 		e.told = true
-		e.kind.onAir(e.log, row)
+		e.kind.onAir(asOf(e.log, row.Started), row)
 		e.p.Watch(Moment{MomentStarted, row})
 	}
 	e.p.Watch(Moment{MomentProgress, row})
@@ -182,7 +182,7 @@ func (e *entry) end(ctx context.Context, h Heard, outcome asrun.Outcome, reason 
 	e.p.keep(e.log, e.owe, func() error { return e.write(ctx, row) }, func(err error) {
 		e.kind.notKept(e.log, row, e.claimed, err)
 	})
-	e.kind.ended(e.log, row, h.Err)
+	e.kind.ended(asOf(e.log, row.Ended), row, h.Err)
 	kind := MomentEnded
 	if row.Frames == 0 {
 		kind = e.kind.silent
@@ -300,3 +300,28 @@ func (p *Player) insist(ctx context.Context, log *slog.Logger, until time.Time, 
 		}
 	}
 }
+
+// asOf returns a logger whose records bear the time of what they tell of: the log then
+// has the same instant as the row.
+func asOf(log *slog.Logger, at time.Time) *slog.Logger {
+	if at.IsZero() {
+		return log
+	}
+	return slog.New(dated{log.Handler(), at})
+}
+
+type dated struct {
+	slog.Handler
+	at time.Time
+}
+
+func (d dated) Handle(ctx context.Context, r slog.Record) error {
+	r.Time = d.at
+	return d.Handler.Handle(ctx, r)
+}
+
+func (d dated) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return dated{d.Handler.WithAttrs(attrs), d.at}
+}
+
+func (d dated) WithGroup(name string) slog.Handler { return dated{d.Handler.WithGroup(name), d.at} }

@@ -19,12 +19,18 @@ var airingEntry = &entryKind{
 		if row.Item == 1 && row.Part == 1 {
 			log = log.With("lateness_ms", row.Lateness().Milliseconds())
 		}
+		if row.Rejoins() {
+			log = log.With("from_frame", row.FromFrame)
+		}
 		log.Info("clip on air", "clip", row.Clip, "title", row.Title, "issue", row.Issue)
 	},
 	ended: func(log *slog.Logger, row asrun.Row, err error) {
 		level := slog.LevelInfo
 		if row.Outcome != asrun.Complete {
 			level = slog.LevelWarn
+		}
+		if row.Rejoins() {
+			log = log.With("from_frame", row.FromFrame)
 		}
 		if err != nil {
 			log = log.With("err", err)

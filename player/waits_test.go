@@ -3,6 +3,7 @@ package player_test
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -108,6 +109,13 @@ func TestAnInterruptedClipGoesOnThoughTheClockIsSetBackMeanwhile(t *testing.T) {
 				for _, r := range s.rows() {
 					if r.Part == 2 && r.Started.Sub(over).Abs() > time.Second {
 						t.Errorf("it goes on %v after its output was free", r.Started.Sub(over))
+					}
+					// The log has the same seconds as the row, and says what goes on.
+					for at, said := range map[time.Time]string{r.Started: "clip on air", r.Ended: "clip ended"} {
+						line := regexp.MustCompile("time=" + at.Format("2006-01-02T15:04:05") + `[^ ]* level=\w+ msg="` + said + `".*`).FindString(s.log.String())
+						if line == "" || strings.Contains(line, "from_frame=") != (r.Part == 2) {
+							t.Errorf("%s of part %d at %v: %q", said, r.Part, at, line)
+						}
 					}
 				}
 			})

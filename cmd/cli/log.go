@@ -11,8 +11,9 @@ import (
 )
 
 // LogLine returns an event of a log for people: its time of day, a word for a level that
-// matters, and what it says.
-func LogLine(words wording.Log, e asrun.Event, colour bool) string {
+// matters, and what it says, folded at a width with what follows under the message. A
+// width of 0 folds nothing.
+func LogLine(words wording.Log, e asrun.Event, width int, colour bool) string {
 	tone := Plain
 	switch {
 	case e.Level >= int(slog.LevelError):
@@ -22,9 +23,11 @@ func LogLine(words wording.Log, e asrun.Event, colour bool) string {
 	}
 	text, below := words.Say(e)
 	level := Columns.FillRight(words.Level(e), Columns.StringWidth(say.M("attr.level_warn").In(words.Lang)))
-	line := e.At.In(words.Zone).Format(time.TimeOnly) + "  " + Paint(level+"  "+Printable(text), tone, colour)
+	clock := e.At.In(words.Zone).Format(time.TimeOnly) + "  "
+	column := len(clock) + Columns.StringWidth(level) + 2
+	line := clock + Paint(level+"  "+fold(Printable(text), width, column, column), tone, colour)
 	for _, b := range below {
-		line += "\n" + strings.Repeat(" ", len("15:04:05  ")) + Printable(b)
+		line += "\n" + strings.Repeat(" ", len(clock)) + fold(Printable(b), width, len(clock), len(clock))
 	}
 	return line
 }

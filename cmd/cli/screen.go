@@ -93,7 +93,7 @@ func (s *Screen) Write(b []byte) (int, error) {
 	if s.size+len(b) > screenHolds {
 		s.lost++
 		s.mu.Unlock()
-		s.report(errSlow)
+		go s.report(errSlow) // who writes may hold what the log needs, to write here too
 		return len(b), nil
 	}
 	s.queue = append(s.queue, bytes.Clone(b))

@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"dalaba/controller/wording"
+	"dalaba/playlist/asrun"
+	"dalaba/playlist/say"
 )
 
 func TestTheWidthOfText(t *testing.T) {
@@ -92,6 +97,25 @@ func TestTextIsFoldedWhereASentenceOrAClauseEnds(t *testing.T) {
 		got := fold(c.text, 25, 0, 0)
 		if got != strings.ReplaceAll(c.want, " \n", "\n") {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestALogLineIsFoldedUnderItsMessage(t *testing.T) {
+	e := asrun.Event{At: time.Date(2026, 11, 28, 7, 30, 4, 0, time.UTC), Level: int(slog.LevelWarn), Message: "inbox file refused", Attrs: map[string]any{
+		"path": "/srv/dalaba/inbox/" + strings.Repeat("long", 20) + ".mp3", "err": "first fault of a file that is long enough to be folded\nand another one",
+	}}
+	for _, lang := range []say.Lang{say.Chinese, say.English} {
+		for _, width := range []int{40, 80} {
+			for i, l := range strings.Split(LogLine(wording.Log{Lang: lang, Zone: time.UTC}, e, width, true), "\n") {
+				l = colour.ReplaceAllString(l, "")
+				if w := widest.StringWidth(l); w > width || i > 0 && !strings.HasPrefix(l, strings.Repeat(" ", 10)) {
+					t.Errorf("%d columns of %d: %q", w, width, l)
+				}
+			}
+		}
+		if l := LogLine(wording.Log{Lang: lang, Zone: time.UTC}, e, 0, false); strings.Count(l, "\n") != 2 {
+			t.Errorf("folded for no terminal: %q", l)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (a *app) console(verbose bool, zone *time.Location) slog.Handler {
 		return slog.NewTextHandler(a.Err, nil)
 	}
 	words := wording.Log{Lang: a.Language(), Zone: zone}
-	return data.EventHandler(func(e asrun.Event) { fmt.Fprintln(a.Err, cli.LogLine(words, e, a.Colour())) }, nil)
+	return data.EventHandler(func(e asrun.Event) { fmt.Fprintln(a.Err, cli.LogLine(words, e, cli.Width(a.Err), a.Colour())) }, nil)
 }
 
 // places of files within the data folder.

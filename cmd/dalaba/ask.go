@@ -32,8 +32,8 @@ func (a *app) ask(ctx context.Context) (*control.Client, error) {
 	return nil, err
 }
 
-// askReload has the daemon, if one runs, read its config again, or tells the user to
-// do so.
+// askReload has the daemon, if one runs, read its lists of clips again, or tells the
+// user to do so.
 func (a *app) askReload(ctx context.Context, dir string) {
 	if _, running := data.Running(dir); !running {
 		return

@@ -105,16 +105,16 @@ func (a *app) rowsTable(s *site.Site, rows iter.Seq2[asrun.Row, error], now time
 			return err
 		}
 		n++
-		started, heard := "–", "–"
+		started, sounded := "–", "–"
 		if !r.Started.IsZero() {
 			started = r.Started.In(s.Site.Zone).Format(time.TimeOnly)
-			heard = web.Length(playlist.Length(r.Frames)) + "/" + web.Length(playlist.Length(r.OfFrames))
+			sounded = heardOf(r)
 		}
 		clip := "–"
 		if r.Clip != "" {
 			clip = a.ClipName(r.Clip, r.Title, r.Issue)
 		}
-		if t.Add(web.Stamp(r.Due, now, s.Site.Zone), a.rowSlot(r), r.Output, clip, started, heard, a.outcome(r, alive)) {
+		if t.Add(web.Stamp(r.Due, now, s.Site.Zone), a.rowSlot(r), r.Output, clip, started, sounded, a.outcome(r, alive)) {
 			fmt.Fprint(a.Out, t.Page())
 		}
 	}
@@ -139,13 +139,24 @@ func (a *app) outcome(r asrun.Row, alive bool) cli.Cell {
 	if r.Reason != asrun.ReasonNone {
 		c.Text += " · " + a.Word("reason.", string(r.Reason))
 	}
-	if r.FromFrame > 0 && r.Part > 1 {
-		c.Text += a.Say("view.rejoined", web.Length(playlist.Length(r.FromFrame)))
-	}
+	c.Text += a.rejoined(r)
 	if r.Clock == playlist.ClockUntrusted {
 		c.Text += a.Say("view.untrusted")
 	}
 	return c
+}
+
+// heardOf is how much of its clip a part was, and how long the clip is.
+func heardOf(r asrun.Row) string {
+	return web.Length(playlist.Length(r.Frames)) + "/" + web.Length(playlist.Length(r.OfFrames))
+}
+
+// rejoined says from where a part went on that followed an interruption.
+func (a *app) rejoined(r asrun.Row) string {
+	if !r.Rejoins() {
+		return ""
+	}
+	return a.Say("view.rejoined", web.Length(playlist.Length(r.FromFrame)))
 }
 
 // ending is how a row ended, or how it stands.

@@ -34,8 +34,8 @@ func (a *app) demo(ctx context.Context, dir string, o runOptions) error {
 	a.Detach()
 	before := newShow(a, 0)
 	d := &demo.Demo{
-		Dir: dir, Log: slog.New(a.console(o.verbose, before.logged)), Progress: a.lessonBar,
-		Note: func(m say.Message) { a.note(m.In(a.Language())) },
+		Dir: dir, Log: slog.New(a.console(o.verbose, before)), Progress: before.lesson,
+		Note: func(m say.Message) { before.bars.above(func() { a.note(m.In(a.Language())) }, nil) },
 	}
 	err := d.Prepare(ctx, time.Now)
 	before.rest()
@@ -49,11 +49,13 @@ func (a *app) demo(ctx context.Context, dir string, o runOptions) error {
 	return a.run(ctx, o)
 }
 
-// lessonBar shows on a terminal how many lessons have been spoken.
-func (a *app) lessonBar(done, of int, title string) {
-	line := ""
-	if done < of {
-		line = a.Bar("", time.Duration(done), time.Duration(of), fmt.Sprintf("%d/%d", done+1, of), title)
+// lesson shows on a terminal how many lessons have been spoken.
+func (s *show) lesson(done, of int, title string) {
+	switch {
+	case !cli.IsTerminal(s.Out):
+	case done < of:
+		s.bars.draw(s.Bar("", time.Duration(done), time.Duration(of), fmt.Sprintf("%d/%d", done+1, of), title))
+	default:
+		s.bars.draw()
 	}
-	a.Redraw(line)
 }

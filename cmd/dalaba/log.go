@@ -32,6 +32,13 @@ type logOptions struct {
 	all    bool // with what only a programmer makes use of
 }
 
+// levels are what --level may be.
+var levels = map[string]slog.Level{
+	"info": slog.LevelInfo, "信息": slog.LevelInfo,
+	"warn": slog.LevelWarn, "warning": slog.LevelWarn, "注意": slog.LevelWarn, "警告": slog.LevelWarn,
+	"error": slog.LevelError, "错误": slog.LevelError,
+}
+
 // logCmd shows the device log.
 func (a *app) logCmd() *cobra.Command {
 	var o logOptions
@@ -158,9 +165,12 @@ func inOrder(events, more []asrun.Event) []asrun.Event {
 // log shows the last n events of the level or above and, with follow, those
 // that come, until ctx ends. With --json each is a line of its own.
 func (a *app) log(ctx context.Context, o logOptions) error {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(o.level)); err != nil {
+	level, ok := levels[strings.ToLower(o.level)]
+	if !ok {
 		return cli.Refuse(say.M("view.bad_level", o.level))
+	}
+	if o.n < 1 {
+		return cli.Refuse(say.M("view.bad_lines", o.n))
 	}
 	a.Stream = true
 	l, fault := a.openLog(ctx)
@@ -174,7 +184,7 @@ func (a *app) log(ctx context.Context, o logOptions) error {
 	)
 	if fault == nil {
 		limit := 0
-		if level <= slog.LevelInfo && o.n > 0 {
+		if level == slog.LevelInfo {
 			limit = o.n
 		}
 		if events, fault = l.events(ctx, 0, limit); len(events) > 0 {
@@ -183,7 +193,7 @@ func (a *app) log(ctx context.Context, o logOptions) error {
 	}
 	events = inOrder(events, a.failures(l.failed))
 	events = slices.DeleteFunc(events, func(e asrun.Event) bool { return e.Level < int(level) })
-	if o.n >= 0 && len(events) > o.n {
+	if len(events) > o.n {
 		events = events[len(events)-o.n:]
 	}
 	for _, e := range events {
@@ -255,7 +265,7 @@ func (a *app) event(l *deviceLog, e asrun.Event) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintln(a.Out, cli.LogLine(l.words, e, a.Colour()))
+	_, err := fmt.Fprintln(a.Out, cli.LogLine(l.words, e, cli.Width(a.Out), a.Colour()))
 	return err
 }
 

@@ -14,7 +14,6 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/controller"
 	"dalaba/data"
-	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
@@ -69,9 +68,9 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	show := newShow(a, o.reachAfter)
-	console := a.console(o.verbose, show.logged)
+	console := a.console(o.verbose, show)
 	c, err := a.controller(ctx, text, controller.Options{
-		Console: console, Hangup: hangup, Watch: show.watch, Reloads: show.reloaded, County: show.rearranged,
+		Console: console, Hangup: hangup, Watch: show.watch, Reloads: show.reloaded, Renewed: show.renewed, County: show.rearranged,
 	})
 	if err != nil {
 		show.rest()
@@ -110,7 +109,7 @@ func (a *app) noteFailedStart(text []byte, err error, verbose bool) {
 		err = controller.ErrRefused
 	}
 	if nerr := controller.NoteFailedStart(a.config, text, a.problems, err); nerr != nil {
-		slog.New(a.console(verbose, nil)).Warn("failed start not stored", "err", nerr)
+		slog.New(a.console(verbose, newShow(a, 0))).Warn("failed start not stored", "err", nerr)
 	}
 }
 
@@ -124,13 +123,16 @@ func (a *app) controller(ctx context.Context, text []byte, o controller.Options)
 
 // console is where log lines go beside the store: to standard error, unless that is a
 // terminal, which shows what airs instead, and of the log what a person must know of: see
-// [show.logged]. verbose shows the lines there, too.
-func (a *app) console(verbose bool, shown func(asrun.Event)) slog.Handler {
-	if verbose || !cli.IsTerminal(a.Err) {
-		if !cli.IsTerminal(a.Out) || verbose && cli.IsTerminal(a.Err) {
-			shown = nil // there is no terminal, or it shows all
-		}
-		return data.EventHandler(shown, slog.NewTextHandler(a.Err, nil))
+// [show.logged]. verbose shows the lines there, too: above the bars, if there are any.
+func (a *app) console(verbose bool, s *show) slog.Handler {
+	screen, logs := cli.IsTerminal(a.Out), cli.IsTerminal(a.Err)
+	switch {
+	case logs && !verbose:
+		return data.EventHandler(s.logged, nil)
+	case logs && screen:
+		return slog.NewTextHandler(s.bars, nil)
+	case screen && !logs:
+		return data.EventHandler(s.logged, slog.NewTextHandler(a.Err, nil))
 	}
-	return data.EventHandler(shown, nil)
+	return slog.NewTextHandler(a.Err, nil)
 }

@@ -39,7 +39,7 @@ type show struct {
 	ended      int
 	on         map[string]asrun.Row // by output
 	silent     playlist.AiringID    // that last ended
-	lines      int                  // of bars on the screen
+	bars       *bars                // of what sounds
 	lost       atomic.Int64         // moments that came too fast
 
 	mu      sync.Mutex
@@ -81,7 +81,7 @@ func (b *backlog) add(r asrun.Row) {
 }
 
 func newShow(a *app, reachAfter int) *show {
-	return &show{app: a, moments: make(chan player.Moment, 256), others: make(chan func(), 64), reachAfter: reachAfter, on: map[string]asrun.Row{}}
+	return &show{app: a, bars: &bars{out: a.Out}, moments: make(chan player.Moment, 256), others: make(chan func(), 64), reachAfter: reachAfter, on: map[string]asrun.Row{}}
 }
 
 // watch is called by the player, and must not wait.
@@ -242,8 +242,7 @@ func (s *show) end() {
 				s.emit(event{Event: "stopped"})
 				return
 			}
-			s.wipe()
-			s.Println(s.Say("run.stopped"))
+			s.bars.above(func() { s.Println(s.Say("run.stopped")) }, nil)
 			return
 		}
 	}
@@ -260,14 +259,17 @@ func (s *show) moment(ctx context.Context, m player.Moment) {
 		if s.JSON {
 			break
 		}
-		late := ""
+		begins := s.Say("run.on_air")
 		if d := r.Lateness(); r.Part == 1 && r.Item == 1 && d > 2*time.Second {
-			late = s.Say("run.late", d.Seconds())
+			begins += s.Say("run.late", d.Seconds())
 		}
-		s.line(fmt.Sprintf("%s  %s  ▶ %s  %s%s", clock(r.Started), r.Output, s.name(r), s.Say("run.on_air"), late))
+		if r.Rejoins() {
+			begins = s.Say("run.goes_on", web.Length(playlist.Length(r.FromFrame)))
+		}
+		s.line(fmt.Sprintf("%s  %s  ▶ %s  %s", clock(r.Started), r.Output, s.name(r), begins))
 	case player.MomentProgress:
 		s.on[r.Output] = r
-		s.draw()
+		s.bars.draw(s.drawn()...)
 	case player.MomentEnded, player.MomentSilent:
 		// An airing's clips that never sounded are told of once, not one by one.
 		if r.Part == 0 && r.Item > 1 && s.silent == r.Airing {
@@ -295,10 +297,9 @@ func (s *show) zone() *time.Location {
 	return s.daemon.Config().Site.Zone
 }
 
-// clock returns an instant by the clock of the site.
-func (s *show) clock(t time.Time) string {
-	return t.Round(time.Second).In(s.zone()).Format(time.TimeOnly)
-}
+// clock returns an instant by the clock of the site, in whole seconds as the log and
+// the as-run log have it.
+func (s *show) clock(t time.Time) string { return t.In(s.zone()).Format(time.TimeOnly) }
 
 // later has something shown between moments. It is called by the daemon, and must not
 // wait.
@@ -332,7 +333,7 @@ func (s *show) logged(e asrun.Event) {
 		s.names.Lang, s.names.Zone = s.Language(), s.zone()
 		text, below := s.names.Say(e)
 		text = cli.Paint("✗ "+cli.Printable(strings.Join(append([]string{text}, below...), "  ")), cli.Bad, s.Colour())
-		line := s.clock(e.At.Truncate(time.Second)) + "  " + text + "  " + s.Say("run.see_log")
+		line := s.clock(e.At) + "  " + text + "  " + s.Say("run.see_log")
 		switch {
 		case !s.JSON && cli.IsTerminal(s.Out):
 			s.line(line)
@@ -358,6 +359,12 @@ func (s *show) reloaded(r control.Reloaded, refused error) {
 	})
 }
 
+// renewed shows that clips have come or gone.
+func (s *show) renewed(changes []config.Change) {
+	at := s.daemon.Now()
+	s.later(func() { s.remark(at, s.Say("run.renewed_line", wording.Changes(changes))) })
+}
+
 // rearranged shows that the county's programme has changed.
 func (s *show) rearranged(changes []config.Change) {
 	at := s.daemon.Now()
@@ -370,7 +377,7 @@ func (s *show) remark(at time.Time, text string) {
 		s.note(text)
 		return
 	}
-	s.line(s.clock(at.Truncate(time.Second)) + "  " + text)
+	s.line(s.clock(at) + "  " + text)
 }
 
 func mark(o asrun.Outcome) string {
@@ -396,42 +403,33 @@ func (s *show) outcome(r asrun.Row) string {
 	if r.Reason != "" && say.Has("reason."+string(r.Reason)) {
 		text += " · " + s.Word("reason.", string(r.Reason))
 	}
-	return text + "  " + web.Seconds(playlist.Length(r.Frames)) + "/" + web.Seconds(playlist.Length(r.OfFrames-r.FromFrame)) + " s"
+	if !r.Started.IsZero() {
+		text += "  " + heardOf(r)
+	}
+	return text + s.rejoined(r)
 }
 
 // line writes a line above the bars.
 func (s *show) line(text string) {
-	s.wipe()
-	s.Println(text)
-	s.draw()
+	s.bars.above(func() { s.Println(text) }, s.drawn())
 }
 
-func (s *show) wipe() {
-	if s.lines > 0 {
-		fmt.Fprintf(s.Out, "\x1b[%dA\x1b[J", s.lines)
-		s.lines = 0
+// drawn are the bars of what sounds, one for each output, on a terminal.
+func (s *show) drawn() (bars []string) {
+	if s.JSON || !cli.IsTerminal(s.Out) || len(s.on) == 0 {
+		return nil
 	}
-}
-
-// draw puts a bar for each output that sounds at the screen's end.
-func (s *show) draw() {
-	if !cli.IsTerminal(s.Out) {
-		return
-	}
-	s.wipe()
 	wide := 0
 	for _, r := range s.on {
 		wide = max(wide, cli.Columns.StringWidth(r.Output))
 	}
 	for _, o := range s.daemon.Config().Outputs {
-		r, ok := s.on[o.Name]
-		if !ok {
-			continue
+		if r, ok := s.on[o.Name]; ok {
+			at, whole := playlist.Length(r.FromFrame+r.Frames), playlist.Length(r.OfFrames)
+			bars = append(bars, s.Bar(cli.Columns.FillRight(o.Name, wide), at, whole, figures(at, whole), s.name(r)))
 		}
-		at, whole := playlist.Length(r.FromFrame+r.Frames), playlist.Length(r.OfFrames)
-		fmt.Fprintln(s.Out, s.Bar(cli.Columns.FillRight(o.Name, wide), at, whole, figures(at, whole), s.name(r)))
-		s.lines++
 	}
+	return bars
 }
 
 // figures are how much of a clip has sounded.
@@ -456,11 +454,11 @@ func (s *show) reach(ctx context.Context) {
 		s.emit(event{Event: "reach", Reach: &report})
 		return
 	}
-	s.wipe()
-	s.Println("")
-	s.Println(s.Say("run.reach_title", s.ended))
-	s.Println(s.reachTable(lines, total, asrun.ByClip))
-	s.draw()
+	s.bars.above(func() {
+		s.Println("")
+		s.Println(s.Say("run.reach_title", s.ended))
+		s.Println(s.reachTable(lines, total, asrun.ByClip))
+	}, s.drawn())
 }
 
 func (s *show) airing() []string {

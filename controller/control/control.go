@@ -49,8 +49,8 @@ type Daemon interface {
 	State(ctx context.Context) schedule.State
 
 	// Reload reads the config file again and puts it in force as a whole or, with
-	// an error that lists the problems, not at all. Automatic means that no person
-	// waits for the answer.
+	// an error that lists the problems, not at all. Automatic means that only the
+	// lists of clips are read again, by the config in force.
 	Reload(ctx context.Context, automatic bool, lang say.Lang) (Reloaded, error)
 
 	// Play sounds an order until it is over or ctx ends.
@@ -80,13 +80,13 @@ type Daemon interface {
 // Reload asks for the config to be read again.
 type Reload struct {
 	Config    string `json:"config"`    // absolute path; the daemon of another file refuses
-	Automatic bool   `json:"automatic"` // no person waits for the answer: the log tells of a refusal
+	Automatic bool   `json:"automatic"` // clips have come or gone, or the site is enrolled: the file is not read
 }
 
 // Reloaded is the config now in force.
 type Reloaded struct {
 	Config    string   `json:"config"`
-	SHA256    string   `json:"sha256"` // of the file
+	SHA256    string   `json:"sha256"` // of the file as it was put in force
 	Outputs   int      `json:"outputs"`
 	Slots     int      `json:"slots"`
 	NextStart []string `json:"next_start"`         // changed keys that take effect at the next start only

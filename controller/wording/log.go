@@ -68,7 +68,7 @@ func (l Log) Level(e asrun.Event) string {
 // once: of errors, and of alerts that will not be heard.
 func Urgent(e asrun.Event) bool {
 	switch e.Message {
-	case "alert file refused":
+	case "alert file refused", "inbox file refused":
 		return true
 	case "config refused, the old one stays in force": // it is shown with the reloads
 		return false
@@ -110,7 +110,7 @@ var attributes = []attribute{
 	{"series", (*event).plain}, {"playlist", (*event).plain}, {"used", (*event).used}, {"name", (*event).plain},
 	{"kind", (*event).word}, {"class", (*event).word}, {"level", (*event).word}, {"state", (*event).word},
 	{"outcome", (*event).word}, {"reason", (*event).word}, {"late", (*event).flag}, {"clock", (*event).clock}, {"pass", (*event).count},
-	{"frames", (*event).frames}, {"of_frames", (*event).frames}, {"from_frame", (*event).frames},
+	{"from_frame", (*event).frames}, {"frames", (*event).frames}, {"of_frames", (*event).frames},
 	{"lateness_ms", (*event).millis}, {"away_ms", (*event).millis}, {"off_ms", (*event).millis},
 	{"behind_s", (*event).seconds}, {"by_s", (*event).seconds}, {"ahead_s", (*event).seconds}, {"timeout", (*event).duration},
 	{"sent", (*event).plain}, {"first", (*event).plain}, {"last", (*event).plain}, {"from", (*event).plain}, {"to", (*event).plain},
@@ -265,6 +265,9 @@ var words = map[string][]string{
 
 func (s *event) word(key string) (say.Message, bool) {
 	stems, v := words[key], s.text(key)
+	if key == "state" && v == "logged" && !s.All { // as what is received is
+		return say.Message{}, false
+	}
 	if _, ofAlert := s.attrs["state"]; ofAlert && key == "reason" {
 		stems = []string{"alerts.reason_"}
 	}
@@ -303,7 +306,10 @@ func (s *event) slot(string) (say.Message, bool) {
 	return say.M("attr.slot", SlotTitle(s.text("slot"))), true
 }
 
-func (s *event) alert(string) (say.Message, bool) { return s.alertCalled(s.text("alert")), true }
+// alert tells which it is. A message about alerts is called by those that it refers to.
+func (s *event) alert(string) (say.Message, bool) {
+	return s.alertCalled(s.text("alert")), s.attrs["refs"] == nil || s.All
+}
 
 func (s *event) alertCalled(id string) say.Message {
 	if playlist.AlertID(id).Live() {

@@ -42,6 +42,18 @@ func TestAnEventIsToldAsPeopleSayIt(t *testing.T) {
 			log.Warn("alert received", "alert", playlist.AlertID("flood"), "kind", emergency.KindRequest, "class", emergency.ClassEmergency, "level", emergency.Level(1),
 				"state", emergency.StateRefused, "reason", emergency.ReasonExpired, "sent", due.Add(-24*time.Hour), "until", due, "late", false, "clock", playlist.ClockUntrusted)
 		}, false, "收到应急消息（“上游来水”，" + say.Word("alerts.kind_", string(emergency.KindRequest)).In(say.Chinese) + "，应急，红色（1级），不播，已过有效期，时钟不可信，2026-11-22 07:30:00 发出，到 07:30:00）", ""},
+		{"a cancel by the title of what it cancels", func(log *slog.Logger) {
+			log.Info("message about alerts received", "alert", playlist.AlertID("hand,20261123T073000.000000Z"), "kind", emergency.KindCancel, "refs", []playlist.AlertID{"flood"}, "state", emergency.StateLogged, "reason", "")
+		}, false, "收到应急消息的取消或答复（针对“上游来水”，取消）", "a cancel of an alert, or an answer, received (about \"上游来水\", cancel)"},
+		{"an alert that is cancelled", func(log *slog.Logger) { log.Warn("alert cancelled", "alert", playlist.AlertID("flood")) }, false,
+			"应急消息已取消（“上游来水”）", "alert cancelled (\"上游来水\")"},
+		{"the state of an alert", func(log *slog.Logger) {
+			log.Info("alert", "alert", playlist.AlertID("flood"), "state", emergency.StateAiring)
+		}, false,
+			"应急消息的状态有变化（“上游来水”，正在播）", ""},
+		{"a part of a clip that goes on", func(log *slog.Logger) {
+			log.Info("clip ended", "clip", id, "part", 2, "from_frame", 39*playlist.Rate/10, "frames", 81*playlist.Rate/10, "of_frames", 12*playlist.Rate)
+		}, false, "播出结束（第3期 体温怎么量，从 3.9 秒处接着播，播了 8.1 秒，全长 12 秒）", ""},
 		{"an alert's airing by its title", func(log *slog.Logger) {
 			log.Warn("alert on air", "airing", playlist.AlertID("flood").Airing(), "alert", playlist.AlertID("flood"), "output", "村口", "used", asrun.UsedTone, "pass", 2)
 		}, false, "村口：应急消息开播（“上游来水”，提示音，第 2 遍）", ""},
@@ -104,6 +116,7 @@ func TestWhatAPersonMustKnowOfIsUrgent(t *testing.T) {
 		{"an alert that sounds", asrun.Event{Level: int(slog.LevelWarn), Message: "alert received", Attrs: map[string]any{"state": emergency.StateWaiting}}, false},
 		{"an alert that is refused", asrun.Event{Level: int(slog.LevelWarn), Message: "alert received", Attrs: map[string]any{"state": emergency.StateRefused}}, true},
 		{"an alert's file that is refused", asrun.Event{Level: int(slog.LevelWarn), Message: "alert file refused"}, true},
+		{"a file in the inbox that is refused", asrun.Event{Level: int(slog.LevelWarn), Message: "inbox file refused"}, true},
 		{"a config that is refused, which is shown as a reload", asrun.Event{Level: int(slog.LevelError), Message: "config refused, the old one stays in force"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -110,6 +110,9 @@ func (r Row) Lateness() time.Duration {
 	return r.Started.Sub(r.Due)
 }
 
+// Rejoins reports whether a part goes on where an interruption broke its clip off.
+func (r Row) Rejoins() bool { return r.Part > 1 && r.FromFrame > 0 }
+
 // HeardWhole reports whether so much of a clip counts as all of it.
 func HeardWhole[T ~int64](heard, of T) bool {
 	return of > 0 && float64(heard) >= CompleteRatio*float64(of)

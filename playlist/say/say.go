@@ -174,7 +174,7 @@ func In(l Lang, err error) string {
 	if err == nil {
 		return ""
 	}
-	if m, ok := err.(Message); ok {
+	if m, ok := err.(interface{ In(l Lang) string }); ok {
 		return m.In(l)
 	}
 	if j, ok := err.(interface{ Unwrap() []error }); ok {

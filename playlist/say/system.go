@@ -29,14 +29,6 @@ func System(text string) string {
 	return text
 }
 
-// joint is what stands between an error and what it is about.
-func joint(before string) string {
-	if strings.HasSuffix(before, ": ") {
-		return "："
-	}
-	return ""
-}
-
 // inChinese is what [System] makes of an error. What was being done to a file does not
 // matter to people.
 func inChinese(err error) string {
