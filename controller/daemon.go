@@ -92,8 +92,8 @@ func (c *Controller) Reload(ctx context.Context, automatic bool, lang say.Lang) 
 func (c *Controller) reload(ctx context.Context, lang say.Lang) (control.Reloaded, error) {
 	file, err := c.programme.reload(ctx, true)
 	if err != nil {
-		c.tellReload(control.Reloaded{}, refusal(file, err, c.lang()))
-		return control.Reloaded{}, refusal(file, err, lang)
+		c.tellReload(control.Reloaded{}, refusal(config.Faults(file.problems), err, c.lang()))
+		return control.Reloaded{}, refusal(file.problems, err, lang)
 	}
 	r := c.reloaded(file)
 	c.tellReload(r, nil)
@@ -102,10 +102,10 @@ func (c *Controller) reload(ctx context.Context, lang say.Lang) (control.Reloade
 }
 
 // refusal is the answer to who wanted a config in force that is refused.
-func refusal(file reading, err error, lang say.Lang) error {
+func refusal(problems []config.Problem, err error, lang say.Lang) error {
 	why := []string{say.In(lang, err)}
 	if errors.Is(err, ErrRefused) {
-		why = words(file.problems, lang)
+		why = words(problems, lang)
 	}
 	return web.Status(http.StatusUnprocessableEntity, web.WithProblems(say.M("run.reload_refused"), why))
 }
@@ -117,17 +117,18 @@ func (c *Controller) tellReload(r control.Reloaded, refused error) {
 	}
 }
 
-// reloadLogged reads the config again, and logs it if it is refused. Who watches is told
-// of it if a person has asked for it, or if it changes anything.
+// reloadLogged reads the config again, and logs it if it is refused. If a person has asked
+// for it, as much is refused as at the desk. Who watches is told of it then, or if it
+// changes anything.
 func (c *Controller) reloadLogged(ctx context.Context, asked bool) (r control.Reloaded, err error) {
-	file, err := c.programme.reload(ctx, false)
+	file, err := c.programme.reload(ctx, asked)
 	if err == nil {
 		if r = c.reloaded(file); asked || len(r.Changes) > 0 {
 			c.tellReload(r, nil)
 		}
 		return r, nil
 	}
-	err = refusal(file, err, c.lang())
+	err = refusal(config.Faults(file.problems), err, c.lang())
 	if ctx.Err() == nil {
 		why := web.Problems{}
 		_ = errors.As(err, &why)
@@ -140,6 +141,7 @@ func (c *Controller) reloadLogged(ctx context.Context, asked bool) (r control.Re
 // reloaded has the other parts go by the config that is now in force.
 func (c *Controller) reloaded(file reading) control.Reloaded {
 	cfg := c.Config()
+	c.programme.tellCalendar(c.programme.own, c.lang())
 	c.uplink.Reenrol() // it may have been enrolled meanwhile
 	c.clock.Follow(cfg.Site.Clock)
 	r := control.Reloaded{

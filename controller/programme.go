@@ -12,6 +12,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,7 @@ type programme struct {
 	countyChanged chan struct{} // the county's manifests in force have changed
 
 	own       *config.Config  // as the file has it
+	calendar  []string        // what the log has told of lists of holidays that cannot be read
 	listeners []chan struct{} // are told of each change
 }
 
@@ -68,6 +70,7 @@ func loadProgramme(ctx context.Context, c *Controller, dir string) (*programme, 
 	if err != nil {
 		c.log.Error("county's programme cannot be read", "err", err)
 	}
+	p.tellCalendar(own, c.Language(own.Site.Language))
 	p.own, p.begun = own, cfg
 	p.since(ctx, &cfg.Programme, p.before)
 	p.live.Store(cfg)
@@ -107,6 +110,20 @@ func (p *programme) load(ctx context.Context, text []byte) (*config.Config, []co
 type asItWas struct{ *site.Library }
 
 func (asItWas) Calendar(string) ([]byte, error) { return nil, fs.ErrNotExist }
+
+// tellCalendar tells the log what stands in for lists of holidays that cannot be read, and
+// why they cannot.
+func (p *programme) tellCalendar(cfg *config.Config, lang say.Lang) {
+	why := words(cfg.CalendarFaults, lang)
+	switch {
+	case len(why) == 0 || slices.Equal(why, p.calendar):
+	case cfg.Calendar != nil:
+		p.log.Warn("list of holidays cannot be read, the last good one is in force", "why", strings.Join(why, "\n"))
+	default:
+		p.log.Warn("list of holidays cannot be read, workdays are Monday to Friday", "why", strings.Join(why, "\n"))
+	}
+	p.calendar = why
+}
 
 // keepGood keeps the config in force, and its calendar, for a day on which a file is
 // broken.

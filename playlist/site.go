@@ -63,6 +63,10 @@ type Programme struct {
 	Alerts    AlertRules
 	County    CountyRules
 	Calendar  *Calendar // of the days off and worked; nil: none
+
+	// CalendarFaulty is set if the site's lists of holidays cannot be read. Calendar is
+	// the one that was in force before, if there was any.
+	CalendarFaulty bool
 }
 
 // Playlist finds a playlist by name.

@@ -101,8 +101,8 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	if a.JSON {
 		return a.planJSON(plan, outlook)
 	}
-	if years := s.Uncovered(from, to); len(years) > 0 {
-		fmt.Fprintln(a.Err, wording.Uncovered(years).In(a.Language()))
+	if e, found := schedule.Uncovered(&s.Programme, from, to); found {
+		fmt.Fprintln(a.Err, wording.Why(e, now, s.Site.Zone).In(a.Language()))
 	}
 	if len(plan) == 0 {
 		a.Println(a.Say("view.plan_empty", days))

@@ -71,6 +71,7 @@ func (r *reader) calendar(s *section) {
 		r.out.Calendar = c.calendar()
 		return
 	}
+	r.out.CalendarFaulty = true
 	var last *playlist.Calendar
 	severity := Fault
 	if lib, ok := r.lib.(Calendars); ok {
@@ -87,6 +88,7 @@ func (r *reader) calendar(s *section) {
 	}
 	for _, f := range c.faults {
 		r.problem(severity, f.at, "calendar.files", f.what, f.remedy)
+		r.out.CalendarFaults = append(r.out.CalendarFaults, r.problems[len(r.problems)-1])
 	}
 }
 
@@ -160,7 +162,7 @@ const covered = 60 // days
 // uncovered warns of days that go by a calendar which does not reach far enough.
 func (r *reader) uncovered() {
 	clock, ok := r.lib.(Clock)
-	if !ok || r.byCalendar == nil || r.out.Calendar == nil && r.root.find("calendar") != nil {
+	if !ok || r.byCalendar == nil || r.out.CalendarFaulty || r.out.Calendar == nil && r.root.find("calendar") != nil {
 		return // or the files are at fault, as has been told
 	}
 	now := clock.Now()

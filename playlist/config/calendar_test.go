@@ -176,8 +176,8 @@ func TestAFaultyListOfHolidaysIsToldOfByItsLine(t *testing.T) {
 		{"an end that is none", "开始,结束,类型\n2026-10-01,待定,休", []string{`"a.csv", line 2: it has several`}, ""},
 		{"more days than are named", "日期,天数,类型\n2026-10-01,7,休", []string{`"a.csv", line 2: it says "7", but its dates are 1 day; ` + doubtRemedy}, "“a.csv”第 2 行：写着“7”，和读出的 1 天对不上；一段写成 2026-10-01~2026-10-07，单独的几天一天写一行"},
 		{"more days than are named, in words", "2026-10-01~2026-10-06 放假7天", []string{`"a.csv", line 1: it says "7天", but its dates are 6 days; ` + doubtRemedy}, ""},
-		{"moved, on a weekday", "2026-10-08,调休", []string{`"a.csv", line 1: 调休 may mean a day off or a day worked; write off (休) or on (班)`}, "“a.csv”第 1 行：“调休”看不出这一天是休还是班；放假的写“休”，上班的写“班”"},
-		{"moved, over a weekend and a weekday", "2026-10-10~2026-10-12,国庆节调休", []string{`"a.csv", line 1: 调休 may mean`}, ""},
+		{"moved, on a weekday", "2026-10-08,调休", []string{`"a.csv", line 1: a day that is moved (tiaoxiu) may be off or worked; write off or on`}, "“a.csv”第 1 行：“调休”看不出这一天是休还是班；放假的写“休”，上班的写“班”"},
+		{"moved, over a weekend and a weekday", "2026-10-10~2026-10-12,国庆节调休", []string{`"a.csv", line 1: a day that is moved`}, ""},
 		{"moved, on a Saturday, in a holiday's name", "2026-10-10,国庆假期调休", []string{`"a.csv", line 1: it says both off and worked; ` + en}, ""},
 		{"a kind that is denied", "2026-10-01,不放假", []string{`"a.csv", line 1: it does not say if the day is off or worked; ` + en}, ""},
 		{"no kind", "2026-10-01,国庆节", []string{`"a.csv", line 1: it does not say if the day is off or worked; ` + en}, "“a.csv”第 1 行：没有写这一天是休还是班；" + zh},
@@ -256,7 +256,7 @@ func TestAListOfHolidaysThatCannotBeRead(t *testing.T) {
 				t.Errorf("%s: %s\nwant %s", c.name, text[i], w)
 			}
 		}
-		if cfg != nil && (cfg.Calendar != c.calendar || cfg.Slots[0].Calendar != c.calendar) {
+		if cfg != nil && (!cfg.CalendarFaulty || len(cfg.CalendarFaults) != 1 || cfg.Calendar != c.calendar || cfg.Slots[0].Calendar != c.calendar) {
 			t.Errorf("%s: %v", c.name, cfg.Calendar)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 // other way round.
 type Change struct {
 	How  string `json:"how"`  // "added", "changed" or "removed"
-	What string `json:"what"` // "output", "playlist", "slot" or "setting"
-	Name string `json:"name"` // of a setting, its section
+	What string `json:"what"` // "output", "playlist", "slot", "calendar" or "setting"
+	Name string `json:"name"` // of a setting or the calendar, its section
 }
 
 // Changes returns what one config has otherwise than another: what is added first, then
@@ -25,6 +25,15 @@ func Changes(was, now *Config) []Change {
 		a.Since, b.Since = time.Time{}, time.Time{}
 		return a.Equal(b)
 	})
+	switch a, b := was.Calendar, now.Calendar; {
+	case reflect.DeepEqual(a, b):
+	case a == nil:
+		c.added = append(c.added, Change{"added", "calendar", "calendar"})
+	case b == nil:
+		c.removed = append(c.removed, Change{"removed", "calendar", "calendar"})
+	default:
+		c.changed = append(c.changed, Change{"changed", "calendar", "calendar"})
+	}
 	for _, s := range []struct {
 		name     string
 		was, now any

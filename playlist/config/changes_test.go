@@ -63,3 +63,30 @@ cron = "0 7 * * *"
 		})
 	}
 }
+
+func TestAChangedListOfHolidaysIsAChange(t *testing.T) {
+	const quiet = base + "[[quiet]]\nfrom = \"12:00\"\nto = \"14:00\"\ndays = [\"workday\"]\n"
+	read := func(text, list string) *config.Config {
+		t.Helper()
+		if list != "" {
+			text += "[calendar]\nfiles = [\"a.csv\"]\n"
+		}
+		cfg, problems := config.Read("dalaba.toml", []byte(text), dated{lists: map[string]string{"a.csv": list}})
+		if cfg == nil {
+			t.Fatal(problems)
+		}
+		return cfg
+	}
+	slots, _, _ := strings.Cut(workdays, "[calendar]")
+	for _, c := range []struct{ name, text, was, now, want string }{
+		{"the same days, written otherwise", quiet, "2026-10-01 休", "2026/10/1,off", "[]"},
+		{"another, by which quiet hours go", quiet, "2026-10-01 休", "2026-10-02 休", "[{changed calendar calendar}]"},
+		{"another, by which slots go", slots, "2026-10-01 休", "2026-10-02 休", "[{changed slot 早} {changed calendar calendar}]"},
+		{"a first one", quiet, "", "2026-10-01 休", "[{added calendar calendar}]"},
+		{"none any more", quiet, "2026-10-01 休", "", "[{removed calendar calendar}]"},
+	} {
+		if got := fmt.Sprint(config.Changes(read(c.text, c.was), read(c.text, c.now))); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}

@@ -509,7 +509,7 @@ func jsonParts(raw []byte, line int) (all []jsonPart) {
 	if open != json.Delim('{') && open != json.Delim('[') {
 		return nil
 	}
-	for d.More() {
+	for counted := 0; d.More(); {
 		var p jsonPart
 		if open == json.Delim('{') {
 			key, _ := d.Token()
@@ -518,7 +518,9 @@ func jsonParts(raw []byte, line int) (all []jsonPart) {
 		if d.Decode(&p.raw) != nil {
 			return all
 		}
-		p.line = line + bytes.Count(raw[:int(d.InputOffset())-len(p.raw)], []byte("\n"))
+		begins := int(d.InputOffset()) - len(p.raw)
+		line += bytes.Count(raw[counted:begins], []byte("\n"))
+		p.line, counted = line, begins
 		all = append(all, p)
 	}
 	return all
