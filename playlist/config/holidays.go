@@ -256,7 +256,10 @@ func oneKind(all []dayKind) dayKind {
 }
 
 // holidayColumns are what the head of a list says of its columns; -1: nothing.
-type holidayColumns struct{ start, end, kind int }
+type holidayColumns struct {
+	start, end, kind int
+	worked           map[int]bool // of days that are worked, whatever a line says
+}
 
 var (
 	startTitle = regexp.MustCompile(`(?i)开始|起始|^起|起$|从|首日|第一天|\b(?:start|from|begin|first)`)
@@ -291,6 +294,9 @@ func (h *holidayColumns) note(r holidayRow) {
 	first, last := -1, -1
 	for i, c := range r.cells {
 		start, end := startTitle.MatchString(c.text), endTitle.MatchString(c.text)
+		if kind, _ := kindOf(c); kind == kindOn || kind == kindMoved {
+			h.worked[i] = true
+		}
 		switch {
 		case start && !end && first < 0:
 			first = i
@@ -305,9 +311,20 @@ func (h *holidayColumns) note(r holidayRow) {
 	}
 }
 
+// apart reports whether some cells of a row have days and others a stretch, or days that
+// are worked.
+func (h holidayColumns) apart(r holidayRow) bool {
+	for i, c := range r.cells {
+		if len(c.days) > 0 && (h.worked[i] || slices.ContainsFunc(c.days, func(s stretchOfDays) bool { return s.length() != 1 })) {
+			return true
+		}
+	}
+	return false
+}
+
 // lines reads a list: a line for each day or stretch of days.
 func (f *calendarText) lines(text string) {
-	columns, begun := holidayColumns{-1, -1, -1}, false
+	columns, begun := holidayColumns{-1, -1, -1, map[int]bool{}}, false
 	for n, line := range strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n") {
 		switch row := readHolidayRow(line); {
 		case row.blank():
@@ -337,11 +354,11 @@ func (f *calendarText) row(line int, r holidayRow, columns holidayColumns) {
 		f.bad(line, say.M("config.calendar_doubt"), say.M("config.calendar_doubt_remedy"))
 		return
 	case len(days) == 0:
-		text, found := r.unread()
-		if !found {
-			text = r.first()
+		what := say.M("config.calendar_date", shown(r.first()))
+		if text, found := r.unread(); found {
+			what = say.M("config.calendar_part", shown(text))
 		}
-		f.bad(line, say.M("config.calendar_date", shown(text)), remedy)
+		f.bad(line, what, remedy)
 		return
 	}
 	length := 0
@@ -359,7 +376,7 @@ func (f *calendarText) row(line int, r holidayRow, columns holidayColumns) {
 	count, counted := r.otherCount(length, days[0].from.Year())
 	switch {
 	case isPart:
-		f.bad(line, say.M("config.calendar_date", shown(part)), remedy)
+		f.bad(line, say.M("config.calendar_part", shown(part)), remedy)
 	case counted:
 		f.bad(line, say.M("config.calendar_count", shown(count), length), say.M("config.calendar_doubt_remedy"))
 	case kind == kindBoth:
@@ -408,8 +425,11 @@ func (r holidayRow) days(columns holidayColumns, kind dayKind) (all []stretchOfD
 	if len(all) < 2 {
 		return all, true
 	}
-	if !plain || at[len(at)-1]-at[0] != len(at)-1 {
-		return nil, false // they do not stand side by side
+	if !plain || at[len(at)-1]-at[0] != len(at)-1 || len(at) > 1 && columns.apart(r) {
+		return nil, false // they do not stand side by side, or are of different kinds
+	}
+	if len(all) == 3 && kind == kindOff && all[1].from.Sub(all[0].from) > 24*time.Hour && weekends(all[2:]) {
+		return nil, false // the last may be the day that is worked for a stretch
 	}
 	if one, both := span(all); both && !list {
 		// Two days that are worked, such as those for one holiday, are seldom a stretch.
