@@ -199,7 +199,9 @@ func TestASignalRefusesAListOfHolidaysThatCannotBeRead(t *testing.T) {
 }
 
 // ofHolidays returns what the log tells of lists of holidays, and why.
-func ofHolidays(t *testing.T, store *data.Store) []string { return events(t, store, "list of holidays") }
+func ofHolidays(t *testing.T, store *data.Store) []string {
+	return events(t, store, "list of holidays")
+}
 
 // events returns the events of the log that begin so, and why.
 func events(t *testing.T, store *data.Store, prefix string) (lines []string) {
