@@ -266,7 +266,7 @@ func (c *Controller) attend(ctx context.Context) error {
 		case do := <-c.requests:
 			do()
 		case <-c.Hangup:
-			_, _ = c.reload(ctx, false, c.lang()) // the log tells
+			_, _ = c.reload(ctx, c.lang()) // the log tells
 		case <-c.programme.clipArrived:
 			_, _ = c.renew(ctx, c.lang()) // a series may have grown
 		case <-c.programme.countyChanged:

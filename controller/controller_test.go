@@ -52,6 +52,7 @@ type running struct {
 	daemon *control.Client
 	stop   func() error
 	told   chan string // of reloads
+	hangup chan os.Signal
 }
 
 // start runs a controller by a config until the test ends.
@@ -59,14 +60,14 @@ func start(t *testing.T, text string) *running {
 	t.Helper()
 	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
 	dir := t.TempDir()
-	r := &running{t: t, dir: dir, file: filepath.Join(dir, "dalaba.toml"), told: make(chan string, 10)}
+	r := &running{t: t, dir: dir, file: filepath.Join(dir, "dalaba.toml"), told: make(chan string, 10), hangup: make(chan os.Signal, 1)}
 	r.write(text)
 	var problems []config.Problem
 	c, err := controller.New(t.Context(), controller.Options{
 		File: r.file, Text: []byte(text), Program: "test", Console: slog.DiscardHandler,
 		Language: func(string) say.Lang { return say.English },
 		Problems: func(all []config.Problem) { problems = all },
-		Watch:    func(player.Moment) {},
+		Watch:    func(player.Moment) {}, Hangup: r.hangup,
 		Reloads: func(a control.Reloaded, refused error) {
 			select {
 			case r.told <- fmt.Sprint(a.Changes, refused):

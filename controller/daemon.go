@@ -80,7 +80,7 @@ func (c *Controller) Reload(ctx context.Context, automatic bool, lang say.Lang) 
 		if automatic {
 			r, err = c.renew(ctx, lang)
 		} else {
-			r, err = c.reload(ctx, true, lang)
+			r, err = c.reload(ctx, lang)
 		}
 	}:
 		<-done
@@ -92,8 +92,8 @@ func (c *Controller) Reload(ctx context.Context, automatic bool, lang say.Lang) 
 
 // reload reads the config file again, as a person has asked. Its answer, what watches
 // and the log tell how that went.
-func (c *Controller) reload(ctx context.Context, atDesk bool, lang say.Lang) (control.Reloaded, error) {
-	file, err := c.programme.reload(ctx, atDesk)
+func (c *Controller) reload(ctx context.Context, lang say.Lang) (control.Reloaded, error) {
+	file, err := c.programme.reload(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			why := err
@@ -101,10 +101,11 @@ func (c *Controller) reload(ctx context.Context, atDesk bool, lang say.Lang) (co
 				why = faults(file.problems)
 			}
 			c.log.Error("config refused, the old one stays in force", "config", c.File, "sha256", file.sum, "why", why)
-			c.tellReload(control.Reloaded{}, refusal(file, err, c.lang()))
+			c.tellReload(control.Reloaded{}, refusal(config.Faults(file.problems), err, c.lang()))
 		}
-		return control.Reloaded{}, refusal(file, err, lang)
+		return control.Reloaded{}, refusal(file.problems, err, lang)
 	}
+	c.programme.tellCalendar(c.programme.own, c.lang())
 	c.uplink.Reenrol() // it may have been enrolled meanwhile
 	r := c.inForce(file.changes)
 	c.clock.Follow(c.Config().Site.Clock)
@@ -150,10 +151,10 @@ func (c *Controller) inForce(changes []config.Change) control.Reloaded {
 }
 
 // refusal is the answer to who wanted a config in force that is refused.
-func refusal(file reading, err error, lang say.Lang) error {
+func refusal(problems []config.Problem, err error, lang say.Lang) error {
 	why := []string{say.In(lang, err)}
 	if errors.Is(err, ErrRefused) {
-		why = words(file.problems, lang)
+		why = words(problems, lang)
 	}
 	return web.Status(http.StatusUnprocessableEntity, web.WithProblems(say.M("run.reload_refused"), why))
 }
@@ -168,7 +169,7 @@ func (c *Controller) tellReload(r control.Reloaded, refused error) {
 // faults are the problems that refuse a config, as one error.
 func faults(problems []config.Problem) error {
 	var all []error
-	for _, p := range refusals(problems) {
+	for _, p := range config.Faults(problems) {
 		all = append(all, p)
 	}
 	return errors.Join(all...)

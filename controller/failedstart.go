@@ -20,7 +20,7 @@ func NoteFailedStart(file string, text []byte, problems []config.Problem, err er
 	for _, l := range []say.Lang{say.Chinese, say.English} {
 		f.Why[l] = say.In(l, err)
 		if refused {
-			f.Why[l] = strings.Join(words(refusals(problems), l), "\n")
+			f.Why[l] = strings.Join(words(config.Faults(problems), l), "\n")
 		}
 	}
 	if f.Kind = f.Why[say.English]; !refused { // process numbers and sizes differ each time
@@ -32,15 +32,6 @@ func NoteFailedStart(file string, text []byte, problems []config.Problem, err er
 		}, f.Kind)
 	}
 	return data.NoteFailedStart(file, config.DataDir(file, text), f)
-}
-
-func refusals(problems []config.Problem) (all []config.Problem) {
-	for _, p := range problems {
-		if p.Severity != config.Warning {
-			all = append(all, p)
-		}
-	}
-	return all
 }
 
 // inBoth is an error whose text is known in both languages.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,7 @@ type programme struct {
 
 	own       *config.Config  // as the file had it when it was put in force
 	text      []byte          // of the file, then
+	calendar  []string        // what the log has told of lists of holidays that cannot be read
 	listeners []chan struct{} // are told of each change
 }
 
@@ -69,6 +71,7 @@ func loadProgramme(ctx context.Context, c *Controller, dir string) (*programme, 
 	if err != nil {
 		c.log.Error("county's programme cannot be read", "err", err)
 	}
+	p.tellCalendar(own, c.Language(own.Site.Language))
 	p.own, p.begun = own, cfg
 	p.since(ctx, &cfg.Programme, p.before)
 	p.live.Store(cfg)
@@ -119,6 +122,20 @@ type asItIs struct {
 
 func (l asItIs) LastCalendar(string) (*playlist.Calendar, bool) { return l.calendar, true }
 
+// tellCalendar tells the log what stands in for lists of holidays that cannot be read, and
+// why they cannot.
+func (p *programme) tellCalendar(cfg *config.Config, lang say.Lang) {
+	why := words(cfg.CalendarFaults, lang)
+	switch {
+	case len(why) == 0 || slices.Equal(why, p.calendar):
+	case cfg.Calendar != nil:
+		p.log.Warn("list of holidays cannot be read, the last good one is in force", "why", strings.Join(why, "\n"))
+	default:
+		p.log.Warn("list of holidays cannot be read, workdays are Monday to Friday", "why", strings.Join(why, "\n"))
+	}
+	p.calendar = why
+}
+
 // keepGood keeps the config in force, and its calendar, for a day on which a file is
 // broken.
 func (p *programme) keepGood(text []byte, c *playlist.Calendar) {
@@ -159,16 +176,16 @@ type reading struct {
 }
 
 // reload reads the config file again and puts it in force as a whole. The error
-// says why not: the problems of the file, if there are any, or another reason. At
-// the desk more is refused, see [site.Library].
-func (p *programme) reload(ctx context.Context, atDesk bool) (r reading, err error) {
+// says why not: the problems of the file, if there are any, or another reason. More is
+// refused than at a start, see [site.Library].
+func (p *programme) reload(ctx context.Context) (r reading, err error) {
 	text, err := site.ReadConfig(p.file)
 	if err != nil {
 		return r, err
 	}
 	digest := sha256.Sum256(text)
 	r.sum = hex.EncodeToString(digest[:])
-	cfg, problems := config.Read(p.file, text, &site.Library{Ctx: ctx, Store: p.store, Keep: true, AtDesk: atDesk})
+	cfg, problems := config.Read(p.file, text, &site.Library{Ctx: ctx, Store: p.store, Keep: true, AtDesk: true})
 	if r.problems = problems; config.Refused(problems) {
 		return r, ErrRefused
 	}
@@ -194,6 +211,7 @@ func (p *programme) renew(ctx context.Context) ([]config.Change, error) {
 	if config.Refused(problems) {
 		return nil, faults(problems)
 	}
+	cfg.CalendarFaulty, cfg.CalendarFaults = p.own.CalendarFaulty, p.own.CalendarFaults
 	return p.adopt(ctx, cfg)
 }
 

@@ -65,6 +65,10 @@ type Programme struct {
 	Calendar  *Calendar // of the days off and worked; nil: none
 
 	Lessons map[ClipID]ClipID // which clips are one lesson: see [Lineage.First]
+
+	// CalendarFaulty is set if the site's lists of holidays cannot be read. Calendar is
+	// the one that was in force before, if there was any.
+	CalendarFaulty bool
 }
 
 // Playlist finds a playlist by name.

@@ -66,7 +66,12 @@ func (a *app) check(ctx context.Context) error {
 	}
 	if !ok {
 		if !a.JSON {
-			a.Println(a.Say("run.check_bad", a.config, len(problems)))
+			faults := len(config.Faults(problems))
+			if reminders := len(problems) - faults; reminders > 0 {
+				a.Println(a.Say("run.check_bad_reminded", a.config, faults, reminders))
+			} else {
+				a.Println(a.Say("run.check_bad", a.config, faults))
+			}
 		}
 		return cli.Refuse(cli.ErrTold)
 	}

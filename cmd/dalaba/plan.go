@@ -101,8 +101,8 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	if a.JSON {
 		return a.planJSON(plan, outlook)
 	}
-	if years := s.Uncovered(from, to); len(years) > 0 {
-		a.Remark(wording.Uncovered(years).In(a.Language()))
+	if e, found := schedule.Uncovered(&s.Programme, from, to); found {
+		a.Remark(wording.Why(e, now, s.Site.Zone).In(a.Language()))
 	}
 	if len(plan) == 0 {
 		a.Println(a.Say("view.plan_empty", days))

@@ -158,7 +158,7 @@ func TestTheScreenShowsNoLogLinesButWhatMustBeKnown(t *testing.T) {
 			})
 			for _, reload := range []struct{ config, want string }{
 				{away + "\n[[slot]]\nname = \"noon\"\nplaylist = \"lessons\"\ncron = \"0 12 * * *\"\n", "配置已重新读取：新增时段“noon”"},
-				{away + "\ncolour = \"red\"\n", "新配置有误，没有采用，原来的继续有效：dalaba.toml:"},
+				{away + "\n[[quiet]]\nfrom = \"12:00\"\nto = \"13:00\"\ndays = [\"工作日\"]\ncolour = \"red\"\n", "新配置有误，没有采用，原来的继续有效：dalaba.toml:29: quiet[1].colour"},
 				{away, "配置已重新读取：去掉时段“noon”"},
 				{away, "配置已重新读取：没有变化"},
 			} {

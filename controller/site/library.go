@@ -32,7 +32,7 @@ type Library struct {
 	Found map[playlist.ClipID]playlist.Clip // gets the clips of the files that were looked at; nil: they are not noted
 
 	// AtDesk refuses a level that a card cannot be told, and a list of holidays that
-	// cannot be read. It is set by check and reload, where a person reads why. The
+	// cannot be read. It is set by check and reload, where a person reads why, and at SIGHUP. The
 	// daemon itself never refuses them: a pole that starts after a power cut, or takes
 	// up a clip, must sound, an emergency above all. There the level is set in
 	// software, and the log says so; and the calendar that was in force last stands in.

@@ -44,7 +44,7 @@ func Changes(all []config.Change) say.Message {
 }
 
 func changed(c config.Change) say.Message {
-	if c.What == "setting" {
+	if c.What == "setting" || c.What == "calendar" {
 		return say.M("run.section", c.Name)
 	}
 	if playlist.FromCounty(c.Name) {

@@ -67,9 +67,6 @@ func Why(e schedule.Explanation, asked time.Time, zone *time.Location) say.Messa
 	return m
 }
 
-// Uncovered says that no list of holidays covers the years.
-func Uncovered(years []int) say.Message { return say.M("why.uncovered", config.Years(years)) }
-
 func about(a any, asked time.Time, zone *time.Location) any {
 	switch a := a.(type) {
 	case schedule.SlotName:

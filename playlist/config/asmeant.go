@@ -215,8 +215,18 @@ func chineseDays(s string) string {
 	return b.String()
 }
 
-// daysAsMeant is a list of weekdays, as ["周一", "周二"] for 周一至周二.
+// otherDays are the lists for words that come near to those for days.
+var otherDays = map[string]string{
+	"weekday": `["mon", "tue", "wed", "thu", "fri"]`, "weekend": `["sat", "sun"]`, "workday": `["workday"]`, "work day": `["workday"]`,
+	"working day": `["workday"]`, "holiday": `["holiday"]`, "public holiday": `["holiday"]`, "上班日": `["工作日"]`, "法定工作日": `["工作日"]`,
+	"节日": `["节假日"]`, "假日": `["节假日"]`, "休息日": `["节假日"]`, "法定假日": `["节假日"]`, "法定节假日": `["节假日"]`,
+}
+
+// daysAsMeant is a list of days, as ["周一", "周二"] for 周一至周二.
 func daysAsMeant(text string) string {
+	if good := otherDays[strings.TrimSuffix(strings.ToLower(plainly(text)), "s")]; good != "" {
+		return good
+	}
 	t := strings.NewReplacer("至", "-", "到", "-", "~", "-", "周末", "六,日").Replace(plainly(text))
 	field := chineseDays(t)
 	if !dayField.MatchString(field) || strings.Trim(t, "一二三四五六日天周星期礼拜每,- ") != "" {

@@ -1089,10 +1089,10 @@ to = "22:00"
 days = "周一"
 `,
 		[]string{
-			`dalaba.toml:10: quiet[1].days: 这里要写列表，写成了文字；请用方括号和双引号，例如 days = ["mon"]`,
+			`dalaba.toml:10: quiet[1].days: 这里要写列表，写成了文字；请用方括号和双引号，例如 days = ["周一"]`,
 		},
 		[]string{
-			`dalaba.toml:10: quiet[1].days: this must be a list, not text; use brackets and double quotes, such as days = ["mon"]`,
+			`dalaba.toml:10: quiet[1].days: this must be a list, not text; use brackets and double quotes, such as days = ["周一"]`,
 		},
 	},
 	{

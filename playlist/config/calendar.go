@@ -2,19 +2,17 @@ package config
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/pelletier/go-toml/v2/unstable"
 	"golang.org/x/text/encoding/simplifiedchinese"
+	wide "golang.org/x/text/encoding/unicode"
 
 	"dalaba/playlist"
 	"dalaba/playlist/say"
@@ -73,6 +71,7 @@ func (r *reader) calendar(s *section) {
 		r.out.Calendar = c.calendar()
 		return
 	}
+	r.out.CalendarFaulty = true
 	var last *playlist.Calendar
 	severity := Fault
 	if lib, ok := r.lib.(Calendars); ok {
@@ -89,6 +88,7 @@ func (r *reader) calendar(s *section) {
 	}
 	for _, f := range c.faults {
 		r.problem(severity, f.at, "calendar.files", f.what, f.remedy)
+		r.out.CalendarFaults = append(r.out.CalendarFaults, r.problems[len(r.problems)-1])
 	}
 }
 
@@ -133,7 +133,7 @@ func (r *reader) calendarFile(c *calendar, v *value, name string) {
 		return
 	}
 	f := &calendarText{calendar: c, file: shown(filepath.Base(path)), fault: fault}
-	if strings.HasPrefix(strings.TrimSpace(text), "{") {
+	if t := strings.TrimSpace(text); strings.HasPrefix(t, "{") || strings.HasPrefix(t, "[") {
 		f.json(text)
 	} else {
 		f.lines(text)
@@ -143,170 +143,16 @@ func (r *reader) calendarFile(c *calendar, v *value, name string) {
 	}
 }
 
-// decodedCalendar is the text of a file in UTF-8 or, as Excel writes it, GBK.
+// decodedCalendar is the text of a file in UTF-8 or, as Excel writes it, UTF-16 or GBK.
 func decodedCalendar(raw []byte) (text string, ok bool) {
+	var err error
+	if bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff")) {
+		raw, err = wide.UTF16(wide.LittleEndian, wide.ExpectBOM).NewDecoder().Bytes(raw)
+	} else if !utf8.Valid(raw) {
+		raw, err = simplifiedchinese.GB18030.NewDecoder().Bytes(raw)
+	}
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
-	if !utf8.Valid(raw) {
-		var err error
-		if raw, err = simplifiedchinese.GB18030.NewDecoder().Bytes(raw); err != nil {
-			return "", false
-		}
-	}
-	return string(raw), !bytes.ContainsAny(raw, "\x00"+string(utf8.RuneError))
-}
-
-// calendarText is one reading of one file.
-type calendarText struct {
-	*calendar
-	file  string // its name for people
-	fault func(what, remedy say.Message)
-	named int // lines that name days
-	wrong int // lines at fault
-}
-
-// enoughWrong is how many lines at fault are told of: more are a wrong file.
-const enoughWrong = 5
-
-func (f *calendarText) bad(line int, what, remedy say.Message) {
-	if f.wrong++; f.wrong <= enoughWrong {
-		f.fault(say.M("config.calendar_line", f.file, line, what), remedy)
-	}
-}
-
-func (f *calendarText) put(day playlist.Date, d dayOff) {
-	if was, ok := f.days[day]; ok && was.off != d.off {
-		f.bad(d.line, say.M("config.calendar_both", string(day), was.file, was.line), say.M("config.calendar_both_remedy"))
-		return
-	}
-	f.days[day] = d
-}
-
-// kinds are the words by which a line says that a day is off or worked.
-var kinds = map[string]bool{} // off
-
-func init() {
-	for _, w := range strings.Fields("休 休息 休息日 假 假期 放假 节假日 法定节假日 holiday off") {
-		kinds[w] = true
-	}
-	for _, w := range strings.Fields("班 上班 调休 调休上班 补班 补班日 工作日 workday on") {
-		kinds[w] = false
-	}
-}
-
-// through is what stands between the first and the last day of a stretch.
-var through = regexp.MustCompile(`([\d日号])\s*(?:~|～|至|到|—+|–|--)\s*(\d)`)
-
-// lines reads a list: a line for each day or stretch of days.
-func (f *calendarText) lines(text string) {
-	remedy := say.M("config.calendar_line_remedy")
-	first := true
-	for n, line := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
-		line, _, _ = strings.Cut(line, "#")
-		fields := strings.FieldsFunc(through.ReplaceAllString(line, "$1~$2"), func(c rune) bool {
-			return strings.ContainsRune(`,，;；、"“”`, c) || unicode.IsSpace(c)
-		})
-		if len(fields) == 0 {
-			continue
-		}
-		header := first && !strings.ContainsFunc(fields[0], unicode.IsDigit)
-		if first = false; header {
-			continue
-		}
-		from, to, ok := stretchOfDays(fields[0])
-		if !ok {
-			f.bad(n+1, say.M("config.calendar_date", shown(fields[0])), remedy)
-			continue
-		}
-		on, off := false, false
-		for _, w := range fields[1:] {
-			if isOff, known := kinds[strings.ToLower(w)]; known {
-				on, off = on || !isOff, off || isOff
-			}
-		}
-		length := int(to.Sub(from)/(24*time.Hour)) + 1
-		switch {
-		case on && off:
-			f.bad(n+1, say.M("config.calendar_kinds"), remedy)
-		case !on && !off:
-			f.bad(n+1, say.M("config.calendar_kind"), remedy)
-		case length < 1 || length > longestHoliday:
-			f.bad(n+1, say.M("config.calendar_stretch", shown(fields[0]), longestHoliday), say.M("config.calendar_stretch_remedy"))
-		default:
-			f.named++
-			for d := range length {
-				f.put(playlist.Date(from.AddDate(0, 0, d).Format(time.DateOnly)), dayOff{off, f.file, n + 1})
-			}
-		}
-	}
-}
-
-// longestHoliday is the most days that a line may name: a longer stretch is a typing
-// error in a year or month.
-const longestHoliday = 31
-
-// stretchOfDays reads one day, or the first and the last of several.
-func stretchOfDays(field string) (from, to time.Time, ok bool) {
-	first, last, several := strings.Cut(field, "~")
-	from, ok = dayOf(first)
-	if !several {
-		return from, from, ok
-	}
-	to, also := dayOf(last)
-	return from, to, ok && also
-}
-
-var dateMarks = strings.NewReplacer("年", "-", "月", "-", "日", "", "号", "", "/", "-", ".", "-")
-
-// dayOf reads a day as people and Excel write it.
-func dayOf(s string) (time.Time, bool) {
-	for _, layout := range []string{"2006-1-2", "20060102"} {
-		if day, err := time.Parse(layout, dateMarks.Replace(s)); err == nil {
-			return day, true
-		}
-	}
-	return time.Time{}, false
-}
-
-// json reads the form in which lists of holidays are often published:
-// {"year": 2026, "days": [{"name": "元旦", "date": "2026-01-01", "isOffDay": true}]}.
-func (f *calendarText) json(text string) {
-	var doc struct {
-		Days []json.RawMessage `json:"days"`
-	}
-	remedy := say.M("config.calendar_json_remedy")
-	if err := json.Unmarshal([]byte(text), &doc); err != nil {
-		line := 1
-		if at := (*json.SyntaxError)(nil); errors.As(err, &at) {
-			line += strings.Count(text[:min(int(at.Offset), len(text))], "\n")
-		}
-		f.bad(line, say.M("config.calendar_json"), remedy)
-		return
-	}
-	rest, line := text, 1
-	for _, raw := range doc.Days {
-		// The days stand in the text as they were read, in that order.
-		before, after, _ := strings.Cut(rest, string(raw))
-		line += strings.Count(before, "\n")
-		var d struct {
-			Date string
-			Off  *bool `json:"isOffDay"`
-		}
-		day, err := time.Time{}, json.Unmarshal(raw, &d)
-		if err == nil {
-			day, err = time.Parse(time.DateOnly, d.Date)
-		}
-		switch {
-		case err != nil:
-			f.bad(line, say.M("config.calendar_date", shown(d.Date)), remedy)
-		case d.Off == nil:
-			f.bad(line, say.M("config.calendar_kind"), remedy)
-		default:
-			f.named++
-			f.put(playlist.Date(day.Format(time.DateOnly)), dayOff{*d.Off, f.file, line})
-		}
-		line += strings.Count(string(raw), "\n")
-		rest = after
-	}
+	return string(raw), err == nil && !bytes.ContainsAny(raw, "\x00"+string(utf8.RuneError))
 }
 
 // covered is how far ahead the calendar should reach: the next year's days off are
@@ -316,7 +162,7 @@ const covered = 60 // days
 // uncovered warns of days that go by a calendar which does not reach far enough.
 func (r *reader) uncovered() {
 	clock, ok := r.lib.(Clock)
-	if !ok || r.byCalendar == nil || r.out.Calendar == nil && r.root.find("calendar") != nil {
+	if !ok || r.byCalendar == nil || r.out.CalendarFaulty || r.out.Calendar == nil && r.root.find("calendar") != nil {
 		return // or the files are at fault, as has been told
 	}
 	now := clock.Now()
@@ -346,7 +192,16 @@ func (s *section) days(key string) playlist.Weekdays {
 		s.asks = append(s.asks, key)
 		return 0
 	}
-	list, _ := s.words(key, "mon")
+	example := "mon"
+	if v := s.t.find(key).val; v.kind == unstable.String { // a word without its brackets
+		word := strings.TrimSpace(v.text)
+		if good := daysAsMeant(word); good != "" {
+			example = strings.Trim(good, `["]`)
+		} else if isDays(word) {
+			example = word
+		}
+	}
+	list, _ := s.words(key, example)
 	var set playlist.Weekdays
 	for _, v := range list {
 		word := strings.ToLower(strings.TrimSpace(v.text))
@@ -366,4 +221,12 @@ func (s *section) days(key string) playlist.Weekdays {
 		}
 	}
 	return set
+}
+
+// isDays reports whether a word names days of the week, or days that go by the calendar.
+func isDays(word string) bool {
+	word = strings.ToLower(word)
+	_, day := dayNames[word]
+	_, byCalendar := calendarDays[word]
+	return day || byCalendar
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/unicode"
 
 	"dalaba/playlist"
 	"dalaba/playlist/config"
@@ -69,6 +70,13 @@ func TestAListOfHolidaysIsReadAsPeopleHaveIt(t *testing.T) {
 		}
 		return out
 	}
+	utf16 := func(s string) string {
+		out, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
 	const two = "[2026-10-01 2026-10-02] [2026-10-10]"
 	for _, c := range []struct{ name, text, want string }{
 		{"commas, a header and a name", "日期,类型,名称\n2026-10-01,休,国庆节\n2026-10-02,休,国庆节\n2026-10-10,班,\n", two},
@@ -85,6 +93,39 @@ func TestAListOfHolidaysIsReadAsPeopleHaveIt(t *testing.T) {
 		{"a stretch with a dash", "20261001 — 20261002,休\n20261010,班,国庆节 到 下周", two},
 		{"stretches that overlap", "2026-10-01~2026-10-02,休\n2026-10-02,休\n2026-10-10,班", two},
 		{"a stretch over the new year", "2026-12-31~2027-01-01,休", "[2026-12-31 2027-01-01] []"},
+		{"two columns, from and to", "开始,结束,类型\n2026-10-01,2026-10-02,休\n2026-10-10,2026-10-10,班", two},
+		{"two columns as Excel writes them", "2026年放假安排,,,\r\n,,,\r\n节日,,放假起,放假止,天数,类型\r\n国庆节,,2026/10/1,2026/10/2,2,放假\r\n国庆节,,2026/10/10,,1,上班\r\n", two},
+		{"English columns", "name;from;to;type\nNational Day;2026-10-01;2026-10-02;off\n;2026-10-10;;on", two},
+		{"columns under which the end comes first", "到,从\n2026-10-02,2026-10-01,休\n,2026-10-10,班", two},
+		{"columns below a title that speaks of from and to", "自元旦起,到国庆节止,的安排\n从元旦开始的安排\n节日,开始,结束,类型\n国庆,2026-10-01,2026-10-02,休\n,2026-10-10,,班", two},
+		{"two dates in a row", "2026/10/1,2026/10/2,放假\n2026-10-10 班", two},
+		{"two dates in a row, further apart", "2026-10-01,2026-10-04,休", "[2026-10-01 2026-10-02 2026-10-03 2026-10-04] []"},
+		{"a list of three", "2026-10-01,2026-10-03,2026-10-05,休", "[2026-10-01 2026-10-03 2026-10-05] []"},
+		{"a list with marks", "2026-10-01、2026-10-02 休\n2026-10-10班", two},
+		{"a list of two, apart", "2026-10-01、2026-10-03 休\n2026-09-27和2026-10-10 上班", "[2026-10-01 2026-10-03] [2026-09-27 2026-10-10]"},
+		{"a list of stretches", "2026-10-01~2026-10-02、2026-10-05~2026-10-06,休", "[2026-10-01 2026-10-02 2026-10-05 2026-10-06] []"},
+		{"a name first", "国庆,2026-10-01,休\n国庆,2026-10-02,休\n国庆 2026-10-10 班", two},
+		{"titles of every kind", "国务院办公厅关于2026年部分节假日安排的通知\n国办发明电〔2025〕7号\n,,\n日期,放假/调休,备注\n日期,节假日\n2026-10-01,休\n2026-10-02,休\n2026-10-10,班", two},
+		{"dashes for a stretch", "2026.10.1-2026.10.2,休\n2026/10/10-2026/10/10,班", two},
+		{"dashes throughout", "2026-10-01-2026-10-02,休\n2026-10-10,班", two},
+		{"ends without a year", "2026-10-01~10-02,休\n2026年10月10日至10月10日,班", two},
+		{"ends without a month", "2026年10月1日（星期四）至2日（星期五）放假调休，共2天\n2026年10月10日（周六）上班", two},
+		{"an end without a year, in the next one", "2026年12月31日至1月1日,休", "[2026-12-31 2027-01-01] []"},
+		{"days of the week", "2026-10-01(周四),休\n2026年10月2日 星期五 休\n2026-10-10,周六,班", two},
+		{"full-width digits", "２０２６－１０－０１，休\n２０２６年１０月２日　休\n2026-10-10，班", two},
+		{"a time as programs write it", "2026-10-01T00:00:00,休\n2026-10-02T00:00:00.000Z,休\n2026-10-10,班", two},
+		{"UTF-16", utf16("日期\t类型\r\n2026/10/1\t休\r\n2026/10/2\t休\r\n2026/10/10\t班\r\n"), two},
+		{"lines of an old Mac", "日期,类型\r2026-10-01,休\r2026-10-02,休\r2026-10-10,班\r", two},
+		{"the words of the State Council", "2026-10-01,放假调休\n2026-10-02,法定节假日\n2026-10-10,调休上班", two},
+		{"other words for a day off", "2026-10-01,休假\n2026-10-02,公休\n2026-10-03,补休\n2026-10-04,假日\n2026-10-05,法定假日", "[2026-10-01 2026-10-02 2026-10-03 2026-10-04 2026-10-05] []"},
+		{"names that have such words, too", "2026-10-01,休,国庆 调休\n2026-10-02,放假,调休\n2026-10-10,班,国庆节放假", two},
+		{"a column for the kind", "日期,备注,类型\n2026-10-01~2026-10-02,上班,休\n2026-10-10,放假,班", two},
+		{"the kind within a text", "2026-10-01~2026-10-02,国庆节放假2天\n2026-10-10,国庆调休补班", two},
+		{"moved to a Saturday", "2026-10-01~2026-10-02,休\n2026-10-10,国庆节调休", two},
+		{"a number for each line, and which day it is", "1,2026-10-01,休,国庆第1天\n2,2026-10-02,休,国庆第2天\n3,2026-10-10,班,2026", two},
+		{"JSON, a list", `[{"date":"2026-10-01","isOffDay":true},{"date":"2026-10-02","holiday":true},{"date":"2026-10-10","holiday":false}]`, two},
+		{"JSON, by day", `{"code":0,"holiday":{"10-01":{"holiday":true,"name":"国庆节","wage":3,"date":"2026-10-01"},
+			"10-02":{"holiday":true,"date":"2026-10-02"},"10-10":{"holiday":false,"name":"国庆节后补班","date":"2026-10-10"}}}`, two},
 		{"JSON", `{"$schema":"x","year":2026,"papers":["u"],"days":[
 			{"name":"国庆节","date":"2026-10-01","isOffDay":true},{"name":"国庆节","date":"2026-10-02","isOffDay":true},
 			{"name":"国庆节","date":"2026-10-10","isOffDay":false}]}`, two},
@@ -106,6 +147,8 @@ func TestAListOfHolidaysIsReadAsPeopleHaveIt(t *testing.T) {
 func TestAFaultyListOfHolidaysIsToldOfByItsLine(t *testing.T) {
 	const en, zh = "write a day or a stretch of days a line: date, off or on, name; such as 2026-10-01~2026-10-07,off,National Day",
 		"一行写一天或一段：日期、“休”或“班”、名称，例如 2026-10-01~2026-10-07,休,国庆节"
+	const doubtRemedy = "write a stretch as 2026-10-01~2026-10-07, and single days each in its line"
+	const doubt = `"a.csv", line 1: it has several dates, which may be a stretch or single days; ` + doubtRemedy
 	const json = `write {"days": [{"name": "New Year", "date": "2026-01-01", "isOffDay": true}]}, or a list with a day on each line`
 	for _, c := range []struct {
 		name, text string
@@ -113,8 +156,33 @@ func TestAFaultyListOfHolidaysIsToldOfByItsLine(t *testing.T) {
 		zh         string
 	}{
 		{"a day that there is not", "2026-10-01,休\n2026-02-30,休", []string{`"a.csv", line 2: "2026-02-30" is no date; ` + en}, "“a.csv”第 2 行：“2026-02-30”不是有效日期；" + zh},
-		{"an end without a year", "日期\n\n2026年10月1日至7日,休", []string{`"a.csv", line 3: "2026年10月1日~7日" is no date; ` + en}, ""},
-		{"a second header", "日期,类型\n日期,类型\n2026-10-01,休", []string{`"a.csv", line 2: "日期" is no date; ` + en}, ""},
+		{"a header below a day", "日期,类型\n2026-10-01,休\n日期,类型", []string{`"a.csv", line 3: "日期" is no date; ` + en}, ""},
+		{"a day in words, first", "十月一日,休\n2026-10-02,休", []string{`"a.csv", line 1: "十月一日" looks like a date, but is not complete; if it is none, put it otherwise; ` + en}, ""},
+		{"a day without a year, first", "国庆,10月1日,休\n2026-10-02,休", []string{`"a.csv", line 1: "10月1日" looks like a date, but is not complete; if it is none, put it otherwise; ` + en}, "“a.csv”第 1 行：“10月1日”像是日期，但没有写全；不是日期的，请改个写法；" + zh},
+		{"a number that Excel shows for a day", "46296,休", []string{`"a.csv", line 1: "46296" is no date; ` + en}, ""},
+		{"a name and a kind, first", "国庆节放假\n2026-10-02,休", []string{`"a.csv", line 1: "国庆节放假" is no date; ` + en}, ""},
+		{"a second day without a year", "2026-10-01,10-07,休", []string{`"a.csv", line 1: "10-07" looks like a date, but is not complete; if it is none, put it otherwise; ` + en}, ""},
+		{"a second day with a slip", "2026-10-01,2026-10-O7,休", []string{`"a.csv", line 1: "2026-10-O7" looks like a date, but is not complete; if it is none, put it otherwise; ` + en}, ""},
+		{"a second day as Excel shows it", "2026-10-01,7-Oct,休", []string{`"a.csv", line 1: "7-Oct" looks like a date, but is not complete; if it is none, put it otherwise; ` + en}, ""},
+		{"more days after a stretch", "2026年10月1日至3日、5日,休", []string{`"a.csv", line 1: "、5日" looks like a date, but is not complete; if it is none, put it otherwise; ` + en}, ""},
+		{"two days in one, one that there is not", "2026-09-31,2026-10-07,休", []string{`"a.csv", line 1: "2026-09-31" is no date; ` + en}, ""},
+		{"two days backwards", "2026-10-07,2026-10-01,休", []string{`"a.csv", line 1: "2026-10-07~2026-10-01" runs backwards, or is longer than 31 days; check its years and months`}, ""},
+		{"an end without a year that is no new year's", "2026-10-07~10-01,休", []string{`"a.csv", line 1: "2026-10-07~10-01" runs backwards, or is longer than 31 days; check its years and months`}, ""},
+		{"two days that are worked", "2026-09-27,2026-10-10,班", []string{doubt}, "“a.csv”第 1 行：有几个日期，看不出是从哪天到哪天，还是单独的几天；一段写成 2026-10-01~2026-10-07，单独的几天一天写一行"},
+		{"a day of something else", "2026-10-10,班,补2026-10-12", []string{doubt}, ""},
+		{"two days with a name between", "2026-10-01,国庆,2026-10-07,休", []string{doubt}, ""},
+		{"a third day beside a start and an end", "开始,结束,类型,补班\n2026-10-01,2026-10-07,休,2026-10-10", []string{`"a.csv", line 2: it has several`}, ""},
+		{"a stretch beside a day, which may be worked", "2026-10-01~2026-10-07,2026-10-10,放假", []string{doubt}, ""},
+		{"the days worked in a column beside", "节日,放假,上班,备注\n国庆,2026-10-01,2026-10-10,放假", []string{`"a.csv", line 2: it has several`}, ""},
+		{"from, to and a Saturday, which may be worked", "国庆,2026-10-01,2026-10-07,2026-10-10,放假", []string{doubt}, ""},
+		{"an end without a start", "开始,结束,类型\n,2026-10-07,休", []string{`"a.csv", line 2: it has several`}, ""},
+		{"an end that is none", "开始,结束,类型\n2026-10-01,待定,休", []string{`"a.csv", line 2: it has several`}, ""},
+		{"more days than are named", "日期,天数,类型\n2026-10-01,7,休", []string{`"a.csv", line 2: it says "7", but its dates are 1 day; ` + doubtRemedy}, "“a.csv”第 2 行：写着“7”，和读出的 1 天对不上；一段写成 2026-10-01~2026-10-07，单独的几天一天写一行"},
+		{"more days than are named, in words", "2026-10-01~2026-10-06 放假7天", []string{`"a.csv", line 1: it says "7天", but its dates are 6 days; ` + doubtRemedy}, ""},
+		{"moved, on a weekday", "2026-10-08,调休", []string{`"a.csv", line 1: a day that is moved (tiaoxiu) may be off or worked; write off or on`}, "“a.csv”第 1 行：“调休”看不出这一天是休还是班；放假的写“休”，上班的写“班”"},
+		{"moved, over a weekend and a weekday", "2026-10-10~2026-10-12,国庆节调休", []string{`"a.csv", line 1: a day that is moved`}, ""},
+		{"moved, on a Saturday, in a holiday's name", "2026-10-10,国庆假期调休", []string{`"a.csv", line 1: it says both off and worked; ` + en}, ""},
+		{"a kind that is denied", "2026-10-01,不放假", []string{`"a.csv", line 1: it does not say if the day is off or worked; ` + en}, ""},
 		{"no kind", "2026-10-01,国庆节", []string{`"a.csv", line 1: it does not say if the day is off or worked; ` + en}, "“a.csv”第 1 行：没有写这一天是休还是班；" + zh},
 		{"two kinds", "2026-10-01,休,班", []string{`"a.csv", line 1: it says both off and worked; ` + en}, ""},
 		{"a stretch backwards", "2026-10-07~2026-10-01,休", []string{`"a.csv", line 1: "2026-10-07~2026-10-01" runs backwards, or is longer than 31 days; check its years and months`}, ""},
@@ -125,14 +193,17 @@ func TestAFaultyListOfHolidaysIsToldOfByItsLine(t *testing.T) {
 			"“a.csv”第 2 行：2026-10-07 和“a.csv”第 1 行矛盾：一处是休，一处是班；请对照国务院办公厅的通知，删掉错的一行",
 		},
 		{"no day", "日期,类型\n# 待定\n", []string{`"a.csv" names no day; ` + en}, ""},
-		{"a workbook", "PK\x03\x04\x00\x00", []string{`"a.csv" is no text in UTF-8 or GBK; save it from Excel as "CSV UTF-8 (comma delimited)"`}, ""},
-		{"bytes that are no text", "\xff\xff\xff", []string{`"a.csv" is no text in UTF-8 or GBK; save it from Excel as "CSV UTF-8 (comma delimited)"`}, ""},
-		{"another file altogether", strings.Repeat("0 x\n", 100), slices.Repeat([]string{`: "0" is no date; ` + en}, 5), ""},
+		{"a workbook", "PK\x03\x04\x00\x00", []string{`"a.csv" is no text in UTF-8, UTF-16 or GBK; save it from Excel as "CSV UTF-8 (comma delimited)"`}, ""},
+		{"bytes that are no text", "\xff\xff\xff", []string{`"a.csv" is no text in UTF-8, UTF-16 or GBK; save it from Excel as "CSV UTF-8 (comma delimited)"`}, ""},
+		{"another file altogether", strings.Repeat("0 休\n", 100), slices.Repeat([]string{`: "0" is no date; ` + en}, 5), ""},
+		{"a text without days", "大坝村\n通讯录\n", []string{`"a.csv" names no day; ` + en}, ""},
 		{"JSON that breaks off", "{\"days\": [\n{\"date\": \n", []string{`"a.csv", line 3: it is no JSON that can be read; ` + json}, ""},
 		{"JSON without days", `{"year": 2026}`, []string{`"a.csv" names no day; ` + en}, ""},
 		{"JSON with a date that is none", "{\"days\": [\n{\"date\": \"2026-01-01\", \"isOffDay\": true},\n{\"date\": \"1月2日\", \"isOffDay\": true}]}", []string{`"a.csv", line 3: "1月2日" is no date; ` + json}, ""},
 		{"JSON without a kind", "{\"days\": [\n{\"date\": \"2026-01-01\"}]}", []string{`"a.csv", line 2: it does not say if the day is off or worked; ` + json}, ""},
-		{"JSON with days of another kind", `{"days": ["2026-01-01"]}`, []string{`"a.csv", line 1: "" is no date; ` + json}, ""},
+		{"JSON with days of another kind", `{"days": ["2026-01-01"]}`, []string{`"a.csv", line 1: "2026-01-01" is no date; ` + json}, ""},
+		{"JSON with a kind in quotes", "[\n{\"date\": \"2026-01-01\", \"isOffDay\": \"true\"}]", []string{`"a.csv", line 2: isOffDay is neither true nor false; write "isOffDay": true (off) or "isOffDay": false (worked), without quotes`}, "“a.csv”第 2 行：isOffDay 的值不是 true 或 false；请写 \"isOffDay\": true（休）或 \"isOffDay\": false（班），不加引号"},
+		{"JSON by day, with one that there is not", "{\"holiday\": {\n\"01-01\": {\"holiday\": true, \"date\": \"2026-01-01\"},\n\"13-01\": {\"holiday\": true, \"date\": \"2026-13-01\"}}}", []string{`"a.csv", line 3: "2026-13-01" is no date; ` + json}, ""},
 	} {
 		cfg, problems := config.Read("dalaba.toml", []byte(workdays), dated{lists: map[string]string{"a.csv": c.text}, desk: true})
 		if cfg != nil || len(problems) != len(c.want) {
@@ -141,7 +212,7 @@ func TestAFaultyListOfHolidaysIsToldOfByItsLine(t *testing.T) {
 		}
 		for i, p := range problems {
 			got := p.Error()
-			if !strings.HasPrefix(got, "dalaba.toml:16: calendar.files: ") || !strings.HasSuffix(got, c.want[i]) {
+			if !strings.HasPrefix(got, "dalaba.toml:16: calendar.files: ") || !strings.Contains(got, c.want[i]) {
 				t.Errorf("%s: %s\nwant %s", c.name, got, c.want[i])
 			}
 			if zh := p.In(say.Chinese); c.zh != "" && zh != "dalaba.toml:16: calendar.files: "+c.zh {
@@ -153,7 +224,7 @@ func TestAFaultyListOfHolidaysIsToldOfByItsLine(t *testing.T) {
 
 func TestAListOfHolidaysThatCannotBeRead(t *testing.T) {
 	last := &playlist.Calendar{Off: []playlist.Date{"2026-10-01"}}
-	lists := map[string]string{"b.csv": "2026-10-01,休", "c.csv": "2026-10-01,班", "x.csv": "x\nx"}
+	lists := map[string]string{"b.csv": "2026-10-01,休", "c.csv": "2026-10-01,班", "x.csv": "日期\nx,休"}
 	const redo = `; correct it, check it with "dalaba check", and put it in force with "dalaba reload"`
 	const none = `dalaba.toml:16: calendar.files: (warning) the list of holidays is at fault, and none was read before: workdays are Monday to Friday` + redo
 	for _, c := range []struct {
@@ -188,7 +259,7 @@ func TestAListOfHolidaysThatCannotBeRead(t *testing.T) {
 				t.Errorf("%s: %s\nwant %s", c.name, text[i], w)
 			}
 		}
-		if cfg != nil && (cfg.Calendar != c.calendar || cfg.Slots[0].Calendar != c.calendar) {
+		if cfg != nil && (!cfg.CalendarFaulty || len(cfg.CalendarFaults) != 1 || cfg.Calendar != c.calendar || cfg.Slots[0].Calendar != c.calendar) {
 			t.Errorf("%s: %v", c.name, cfg.Calendar)
 		}
 	}
@@ -261,5 +332,19 @@ func TestAPushFileHasTheWordsAndNoCalendar(t *testing.T) {
 	}
 	if push, problems = config.ReadPush("push.toml", []byte(text+"[calendar]"+table), time.UTC, dated{}); push != nil || len(problems) != 1 || problems[0].Key != "calendar" {
 		t.Errorf("with a table: %v", problems)
+	}
+}
+
+func TestDaysWrittenOtherwiseGetTheListThatIsMeant(t *testing.T) {
+	for written, want := range map[string]string{
+		`"工作日"`: `["工作日"]`, `"节假日"`: `["节假日"]`, `"周一至周三"`: `["周一", "周二", "周三"]`, `"Workday"`: `["workday"]`, `"周二"`: `["周二"]`, `"weekends"`: `["sat", "sun"]`, `"sometimes"`: `["mon"]`,
+		`["法定节假日"]`: `["节假日"]`, `["假日"]`: `["节假日"]`, `["休息日"]`: `["节假日"]`, `["workdays"]`: `["workday"]`, `["Holidays"]`: `["holiday"]`,
+		`["weekday"]`: `["mon", "tue", "wed", "thu", "fri"]`, `["weekdays"]`: `["mon", "tue", "wed", "thu", "fri"]`, `["weekend"]`: `["sat", "sun"]`, `["周末"]`: `["周六", "周日"]`,
+	} {
+		text := strings.Replace(workdays, `["工作日"]`, written, 1)
+		_, problems := config.Read("dalaba.toml", []byte(text), dated{lists: map[string]string{"a.csv": "2026-10-01 休"}, desk: true})
+		if len(problems) != 1 || problems[0].Line != 14 || !strings.HasSuffix(problems[0].Error(), "days = "+want) {
+			t.Errorf("%s: %v, want %s", written, problems, want)
+		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 // other way round.
 type Change struct {
 	How  string `json:"how"`  // "added", "changed" or "removed"
-	What string `json:"what"` // "output", "playlist", "slot" or "setting"
-	Name string `json:"name"` // of a setting, its section
+	What string `json:"what"` // "output", "playlist", "slot", "calendar" or "setting"
+	Name string `json:"name"` // of a setting or the calendar, its section
 }
 
 // Changes returns what one config has otherwise than another: what is added first, then
@@ -25,11 +25,20 @@ func Changes(was, now *Config) []Change {
 		a.Since, b.Since = time.Time{}, time.Time{}
 		return a.Equal(b)
 	})
+	switch a, b := was.Calendar, now.Calendar; {
+	case reflect.DeepEqual(a, b):
+	case a == nil:
+		c.added = append(c.added, Change{"added", "calendar", "calendar"})
+	case b == nil:
+		c.removed = append(c.removed, Change{"removed", "calendar", "calendar"})
+	default:
+		c.changed = append(c.changed, Change{"changed", "calendar", "calendar"})
+	}
 	for _, s := range []struct {
 		name     string
 		was, now any
 	}{
-		{"site", []any{was.Site, was.Inbox}, []any{now.Site, now.Inbox}}, {"calendar", was.Calendar, now.Calendar}, {"quiet", was.Quiet, now.Quiet}, {"daypart", was.Dayparts, now.Dayparts},
+		{"site", []any{was.Site, was.Inbox}, []any{now.Site, now.Inbox}}, {"quiet", was.Quiet, now.Quiet}, {"daypart", was.Dayparts, now.Dayparts},
 		{"alert", []any{was.Alerts, was.Alert}, []any{now.Alerts, now.Alert}}, {"county", []any{was.County, was.Cache}, []any{now.County, now.Cache}},
 		{"ingest", was.Ingest, now.Ingest}, {"amplifier", was.Amplifier, now.Amplifier},
 		{"store", was.Store, now.Store}, {"microphone", was.Mic, now.Mic},

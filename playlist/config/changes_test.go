@@ -54,7 +54,7 @@ files = ["2026.csv"]
 		{"another order", "clips =", "order = \"shuffle\"\nclips =", "[{changed playlist lessons}]"},
 		{"another name of the site", "大坝村", "小坝村", "[{changed setting site}]"},
 		{"new quiet hours", "", "[[quiet]]\nfrom = \"12:00\"\nto = \"13:00\"\n", "[{changed setting quiet}]"},
-		{"another list of holidays", "2026.csv", "2027.csv", "[{changed setting calendar}]"},
+		{"another list of holidays", "2026.csv", "2027.csv", "[{changed calendar calendar}]"},
 		{"another section", "", "[store]\nbackups = 3\n", "[{changed setting store}]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -66,5 +66,32 @@ files = ["2026.csv"]
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+func TestAChangedListOfHolidaysIsAChange(t *testing.T) {
+	const quiet = base + "[[quiet]]\nfrom = \"12:00\"\nto = \"14:00\"\ndays = [\"workday\"]\n"
+	read := func(text, list string) *config.Config {
+		t.Helper()
+		if list != "" {
+			text += "[calendar]\nfiles = [\"a.csv\"]\n"
+		}
+		cfg, problems := config.Read("dalaba.toml", []byte(text), dated{lists: map[string]string{"a.csv": list}})
+		if cfg == nil {
+			t.Fatal(problems)
+		}
+		return cfg
+	}
+	slots, _, _ := strings.Cut(workdays, "[calendar]")
+	for _, c := range []struct{ name, text, was, now, want string }{
+		{"the same days, written otherwise", quiet, "2026-10-01 休", "2026/10/1,off", "[]"},
+		{"another, by which quiet hours go", quiet, "2026-10-01 休", "2026-10-02 休", "[{changed calendar calendar}]"},
+		{"another, by which slots go", slots, "2026-10-01 休", "2026-10-02 休", "[{changed slot 早} {changed calendar calendar}]"},
+		{"a first one", quiet, "", "2026-10-01 休", "[{added calendar calendar}]"},
+		{"none any more", quiet, "2026-10-01 休", "", "[{removed calendar calendar}]"},
+	} {
+		if got := fmt.Sprint(config.Changes(read(c.text, c.was), read(c.text, c.now))); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
 	}
 }

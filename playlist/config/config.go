@@ -79,6 +79,8 @@ type Config struct {
 	Alert     Alert
 	Mic       Mic
 	Cache     Cache
+
+	CalendarFaults []Problem // of the lists of holidays, for which Calendar stands in
 }
 
 // Ingest says how sound and text become clips.

@@ -49,8 +49,11 @@ func (p Problem) In(l say.Lang) string {
 func (p Problem) Error() string { return p.In(say.English) }
 
 // Refused reports whether a problem is there that refuses the config.
-func Refused(problems []Problem) bool {
-	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Severity == Fault })
+func Refused(problems []Problem) bool { return len(Faults(problems)) > 0 }
+
+// Faults returns the problems that refuse the config.
+func Faults(problems []Problem) []Problem {
+	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool { return p.Severity != Fault })
 }
 
 // shown makes a stranger's text fit to stand in a message: no control

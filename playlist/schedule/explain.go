@@ -438,9 +438,20 @@ func (e *explainer) excluded() {
 			e.add("off_that_day", SlotName(s.Name), string(day), local.Weekday())
 		}
 	}
-	if years := e.p.Uncovered(e.at, e.at); byCalendar && len(years) > 0 && len(e.told) > 0 {
-		e.then("uncovered", years)
+	if u, found := Uncovered(e.p, e.at, e.at); found && byCalendar && len(e.told) > 0 {
+		e.then(u.What, u.About...)
 	}
+}
+
+// Uncovered says that days from one instant to another go by the calendar, which does not
+// name any day of their years.
+func Uncovered(p *playlist.Programme, from, to time.Time) (e Explanation, found bool) {
+	years := p.Uncovered(from, to)
+	e = Explanation{What: "uncovered", About: []any{years}}
+	if p.CalendarFaulty {
+		e.What = "unread_calendar"
+	}
+	return e, len(years) > 0
 }
 
 // nothing says what came before and what comes after.
