@@ -342,11 +342,11 @@ type firstByCalendar struct {
 
 // days is a set of days; every day if the key is absent or bad.
 func (s *section) days(key string) playlist.Weekdays {
-	if !s.has(key) {
-		s.asks = append(s.asks, key)
+	s.form(key, asDays)
+	if s.lacks(key) {
 		return 0
 	}
-	list, _ := s.words(key, "mon")
+	list, _ := s.words(key, say.M("config.day_example"))
 	var set playlist.Weekdays
 	for _, v := range list {
 		word := strings.ToLower(strings.TrimSpace(v.text))
@@ -357,12 +357,8 @@ func (s *section) days(key string) playlist.Weekdays {
 			if s.r.byCalendar == nil {
 				s.r.byCalendar = &firstByCalendar{v.at, s.at(key)}
 			}
-		} else {
-			remedy := say.M("config.weekday_remedy")
-			if good := daysAsMeant(v.text); good != "" {
-				remedy = say.M("config.write_remedy", key+" = "+good)
-			}
-			s.garbled(key, v, say.M("config.weekday", shown(v.text)), remedy)
+		} else if s.noDay(key, v, list) {
+			break
 		}
 	}
 	return set
