@@ -49,7 +49,7 @@ func numeral(s string) string {
 		rest = s
 	}
 	figure := []rune(rest)
-	if len(figure) > 1 && !(len(figure) == 2 && digit(figure[0]) == 0) {
+	if len(figure) > 1 && (len(figure) != 2 || digit(figure[0]) != 0) {
 		return s // figures in a row are no number
 	}
 	for _, c := range figure {
@@ -322,7 +322,7 @@ func daysIn(t string) (field, rest string, ok bool) {
 			end += len(next)
 		}
 		tail := strings.TrimLeft(t[end:], " ")
-		if tail != "" && (loose || end > at[1]) && strings.ContainsAny(firstRune(tail), "点时十") && end == len(t)-len(tail) && loose {
+		if loose && tail != "" && end == len(t)-len(tail) && strings.ContainsAny(firstRune(tail), "点时十") {
 			// The last figure is an hour; of several it is not clear how many are.
 			if end-len("一") != at[1] || firstRune(tail) == "十" {
 				return "", t, false

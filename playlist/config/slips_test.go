@@ -658,18 +658,14 @@ func (m bareMachine) HasFile(path string) bool    { return path == m.has }
 func (m bareMachine) HasProgram(name string) bool { return name == m.has }
 
 func TestWhatCannotWorkIsAWarningAndNoFault(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(dir+"/file", nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct{ name, text, says string }{
 		{"a recording for emergencies that is not there", good + slotOf("健康") + "[alert.generic]\ndefault = \"没有.mp3\"\n", "alert.generic.default: （提醒）找不到文件“没有.mp3”"},
 		{"one that is there", good + slotOf("健康") + "[alert.generic]\ndefault = \"/有.mp3\"\n", ""},
 		{"a program for the microphone that is not there", good + slotOf("健康") + "[microphone]\ncapture = [\"不存在的程序\"]\n", "microphone.capture: （提醒）找不到程序“不存在的程序”"},
 		{"one that is there", good + slotOf("健康") + "[microphone]\ncapture = [\"/有.mp3\"]\n", ""},
-		{"an inbox that is a file", strings.Replace(good, "[[output]]", "inbox = \""+dir+"/file\"\n[[output]]", 1) + slotOf("健康"), "site.inbox: （提醒）" + dir + "/file 是文件，不是文件夹"},
-		{"a drop folder that is a file", good + slotOf("健康") + "[alert]\ndrop = \"" + dir + "/file\"\n", "alert.drop: （提醒）" + dir + "/file 是文件，不是文件夹"},
-		{"an inbox that is not there yet", strings.Replace(good, "[[output]]", "inbox = \""+dir+"/in\"\n[[output]]", 1) + slotOf("健康"), ""},
+		{"an inbox that is a file", strings.Replace(good, "[[output]]", "inbox = \"slips_test.go\"\n[[output]]", 1) + slotOf("健康"), "site.inbox: （提醒）slips_test.go 是文件，不是文件夹"},
+		{"a drop folder that is a file", good + slotOf("健康") + "[alert]\ndrop = \"slips_test.go\"\n", "alert.drop: （提醒）slips_test.go 是文件，不是文件夹"},
+		{"an inbox that is not there yet", strings.Replace(good, "[[output]]", "inbox = \"in\"\n[[output]]", 1) + slotOf("健康"), ""},
 	} {
 		cfg, problems := config.Read("dalaba.toml", []byte(c.text), bareMachine{has: "/有.mp3"})
 		said := ""

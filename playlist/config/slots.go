@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -139,11 +138,11 @@ func (r *reader) tellAbsent(kind, key string, known []string) {
 		if x.times > 1 {
 			what = say.M("config.times", what, x.times)
 		}
-		name := strings.Trim(nameAsMeant(strings.Trim(plainly(x.name), `"'`)), `"`)
+		name := strings.Trim(plainly(x.name), `"'`) // 《健康》 is 健康
 		if nameAsMeant(x.name) == "" && len(known) > 0 {
 			remedy = say.M("config.known_remedy", all(known))
 		}
-		if n := near(cmp.Or(name, plainly(x.name)), known); n != "" {
+		if n := near(name, known); n != "" {
 			remedy = say.M("config.near_remedy", n)
 		}
 		if key == "outputs" {
