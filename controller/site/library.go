@@ -3,6 +3,8 @@ package site
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -58,6 +60,18 @@ func (l *Library) Calendar(file string) ([]byte, error) { return files.Read(file
 // LastCalendar returns the calendar that was in force last; at the desk none stands in.
 func (l *Library) LastCalendar(dataDir string) (*playlist.Calendar, bool) {
 	return LastCalendar(dataDir), !l.AtDesk
+}
+
+// HasFile reports whether there is such a file.
+func (l *Library) HasFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// HasProgram reports whether there is a program of that name or path.
+func (l *Library) HasProgram(name string) bool {
+	_, err := exec.LookPath(name)
+	return err == nil
 }
 
 // CardByNumber returns the device of a card that has a number at present.

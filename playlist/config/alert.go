@@ -26,6 +26,7 @@ func (r *reader) alert(s *section) {
 	if dir := s.text("drop", "alerts"); dir != "" {
 		out.Drop = r.path(dir)
 		r.watched = append(r.watched, watched{s.at("drop"), s.place("drop"), out.Drop})
+		s.plainFile("drop", out.Drop)
 	}
 	out.Anchors = s.files("anchors", "anchors/cap.pem")
 	out.EBD = s.files("ebd", "anchors/sender.cer")
@@ -52,6 +53,9 @@ func (r *reader) alert(s *section) {
 		for _, code := range slices.Sorted(maps.Keys(generic)) {
 			out.Generic[code] = r.path(generic[code])
 			r.files = append(r.files, out.Generic[code])
+			if m, ok := r.lib.(Machine); ok && !m.HasFile(out.Generic[code]) {
+				r.problem(Warning, s.t.find("generic").val.keys.find(code).val.at, s.at("generic."+shown(code)), say.M("config.no_file", shown(generic[code])), say.M("config.no_file_remedy"))
+			}
 		}
 	}
 	s.rest()
@@ -59,8 +63,7 @@ func (r *reader) alert(s *section) {
 
 // files is a list of paths, which may be patterns. Each must name something.
 func (s *section) files(key, example string) (paths []string) {
-	if !s.has(key) {
-		s.asks = append(s.asks, key)
+	if s.lacks(key) {
 		return nil
 	}
 	list, _ := s.words(key, example)
@@ -82,8 +85,7 @@ func (s *section) files(key, example string) (paths []string) {
 
 // senders are senders of messages, as those name them.
 func (s *section) senders(key, example string) (all []string) {
-	if !s.has(key) {
-		s.asks = append(s.asks, key)
+	if s.lacks(key) {
 		return nil
 	}
 	list, _ := s.strings(key, example)
@@ -98,6 +100,7 @@ func (s *section) senders(key, example string) (all []string) {
 // sources are the ways from which unsigned messages are believed.
 func (s *section) sources(preset []playlist.AlertSource) []playlist.AlertSource {
 	const key = "unsigned"
+	s.form(key, someOf(string(playlist.AlertByHand), string(playlist.AlertByDrop)))
 	v := s.want(key, unstable.Array, say.M("config.unsigned_remedy"))
 	if v == nil {
 		return preset
@@ -141,12 +144,15 @@ func (r *reader) microphone(s *section) {
 		return
 	}
 	if s.need("capture", `capture = ["arecord", "-q", "-t", "raw", "-f", "S16_LE", "-r", "48000", "-c", "1"]`) {
+		s.form("capture", asCommand)
 		list, _ := s.words("capture", "arecord")
 		for _, v := range list {
 			r.out.Mic.Capture = append(r.out.Mic.Capture, v.text)
 		}
 		if len(list) > 0 && strings.TrimSpace(list[0].text) == "" {
 			s.fault("capture", say.M("config.speech"), say.M("config.speech_remedy"))
+		} else if m, ok := r.lib.(Machine); ok && len(list) > 0 && !m.HasProgram(list[0].text) {
+			r.problem(Warning, list[0].at, s.at("capture"), say.M("config.no_program", shown(list[0].text)), say.M("config.no_program_remedy"))
 		}
 	}
 	if t := s.text("trigger", "gpio:GPIO27"); t != "" {
@@ -159,11 +165,17 @@ func (r *reader) microphone(s *section) {
 	s.rest()
 }
 
+// plainFile warns of a folder that is a file.
+func (s *section) plainFile(key, path string) {
+	if file := fileInTheWay(path); file != "" {
+		s.r.problem(Warning, s.place(key), s.at(key), say.M("config.data_dir", shown(file)), say.M("config.folder_remedy"))
+	}
+}
+
 // peers are the neighbours that have clips.
 func (s *section) peers() (all []string) {
 	const key, example = "peers", "http://192.168.1.20:8090"
-	if !s.has(key) {
-		s.asks = append(s.asks, key)
+	if s.lacks(key) {
 		return nil
 	}
 	list, _ := s.words(key, example)

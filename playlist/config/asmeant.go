@@ -21,7 +21,7 @@ func written(text string) say.Message { return say.M("config.write_remedy", `"`+
 
 var (
 	numerals  = regexp.MustCompile(`[〇零一二两三四五六七八九十]+`)
-	clockLike = regexp.MustCompile(`^(凌晨|清晨|早晨|早上|早|上午|中午|午后|下午|傍晚|晚上|晚|夜里|am|pm)?(\d{1,2})(?:[:.;,点时h](\d{1,2})?分?(?::\d{1,2})?)?(am|pm)?$`)
+	clockLike = regexp.MustCompile(`^(凌晨|清晨|早晨|早上|早|上午|中午|午后|下午|傍晚|晚上|晚|夜里|am|pm)?(\d{1,2})(?:([:.;,点时h])(?:(\d{2})分?|(\d)分)?(?::\d{1,2})?)?(am|pm)?$`)
 	spacedOut = regexp.MustCompile(`\d\s+\d`)
 	fourDigit = regexp.MustCompile(`^([0-2]?\d)([0-5]\d)$`)
 )
@@ -48,8 +48,15 @@ func numeral(s string) string {
 	} else {
 		rest = s
 	}
-	for _, c := range rest {
+	figure := []rune(rest)
+	if len(figure) > 1 && (len(figure) != 2 || digit(figure[0]) != 0) {
+		return s // figures in a row are no number
+	}
+	for _, c := range figure {
 		n += digit(c)
+	}
+	if len(figure) == 2 {
+		return "0" + strconv.Itoa(n)
 	}
 	return strconv.Itoa(n)
 }
@@ -69,24 +76,12 @@ func clockAsMeant(text string) string {
 		if m = fourDigit.FindStringSubmatch(t); m == nil {
 			return ""
 		}
-		m = []string{m[0], "", m[1], m[2], ""}
+		m = []string{m[0], "", m[1], "", m[2], "", ""}
 	}
 	hour, _ = strconv.Atoi(m[2])
-	minute, _ = strconv.Atoi(m[3])
-	switch part := m[1] + m[4]; part {
-	case "下午", "午后", "傍晚", "晚上", "晚", "夜里", "pm":
-		if hour == 12 && part != "pm" {
-			return "" // noon or midnight
-		}
-		if hour < 12 {
-			hour += 12
-		}
-	case "中午":
-		if hour < 4 {
-			hour += 12
-		}
-	case "am":
-		hour %= 12
+	minute, _ = strconv.Atoi(m[4] + m[5])
+	if hour = hourOfPart(m[1]+m[6], hour); hour < 0 {
+		return ""
 	}
 	if hour == 24 && minute > 0 {
 		hour = 0
@@ -97,7 +92,51 @@ func clockAsMeant(text string) string {
 	return fmt.Sprintf("%02d:%02d", hour, minute)
 }
 
+// hourOfPart is the hour that is called so in a part of the day; -1 if that is not clear, as
+// 12 at night is not, or wrong.
+func hourOfPart(part string, hour int) int {
+	least, most := map[string]int{"am": 0, "凌晨": 0, "清晨": 3, "中午": 11, "傍晚": 4, "晚上": 5, "晚": 5, "夜里": 8, "pm": 1}[part], 11
+	after := false // hours count from noon
+	switch part {
+	case "":
+		return hour
+	case "凌晨":
+		most = 6
+	case "am":
+		if hour == 12 {
+			return 0
+		}
+	case "pm":
+		if hour == 12 {
+			return 12
+		}
+		after = true
+	case "中午":
+		if hour >= 1 && hour < 4 {
+			return hour + 12
+		}
+		most = 14
+	case "下午", "午后":
+		least, after = 1, true
+	case "傍晚", "晚上", "晚", "夜里":
+		after = true
+	case "早晨", "早上", "早", "上午":
+		least = 4
+	}
+	if after && hour > 12 && hour < 24 && hour-12 >= least {
+		return hour
+	}
+	if hour < least || hour > most {
+		return -1
+	}
+	if after {
+		hour += 12
+	}
+	return hour
+}
+
 var (
+	dayFirst = regexp.MustCompile(`^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})$`)
 	fullDate = regexp.MustCompile(`^(\d{4}|\d{2})(?:[-/.年]\s*(\d{1,2})[-/.月]\s*(\d{1,2})|(\d{2})(\d{2}))[日号]?(?:[ t]\d.*)?$`)
 	monthDay = regexp.MustCompile(`^(\d{1,2})[-/.月](\d{1,2})[日号]?$`)
 )
@@ -108,6 +147,18 @@ func dateAsMeant(text string) (year, month, day int, ok bool) {
 	var parts []string
 	if m := fullDate.FindStringSubmatch(t); m != nil {
 		parts = []string{m[1], m[2] + m[4], m[3] + m[5]}
+	} else if m := dayFirst.FindStringSubmatch(t); m != nil {
+		// Which is the month is clear if the other one is none.
+		a, _ := strconv.Atoi(m[1])
+		b, _ := strconv.Atoi(m[2])
+		switch {
+		case b > 12:
+			parts = []string{m[3], m[1], m[2]}
+		case a > 12 || a == b:
+			parts = []string{m[3], m[2], m[1]}
+		default:
+			return 0, 0, 0, false
+		}
 	} else if m := monthDay.FindStringSubmatch(t); m != nil {
 		parts = []string{"0", m[1], m[2]}
 	} else {
@@ -150,12 +201,19 @@ func explainDate(text string, now time.Time) (what, remedy say.Message) {
 	return say.M("config.date_form", shown(text)), written(fmt.Sprintf("%04d-%02d-%02d", year, month, day))
 }
 
-var units = strings.NewReplacer("毫秒", "ms", "小时", "h", "分钟", "m", "秒钟", "s", "hours", "h", "hour", "h", "hr", "h", "minutes", "m", "minute", "m", "mins", "m", "min", "m",
+var units = strings.NewReplacer("毫秒", "ms", "半小时", "30m", "半个小时", "30m", "一刻钟", "15m", "个小时", "h", "小时", "h", "分钟", "m", "秒钟", "s", "hours", "h", "hour", "h", "hr", "h", "minutes", "m", "minute", "m", "mins", "m", "min", "m",
 	"seconds", "s", "second", "s", "secs", "s", "sec", "s", "时", "h", "分", "m", "秒", "s")
+
+var wholeDays = regexp.MustCompile(`^(\d{1,3})(?:天|d|days?)$`)
 
 // spanAsMeant is a length of time, as 2m for 2分钟.
 func spanAsMeant(text string) string {
 	t := units.Replace(strings.ToLower(strings.Join(strings.Fields(plainly(text)), "")))
+	t = numerals.ReplaceAllStringFunc(t, numeral)
+	if m := wholeDays.FindStringSubmatch(t); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		t = strconv.Itoa(24*n) + "h"
+	}
 	if d, err := time.ParseDuration(t); err == nil && d >= 0 && !digits(t) {
 		return brief(d)
 	}
@@ -163,46 +221,173 @@ func spanAsMeant(text string) string {
 }
 
 var (
-	everyDay     = regexp.MustCompile(`每天|每日|天天|every ?day|daily|at `)
-	chineseDs    = regexp.MustCompile(`每?(?:周|星期|礼拜)[一二三四五六日天1-7](?:[,和-]?(?:周|星期|礼拜)?[一二三四五六日天])*`)
-	dayField     = regexp.MustCompile(`^\d(-\d)?(,\d(-\d)?)*$`)
+	everyDay     = regexp.MustCompile(`每天|每日|天天|every ?day|daily`)
+	dayNamed     = regexp.MustCompile(`每?(?:周|星期|礼拜)[一二三四五六日天1-7]`)
+	dayAfter     = regexp.MustCompile(`^(?:[,和与及-]?(?:周|星期|礼拜)[一二三四五六日天1-7]|[,和与及-]?[一二三四五六日天])`)
+	dayGap       = regexp.MustCompile(`((?:周|星期|礼拜)[一二三四五六日天])\s*([-,、]|\s)\s*((?:周|星期|礼拜))`)
+	englishDays  = regexp.MustCompile(`\b(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*(?:\s*(?:-|,|\bto\b|\band\b)\s*(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*)*`)
 	longNames    = regexp.MustCompile(`\b(sun|mon|tue|wed|thu|fri|sat)[a-z]*`)
+	dayField     = regexp.MustCompile(`^\d(-\d)?(,\d(-\d)?)*$`)
 	timeField    = regexp.MustCompile(`^\d{1,2}:\d{1,2}$`)
+	cronField    = regexp.MustCompile(`^(?:[\d*?/,-]+[分时点月日号]?|(?:[,-]?(?:sun|mon|tue|wed|thu|fri|sat|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)+)$`)
 	severalTimes = regexp.MustCompile(`[,和与及;]|\band\b`)
+	clockMark    = regexp.MustCompile(`[:点时]|am|pm|^\s*\d{3,4}\s*$|^\s*(?:凌晨|清晨|早|上午|中午|午后|下午|傍晚|晚)`)
+	filling      = regexp.MustCompile(`的|在|播出|播放|播|\bat\b`)
 	yearField    = regexp.MustCompile(`^(\*|\?|\d{4}(-\d{4})?)$`)
 )
 
-// cronAsMeant is a cron spec, as "30 7 * * 1-5" for 周一到周五7点半.
-func cronAsMeant(text string) string {
+// cronAsMeant is a cron spec, as "30 7 * * 1-5" for 周一到周五7点半. Without a time of day
+// in the text there is none: instead asks for one.
+func cronAsMeant(text string) (good string, instead say.Message) {
 	t := strings.ToLower(plainly(text))
-	t = strings.NewReplacer("至", "-", "到", "-", "~", "-", "工作日", " 1-5 ", "周末", " 0,6 ").Replace(t)
-	t = chineseDs.ReplaceAllStringFunc(t, func(s string) string { return " " + chineseDays(s) + " " })
-	t = longNames.ReplaceAllString(t, "$1")
-	var good string
-	fields := strings.Fields(t)
-	if len(fields) > 1 {
+	t = strings.NewReplacer("至", "-", "到", "-", "~", "-").Replace(t)
+	t = dayGap.ReplaceAllStringFunc(dayGap.ReplaceAllString(t, "$1$2$3"), func(s string) string { return strings.ReplaceAll(s, " ", ",") })
+	if fields, ok := cronFields(t); ok {
 		good = fieldsAsMeant(fields)
+		if _, _, found := hourly(good); found {
+			good = strings.Join(strings.Fields(good)[:5], " ")
+		}
+		return soundCron(good), instead
 	}
-	if _, _, found := hourly(good); found {
-		good = strings.Join(strings.Fields(good)[:5], " ")
+	days, rest, ok := daysIn(t)
+	if !ok {
+		return "", instead
 	}
-	if good == "" {
-		good = wordsAsMeant(everyDay.ReplaceAllString(t, " "))
+	if rest = strings.Trim(filling.ReplaceAllString(rest, " "), " ,"); rest != "" {
+		return soundCron(atTimes(rest, days)), instead
 	}
-	if _, err := playlist.ParseCron(good); err != nil || good == "" {
+	if days == "" {
+		return "", instead
+	}
+	return "", say.M("config.cron_time_remedy", "30 7 * * "+days)
+}
+
+// soundCron is a spec if it is a good one, and empty otherwise.
+func soundCron(spec string) string {
+	if _, err := playlist.ParseCron(spec); err != nil || spec == "" {
 		return ""
 	}
-	if _, _, bad := faultOfCron(good); bad {
+	if _, _, bad := faultOfCron(spec); bad {
 		return ""
 	}
-	return good
+	return spec
+}
+
+// cronFields are the fields of a text that is written as fields of a spec, if it is.
+func cronFields(t string) (fields []string, ok bool) {
+	fields = strings.Fields(t)
+	if len(fields) == 4 && timeField.MatchString(fields[0]) {
+		h, m, _ := strings.Cut(fields[0], ":")
+		fields = slices.Concat([]string{cmp.Or(strings.TrimPrefix(m, "0"), "0"), cmp.Or(strings.TrimPrefix(h, "0"), "0")}, fields[1:])
+	}
+	for i, f := range fields {
+		switch {
+		case i >= 4 && everyDay.MatchString(f):
+			fields[i] = "*"
+		case i >= 4:
+			days, rest, ok := daysIn(f)
+			if ok && days != "" && strings.Trim(rest, " ") == "" {
+				fields[i] = days
+			} else if bare := chineseDays(f); strings.Trim(f, "一二三四五六日天,-") == "" && bare != "" {
+				fields[i] = bare
+			} else if !cronField.MatchString(f) {
+				return nil, false
+			}
+		case !cronField.MatchString(f):
+			return nil, false
+		}
+		fields[i] = longNames.ReplaceAllString(fields[i], "$1")
+	}
+	return fields, len(fields) > 1 && !slices.ContainsFunc(fields[:2], func(f string) bool { return weekday.valid(f) && !digits(f) && !strings.ContainsAny(f, "-,/") })
+}
+
+// daysIn finds the weekdays that a text names, as the field of a spec, and what else
+// stands there. ok is false if it is not clear which days are meant.
+func daysIn(t string) (field, rest string, ok bool) {
+	t = strings.NewReplacer("周末", " @0,6@ ", "工作日", " @1-5@ ").Replace(t)
+	var fields []string
+	for {
+		at := dayNamed.FindStringIndex(t)
+		if at == nil {
+			break
+		}
+		end := at[1]
+		loose := false // the last day stands without 周
+		for {
+			next := dayAfter.FindString(t[end:])
+			if next == "" {
+				break
+			}
+			loose = !strings.ContainsAny(next, "周星期礼拜,和与及-")
+			end += len(next)
+		}
+		tail := strings.TrimLeft(t[end:], " ")
+		if loose && tail != "" && end == len(t)-len(tail) && strings.ContainsAny(firstRune(tail), "点时十") {
+			// The last figure is an hour; of several it is not clear how many are.
+			if end-len("一") != at[1] || firstRune(tail) == "十" {
+				return "", t, false
+			}
+			end -= len("一")
+		}
+		if c := t[end-1]; c >= '1' && c <= '7' && end < len(t) && strings.ContainsAny(t[end:end+1], "0123456789:点时") {
+			return "", t, false
+		}
+		fields = append(fields, chineseDays(t[at[0]:end]))
+		t = t[:at[0]] + " " + t[end:]
+	}
+	t = englishDays.ReplaceAllStringFunc(t, func(s string) string {
+		fields = append(fields, englishField(s))
+		return " "
+	})
+	for _, group := range []string{"0,6", "1-5"} {
+		if strings.Contains(t, "@"+group+"@") {
+			fields, t = append(fields, group), strings.ReplaceAll(t, "@"+group+"@", " ")
+		}
+	}
+	if everyDay.MatchString(t) {
+		if len(fields) > 0 {
+			return "", t, false
+		}
+		fields, t = append(fields, "*"), everyDay.ReplaceAllString(t, " ")
+	}
+	for i, f := range fields {
+		fields[i] = weekday.asMeant(f)
+	}
+	return strings.Join(fields, ","), t, true
+}
+
+// englishField is the field of weekdays for words such as Monday to Friday.
+func englishField(s string) string {
+	return strings.NewReplacer("to", "-", "and", ",", " ", "").Replace(longNames.ReplaceAllString(s, "$1"))
+}
+
+func firstRune(s string) string { return string([]rune(s)[:1]) }
+
+// atTimes is a spec for times of day on weekdays.
+func atTimes(text, days string) string {
+	minute, hours := "", []string{}
+	for _, part := range severalTimes.Split(text, -1) {
+		clock := clockAsMeant(part)
+		h, m, _ := strings.Cut(clock, ":")
+		if clock == "" || !clockMark.MatchString(part) || minute != "" && m != minute || h == "24" && days != "" && days != "*" {
+			return ""
+		}
+		hour, _ := strconv.Atoi(h)
+		minute, hours = m, append(hours, strconv.Itoa(hour%24))
+	}
+	m, _ := strconv.Atoi(minute)
+	return strings.Join([]string{strconv.Itoa(m), strings.Join(hours, ","), "*", "*", cmp.Or(days, "*")}, " ")
 }
 
 // chineseDays is the field of weekdays for words such as 周一、三 or 周一-周五.
 func chineseDays(s string) string {
 	var b strings.Builder
 	for _, c := range s {
-		if n := strings.IndexRune("日一二三四五六", c); n >= 0 || c == '天' {
+		n := strings.IndexRune("日一二三四五六", c)
+		if c >= '1' && c <= '7' {
+			n = int(c-'0') % 7 * len("日")
+		}
+		if n >= 0 || c == '天' {
 			if last := b.String(); last != "" && last[len(last)-1] != '-' {
 				b.WriteByte(',')
 			}
@@ -222,17 +407,36 @@ var otherDays = map[string]string{
 	"节日": `["节假日"]`, "假日": `["节假日"]`, "休息日": `["节假日"]`, "法定假日": `["节假日"]`, "法定节假日": `["节假日"]`,
 }
 
-// daysAsMeant is a list of days, as ["周一", "周二"] for 周一至周二.
-func daysAsMeant(text string) string {
-	if good := otherDays[strings.TrimSuffix(strings.ToLower(plainly(text)), "s")]; good != "" {
-		return good
+// daysAsMeant is a list of weekdays in the language of the text, as ["周一", "周二"] for 周一至周二. Every day needs
+// no list.
+func daysAsMeant(text string) (value string, instead say.Message) {
+	t := strings.ToLower(plainly(text))
+	if everything[t] || everyDay.FindString(t) == t && t != "" {
+		return "", say.M("config.all_remedy", "days")
 	}
-	t := strings.NewReplacer("至", "-", "到", "-", "~", "-", "周末", "六,日").Replace(plainly(text))
+	if good := otherDays[strings.TrimSuffix(t, "s")]; good != "" {
+		return good, instead
+	}
+	if _, known := calendarDays[t]; known {
+		return "[" + quote(t) + "]", instead
+	}
+	t = strings.NewReplacer("至", "-", "到", "-", "~", "-", "周末", "六,日").Replace(t)
 	field := chineseDays(t)
-	if !dayField.MatchString(field) || strings.Trim(t, "一二三四五六日天周星期礼拜每,- ") != "" {
-		return ""
+	if strings.Trim(dayNamed.ReplaceAllString(t, ""), "一二三四五六日天周星期礼拜每,;- ") != "" {
+		if field = englishDays.FindString(t); field != t || field == "" {
+			return "", instead
+		}
+		field = englishField(field)
+	} else if !dayField.MatchString(field) {
+		return "", instead
 	}
-	var days []string
+	names, all := []string{}, []string{}
+	for _, words := range dayWords {
+		names = append(names, strings.Fields(words)[0])
+	}
+	if englishDays.MatchString(t) {
+		names = weekday.names
+	}
 	for _, item := range strings.Split(field, ",") {
 		from, to, ranged := strings.Cut(item, "-")
 		a, _ := weekday.number(from)
@@ -241,54 +445,23 @@ func daysAsMeant(text string) string {
 			b = a
 		}
 		for d := a; ; d = (d + 1) % 7 {
-			days = append(days, strings.Fields(dayWords[d])[0])
+			if name := quote(names[d]); !slices.Contains(all, name) {
+				all = append(all, name)
+			}
 			if d == b {
 				break
 			}
 		}
 	}
-	return "[" + strings.Join(quoted(days), ", ") + "]"
+	return "[" + strings.Join(all, ", ") + "]", instead
 }
 
-// wordsAsMeant is a spec for a time of day with or without weekdays.
-func wordsAsMeant(t string) string {
-	days, rest := "*", []string{}
-	for _, word := range strings.Fields(t) {
-		if weekday.valid(word) && (len(rest) > 0 || len(strings.Fields(t)) > 1) && !digits(word) {
-			days = word
-		} else if weekday.valid(word) && digits(word) && len(rest) == 0 && len(strings.Fields(t)) == 2 {
-			days = word
-		} else {
-			rest = append(rest, word)
-		}
-	}
-	minute, hours := "", []string{}
-	for _, text := range severalTimes.Split(strings.Join(rest, " "), -1) {
-		clock := clockAsMeant(text)
-		h, m, _ := strings.Cut(clock, ":")
-		if clock == "" || minute != "" && m != minute {
-			return ""
-		}
-		hour, _ := strconv.Atoi(h)
-		minute, hours = m, append(hours, strconv.Itoa(hour%24))
-	}
-	m, _ := strconv.Atoi(minute)
-	return strings.Join([]string{strconv.Itoa(m), strings.Join(hours, ","), "*", "*", sundays(days)}, " ")
-}
+// marks are what stands behind the number of a field.
+var marks = map[string]string{minute.word: "分", hour.word: "时点", day.word: "日号", month.word: "月"}
 
 // fieldsAsMeant is a spec for fields of which some are missing, too many or swapped.
 func fieldsAsMeant(parts []string) string {
 	parts = slices.Clone(parts)
-	for i, p := range parts {
-		if timeField.MatchString(p) && i == 0 {
-			h, m, _ := strings.Cut(p, ":")
-			parts = slices.Concat([]string{strings.TrimPrefix(m, "0"), strings.TrimPrefix(h, "0")}, parts[1:])
-			for j := range 2 {
-				parts[j] = cmp.Or(parts[j], "0")
-			}
-			break
-		}
-	}
 	plain := func(i, most int) bool {
 		n, err := strconv.Atoi(parts[i])
 		return err == nil && n <= most
@@ -296,7 +469,7 @@ func fieldsAsMeant(parts []string) string {
 	switch {
 	case len(parts) == 7 && yearField.MatchString(parts[6]):
 		parts = parts[:6]
-	case len(parts) < 5 && plain(0, 59) && plain(1, 23):
+	case len(parts) < 5 && plain(0, 59) && plain(1, 23) && strings.Trim(strings.Join(parts[2:], ""), "*?") == "":
 		for len(parts) < 5 {
 			parts = append(parts, "*")
 		}
@@ -311,7 +484,7 @@ func fieldsAsMeant(parts []string) string {
 		return "" // it is not clear of which day
 	}
 	for i, f := range fields {
-		parts[i] = f.asMeant(strings.TrimRight(parts[i], "分时点月日号"))
+		parts[i] = f.asMeant(strings.TrimRight(parts[i], marks[f.word]))
 	}
 	return strings.Join(parts, " ")
 }
@@ -320,9 +493,6 @@ func fieldsAsMeant(parts []string) string {
 // range that runs backwards goes over the end.
 func (f field) asMeant(text string) string {
 	if f.word == weekday.word {
-		if strings.ContainsAny(text, "一二三四五六日天") {
-			text = chineseDays(text)
-		}
 		text = sundays(text)
 	}
 	var items []string

@@ -230,10 +230,10 @@ name = "a" area = "b"
 area = 041523100201
 `,
 		[]string{
-			"dalaba.toml:2:8: 数字不能以 0 开头；请去掉开头的 0；编码和时间请加英文双引号",
+			"dalaba.toml:2:8: 数字不能以 0 开头；请写成 area = \"041523100201\"",
 		},
 		[]string{
-			"dalaba.toml:2:8: a number must not begin with 0; leave the 0 out, or put codes and times in double quotes",
+			"dalaba.toml:2:8: a number must not begin with 0; write area = \"041523100201\"",
 		},
 	},
 	{
@@ -912,10 +912,10 @@ name = "东头"
 		"residents as text",
 		base + "residents = \"420\"\n",
 		[]string{
-			"dalaba.toml:7: output[1].residents: 这里要写整数，写成了文字；请写 0 到 1000000 的整数，不加引号",
+			"dalaba.toml:7: output[1].residents: 这里要写整数，写成了文字；请写成 residents = 420",
 		},
 		[]string{
-			"dalaba.toml:7: output[1].residents: this must be a whole number, not text; write a whole number from 0 to 1000000, without quotes",
+			"dalaba.toml:7: output[1].residents: this must be a whole number, not text; write residents = 420",
 		},
 	},
 	{
@@ -942,10 +942,10 @@ name = "东头"
 		"a level as text",
 		base + "level_db = \"-6dB\"\n",
 		[]string{
-			"dalaba.toml:7: output[1].level_db: 这里要写数字，写成了文字；请写 -60 到 0 的分贝数，不加引号",
+			"dalaba.toml:7: output[1].level_db: 这里要写数字，写成了文字；请写成 level_db = -6",
 		},
 		[]string{
-			"dalaba.toml:7: output[1].level_db: this must be a number, not text; write decibels from -60 to 0, without quotes",
+			"dalaba.toml:7: output[1].level_db: this must be a number, not text; write level_db = -6",
 		},
 	},
 	{
@@ -1089,10 +1089,10 @@ to = "22:00"
 days = "周一"
 `,
 		[]string{
-			`dalaba.toml:10: quiet[1].days: 这里要写列表，写成了文字；请用方括号和双引号，例如 days = ["周一"]`,
+			`dalaba.toml:10: quiet[1].days: 这里要写列表，写成了文字；请写成 days = ["周一"]`,
 		},
 		[]string{
-			`dalaba.toml:10: quiet[1].days: this must be a list, not text; use brackets and double quotes, such as days = ["周一"]`,
+			`dalaba.toml:10: quiet[1].days: this must be a list, not text; write days = ["周一"]`,
 		},
 	},
 	{
@@ -1103,7 +1103,7 @@ to = "22:00"
 days = []
 `,
 		[]string{
-			`dalaba.toml:10: quiet[1].days: 列表是空的；请至少写一项，例如 days = ["mon"]，或删掉这个键`,
+			`dalaba.toml:10: quiet[1].days: 列表是空的；请至少写一项，例如 days = ["周一"]，或删掉这个键`,
 		},
 		[]string{
 			`dalaba.toml:10: quiet[1].days: the list is empty; name at least one, such as days = ["mon"], or delete the key`,
@@ -1117,7 +1117,7 @@ to = "22:00"
 days = [1]
 `,
 		[]string{
-			`dalaba.toml:10: quiet[1].days: 这里要写文字，写成了整数；请用方括号和双引号，例如 days = ["mon"]`,
+			`dalaba.toml:10: quiet[1].days: 这里要写文字，写成了整数；请用方括号和双引号，例如 days = ["周一"]`,
 		},
 		[]string{
 			`dalaba.toml:10: quiet[1].days: this must be text, not a whole number; use brackets and double quotes, such as days = ["mon"]`,
@@ -1279,10 +1279,10 @@ playlist = "健康"
 cron = "30 7 * * *"
 `,
 		[]string{
-			`dalaba.toml:10: playlist[1].order: 不能是“random”；请从这些里选："sequence"、"shuffle"`,
+			`dalaba.toml:10: playlist[1].order: 不能是“random”；请写成 "shuffle"`,
 		},
 		[]string{
-			`dalaba.toml:10: playlist[1].order: it cannot be "random"; choose one of: "sequence", "shuffle"`,
+			`dalaba.toml:10: playlist[1].order: it cannot be "random"; write "shuffle"`,
 		},
 	},
 	{
@@ -1468,10 +1468,10 @@ cron = "30 7 * * *"
 except = 2026-10-01
 `,
 		[]string{
-			"dalaba.toml:14: slot[1].except: 这里要写列表，写成了日期；请写成列表，例如 except = [2026-10-01, 2026-10-02]",
+			"dalaba.toml:14: slot[1].except: 这里要写列表，写成了日期；请写成 except = [\"2026-10-01\"]",
 		},
 		[]string{
-			"dalaba.toml:14: slot[1].except: this must be a list, not a date; write a list, such as except = [2026-10-01, 2026-10-02]",
+			"dalaba.toml:14: slot[1].except: this must be a list, not a date; write except = [\"2026-10-01\"]",
 		},
 	},
 	{
@@ -1620,10 +1620,10 @@ cron = "30 7 * * *"
 chime = "yes"
 `,
 		[]string{
-			"dalaba.toml:14: slot[1].chime: 这里要写开关值（true 或 false），写成了文字；请写 chime = true 或 false，不加引号",
+			"dalaba.toml:14: slot[1].chime: 这里要写开关值（true 或 false），写成了文字；请写成 chime = true",
 		},
 		[]string{
-			"dalaba.toml:14: slot[1].chime: this must be true or false, not text; write chime = true or false, without quotes",
+			"dalaba.toml:14: slot[1].chime: this must be true or false, not text; write chime = true",
 		},
 	},
 	{
@@ -1906,10 +1906,10 @@ playlist = "健康"
 cron = ["30 7 * * *"]
 `,
 		[]string{
-			`dalaba.toml:13: slot[1].cron: 这里要写文字，写成了列表；请加英文双引号，例如 cron = "30 7 * * *"`,
+			`dalaba.toml:13: slot[1].cron: 这里要写文字，写成了列表；请写成 cron = "30 7 * * *"`,
 		},
 		[]string{
-			`dalaba.toml:13: slot[1].cron: this must be text, not a list; put it in double quotes, such as cron = "30 7 * * *"`,
+			`dalaba.toml:13: slot[1].cron: this must be text, not a list; write cron = "30 7 * * *"`,
 		},
 	},
 	{
@@ -2414,8 +2414,8 @@ func TestErrorsOfTheSyntaxAreReportedOneByOneAndThenAllOthers(t *testing.T) {
 		`dalaba.toml:14: quiet[1].to: "6点" is no time of day; write "06:00"`,
 		"dalaba.toml:17: playlist[1].series: 音频库里没有系列“没有”；请先用“dalaba import”导入，或核对系列名",
 		`dalaba.toml:17: playlist[1].series: the library holds no series "没有"; import it with "dalaba import", or check its name`,
-		`dalaba.toml:24: playlist[2].order: 不能是“random”；请从这些里选："sequence"、"shuffle"`,
-		`dalaba.toml:24: playlist[2].order: it cannot be "random"; choose one of: "sequence", "shuffle"`,
+		`dalaba.toml:24: playlist[2].order: 不能是“random”；请写成 "shuffle"`,
+		`dalaba.toml:24: playlist[2].order: it cannot be "random"; write "shuffle"`,
 		"dalaba.toml:29: slot[1].cron: 第 1 项（分）“61”超出范围；请用 0 到 59",
 		`dalaba.toml:29: slot[1].cron: field 1 (minute): "61" is out of range; use 0 to 59`,
 		"dalaba.toml:34: slot[2].until: 截止时刻 18:00 早于每一次播出；请写当天播出之后的时刻，或删掉 until",

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/pelletier/go-toml/v2/unstable"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	wide "golang.org/x/text/encoding/unicode"
 
@@ -188,20 +187,11 @@ type firstByCalendar struct {
 
 // days is a set of days; every day if the key is absent or bad.
 func (s *section) days(key string) playlist.Weekdays {
-	if !s.has(key) {
-		s.asks = append(s.asks, key)
+	s.form(key, asDays)
+	if s.lacks(key) {
 		return 0
 	}
-	example := "mon"
-	if v := s.t.find(key).val; v.kind == unstable.String { // a word without its brackets
-		word := strings.TrimSpace(v.text)
-		if good := daysAsMeant(word); good != "" {
-			example = strings.Trim(good, `["]`)
-		} else if isDays(word) {
-			example = word
-		}
-	}
-	list, _ := s.words(key, example)
+	list, _ := s.words(key, say.M("config.day_example"))
 	var set playlist.Weekdays
 	for _, v := range list {
 		word := strings.ToLower(strings.TrimSpace(v.text))
@@ -212,21 +202,10 @@ func (s *section) days(key string) playlist.Weekdays {
 			if s.r.byCalendar == nil {
 				s.r.byCalendar = &firstByCalendar{v.at, s.at(key)}
 			}
-		} else {
-			remedy := say.M("config.weekday_remedy")
-			if good := daysAsMeant(v.text); good != "" {
-				remedy = say.M("config.write_remedy", key+" = "+good)
-			}
-			s.garbled(key, v, say.M("config.weekday", shown(v.text)), remedy)
+		} else if s.noDay(key, v, list) {
+			break
 		}
 	}
 	return set
 }
 
-// isDays reports whether a word names days of the week, or days that go by the calendar.
-func isDays(word string) bool {
-	word = strings.ToLower(word)
-	_, day := dayNames[word]
-	_, byCalendar := calendarDays[word]
-	return day || byCalendar
-}

@@ -66,6 +66,13 @@ type Cards interface {
 	CardByNumber(number string) string
 }
 
+// Machine is what a [Library] may be besides: then files for emergencies and programs that
+// are not there get a warning.
+type Machine interface {
+	HasFile(path string) bool
+	HasProgram(name string) bool // by its path, or on PATH
+}
+
 // Config is a whole config: the programme, and the settings of the parts that
 // are not about what airs when.
 type Config struct {
@@ -171,7 +178,7 @@ func Read(file string, text []byte, lib Library) (*Config, []Problem) {
 func newReader(file string, text []byte, tables tables) *reader {
 	return &reader{
 		file: file, src: newSource(bytes.TrimPrefix(text, []byte("\ufeff"))), tables: tables,
-		nameless: map[string]int{}, absent: map[string][]*absentee{},
+		nameless: map[string]int{}, absent: map[string][]*absentee{}, strays: map[int]bool{},
 	}
 }
 
@@ -204,6 +211,10 @@ func (r *reader) finish() {
 		r.fault(r.lackAt, "", l.What, l.Remedy)
 	}
 	r.warnOfHidden()
+	// What is wrong with the value of a key that is none is told once the key is right.
+	r.problems = slices.DeleteFunc(r.problems, func(p Problem) bool {
+		return r.strays[p.Line] && p.What.Key != "config.unknown_key" && p.What.Key != "config.hidden"
+	})
 	slices.SortStableFunc(r.problems, func(a, b Problem) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
@@ -236,7 +247,9 @@ type reader struct {
 	problems []Problem
 	lack     *Problem // what the TOML library alone finds wrong
 	lackAt   place
-	suspects []suspect // values with hidden characters
+	strays   map[int]bool // lines with a key that is not known
+	learning bool         // the tables are empty: it is the keys that are wanted
+	suspects []suspect    // values with hidden characters
 
 	keys  *keys // of each table; nil: not known
 	blind bool  // there is no library, as its place is not known
@@ -431,16 +444,11 @@ func (r *reader) site(s *section) {
 	if s.need("area", `area = "341523100201"`) {
 		out.Area = s.area()
 	}
+	s.form("timezone", asZone)
 	if v := s.want("timezone", unstable.String, say.M("config.quote_remedy", "timezone", DefaultZone)); v != nil {
 		zone, err := time.LoadLocation(v.text)
 		if err != nil || v.text == "" || v.text == "Local" {
-			remedy := say.M("config.zone_remedy", DefaultZone)
-			if good := plainly(v.text); good != v.text && good != "" && good != "Local" {
-				if _, err := time.LoadLocation(good); err == nil {
-					remedy = written(good)
-				}
-			}
-			s.garbled("timezone", v, say.M("config.zone", shown(v.text)), remedy)
+			s.garbled("timezone", v, say.M("config.zone", shown(v.text)), s.advice("timezone", v.text, say.M("config.zone_remedy", DefaultZone)))
 		} else {
 			out.Zone = zone
 		}
@@ -458,6 +466,7 @@ func (r *reader) site(s *section) {
 	if dir := s.text("inbox", "inbox"); dir != "" {
 		r.out.Inbox = r.path(dir)
 		r.watched = append(r.watched, watched{s.at("inbox"), s.place("inbox"), r.out.Inbox})
+		s.plainFile("inbox", r.out.Inbox)
 	}
 	out.CeilingDB = s.level("ceiling_db", 0, -60, 0)
 	s.rest()
@@ -468,17 +477,14 @@ var provinces = strings.Fields("11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 
 
 func (s *section) area() playlist.Area {
 	example := "341523100201"
+	s.form("area", asArea)
 	v := s.want("area", unstable.String, say.M("config.quote_remedy", "area", example))
 	if v == nil {
 		return ""
 	}
 	switch a, err := playlist.ParseArea(v.text); {
 	case len(v.text) != 12 || strings.Trim(v.text, "0123456789") != "":
-		remedy := say.M("config.area_remedy", example)
-		if good := strings.NewReplacer(" ", "", "-", "").Replace(plainly(v.text)); len(good) == 12 && digits(good) {
-			remedy = written(good)
-		}
-		s.garbled("area", v, say.M("config.area_digits", shown(v.text)), remedy)
+		s.garbled("area", v, say.M("config.area_digits", shown(v.text)), s.advice("area", v.text, say.M("config.area_remedy", example)))
 	case !slices.Contains(provinces, v.text[:2]):
 		s.r.fault(v.at, s.at("area"), say.M("config.area_province", v.text, v.text[:2]), say.M("config.area_remedy", example))
 	case err != nil:
@@ -496,7 +502,8 @@ func (r *reader) ingest(s *section) {
 		return
 	}
 	out.FFmpeg, out.FFprobe = s.program("ffmpeg"), s.program("ffprobe")
-	if s.has("speech") {
+	if !s.lacks("speech") {
+		s.form("speech", asCommand)
 		list, _ := s.words("speech", "espeak-ng")
 		for _, v := range list {
 			out.Speech = append(out.Speech, v.text)
@@ -504,8 +511,6 @@ func (r *reader) ingest(s *section) {
 		if len(list) > 0 && strings.TrimSpace(list[0].text) == "" {
 			s.fault("speech", say.M("config.speech"), say.M("config.speech_remedy"))
 		}
-	} else {
-		s.asks = append(s.asks, "speech")
 	}
 	out.Pace = s.whole("pace", DefaultPace, 80, 450)
 	out.Words = s.pairs("words")

@@ -25,18 +25,8 @@ var (
 
 var nicknames = []string{"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
 
-// explainCron says what is wrong with a spec, in words that point at the
-// field, and what to write, if that is clear; bad is false if it finds nothing.
-func explainCron(spec string) (what, remedy say.Message, bad bool) {
-	if what, remedy, bad = faultOfCron(spec); !bad {
-		return what, remedy, false
-	}
-	if good := cronAsMeant(spec); good != "" {
-		remedy = written(good)
-	}
-	return what, remedy, true
-}
-
+// faultOfCron says what is wrong with a spec, in words that point at the field; bad is
+// false if it finds nothing.
 func faultOfCron(spec string) (what, remedy say.Message, bad bool) {
 	s := strings.TrimSpace(spec)
 	example := say.M("config.cron_remedy")

@@ -1,12 +1,15 @@
 package config
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"dalaba/playlist/say"
@@ -35,6 +38,33 @@ func fileInTheWay(path string) string {
 	}
 }
 
+// decoded is a text in UTF-8 with lines, of one that an editor saved as UTF-16 or with
+// carriage returns alone.
+func decoded(text []byte) []byte {
+	zeros := [2]int{} // at even places, and at odd ones
+	for i, c := range text[:min(len(text), 64)] {
+		if c == 0 {
+			zeros[i%2]++
+		}
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if zeros[0] > zeros[1] {
+		order = binary.BigEndian
+	}
+	if zeros != [2]int{} {
+		units := make([]uint16, len(text)/2)
+		for i := range units {
+			units[i] = order.Uint16(text[2*i:])
+		}
+		text = []byte(string(utf16.Decode(units)))
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if !bytes.Contains(text, []byte("\n")) {
+		text = bytes.ReplaceAll(text, []byte("\r"), []byte("\n"))
+	}
+	return text
+}
+
 // Language is the language that a config names, which may be faulty elsewhere; empty if
 // it names none that there is.
 func Language(text []byte) string {
@@ -43,6 +73,7 @@ func Language(text []byte) string {
 			Language string `toml:"language"`
 		} `toml:"site"`
 	}
+	text = decoded(text)
 	if err := toml.Unmarshal(text, &c); err != nil || c.Site.Language == "" {
 		if m := languageLine.FindSubmatch(text); m != nil {
 			c.Site.Language = string(m[1])
@@ -64,6 +95,7 @@ func DataDir(file string, text []byte) string {
 			DataDir string `toml:"data_dir"`
 		} `toml:"site"`
 	}
+	text = decoded(text)
 	if err := toml.Unmarshal(text, &c); err != nil || c.Site.DataDir == "" {
 		// A slip on another line must not cost the last good config, which
 		// lies in that folder; nor one in a header.

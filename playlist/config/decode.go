@@ -81,17 +81,35 @@ func tablesOf(t reflect.Type) (all tables) {
 }
 
 func keysOf(t reflect.Type) *keys {
-	all := map[string][]string{}
+	all, forms := map[string][]string{}, map[string]map[string]form{}
 	for f, name := range tagged(t) {
+		forms[name] = map[string]form{}
 		of := f.Type
 		if of.Kind() == reflect.Slice {
 			of = of.Elem()
 		}
-		for _, key := range tagged(of) {
+		for in, key := range tagged(of) {
 			all[name] = append(all[name], key)
+			forms[name][key] = formOf(in.Type)
 		}
 	}
-	return &keys{known: all}
+	return &keys{known: all, forms: forms}
+}
+
+// formOf is the form of a field; none for a number, of which the caller knows the range.
+func formOf(t reflect.Type) form {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return asText
+	case reflect.Bool:
+		return asYes
+	case reflect.Slice:
+		return asList
+	}
+	return form{}
 }
 
 // fill reads the section into a struct.

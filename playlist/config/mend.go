@@ -12,23 +12,31 @@ import (
 )
 
 // keys are those that each table may have, and of these the ones that it must have.
-type keys struct{ known, needed map[string][]string }
+type keys struct {
+	known, needed map[string][]string
+	forms         map[string]map[string]form // of their values, by table
+}
 
 // ourKeys are the keys of dalaba.toml. Tables without a key are read to find out for
 // which they are asked.
-var ourKeys = sync.OnceValue(func() *keys {
+var ourKeys func() *keys
+
+func init() { ourKeys = sync.OnceValue(readKeys) }
+
+func readKeys() *keys {
 	var text strings.Builder
 	for _, name := range ours.all() {
 		text.WriteString(ours.brackets(name) + "\n")
 	}
 	r := newReader("", []byte(text.String()), ours)
+	r.learning = true
 	r.config(r.parse())
-	k := &keys{map[string][]string{}, map[string][]string{}}
+	k := &keys{map[string][]string{}, map[string][]string{}, map[string]map[string]form{}}
 	for _, s := range r.read {
-		k.known[s.kind()], k.needed[s.kind()] = s.asks, s.needs
+		k.known[s.kind()], k.needed[s.kind()], k.forms[s.kind()] = s.asks, s.needs, s.forms
 	}
 	return k
-})
+}
 
 // homes are the tables that may have a key.
 func (r *reader) homes(key string) (all []string) {
@@ -266,7 +274,7 @@ func (r *reader) mendTable(root *table, name, path string, t *table) {
 		case meant != "" && t.find(meant) == nil:
 			t.index[meant] = e
 			e.seen = true
-			r.unknownKey(path, e, say.M("config.near_remedy", meant))
+			r.unknownKey(path, e, r.meant(name, meant, e.val))
 		case len(homes) > 0:
 			r.unknownKey(path, e, r.moved(root, homes, e))
 		}
@@ -288,6 +296,21 @@ func (r *reader) misheaded(root *table, name string, t *table) bool {
 	return true
 }
 
+// meant is the remedy for a key that was written for another: the key, with its value
+// if that must be written in another way, too.
+func (r *reader) meant(table, key string, v *value) say.Message {
+	f := r.keys.forms[table][key]
+	if table == "playlist" && key == "clips" {
+		f = asClips(r.lib)
+	}
+	if isList := v.kind == unstable.Array; isList != f.list {
+		if good := f.rewrite(key, v); good.Key != "" {
+			return good
+		}
+	}
+	return say.M("config.near_remedy", key)
+}
+
 // unknownKey reports a key that its table cannot have.
 func (r *reader) unknownKey(path string, e *entry, remedy say.Message) {
 	key := path + "." + shown(e.key)
@@ -296,6 +319,7 @@ func (r *reader) unknownKey(path string, e *entry, remedy say.Message) {
 		return
 	}
 	r.fault(e.at, key, say.M("config.unknown_key", shown(e.key)), remedy)
+	r.strays[r.src.line(e.at)] = true
 }
 
 // mendFree looks into the tables of a table: their keys are free, so that the keys of

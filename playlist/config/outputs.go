@@ -40,6 +40,7 @@ func (s *section) goodName(taken names, example string) string {
 	if !s.need("name", `name = "`+example+`"`) {
 		return ""
 	}
+	s.form("name", asName)
 	n := s.text("name", example)
 	if n == "" {
 		return ""
@@ -80,10 +81,8 @@ func (r *reader) readOutputs(list []*section) {
 			}
 		}
 		o.Area = r.out.Site.Area
-		if s.has("area") {
+		if !s.lacks("area") {
 			o.Area = s.area()
-		} else {
-			s.asks = append(s.asks, "area")
 		}
 		o.Residents = s.whole("residents", 0, 0, 1_000_000)
 		o.LevelDB = s.level("level_db", 0, -60, 0)
@@ -108,6 +107,7 @@ var pcm = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 // device is "auto", "null:", "wav:" and a path, or the name of an ALSA PCM.
 func (s *section) device() string {
+	s.form("device", asDevice)
 	v := s.want("device", unstable.String, say.M("config.quote_remedy", "device", DefaultDevice))
 	if v == nil {
 		return DefaultDevice
@@ -138,13 +138,10 @@ func (s *section) device() string {
 		return rest
 	}
 	remedy := say.M("config.device_remedy")
-	switch {
-	case strings.EqualFold(plainly(d), DefaultDevice):
-		remedy = written(DefaultDevice)
-	case slices.Contains(servers, scheme):
+	if slices.Contains(servers, scheme) {
 		remedy = say.M("config.device_card_remedy")
 	}
-	s.garbled("device", v, say.M("config.device", shown(d)), remedy)
+	s.garbled("device", v, say.M("config.device", shown(d)), s.advice("device", d, remedy))
 	return ""
 }
 
@@ -157,9 +154,13 @@ var byNumber = regexp.MustCompile(`^[a-z]+:(?:CARD=)?(\d+)(?:,(?:DEV=)?(\d+))?(?
 // doubtDevice warns of a device that may be another one tomorrow.
 func (s *section) doubtDevice(v *value, device string) {
 	device = strings.TrimPrefix(device, "plug:")
-	scheme, _, _ := strings.Cut(device, ":")
+	scheme, rest, _ := strings.Cut(device, ":")
 	number := byNumber.FindStringSubmatch(device)
 	switch {
+	case unnamedCard.MatchString(rest):
+		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_nameless", shown(device)), say.M("config.device_card_remedy"))
+	case strings.Contains(rest, " ") && device == plainly(device):
+		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_space", shown(device)), written(deviceAsMeant(v.text)))
 	case device != plainly(device):
 		s.r.problem(Warning, v.at, s.at("device"), say.M("config.device_wide", shown(device)), written(plainly(v.text)))
 	case slices.Contains(servers, scheme):
@@ -194,6 +195,7 @@ func (s *section) daily() (span playlist.Span, ok bool) {
 	before := len(s.r.problems)
 	var fromOK, toOK bool
 	if s.need("from", `from = "22:00"`) {
+		s.form("from", notAt("24:00"))
 		span.From, fromOK = s.clock("from")
 	}
 	if s.need("to", `to = "06:30"`) {
@@ -278,6 +280,9 @@ func (r *reader) readPlaylists(list []*section) {
 		}
 		p.Order = playlist.Order(s.choice("order", string(playlist.Sequence), string(playlist.Sequence), string(playlist.Shuffle)))
 		switch {
+		case r.learning:
+			s.series()
+			s.clips()
 		case s.has("clips") && s.has("series"):
 			s.get("clips")
 			s.get("series")
@@ -363,6 +368,7 @@ func (r *reader) measure(c playlist.Clip) {
 // clips is each clip once: a cursor names a clip and so could not tell two
 // places of one clip apart.
 func (s *section) clips() []playlist.ClipID {
+	s.form("clips", asClips(s.r.lib))
 	list, _ := s.words("clips", "clips/*.mp3")
 	var ids []playlist.ClipID
 	in, written := map[playlist.ClipID]bool{}, names{}
@@ -382,6 +388,9 @@ func (s *section) clips() []playlist.ClipID {
 			s.r.fault(v.at, s.at("clips"), say.M("config.clips_folder", shown(text)), say.M("config.clips_folder_remedy", shown(all)))
 			continue
 		}
+		if s.noClip(v, text, len(list) == 1) {
+			continue
+		}
 		found := s.found(v, text)
 		for _, c := range found {
 			if !in[c.ID] {
@@ -392,6 +401,32 @@ func (s *section) clips() []playlist.ClipID {
 		}
 	}
 	return ids
+}
+
+// noClip reports an entry of clips that is the name of a series, or words that are no
+// file's. alone says whether it is the only one.
+func (s *section) noClip(v *value, text string, alone bool) bool {
+	_, err := playlist.ParseClipID(text)
+	if err == nil || shortID.MatchString(text) || strings.ContainsAny(text, `/\.*?[`) {
+		return false
+	}
+	if _, err := os.Stat(s.r.path(text)); err == nil {
+		return false
+	}
+	remedy := say.M("config.clip_title_remedy")
+	if len(s.r.lib.Series(text)) > 0 {
+		remedy = say.M("config.clip_series_remedy", text)
+		if alone {
+			remedy = seriesInstead(text)
+		}
+	}
+	s.misread("clips", v, say.M("config.clip_title", shown(text)), remedy)
+	return true
+}
+
+// seriesInstead is the remedy for clips that are a series.
+func seriesInstead(name string) say.Message {
+	return say.M("config.syntax_write_remedy", "series", quote(name))
 }
 
 // found returns the clips that an entry of clips names: one by its ID or the beginning

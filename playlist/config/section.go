@@ -21,6 +21,8 @@ type section struct {
 	t    *table
 	asks []string // every key that was asked for: what the table may hold
 
+	forms map[string]form // of the values of these
+
 	needs []string // of these, the ones that must be there and are not
 }
 
@@ -55,6 +57,15 @@ func (s *section) get(key string) *value {
 	return e.val
 }
 
+// lacks reports whether a key that may be left out is, and notes that it was asked for.
+func (s *section) lacks(key string) bool {
+	if s.has(key) || s.r.learning {
+		return false
+	}
+	s.asks = append(s.asks, key)
+	return true
+}
+
 func (s *section) has(key string) bool { return s.t.find(key) != nil }
 
 // want is the key's value if it is of the kind; another kind is reported.
@@ -66,6 +77,7 @@ func (s *section) want(key string, kind unstable.Kind, remedy say.Message) *valu
 		}
 		return v
 	}
+	remedy = s.forms[key].rewriteOr(key, v, remedy)
 	if kind == unstable.String && digits(v.text) && quotable[key] {
 		remedy = say.M("config.quote_remedy", key, v.text)
 	}
@@ -105,7 +117,11 @@ func (s *section) need(key, example string) bool {
 	if s.has(key) {
 		return true
 	}
-	s.asks, s.needs = append(s.asks, key), append(s.needs, key)
+	s.needs = append(s.needs, key)
+	if s.r.learning {
+		return true
+	}
+	s.asks = append(s.asks, key)
 	s.r.fault(s.t.at, s.at(key), say.M("config.missing"), say.M("config.missing_remedy", example))
 	return false
 }
@@ -115,6 +131,7 @@ const maxText = 200 // characters in a name or title
 // text is a string without control characters; empty if it is absent or
 // bad. A string that is there must not be blank.
 func (s *section) text(key, example string) string {
+	s.form(key, asText)
 	v := s.want(key, unstable.String, say.M("config.quote_remedy", key, example))
 	if v == nil {
 		return ""
@@ -140,6 +157,7 @@ func (s *section) plain(key string, v *value, example string) string {
 
 // choice is one of the choices, preset if it is absent or bad.
 func (s *section) choice(key, preset string, choices ...string) string {
+	s.form(key, oneOf(choices...))
 	v := s.want(key, unstable.String, say.M("config.choice_remedy", all(quoted(choices))))
 	if v == nil {
 		return preset
@@ -149,11 +167,7 @@ func (s *section) choice(key, preset string, choices ...string) string {
 			return c
 		}
 	}
-	remedy := say.M("config.choice_remedy", all(quoted(choices)))
-	if n := Near(plainly(v.text), choices); n != "" && (len(n) > 3 || strings.EqualFold(n, plainly(v.text))) {
-		remedy = written(n)
-	}
-	s.garbled(key, v, say.M("config.choice", shown(v.text)), remedy)
+	s.garbled(key, v, say.M("config.choice", shown(v.text)), s.advice(key, v.text, say.M("config.choice_remedy", all(quoted(choices)))))
 	return preset
 }
 
@@ -167,6 +181,7 @@ func quoted(words []string) []string {
 
 // whole is an integer from lo to hi.
 func (s *section) whole(key string, preset, lo, hi int) int {
+	s.form(key, asWhole(lo, hi))
 	v := s.want(key, unstable.Integer, say.M("config.whole_remedy", lo, hi))
 	if v == nil {
 		return preset
@@ -181,13 +196,14 @@ func (s *section) whole(key string, preset, lo, hi int) int {
 
 // level is a gain in dB from lo to hi.
 func (s *section) level(key string, preset, lo, hi float64) float64 {
+	s.form(key, asLevel(lo, hi))
 	v := s.get(key)
 	if v == nil {
 		return preset
 	}
 	remedy := say.M("config.level_remedy", lo, hi)
 	if v.kind != unstable.Integer && v.kind != unstable.Float {
-		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", say.M("config.kind_number"), kindWord(v.kind)), remedy)
+		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", say.M("config.kind_number"), kindWord(v.kind)), s.forms[key].rewriteOr(key, v, remedy))
 		return preset
 	}
 	f, err := strconv.ParseFloat(strings.ReplaceAll(v.text, "_", ""), 64)
@@ -199,6 +215,7 @@ func (s *section) level(key string, preset, lo, hi float64) float64 {
 }
 
 func (s *section) yes(key string, preset bool) bool {
+	s.form(key, asYes)
 	v := s.want(key, unstable.Bool, say.M("config.bool_remedy", key))
 	if v == nil {
 		return preset
@@ -208,6 +225,7 @@ func (s *section) yes(key string, preset bool) bool {
 
 // span is a length of time such as "2m", from lo to hi.
 func (s *section) span(key string, preset, lo, hi time.Duration) time.Duration {
+	s.form(key, asSpan(lo, hi))
 	remedy := say.M("config.span_remedy", brief(lo), brief(hi))
 	v := s.want(key, unstable.String, remedy)
 	if v == nil {
@@ -216,10 +234,7 @@ func (s *section) span(key string, preset, lo, hi time.Duration) time.Duration {
 	d, err := time.ParseDuration(strings.TrimSpace(v.text))
 	switch {
 	case err != nil:
-		if good := spanAsMeant(v.text); good != "" {
-			remedy = written(good)
-		}
-		s.garbled(key, v, say.M("config.span", shown(v.text)), remedy)
+		s.garbled(key, v, say.M("config.span", shown(v.text)), s.advice(key, v.text, remedy))
 	case d < lo || d > hi:
 		s.r.fault(v.at, s.at(key), say.M("config.span_range", shown(v.text), brief(lo), brief(hi)), remedy)
 	default:
@@ -246,7 +261,7 @@ func brief(d time.Duration) string {
 
 // words is a list of strings that is not empty; ok is false if something
 // was reported.
-func (s *section) words(key, example string) (list []*value, ok bool) {
+func (s *section) words(key string, example any) (list []*value, ok bool) {
 	list, ok = s.strings(key, example)
 	if v := s.t.find(key); ok && v != nil && len(list) == 0 {
 		s.r.fault(v.val.at, s.at(key), say.M("config.empty_list"), say.M("config.empty_list_remedy", key, example))
@@ -256,7 +271,8 @@ func (s *section) words(key, example string) (list []*value, ok bool) {
 }
 
 // strings is a list of strings; ok is false if something was reported.
-func (s *section) strings(key, example string) (list []*value, ok bool) {
+func (s *section) strings(key string, example any) (list []*value, ok bool) {
+	s.form(key, asList)
 	remedy := say.M("config.list_remedy", key, example)
 	v := s.want(key, unstable.Array, remedy)
 	if v == nil {
@@ -282,6 +298,12 @@ func (s *section) strings(key, example string) (list []*value, ok bool) {
 // clockSource is what makes the site's clock good: a word, or a path or
 // program behind "file:" or "command:".
 func (s *section) clockSource() playlist.ClockSource {
+	s.form("clock", scalar(func(text string) string {
+		if c := playlist.ClockSource(text); c.File() != "" || c.Command() != "" {
+			return quote(text)
+		}
+		return quote(choiceAsMeant(text, []string{string(playlist.ClockNTP), string(playlist.ClockBattery)}))
+	}))
 	v := s.want("clock", unstable.String, say.M("config.clock_source_remedy"))
 	if v == nil {
 		return playlist.ClockNTP
@@ -294,12 +316,13 @@ func (s *section) clockSource() playlist.ClockSource {
 	case c.Command() != "":
 		return c
 	}
-	s.garbled("clock", v, say.M("config.choice", shown(v.text)), say.M("config.clock_source_remedy"))
+	s.garbled("clock", v, say.M("config.choice", shown(v.text)), s.advice("clock", v.text, say.M("config.clock_source_remedy")))
 	return playlist.ClockNTP
 }
 
 // clock is a time of day, quoted or as a TOML time.
 func (s *section) clock(key string) (t playlist.TimeOfDay, ok bool) {
+	s.form(key, asClock)
 	v := s.get(key)
 	if v == nil {
 		return 0, false
@@ -313,15 +336,12 @@ func (s *section) clock(key string) (t playlist.TimeOfDay, ok bool) {
 			return t, true
 		}
 	}
-	remedy := say.M("config.clock_remedy", key)
-	if good := clockAsMeant(v.text); good != "" {
-		remedy = written(good)
-	}
+	remedy := s.advice(key, v.text, say.M("config.clock_remedy", key))
 	switch v.kind {
 	case unstable.String, unstable.LocalTime:
 		s.garbled(key, v, say.M("config.clock", shown(v.text)), remedy)
 	default:
-		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.LocalTime), kindWord(v.kind)), remedy)
+		s.r.fault(v.at, s.at(key), say.M("config.wrong_type", kindWord(unstable.LocalTime), kindWord(v.kind)), s.forms[key].rewriteOr(key, v, remedy))
 	}
 	return 0, false
 }
@@ -344,6 +364,7 @@ func (s *section) day(key string, v *value) playlist.Date {
 }
 
 func (s *section) date(key string) playlist.Date {
+	s.form(key, asDate)
 	v := s.get(key)
 	if v == nil {
 		return ""
@@ -352,8 +373,9 @@ func (s *section) date(key string) playlist.Date {
 }
 
 func (s *section) dates(key string) []playlist.Date {
+	s.form(key, asDates)
 	v := s.want(key, unstable.Array, say.M("config.dates_remedy", key))
-	if v == nil {
+	if v == nil || s.noDates(key, v.list) {
 		return nil
 	}
 	var days []playlist.Date
@@ -369,6 +391,61 @@ func (s *section) dates(key string) []playlist.Date {
 var dayWords = [...]string{
 	"周日 周天 星期日 星期天 sun sunday", "周一 星期一 mon monday", "周二 星期二 tue tuesday", "周三 星期三 wed wednesday",
 	"周四 星期四 thu thursday", "周五 星期五 fri friday", "周六 星期六 sat saturday",
+}
+
+// noDates reports a list of dates of which several are written in another way, or one
+// is a stretch of days or two dates in one: once, with the whole list. It returns false
+// if there is no such thing in it.
+func (s *section) noDates(key string, list []*value) bool {
+	var parts []string
+	var first *value
+	bad := 0
+	for _, v := range list {
+		if _, err := playlist.ParseDate(v.text); err != nil || v.kind != unstable.String && v.kind != unstable.LocalDate {
+			if bad++; first == nil {
+				first = v
+			}
+			if severalDays.MatchString(plainly(v.text)) {
+				s.r.fault(v.at, s.at(key), say.M("config.date_stretch", shown(v.text)), say.M("config.date_stretch_remedy"))
+				return true
+			}
+			if twoDates.MatchString(plainly(v.text)) {
+				bad++
+			}
+		}
+		parts = append(parts, v.text)
+	}
+	whole, _ := datesAsMeant(strings.Join(parts, ","))
+	if bad < 2 || whole == "" {
+		return false
+	}
+	s.misread(key, first, say.M("config.date_form", shown(first.text)), say.M("config.syntax_write_remedy", key, whole))
+	return true
+}
+
+// noDay reports what is no day in a list of days. It returns true if that tells how to
+// write the whole list.
+func (s *section) noDay(key string, v *value, list []*value) bool {
+	what := say.M("config.weekday", shown(v.text))
+	var all []string
+	for _, w := range list {
+		if _, named := dayNames[strings.ToLower(strings.TrimSpace(w.text))]; named {
+			all = append(all, quote(w.text))
+			continue
+		}
+		value, instead := daysAsMeant(w.text)
+		if instead.Key != "" {
+			s.garbled(key, v, what, instead)
+			return true
+		}
+		if value == "" {
+			s.garbled(key, v, what, say.M("config.weekday_remedy"))
+			return false
+		}
+		all = append(all, strings.Trim(value, "[]"))
+	}
+	s.garbled(key, v, what, say.M("config.syntax_write_remedy", key, "["+strings.Join(all, ", ")+"]"))
+	return true
 }
 
 var dayNames = map[string]time.Weekday{}

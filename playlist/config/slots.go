@@ -38,6 +38,7 @@ func (r *reader) slots(list []*section) {
 		t.Window = s.span("window", playlist.DefaultWindow, playlist.MinWindow, playlist.MaxWindow)
 		t.Missed = playlist.MissedPolicy(s.choice("missed", string(playlist.MissedSkip),
 			string(playlist.MissedSkip), string(playlist.MissedLate), string(playlist.MissedMakeGood)))
+		s.form("until", notAt("00:00"))
 		until, untilOK := s.clock("until")
 		t.Until = until
 		t.After = playlist.AfterPolicy(s.choice("after", string(playlist.AfterRejoin),
@@ -65,6 +66,7 @@ func (r *reader) slots(list []*section) {
 }
 
 func (s *section) playlist() string {
+	s.form("playlist", asName)
 	v := s.want("playlist", unstable.String, say.M("config.quote_remedy", "playlist", "健康微课堂"))
 	if v == nil {
 		return ""
@@ -80,8 +82,8 @@ func (s *section) playlist() string {
 }
 
 func (s *section) outputs() []string {
-	if !s.has("outputs") {
-		s.asks = append(s.asks, "outputs")
+	s.form("outputs", asOutputs)
+	if s.lacks("outputs") {
 		return slices.Clone(s.r.outputs)
 	}
 	list, _ := s.words("outputs", "村口")
@@ -121,44 +123,69 @@ func (r *reader) noteAbsent(kind, name string, by *section, v *value) {
 // Names that tables with a fault in theirs may well have are left for when that is
 // mended. If there is no table of the kind at all, that is one fault.
 func (r *reader) tellAbsent(kind, key string, known []string) {
-	all := r.absent[kind]
-	if len(all) <= r.nameless[kind] {
+	absent := r.absent[kind]
+	if len(absent) <= r.nameless[kind] {
 		return
 	}
 	if len(known) == 0 {
 		if kind == "output" && slices.Contains(r.tables.lists, kind) {
 			return // that there is none is reported
 		}
-		all = all[:1]
+		absent = absent[:1]
 	}
-	for _, x := range all {
+	for _, x := range absent {
 		what, remedy := say.M("config."+kind, shown(x.name)), say.M("config."+kind+"_remedy", shown(x.name))
 		if x.times > 1 {
 			what = say.M("config.times", what, x.times)
 		}
-		if n := Near(plainly(x.name), known); n != "" {
+		name := strings.Trim(plainly(x.name), `"'`) // 《健康》 is 健康
+		if nameAsMeant(x.name) == "" && len(known) > 0 {
+			remedy = say.M("config.known_remedy", all(known))
+		}
+		if n := Near(name, known); n != "" {
 			remedy = say.M("config.near_remedy", n)
 		}
-		if parts := strings.FieldsFunc(plainly(x.name), func(c rune) bool { return c == ',' || c == ';' }); key == "outputs" && len(parts) > 1 {
-			remedy = say.M("config.write_remedy", "outputs = ["+strings.Join(quoted(parts), ", ")+"]")
+		if key == "outputs" {
+			remedy = x.by.severalOutputs(x, known, remedy)
 		}
 		x.by.misread(key, x.v, what, remedy)
 	}
 }
 
-func (s *section) cron() playlist.Cron {
-	remedy := say.M("config.quote_remedy", "cron", "30 7 * * *")
-	if e := s.t.find("cron"); e != nil {
-		if good := cronAsMeant(e.val.text); good != "" {
-			remedy = written(good)
+// severalOutputs is the remedy for an entry of outputs that is no name: it may stand for
+// all of them, or for several.
+func (s *section) severalOutputs(x *absentee, known []string, otherwise say.Message) say.Message {
+	if _, instead := asOutputs.mean(x.name); instead.Key != "" {
+		return instead
+	}
+	parts := parted(x.name, ",; \t")
+	if len(parts) < 2 {
+		return otherwise
+	}
+	var names []string
+	for _, v := range s.t.find("outputs").val.list {
+		entries := []string{v.text}
+		if v == x.v {
+			entries = parts
+		}
+		for _, name := range entries {
+			if !slices.Contains(known, name) {
+				return say.M("config.entries_remedy", listed(parts, func(p string) string { return p }))
+			}
+			names = append(names, name)
 		}
 	}
-	v := s.want("cron", unstable.String, remedy)
+	return say.M("config.syntax_write_remedy", "outputs", listed(names, func(p string) string { return p }))
+}
+
+func (s *section) cron() playlist.Cron {
+	s.form("cron", asCron)
+	v := s.want("cron", unstable.String, say.M("config.quote_remedy", "cron", "30 7 * * *"))
 	if v == nil {
 		return playlist.Cron{}
 	}
-	if what, remedy, bad := explainCron(v.text); bad {
-		s.garbled("cron", v, what, remedy)
+	if what, remedy, bad := faultOfCron(v.text); bad {
+		s.garbled("cron", v, what, s.advice("cron", v.text, remedy))
 		return playlist.Cron{}
 	}
 	c, err := playlist.ParseCron(v.text)

@@ -3,10 +3,8 @@ package config
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -15,7 +13,6 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 
-	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
@@ -90,7 +87,7 @@ func (r *reader) explainSyntax(at place, complaint string) (where place, what, r
 	if in, what, remedy, found := habit(string(text), int(at-line), has("array")); found {
 		return line + place(in), what, remedy
 	}
-	good := rewritten(text)
+	good := r.rewritten(at)
 	open := has("cannot have new lines", "unterminated", "not terminated")
 	// Characters that are not what they seem are by far the most frequent mistake.
 	if c, in, ok := oddIn(string(text)); ok && !has("not terminated") && !hanText.Match(text) {
@@ -109,6 +106,9 @@ func (r *reader) explainSyntax(at place, complaint string) (where place, what, r
 		return at, say.M("config.hidden", called(c)), mendHidden(c)
 	}
 	if good.Key != "" && has(unreadable...) {
+		if has("leading zeroes") {
+			return at, say.M("config.syntax_zero"), good
+		}
 		return at, say.M("config.syntax_value"), good
 	}
 	if m := slashDate.FindIndex(text); m != nil && line < at && !open {
@@ -118,19 +118,6 @@ func (r *reader) explainSyntax(at place, complaint string) (where place, what, r
 	}
 	what, remedy = r.complaint(at, has)
 	return at, what, remedy
-}
-
-// rewritten says how a line with a value that has no quotes, or should have none, is to
-// be written; its key is empty if that is not clear.
-func rewritten(line []byte) (remedy say.Message) {
-	m := bare.FindSubmatch(line)
-	if m == nil {
-		return remedy
-	}
-	if value := asMeant(string(m[2])); value != "" && (value[0] != '"' || !numeric.Match(m[1])) {
-		return say.M("config.syntax_write_remedy", string(m[1]), value)
-	}
-	return remedy
 }
 
 // habit finds what other languages have and TOML has not, up to the place of the
@@ -205,61 +192,13 @@ var unreadable = []string{
 }
 
 var (
-	// A key with a colon for its equals sign, one with a value without quotes, and one
-	// whose value is Chinese text.
+	// A key with a colon for its equals sign.
 	colon = regexp.MustCompile(`^[ \t]*[A-Za-z_]+[ \t]*([:：])`)
-	bare  = regexp.MustCompile(`^[ \t]*([A-Za-z_]+)[ \t]*[=＝]+\s*([^"'\[{#\s][^#\r]*)`)
 	// Several texts that are no list.
 	listless = regexp.MustCompile(`^[ \t]*([A-Za-z_]+)[ \t]*=[ \t]*((?:"[^"]*"[ \t]*[,，、][ \t]*)+"[^"]*")`)
-	// A date in the way of people, and a text for a switch or a number.
+	// A date in the way of people, and a key whose value is Chinese text.
 	slashDate = regexp.MustCompile(`\d{4}[/.年]\d{1,2}[/.月]\d{1,2}日?`)
-	numeric   = regexp.MustCompile(`_db$|^(count|priority|residents|pace|backups|passes|chime|drills)$`)
 	hanText   = regexp.MustCompile(`^[ \t]*[A-Za-z_]+[ \t]*=[ \t]*\p{Han}`)
-)
-
-// asMeant is a value without quotes as it should stand; empty if that is not clear.
-func asMeant(text string) string {
-	text = strings.TrimSpace(text)
-	plain := plainly(text)
-	if _, err := strconv.ParseFloat(plain, 64); err == nil && plain != text {
-		return plain
-	}
-	switch strings.ToLower(plain) {
-	case "true", "yes", "on", "是", "开":
-		return "true"
-	case "false", "no", "off", "否", "关":
-		return "false"
-	}
-	if len(plain) > 3 {
-		if n := Near(plain, []string{"true", "false"}); n != "" {
-			return n
-		}
-	}
-	if m := decibels.FindStringSubmatch(plain); m != nil {
-		return m[1]
-	}
-	if y, m, d, ok := dateAsMeant(text); ok && y > 0 {
-		if date := fmt.Sprintf("%04d-%02d-%02d", y, m, d); date != plain {
-			if _, err := playlist.ParseDate(date); err == nil {
-				return `"` + date + `"`
-			}
-		}
-		return ""
-	}
-	for _, quoted := range []string{clockAsMeant(text), spanAsMeant(text), cronAsMeant(text)} {
-		if quoted != "" && strings.Trim(plain, "0123456789 ") != "" {
-			return `"` + quoted + `"`
-		}
-	}
-	if bareWord.MatchString(text) {
-		return `"` + text + `"`
-	}
-	return ""
-}
-
-var (
-	decibels = regexp.MustCompile(`(?i)^([+-]?\d+(?:\.\d+)?) ?(?:db|分贝|%|人|户|条|遍|天|份|级)$`)
-	bareWord = regexp.MustCompile(`^[\p{Han}A-Za-z/][\p{Han}\w./:*+=,，-]*$`)
 )
 
 // outside yields the characters of a line that stand outside quotes and comments, with
@@ -327,7 +266,7 @@ func commentSign(line string) (sign string, at int) {
 func tail(line string) (sign string, at int) {
 	for i, c := range outside(line) {
 		switch {
-		case strings.ContainsRune(",，、。.；;", c):
+		case strings.ContainsRune(",，、。.；;:：", c):
 			if sign == "" {
 				sign, at = string(c), i
 			}
@@ -375,6 +314,9 @@ func (r *reader) refused() {
 		}
 	}
 	r.lack = &Problem{What: say.M("config.refused"), Remedy: say.M("config.refused_remedy")}
+	if good := r.rewritten(at); good.Key != "" {
+		r.lack = &Problem{What: say.M("config.syntax_value"), Remedy: good}
+	}
 	r.lackAt = at
 }
 
