@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/text/unicode/norm"
-
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -108,7 +106,7 @@ const maxItems = 100_000
 // natural order. Text files (.txt, or .toml with a text) are to be spoken, unless
 // a sound of the same name is beside them: then a .toml file holds the metadata of
 // that sound, as it does for a .txt beside it. A folder is the series of the files
-// in it, see [playlist.IsSeries]; so it is if several of them are named one by
+// in it, see [playlist.SeriesOf]; so it is if several of them are named one by
 // one, as a shell does for 健康微课堂/*.mp3. A list in a folder gives the files
 // there their titles. What cannot be imported, such as an entry outside of its
 // list's folder, is returned as refused.
@@ -255,8 +253,8 @@ func realPath(path string) (string, error) {
 }
 
 // sameName reports whether two names are the same for a person: whatever form of
-// Unicode they have, and for Windows also in whatever case.
+// Unicode they have or if one is GBK, and for Windows also in whatever case.
 func sameName(a, b string, windows bool) bool {
-	a, b = norm.NFC.String(a), norm.NFC.String(b)
+	a, b = nameOf(a), nameOf(b)
 	return a == b || windows && strings.EqualFold(a, b)
 }
