@@ -46,14 +46,14 @@ func TestFilesAreTakenInNaturalOrder(t *testing.T) {
 }
 
 func TestAFolderIsTheSeriesOfItsFiles(t *testing.T) {
-	dir := holding(t, "健康微课堂/1.mp3", "健康微课堂/2.mp3", "健康微课堂/mp3/3.mp3", "健康微课堂/2026-11/4.mp3", "健康微课堂/高血压/5.mp3",
+	dir := holding(t, "健康微课堂/1.mp3", "健康微课堂/2.mp3", "健康微课堂/mp3/3.mp3", "健康微课堂/2026-11/4.mp3", "健康微课堂/高血压/5.mp3", "健康微课堂/2026-11-23/0.mp3",
 		"新建文件夹/6.mp3", "7.mp3", "健康微课堂/list.m3u", "外/list.m3u", "外/内/8.mp3", "外/9.mp3")
 	write(t, filepath.Join(dir, "外/list.m3u"), []byte("9.mp3\n内/8.mp3\n"))
 	for _, c := range []struct {
 		name, args, want string
 	}{
-		{"a folder", "健康微课堂", "1=健康微课堂 2=健康微课堂 4=健康微课堂 3=健康微课堂 5=高血压"},
-		{"a folder with folders", "", "7= 1=健康微课堂 2=健康微课堂 4=健康微课堂 3=健康微课堂 5=高血压 9=外 8=内 6="},
+		{"a folder", "健康微课堂", "1=健康微课堂 2=健康微课堂 4=健康微课堂 2026-11 0=健康微课堂 3=健康微课堂 5=高血压"},
+		{"a folder with folders", "", "7= 1=健康微课堂 2=健康微课堂 4=健康微课堂 2026-11 0=健康微课堂 3=健康微课堂 5=高血压 9=外 8=内 6="},
 		{"a folder that nobody named", "新建文件夹", "6="},
 		{"a file named singly", "健康微课堂/1.mp3", "1="},
 		{"several files of a folder, as a shell names them", "健康微课堂/1.mp3 健康微课堂/2.mp3", "1=健康微课堂 2=健康微课堂"},
@@ -164,6 +164,7 @@ func TestIssueSeriesAndTitleAreReadFromWhatPeopleWrite(t *testing.T) {
 		{"a title tag", ingest.Item{Path: tagged("07.mp3", "title=第3期 丁课")}, "", "/3/丁课"},
 		{"album and track", ingest.Item{Path: tagged("08.mp3", "title=丁课", "album=健康微课堂", "track=5"), Folder: "别的"}, "", "健康微课堂/5/丁课"},
 		{"a number that is none", ingest.Item{Path: plain("5分钟学会洗手.wav")}, "", "/0/5分钟学会洗手"},
+		{"a name in GBK", ingest.Item{Path: plain("\xb5\xda1\xc6\xda \xb8\xd0\xc3\xb0.wav")}, "", "/1/感冒"},
 		{"a name from a Mac", ingest.Item{Path: plain("第3期 cafe\u0301.wav")}, "", "/3/caf\u00e9"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
