@@ -12,13 +12,38 @@ import (
 
 // The extensions of files that are often in folders of sound and are not sound.
 var (
-	companions = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".ini", ".db", ".nfo", ".cue", ".log", ".lrc",
-		".htm", ".html", ".url", ".lnk", ".md", ".json", ".xml", ".tmp"}
-	writings   = []string{".doc", ".docx", ".wps", ".rtf", ".odt"} // can be saved as text
-	papers     = []string{".pdf", ".ppt", ".pptx", ".xls", ".xlsx", ".et", ".dps", ".ods", ".odp"}
-	archives   = []string{".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".iso"}
+	companions = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".ini", ".db", ".nfo", ".log", ".lrc", ".md", ".json", ".xml", ".tmp"}
 	unfinished = []string{".part", ".partial", ".crdownload", ".download", ".downloading", ".opdownload", ".xltd", ".td"}
+	archives   = []string{".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".iso"}
 )
+
+// others are kinds of files that are no sound and that people take for one, with
+// the key of what is said of them. A file beside a sound of its name belongs to it.
+var others = []struct {
+	key  string
+	exts []string
+}{
+	{"ingest.writing", []string{".doc", ".docx", ".wps", ".rtf", ".odt"}}, // can be saved as text
+	{"ingest.paper", []string{".pdf", ".ppt", ".pptx", ".xls", ".xlsx", ".et", ".dps", ".ods", ".odp", ".ofd", ".pages", ".key", ".numbers", ".epub", ".mobi"}},
+	{"ingest.shortcut", []string{".lnk", ".url", ".desktop", ".webloc"}},
+	{"ingest.page", []string{".htm", ".html", ".mht", ".mhtml"}},
+	{"ingest.cue", []string{".cue"}},
+	{"ingest.player_list", []string{".wpl", ".zpl", ".asx", ".wax"}},
+	{"ingest.encrypted", []string{".ncm", ".kgm", ".kgma", ".vpr", ".kwm", ".mflac", ".mflac0", ".mgg", ".mgg0", ".mgg1", ".mggl", ".qmc0", ".qmc2", ".qmc3", ".qmc4", ".qmc6", ".qmc8",
+		".qmcflac", ".qmcogg", ".tkm", ".tm0", ".tm2", ".tm3", ".tm6", ".bkcmp3", ".bkcflac", ".x2m", ".x3m"}},
+	{"ingest.program", []string{".exe", ".msi", ".apk", ".bat", ".cmd", ".scr", ".vbs", ".dmg"}},
+}
+
+// otherKind returns the key of what is said of a file that is no sound; empty for
+// any that may be one.
+func otherKind(path string) string {
+	for _, o := range others {
+		if hasExt(path, o.exts) {
+			return o.key
+		}
+	}
+	return ""
+}
 
 func hasExt(path string, exts ...[]string) bool {
 	ext := strings.ToLower(filepath.Ext(path))
@@ -34,10 +59,8 @@ func skip(name string) bool {
 // whole; nil for any other.
 func notSound(path string) error {
 	switch {
-	case hasExt(path, writings):
-		return refuse("ingest.writing", filepath.Ext(path))
-	case hasExt(path, papers):
-		return refuse("ingest.paper", filepath.Ext(path))
+	case otherKind(path) != "":
+		return refuse(otherKind(path), filepath.Ext(path))
 	case hasExt(path, archives):
 		return refuse("ingest.archive", filepath.Ext(path))
 	case hasExt(path, unfinished):
@@ -53,7 +76,7 @@ func rank(name string) int {
 	switch {
 	case skip(name), isList(name), hasExt(name, archives, unfinished):
 		return -1
-	case hasExt(name, writings, papers):
+	case otherKind(name) != "":
 		return 0
 	case isTOML(name):
 		return 1

@@ -19,10 +19,11 @@ import (
 // Inbox is a folder, such as a share or a USB stick, whose files are imported
 // when they arrive. A file that was imported moves to the subfolder taken/, one
 // that was refused to refused/, with a .txt beside it that says why. One that was
-// taken though it is damaged has such a .txt too. A file in refused/ that has
-// changed since comes back and is looked at anew. A folder that holds a
-// controller's store, or is inside one, is never touched, whatever the config
-// says.
+// taken though it is damaged has such a .txt too. What often lies beside sounds, such
+// as a picture, goes with the sound of its name, or stays. The subfolders stay, as
+// people copy into them again. A file in refused/ that has changed since comes back
+// and is looked at anew. A folder that holds a controller's store, or is inside one,
+// is never touched, whatever the config says.
 //
 // A file that is still arriving is waited for: as long as a program of this
 // machine has it open to write it, and then until it has not changed for Settle.
@@ -435,9 +436,6 @@ func (b *Inbox) move(m move) error {
 	if err := rename(path, to); err != nil {
 		return err
 	}
-	if dir := filepath.Dir(path); dir != filepath.Clean(b.Dir) {
-		_ = os.Remove(dir) // only if it is empty now
-	}
 	return b.note(m, to)
 }
 
@@ -449,7 +447,7 @@ func rename(path, to string) error {
 	own := rank(filepath.Base(path))
 	for _, name := range namesakes(path) {
 		beside := filepath.Join(filepath.Dir(path), name)
-		if r := rank(name); r < 0 || r >= own || belongs(beside) {
+		if r := rank(name); r < 0 && !hasExt(name, companions) || r >= own || belongs(beside) {
 			continue
 		}
 		with := strings.TrimSuffix(to, filepath.Ext(to)) + filepath.Ext(name)
