@@ -5,8 +5,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
 // Named is what a title, or the name of a file, says of a clip.
@@ -28,25 +26,6 @@ func (n Named) TitleIn(series string) string {
 // SaysIssue reports whether a title says its issue number itself, so that the
 // number must not be put before it.
 func SaysIssue(title string, issue int) bool { return issue > 0 && ReadName(title).Issue == issue }
-
-// Legible returns the name of a file, or a path, as people read it. What is not
-// UTF-8 in it is taken for GBK, as old sticks, shares and archives from Windows
-// have it; what is neither stays as it is.
-func Legible(path string) string {
-	if utf8.ValidString(path) {
-		return path
-	}
-	names := strings.Split(path, "/")
-	for i, name := range names {
-		if utf8.ValidString(name) {
-			continue
-		}
-		if read, err := simplifiedchinese.GB18030.NewDecoder().String(name); err == nil && !strings.ContainsRune(read, utf8.RuneError) {
-			names[i] = read
-		}
-	}
-	return strings.Join(names, "/")
-}
 
 // How people write numbers and issues, in folded text.
 var (

@@ -281,7 +281,12 @@ func TestANameInGBKIsRead(t *testing.T) {
 	for _, c := range []struct{ name, want string }{
 		{"\xb5\xda1\xc6\xda \xb8\xd0\xc3\xb0.mp3", "第1期 感冒.mp3"},
 		{"/mnt/音频/\xbd\xa1\xbf\xb5/\xb5\xda1\xc6\xda.mp3", "/mnt/音频/健康/第1期.mp3"},
+		{"\xcd\xa8\xd6\xaa.docx", "通知.docx"}, // UTF-8 by chance
+		{"/mnt/\xcd\xa8\xd6\xaa/第1期 感冒.mp3", "/mnt/通知/第1期 感冒.mp3"},
 		{"第1期 感冒.mp3", "第1期 感冒.mp3"},
+		{"cafe\u0301 \u00e9t\u00e9.mp3", "cafe\u0301 \u00e9t\u00e9.mp3"},
+		{"ساغلاملىق.mp3", "ساغلاملىق.mp3"},
+		{"Денсаулық.mp3", "Денсаулық.mp3"},
 		{"\xff\xfe/\xbd\xa1", "\xff\xfe/健"},
 		{"", ""},
 	} {
