@@ -149,7 +149,7 @@ func isOfLessons(s string) bool { return ofLessons.MatchString(fold(s)) }
 // it from the rest; 0 if there is none.
 func dateIn(text string) int {
 	for _, date := range []*regexp.Regexp{longDate, shortDate} {
-		if end := len(date.FindString(text)); end > 0 && !amount.MatchString(text[end:]) && !(isDigit(firstOf(text[end:])) && isDigit(rune(text[end-1]))) {
+		if end := len(date.FindString(text)); end > 0 && !amount.MatchString(text[end:]) && (!isDigit(firstOf(text[end:])) || !isDigit(rune(text[end-1]))) {
 			return end
 		}
 	}

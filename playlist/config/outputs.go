@@ -337,7 +337,7 @@ func ListOf(series string) string {
 }
 
 // noSeries reports a series of which there is no clip, once. Without a library nothing
-// is known of any. Where there is an inbox the first clips may come that way, and
+// is known of any. If there is an inbox the first clips may come that way, and
 // until then the playlist is empty.
 func (s *section) noSeries(name string) {
 	r := s.r
