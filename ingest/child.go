@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"dalaba/playlist/say"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -296,3 +298,31 @@ func (c *capped) Write(p []byte) (int, error) {
 }
 
 var errTooMuch = errors.New("more output than allowed")
+
+// byFFmpeg is what ffmpeg said last: in English in its own words, which other
+// languages do not repeat.
+type byFFmpeg string
+
+// ffmpegWords are parts of what ffmpeg says, and the keys of what they mean.
+var ffmpegWords = []struct{ part, key string }{
+	{"moov atom not found", "ingest.ffmpeg_moov"},
+	{"nvalid data found", "ingest.ffmpeg_invalid"},
+	{"End of file", "ingest.ffmpeg_end"},
+	{"Decoder not found", "ingest.ffmpeg_codec"},
+	{"ot supported", "ingest.ffmpeg_codec"},
+	{"could not find codec", "ingest.ffmpeg_codec"},
+	{"encrypted", "ingest.ffmpeg_secret"},
+}
+
+// In puts it into a language.
+func (b byFFmpeg) In(l say.Lang) string {
+	if l == say.English {
+		return string(b)
+	}
+	for _, w := range ffmpegWords {
+		if strings.Contains(string(b), w.part) {
+			return say.M(w.key).In(l)
+		}
+	}
+	return say.M("ingest.ffmpeg_other").In(l)
+}

@@ -6,21 +6,44 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/text/unicode/norm"
-
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
 // The extensions of files that are often in folders of sound and are not sound.
 var (
-	companions = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".ini", ".db", ".nfo", ".cue", ".log", ".lrc",
-		".htm", ".html", ".url", ".lnk", ".md", ".json", ".xml", ".tmp"}
-	writings   = []string{".doc", ".docx", ".wps", ".rtf", ".odt"} // can be saved as text
-	papers     = []string{".pdf", ".ppt", ".pptx", ".xls", ".xlsx", ".et", ".dps", ".ods", ".odp"}
-	archives   = []string{".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".iso"}
+	companions = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".ini", ".db", ".nfo", ".log", ".lrc", ".md", ".json", ".xml", ".tmp"}
 	unfinished = []string{".part", ".partial", ".crdownload", ".download", ".downloading", ".opdownload", ".xltd", ".td"}
+	archives   = []string{".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".iso"}
 )
+
+// others are kinds of files that are no sound and that people take for one, with
+// the key of what is said of them. A file beside a sound of its name belongs to it.
+var others = []struct {
+	key  string
+	exts []string
+}{
+	{"ingest.writing", []string{".doc", ".docx", ".wps", ".rtf", ".odt"}}, // can be saved as text
+	{"ingest.paper", []string{".pdf", ".ppt", ".pptx", ".xls", ".xlsx", ".et", ".dps", ".ods", ".odp", ".ofd", ".pages", ".key", ".numbers", ".epub", ".mobi"}},
+	{"ingest.shortcut", []string{".lnk", ".url", ".desktop", ".webloc"}},
+	{"ingest.page", []string{".htm", ".html", ".mht", ".mhtml"}},
+	{"ingest.cue", []string{".cue"}},
+	{"ingest.player_list", []string{".wpl", ".zpl", ".asx", ".wax"}},
+	{"ingest.encrypted", []string{".ncm", ".kgm", ".kgma", ".vpr", ".kwm", ".mflac", ".mflac0", ".mgg", ".mgg0", ".mgg1", ".mggl", ".qmc0", ".qmc2", ".qmc3", ".qmc4", ".qmc6", ".qmc8",
+		".qmcflac", ".qmcogg", ".tkm", ".tm0", ".tm2", ".tm3", ".tm6", ".bkcmp3", ".bkcflac", ".x2m", ".x3m"}},
+	{"ingest.program", []string{".exe", ".msi", ".apk", ".bat", ".cmd", ".scr", ".vbs", ".dmg"}},
+}
+
+// otherKind returns the key of what is said of a file that is no sound; empty for
+// any that may be one.
+func otherKind(path string) string {
+	for _, o := range others {
+		if hasExt(path, o.exts) {
+			return o.key
+		}
+	}
+	return ""
+}
 
 func hasExt(path string, exts ...[]string) bool {
 	ext := strings.ToLower(filepath.Ext(path))
@@ -36,10 +59,8 @@ func skip(name string) bool {
 // whole; nil for any other.
 func notSound(path string) error {
 	switch {
-	case hasExt(path, writings):
-		return refuse("ingest.writing", filepath.Ext(path))
-	case hasExt(path, papers):
-		return refuse("ingest.paper", filepath.Ext(path))
+	case otherKind(path) != "":
+		return refuse(otherKind(path), filepath.Ext(path))
 	case hasExt(path, archives):
 		return refuse("ingest.archive", filepath.Ext(path))
 	case hasExt(path, unfinished):
@@ -55,7 +76,7 @@ func rank(name string) int {
 	switch {
 	case skip(name), isList(name), hasExt(name, archives, unfinished):
 		return -1
-	case hasExt(name, writings, papers):
+	case otherKind(name) != "":
 		return 0
 	case isTOML(name):
 		return 1
@@ -116,7 +137,7 @@ const maxItems = 100_000
 // natural order. Text files (.txt, or .toml with a text) are to be spoken, unless
 // a sound of the same name is beside them: then a .toml file holds the metadata of
 // that sound, as it does for a .txt beside it. A folder is the series of the files
-// in it, see [playlist.IsSeries]; so it is if several of them are named one by
+// in it, see [playlist.SeriesOf]; so it is if several of them are named one by
 // one, as a shell does for 健康微课堂/*.mp3. A list in a folder gives the files
 // there their titles. What cannot be imported, such as an entry outside of its
 // list's folder, is returned as refused.
@@ -264,8 +285,8 @@ func realPath(path string) (string, error) {
 }
 
 // sameName reports whether two names are the same for a person: whatever form of
-// Unicode they have, and for Windows also in whatever case.
+// Unicode they have or if one is GBK, and for Windows also in whatever case.
 func sameName(a, b string, windows bool) bool {
-	a, b = norm.NFC.String(a), norm.NFC.String(b)
+	a, b = nameOf(a), nameOf(b)
 	return a == b || windows && strings.EqualFold(a, b)
 }

@@ -9,6 +9,7 @@ import (
 
 	"dalaba/ingest"
 	"dalaba/playlist"
+	"dalaba/playlist/say"
 )
 
 // holding makes a folder with files.
@@ -46,14 +47,14 @@ func TestFilesAreTakenInNaturalOrder(t *testing.T) {
 }
 
 func TestAFolderIsTheSeriesOfItsFiles(t *testing.T) {
-	dir := holding(t, "健康微课堂/1.mp3", "健康微课堂/2.mp3", "健康微课堂/mp3/3.mp3", "健康微课堂/2026-11/4.mp3", "健康微课堂/高血压/5.mp3",
+	dir := holding(t, "健康微课堂/1.mp3", "健康微课堂/2.mp3", "健康微课堂/mp3/3.mp3", "健康微课堂/2026-11/4.mp3", "健康微课堂/高血压/5.mp3", "健康微课堂/2026-11-23/0.mp3",
 		"新建文件夹/6.mp3", "7.mp3", "健康微课堂/list.m3u", "外/list.m3u", "外/内/8.mp3", "外/9.mp3")
 	write(t, filepath.Join(dir, "外/list.m3u"), []byte("9.mp3\n内/8.mp3\n"))
 	for _, c := range []struct {
 		name, args, want string
 	}{
-		{"a folder", "健康微课堂", "1=健康微课堂 2=健康微课堂 4=健康微课堂 3=健康微课堂 5=高血压"},
-		{"a folder with folders", "", "7= 1=健康微课堂 2=健康微课堂 4=健康微课堂 3=健康微课堂 5=高血压 9=外 8=内 6="},
+		{"a folder", "健康微课堂", "1=健康微课堂 2=健康微课堂 4=健康微课堂 2026-11 0=健康微课堂 3=健康微课堂 5=高血压"},
+		{"a folder with folders", "", "7= 1=健康微课堂 2=健康微课堂 4=健康微课堂 2026-11 0=健康微课堂 3=健康微课堂 5=高血压 9=外 8=内 6="},
 		{"a folder that nobody named", "新建文件夹", "6="},
 		{"a file named singly", "健康微课堂/1.mp3", "1="},
 		{"several files of a folder, as a shell names them", "健康微课堂/1.mp3 健康微课堂/2.mp3", "1=健康微课堂 2=健康微课堂"},
@@ -84,6 +85,11 @@ func TestWhatIsNoSoundInAFolderIsNamedOrPassedOver(t *testing.T) {
 		pass  int
 	}{
 		{"documents", "a.mp3 讲稿.docx 讲稿.DOC 表.xlsx 片.pdf 字.wps", "a.mp3= 字.wps!ingest.writing 片.pdf!ingest.paper 表.xlsx!ingest.paper 讲稿.DOC!ingest.writing 讲稿.docx!ingest.writing", 0},
+		{"shortcuts and pages", "a.mp3 b.lnk c.URL d.html e.cue", "a.mp3= b.lnk!ingest.shortcut c.URL!ingest.shortcut d.html!ingest.page e.cue!ingest.cue", 0},
+		{"lists that only one player reads", "a.wpl", "a.wpl!ingest.player_list", 0},
+		{"encrypted downloads", "a.ncm b.kgma c.qmcflac d.mflac0 e.mgg f.tm0", "a.ncm!ingest.encrypted b.kgma!ingest.encrypted c.qmcflac!ingest.encrypted d.mflac0!ingest.encrypted e.mgg!ingest.encrypted f.tm0!ingest.encrypted", 0},
+		{"programs", "a.exe b.apk c.msi", "a.exe!ingest.program b.apk!ingest.program c.msi!ingest.program", 0},
+		{"documents that few programs read", "a.pages b.ofd c.key d.numbers e.epub", "a.pages!ingest.paper b.ofd!ingest.paper c.key!ingest.paper d.numbers!ingest.paper e.epub!ingest.paper", 0},
 		{"archives", "a.zip b.RAR c.7z", "a.zip!ingest.archive b.RAR!ingest.archive c.7z!ingest.archive", 0},
 		{"downloads that are not whole", "a.mp3 b.mp3.part c.mp3.crdownload", "a.mp3= b.mp3.part!ingest.unfinished c.mp3.crdownload!ingest.unfinished", 0},
 		{"a document beside its sound", "a.mp3 a.docx b.txt b.docx", "a.mp3= b.txt=", 2},
@@ -101,6 +107,18 @@ func TestWhatIsNoSoundInAFolderIsNamedOrPassedOver(t *testing.T) {
 				t.Errorf("passed over %d, want %d", got, c.pass)
 			}
 		})
+	}
+}
+
+func TestOnlyEnglishRepeatsWhatFFmpegSays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mp3")
+	write(t, path, []byte(strings.Repeat("no sound at all ", 1000)))
+	_, err := ingester(t).Take(t.Context(), ingest.Item{Path: path}, newShelf(t), nil)
+	if got := say.In(say.English, err); !strings.Contains(got, "Invalid data found when processing input") {
+		t.Errorf("in English: %s", got)
+	}
+	if got, want := say.In(say.Chinese, err), "不是能识别的音频或视频（内容不是音频，或已损坏）；"; !strings.HasPrefix(got, want) {
+		t.Errorf("in Chinese: %s", got)
 	}
 }
 
@@ -164,6 +182,7 @@ func TestIssueSeriesAndTitleAreReadFromWhatPeopleWrite(t *testing.T) {
 		{"a title tag", ingest.Item{Path: tagged("07.mp3", "title=第3期 丁课")}, "", "/3/丁课"},
 		{"album and track", ingest.Item{Path: tagged("08.mp3", "title=丁课", "album=健康微课堂", "track=5"), Folder: "别的"}, "", "健康微课堂/5/丁课"},
 		{"a number that is none", ingest.Item{Path: plain("5分钟学会洗手.wav")}, "", "/0/5分钟学会洗手"},
+		{"a name in GBK", ingest.Item{Path: plain("\xb5\xda1\xc6\xda \xb8\xd0\xc3\xb0.wav")}, "", "/1/感冒"},
 		{"a name from a Mac", ingest.Item{Path: plain("第3期 cafe\u0301.wav")}, "", "/3/caf\u00e9"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -19,10 +19,11 @@ import (
 // Inbox is a folder, such as a share or a USB stick, whose files are imported
 // when they arrive. A file that was imported moves to the subfolder taken/, one
 // that was refused to refused/, with a .txt beside it that says why. One that was
-// taken though it is damaged has such a .txt too. A file in refused/ that has
-// changed since comes back and is looked at anew. A folder that holds a
-// controller's store, or is inside one, is never touched, whatever the config
-// says.
+// taken though it is damaged has such a .txt too. What often lies beside sounds, such
+// as a picture, goes with the sound of its name, or stays. The subfolders stay, as
+// people copy into them again. A file in refused/ that has changed since comes back
+// and is looked at anew. A folder that holds a controller's store, or is inside one,
+// is never touched, whatever the config says.
 //
 // A file that is still arriving is waited for: as long as a program of this
 // machine has it open to write it, and then until it has not changed for Settle.
@@ -101,7 +102,7 @@ func (b *Inbox) Run(ctx context.Context) error {
 			if errors.Is(err, errStore) {
 				level = slog.LevelError
 			}
-			b.Log.Log(ctx, level, "inbox cannot be read", "path", b.Dir, "err", err)
+			b.Log.Log(ctx, level, "inbox cannot be read", "path", playlist.Legible(b.Dir), "err", err)
 		}
 		missing = err != nil
 		select {
@@ -248,7 +249,7 @@ func (b *Inbox) sort(f *finds, path string, info fs.FileInfo, now time.Time) {
 	case beingWritten(path):
 		f.unsettled = true
 		if !a.told {
-			b.Log.Info("inbox file is still being written", "path", path)
+			b.Log.Info("inbox file is still being written", "path", playlist.Legible(path))
 			a.told = true
 		}
 	case isList(path):
@@ -334,7 +335,7 @@ func (b *Inbox) take(ctx context.Context, path string, item Item) (m move, retry
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:
-		b.Log.Info("inbox file taken", "path", item.Path, "clip", out.Clip.ID, "title", out.Clip.Title)
+		b.Log.Info("inbox file taken", "path", playlist.Legible(item.Path), "clip", out.Clip.ID, "title", out.Clip.Title)
 		for _, old := range out.Replaced {
 			b.Log.Info("clip replaces an earlier one", "clip", out.Clip.ID, "replaced", old.ID, "issue", out.Clip.Issue)
 		}
@@ -343,12 +344,12 @@ func (b *Inbox) take(ctx context.Context, path string, item Item) (m move, retry
 		}
 		m = move{path: item.Path, folder: takenDir, notes: out.Figures.Warnings()}
 	case item.Arriving && errors.Is(err, ErrIncomplete):
-		b.Log.Info("inbox file is not whole, the rest is waited for", "path", item.Path, "until", whole, "err", err)
+		b.Log.Info("inbox file is not whole, the rest is waited for", "path", playlist.Legible(item.Path), "until", whole, "err", err)
 		retry = whole
 	case errors.Is(err, ErrRefused):
 		m = move{path: item.Path, folder: refusedDir, why: err}
 	default:
-		b.Log.Error("inbox file could not be taken, will be tried again", "path", item.Path, "err", err)
+		b.Log.Error("inbox file could not be taken, will be tried again", "path", playlist.Legible(item.Path), "err", err)
 		retry = time.Now().Add(retryAfter)
 	}
 	return m, retry
@@ -393,7 +394,7 @@ type entryError struct {
 	err  error
 }
 
-func (n entryError) Error() string { return n.name + ": " + n.err.Error() }
+func (n entryError) Error() string { return playlist.Legible(n.name) + ": " + n.err.Error() }
 func (n entryError) Unwrap() error { return n.err }
 
 // moveTo moves a file, and the files that belong to it by name, into a subfolder.
@@ -404,15 +405,15 @@ func (b *Inbox) moveTo(m move) {
 		return
 	}
 	if m.why != nil {
-		b.Log.Warn("inbox file refused", "path", m.path, "err", m.why)
+		b.Log.Warn("inbox file refused", "path", playlist.Legible(m.path), "err", m.why)
 	}
 	for _, n := range m.notes {
-		b.Log.Warn("inbox file taken though damaged", "path", m.path, "why", n.In(b.Language))
+		b.Log.Warn("inbox file taken though damaged", "path", playlist.Legible(m.path), "why", n.In(b.Language))
 	}
 	if err := b.move(m); err != nil {
 		// A stick that cannot be written: its files stay and are not imported
 		// again.
-		b.Log.Warn("inbox file cannot be moved", "path", m.path, "err", err)
+		b.Log.Warn("inbox file cannot be moved", "path", playlist.Legible(m.path), "err", err)
 		a.done = true
 		b.seen[m.path] = a
 	}
@@ -435,9 +436,6 @@ func (b *Inbox) move(m move) error {
 	if err := rename(path, to); err != nil {
 		return err
 	}
-	if dir := filepath.Dir(path); dir != filepath.Clean(b.Dir) {
-		_ = os.Remove(dir) // only if it is empty now
-	}
 	return b.note(m, to)
 }
 
@@ -451,7 +449,7 @@ func rename(path, to string) error {
 		return nil // they belong to that one, too
 	}
 	for _, name := range left {
-		if rank(name) < 0 {
+		if rank(name) < 0 && !hasExt(name, companions) {
 			continue
 		}
 		with := strings.TrimSuffix(to, filepath.Ext(to)) + filepath.Ext(name)
@@ -475,7 +473,7 @@ func (b *Inbox) note(m move, to string) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%s\n\n%s\n", filepath.Base(m.path), strings.Join(lines, "\n"))
+	text := fmt.Sprintf("%s\n\n%s\n", nameOf(m.path), strings.Join(lines, "\n"))
 	name := free(to + extNote)
 	if err := os.WriteFile(name, []byte("\ufeff"+text), 0o644); err != nil {
 		return err
@@ -512,9 +510,9 @@ func (b *Inbox) takeBack() {
 			err = errors.Join(os.Remove(note), os.MkdirAll(filepath.Dir(to), 0o755), rename(path, free(to)))
 		}
 		if err != nil {
-			b.Log.Warn("inbox file cannot be moved", "path", path, "err", err)
+			b.Log.Warn("inbox file cannot be moved", "path", playlist.Legible(path), "err", err)
 		} else {
-			b.Log.Info("refused inbox file has changed and is tried again", "path", path)
+			b.Log.Info("refused inbox file has changed and is tried again", "path", playlist.Legible(path))
 		}
 		return nil
 	})

@@ -139,8 +139,8 @@ func TestTheInboxMovesFilesToTakenOrRefused(t *testing.T) {
 	if !strings.Contains(why, "b.wav") || !strings.Contains(why, "找不到这个文件") {
 		t.Errorf("says %q", why)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "sub")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("an empty folder stays behind: %v", err)
+	if _, err := os.Stat(filepath.Join(dir, "sub")); err != nil {
+		t.Errorf("the operator's folder is gone: %v", err)
 	}
 }
 
@@ -171,6 +171,40 @@ func TestDocumentsInTheInboxAreRefusedWithTheRemedy(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	if why := string(read(t, filepath.Join(dir, "refused/通知.docx.txt"))); !strings.Contains(why, "另存为纯文本（.txt）") {
+		t.Errorf("says %q", why)
+	}
+}
+
+func TestWhatLiesBesideASoundInTheInboxGoesWithIt(t *testing.T) {
+	dir := t.TempDir()
+	watch(t, dir, func(taken func() []string) {
+		for _, name := range []string{"第3期.mp3", "第3期.jpg", "第3期.cue", "第3期.lrc", "第3期.html", "cover.jpg", "Thumbs.db", "desktop.ini", "录音 - 快捷方式.lnk", "通知.html", "盘.cue"} {
+			put(t, dir, name, "good")
+		}
+		pause(20 * time.Second)
+		if want := []string{"第3期.mp3"}; !slices.Equal(taken(), want) {
+			t.Errorf("taken %v, want %v", taken(), want)
+		}
+	})
+	want := []string{"Thumbs.db", "cover.jpg", "desktop.ini", "refused/录音 - 快捷方式.lnk", "refused/录音 - 快捷方式.lnk.txt", "refused/盘.cue", "refused/盘.cue.txt",
+		"refused/通知.html", "refused/通知.html.txt", "taken/第3期.cue", "taken/第3期.html", "taken/第3期.jpg", "taken/第3期.lrc", "taken/第3期.mp3"}
+	if got := tree(t, dir); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if why := string(read(t, filepath.Join(dir, "refused/录音 - 快捷方式.lnk.txt"))); !strings.Contains(why, "这是快捷方式（.lnk），不是录音") {
+		t.Errorf("says %q", why)
+	}
+}
+
+func TestNamesInGBKAreReadableInTheInbox(t *testing.T) {
+	const gbk = "\xb5\xda1\xc6\xda" // 第1期
+	dir := t.TempDir()
+	watch(t, dir, func(taken func() []string) {
+		put(t, dir, gbk+".docx", "x")
+		put(t, dir, gbk+".mp3", "bad")
+		pause(20 * time.Second)
+	})
+	if why := string(read(t, filepath.Join(dir, "refused", gbk+".mp3.txt"))); !strings.HasPrefix(why, "\ufeff第1期.mp3\n") {
 		t.Errorf("says %q", why)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/text/encoding/htmlindex"
 )
@@ -74,7 +73,7 @@ func (g *Ingester) list(c *Collection, path string) {
 		case ".pls":
 			entries, err = readPLS(text)
 		default:
-			entries, err = readM3U(text, strings.EqualFold(filepath.Ext(path), ".m3u8"))
+			entries, err = readM3U(text)
 		}
 	}
 	if err == nil && len(entries) == 0 {
@@ -116,12 +115,9 @@ func lines(text []byte) ([]string, error) {
 	return strings.FieldsFunc(all, func(r rune) bool { return r == '\r' || r == '\n' }), nil
 }
 
-// readM3U parses a list of lines: paths, and #EXTINF titles before them. M3U8 is
-// UTF-8.
-func readM3U(text []byte, utf8Only bool) ([]entry, error) {
-	if utf8Only && !utf8.Valid(text) {
-		return nil, refuse("ingest.list_broken", "UTF-8")
-	}
+// readM3U parses a list of lines: paths, and #EXTINF titles before them. M3U8
+// should be UTF-8, and some programs write GBK.
+func readM3U(text []byte) ([]entry, error) {
 	all, err := lines(text)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"dalaba/ingest"
+	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
@@ -58,7 +59,9 @@ func TestListsAreParsedByTheirFormats(t *testing.T) {
 		{"extended, with titles", "l.m3u8", "#EXTM3U\n#PLAYLIST:x\n#EXTINF:123,第一课 洗手\na.mp3\n\n# note\n二.mp3\n", "a.mp3=第一课_洗手 二.mp3="},
 		{"a byte order mark", "l.m3u8", "\ufeff#EXTM3U\n二.mp3\n", "二.mp3="},
 		{"GBK from Windows", "l.m3u", gbk("#EXTM3U\n#EXTINF:1,健康\n二.mp3\n"), "二.mp3=健康"},
-		{"GBK in a list that must be UTF-8", "l.m3u8", gbk("二.mp3\n"), "l.m3u8!ingest.list_broken"},
+		{"GBK in a list that should be UTF-8", "l.m3u8", gbk("二.mp3\n"), "二.mp3="},
+		{"GBK in a list beside files with names in GBK", "l.m3u", gbk("#EXTINF:1,感冒\r\n健康\\第1期 感冒.MP3\r\n"), "健康/第1期_感冒.mp3=感冒"},
+		{"UTF-8 in a list beside files with names in GBK", "l.m3u8", "健康/第1期 感冒.mp3\n", "健康/第1期_感冒.mp3="},
 		{"file URIs", "l.m3u", "file://DIR/with%20space.mp3\nfile://localhostDIR/%E4%BA%8C.mp3\n", "with_space.mp3= 二.mp3="},
 		{"a percent sign in a plain path", "l.m3u", "100%.mp3\n", "100%.mp3="},
 		{"an absolute path inside", "l.m3u", "DIR/a.mp3\n", "a.mp3="},
@@ -116,7 +119,10 @@ func TestListsAreParsedByTheirFormats(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := stick(t)
-			for _, f := range []string{"07:30早间.mp3", "7:30早间.mp3", "早间:1.mp3", "news:1.mp3", "twins.mp3", "TWINS.mp3", "caf\u00e9.mp3", "plage\u0301.mp3", "words.docx"} {
+			for _, f := range []string{"07:30早间.mp3", "7:30早间.mp3", "早间:1.mp3", "news:1.mp3", "twins.mp3", "TWINS.mp3", "caf\u00e9.mp3", "plage\u0301.mp3", "words.docx", gbk("健康/第1期 感冒.mp3")} {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, f)), 0o755); err != nil {
+					t.Fatal(err)
+				}
 				write(t, filepath.Join(dir, f), []byte("x"))
 			}
 			file := filepath.Join(dir, c.file)
@@ -134,6 +140,7 @@ func collected(g *ingest.Ingester, dir string, args ...string) string {
 	var out []string
 	short := func(s string) string { return strings.ReplaceAll(strings.TrimPrefix(s, dir+"/"), " ", "_") }
 	for _, i := range found.Items {
+		i.Path = playlist.Legible(i.Path)
 		said := short(i.Listed.Title)
 		if i.Listed.Series != "" {
 			said += "/" + i.Listed.Series + "/" + string(rune('0'+i.Listed.Issue))

@@ -19,9 +19,12 @@ func FileNamed(path string) playlist.Named { return playlist.ReadName(clean(stem
 // stem is the name of a file without its extension, in the composed form of
 // Unicode: Macs write another.
 func stem(path string) string {
-	name := filepath.Base(path)
-	return norm.NFC.String(strings.TrimSuffix(name, filepath.Ext(name)))
+	name := nameOf(path)
+	return strings.TrimSuffix(name, filepath.Ext(name))
 }
+
+// nameOf is the name of a file or a folder, as people read it.
+func nameOf(path string) string { return norm.NFC.String(playlist.Legible(filepath.Base(path))) }
 
 // called returns the metadata of an item: what the operator said of it, then what
 // its list and tags say, then what its folder, its title and its file's name say.
@@ -36,15 +39,15 @@ func (i Item) called(said, found Meta) Meta {
 	return m
 }
 
-// seriesOf returns the series for which the folder of a file stands: the nearest
-// folder below root that has the name of a series. Both paths are absolute.
+// seriesOf returns the series for which the folders of a file below root stand, see
+// [playlist.SeriesOf]. Both paths are absolute.
 func seriesOf(root, file string) string {
+	var folders []string
 	for dir := filepath.Dir(file); dir != root && dir != filepath.Dir(dir) && !ofNoSeries(dir); dir = filepath.Dir(dir) {
-		if name := norm.NFC.String(filepath.Base(dir)); playlist.IsSeries(name) {
-			return clean(name)
-		}
+		folders = append(folders, nameOf(dir))
 	}
-	return ""
+	slices.Reverse(folders)
+	return clean(playlist.SeriesOf(folders))
 }
 
 // ofNoSeries reports whether a folder is the top of a stick or another volume, or

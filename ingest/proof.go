@@ -73,7 +73,7 @@ func (g *Ingester) prove(ctx context.Context, s *sound, file *os.File, withSourc
 		return proof{}, errors.Join(err, refuse("ingest.peer_length"))
 	}
 	if err := peer.wait(); err != nil {
-		return proof{}, refuse("ingest.peer", err)
+		return proof{}, refuse("ingest.peer", byFFmpeg(err.Error()))
 	}
 	return c.proof()
 }

@@ -109,9 +109,9 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 			return nil, refuse("ingest.no_media")
 		}
 		if strings.Contains(string(errs.buf), "moov atom not found") {
-			return nil, refusal{say.M("ingest.not_sound", errs.String()), ErrIncomplete} // its index comes last
+			return nil, refusal{say.M("ingest.not_sound", byFFmpeg(errs.String())), ErrIncomplete} // its index comes last
 		}
-		return nil, refuse("ingest.not_sound", errs.String())
+		return nil, refuse("ingest.not_sound", byFFmpeg(errs.String()))
 	}
 	var found struct {
 		Format struct {
@@ -357,7 +357,7 @@ func (g *Ingester) listen(ctx context.Context, s *sound, progress Progress) (hea
 		if ctx.Err() != nil {
 			return h, ctx.Err()
 		}
-		return h, refuse("ingest.not_sound", c.tail.String())
+		return h, refuse("ingest.not_sound", byFFmpeg(c.tail.String()))
 	}
 	h.gaps = gaps()
 	if s.faults = c.tail.faults; strings.HasPrefix(s.codec, "amr_") {

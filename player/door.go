@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"dalaba/playlist"
 	"dalaba/playlist/say"
@@ -37,6 +38,40 @@ type unfit struct{ say.Message }
 
 func (u unfit) Unwrap() error        { return u.Message }
 func (u unfit) Is(target error) bool { return target == ErrUnfit }
+
+// Convertible reports whether an import makes a clip of such a file: it is a sound,
+// and only not as it must be.
+func (u unfit) Convertible() bool {
+	switch u.Key {
+	case "clip.empty", "clip.cut", "clip.not_mp3":
+		return false
+	}
+	return true
+}
+
+// otherSound is a file that is no MP3 and begins as a sound of another kind does.
+type otherSound struct{ unfit }
+
+// Convertible is true: see [unfit].
+func (otherSound) Convertible() bool { return true }
+
+// otherSounds are what sounds of other kinds begin with; a ? is any byte.
+var otherSounds = []string{"RIFF", "????ftyp", "OggS", "fLaC", "FORM", "#!AM", "MAC ", "\x30\x26\xb2\x75", "\x1a\x45\xdf\xa3"}
+
+func isOtherSound(in *bufio.Reader) bool {
+	head, _ := in.Peek(8)
+	return slices.ContainsFunc(otherSounds, func(begins string) bool {
+		if len(head) < len(begins) {
+			return false
+		}
+		for i := range len(begins) {
+			if begins[i] != '?' && begins[i] != head[i] {
+				return false
+			}
+		}
+		return true
+	})
+}
 
 // Scan reads a whole clip and accepts it only if it keeps the air profile from
 // its first byte to its last: MPEG-1 layer III, 48 kHz, mono,
@@ -140,7 +175,10 @@ func (s *scan) header(in *bufio.Reader) (h header, end bool, err error) {
 	if problem.Key == "clip.not_mp3" && s.frames > 0 {
 		return h, false, unfit{say.M("clip.garbage", s.at)}
 	}
-	if problem.Key != "" {
+	switch {
+	case problem.Key == "clip.not_mp3" && isOtherSound(in):
+		return h, false, otherSound{unfit{problem}}
+	case problem.Key != "":
 		return h, false, unfit{problem}
 	}
 	if s.frames == 0 {

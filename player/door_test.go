@@ -231,6 +231,25 @@ func TestTheDoorKeepsOutTheRest(t *testing.T) {
 	}
 }
 
+func TestTheDoorSaysWhatAnImportConverts(t *testing.T) {
+	for _, c := range []struct {
+		name, file string
+		want       bool
+	}{
+		{"a WAV", "RIFF\x24\x00\x00\x00WAVEfmt ", true},
+		{"an M4A", "\x00\x00\x00\x20ftypM4A ", true},
+		{"an MP3 with a tag", "ID3\x04\x00\x00\x00\x00\x00\x00", true},
+		{"what is no sound", "<html><body>404</body></html>", false},
+		{"nothing", "", false},
+	} {
+		_, err := player.Scan(strings.NewReader(c.file))
+		var by interface{ Convertible() bool }
+		if !errors.As(err, &by) || by.Convertible() != c.want {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 func TestTheDoorPassesReadErrorsOn(t *testing.T) {
 	good, broken := clip(t), errors.New("input/output error")
 	for _, n := range []int{0, 2, 100, 5000} {

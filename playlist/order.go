@@ -5,10 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // CompareNames orders names and paths as people do: 2 before 10, 第九期 before
-// 第十期, and the files of a folder together.
+// 第十期, （上） before （中） and （下）, and the files of a folder together.
 func CompareNames(a, b string) int {
 	return cmp.Or(slices.CompareFunc(pieces(a), pieces(b), piece.compare), strings.Compare(a, b))
 }
@@ -21,7 +22,7 @@ func CompareClips(a, b Clip) int {
 
 // piece is a character of a name, or a number in it.
 type piece struct {
-	char   rune   // '0' for a number
+	char   rune   // '0' for a number, '上' for a part
 	number string // without leading zeros; "0" for zero
 }
 
@@ -30,7 +31,7 @@ func (p piece) compare(q piece) int {
 }
 
 func pieces(name string) []piece {
-	text := []rune(fold(name))
+	text := []rune(fold(Legible(name)))
 	var all []piece
 	for i := 0; i < len(text); {
 		end := i
@@ -50,6 +51,8 @@ func pieces(name string) []piece {
 			continue
 		case text[i] == '/':
 			all = append(all, piece{})
+		case isPartAt(text, i):
+			all = append(all, piece{'上', strconv.Itoa(strings.IndexRune(threeParts, text[i]))})
 		default:
 			all = append(all, piece{char: text[i]})
 		}
@@ -69,8 +72,19 @@ func numeralsAt(text []rune, i int) int {
 	switch {
 	case end == i, end-i > 9:
 		return i
-	case i > 0 && (text[i-1] == '第' || text[i-1] == '(' && end < len(text) && text[end] == ')'), begins && end < len(text) && text[end] == '、':
+	case i > 0 && (strings.ContainsRune("第之", text[i-1]) || text[i-1] == '(' && end < len(text) && text[end] == ')'), begins && end < len(text) && text[end] == '、':
 		return end
 	}
 	return i
+}
+
+const threeParts = "上中下"
+
+// isPartAt reports whether the character at i names one of two or three parts: it
+// stands at the end of a word, or before 集 and the like.
+func isPartAt(text []rune, i int) bool {
+	if !strings.ContainsRune(threeParts, text[i]) {
+		return false
+	}
+	return i+1 == len(text) || strings.ContainsRune("集篇编部册", text[i+1]) || !unicode.IsLetter(text[i+1]) && !unicode.IsDigit(text[i+1])
 }

@@ -32,7 +32,7 @@ func (a *app) upload(ctx context.Context, k *client, item ingest.Item) (out coun
 	if err != nil {
 		return out, err
 	}
-	q := url.Values{"name": {filepath.Base(item.Path)}, "tag": m.Tags}
+	q := url.Values{"name": {filepath.Base(playlist.Legible(item.Path))}, "tag": m.Tags}
 	if m.AsIs {
 		q.Set("as_is", "true")
 	}
@@ -103,6 +103,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 	var all []imported
 	t := a.NewTable(a.Say("import.head_file"), cli.Key(a.Say("import.head_verdict")), cli.Title(a.Say("import.head_clip")), cli.Key(a.Say("import.head_length")))
 	refuse := func(file string, err error) {
+		file = playlist.Legible(file)
 		all = append(all, imported{File: file, Why: say.In(a.Language(), err)})
 		t.Add(filepath.Base(file), a.Say("import.refused"), "", "")
 	}
@@ -123,8 +124,9 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		case out.Known:
 			verdict = "known"
 		}
-		all = append(all, imported{File: f.Path, Clip: &out})
-		t.Add(filepath.Base(f.Path), a.Say("import."+verdict), a.ClipName(out.Clip.ID, out.Clip.Title, out.Clip.Issue), web.Length(out.Clip.Length()))
+		file := playlist.Legible(f.Path)
+		all = append(all, imported{File: file, Clip: &out})
+		t.Add(filepath.Base(file), a.Say("import."+verdict), a.ClipName(out.Clip.ID, out.Clip.Title, out.Clip.Issue), web.Length(out.Clip.Length()))
 	}
 	for _, r := range found.Refused {
 		refuse(r.Name, r.Err)

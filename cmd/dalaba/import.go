@@ -86,7 +86,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 	began := time.Now()
 	var all []imported
 	for _, r := range found.Refused {
-		all = append(all, imported{File: r.Name, Verdict: "refused", Why: say.In(a.Language(), r.Err)})
+		all = append(all, imported{File: playlist.Legible(r.Name), Verdict: "refused", Why: say.In(a.Language(), r.Err)})
 	}
 	for i, item := range items {
 		item.Meta, item.Since = meta, began
@@ -183,7 +183,7 @@ func (a *app) openLibrary(ctx context.Context) (*data.Store, config.Ingest, erro
 }
 
 func (a *app) importLine(path string, out ingest.Outcome, err error) imported {
-	l := imported{File: path, Verdict: "taken"}
+	l := imported{File: playlist.Legible(path), Verdict: "taken"}
 	switch {
 	case err != nil:
 		l.Verdict, l.Why = "refused", say.In(a.Language(), err)
@@ -209,7 +209,7 @@ func (a *app) importBar(i, n int, path string) ingest.Progress {
 	}
 	return func(percent float64) {
 		done := time.Duration((float64(i) + percent/100) * 1000)
-		a.Redraw(a.Bar("", done, time.Duration(n)*1000, fmt.Sprintf("%d/%d %4s", i+1, n, web.Percent(percent/100)), filepath.Base(path)))
+		a.Redraw(a.Bar("", done, time.Duration(n)*1000, fmt.Sprintf("%d/%d %4s", i+1, n, web.Percent(percent/100)), filepath.Base(playlist.Legible(path))))
 	}
 }
 

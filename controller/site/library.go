@@ -148,7 +148,7 @@ func (l *Library) Glob(pattern string) ([]playlist.Clip, error) {
 	for _, path := range paths {
 		c, err := l.file(path)
 		if err != nil {
-			faults = append(faults, say.M("cli.bad_clip", path, err))
+			faults = append(faults, say.M("cli.bad_clip", playlist.Legible(path), err))
 			continue
 		}
 		clips = append(clips, c)

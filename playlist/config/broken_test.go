@@ -1202,6 +1202,23 @@ cron = "30 7 * * *"
 		},
 	},
 	{
+		"a file that an import converts",
+		base + `[[playlist]]
+name = "健康"
+clips = ["stereo/*.mp3"]
+[[slot]]
+name = "早间"
+playlist = "健康"
+cron = "30 7 * * *"
+`,
+		[]string{
+			"dalaba.toml:9: playlist[1].clips: “stereo/*.mp3”里有不能播出的文件：a.mp3：立体声；运行一次“dalaba import stereo/*.mp3”转换好，这一行不用改",
+		},
+		[]string{
+			`dalaba.toml:9: playlist[1].clips: "stereo/*.mp3" holds a file that cannot air: a.mp3: 立体声; run "dalaba import stereo/*.mp3" once, which converts them; this line stays as it is`,
+		},
+	},
+	{
 		"a file that cannot air",
 		base + `[[playlist]]
 name = "健康"
@@ -1212,10 +1229,10 @@ playlist = "健康"
 cron = "30 7 * * *"
 `,
 		[]string{
-			"dalaba.toml:9: playlist[1].clips: “bad/*.mp3”里有 2 个文件不能直接播出，第一个是 bad.mp3: no MP3；运行一次“dalaba import bad/*.mp3”转换好，这一行不用改",
+			"dalaba.toml:9: playlist[1].clips: “bad/*.mp3”里有 2 个文件不能直接播出，第一个是 bad.mp3: no MP3；请在那里换上完好的录音文件，或改掉这一项",
 		},
 		[]string{
-			`dalaba.toml:9: playlist[1].clips: "bad/*.mp3" holds 2 files that cannot air as they are, the first is bad.mp3: no MP3; run "dalaba import bad/*.mp3" once, which converts them; this line stays as it is`,
+			`dalaba.toml:9: playlist[1].clips: "bad/*.mp3" holds 2 files that cannot air as they are, the first is bad.mp3: no MP3; put a good recording in its place, or change this entry`,
 		},
 	},
 	{

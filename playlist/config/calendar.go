@@ -208,4 +208,3 @@ func (s *section) days(key string) playlist.Weekdays {
 	}
 	return set
 }
-

@@ -24,6 +24,12 @@ type shelf struct{}
 
 var errBroken = errors.New("bad.mp3: no MP3")
 
+// stereo is why a file cannot air that an import converts.
+type stereo struct{}
+
+func (stereo) Error() string     { return "立体声" }
+func (stereo) Convertible() bool { return true }
+
 func id(c string) playlist.ClipID { return playlist.ClipID(strings.Repeat(c, 64)) }
 
 func clip(n int) playlist.Clip {
@@ -52,6 +58,8 @@ func (shelf) Glob(pattern string) ([]playlist.Clip, error) {
 		return []playlist.Clip{clip(3), clip(1)}, nil
 	case "clips/1.mp3", "/srv/1.mp3":
 		return []playlist.Clip{clip(1)}, nil
+	case "stereo/*.mp3":
+		return nil, errors.Join(say.M("cli.bad_clip", "a.mp3", stereo{}))
 	case "bad/*.mp3":
 		return nil, errors.Join(errBroken, say.M("outcome.failed"))
 	}
@@ -446,5 +454,34 @@ func TestEverySentenceOfTheReaderIsKnown(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestTheCommandThatConvertsIsForThisConfig(t *testing.T) {
+	text := []byte(small + "[[playlist]]\nname = \"健康\"\nclips = [\"/srv/stereo/*.mp3\", \"stereo/*.mp3\"]\n")
+	for file, want := range map[string]string{
+		"dalaba.toml":              `"dalaba import stereo/*.mp3"`,
+		"/etc/dalaba/dalaba.toml":  `"dalaba import /etc/dalaba/stereo/*.mp3"`,
+		"/etc/dalaba/village.toml": `"dalaba import -c /etc/dalaba/village.toml /etc/dalaba/stereo/*.mp3"`,
+	} {
+		_, problems := config.Read(file, text, shelf{})
+		if !slices.ContainsFunc(problems, func(p config.Problem) bool { return strings.Contains(p.Error(), "run "+want+" once") }) {
+			t.Errorf("%s: no %s in %v", file, want, problems)
+		}
+	}
+}
+
+func TestASeriesIsAwaitedWhereThereIsAnInbox(t *testing.T) {
+	text := strings.Replace(small, "[site]", "[site]\ninbox = \"/srv/收集\"", 1) +
+		"[[playlist]]\nname = \"新\"\nseries = \"新系列\"\n[[slot]]\nname = \"早间\"\nplaylist = \"新\"\ncron = \"30 7 * * *\"\n"
+	cfg, problems := config.Read("dalaba.toml", []byte(text), shelf{})
+	if cfg == nil || len(problems) != 1 || problems[0].Severity != config.Warning {
+		t.Fatalf("refused: %v", problems)
+	}
+	if got, want := problems[0].In(say.Chinese), "音频库里没有系列“新系列”；把录音放进 /srv/收集/新系列，收下后就会播"; !strings.Contains(got, want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if l := cfg.Playlists[0]; len(l.Clips) != 0 || !cfg.Lists("新系列") {
+		t.Errorf("got %+v", l)
 	}
 }

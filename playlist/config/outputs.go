@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -340,7 +342,8 @@ func ListOf(series string) string {
 }
 
 // noSeries reports a series of which there is no clip, once. Without a library nothing
-// is known of any.
+// is known of any. If there is an inbox the first clips may come that way, and
+// until then the playlist is empty.
 func (s *section) noSeries(name string) {
 	r := s.r
 	if r.blind || r.barren || r.noSeries[name] {
@@ -350,12 +353,17 @@ func (s *section) noSeries(name string) {
 		r.noSeries = map[string]bool{}
 	}
 	r.noSeries[name] = true
+	v := s.t.find("series").val
 	what, remedy := say.M("config.series_empty", shown(name)), say.M("config.series_empty_remedy")
+	if _, slip := hidden(v.text); r.out.Inbox != "" && !slip {
+		r.problem(Warning, v.at, s.at("series"), what, say.M("config.series_awaited", filepath.Join(r.out.Inbox, shown(name))))
+		return
+	}
 	if l, ok := r.lib.(Stock); ok && !l.Stocked() {
 		r.barren = true
 		what, remedy = say.M("config.no_library", r.out.Site.DataDir), say.M("config.no_library_remedy")
 	}
-	s.misread("series", s.t.find("series").val, what, remedy)
+	s.misread("series", v, what, remedy)
 }
 
 func (r *reader) measure(c playlist.Clip) {
@@ -462,15 +470,42 @@ func (s *section) found(v *value, text string) []playlist.Clip {
 	switch {
 	case err != nil:
 		bad := apart(err)
-		what := say.M("config.clip_bad", shown(text), bad[0])
-		if len(bad) > 1 {
-			what = say.M("config.clips_bad", shown(text), len(bad), bad[0])
+		remedy := say.M("config.clip_bad_remedy", s.r.importer(), shellWord(s.r.path(text)))
+		first := slices.IndexFunc(bad, func(err error) bool { return !convertible(err) })
+		if first >= 0 {
+			remedy = say.M("config.clip_lost_remedy")
 		}
-		s.r.fault(v.at, s.at("clips"), what, say.M("config.clip_bad_remedy", s.r.tables.importer, shellWord(s.r.path(text))))
+		what := say.M("config.clip_bad", shown(text), bad[max(first, 0)])
+		if len(bad) > 1 {
+			what = say.M("config.clips_bad", shown(text), len(bad), bad[max(first, 0)])
+		}
+		s.r.fault(v.at, s.at("clips"), what, remedy)
 	case len(found) == 0:
 		s.misread("clips", v, say.M("config.glob_empty", shown(text)), say.M("config.glob_empty_remedy", s.r.path(text)))
 	}
 	return found
+}
+
+// convertible reports whether an import makes a clip of a file that cannot air as it
+// is: the error, or one that a message is about, says so.
+func convertible(err error) bool {
+	var by interface{ Convertible() bool }
+	if errors.As(err, &by) {
+		return by.Convertible()
+	}
+	var m say.Message
+	return errors.As(err, &m) && slices.ContainsFunc(m.Args, func(arg any) bool {
+		about, ok := arg.(error)
+		return ok && convertible(about)
+	})
+}
+
+// importer is the command that makes clips of files for this config.
+func (r *reader) importer() string {
+	if r.tables.importer == pushed.importer || r.file == "dalaba.toml" || r.file == "/etc/dalaba/dalaba.toml" {
+		return r.tables.importer
+	}
+	return r.tables.importer + " -c " + shellWord(r.file)
 }
 
 // shortID is the beginning of a clip's ID, as lists show it.

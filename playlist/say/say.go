@@ -3,7 +3,7 @@
 //
 // The sentences live in words/*.toml, both languages side by side; a key is
 // the file's name, a dot and the table's name. An argument that is itself a
-// [Message] is put into the same language. In English, {clip|clips} is what is said
+// [Message], or has its method In, is put into the same language. In English, {clip|clips} is what is said
 // of one and of several; the count before it decides.
 package say
 
@@ -73,7 +73,7 @@ func (m Message) In(l Lang) string {
 	args := make([]any, len(m.Args))
 	for i, a := range m.Args {
 		switch a := a.(type) {
-		case Message:
+		case interface{ In(l Lang) string }:
 			args[i] = a.In(l)
 		case error:
 			args[i] = In(l, beside(a, m.Args[:i]))
