@@ -29,9 +29,9 @@ const usualWidth = 80
 
 const leastFold = 12 // columns; in fewer, text is not folded
 
-// Fold breaks a line of text that does not fit the terminal; what follows begins in
-// the given column, as the line does.
-func (a *App) Fold(text string, column int) string { return fold(text, Width(a.Out), column, column) }
+// Fold breaks a line of text that does not fit the terminal. The line begins in column at,
+// in the widest font; what follows begins in column indent.
+func (a *App) Fold(text string, at, indent int) string { return fold(text, Width(a.Out), at, indent) }
 
 // laid folds the lines of a text that do not fit a width; what follows is indented as far
 // as its line is. A command to copy, in a line of its own, is left whole.

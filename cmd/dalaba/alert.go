@@ -303,7 +303,7 @@ const textColumn = 12
 func (a *app) alertShow(s *site.Site, v site.Alert, check bool) {
 	line := func(key, text string) {
 		if text != "" {
-			a.Println("  " + cli.Columns.FillRight(a.Say("alerts."+key), textColumn-2) + a.Fold(cli.Printable(text), textColumn))
+			a.Println("  " + cli.Columns.FillRight(a.Say("alerts."+key), textColumn-2) + a.Fold(cli.Printable(text), textColumn, textColumn))
 		}
 	}
 	stamp := func(t time.Time) string { return web.Stamp(t, time.Now(), s.Site.Zone) }

@@ -96,13 +96,13 @@ func (a *app) showDiagnosis(all []finding) {
 		head := cli.Paint(m.Text+" "+cli.Columns.FillRight(a.Word("doctor.is_", string(f.Result)), 4), m.Tone, a.Colour())
 		name := cli.Columns.FillRight(a.Word("doctor.on_", f.Check), 10)
 		lines := strings.Split(f.Found, "\n")
-		a.Println(head + "  " + name + "  " + a.Fold(cli.Printable(lines[0]), foundColumn))
+		a.Println(head + "  " + name + "  " + a.Fold(cli.Printable(lines[0]), foundColumn+1, foundColumn))
 		for _, l := range lines[1:] {
 			a.Println(strings.Repeat(" ", foundColumn) + cli.Printable(l))
 		}
 		if f.Remedy != "" {
 			for l := range strings.SplitSeq(f.Remedy, "\n") {
-				a.Println(strings.Repeat(" ", foundColumn) + cli.Paint("→ "+a.Fold(cli.Printable(l), foundColumn+2), m.Tone, a.Colour()))
+				a.Println(strings.Repeat(" ", foundColumn) + cli.Paint("→ "+a.Fold(cli.Printable(l), foundColumn+3, foundColumn+2), m.Tone, a.Colour()))
 			}
 		}
 	}

@@ -260,7 +260,7 @@ func (s *show) moment(ctx context.Context, m player.Moment) {
 			break
 		}
 		begins := s.Say("run.on_air")
-		if d := r.Lateness(); r.Part == 1 && r.Item == 1 && d > 2*time.Second {
+		if d := r.Lateness(); r.Part == 1 && r.Item == 1 && wording.Late(d) {
 			begins += s.Say("run.late", d.Seconds())
 		}
 		if r.Rejoins() {

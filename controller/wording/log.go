@@ -13,6 +13,7 @@ import (
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
+	"dalaba/playlist/schedule"
 	"dalaba/web"
 )
 
@@ -111,7 +112,7 @@ var attributes = []attribute{
 	{"kind", (*event).word}, {"class", (*event).word}, {"level", (*event).word}, {"state", (*event).word},
 	{"outcome", (*event).word}, {"reason", (*event).word}, {"late", (*event).flag}, {"clock", (*event).clock}, {"pass", (*event).count},
 	{"from_frame", (*event).frames}, {"frames", (*event).frames}, {"of_frames", (*event).frames},
-	{"lateness_ms", (*event).millis}, {"away_ms", (*event).millis}, {"off_ms", (*event).millis},
+	{"lateness_ms", (*event).lateness}, {"away_ms", (*event).millis}, {"off_ms", (*event).millis},
 	{"behind_s", (*event).seconds}, {"by_s", (*event).seconds}, {"ahead_s", (*event).seconds}, {"timeout", (*event).duration},
 	{"sent", (*event).plain}, {"first", (*event).plain}, {"last", (*event).plain}, {"from", (*event).plain}, {"to", (*event).plain},
 	{"not_before", (*event).plain}, {"until", (*event).plain}, {"floor", (*event).plain}, {"newest_row", (*event).plain},
@@ -229,6 +230,17 @@ func (s *event) millis(key string) (say.Message, bool) {
 	d := time.Duration(s.float(key)) * time.Millisecond
 	return say.M("attr."+key, lasting(d.Abs())), d.Abs() >= time.Second
 }
+
+// lateness tells how late a clip began, if that is more than the station tone before it
+// takes.
+func (s *event) lateness(key string) (say.Message, bool) {
+	d := time.Duration(s.float(key)) * time.Millisecond
+	return say.M("attr."+key, lasting(d)), Late(d)
+}
+
+// Late reports whether it is worth telling that an airing's first clip began so long after
+// its due instant.
+func Late(d time.Duration) bool { return d > schedule.LateBy+schedule.ChimeLength }
 
 func (s *event) seconds(key string) (say.Message, bool) {
 	return say.M("attr."+key, lasting((time.Duration(s.float(key)) * time.Second).Abs())), true
