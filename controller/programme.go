@@ -100,11 +100,14 @@ func (p *programme) load(ctx context.Context, text []byte) (*config.Config, []co
 		return nil, problems
 	}
 	p.text = old
-	cfg, faults := config.Read(p.file, old, lib)
-	if config.Refused(faults) {
+	cfg, since := config.ReadGood(p.file, old, lib)
+	if cfg == nil {
 		return nil, problems
 	}
-	p.log.Error("config refused, the last good one is in force", "config", p.file, "last_good", good)
+	p.log.Error("config refused, the last good one is in force", "config", p.file, "last_good", good, "why", faults(problems))
+	for _, w := range since {
+		p.log.Warn("last good config names clips that cannot air", "err", w)
+	}
 	return cfg, problems
 }
 

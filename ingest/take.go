@@ -180,19 +180,34 @@ func (o *Outcome) place(ctx context.Context, item Item, shelf Shelf) error {
 		o.By = &c
 		return nil
 	}
+	var same, twins []playlist.Clip // clips of the lesson, and those of the same title
 	for _, c := range all {
 		_, gone := lineage.Replacement(c.ID, isHere)
-		same, together := o.Clip.SameLesson(c.Clip), !item.Since.IsZero() && !c.Added.Before(item.Since)
+		together := !item.Since.IsZero() && !c.Added.Before(item.Since)
 		switch {
 		case gone || c.ID == o.Clip.ID || o.Known && !o.Changed:
-		case same && !together && !o.Known:
-			if err := shelf.ReplaceClip(ctx, c.ID, o.Clip.ID); err != nil {
-				return err
+		case o.Known || together || !o.Clip.SameLesson(c.Clip):
+			if o.Clip.SameNumber(c.Clip) || o.Clip.SameLesson(c.Clip) {
+				o.Beside = append(o.Beside, c.Clip)
 			}
-			o.Replaced = append(o.Replaced, c.Clip)
-		case same || o.Clip.SameNumber(c.Clip):
-			o.Beside = append(o.Beside, c.Clip)
+		case strings.EqualFold(c.Title, o.Clip.Title):
+			twins = append(twins, c.Clip)
+		default:
+			same = append(same, c.Clip)
 		}
+	}
+	if len(twins) > 0 {
+		same = twins // the others are other parts, or air beside it because they are to
+	}
+	if len(same) > 1 {
+		o.Beside = append(o.Beside, same...)
+		return nil // it may be meant for either
+	}
+	for _, old := range same {
+		if err := shelf.ReplaceClip(ctx, old.ID, o.Clip.ID); err != nil {
+			return err
+		}
+		o.Replaced = append(o.Replaced, old)
 	}
 	return nil
 }

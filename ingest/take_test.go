@@ -430,6 +430,15 @@ func TestALessonHandedInAnewReplacesTheOldOne(t *testing.T) {
 	if len(other.Replaced) > 0 || len(other.Beside) != 2 {
 		t.Errorf("another lesson of the same number: %+v", other)
 	}
+	// Of two that are alike one may be another part: the new one replaces its twin only.
+	twin := take("刷牙.toml", "早晚都要刷牙。", time.Time{})
+	if len(twin.Replaced) != 1 || twin.Replaced[0].ID != other.Clip.ID {
+		t.Errorf("a twin: %+v", twin)
+	}
+	unclear := take("洗手法.toml", "七步都要做。", time.Time{})
+	if len(unclear.Replaced) > 0 || len(unclear.Beside) != 3 {
+		t.Errorf("like two others: %+v", unclear)
+	}
 	again := take("洗手.toml", "饭前洗手。", time.Time{})
 	if !again.Known || again.By == nil || again.By.ID != second.Clip.ID || s.lineage[second.Clip.ID] != "" {
 		t.Errorf("the old one, imported again: %+v", again)

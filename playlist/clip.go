@@ -78,20 +78,29 @@ type Clip struct {
 	Size     int64    `json:"size"`   // bytes
 }
 
+// Number is the clip's issue number or, if it was given none, the one that its title says;
+// 0: none. Old libraries have it in titles only.
+func (c Clip) Number() int {
+	if c.Issue > 0 {
+		return c.Issue
+	}
+	return ReadName(c.Title).Issue
+}
+
 // SameLesson reports whether two clips are the same lesson: another recording of
 // it, or a corrected one. Clips of a series in one language are if they have the same
 // number and titles that are alike, or no number and the same title.
 func (c Clip) SameLesson(d Clip) bool {
-	if c.Issue == 0 && d.Issue == 0 {
+	if c.Number() == 0 && d.Number() == 0 {
 		return c.sameSeries(d) && strings.EqualFold(c.Title, d.Title)
 	}
-	return c.SameNumber(d) && alike(wording(c.Title), wording(d.Title))
+	return c.SameNumber(d) && !parts(letters(c.Title), letters(d.Title)) && alike(wording(c.Title), wording(d.Title))
 }
 
 // SameNumber reports whether two clips of a series in one language have the same issue
 // number and are not two parts of that issue (上, 下).
 func (c Clip) SameNumber(d Clip) bool {
-	return c.sameSeries(d) && c.Issue > 0 && c.Issue == d.Issue && Part(c.Title) == Part(d.Title)
+	return c.sameSeries(d) && c.Number() > 0 && c.Number() == d.Number() && Part(c.Title) == Part(d.Title)
 }
 
 func (c Clip) sameSeries(d Clip) bool {
@@ -109,17 +118,13 @@ func wording(title string) string {
 
 // alike reports whether one title may be the other, reworded: one is in the other, or
 // at least half of the longer one's letters stand in the other in the same order.
-// Spaces and punctuation do not count.
+// Spaces and punctuation do not count. Titles that differ in one figure or mark of order
+// only (乙课上, 乙课下) are those of two parts.
 func alike(a, b string) bool {
-	letters := func(s string) []rune {
-		return []rune(strings.Map(func(r rune) rune {
-			if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-				return -1
-			}
-			return unicode.ToLower(r)
-		}, s))
-	}
 	x, y := letters(a), letters(b)
+	if parts(x, y) {
+		return false
+	}
 	if strings.Contains(string(x), string(y)) || strings.Contains(string(y), string(x)) {
 		return true
 	}
@@ -137,6 +142,37 @@ func alike(a, b string) bool {
 		}
 	}
 	return 2*row[len(y)] >= max(len(x), len(y))
+}
+
+// letters are those of a title, without spaces and punctuation.
+func letters(title string) []rune {
+	return []rune(strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, title))
+}
+
+// parts reports whether two titles differ in one letter only, which is a figure or a mark
+// of order.
+func parts(x, y []rune) bool {
+	const marks = "上中下前后左右一二三四五六七八九十甲乙丙丁"
+	mark := func(r rune) bool {
+		return unicode.IsDigit(r) || r >= 'a' && r <= 'h' || strings.ContainsRune(marks, r)
+	}
+	if len(x) != len(y) {
+		return false
+	}
+	differ := 0
+	for i := range x {
+		if x[i] != y[i] {
+			if differ++; !mark(x[i]) || !mark(y[i]) {
+				return false
+			}
+		}
+	}
+	return differ == 1
 }
 
 // Shelved is a clip and when it came into the library.

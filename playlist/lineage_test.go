@@ -97,6 +97,7 @@ func TestClipsOfOneLesson(t *testing.T) {
 		{"with nothing but the number as title", func(c *playlist.Clip) { c.Title = "第3期" }, true},
 		{"under a title that is much the same", func(c *playlist.Clip) { c.Title = "怎样洗手" }, true},
 		{"under quite another title", func(c *playlist.Clip) { c.Title = "刷牙" }, false},
+		{"as the other half of a title", func(c *playlist.Clip) { c.Title = "洗手下" }, true},
 		{"as a part of the issue", func(c *playlist.Clip) { c.Title = "洗手（下）" }, false},
 		{"of another issue", func(c *playlist.Clip) { c.Issue = 4 }, false},
 		{"of no issue", func(c *playlist.Clip) { c.Issue = 0 }, false},
@@ -117,6 +118,17 @@ func TestClipsOfOneLesson(t *testing.T) {
 		if first.SameLesson(second) || !first.SameLesson(first) {
 			t.Errorf("parts of an issue: %v", titles)
 		}
+	}
+	for _, titles := range [][2]string{{"乙课上", "乙课下"}, {"第5期-1", "第5期-2"}, {"第6期A", "第6期B"}, {"第9期 第1部分", "第9期 第2部分"}, {"洗手（上）", "洗手（下）"}} {
+		a, b := lesson, lesson
+		a.Title, b.Title = titles[0], titles[1]
+		if a.SameLesson(b) || b.SameLesson(a) {
+			t.Errorf("%s and %s are one lesson", a.Title, b.Title)
+		}
+	}
+	old := playlist.Clip{ID: "1", Title: "第3期 洗手", Series: "健康微课堂"} // of a library that has no numbers
+	if !lesson.SameLesson(old) || !old.SameLesson(lesson) {
+		t.Error("a number that only the title says is none")
 	}
 	plain := playlist.Clip{ID: "1", Title: "洗手", Series: "健康微课堂"}
 	other := playlist.Clip{ID: "2", Title: "洗手", Series: "健康微课堂"}

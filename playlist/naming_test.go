@@ -268,9 +268,10 @@ func TestNamesAreInNaturalOrder(t *testing.T) {
 
 func TestClipsOfASeriesAreInOrderOfIssueThenTitle(t *testing.T) {
 	want := []playlist.Clip{
-		{Series: "健康", Title: "2 甲"}, {Series: "健康", Title: "10 甲"}, {Series: "健康", Issue: 2, Title: "乙"}, {Series: "健康", Issue: 10, Title: "甲"}, {Series: "运动", Issue: 1},
+		{Series: "健康", Title: "前言"}, {Series: "健康", Title: "2 甲"}, {Series: "健康", Issue: 3, Title: "乙"}, {Series: "健康", Title: "10 甲"}, {Series: "健康", Issue: 11, Title: "甲"}, {Series: "运动", Issue: 1},
 	}
-	got := []playlist.Clip{want[4], want[3], want[2], want[1], want[0]}
+	got := slices.Clone(want)
+	slices.Reverse(got)
 	slices.SortFunc(got, playlist.CompareClips)
 	if !slices.EqualFunc(got, want, func(a, b playlist.Clip) bool { return a.Title == b.Title && a.Series == b.Series }) {
 		t.Errorf("got %+v", got)

@@ -14,10 +14,10 @@ func CompareNames(a, b string) int {
 	return cmp.Or(slices.CompareFunc(pieces(a), pieces(b), piece.compare), strings.Compare(a, b))
 }
 
-// CompareClips orders clips by series and issue, then by title as [CompareNames]
+// CompareClips orders clips by series and number, then by title as [CompareNames]
 // does.
 func CompareClips(a, b Clip) int {
-	return cmp.Or(strings.Compare(a.Series, b.Series), cmp.Compare(a.Issue, b.Issue), CompareNames(a.Title, b.Title), cmp.Compare(a.ID, b.ID))
+	return cmp.Or(strings.Compare(a.Series, b.Series), cmp.Compare(a.Number(), b.Number()), CompareNames(a.Title, b.Title), cmp.Compare(a.ID, b.ID))
 }
 
 // piece is a character of a name, or a number in it.

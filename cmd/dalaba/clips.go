@@ -387,7 +387,7 @@ func (a *app) describeClip(ctx context.Context, what string, change func(*ingest
 		return json.NewEncoder(a.Out).Encode(clip)
 	}
 	a.Println(a.Say("clips.renamed", a.clipLine(was), a.billed(clip.ID, clip.Series, clip.Title, clip.Issue)))
-	if n := playlist.ReadName(clip.Title).Issue; n > 0 && n != clip.Issue {
+	if n := playlist.ReadName(clip.Title).Issue; n > 0 && clip.Issue > 0 && n != clip.Issue {
 		a.Println(a.Say("clips.title_says", n, clip.Issue, clip.ID.Short(), n))
 	}
 	series, err := store.Clips(ctx, clip.Series)

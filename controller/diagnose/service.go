@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -49,17 +48,9 @@ func (d *examination) daemon(ctx context.Context) {
 	default:
 		d.add("daemon", Fail, say.M("doctor.daemon_off", started.In(d.zone()).Format(time.DateTime)), d.start())
 	}
-	if fi, err := os.Stat(d.file); err == nil && d.running && !read.IsZero() && fi.ModTime().After(read.Add(2*time.Second)) && !d.inForce() {
+	if fi, err := os.Stat(d.file); err == nil && d.running && !read.IsZero() && fi.ModTime().After(read.Add(2*time.Second)) && site.Edited(d.file, d.dir) {
 		d.add("config", Warn, say.M("doctor.config_stale", d.file), "dalaba reload -c "+d.file)
 	}
-}
-
-// inForce reports whether the config file says what the config in force says, though it was
-// written later.
-func (d *examination) inForce() bool {
-	text, err1 := os.ReadFile(d.file)
-	good, err2 := os.ReadFile(site.LastGood(d.dir))
-	return err1 == nil && err2 == nil && bytes.Equal(text, good)
 }
 
 // start returns the command that starts the daemon here.

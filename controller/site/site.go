@@ -4,6 +4,7 @@
 package site
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,7 +73,7 @@ func readLastGood(file, dir string, lib *Library) *config.Config {
 	if dir == "" || err != nil {
 		return nil
 	}
-	cfg, _ := config.Read(file, text, lib)
+	cfg, _ := config.ReadGood(file, text, lib)
 	return cfg
 }
 
@@ -105,6 +106,14 @@ func LastCalendar(dir string) *playlist.Calendar {
 		return nil
 	}
 	return &c
+}
+
+// Edited reports whether a config file says other than the config in force. What cannot be
+// read is taken to be as it was.
+func Edited(file, dataDir string) bool {
+	text, err1 := os.ReadFile(file)
+	good, err2 := os.ReadFile(LastGood(dataDir))
+	return err1 == nil && err2 == nil && !bytes.Equal(text, good)
 }
 
 // ReadConfig reads a config file. Errors say to the operator what is wrong with

@@ -157,6 +157,17 @@ const (
 // paths in the text are relative to the folder of file, which itself is not
 // opened.
 func Read(file string, text []byte, lib Library) (*Config, []Problem) {
+	return readAll(file, text, lib, false)
+}
+
+// ReadGood is [Read] for a text that was in force before. What has become of its clips
+// since is a [Warning] then: a folder that is away, or a file that cannot air, must not
+// keep a controller from starting.
+func ReadGood(file string, text []byte, lib Library) (*Config, []Problem) {
+	return readAll(file, text, lib, true)
+}
+
+func readAll(file string, text []byte, lib Library, good bool) (*Config, []Problem) {
 	r := newReader(file, text, ours)
 	r.lib, r.files = lib, []string{file}
 	if !r.legible() {
@@ -169,6 +180,11 @@ func Read(file string, text []byte, lib Library) (*Config, []Problem) {
 		r.config(r.root)
 	}
 	r.finish()
+	for i := range r.problems {
+		if p := &r.problems[i]; good && strings.HasPrefix(p.Key, "playlist[") && (strings.HasSuffix(p.Key, ".clips") || strings.HasSuffix(p.Key, ".series")) {
+			p.Severity = Warning
+		}
+	}
 	if Refused(r.problems) {
 		return nil, r.problems
 	}
