@@ -90,6 +90,14 @@ var slips = []struct{ was, is, says string }{
 	{"[[playlist]]\n", "[playlist]]\n", "表头看不懂"},
 	{"[[playlist]]\n", "[[节目单]]\n", "表头看不懂"},
 
+	// Days of the calendar in cron, which weekdays are not.
+	{"cron = \"30 7 * * *\"", "cron = \"工作日 7:30\"", "请写成 cron = \"30 7 * * *\"，再加一行 days = [\"工作日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * 工作日\"", "请写成 cron = \"30 7 * * *\"，再加一行 days = [\"工作日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"工作日早上7点和下午5点\"", "请写成 cron = \"0 7,17 * * *\"，再加一行 days = [\"工作日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"法定节假日 8:00\"", "请写成 cron = \"0 8 * * *\"，再加一行 days = [\"节假日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"工作日\"", "例如七点半播是 \"30 7 * * *\"，再加一行 days = [\"工作日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"周一到周五 7:30\"", "请写成 \"30 7 * * 1-5\""},
+
 	// Twice.
 	{"residents = 420\n", "residents = 420\n▶residents = 430\n", "已经写过这个键"},
 	{"cron = \"30 7 * * *\"\n", "cron = \"30 7 * * *\"\n▶cron = \"30 8 * * *\"\n", "已经写过这个键"},
@@ -194,7 +202,7 @@ var slips = []struct{ was, is, says string }{
 	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * 周五到周一\"", "请写成 \"30 7 * * 0-1,5-6\""},
 	{"cron = \"30 7 * * *\"", "cron = \"30 24 * * *\"", "请写成 \"30 0 * * *\""},
 	{"cron = \"30 7 * * *\"", "cron = \"30 24 * * 5\"", "请用 0 到 23"},
-	{"cron = \"30 7 * * *\"", "cron = \"工作日早上7点\"", "请写成 \"0 7 * * 1-5\""},
+	{"cron = \"30 7 * * *\"", "cron = \"工作日早上7点\"", "请写成 cron = \"0 7 * * *\"，再加一行 days = [\"工作日\"]"},
 	{"cron = \"30 7 * * *\"", "cron = \"晚上12点\"", "请写“分 时 日 月 星期”五项"},
 
 	// Dates and times.
@@ -412,17 +420,24 @@ func slipped(sample, was, is string) (text string, line int, ok bool) {
 // concrete is a remedy that says what to write: a value, or a key with its value.
 var concrete = regexp.MustCompile(`；请写成 ((\w+ = )?(?:"[^"]*"|\[.*\]|-?\d+|true|false))$`)
 
+// twoLines is a remedy that says to write a key with its value, and another one below it.
+var twoLines = regexp.MustCompile(`；请写成 (cron = "[^"]*")，再加一行 (days = \[.*\])$`)
+
 // values are those of a line, each in the place of its first character.
 var values = regexp.MustCompile(`"[^"]*"|\d+-\d+-\d+ \d+:\d+:\d+|[^\s"=\[\],]+`)
 
 // follow does in a text what the remedy of a problem says.
 func follow(text string, p config.Problem) (string, bool) {
+	lines := strings.Split(text, "\n")
+	line := lines[p.Line-1]
+	if m := twoLines.FindStringSubmatch(p.In(say.Chinese)); m != nil {
+		lines[p.Line-1] = m[1] + "\n" + m[2]
+		return strings.Join(lines, "\n"), true
+	}
 	m := concrete.FindStringSubmatch(p.In(say.Chinese))
 	if m == nil {
 		return "", false
 	}
-	lines := strings.Split(text, "\n")
-	line := lines[p.Line-1]
 	if m[2] != "" {
 		lines[p.Line-1] = m[1]
 		return strings.Join(lines, "\n"), true
@@ -492,6 +507,12 @@ var meant = []struct {
 	{"Monday to Wednesday at 7:30 pm", "1 19:30, 2 19:30, 3 19:30"},
 	{"7:30 sunday", "7 07:30"},
 	{"工作日下午6点", "1 18:00, 2 18:00, 3 18:00, 4 18:00, 5 18:00"},
+	{"工作日 7:30", "1 07:30, 2 07:30, 3 07:30, 4 07:30, 5 07:30"},
+	{"30 7 * * 工作日", "1 07:30, 2 07:30, 3 07:30, 4 07:30, 5 07:30"},
+	{"每个工作日早上7点和下午5点", "1 07:00, 1 17:00, 2 07:00, 2 17:00, 3 07:00, 3 17:00, 4 07:00, 4 17:00, 5 07:00, 5 17:00"},
+	{"法定节假日 9:00", "6 09:00, 7 09:00"},
+	{"7:30 on workdays", ""}, {"workday 7:30", "1 07:30, 2 07:30, 3 07:30, 4 07:30, 5 07:30"},
+	{"非工作日 9:00", ""}, {"工作日和周六 9:00", ""}, {"工作日和节假日 9:00", ""}, {"节假日", ""},
 	{"周六 8点、18点", "6 08:00, 6 18:00"},
 	{"周六 8点 18点", ""},
 	{"周六七点零五", "6 07:05"},
