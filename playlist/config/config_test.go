@@ -53,6 +53,9 @@ func (shelf) Series(name string) []playlist.Clip {
 }
 
 func (shelf) Glob(pattern string) ([]playlist.Clip, error) {
+	if _, err := filepath.Match(pattern, ""); err != nil {
+		return nil, err
+	}
 	switch strings.TrimPrefix(pattern, "/etc/dalaba/") {
 	case "clips/*.mp3":
 		return []playlist.Clip{clip(3), clip(1)}, nil

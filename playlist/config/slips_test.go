@@ -98,6 +98,32 @@ var slips = []struct{ was, is, says string }{
 	{"cron = \"30 7 * * *\"", "cron = \"工作日\"", "例如七点半播是 \"30 7 * * *\"，再加一行 days = [\"工作日\"]"},
 	{"cron = \"30 7 * * *\"", "cron = \"周一到周五 7:30\"", "请写成 \"30 7 * * 1-5\""},
 
+	// Several where one is taken, and what stands between several.
+	{"series = ", "series = \"健康微课堂\", \"防火\" #", "这里写了几项；series 只能写一项，例如 series = \"健康微课堂\""},
+	{"name = \"早间健康\"", "name = \"早间健康\"、\"早间\"", "name 只能写一项"},
+	{"outputs = [\"村口\"]", "outputs = [\"村口\"; \"学校\"]", "列表的各项不能用“;”隔开；请改成英文逗号"},
+	{"outputs = [\"村口\"]", "outputs = [\"村口\"；\"学校\"]", "列表的各项不能用“；”隔开；请改成英文逗号"},
+	{"outputs = [\"村口\"]", "except = [2026-10-01；2026-10-02]", "列表的各项不能用“；”隔开；请改成英文逗号"},
+	{"outputs = [\"村口\"]", "outputs = [\"村口\"] ；只在村口", "注释用 #"},
+	{"outputs = [\"村口\"]", "outputs = [\"村 口\"]", "想写的可能是 村口"},
+
+	// Brackets in the pattern of a file.
+	{"series = ", "clips = [\"[\"] #", "“[”里的方括号没有配对"},
+	{"series = ", "clips = [\"[防火]一.mp3\"] #", "把它换成 ?（代表任一个字符）"},
+
+	// Words that are no key with its value.
+	{"# 站点名称", "说明：以上", "行首不是键名；说明文字前面加 #"},
+	{"# 站点名称", "！重要", "行首不是键名；说明文字前面加 #"},
+	{"# 站点名称", "“注释”", "行首不是键名；说明文字前面加 #"},
+	{"outputs = [\"村口\"]", "outputs = [↓\n“村口”，\n]", "改成半角的 \""},
+
+	// A date, or a switch, where another value is wanted.
+	{"outputs = [\"村口\"]", "from = 2026.12.1", "请写成 from = \"2026-12-01\""},
+	{"outputs = [\"村口\"]", "except = 2026.12.1", "请写成 except = [\"2026-12-01\"]"},
+	{"outputs = [\"村口\"]", "count = 2026.12.1", "等号后面的值看不懂；文字"},
+	{"name = \"大坝村\"", "name = 2026.12.1", "等号后面的值看不懂；文字"},
+	{"# drop = \"alerts\"", "drop = true", "请加英文双引号，例如 drop = \"alerts\""},
+
 	// Twice.
 	{"residents = 420\n", "residents = 420\n▶residents = 430\n", "已经写过这个键"},
 	{"cron = \"30 7 * * *\"\n", "cron = \"30 7 * * *\"\n▶cron = \"30 8 * * *\"\n", "已经写过这个键"},
@@ -739,5 +765,22 @@ func TestAnExampleOfDaysIsInTheReadersLanguage(t *testing.T) {
 	_, problems := config.Read("dalaba.toml", []byte(good+slotOf("健康")+"days = []\n"), shelf{})
 	if len(problems) != 1 || !strings.Contains(problems[0].In(say.Chinese), `days = ["周一"]`) || !strings.Contains(problems[0].In(say.English), `days = ["mon"]`) {
 		t.Errorf("%v", problems)
+	}
+}
+
+func TestProbe(t *testing.T) {
+	probe, err := os.ReadFile("/tmp/probe.txt")
+	if err != nil {
+		t.Skip()
+	}
+	sample, _ := os.ReadFile("../../cmd/dalaba/dalaba.toml")
+	for _, l := range strings.Split(strings.TrimSpace(string(probe)), "\n") {
+		was, is, _ := strings.Cut(l, " => ")
+		text, _, ok := slipped(string(sample), was, strings.ReplaceAll(is, "\\n", "\n"))
+		_, problems := config.Read("/etc/dalaba/dalaba.toml", []byte(text), shelf{})
+		t.Log(ok, is)
+		for _, p := range problems {
+			t.Log("     ", strings.TrimPrefix(p.In(say.Chinese), "/etc/dalaba/dalaba.toml:"))
+		}
 	}
 }
