@@ -228,6 +228,7 @@ var (
 	englishDays  = regexp.MustCompile(`\b(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*(?:\s*(?:-|,|\bto\b|\band\b)\s*(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*)*`)
 	longNames    = regexp.MustCompile(`\b(sun|mon|tue|wed|thu|fri|sat)[a-z]*`)
 	dayField     = regexp.MustCompile(`^\d(-\d)?(,\d(-\d)?)*$`)
+	dayNumbers   = regexp.MustCompile(`^[1-7](-[1-7])?(,[1-7](-[1-7])?)*$`)
 	timeField    = regexp.MustCompile(`^\d{1,2}:\d{1,2}$`)
 	cronField    = regexp.MustCompile(`^(?:[\d*?/,-]+[分时点月日号]?|(?:[,-]?(?:sun|mon|tue|wed|thu|fri|sat|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)+)$`)
 	severalTimes = regexp.MustCompile(`[,和与及;]|\band\b`)
@@ -237,6 +238,9 @@ var (
 	byCalendar   = regexp.MustCompile(`每个?(?:法定)?(?:工作日|节假日)|(?:法定)?(?:工作日|节假日)|上班日|(?:\bevery )?\b(?:workday|holiday)s?\b`)
 	excepted     = regexp.MustCompile(`除|非|不|\bexcept\b|\bnot?\b`)
 )
+
+// daySayings are other words for stretches of days.
+var daySayings = strings.NewReplacer("至", "-", "到", "-", "~", "-", "週", "周", "双休日", "周末", "平日", "周一-周五")
 
 // cronAsMeant is a cron spec, as "30 7 * * 1-5" for 周一到周五7点半. Without a time of day
 // in the text there is none: instead asks for one. Days that go by the calendar are no
@@ -258,7 +262,7 @@ func cronAsMeant(text string) (good string, instead say.Message) {
 		}
 		return "", instead
 	}
-	t = strings.NewReplacer("至", "-", "到", "-", "~", "-").Replace(t)
+	t = daySayings.Replace(t)
 	t = dayGap.ReplaceAllStringFunc(dayGap.ReplaceAllString(t, "$1$2$3"), func(s string) string { return strings.ReplaceAll(s, " ", ",") })
 	if fields, ok := cronFields(t); ok {
 		good = fieldsAsMeant(fields)
@@ -436,9 +440,11 @@ func daysAsMeant(text string) (value string, instead say.Message) {
 	if _, known := calendarDays[t]; known {
 		return "[" + quote(t) + "]", instead
 	}
-	t = strings.NewReplacer("至", "-", "到", "-", "~", "-", "周末", "六,日").Replace(t)
+	t = strings.NewReplacer("周末", "六,日", "/", ",").Replace(daySayings.Replace(t))
 	field := chineseDays(t)
-	if strings.Trim(dayNamed.ReplaceAllString(t, ""), "一二三四五六日天周星期礼拜每,;- ") != "" {
+	if dayNumbers.MatchString(t) {
+		field = t
+	} else if strings.Trim(dayNamed.ReplaceAllString(t, ""), "一二三四五六日天周星期礼拜每,;- ") != "" {
 		if field = englishDays.FindString(t); field != t || field == "" {
 			return "", instead
 		}
@@ -457,6 +463,7 @@ func daysAsMeant(text string) (value string, instead say.Message) {
 		from, to, ranged := strings.Cut(item, "-")
 		a, _ := weekday.number(from)
 		b, _ := weekday.number(to)
+		a, b = a%7, b%7
 		if !ranged {
 			b = a
 		}

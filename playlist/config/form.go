@@ -154,6 +154,7 @@ func yesAsMeant(text string) string {
 // inWords are choices as people say them.
 var inWords = map[string]string{
 	"中文": "zh-CN", "汉语": "zh-CN", "简体中文": "zh-CN", "chinese": "zh-CN", "zh": "zh-CN", "英文": "en", "英语": "en", "english": "en",
+	"补播": "make-good", "补": "make-good", "晚播": "late", "推迟": "late", "跳过": "skip", "不补": "skip", "不补播": "skip",
 	"顺序": "sequence", "随机": "shuffle", "random": "shuffle", "自动": DefaultDevice, "不出声": "null:", "无": "null:", "null": "null:", "none": "null:",
 }
 

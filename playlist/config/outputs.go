@@ -130,6 +130,7 @@ func (s *section) device() string {
 			s.r.fault(v.at, s.at("device"), say.M("config.wav"), say.M("config.wav_remedy"))
 			return ""
 		}
+		s.foreign("device", v, rest)
 		s.r.files = append(s.r.files, s.r.path(rest))
 		return "wav:" + s.r.path(rest)
 	case slices.Contains(cards, scheme) && rest != "":
