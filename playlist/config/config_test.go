@@ -343,6 +343,18 @@ func TestASlotWhoseDaysAreOverIsWarnedOf(t *testing.T) {
 	}
 }
 
+func TestDatesWithoutAYearAreGivenThePresentOneInOneRemedy(t *testing.T) {
+	for except, want := range map[string]string{
+		`["10-1", "10-2"]`:               `"10-1" has no year; write except = ["2026-10-01", "2026-10-02"]`,
+		`["10月1日", 2026-10-02, "10月3日"]`: `"10月1日" has no year; write except = ["2026-10-01", "2026-10-02", "2026-10-03"]`,
+	} {
+		_, problems := config.Read("dalaba.toml", []byte(good+slotOf("健康")+"except = "+except+"\n"), today{})
+		if len(problems) != 1 || !strings.Contains(problems[0].Error(), want) {
+			t.Errorf("%s: want %s, got %v", except, want, problems)
+		}
+	}
+}
+
 func TestByteOrderMarkAndCRLFAreTolerated(t *testing.T) {
 	text := "\ufeff" + strings.ReplaceAll(whole, "\n", "\r\n")
 	if c, problems := config.Read("/etc/dalaba/dalaba.toml", []byte(text), shelf{}); c == nil || len(problems) > 0 {

@@ -84,15 +84,8 @@ func (r *reader) explainSyntax(at place, complaint string) (where place, what, r
 	if len(bytes.TrimSpace(r.src.text[line:at])) == 0 && (headed.Match(text) || paired.Match(text)) && !has("start of key", "not terminated") {
 		return at, say.M("config.syntax_array"), say.M("config.syntax_array_remedy")
 	}
-	if in, what, remedy, found := habit(string(text), int(at-line), has("array")); found {
+	if in, what, remedy, found := r.habit(line, int(at-line), has); found {
 		return line + place(in), what, remedy
-	}
-	if m := listless.FindSubmatchIndex(text); m != nil && int(at-line) >= m[4] {
-		what, remedy := r.severalTexts(line, string(text[m[2]:m[3]]), string(text[m[4]:m[5]]))
-		return line + place(m[4]), what, remedy
-	}
-	if has("start of key", "expected key") && !has("expected keyword") && remark.Match(text) {
-		return at, say.M("config.syntax_key"), say.M("config.remark_remedy")
 	}
 	good := r.rewritten(at)
 	open := has("cannot have new lines", "unterminated", "not terminated")
@@ -129,19 +122,27 @@ func (r *reader) explainSyntax(at place, complaint string) (where place, what, r
 
 // habit finds what other languages have and TOML has not, up to the place of the
 // parser's error in the line: their comments, marks at the end of a line unless it is
-// one of a list, and colons behind keys.
-func habit(line string, at int, list bool) (in int, what, remedy say.Message, found bool) {
+// one of a list, colons behind keys, lists without brackets, and lines of words.
+func (r *reader) habit(begin place, at int, has func(...string) bool) (in int, what, remedy say.Message, found bool) {
+	line := string(r.src.lineAt(begin))
 	if m := semicolon.FindStringSubmatchIndex(line); m != nil && m[2] == at {
 		return at, say.M("config.syntax_semicolon", line[m[2]:m[3]]), say.M("config.syntax_semicolon_remedy"), true
 	}
 	if sign, in := commentSign(line); sign != "" && in <= at {
 		return in, say.M("config.syntax_comment", sign), say.M("config.syntax_comment_remedy"), true
 	}
-	if sign, in := tail(line); sign != "" && !list && in == at {
+	if sign, in := tail(line); sign != "" && !has("array") && in == at {
 		return in, say.M("config.syntax_tail", sign), say.M("config.syntax_tail_remedy"), true
 	}
 	if m := colon.FindStringSubmatchIndex(line); m != nil {
 		return m[2], say.M("config.syntax_equals"), say.M("config.syntax_equals_remedy"), true
+	}
+	if m := listless.FindStringSubmatchIndex(line); m != nil && at >= m[4] {
+		what, remedy = r.severalTexts(begin, line[m[2]:m[3]], line[m[4]:m[5]])
+		return m[4], what, remedy, true
+	}
+	if has("start of key", "expected key") && !has("expected keyword") && remark.MatchString(line) {
+		return at, say.M("config.syntax_key"), say.M("config.remark_remedy"), true
 	}
 	return 0, what, remedy, false
 }
