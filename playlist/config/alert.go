@@ -25,6 +25,7 @@ func (r *reader) alert(s *section) {
 	out := &r.out.Alert
 	if dir := s.text("drop", "alerts"); dir != "" {
 		out.Drop = r.path(dir)
+		s.foreign("drop", s.t.find("drop").val, dir)
 		r.watched = append(r.watched, watched{s.at("drop"), s.place("drop"), out.Drop})
 		s.plainFile("drop", out.Drop)
 	}

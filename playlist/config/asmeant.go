@@ -228,19 +228,41 @@ var (
 	englishDays  = regexp.MustCompile(`\b(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*(?:\s*(?:-|,|\bto\b|\band\b)\s*(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*)*`)
 	longNames    = regexp.MustCompile(`\b(sun|mon|tue|wed|thu|fri|sat)[a-z]*`)
 	dayField     = regexp.MustCompile(`^\d(-\d)?(,\d(-\d)?)*$`)
+	dayNumbers   = regexp.MustCompile(`^[1-7](-[1-7])?(,[1-7](-[1-7])?)*$`)
 	timeField    = regexp.MustCompile(`^\d{1,2}:\d{1,2}$`)
 	cronField    = regexp.MustCompile(`^(?:[\d*?/,-]+[分时点月日号]?|(?:[,-]?(?:sun|mon|tue|wed|thu|fri|sat|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)+)$`)
 	severalTimes = regexp.MustCompile(`[,和与及;]|\band\b`)
 	clockMark    = regexp.MustCompile(`[:点时]|am|pm|^\s*\d{3,4}\s*$|^\s*(?:凌晨|清晨|早|上午|中午|午后|下午|傍晚|晚)`)
 	filling      = regexp.MustCompile(`的|在|播出|播放|播|\bat\b`)
 	yearField    = regexp.MustCompile(`^(\*|\?|\d{4}(-\d{4})?)$`)
+	byCalendar   = regexp.MustCompile(`每个?(?:法定)?(?:工作日|节假日)|(?:法定)?(?:工作日|节假日)|上班日|(?:\bevery )?\b(?:workday|holiday)s?\b`)
+	excepted     = regexp.MustCompile(`除|非|不|\bexcept\b|\bnot?\b`)
 )
 
+// daySayings are other words for stretches of days.
+var daySayings = strings.NewReplacer("至", "-", "到", "-", "~", "-", "週", "周", "双休日", "周末", "平日", "周一-周五")
+
 // cronAsMeant is a cron spec, as "30 7 * * 1-5" for 周一到周五7点半. Without a time of day
-// in the text there is none: instead asks for one.
+// in the text there is none: instead asks for one. Days that go by the calendar are no
+// weekdays: they belong in the key days, beside a spec for each day.
 func cronAsMeant(text string) (good string, instead say.Message) {
 	t := strings.ToLower(plainly(text))
-	t = strings.NewReplacer("至", "-", "到", "-", "~", "-").Replace(t)
+	if found := byCalendar.FindAllString(t, -1); len(found) > 0 {
+		if len(found) > 1 || excepted.MatchString(t) || dayNamed.MatchString(t) {
+			return "", instead
+		}
+		word := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(found[0], "every "), "每"), "个"), "s")
+		days := cmp.Or(otherDays[word], "["+quote(word)+"]")
+		good, instead = cronAsMeant(byCalendar.ReplaceAllString(t, "每天"))
+		switch {
+		case good != "":
+			return "", say.M("config.cron_days_remedy", quote(good), days)
+		case instead.Key != "":
+			instead = say.M("config.cron_time_days_remedy", "30 7 * * *", days)
+		}
+		return "", instead
+	}
+	t = daySayings.Replace(t)
 	t = dayGap.ReplaceAllStringFunc(dayGap.ReplaceAllString(t, "$1$2$3"), func(s string) string { return strings.ReplaceAll(s, " ", ",") })
 	if fields, ok := cronFields(t); ok {
 		good = fieldsAsMeant(fields)
@@ -304,7 +326,7 @@ func cronFields(t string) (fields []string, ok bool) {
 // daysIn finds the weekdays that a text names, as the field of a spec, and what else
 // stands there. ok is false if it is not clear which days are meant.
 func daysIn(t string) (field, rest string, ok bool) {
-	t = strings.NewReplacer("周末", " @0,6@ ", "工作日", " @1-5@ ").Replace(t)
+	t = strings.ReplaceAll(t, "周末", " @0,6@ ")
 	var fields []string
 	for {
 		at := dayNamed.FindStringIndex(t)
@@ -339,10 +361,8 @@ func daysIn(t string) (field, rest string, ok bool) {
 		fields = append(fields, englishField(s))
 		return " "
 	})
-	for _, group := range []string{"0,6", "1-5"} {
-		if strings.Contains(t, "@"+group+"@") {
-			fields, t = append(fields, group), strings.ReplaceAll(t, "@"+group+"@", " ")
-		}
+	if strings.Contains(t, "@0,6@") {
+		fields, t = append(fields, "0,6"), strings.ReplaceAll(t, "@0,6@", " ")
 	}
 	if everyDay.MatchString(t) {
 		if len(fields) > 0 {
@@ -420,9 +440,11 @@ func daysAsMeant(text string) (value string, instead say.Message) {
 	if _, known := calendarDays[t]; known {
 		return "[" + quote(t) + "]", instead
 	}
-	t = strings.NewReplacer("至", "-", "到", "-", "~", "-", "周末", "六,日").Replace(t)
+	t = strings.NewReplacer("周末", "六,日", "/", ",").Replace(daySayings.Replace(t))
 	field := chineseDays(t)
-	if strings.Trim(dayNamed.ReplaceAllString(t, ""), "一二三四五六日天周星期礼拜每,;- ") != "" {
+	if dayNumbers.MatchString(t) {
+		field = t
+	} else if strings.Trim(dayNamed.ReplaceAllString(t, ""), "一二三四五六日天周星期礼拜每,;- ") != "" {
 		if field = englishDays.FindString(t); field != t || field == "" {
 			return "", instead
 		}
@@ -441,6 +463,7 @@ func daysAsMeant(text string) (value string, instead say.Message) {
 		from, to, ranged := strings.Cut(item, "-")
 		a, _ := weekday.number(from)
 		b, _ := weekday.number(to)
+		a, b = a%7, b%7
 		if !ranged {
 			b = a
 		}

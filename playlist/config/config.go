@@ -473,6 +473,7 @@ func (r *reader) site(s *section) {
 	if s.need("data_dir", `data_dir = "/var/lib/dalaba"`) {
 		if dir := s.text("data_dir", "/var/lib/dalaba"); dir != "" {
 			out.DataDir = r.path(dir)
+			s.foreign("data_dir", s.t.find("data_dir").val, dir)
 			if file := fileInTheWay(out.DataDir); file != "" {
 				s.fault("data_dir", say.M("config.data_dir", shown(file)), say.M("config.data_dir_remedy"))
 			}
@@ -481,6 +482,7 @@ func (r *reader) site(s *section) {
 	out.Clock = s.clockSource()
 	if dir := s.text("inbox", "inbox"); dir != "" {
 		r.out.Inbox = r.path(dir)
+		s.foreign("inbox", s.t.find("inbox").val, dir)
 		r.watched = append(r.watched, watched{s.at("inbox"), s.place("inbox"), r.out.Inbox})
 		s.plainFile("inbox", r.out.Inbox)
 	}

@@ -53,6 +53,9 @@ func (shelf) Series(name string) []playlist.Clip {
 }
 
 func (shelf) Glob(pattern string) ([]playlist.Clip, error) {
+	if _, err := filepath.Match(pattern, ""); err != nil {
+		return nil, err
+	}
 	switch strings.TrimPrefix(pattern, "/etc/dalaba/") {
 	case "clips/*.mp3":
 		return []playlist.Clip{clip(3), clip(1)}, nil
@@ -336,6 +339,18 @@ func TestASlotWhoseDaysAreOverIsWarnedOf(t *testing.T) {
 		}
 		if over && problems[0].Error() != "dalaba.toml:14: slot[1].to: (warning) its last day, "+to+", is over, so the slot airs no more; change it, or delete the slot" {
 			t.Errorf("%s: %v", to, problems[0])
+		}
+	}
+}
+
+func TestDatesWithoutAYearAreGivenThePresentOneInOneRemedy(t *testing.T) {
+	for except, want := range map[string]string{
+		`["10-1", "10-2"]`:               `"10-1" has no year; write except = ["2026-10-01", "2026-10-02"]`,
+		`["10月1日", 2026-10-02, "10月3日"]`: `"10月1日" has no year; write except = ["2026-10-01", "2026-10-02", "2026-10-03"]`,
+	} {
+		_, problems := config.Read("dalaba.toml", []byte(good+slotOf("健康")+"except = "+except+"\n"), today{})
+		if len(problems) != 1 || !strings.Contains(problems[0].Error(), want) {
+			t.Errorf("%s: want %s, got %v", except, want, problems)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"dalaba/playlist/say"
@@ -19,24 +20,46 @@ type watched struct {
 // taken and moved aside: the inbox and the alerts' drop folder.
 func (r *reader) folders() {
 	remedy := say.M("config.watched_remedy")
+	bad := map[int]bool{} // of these something is reported
 	for i, w := range r.watched {
+		fault := func(what say.Message) {
+			bad[i] = true
+			r.fault(w.at, w.key, what, remedy)
+		}
 		dir := resolved(w.dir)
 		if data := r.out.Site.DataDir; data != "" {
 			if d := resolved(data); inside(d, dir) || inside(dir, d) {
-				r.fault(w.at, w.key, say.M("config.watched_data", shown(data)), remedy)
+				fault(say.M("config.watched_data", shown(data)))
 				continue
 			}
 		}
 		if p := r.ownIn(dir); p != "" {
-			r.fault(w.at, w.key, say.M("config.watched_own", shown(p)), remedy)
+			fault(say.M("config.watched_own", shown(p)))
 			continue
 		}
-		for _, other := range r.watched[:i] {
-			if o := resolved(other.dir); inside(o, dir) || inside(dir, o) {
-				r.fault(w.at, w.key, say.M("config.watched_twice", other.key, r.src.line(other.at)), remedy)
+		for j, other := range r.watched[:i] {
+			if o := resolved(other.dir); !bad[j] && (inside(o, dir) || inside(dir, o)) {
+				fault(say.M("config.watched_twice", other.key, r.src.line(other.at)))
 			}
 		}
 	}
+}
+
+// drive is the beginning of a path on Windows.
+var drive = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
+
+// foreign warns of a path that is one elsewhere: a shell puts the home folder for ~, and
+// Windows has drives. Here each would be the name of a folder beside the config.
+func (s *section) foreign(key string, v *value, path string) bool {
+	switch path = strings.TrimSpace(path); {
+	case path == "~" || strings.HasPrefix(path, "~/"):
+		s.r.problem(Warning, v.at, s.at(key), say.M("config.path_home"), say.M("config.path_remedy"))
+	case drive.MatchString(path):
+		s.r.problem(Warning, v.at, s.at(key), say.M("config.path_drive", path[:2]), say.M("config.path_remedy"))
+	default:
+		return false
+	}
+	return true
 }
 
 // ownIn is a file or pattern that the config lives by and that reaches into

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pelletier/go-toml/v2/unstable"
+
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -16,7 +18,8 @@ import (
 // form is how a key's value is written. The functions that read a key say which one it
 // has, so that advice goes by the same rule as the reading.
 type form struct {
-	list bool // the value is a list
+	list  bool // the value is a list
+	dates bool // it is a date, or a list of those
 
 	// mean returns the value that a text must have meant, as it is written in TOML,
 	// empty if that is not clear. instead, if it has a key, is what else to do.
@@ -58,9 +61,9 @@ var (
 	asName  = scalar(nameAsMeant)
 	asYes   = scalar(yesAsMeant)
 	asClock = scalar(func(text string) string { return quote(clockAsMeant(text)) })
-	asDate  = scalar(func(text string) string { return quote(wholeDate(text)) })
+	asDate  = form{dates: true, mean: scalar(func(text string) string { return quote(wholeDate(text)) }).mean}
 	asDays  = form{list: true, mean: daysAsMeant}
-	asDates = form{list: true, mean: datesAsMeant}
+	asDates = form{list: true, dates: true, mean: datesAsMeant}
 	asCron  = form{mean: func(text string) (string, say.Message) {
 		good, instead := cronAsMeant(text)
 		return quote(good), instead
@@ -151,6 +154,7 @@ func yesAsMeant(text string) string {
 // inWords are choices as people say them.
 var inWords = map[string]string{
 	"中文": "zh-CN", "汉语": "zh-CN", "简体中文": "zh-CN", "chinese": "zh-CN", "zh": "zh-CN", "英文": "en", "英语": "en", "english": "en",
+	"补播": "make-good", "补": "make-good", "晚播": "late", "推迟": "late", "跳过": "skip", "不补": "skip", "不补播": "skip",
 	"顺序": "sequence", "随机": "shuffle", "random": "shuffle", "自动": DefaultDevice, "不出声": "null:", "无": "null:", "null": "null:", "none": "null:",
 }
 
@@ -295,6 +299,7 @@ func (f form) rewrite(key string, v *value) say.Message {
 	switch {
 	case instead.Key != "":
 		return instead
+	case v.kind == unstable.Bool && value == quote(v.text): // a switch, where a text is wanted
 	case value != "":
 		return say.M("config.syntax_write_remedy", key, value)
 	}
@@ -328,15 +333,7 @@ func (r *reader) rewritten(line place) (remedy say.Message) {
 	}
 	key := string(m[1])
 	for i, in := range r.tablesOf(line, key) {
-		k := key
-		forms := r.allKeys().forms[in]
-		if _, known := forms[k]; !known && in != "" {
-			k = Near(key, r.allKeys().known[in])
-		}
-		f := forms[k]
-		if in == "" {
-			f = asText
-		}
+		f, k := r.formIn(in, key)
 		if f.mean == nil || listed && !f.list {
 			return say.Message{}
 		}
@@ -354,6 +351,18 @@ func (r *reader) rewritten(line place) (remedy say.Message) {
 		remedy = instead
 	}
 	return remedy
+}
+
+// formIn is the form of a key in a table, and the key that must have been meant.
+func (r *reader) formIn(table, key string) (form, string) {
+	if table == "" {
+		return asText, key
+	}
+	forms := r.allKeys().forms[table]
+	if _, known := forms[key]; !known {
+		key = Near(key, r.allKeys().known[table])
+	}
+	return forms[key], key
 }
 
 // allKeys are the keys of the reader's tables or, where only the syntax is read, ours.

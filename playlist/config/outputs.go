@@ -130,6 +130,7 @@ func (s *section) device() string {
 			s.r.fault(v.at, s.at("device"), say.M("config.wav"), say.M("config.wav_remedy"))
 			return ""
 		}
+		s.foreign("device", v, rest)
 		s.r.files = append(s.r.files, s.r.path(rest))
 		return "wav:" + s.r.path(rest)
 	case slices.Contains(cards, scheme) && rest != "":
@@ -468,6 +469,8 @@ func (s *section) found(v *value, text string) []playlist.Clip {
 	s.r.patterns = append(s.r.patterns, text)
 	found, err := s.r.lib.Glob(s.r.pattern(text))
 	switch {
+	case errors.Is(err, filepath.ErrBadPattern):
+		s.misread("clips", v, say.M("config.glob_bracket", shown(text)), say.M("config.glob_bracket_remedy"))
 	case err != nil:
 		bad := apart(err)
 		remedy := say.M("config.clip_bad_remedy", s.r.importer(), shellWord(s.r.path(text)))
@@ -480,6 +483,8 @@ func (s *section) found(v *value, text string) []playlist.Clip {
 			what = say.M("config.clips_bad", shown(text), len(bad), bad[max(first, 0)])
 		}
 		s.r.fault(v.at, s.at("clips"), what, remedy)
+	case len(found) == 0 && strings.Contains(text, "["):
+		s.misread("clips", v, say.M("config.glob_empty_bracket", shown(text)), say.M("config.glob_bracket_remedy"))
 	case len(found) == 0:
 		s.misread("clips", v, say.M("config.glob_empty", shown(text)), say.M("config.glob_empty_remedy", s.r.path(text)))
 	}

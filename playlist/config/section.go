@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -312,8 +314,17 @@ func (s *section) clockSource() playlist.ClockSource {
 	case c == playlist.ClockNTP || c == playlist.ClockBattery:
 		return c
 	case c.File() != "":
-		return playlist.ClockSource(playlist.ClockFile + s.r.path(c.File()))
+		path := s.r.path(c.File())
+		// What lies in /run is made anew at each start, once the clock is set.
+		if m, ok := s.r.lib.(Machine); !s.foreign("clock", v, c.File()) && ok && filepath.IsAbs(c.File()) && !m.HasFile(path) && !inside(path, "/run") {
+			s.r.problem(Warning, v.at, s.at("clock"), say.M("config.no_file", shown(path)), say.M("config.clock_file_remedy"))
+		}
+		return playlist.ClockSource(playlist.ClockFile + path)
 	case c.Command() != "":
+		words := strings.Fields(c.Command())
+		if m, ok := s.r.lib.(Machine); ok && len(words) > 0 && !m.HasProgram(words[0]) {
+			s.r.problem(Warning, v.at, s.at("clock"), say.M("config.no_program", shown(words[0])), say.M("config.no_program_remedy"))
+		}
 		return c
 	}
 	s.garbled("clock", v, say.M("config.choice", shown(v.text)), s.advice("clock", v.text, say.M("config.clock_source_remedy")))
@@ -399,8 +410,15 @@ var dayWords = [...]string{
 func (s *section) noDates(key string, list []*value) bool {
 	var parts []string
 	var first *value
-	bad := 0
+	bad, yearless := 0, 0
 	for _, v := range list {
+		text := v.text
+		if year, month, day, ok := dateAsMeant(text); ok && year == 0 {
+			yearless++
+			if now := s.r.now(); !now.IsZero() {
+				text = fmt.Sprintf("%04d-%02d-%02d", now.Year(), month, day)
+			}
+		}
 		if _, err := playlist.ParseDate(v.text); err != nil || v.kind != unstable.String && v.kind != unstable.LocalDate {
 			if bad++; first == nil {
 				first = v
@@ -413,13 +431,18 @@ func (s *section) noDates(key string, list []*value) bool {
 				bad++
 			}
 		}
-		parts = append(parts, v.text)
+		parts = append(parts, text)
 	}
 	whole, _ := datesAsMeant(strings.Join(parts, ","))
-	if bad < 2 || whole == "" {
+	if bad < 2 || whole == "" && yearless < bad {
 		return false
 	}
-	s.misread(key, first, say.M("config.date_form", shown(first.text)), say.M("config.syntax_write_remedy", key, whole))
+	what, _ := explainDate(first.text, s.r.now())
+	remedy := say.M("config.dates_remedy", key)
+	if whole != "" {
+		remedy = say.M("config.syntax_write_remedy", key, whole)
+	}
+	s.misread(key, first, what, remedy)
 	return true
 }
 

@@ -90,6 +90,64 @@ var slips = []struct{ was, is, says string }{
 	{"[[playlist]]\n", "[playlist]]\n", "表头看不懂"},
 	{"[[playlist]]\n", "[[节目单]]\n", "表头看不懂"},
 
+	// Days of the calendar in cron, which weekdays are not.
+	{"cron = \"30 7 * * *\"", "cron = \"工作日 7:30\"", "请写成 cron = \"30 7 * * *\"，再加一行 days = [\"工作日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * 工作日\"", "请写成 cron = \"30 7 * * *\"，再加一行 days = [\"工作日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"工作日早上7点和下午5点\"", "请写成 cron = \"0 7,17 * * *\"，再加一行 days = [\"工作日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"法定节假日 8:00\"", "请写成 cron = \"0 8 * * *\"，再加一行 days = [\"节假日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"工作日\"", "例如七点半播是 \"30 7 * * *\"，再加一行 days = [\"工作日\"]"},
+	{"cron = \"30 7 * * *\"", "cron = \"周一到周五 7:30\"", "请写成 \"30 7 * * 1-5\""},
+
+	// Several where one is taken, and what stands between several.
+	{"series = ", "series = \"健康微课堂\", \"防火\" #", "这里写了几项；series 只能写一项，例如 series = \"健康微课堂\""},
+	{"name = \"早间健康\"", "name = \"早间健康\"、\"早间\"", "name 只能写一项"},
+	{"outputs = [\"村口\"]", "outputs = [\"村口\"; \"学校\"]", "列表的各项不能用“;”隔开；请改成英文逗号"},
+	{"outputs = [\"村口\"]", "outputs = [\"村口\"；\"学校\"]", "列表的各项不能用“；”隔开；请改成英文逗号"},
+	{"outputs = [\"村口\"]", "except = [2026-10-01；2026-10-02]", "列表的各项不能用“；”隔开；请改成英文逗号"},
+	{"outputs = [\"村口\"]", "outputs = [\"村口\"] ；只在村口", "注释用 #"},
+	{"outputs = [\"村口\"]", "outputs = [\"村 口\"]", "想写的可能是 村口"},
+
+	// Brackets in the pattern of a file.
+	{"series = ", "clips = [\"[\"] #", "“[”里的方括号没有配对"},
+	{"series = ", "clips = [\"[防火]一.mp3\"] #", "把它换成 ?（代表任一个字符）"},
+
+	// Words that are no key with its value.
+	{"# 站点名称", "说明：以上", "行首不是键名；说明文字前面加 #"},
+	{"# 站点名称", "！重要", "行首不是键名；说明文字前面加 #"},
+	{"# 站点名称", "“注释”", "行首不是键名；说明文字前面加 #"},
+	{"outputs = [\"村口\"]", "outputs = [↓\n“村口”，\n]", "改成半角的 \""},
+
+	// A date, or a switch, where another value is wanted.
+	{"outputs = [\"村口\"]", "from = 2026.12.1", "请写成 from = \"2026-12-01\""},
+	{"outputs = [\"村口\"]", "except = 2026.12.1", "请写成 except = [\"2026-12-01\"]"},
+	{"outputs = [\"村口\"]", "count = 2026.12.1", "等号后面的值看不懂；文字"},
+	{"name = \"大坝村\"", "name = 2026.12.1", "等号后面的值看不懂；文字"},
+	{"# drop = \"alerts\"", "drop = true", "请加英文双引号，例如 drop = \"alerts\""},
+
+	// Paths of other systems, of which each is a warning.
+	{"data_dir = \"/var/lib/dalaba\"", "data_dir = \"~/data\"", "（提醒）~ 不会被换成主目录，会建出一个名叫 ~ 的文件夹；请写完整路径，如 /home/…"},
+	{"data_dir = \"/var/lib/dalaba\"", "data_dir = \"D:/data\"", "（提醒）D: 是 Windows 的盘符"},
+	{"# inbox = \"/srv/dalaba/inbox\"", "inbox = \"~/inbox\"", "（提醒）~ 不会被换成主目录"},
+	{"device = \"auto\"", "device = \"wav:~/x.wav\"", "（提醒）~ 不会被换成主目录"},
+	{"# drop = \"alerts\"", "drop = \"~/alerts\"", "（提醒）~ 不会被换成主目录"},
+	{"clock = \"ntp\"", "clock = \"file:~/synced\"", "（提醒）~ 不会被换成主目录"},
+
+	// Several of one list are one problem.
+	{"outputs = [\"村口\"]", "except = [\"10-1\", \"10-2\"]", "“10-1”没有写年份；请写成列表"},
+	{"outputs = [\"村口\"]", "except = [\"10月1日\", \"2026-10-02\", \"10月3日\"]", "“10月1日”没有写年份；请写成列表"},
+	{"outputs = [\"村口\"]", "days = [\"1\", \"3\"]", "请写成 days = [\"周一\", \"周三\"]"},
+	{"[[output]]\n", "[[output.1]]\n", "请把表头写成 [[output]]"},
+	{"[[output]]\n", "[output.1]\n", "请把表头写成 [[output]]"},
+
+	// Words for days and choices.
+	{"outputs = [\"村口\"]", "days = [\"双休日\"]", "请写成 days = [\"周六\", \"周日\"]"},
+	{"outputs = [\"村口\"]", "days = [\"平日\"]", "请写成 days = [\"周一\", \"周二\", \"周三\", \"周四\", \"周五\"]"},
+	{"outputs = [\"村口\"]", "days = [\"周一/周三\"]", "请写成 days = [\"周一\", \"周三\"]"},
+	{"outputs = [\"村口\"]", "days = [\"1-5\"]", "请写成 days = [\"周一\", \"周二\", \"周三\", \"周四\", \"周五\"]"},
+	{"outputs = [\"村口\"]", "days = [\"5-7\"]", "请写成 days = [\"周五\", \"周六\", \"周日\"]"},
+	{"outputs = [\"村口\"]", "days = [\"週一\"]", "请写成 days = [\"周一\"]"},
+	{"missed = \"late\"", "missed = \"补播\"", "请写成 \"make-good\""},
+
 	// Twice.
 	{"residents = 420\n", "residents = 420\n▶residents = 430\n", "已经写过这个键"},
 	{"cron = \"30 7 * * *\"\n", "cron = \"30 7 * * *\"\n▶cron = \"30 8 * * *\"\n", "已经写过这个键"},
@@ -194,7 +252,7 @@ var slips = []struct{ was, is, says string }{
 	{"cron = \"30 7 * * *\"", "cron = \"30 7 * * 周五到周一\"", "请写成 \"30 7 * * 0-1,5-6\""},
 	{"cron = \"30 7 * * *\"", "cron = \"30 24 * * *\"", "请写成 \"30 0 * * *\""},
 	{"cron = \"30 7 * * *\"", "cron = \"30 24 * * 5\"", "请用 0 到 23"},
-	{"cron = \"30 7 * * *\"", "cron = \"工作日早上7点\"", "请写成 \"0 7 * * 1-5\""},
+	{"cron = \"30 7 * * *\"", "cron = \"工作日早上7点\"", "请写成 cron = \"0 7 * * *\"，再加一行 days = [\"工作日\"]"},
 	{"cron = \"30 7 * * *\"", "cron = \"晚上12点\"", "请写“分 时 日 月 星期”五项"},
 
 	// Dates and times.
@@ -412,17 +470,24 @@ func slipped(sample, was, is string) (text string, line int, ok bool) {
 // concrete is a remedy that says what to write: a value, or a key with its value.
 var concrete = regexp.MustCompile(`；请写成 ((\w+ = )?(?:"[^"]*"|\[.*\]|-?\d+|true|false))$`)
 
+// twoLines is a remedy that says to write a key with its value, and another one below it.
+var twoLines = regexp.MustCompile(`；请写成 (cron = "[^"]*")，再加一行 (days = \[.*\])$`)
+
 // values are those of a line, each in the place of its first character.
 var values = regexp.MustCompile(`"[^"]*"|\d+-\d+-\d+ \d+:\d+:\d+|[^\s"=\[\],]+`)
 
 // follow does in a text what the remedy of a problem says.
 func follow(text string, p config.Problem) (string, bool) {
+	lines := strings.Split(text, "\n")
+	line := lines[p.Line-1]
+	if m := twoLines.FindStringSubmatch(p.In(say.Chinese)); m != nil {
+		lines[p.Line-1] = m[1] + "\n" + m[2]
+		return strings.Join(lines, "\n"), true
+	}
 	m := concrete.FindStringSubmatch(p.In(say.Chinese))
 	if m == nil {
 		return "", false
 	}
-	lines := strings.Split(text, "\n")
-	line := lines[p.Line-1]
 	if m[2] != "" {
 		lines[p.Line-1] = m[1]
 		return strings.Join(lines, "\n"), true
@@ -484,6 +549,9 @@ var meant = []struct {
 	{"周一到周五 7:30", "1 07:30, 2 07:30, 3 07:30, 4 07:30, 5 07:30"},
 	{"周五到周一 7:30", "1 07:30, 5 07:30, 6 07:30, 7 07:30"},
 	{"周末8点", "6 08:00, 7 08:00"},
+	{"双休日8点", "6 08:00, 7 08:00"},
+	{"平日 7:30", "1 07:30, 2 07:30, 3 07:30, 4 07:30, 5 07:30"},
+	{"週一 7:30", "1 07:30"},
 	{"周日晚上八点", "7 20:00"},
 	{"星期天 20:00", "7 20:00"},
 	{"周一三点", "1 03:00"},
@@ -492,6 +560,12 @@ var meant = []struct {
 	{"Monday to Wednesday at 7:30 pm", "1 19:30, 2 19:30, 3 19:30"},
 	{"7:30 sunday", "7 07:30"},
 	{"工作日下午6点", "1 18:00, 2 18:00, 3 18:00, 4 18:00, 5 18:00"},
+	{"工作日 7:30", "1 07:30, 2 07:30, 3 07:30, 4 07:30, 5 07:30"},
+	{"30 7 * * 工作日", "1 07:30, 2 07:30, 3 07:30, 4 07:30, 5 07:30"},
+	{"每个工作日早上7点和下午5点", "1 07:00, 1 17:00, 2 07:00, 2 17:00, 3 07:00, 3 17:00, 4 07:00, 4 17:00, 5 07:00, 5 17:00"},
+	{"法定节假日 9:00", "6 09:00, 7 09:00"},
+	{"7:30 on workdays", ""}, {"workday 7:30", "1 07:30, 2 07:30, 3 07:30, 4 07:30, 5 07:30"},
+	{"非工作日 9:00", ""}, {"工作日和周六 9:00", ""}, {"工作日和节假日 9:00", ""}, {"节假日", ""},
 	{"周六 8点、18点", "6 08:00, 6 18:00"},
 	{"周六 8点 18点", ""},
 	{"周六七点零五", "6 07:05"},
@@ -590,6 +664,8 @@ func TestWhatIsMissedBecauseOfOneThingIsReportedOnce(t *testing.T) {
 		{"a playlist with a bad file", base + "[[playlist]]\nname = \"一\"\nclips = [\"没有.mp3\"]\n" + slotOf("一"), shelf{}, "没有匹配到任何文件"},
 		{"an output whose name has a fault", strings.Replace(good, "村口", "村 口", 1) + slotOf("健康") + "outputs = [\"村口\"]\n", shelf{}, "名称里不能有“ ”"},
 		{"a key that is called otherwise", base + "[[slot]]\nname = \"一\"\nlist = \"健康\"\ncron = \"30 7 * * *\"\n[[playlist]]\nname = \"健康\"\nseries = \"健康微课堂\"\n", shelf{}, "想写的可能是 playlist"},
+		{"an inbox that is the config's folder, with the drop folder in it", strings.Replace(good, "[[output]]", "inbox = \".\"\n[[output]]", 1) + slotOf("健康") + "[alert]\ndrop = \"alerts\"\n", shelf{}, "放进这个文件夹的文件会被收走"},
+		{"numbered outputs", strings.Replace(base, "[[output]]", "[[output.1]]", 1), shelf{}, "请把表头写成 [[output]]"},
 		{"a playlist that is no table", base + "[playlist.健康]\n", shelf{}, "表头看不懂"},
 	} {
 		_, problems := config.Read("dalaba.toml", []byte(c.text), c.lib)
@@ -665,6 +741,11 @@ func TestWhatCannotWorkIsAWarningAndNoFault(t *testing.T) {
 		{"one that is there", good + slotOf("健康") + "[microphone]\ncapture = [\"/有.mp3\"]\n", ""},
 		{"an inbox that is a file", strings.Replace(good, "[[output]]", "inbox = \"slips_test.go\"\n[[output]]", 1) + slotOf("健康"), "site.inbox: （提醒）slips_test.go 是文件，不是文件夹"},
 		{"a drop folder that is a file", good + slotOf("健康") + "[alert]\ndrop = \"slips_test.go\"\n", "alert.drop: （提醒）slips_test.go 是文件，不是文件夹"},
+		{"a program for the clock that is not there", strings.Replace(good, "[[output]]", "clock = \"command:不存在 -q\"\n[[output]]", 1) + slotOf("健康"), "site.clock: （提醒）找不到程序“不存在”"},
+		{"one that is there", strings.Replace(good, "[[output]]", "clock = \"command:/有.mp3\"\n[[output]]", 1) + slotOf("健康"), ""},
+		{"a file for the clock that is not there", strings.Replace(good, "[[output]]", "clock = \"file:/不存在\"\n[[output]]", 1) + slotOf("健康"), "site.clock: （提醒）找不到文件“/不存在”"},
+		{"one that is there", strings.Replace(good, "[[output]]", "clock = \"file:/有.mp3\"\n[[output]]", 1) + slotOf("健康"), ""},
+		{"one that each start makes anew", strings.Replace(good, "[[output]]", "clock = \"file:/run/synced\"\n[[output]]", 1) + slotOf("健康"), ""},
 		{"an inbox that is not there yet", strings.Replace(good, "[[output]]", "inbox = \"in\"\n[[output]]", 1) + slotOf("健康"), ""},
 	} {
 		cfg, problems := config.Read("dalaba.toml", []byte(c.text), bareMachine{has: "/有.mp3"})

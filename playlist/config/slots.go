@@ -158,6 +158,9 @@ func (s *section) severalOutputs(x *absentee, known []string, otherwise say.Mess
 	if _, instead := asOutputs.mean(x.name); instead.Key != "" {
 		return instead
 	}
+	if joined := strings.Join(strings.Fields(plainly(x.name)), ""); slices.Contains(known, joined) {
+		return say.M("config.near_remedy", joined)
+	}
 	parts := parted(x.name, ",; \t")
 	if len(parts) < 2 {
 		return otherwise

@@ -84,7 +84,7 @@ func (r *reader) explainSyntax(at place, complaint string) (where place, what, r
 	if len(bytes.TrimSpace(r.src.text[line:at])) == 0 && (headed.Match(text) || paired.Match(text)) && !has("start of key", "not terminated") {
 		return at, say.M("config.syntax_array"), say.M("config.syntax_array_remedy")
 	}
-	if in, what, remedy, found := habit(string(text), int(at-line), has("array")); found {
+	if in, what, remedy, found := r.habit(line, int(at-line), has); found {
 		return line + place(in), what, remedy
 	}
 	good := r.rewritten(at)
@@ -111,7 +111,7 @@ func (r *reader) explainSyntax(at place, complaint string) (where place, what, r
 		}
 		return at, say.M("config.syntax_value"), good
 	}
-	if m := slashDate.FindIndex(text); m != nil && line < at && !open {
+	if m := slashDate.FindIndex(text); m != nil && line < at && !open && r.takesDates(line, text) {
 		if what, remedy := explainDate(string(text[m[0]:m[1]]), time.Time{}); what.Key != "config.date" {
 			return line + place(m[0]), what, remedy
 		}
@@ -122,22 +122,61 @@ func (r *reader) explainSyntax(at place, complaint string) (where place, what, r
 
 // habit finds what other languages have and TOML has not, up to the place of the
 // parser's error in the line: their comments, marks at the end of a line unless it is
-// one of a list, and colons behind keys.
-func habit(line string, at int, list bool) (in int, what, remedy say.Message, found bool) {
+// one of a list, colons behind keys, lists without brackets, and lines of words.
+func (r *reader) habit(begin place, at int, has func(...string) bool) (in int, what, remedy say.Message, found bool) {
+	line := string(r.src.lineAt(begin))
+	if m := semicolon.FindStringSubmatchIndex(line); m != nil && m[2] == at {
+		return at, say.M("config.syntax_semicolon", line[m[2]:m[3]]), say.M("config.syntax_semicolon_remedy"), true
+	}
 	if sign, in := commentSign(line); sign != "" && in <= at {
 		return in, say.M("config.syntax_comment", sign), say.M("config.syntax_comment_remedy"), true
 	}
-	if sign, in := tail(line); sign != "" && !list && in == at {
+	if sign, in := tail(line); sign != "" && !has("array") && in == at {
 		return in, say.M("config.syntax_tail", sign), say.M("config.syntax_tail_remedy"), true
-	}
-	if m := listless.FindStringSubmatchIndex(line); m != nil && at >= m[4] {
-		items := strings.TrimSpace(strings.NewReplacer("，", ",", "、", ",").Replace(line[m[4]:m[5]]))
-		return m[4], say.M("config.syntax_list"), say.M("config.syntax_write_remedy", line[m[2]:m[3]], "["+items+"]"), true
 	}
 	if m := colon.FindStringSubmatchIndex(line); m != nil {
 		return m[2], say.M("config.syntax_equals"), say.M("config.syntax_equals_remedy"), true
 	}
+	if m := listless.FindStringSubmatchIndex(line); m != nil && at >= m[4] {
+		what, remedy = r.severalTexts(begin, line[m[2]:m[3]], line[m[4]:m[5]])
+		return m[4], what, remedy, true
+	}
+	if has("start of key", "expected key") && !has("expected keyword") && remark.MatchString(line) {
+		return at, say.M("config.syntax_key"), say.M("config.remark_remedy"), true
+	}
 	return 0, what, remedy, false
+}
+
+// severalTexts says how several texts behind a key that are no list are to be written, by
+// the form of the key.
+func (r *reader) severalTexts(line place, key, texts string) (what, remedy say.Message) {
+	one := false // the key takes one text
+	for _, in := range r.tablesOf(line, key) {
+		f, _ := r.formIn(in, key)
+		if one = f.mean != nil && !f.list; !one {
+			break
+		}
+	}
+	items := strings.TrimSpace(strings.NewReplacer("，", ",", "、", ",").Replace(texts))
+	if one {
+		first, _, _ := strings.Cut(strings.TrimPrefix(items, `"`), `"`)
+		return say.M("config.syntax_several"), say.M("config.syntax_one_remedy", key, key, `"`+first+`"`)
+	}
+	return say.M("config.syntax_list"), say.M("config.syntax_write_remedy", key, "["+items+"]")
+}
+
+// takesDates reports whether a line may hold a date: the value of its key is one, or there
+// is no key in it.
+func (r *reader) takesDates(line place, text []byte) bool {
+	m := paired.FindSubmatch(text)
+	if m == nil {
+		return true
+	}
+	key := string(m[1])
+	return slices.ContainsFunc(r.tablesOf(line, key), func(in string) bool {
+		f, _ := r.formIn(in, key)
+		return f.dates
+	})
 }
 
 // complaint says in our words what the parser complains of.
@@ -196,6 +235,10 @@ var (
 	colon = regexp.MustCompile(`^[ \t]*[A-Za-z_]+[ \t]*([:：])`)
 	// Several texts that are no list.
 	listless = regexp.MustCompile(`^[ \t]*([A-Za-z_]+)[ \t]*=[ \t]*((?:"[^"]*"[ \t]*[,，、][ \t]*)+"[^"]*")`)
+	// A semicolon between the items of a list.
+	semicolon = regexp.MustCompile(`^[^#]*=[ \t]*\[[^\]#]*["'\d][ \t]*([;；])[ \t]*["'\d\]]`)
+	// A whole line of words.
+	remark = regexp.MustCompile(`^[ \t]*[^\x00-\x7f\pZ\p{Cf}＃【［Ａ-Ｚａ-ｚ＿][^=＝]*$`)
 	// A date in the way of people, and a key whose value is Chinese text.
 	slashDate = regexp.MustCompile(`\d{4}[/.年]\d{1,2}[/.月]\d{1,2}日?`)
 	hanText   = regexp.MustCompile(`^[ \t]*[A-Za-z_]+[ \t]*=[ \t]*\p{Han}`)

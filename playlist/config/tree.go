@@ -192,7 +192,7 @@ func (b *builder) header(n *unstable.Node) {
 	t := b.root
 	b.close()
 	b.open, b.name = &table{}, "" // a header that cannot stand takes its keys with it
-	if b.deep(n) {
+	if b.deep(n) || b.numbered(n) {
 		return
 	}
 	for it := n.Key(); it.Next(); {
@@ -240,6 +240,29 @@ func (b *builder) header(n *unstable.Node) {
 		}
 		b.open = fresh
 	}
+}
+
+// numbered reports the header of a table that stands any number of times if it goes on
+// behind the name, as that of a numbered one does, and opens such a table.
+func (b *builder) numbered(n *unstable.Node) bool {
+	it := n.Key()
+	it.Next()
+	key, at := string(it.Node().Data), offset(it.Node())
+	if it.IsLast() || b.r.keys == nil || !slices.Contains(b.r.tables.lists, key) {
+		return false
+	}
+	it.Next()
+	e := b.root.find(key)
+	if slices.Contains(b.r.keys.known[key], string(it.Node().Data)) || e != nil && e.val.kind != unstable.ArrayTable {
+		return false
+	}
+	b.r.fault(at, key, say.M("config.syntax_header_name"), say.M("config.brackets_remedy", b.r.tables.brackets(key)))
+	if e == nil {
+		e = b.root.add(key, at, &value{kind: unstable.ArrayTable, at: at})
+	}
+	b.open, b.name = &table{at: at, opened: true}, key
+	e.val.list = append(e.val.list, &value{kind: unstable.Table, at: at, keys: b.open})
+	return true
 }
 
 // kind is what a table at the top is, whatever its brackets say. Wrong ones are
