@@ -18,6 +18,7 @@ require (
 	github.com/robfig/cron/v3 v3.0.1 // cron specs, in playlist only; not its runner
 	github.com/rogpeppe/go-internal v1.16.0 // scripts as tests
 	github.com/spf13/cobra v1.10.2 // verbs, help and completions
+	github.com/spf13/pflag v1.0.9 // the kinds of wrong flags, told in words; cobra brings it
 	go.bug.st/serial v1.8.0 // the amplifier's serial relay
 	golang.org/x/sync v0.24.0 // errgroup
 	golang.org/x/sys v0.49.0 // adjtimex, boot time, file locks, GPIO
@@ -36,7 +37,6 @@ require (
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
 	golang.org/x/crypto v0.58.0 // argon2id, for the county's password
 	golang.org/x/time v0.16.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
