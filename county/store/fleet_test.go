@@ -236,7 +236,7 @@ func TestClipsAreInOrderOfSeriesIssueAndTitle(t *testing.T) {
 		for _, c := range all {
 			got = append(got, c.Title)
 		}
-		if want := []string{"第九讲", "第十讲", "b", "c", "x"}; err != nil || !slices.Equal(got, want) {
+		if want := []string{"b", "第九讲", "c", "第十讲", "x"}; err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q; %v", got, want, err)
 		}
 	})
