@@ -24,8 +24,12 @@ func (n Named) TitleIn(series string) string {
 }
 
 // SaysIssue reports whether a title says its issue number itself, so that the
-// number must not be put before it.
-func SaysIssue(title string, issue int) bool { return issue > 0 && ReadName(title).Issue == issue }
+// number must not be put before it. A bare number at its end says none: 洗手1.
+func SaysIssue(title string, issue int) bool {
+	text := fold(strings.TrimSpace(title))
+	m := findMark(strings.TrimSpace(title), text, dateIn(text))
+	return issue > 0 && m.issue == issue && (!m.last || ReadName(title).Series != "")
+}
 
 // How people write numbers and issues, in folded text.
 var (

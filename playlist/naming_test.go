@@ -184,6 +184,8 @@ func TestATitleThatSaysItsIssueIsKnown(t *testing.T) {
 		{"健康微课堂第4期", 4, true},
 		{"第3期 丁课", 5, false},
 		{"丁课", 3, false},
+		{"洗手1", 1, false},
+		{"健康微课堂04", 4, true},
 		{"丁课", 0, false},
 	} {
 		if got := playlist.SaysIssue(c.title, c.issue); got != c.want {

@@ -51,6 +51,7 @@ type Look int
 const (
 	Back  Look = iota // the latest such day up to today
 	Ahead             // the next such day from today on
+	Near              // of dates without a year or month the one that is closest; else as Back
 )
 
 // ParseWhen parses an instant as people type it: a day with or without a time, a
@@ -82,11 +83,11 @@ func (w when) instant(t time.Time, zone *time.Location) time.Time {
 	return playlist.TimeOfDay(60*t.Hour()+t.Minute()).On(noon, zone).Add(time.Duration(t.Second()) * time.Second)
 }
 
-// ParseMoments is ParseWhen, looking back, for a caller that must know which instant
+// ParseMoments is ParseWhen, which looks for the closest day, for a caller that must know which instant
 // was meant: it returns both if clocks showed that time twice, and an error if they
 // never showed it. span reports that it is a day or longer, or a part of a day.
 func ParseMoments(text string, now time.Time, zone *time.Location) (at []time.Time, span bool, err error) {
-	w, err := parseWhen(text, Back, now, zone)
+	w, err := parseWhen(text, Near, now, zone)
 	one := w.at
 	switch {
 	case err != nil:

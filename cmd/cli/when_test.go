@@ -319,3 +319,15 @@ func TestATimeThatClocksShowTwiceOrNeverIsReported(t *testing.T) {
 		}
 	}
 }
+
+func TestADayWithoutAYearIsTheClosestOne(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"11-30 7:30": "2026-11-30 07:30", "11月25日 7:30": "2026-11-25 07:30", "1-5 7:30": "2027-01-05 07:30", "6-1 7:30": "2026-06-01 07:30",
+	} {
+		at, _, err := ParseMoments(text, now, time.UTC)
+		if err != nil || len(at) != 1 || at[0].Format("2006-01-02 15:04") != want {
+			t.Errorf("%s: %v, %v; want %s", text, at, err, want)
+		}
+	}
+}

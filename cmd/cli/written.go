@@ -185,6 +185,13 @@ func day(year, month, d int) time.Time {
 // that of the nth year or month from now. 29 February comes once in eight years at
 // least.
 func nearest(look Look, today time.Time, nth func(int) time.Time) time.Time {
+	if look == Near {
+		back, ahead := nearest(Back, today, nth), nearest(Ahead, today, nth)
+		if back.IsZero() || !ahead.IsZero() && ahead.Sub(today) < today.Sub(back) {
+			return ahead
+		}
+		return back
+	}
 	for n := range 9 {
 		if look == Back {
 			n = -n
@@ -203,7 +210,7 @@ func dayOfWeek(week string, weekday int, look Look, today time.Time) time.Time {
 	on := weekday - int(today.Weekday())
 	switch week {
 	case "":
-		if look == Back {
+		if look != Ahead {
 			return today.AddDate(0, 0, -((7 - on) % 7))
 		}
 		return today.AddDate(0, 0, (7+on)%7)
