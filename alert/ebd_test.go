@@ -465,7 +465,10 @@ func TestResponsesAreReadAsTheyWereWritten(t *testing.T) {
 			}
 			want := emergency.Signature{State: emergency.SignatureAbsent}
 			if s.By != nil {
-				want = emergency.Signature{State: emergency.SignatureVerified, By: "010203040506", Counter: 9}
+				want = emergency.Signature{State: emergency.SignatureVerified, By: "010203040506", Certificate: m.Alert.Signature.Certificate, Counter: 9}
+				if len(want.Certificate) != 32 {
+					t.Errorf("%s: signed by certificate %q", kind, want.Certificate)
+				}
 			}
 			if m.Alert.Signature != want {
 				t.Errorf("%s: signature %+v", kind, m.Alert.Signature)

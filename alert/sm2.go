@@ -3,6 +3,7 @@ package alert
 import (
 	"crypto/ecdsa"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/binary"
@@ -110,6 +111,12 @@ func (c Certificate) Bytes() []byte { return c.raw[:] }
 
 // Name returns the serial number in hex, as in [emergency.Signature].
 func (c Certificate) Name() string { return hex.EncodeToString(c.Serial[:]) }
+
+// fingerprint is the certificate's, as in [emergency.Signature].
+func (c Certificate) fingerprint() string {
+	sum := sha256.Sum256(c.raw[:])
+	return hex.EncodeToString(sum[:16])
+}
 
 // SignedBy reports whether an authority signed the certificate.
 func (c Certificate) SignedBy(authority PublicKey) bool {
@@ -248,7 +255,7 @@ func checkEBDSignature(body, member []byte, ebdID string, o Options, r *report) 
 			continue
 		}
 		if c.Key.verify(signed, rs) {
-			out.State, out.Why = emergency.SignatureVerified, ""
+			out.State, out.Why, out.Certificate = emergency.SignatureVerified, "", c.fingerprint()
 			return out
 		}
 		out.State, out.Why = emergency.SignatureBad, "alert.ebds_signature"

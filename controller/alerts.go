@@ -201,7 +201,7 @@ func (a *alerts) tell(r emergency.Record, warnings []say.Message) {
 // unmade returns the alerts in force whose own sound the last run of the daemon
 // did not make.
 func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
-	records, _, err := a.store.Alerts(ctx)
+	records, err := a.store.Alerts(ctx)
 	for _, kept := range records {
 		if kept.State.Over() || kept.Clip != nil || kept.Source == playlist.AlertByLink {
 			continue

@@ -304,7 +304,7 @@ func TestAnAlertIsHandedInAndCancelled(t *testing.T) {
 	}
 	var state emergency.State
 	r.await("the alert to be over", func() bool {
-		records, _, err := r.c.Store().Alerts(t.Context())
+		records, err := r.c.Store().Alerts(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
@@ -32,6 +34,11 @@ func (s *Store) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) 
 				return err
 			}
 		}
+		for name, counter := range c.Counters {
+			if err := setFact(ctx, tx, factCounter+name, strconv.FormatUint(uint64(counter), 10)); err != nil {
+				return err
+			}
+		}
 		for _, id := range c.Restored {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM retired WHERE id = ?", id); err != nil {
 				return err
@@ -48,12 +55,28 @@ func (s *Store) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) 
 	})
 }
 
-// Alerts returns all stored alerts, the latest received first, and what was
-// retired.
-func (s *Store) Alerts(ctx context.Context) (records []emergency.Record, retired []emergency.Retired, err error) {
+// KeptAlerts returns all that is stored of alerts.
+func (s *Store) KeptAlerts(ctx context.Context) (k emergency.Kept, err error) {
+	if k.Records, err = s.Alerts(ctx); err != nil {
+		return emergency.Kept{}, err
+	}
+	if k.Retired, err = s.retired(ctx); err != nil {
+		return emergency.Kept{}, err
+	}
+	facts, err := s.factsNamed(ctx, factCounter)
+	k.Counters = emergency.Counters{}
+	for key, text := range facts {
+		n, _ := strconv.ParseUint(text, 10, 32) // 0 if unreadable: then it is not counted
+		k.Counters[strings.TrimPrefix(key, factCounter)] = uint32(n)
+	}
+	return k, err
+}
+
+// Alerts returns all stored alerts, the latest received first.
+func (s *Store) Alerts(ctx context.Context) (records []emergency.Record, err error) {
 	rows, err := s.db().Reader().QueryContext(ctx, "SELECT record FROM alert ORDER BY received DESC, id")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
@@ -62,19 +85,20 @@ func (s *Store) Alerts(ctx context.Context) (records []emergency.Record, retired
 			r    emergency.Record
 		)
 		if err := rows.Scan(&text); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if err := json.Unmarshal(text, &r); err != nil {
-			return nil, nil, fmt.Errorf("alert: %w", err)
+			return nil, fmt.Errorf("alert: %w", err)
 		}
 		records = append(records, r)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, nil, err
-	}
+	return records, rows.Err()
+}
+
+func (s *Store) retired(ctx context.Context) (retired []emergency.Retired, err error) {
 	gone, err := s.db().Reader().QueryContext(ctx, "SELECT id, retired_by, reason, at FROM retired ORDER BY at, id")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = gone.Close() }()
 	for gone.Next() {
@@ -83,12 +107,12 @@ func (s *Store) Alerts(ctx context.Context) (records []emergency.Record, retired
 			at sql.NullInt64
 		)
 		if err := gone.Scan(&r.ID, &r.By, &r.Reason, &at); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		r.At = instant(at)
 		retired = append(retired, r)
 	}
-	return records, retired, gone.Err()
+	return retired, gone.Err()
 }
 
 // AlertRaw returns an alert's message as it was received; nil if no message was

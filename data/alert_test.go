@@ -17,7 +17,9 @@ func TestAlertsAreStoredInTheirPresentState(t *testing.T) {
 		Alert:  emergency.Alert{ID: "a", Kind: emergency.KindRequest, Areas: []playlist.Area{"320924000000"}, NotAfter: due},
 		Source: playlist.AlertByHand, Received: due, State: emergency.StateWaiting,
 	}
-	must(t, s.SaveAlerts(t.Context(), emergency.Change{Records: []emergency.Record{a}}, []byte("<alert/>")))
+	must(t, s.SaveAlerts(t.Context(), emergency.Change{
+		Records: []emergency.Record{a}, Counters: emergency.Counters{"north": 1<<32 - 1},
+	}, []byte("<alert/>")))
 	a.State = emergency.StateCancelled
 	b := a
 	b.ID, b.Received = "b", due.Add(1)
@@ -26,17 +28,17 @@ func TestAlertsAreStoredInTheirPresentState(t *testing.T) {
 	}, nil))
 	must(t, s.Close())
 	s = open(t, dir)
-	records, retired, err := s.Alerts(t.Context())
-	if err != nil || len(records) != 2 || len(retired) != 1 {
-		t.Fatalf("%v %v %v", records, retired, err)
+	k, err := s.KeptAlerts(t.Context())
+	if err != nil || len(k.Records) != 2 || len(k.Retired) != 1 || k.Counters["north"] != 1<<32-1 {
+		t.Fatalf("%v %v", k, err)
 	}
-	for _, r := range records {
+	for _, r := range k.Records {
 		if r.State != emergency.StateCancelled || !r.NotAfter.Equal(due) || r.Source != playlist.AlertByHand {
 			t.Errorf("%+v", r)
 		}
 	}
-	if retired[0] != (emergency.Retired{ID: "a", By: "b", Reason: emergency.ReasonSuperseded, At: due}) {
-		t.Errorf("%+v", retired[0])
+	if k.Retired[0] != (emergency.Retired{ID: "a", By: "b", Reason: emergency.ReasonSuperseded, At: due}) {
+		t.Errorf("%+v", k.Retired[0])
 	}
 	if raw, err := s.AlertRaw(t.Context(), "a"); err != nil || string(raw) != "<alert/>" {
 		t.Errorf("%q %v", raw, err)
@@ -47,8 +49,8 @@ func TestAlertsAreStoredInTheirPresentState(t *testing.T) {
 	if _, err := s.AlertRaw(t.Context(), "a"); !errors.Is(err, data.ErrNotFound) {
 		t.Error(err)
 	}
-	if records, retired, _ := s.Alerts(t.Context()); len(records) != 1 || len(retired) != 0 {
-		t.Errorf("%v %v", records, retired)
+	if k, _ := s.KeptAlerts(t.Context()); len(k.Records) != 1 || len(k.Retired) != 0 || k.Counters["north"] != 1<<32-1 {
+		t.Errorf("%v", k)
 	}
 }
 

@@ -25,8 +25,8 @@ type AlertKeeper interface {
 	// them. raw is the first one's message; nil leaves what is kept of it.
 	SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) error
 
-	// Alerts is all that was kept.
-	Alerts(ctx context.Context) ([]emergency.Record, []emergency.Retired, error)
+	// KeptAlerts is all that was kept.
+	KeptAlerts(ctx context.Context) (emergency.Kept, error)
 
 	// ForgetAlerts deletes alerts of which no late copy can come any more.
 	ForgetAlerts(ctx context.Context, ids []playlist.AlertID) error
@@ -98,10 +98,9 @@ func (s *sounding) latest() emergency.Record { return *s.record.Load() }
 
 // NewAlarm makes the alarm of a player. Both must be run.
 func NewAlarm(p *Player, keep AlertKeeper, sounds AlertSounds) *Alarm {
-	return &Alarm{
-		p: p, keep: keep, sounds: sounds, do: make(chan func()), gone: make(chan struct{}),
-		book: emergency.NewBook(nil, nil), on: map[playlist.AlertID]*sounding{},
-	}
+	a := &Alarm{p: p, keep: keep, sounds: sounds, do: make(chan func()), gone: make(chan struct{}), on: map[playlist.AlertID]*sounding{}}
+	a.book, _ = emergency.NewBook(emergency.Kept{})
+	return a
 }
 
 // Causes for which an alert falls silent.
@@ -113,13 +112,15 @@ var (
 // Run sounds the alerts that were in force when it last ran and those received,
 // until ctx ends.
 func (a *Alarm) Run(ctx context.Context) error {
-	records, retired, err := a.keep.Alerts(ctx)
+	kept, err := a.keep.KeptAlerts(ctx)
 	if err != nil {
 		// The alerts received before are lost; those to come must sound all the same.
 		a.p.Log.Error("alerts cannot be read", "err", err)
 	}
-	a.book = emergency.NewBook(records, retired)
+	var unkept emergency.Counters
+	a.book, unkept = emergency.NewBook(kept)
 	defer a.work.Wait()
+	a.save(emergency.Change{Counters: unkept}, nil)
 	defer close(a.gone)
 	life, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(errStopped)
@@ -220,14 +221,18 @@ func (a *Alarm) write(f func()) {
 // save keeps a change; the channel yields once it is durable, or cannot be.
 func (a *Alarm) save(c emergency.Change, raw []byte) <-chan error {
 	kept := make(chan error, 1)
-	if len(c.Records) == 0 && len(c.Retired) == 0 && len(c.Restored) == 0 {
+	if len(c.Records) == 0 && len(c.Retired) == 0 && len(c.Restored) == 0 && len(c.Counters) == 0 {
 		kept <- nil
 		return kept
 	}
 	a.write(func() {
 		err := a.keep.SaveAlerts(context.Background(), c, raw)
 		if err != nil {
-			a.p.Log.Error("alert not stored", "alert", c.Records[0].ID, "err", err)
+			var id playlist.AlertID
+			if len(c.Records) > 0 {
+				id = c.Records[0].ID
+			}
+			a.p.Log.Error("alert not stored", "alert", id, "err", err)
 			err = fmt.Errorf("%w: %w", ErrNotStored, err)
 		}
 		kept <- err

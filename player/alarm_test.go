@@ -849,7 +849,7 @@ func TestADiskThatHangsHoldsUpNoAlertAndNoCancel(t *testing.T) {
 						t.Errorf("%s ends after %v", r.Used, took)
 					}
 				}
-				records, _, err := s.store.Alerts(t.Context())
+				records, err := s.store.Alerts(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -957,8 +957,8 @@ type broken struct{}
 var errBroken = errors.New("the disk is full")
 
 func (broken) SaveAlerts(context.Context, emergency.Change, []byte) error { return errBroken }
-func (broken) Alerts(context.Context) ([]emergency.Record, []emergency.Retired, error) {
-	return nil, nil, errBroken
+func (broken) KeptAlerts(context.Context) (emergency.Kept, error) {
+	return emergency.Kept{}, errBroken
 }
 func (broken) ForgetAlerts(context.Context, []playlist.AlertID) error { return errBroken }
 

@@ -213,7 +213,7 @@ func (a *app) alertList(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	records, _, err := s.Store.Alerts(ctx)
+	records, err := s.Store.Alerts(ctx)
 	if err != nil {
 		return err
 	}

@@ -175,7 +175,7 @@ func (a *app) alertNamed(ctx context.Context, s *site.Site, which string) (r eme
 	if s.Store == nil {
 		return r, a.noStore(s.Site.DataDir)
 	}
-	records, _, err := s.Store.Alerts(ctx)
+	records, err := s.Store.Alerts(ctx)
 	if err != nil {
 		return r, err
 	}

@@ -93,7 +93,7 @@ func (a *app) rowsSheet(ctx context.Context, s *site.Site, rows iter.Seq2[asrun.
 
 // alertsByID are the alerts that the store has.
 func alertsByID(ctx context.Context, s *site.Site) (map[playlist.AlertID]emergency.Record, error) {
-	records, _, err := s.Store.Alerts(ctx)
+	records, err := s.Store.Alerts(ctx)
 	all := make(map[playlist.AlertID]emergency.Record, len(records))
 	for _, r := range records {
 		all[r.ID] = r

@@ -284,7 +284,7 @@ func alertNames(ctx context.Context, store *data.Store) func(playlist.AlertID) (
 	return func(id playlist.AlertID) (string, bool) {
 		if _, known := titles[id]; !known {
 			titles[id] = "" // not looked for again
-			records, _, _ := store.Alerts(ctx)
+			records, _ := store.Alerts(ctx)
 			for _, r := range records {
 				titles[r.ID] = r.Headline()
 			}

@@ -45,7 +45,7 @@ func (a *app) reachAlerts(ctx context.Context, now time.Time, p cli.Period, csv 
 	}
 	var all []emergency.Reach
 	if s.Store != nil {
-		records, _, err := s.Store.Alerts(ctx)
+		records, err := s.Store.Alerts(ctx)
 		if err != nil {
 			return err
 		}

@@ -212,7 +212,7 @@ func waitState(ts *testscript.TestScript, neg bool, args []string) {
 	defer func() { _ = store.Close() }()
 	var all []emergency.Record
 	await(ts, "the last alert to be "+args[1], func() bool {
-		all, _, err = store.Alerts(context.Background())
+		all, err = store.Alerts(context.Background())
 		ts.Check(err)
 		i := slices.IndexFunc(all, func(r emergency.Record) bool { return r.Kind != emergency.KindCancel })
 		return i >= 0 && string(all[i].State) == args[1]

@@ -195,12 +195,13 @@ func (s *Site) finder(ctx context.Context) func(playlist.ClipID) (playlist.Clip,
 func (s *Site) Waits(ctx context.Context) bool { return uplink.Wire{Store: s.Store}.Waits(ctx) }
 
 // AlertBook returns the book of alerts as the store has it.
-func (s *Site) AlertBook(ctx context.Context) (*emergency.Book, error) {
-	if s.Store == nil {
-		return emergency.NewBook(nil, nil), nil
+func (s *Site) AlertBook(ctx context.Context) (b *emergency.Book, err error) {
+	var kept emergency.Kept
+	if s.Store != nil {
+		kept, err = s.Store.KeptAlerts(ctx)
 	}
-	records, retired, err := s.Store.Alerts(ctx)
-	return emergency.NewBook(records, retired), err
+	b, _ = emergency.NewBook(kept)
+	return b, err
 }
 
 // DataDir returns the data folder that a config names. If it names none that can be

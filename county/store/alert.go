@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -143,7 +145,7 @@ type decision struct {
 
 // decided decides about a message. counter is called with the counter of its
 // signature, if that counts.
-func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts, counter func(context.Context, conn, string, uint32) error) (decision, error) {
+func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts, counter func(context.Context, conn, emergency.Signature) error) (decision, error) {
 	known, err := alertsOf(ctx, tx, "WHERE id = ?1", clean(string(a.ID)))
 	if err != nil {
 		return decision{Alert: a}, err
@@ -163,12 +165,14 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 		if state == emergency.StateRefused || old.State != emergency.StateRefused && a.Proof() <= old.Proof() {
 			return decision{Alert: a}, conflict
 		}
-		spent = old.retires() && old.Signature == a.Signature
+		sig := old.Signature
+		sig.Certificate = cmp.Or(sig.Certificate, a.Signature.Certificate) // the program one version back did not keep it
+		spent = old.retires() && sig == a.Signature
 	}
 	sig := a.Signature
-	counts := !f.Vouched && sig.State == emergency.SignatureVerified && sig.Counter > 0
+	counts := !f.Vouched && sig.State == emergency.SignatureVerified && (sig.Certificate != "" || sig.Counter > 0) // CAP has no counters
 	if counts && !spent && (state != emergency.StateRefused || a.Retires(state, reason)) {
-		err := counter(ctx, tx, sig.By, sig.Counter)
+		err := counter(ctx, tx, sig)
 		if errors.Is(err, ErrStale) {
 			if len(known) > 0 {
 				return decision{Alert: a}, conflict
@@ -496,26 +500,39 @@ func (s *Store) EBDs(ctx context.Context, limit int) (all []EBD, err error) {
 	return all, err
 }
 
-// spendCounter raises the counter of a certificate; one that is not above the
-// last is a replay, [ErrStale].
-func (s *Store) spendCounter(ctx context.Context, tx conn, certificate string, counter uint32) error {
+// spendCounter raises the counter of the certificate that signed. If the signature's
+// counter makes it a replay, the error is [ErrStale].
+func (s *Store) spendCounter(ctx context.Context, tx conn, sig emergency.Signature) error {
+	if err := s.seeCounter(ctx, tx, sig); err != nil || sig.Counter == 0 {
+		return err
+	}
 	n, err := tx.change(ctx, `INSERT INTO certificate (name, counter, at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE
 		SET counter = excluded.counter, at = excluded.at WHERE certificate.counter < excluded.counter`,
-		clean(certificate), int64(counter), s.now().UnixMicro())
-	if err == nil && n == 0 {
-		err = fmt.Errorf("%w: counter %d of certificate %s", ErrStale, counter, certificate)
+		clean(sig.CounterName()), int64(sig.Counter), s.now().UnixMicro())
+	if err == nil && n == 0 { // another replica was faster
+		err = staleCounter(sig)
 	}
 	return err
 }
 
 // seeCounter returns what [Store.spendCounter] would, and spends nothing.
-func (s *Store) seeCounter(ctx context.Context, tx conn, certificate string, counter uint32) error {
-	var last int64
-	err := tx.row(ctx, "SELECT coalesce(max(counter), -1) FROM certificate WHERE name = ?1", clean(certificate)).Scan(&last)
-	if err == nil && last >= int64(counter) {
-		err = fmt.Errorf("%w: counter %d of certificate %s", ErrStale, counter, certificate)
+func (s *Store) seeCounter(ctx context.Context, tx conn, sig emergency.Signature) error {
+	known := emergency.Counters{}
+	for _, name := range []string{sig.By, sig.CounterName()} {
+		var last int64
+		if err := tx.row(ctx, "SELECT coalesce(max(counter), 0) FROM certificate WHERE name = ?1", clean(name)).Scan(&last); err != nil {
+			return err
+		}
+		known[name] = uint32(min(max(last, 0), math.MaxUint32))
 	}
-	return err
+	if known.Replayed(sig) {
+		return staleCounter(sig)
+	}
+	return nil
+}
+
+func staleCounter(sig emergency.Signature) error {
+	return fmt.Errorf("%w: counter %d of certificate %s", ErrStale, sig.Counter, sig.By)
 }
 
 // NextCounter is the next number of a counter of our own, whose name begins

@@ -448,15 +448,23 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 		}
 
 		for i, c := range []struct {
-			counter uint32
-			source  string
-			ok      bool
-		}{{5, "ebd", true}, {5, "ebd", false}, {4, "ebd", false}, {4, store.FromLink, true}, {6, "ebd", true}, {1<<32 - 1, "ebd", true}} {
+			certificate string
+			counter     uint32
+			source      string
+			ok          bool
+		}{
+			{"", 5, "ebd", true}, {"", 5, "ebd", false}, {"", 4, "ebd", false}, {"", 4, store.FromLink, true}, {"", 6, "ebd", true},
+			{"north", 6, "ebd", false}, // as the program one version back has kept it, by the number alone
+			{"north", 7, "ebd", true}, {"north", 7, "ebd", false}, {"north", 0, "ebd", false}, {"north", 1<<32 - 1, "ebd", true},
+			{"south", 8, "ebd", true}, {"south", 8, "ebd", false}, // of another authority, with the same number
+			{"", 1<<32 - 1, "ebd", true},
+		} {
 			a := alert(playlist.AlertID(fmt.Sprint("signed", i)), emergency.KindRequest)
-			a.Source, a.Signature = c.source, emergency.Signature{State: emergency.SignatureVerified, By: "cert", Counter: c.counter}
+			a.Source = c.source
+			a.Signature = emergency.Signature{State: emergency.SignatureVerified, By: "cert", Certificate: c.certificate, Counter: c.counter}
 			kept, _ := add(a)
 			if ok := kept.State == emergency.StateWaiting; ok != c.ok || !ok && (kept.Why != string(emergency.ReasonReplay) || kept.Detail.Scopes != nil) {
-				t.Errorf("counter %d: %s %s", c.counter, kept.State, kept.Why)
+				t.Errorf("counter %d of %q: %s %s", c.counter, c.certificate, kept.State, kept.Why)
 			}
 		}
 		// What was refused is in nobody's way, unless it was a replay.

@@ -127,10 +127,15 @@ const (
 
 // Signature says who signed a message, as far as that is proven.
 type Signature struct {
-	State   SignatureState `json:"state"`
-	By      string         `json:"by,omitempty"`      // subject or certificate number
-	Counter uint32         `json:"counter,omitempty"` // EBD's, above the last of its certificate
-	Why     string         `json:"why,omitempty"`     // of one that is not verified: a key of playlist/say
+	State SignatureState `json:"state"`
+	By    string         `json:"by,omitempty"` // subject or certificate number
+
+	// Certificate is the start of the SHA-256 of the EBD certificate that signed, in
+	// hex, if the signature is verified.
+	Certificate string `json:"certificate,omitempty"`
+
+	Counter uint32 `json:"counter,omitempty"` // EBD's, above the last of its certificate
+	Why     string `json:"why,omitempty"`     // of one that is not verified: a key of playlist/say
 }
 
 // Rank is the alert's place on the ladder; ok is false for one that never

@@ -131,21 +131,31 @@ type Book struct {
 	records  map[playlist.AlertID]Record
 	retired  map[playlist.AlertID]Retired
 	named    map[playlist.AlertID][]playlist.AlertID // by ID, the messages that end it or would
-	counters map[string]uint32                       // highest of each certificate
+	counters Counters
 }
 
-// NewBook opens the book with what was kept of it.
-func NewBook(records []Record, retired []Retired) *Book {
-	b := &Book{records: map[playlist.AlertID]Record{}, retired: map[playlist.AlertID]Retired{}, counters: map[string]uint32{}}
-	for _, r := range records {
+// Kept is what survives a restart of a book.
+type Kept struct {
+	Records  []Record
+	Retired  []Retired
+	Counters Counters
+}
+
+// NewBook opens the book with what was kept of it. unkept are the counters that only
+// the records hold, because an earlier program kept them: the caller stores them, since
+// records are forgotten.
+func NewBook(k Kept) (b *Book, unkept Counters) {
+	b = &Book{records: map[playlist.AlertID]Record{}, retired: map[playlist.AlertID]Retired{}, counters: Counters{}}
+	maps.Copy(b.counters, k.Counters)
+	for _, r := range k.Records {
 		b.records[r.ID] = r
 		b.count(r)
 	}
 	b.index()
-	for _, r := range retired {
+	for _, r := range k.Retired {
 		b.retired[r.ID] = r
 	}
-	return b
+	return b, b.counters.above(k.Counters)
 }
 
 // index finds anew which messages name which alerts. In each list the one received
@@ -169,10 +179,14 @@ func (b *Book) name(r Record) {
 	}
 }
 
-func (b *Book) count(r Record) {
-	if s := r.Signature; s.State == SignatureVerified && s.Counter > 0 && r.Reason != ReasonReplay {
-		b.counters[s.By] = max(b.counters[s.By], s.Counter)
+// count raises the counter of the certificate that signed an accepted message, and
+// returns it if that changed it.
+func (b *Book) count(r Record) Counters {
+	if r.Reason == ReasonReplay || !b.counters.spend(r.Signature) {
+		return nil
 	}
+	name := r.Signature.CounterName()
+	return Counters{name: b.counters[name]}
 }
 
 // Record returns what the book has of an alert.
@@ -192,6 +206,7 @@ func (b *Book) Records() []Record {
 type Change struct {
 	Records  []Record // as they now stand; the message's own first
 	Retired  []Retired
+	Counters Counters           // that the message has raised
 	Restored []playlist.AlertID // alerts that were named before they came, by what may not end them
 	Known    bool               // the message was there before, and not refused; nothing but its clip and its proof may be new
 	Replaces bool               // it took the place of a copy that was not refused, and may have sounded
@@ -214,7 +229,7 @@ func (b *Book) Receive(r Record, p *playlist.Programme) Change {
 		c.Replaces, c.Anew = true, !r.Same(old.Alert, r.vouched())
 		c.Known = r.follow(old)
 	}
-	b.count(r)
+	c.Counters = b.count(r)
 	if r.Retires(r.State, r.Reason) {
 		b.retire(&r, p.Alerts.Retirers, &c)
 	}
@@ -299,7 +314,7 @@ func (b *Book) update(old, r Record) Change {
 func (b *Book) decide(r Record, p *playlist.Programme) (s State, why Reason, by playlist.AlertID) {
 	why, by = b.retiredBy(r, p.Alerts.Retirers)
 	f := r.way(p.Alerts)
-	f.Replayed = r.Signature.Counter > 0 && r.Signature.Counter <= b.counters[r.Signature.By]
+	f.Replayed = b.counters.Replayed(r.Signature)
 	f.Retired = why
 	f.Concerned = len(r.Concerned(p)) > 0
 	f.Expired = r.Clock == playlist.ClockTrusted && r.Received.After(r.Expires(p.Alerts))

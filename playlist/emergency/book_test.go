@@ -2,6 +2,7 @@ package emergency_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func TestWhatBecomesOfAMessage(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := message("A", c.change)
-			b := emergency.NewBook(nil, nil)
+			b := newBook(emergency.Kept{})
 			got := b.Receive(r, alertSite(c.rules)).Records[0]
 			if got.State != c.state || got.Reason != c.reason {
 				t.Errorf("%s (%s), want %s (%s)", got.State, got.Reason, c.state, c.reason)
@@ -82,7 +83,7 @@ func TestACancelHoldsWheneverItComes(t *testing.T) {
 	p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
 	cancel := message("C", func(r *emergency.Record) { r.Kind, r.Refs = emergency.KindCancel, []playlist.AlertID{"A"} })
 	for _, order := range [][]emergency.Record{{message("A"), cancel}, {cancel, message("A")}} {
-		b := emergency.NewBook(nil, nil)
+		b := newBook(emergency.Kept{})
 		var records []emergency.Record
 		var retired []emergency.Retired
 		for _, m := range order {
@@ -120,7 +121,7 @@ func reopened(t *testing.T, records []emergency.Record, retired []emergency.Reti
 		}
 		kept = append(kept, back)
 	}
-	return emergency.NewBook(kept, retired)
+	return newBook(emergency.Kept{Records: kept, Retired: retired})
 }
 
 func TestAReferenceOfCAP10LeavesOutTheTime(t *testing.T) {
@@ -130,7 +131,7 @@ func TestAReferenceOfCAP10LeavesOutTheTime(t *testing.T) {
 		r.Kind, r.Refs = emergency.KindCancel, []playlist.AlertID{"me@example.cn,1,"}
 	})
 	for _, order := range [][]emergency.Record{{message(id), cancel}, {cancel, message(id)}} {
-		b := emergency.NewBook(nil, nil)
+		b := newBook(emergency.Kept{})
 		for _, m := range order {
 			b.Receive(m, p)
 		}
@@ -160,7 +161,7 @@ func TestWhatNeverSoundsEndsNoEmergency(t *testing.T) {
 	} {
 		for _, kind := range []emergency.Kind{emergency.KindCancel, emergency.KindUpdate} {
 			t.Run(c.name+", "+string(kind), func(t *testing.T) {
-				b := emergency.NewBook(nil, nil)
+				b := newBook(emergency.Kept{})
 				b.Receive(message("A", c.of), p)
 				by := message("B", c.by)
 				by.Kind, by.Refs = kind, []playlist.AlertID{"A", "late"}
@@ -183,7 +184,7 @@ func TestWhatNeverSoundsEndsNoEmergency(t *testing.T) {
 
 func TestABadCancelCancelsNothing(t *testing.T) {
 	p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
-	b := emergency.NewBook(nil, nil)
+	b := newBook(emergency.Kept{})
 	b.Receive(message("A"), p)
 	b.Receive(message("C", func(r *emergency.Record) {
 		r.Kind, r.Refs, r.Signature.State = emergency.KindCancel, []playlist.AlertID{"A"}, emergency.SignatureBad
@@ -219,7 +220,7 @@ func TestARefusedCopyDoesNotKeepTheTrueOneOut(t *testing.T) {
 		{"over, and again by a clock that nobody trusts", over(playlist.ClockTrusted), over(playlist.ClockUntrusted), emergency.StateRefused, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := emergency.NewBook(nil, nil)
+			b := newBook(emergency.Kept{})
 			b.Receive(message("before", signed(emergency.SignatureVerified, 5)), p)
 			b.Receive(message("A", c.first), p)
 			got := b.Receive(message("A", c.again), p)
@@ -229,7 +230,7 @@ func TestARefusedCopyDoesNotKeepTheTrueOneOut(t *testing.T) {
 		})
 	}
 	// A cancel too.
-	b := emergency.NewBook(nil, nil)
+	b := newBook(emergency.Kept{})
 	b.Receive(message("A", signed(emergency.SignatureVerified, 0)), p)
 	cancel := func(state emergency.SignatureState) emergency.Record {
 		return message("C", signed(state, 0), func(r *emergency.Record) {
@@ -243,6 +244,12 @@ func TestARefusedCopyDoesNotKeepTheTrueOneOut(t *testing.T) {
 	}
 }
 
+// newBook is a book with what was kept.
+func newBook(k emergency.Kept) *emergency.Book {
+	b, _ := emergency.NewBook(k)
+	return b
+}
+
 func TestACounterIsAcceptedOnce(t *testing.T) {
 	p := alertSite(playlist.AlertRules{})
 	signed := func(id playlist.AlertID, by string, counter uint32) emergency.Record {
@@ -250,7 +257,7 @@ func TestACounterIsAcceptedOnce(t *testing.T) {
 			r.Signature = emergency.Signature{State: emergency.SignatureVerified, By: by, Counter: counter}
 		})
 	}
-	b := emergency.NewBook(nil, nil)
+	b := newBook(emergency.Kept{})
 	for _, c := range []struct {
 		m    emergency.Record
 		want emergency.Reason
@@ -262,15 +269,64 @@ func TestACounterIsAcceptedOnce(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.m.ID, got.Reason, c.want)
 		}
 	}
-	b = emergency.NewBook(b.Records(), nil)
+	b = newBook(emergency.Kept{Records: b.Records()})
 	if got := b.Receive(signed("F", "x", 8), p).Records[0]; got.Reason != emergency.ReasonReplay {
 		t.Errorf("after a restart: %q", got.Reason)
 	}
 }
 
+func TestCountersOutliveTheirMessages(t *testing.T) {
+	p := alertSite(playlist.AlertRules{})
+	later := noon.AddDate(0, 0, 400)
+	signed := func(id playlist.AlertID, certificate string, counter uint32, at time.Time) emergency.Record {
+		return message(id, func(r *emergency.Record) {
+			r.Received, r.Sent, r.NotAfter = at, at, at.Add(time.Hour)
+			r.Signature = emergency.Signature{State: emergency.SignatureVerified, By: "0001", Certificate: certificate, Counter: counter}
+		})
+	}
+	b, unkept := emergency.NewBook(emergency.Kept{})
+	kept := emergency.Kept{Counters: emergency.Counters{}}
+	receive := func(m emergency.Record) emergency.Reason {
+		c := b.Receive(m, p)
+		maps.Copy(kept.Counters, c.Counters)
+		return c.Records[0].Reason
+	}
+	for _, m := range []emergency.Record{signed("A", "north", 7, noon), signed("B", "south", 1<<32-1, noon)} {
+		if why := receive(m); why != "" || len(unkept) > 0 {
+			t.Fatalf("%s: %q", m.ID, why)
+		}
+	}
+	for _, id := range []playlist.AlertID{"A", "B"} {
+		b.Advance(id, emergency.StateDone, noon)
+	}
+	if gone := b.Forget(noon.AddDate(0, 0, 31), p.Alerts); len(gone) != 2 {
+		t.Fatalf("forgotten: %v", gone)
+	}
+	b = newBook(kept)
+	for _, c := range []struct {
+		name string
+		m    emergency.Record
+		want emergency.Reason
+	}{
+		{"the same message with a later end", signed("A", "north", 7, later), emergency.ReasonReplay},
+		{"one that does not count any more", signed("C", "north", 0, later), emergency.ReasonReplay},
+		{"the next one", signed("D", "north", 8, later), ""},
+		{"of another certificate with the same number", signed("E", "west", 1, later), ""},
+	} {
+		if got := receive(c.m); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	// What an earlier program kept names no certificate, only its number.
+	b, unkept = emergency.NewBook(emergency.Kept{Records: []emergency.Record{signed("A", "", 7, noon)}})
+	if got := receive(signed("B", "north", 7, noon)); got != emergency.ReasonReplay || unkept["0001"] != 7 {
+		t.Errorf("after an upgrade: %q, to be kept %v", got, unkept)
+	}
+}
+
 func TestTheOrderInWhichAlertsMaySound(t *testing.T) {
 	p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
-	b := emergency.NewBook(nil, nil)
+	b := newBook(emergency.Kept{})
 	at := func(id playlist.AlertID, l emergency.Level, area playlist.Area, after time.Duration) {
 		b.Receive(message(id, func(r *emergency.Record) {
 			r.Level, r.Areas, r.Received = l, []playlist.Area{area}, noon.Add(after)
@@ -293,7 +349,7 @@ func TestTheOrderInWhichAlertsMaySound(t *testing.T) {
 func TestWhatItsCountyNoLongerHasFallsSilent(t *testing.T) {
 	p := alertSite(playlist.AlertRules{})
 	scope := playlist.AreaScope("320924000000")
-	b := emergency.NewBook(nil, nil)
+	b := newBook(emergency.Kept{})
 	for _, id := range []playlist.AlertID{"A", "B"} {
 		b.Receive(message(id, func(r *emergency.Record) { r.Source, r.Scope = playlist.AlertByLink, scope }), p)
 	}
@@ -335,7 +391,7 @@ func TestThePlacesInAShape(t *testing.T) {
 
 func TestWhatIsForgottenIsToldSoThatItIsKeptNowhere(t *testing.T) {
 	site := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
-	b := emergency.NewBook(nil, nil)
+	b := newBook(emergency.Kept{})
 	b.Receive(message("cancel", func(r *emergency.Record) {
 		r.Kind, r.Refs = emergency.KindCancel, []playlist.AlertID{"never came", "came late"}
 	}), site)

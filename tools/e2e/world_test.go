@@ -287,7 +287,7 @@ func (v *village) alerts() []emergency.Record {
 		v.t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	all, _, err := store.Alerts(v.t.Context())
+	all, err := store.Alerts(v.t.Context())
 	if err != nil {
 		v.t.Fatal(err)
 	}
