@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -85,9 +86,10 @@ type Controller struct {
 	// request just sent.
 	Time func(county time.Time, roundTrip time.Duration)
 
-	// Accepted is called with each document after the store has kept it and before
-	// its inline clips are stored. It must return quickly, and Wake is the only
-	// method of the controller that it may call.
+	// Accepted is called once with each document, before its inline clips are stored.
+	// It is called after the store has kept the document, but for alerts before that:
+	// they must sound even if the disk fails or hangs. Accepted must return quickly, and
+	// Wake is the only method of the controller that it may call.
 	Accepted func(Document)
 
 	once          sync.Once
@@ -95,11 +97,15 @@ type Controller struct {
 	pushed        chan struct{} // a document was pushed and accepted
 	memberChanged chan struct{}
 
-	mu     sync.Mutex // held while a document is accepted
+	storing sync.Mutex     // held while the store keeps a document; locked before mu
+	work    sync.WaitGroup // alerts that are being kept
+
+	mu     sync.Mutex
 	loaded bool
 	trust  Trust
 	member Member
-	held   map[docKey]Have
+	held   map[docKey]Have    // kept
+	unkept map[docKey]*unkept // alerts that are accepted, and not kept yet
 
 	shownAt map[Have]time.Time // when each document was last shown to the county; used by exchange's goroutine only
 }
@@ -111,10 +117,16 @@ type docKey struct {
 
 func (h Have) key() docKey { return docKey{h.Kind, h.Scope} }
 
+// unkept is an accepted document of alerts that the store does not have yet.
+type unkept struct {
+	Document
+	busy bool // the store is told to keep it
+}
+
 func (c *Controller) init() {
 	c.once.Do(func() {
 		c.wake, c.pushed, c.memberChanged = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
-		c.held, c.shownAt = map[docKey]Have{}, map[Have]time.Time{}
+		c.held, c.unkept, c.shownAt = map[docKey]Have{}, map[docKey]*unkept{}, map[Have]time.Time{}
 		if c.Now == nil {
 			c.Now = time.Now
 		}
@@ -230,17 +242,101 @@ func (c *Controller) Member(ctx context.Context) (Member, error) {
 func urgency(k Kind) int { return slices.Index(Kinds, k) }
 
 // Take checks an envelope, however it arrived, and keeps the document if it is
-// accepted. The errors are those of [Accept] and the store's.
+// accepted. The errors are those of [Accept] and the store's. Alerts that the store
+// could not keep are in force all the same.
 func (c *Controller) Take(ctx context.Context, raw []byte) (Document, error) {
-	if err := c.load(ctx); err != nil {
-		return Document{}, err
+	d, keep, err := c.take(ctx, raw)
+	if err == nil && keep != nil {
+		err = keep()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	d, err := Accept(raw, c.trust, c.member.Follower(), func(k Kind, s playlist.Scope) (Have, bool) {
-		h, ok := c.held[docKey{k, s}]
+	return d, err
+}
+
+// take is [Controller.Take], but leaves it to the caller to keep alerts: keep does so,
+// and may take as long as the disk does. It is nil for other documents.
+func (c *Controller) take(ctx context.Context, raw []byte) (d Document, keep func() error, err error) {
+	if err := c.load(ctx); err != nil {
+		return Document{}, nil, err
+	}
+	_, d, err = identify(raw)
+	switch {
+	case err != nil:
+		return d, nil, err
+	case d.Kind == KindAlerts:
+		return c.takeAlerts(ctx, raw)
+	}
+	d, err = c.takeOther(ctx, raw)
+	return d, nil, err
+}
+
+// accept is [Accept] for this controller. mu is locked.
+func (c *Controller) accept(raw []byte) (Document, error) {
+	return Accept(raw, c.trust, c.member.Follower(), func(k Kind, s playlist.Scope) (Have, bool) {
+		key := docKey{k, s}
+		if u, ok := c.unkept[key]; ok {
+			return u.Have, true
+		}
+		h, ok := c.held[key]
 		return h, ok
 	})
+}
+
+// takeAlerts puts alerts in force. If they are, but could not be kept, it lets the
+// caller try that again.
+func (c *Controller) takeAlerts(ctx context.Context, raw []byte) (d Document, keep func() error, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, err = c.accept(raw)
+	u := c.unkept[d.key()]
+	switch {
+	case err == nil:
+		u = &unkept{Document: d}
+		c.unkept[d.key()] = u
+		if c.Accepted != nil {
+			c.Accepted(d)
+		}
+	case !errors.Is(err, ErrReplayed) || u == nil || u.busy:
+		return d, nil, err
+	}
+	u.busy = true
+	return d, func() error { return c.keepAlerts(ctx, u) }, nil
+}
+
+// keepAlerts has the store keep accepted alerts, unless they are out of date by now.
+func (c *Controller) keepAlerts(ctx context.Context, u *unkept) error {
+	c.storing.Lock()
+	defer c.storing.Unlock()
+	key := u.key()
+	c.mu.Lock()
+	current := c.unkept[key] == u
+	c.mu.Unlock()
+	if !current {
+		return nil
+	}
+	err := c.Store.Keep(ctx, u.Document)
+	c.mu.Lock()
+	u.busy = false
+	if err == nil {
+		c.held[key] = u.Have
+		if c.unkept[key] == u {
+			delete(c.unkept, key)
+		}
+	}
+	c.mu.Unlock()
+	c.storeInlineClips(ctx, u.Document)
+	if err != nil {
+		return fmt.Errorf("alerts are in force, but not stored: %w", err)
+	}
+	return nil
+}
+
+// takeOther keeps a document that is not of alerts, and puts it in force.
+func (c *Controller) takeOther(ctx context.Context, raw []byte) (Document, error) {
+	c.storing.Lock()
+	defer c.storing.Unlock()
+	c.mu.Lock()
+	d, err := c.accept(raw)
+	c.mu.Unlock()
 	if err != nil {
 		return d, err
 	}
@@ -258,6 +354,8 @@ func (c *Controller) Take(ctx context.Context, raw []byte) (Document, error) {
 	if err := c.Store.Keep(ctx, d); err != nil {
 		return d, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, h := range gone {
 		delete(c.held, h.key())
 	}
@@ -265,6 +363,7 @@ func (c *Controller) Take(ctx context.Context, raw []byte) (Document, error) {
 	switch {
 	case d.Trust != nil:
 		c.trust = *d.Trust
+		maps.DeleteFunc(c.unkept, func(_ docKey, u *unkept) bool { return !c.trust.covers(u.Kind, u.Raw) })
 	case d.Member != nil:
 		c.member = *d.Member
 		signal(c.memberChanged)
@@ -272,7 +371,6 @@ func (c *Controller) Take(ctx context.Context, raw []byte) (Document, error) {
 	if c.Accepted != nil {
 		c.Accepted(d)
 	}
-	c.storeInlineClips(ctx, d)
 	return d, nil
 }
 
@@ -292,12 +390,20 @@ func docsNotCovered(ctx context.Context, store ControllerStore, t Trust) ([]Have
 	return all, nil
 }
 
-// acceptAndLog calls [Controller.Take] and logs the result, for documents that were
-// pushed or came with a sync. It reports whether the document was accepted.
+// acceptAndLog is [Controller.Take] for documents that were pushed or came with a
+// sync. It does not wait until alerts are kept, so that those after them sound. It logs
+// the result, and reports whether the document was accepted.
 func (c *Controller) acceptAndLog(ctx context.Context, raw []byte, by string) bool {
-	d, err := c.Take(ctx, raw)
+	d, keep, err := c.take(ctx, raw)
 	log := c.Log.With("by", by, "kind", d.Kind, "scope", d.Scope, "version", d.Version)
 	switch {
+	case err == nil && keep != nil:
+		log.Info("document accepted")
+		c.work.Go(func() {
+			if err := keep(); err != nil && ctx.Err() == nil {
+				log.Error("alerts in force, but not stored", "err", err)
+			}
+		})
 	case err == nil:
 		log.Info("document accepted")
 	case errors.Is(err, ErrReplayed):
@@ -315,6 +421,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err := c.load(ctx); err != nil {
 		return err
 	}
+	defer c.work.Wait()
 	for ctx.Err() == nil {
 		if err := c.session(ctx); err != nil && ctx.Err() == nil {
 			c.Log.Error("link cannot be set up", "err", err)

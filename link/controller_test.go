@@ -107,6 +107,85 @@ func TestAPushedAlertIsAcceptedAtOnceWithItsInlineClip(t *testing.T) {
 	}
 }
 
+func TestAlertsAreInForceThoughTheyCannotBeKept(t *testing.T) {
+	w := newWorld(t)
+	b := w.enrol("daba-1", []playlist.Area{village})
+	var inForce []int64
+	b.c.Accepted = func(d link.Document) { inForce = append(inForce, d.Version) }
+	full := errors.New("the disk is full")
+	b.memory.disk = func(link.Document) error { return full }
+	scope := playlist.AreaScope(town)
+	versions := map[int64][]byte{}
+	for v := int64(1); v <= 3; v++ {
+		versions[v] = w.countyKeys.alerts(t, scope, v, flood(fmt.Sprint(v)))
+	}
+	for _, c := range []struct {
+		name    string
+		version int64
+		want    error
+		inForce []int64
+	}{
+		{"a new version", 2, full, []int64{2}},
+		{"the same once more: it is tried again, and sounds once", 2, full, []int64{2}},
+		{"an older one", 1, link.ErrRolledBack, []int64{2}},
+		{"a newer one", 3, full, []int64{2, 3}},
+		{"the one before", 2, link.ErrRolledBack, []int64{2, 3}},
+	} {
+		if _, err := b.c.Take(t.Context(), versions[c.version]); !errors.Is(err, c.want) || !slices.Equal(inForce, c.inForce) {
+			t.Errorf("%s: %v, in force %v, want %v", c.name, err, inForce, c.inForce)
+		}
+	}
+	b.memory.disk = nil
+	if _, err := b.c.Take(t.Context(), versions[3]); err != nil || b.memory.version(link.KindAlerts, scope) != 3 || len(inForce) != 2 {
+		t.Errorf("once there is room: %v, in force %v", err, inForce)
+	}
+	if _, err := b.c.Take(t.Context(), versions[3]); !errors.Is(err, link.ErrReplayed) {
+		t.Errorf("once it is kept: %v", err)
+	}
+}
+
+func TestADiskThatHangsHoldsUpNoAlertOfTheCounty(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village}, "hongqi")
+	got := make(chan link.Document, 8)
+	b.c.Accepted = func(d link.Document) { got <- d }
+	works := make(chan struct{})
+	mend := sync.OnceFunc(func() { close(works) })
+	b.memory.disk = func(link.Document) error { <-works; return nil }
+	w.run(b.c.Run)
+	defer mend()
+	eventually(t, "it is connected and has synced", func() bool { return w.ledger.syncs() >= 2 })
+	pub := &link.Publisher{Conn: w.user(link.UserPublisher), Log: quiet()}
+	push := func(scope playlist.Scope, version int64, some ...link.AlertInForce) {
+		t.Helper()
+		if err := pub.Publish(t.Context(), scope, link.KindAlerts, w.countyKeys.alerts(t, scope, version, some...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, group := playlist.AreaScope(county), playlist.GroupScope("hongqi")
+	push(all, 1, flood("a"))
+	await(t, "the first alert", got)
+	push(group, 1, flood("b"))
+	await(t, "an alert for another scope", got)
+	push(all, 2)
+	if d := await(t, "the cancel of the first", got); d.Version != 2 {
+		t.Errorf("version %d", d.Version)
+	}
+	if v := b.memory.version(link.KindAlerts, all); v != 0 {
+		t.Errorf("version %d is kept on a disk that hangs", v)
+	}
+	for _, h := range w.ledger.has() {
+		if h.Kind == link.KindAlerts {
+			t.Errorf("the county is told that %s is kept", h.Scope)
+		}
+	}
+	mend()
+	eventually(t, "the latest of both are kept", func() bool {
+		return b.memory.version(link.KindAlerts, all) == 2 && b.memory.version(link.KindAlerts, group) == 1
+	})
+}
+
 func TestAnInlineClipThatAPowerCutKeptFromTheStoreIsStoredLater(t *testing.T) {
 	w := newWorld(t)
 	b := w.enrol("daba-1", []playlist.Area{village})

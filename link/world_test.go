@@ -196,6 +196,7 @@ type memory struct {
 	eventAt int64
 	kept    []link.Document
 	voided  []link.Have
+	disk    func(link.Document) error // called by Keep first; nil: the disk works
 }
 
 func newMemory() *memory {
@@ -216,6 +217,14 @@ func (m *memory) Documents(context.Context) ([]link.Stored, error) {
 }
 
 func (m *memory) Keep(_ context.Context, d link.Document) error {
+	m.mu.Lock()
+	disk := m.disk
+	m.mu.Unlock()
+	if disk != nil {
+		if err := disk(d); err != nil {
+			return err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, v := range d.Voids {
@@ -427,6 +436,13 @@ func (l *ledger) syncs() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.seen)
+}
+
+// has returns the documents that the last sync said are kept.
+func (l *ledger) has() []link.Have {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen[len(l.seen)-1].Request.Have
 }
 
 func (l *ledger) Marks(_ context.Context, id playlist.ControllerID, epochs []string) ([]link.Mark, error) {

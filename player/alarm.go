@@ -170,11 +170,7 @@ func (a *Alarm) Receive(ctx context.Context, r emergency.Record, raw []byte) (re
 		kept <-chan error
 	)
 	err = a.ask(ctx, func() {
-		r.Received, r.Clock = a.p.Wall().UTC(), a.p.Trust()
-		r.Boot, r.MonoMS = a.p.Boot, a.p.Uptime().Milliseconds()
-		c = a.book.Receive(r, a.p.Programme())
-		kept = a.save(c, raw)
-		a.enact(c)
+		c, kept = a.enter(r, raw)
 		rec, _ = a.book.Record(r.ID)
 	})
 	if err != nil {
@@ -183,19 +179,31 @@ func (a *Alarm) Receive(ctx context.Context, r emergency.Record, raw []byte) (re
 	return rec, c.Known, <-kept
 }
 
-// InForce says which alerts of a scope the county has in force: others that came
-// with the county's envelopes fall silent.
-func (a *Alarm) InForce(ctx context.Context, scope playlist.Scope, ids []playlist.AlertID) error {
-	var kept <-chan error
-	err := a.ask(ctx, func() {
+// enter enters a message that comes now; the channel is that of [Alarm.save].
+func (a *Alarm) enter(r emergency.Record, raw []byte) (emergency.Change, <-chan error) {
+	r.Received, r.Clock = a.p.Wall().UTC(), a.p.Trust()
+	r.Boot, r.MonoMS = a.p.Boot, a.p.Uptime().Milliseconds()
+	c := a.book.Receive(r, a.p.Programme())
+	kept := a.save(c, raw)
+	a.enact(c)
+	return c, kept
+}
+
+// PutInForce puts the alerts of a scope in force that the county's document names;
+// others of the scope that came with its documents fall silent. It does not wait for
+// the disk: what cannot be kept is in force all the same, and is logged. The caller
+// keeps the document, which brings them again after a restart.
+func (a *Alarm) PutInForce(ctx context.Context, scope playlist.Scope, all []emergency.Record) error {
+	return a.ask(ctx, func() {
+		var ids []playlist.AlertID
+		for _, r := range all {
+			ids = append(ids, r.ID)
+			a.enter(r, nil)
+		}
 		c := a.book.Withdraw(scope, ids, a.p.Wall().UTC())
-		kept = a.save(c, nil)
+		a.save(c, nil)
 		a.enact(c)
 	})
-	if err != nil {
-		return err
-	}
-	return <-kept
 }
 
 // Records are all alerts that are remembered, the latest received first.

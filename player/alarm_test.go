@@ -911,7 +911,7 @@ func TestWhatItsCountyWithdrawsFallsSilent(t *testing.T) {
 		time.Sleep(time.Second)
 		s.receive(alert("A", withClip, func(r *emergency.Record) { r.Source, r.Scope = playlist.AlertByLink, "group:x" }))
 		time.Sleep(6 * time.Second)
-		if err := s.alarm.InForce(t.Context(), "group:x", nil); err != nil {
+		if err := s.alarm.PutInForce(t.Context(), "group:x", nil); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(5 * time.Second)

@@ -40,9 +40,8 @@ func (u *Uplink) putInForce(ctx context.Context, d link.Document) {
 	if m, err := u.member(ctx); err != nil || m.Retired {
 		return
 	}
-	var ids []playlist.AlertID
+	var all []emergency.Record
 	for _, a := range d.Alerts.Alerts {
-		ids = append(ids, a.Alert.ID)
 		r := emergency.Record{Alert: a.Alert, Clip: a.Clip, Scope: d.Scope, Source: playlist.AlertByLink}
 		switch {
 		case a.Clip != nil:
@@ -51,16 +50,14 @@ func (u *Uplink) putInForce(ctx context.Context, d link.Document) {
 		default:
 			r.Audio = nil // none is to come: the text is spoken here
 		}
-		if _, _, err := u.Alarm.Receive(ctx, r, nil); err != nil && ctx.Err() == nil {
-			u.Log.Error("alert not stored", "alert", a.Alert.ID, "err", err)
-		}
+		all = append(all, r)
 	}
-	u.withdraw(ctx, d.Scope, ids)
+	u.put(ctx, d.Scope, all)
 }
 
-// withdraw ends the alerts of a scope that are not among those IDs.
-func (u *Uplink) withdraw(ctx context.Context, scope playlist.Scope, keep []playlist.AlertID) {
-	if err := u.Alarm.InForce(ctx, scope, keep); err != nil && ctx.Err() == nil {
-		u.Log.Error("alerts not withdrawn", "scope", scope, "err", err)
+// put puts these alerts of a scope in force, and no others.
+func (u *Uplink) put(ctx context.Context, scope playlist.Scope, all []emergency.Record) {
+	if err := u.Alarm.PutInForce(ctx, scope, all); err != nil && ctx.Err() == nil {
+		u.Log.Error("alerts not put in force", "scope", scope, "err", err)
 	}
 }

@@ -29,8 +29,7 @@ type Clock interface {
 
 // Alarm takes in alerts. player.Alarm implements it.
 type Alarm interface {
-	Receive(ctx context.Context, r emergency.Record, raw []byte) (rec emergency.Record, known bool, err error)
-	InForce(ctx context.Context, scope playlist.Scope, ids []playlist.AlertID) error
+	PutInForce(ctx context.Context, scope playlist.Scope, all []emergency.Record) error
 	Records(ctx context.Context) ([]emergency.Record, error)
 }
 

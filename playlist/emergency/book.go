@@ -28,6 +28,8 @@ type Record struct {
 
 	Dropped []Dropped `json:"dropped,omitempty"` // of its sounds, those that are not aired, or only in need
 
+	Certificate string `json:"certificate,omitempty"` // [Signature.Certificate]
+
 	// Spared are alerts in force that the message refers to and may not end.
 	Spared []playlist.AlertID `json:"spared,omitempty"`
 
@@ -148,6 +150,7 @@ func NewBook(k Kept) (b *Book, unkept Counters) {
 	b = &Book{records: map[playlist.AlertID]Record{}, retired: map[playlist.AlertID]Retired{}, counters: Counters{}}
 	maps.Copy(b.counters, k.Counters)
 	for _, r := range k.Records {
+		r.Signature.Certificate = r.Certificate
 		b.records[r.ID] = r
 		b.count(r)
 	}
@@ -216,6 +219,7 @@ type Change struct {
 // Receive enters a message that came by r.Source at r.Received, when the clock
 // was in the state r.Clock. p is the site's programme.
 func (b *Book) Receive(r Record, p *playlist.Programme) Change {
+	r.Certificate = r.Signature.Certificate
 	r.Until, r.Late = r.Ends(r.arrival(p.Alerts))
 	r.keepSounds(p.Alerts)
 	r.State, r.Reason, r.By = b.decide(r, p)

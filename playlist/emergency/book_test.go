@@ -296,13 +296,23 @@ func TestCountersOutliveTheirMessages(t *testing.T) {
 			t.Fatalf("%s: %q", m.ID, why)
 		}
 	}
+	text, err := json.Marshal(b.Records())
+	if err == nil {
+		err = json.Unmarshal(text, &kept.Records)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, unkept = emergency.NewBook(kept); len(unkept) > 0 {
+		t.Errorf("to be kept once more: %v", unkept)
+	}
 	for _, id := range []playlist.AlertID{"A", "B"} {
 		b.Advance(id, emergency.StateDone, noon)
 	}
 	if gone := b.Forget(noon.AddDate(0, 0, 31), p.Alerts); len(gone) != 2 {
 		t.Fatalf("forgotten: %v", gone)
 	}
-	b = newBook(kept)
+	b = newBook(emergency.Kept{Counters: kept.Counters})
 	for _, c := range []struct {
 		name string
 		m    emergency.Record
