@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -318,6 +320,38 @@ func TestAnAlertIsHandedInAndCancelled(t *testing.T) {
 	if _, err := r.daemon.TakeAlert(t.Context(), []byte("no message")); err == nil {
 		t.Error("no message was taken")
 	}
+}
+
+func TestAnAlertSoundsThoughTheStoreIsLocked(t *testing.T) {
+	r := start(t, village+"\n[alert]\nunsigned = [\"hand\"]\n")
+	db, err := sql.Open("sqlite3", filepath.Join(r.dir, "data", "dalaba.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	lock, err := db.Conn(t.Context())
+	if err == nil {
+		_, err = lock.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock := sync.OnceFunc(func() {
+		_, rerr := lock.ExecContext(context.WithoutCancel(t.Context()), "ROLLBACK")
+		if err := errors.Join(rerr, lock.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	defer unlock()
+	raw := strings.Replace(flood, "%s", time.Now().In(time.FixedZone("", 8*3600)).Format(time.RFC3339), 1)
+	handed := make(chan error, 1)
+	go func() {
+		_, err := r.daemon.TakeAlert(context.WithoutCancel(t.Context()), []byte(strings.Replace(raw, "Exercise", "Actual", 1)))
+		handed <- err
+	}()
+	r.await("the tone", func() bool { return r.status().Outputs[0].State == status.Airing })
+	unlock()
+	<-handed // stored by now, or the error says that it is not
 }
 
 func TestAStickNeedsAnEnrolment(t *testing.T) {
