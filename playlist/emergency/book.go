@@ -206,7 +206,8 @@ func (b *Book) Receive(r Record, p *playlist.Programme) Change {
 	r.State, r.Reason, r.By = b.decide(r, p)
 	r.Late = r.Late && r.State != StateRefused
 	old, known := b.records[r.ID]
-	if known && (r.State == StateRefused || !old.replaceable(r)) {
+	back := known && r.returns(old)
+	if known && !back && (r.State == StateRefused || !old.replaceable(r)) {
 		return b.update(old, r)
 	}
 	var c Change
@@ -240,6 +241,14 @@ func (r Record) replaceable(by Record) bool {
 		return by.outweighs(r)
 	}
 	return r.Reason != ReasonExpired || by.Clock == playlist.ClockTrusted
+}
+
+// returns reports whether the county has an alert in force again that it had
+// withdrawn: a later document of the same scope names it once more. There may have
+// been no room for it in between.
+func (r Record) returns(old Record) bool {
+	return old.State == StateCancelled && old.Reason == ReasonWithdrawn && !r.State.Over() &&
+		r.Source == playlist.AlertByLink && r.Scope == old.Scope
 }
 
 // outweighs reports whether a copy of a message is better proven than another. Of
@@ -388,8 +397,7 @@ func (b *Book) referred(ref playlist.AlertID) (all []Record) {
 // EffectiveRank is the alert's place on the ladder: its own, or the one that it
 // inherited from an alert whose place it took.
 func (r Record) EffectiveRank() playlist.Rank {
-	own, _ := r.Alert.Rank()
-	return max(own, r.Rank)
+	return r.Precedence(r.Rank, r.Received).Rank
 }
 
 // Withdraw ends alerts of a scope that its county no longer has in force.
@@ -425,21 +433,29 @@ func (b *Book) Advance(id playlist.AlertID, s State, now time.Time) (r Record, c
 func (b *Book) InForce() []Record {
 	all := slices.Collect(maps.Values(b.records))
 	all = slices.DeleteFunc(all, func(r Record) bool { return r.State.Over() })
-	slices.SortFunc(all, func(x, y Record) int {
-		return cmp.Or(cmp.Compare(y.EffectiveRank(), x.EffectiveRank()), cmp.Compare(x.breadth(), y.breadth()),
-			x.Received.Compare(y.Received), cmp.Compare(x.ID, y.ID))
-	})
+	slices.SortFunc(all, Record.compare)
 	return all
 }
 
-// breadth is how many digits name the largest of its areas: the fewer, the
-// larger.
-func (r Record) breadth() int {
-	least := 12
-	for _, a := range r.Areas {
-		least = min(least, a.Breadth())
-	}
-	return least
+func (r Record) compare(s Record) int {
+	return r.Precedence(r.Rank, r.Received).Compare(s.Precedence(s.Rank, s.Received))
+}
+
+// Foremost returns the records with those first that are to sound, in the order of
+// [Book.InForce]; then those that are over, the latest received first.
+func Foremost(records []Record) []Record {
+	return slices.SortedFunc(slices.Values(records), func(x, y Record) int {
+		switch {
+		case x.State.Over() != y.State.Over():
+			if x.State.Over() {
+				return 1
+			}
+			return -1
+		case x.State.Over():
+			return cmp.Or(y.Received.Compare(x.Received), cmp.Compare(x.ID, y.ID))
+		}
+		return x.compare(y)
+	})
 }
 
 // stale is when a copy of the message that comes again is refused for its age,
