@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"slices"
 
 	"dalaba/link"
 	"dalaba/playlist"
@@ -40,7 +41,7 @@ func (u *Uplink) putInForce(ctx context.Context, d link.Document) {
 	if m, err := u.member(ctx); err != nil || m.Retired {
 		return
 	}
-	var ids []playlist.AlertID
+	ids := slices.Clone(d.Unread)
 	for _, a := range d.Alerts.Alerts {
 		ids = append(ids, a.Alert.ID)
 		r := emergency.Record{Alert: a.Alert, Clip: a.Clip, Scope: d.Scope, Source: playlist.AlertByLink}
