@@ -81,9 +81,10 @@ type Message struct {
 
 	Feed *Feed
 
-	Warnings []say.Message // the differences from the schema that were tolerated
-	Notes    []say.Message // no differences, but worth knowing
-	Raw      []byte        // as received
+	Warnings []say.Message   // the differences from the schema that were tolerated
+	Cuts     []emergency.Cut // what was left out of Alert; the warnings say so too
+	Notes    []say.Message   // no differences, but worth knowing
+	Raw      []byte          // as received
 }
 
 // Parse reads a CAP message, a feed of such messages or an EBD package (a tar, or its
@@ -122,10 +123,9 @@ func Parse(raw []byte, o Options) (Message, error) {
 // withReport returns the message within its bounds, with the raw bytes and with the
 // warnings and notes of the report.
 func (m Message) withReport(raw []byte, r *report) Message {
-	var cuts []emergency.Cut
-	m.Alert, cuts = m.Alert.Bounded() // its signature has been checked
+	m.Alert, m.Cuts = m.Alert.Bounded() // its signature has been checked
 	var warnings []say.Message
-	for _, c := range cuts {
+	for _, c := range m.Cuts {
 		warnings = append(warnings, say.M(c.What, c.Had, c.Kept))
 	}
 	m.Raw, m.Warnings, m.Notes, m.Verdict = raw, append(warnings, r.warnings...), r.notes, Valid

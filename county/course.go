@@ -69,10 +69,18 @@ func (c *course) resume(ctx context.Context) error {
 	}
 	for _, a := range inForce {
 		if a.Detail.Clip == nil {
-			c.work.Go(func() { c.sounds.make(ctx, withSound(a)) })
+			c.work.Go(func() { c.remake(ctx, a) })
 		}
 	}
 	return err
+}
+
+// remake makes the clip of an alert that another run, or another replica, took in.
+func (c *course) remake(ctx context.Context, a store.Alert) {
+	if whole, err := c.store.Alert(ctx, a.ID); err == nil {
+		a = whole
+	}
+	c.sounds.make(ctx, withSound(a))
 }
 
 // received notes that rows of alerts have come.
@@ -102,7 +110,7 @@ func (c *course) advance(ctx context.Context) error {
 	ended := map[playlist.Scope]bool{}
 	for _, a := range inForce {
 		if c.sounds.abandoned(a) {
-			c.work.Go(func() { c.sounds.make(ctx, withSound(a)) })
+			c.work.Go(func() { c.remake(ctx, a) })
 		}
 		over := !c.now().Before(a.Ends)
 		if !c.isDue(a.ID) && !over {
@@ -126,7 +134,7 @@ func (c *course) advance(ctx context.Context) error {
 	err = errors.Join(err, c.correct(ctx, ids))
 	c.forget(ids)
 	for s := range ended {
-		err = errors.Join(err, c.orders.issue(ctx, s))
+		err = errors.Join(err, c.orders.renew(ctx, s))
 	}
 	return err
 }

@@ -154,7 +154,7 @@ func (s *sounds) attach(ctx context.Context, a store.Alert, clip playlist.Clip, 
 	})
 	if changed {
 		for _, scope := range a.Detail.Scopes {
-			err = errors.Join(err, s.orders.issue(ctx, scope))
+			err = errors.Join(err, s.orders.renew(ctx, scope))
 		}
 	}
 	if err != nil {
