@@ -40,13 +40,14 @@ type orders struct {
 
 	packing sync.Mutex // one set is made at a time
 	sets    map[playlist.Scope]set
+	weights map[version]weighed
 }
 
 // order is a document that names the alerts in force for a scope.
 type order struct {
 	version int64
 	raw     []byte
-	sum     string // of the set that it says; empty: another replica issued it
+	sum     string // see [sumOf]
 	ids     []playlist.AlertID
 	clips   []playlist.ClipID // of each alert; empty: none yet
 	until   time.Time         // when the last of them is over
@@ -69,7 +70,7 @@ const (
 func newOrders(b base, st orderStore, d *documents, f *fleet, key link.Signer) *orders {
 	return &orders{
 		base: b, store: st, documents: d, fleet: f, features: link.Features(), key: key,
-		held: map[playlist.Scope]order{}, wrong: map[playlist.Scope]wrongOrder{}, sets: map[playlist.Scope]set{},
+		held: map[playlist.Scope]order{}, wrong: map[playlist.Scope]wrongOrder{}, sets: map[playlist.Scope]set{}, weights: map[version]weighed{},
 	}
 }
 
@@ -273,7 +274,10 @@ func (o *orders) read(ctx context.Context, e store.Envelope) (h order, err error
 		return h, err
 	}
 	_, void := link.Open(e.Bytes, t)
-	h = order{version: e.Version, raw: e.Bytes}
+	h = order{version: e.Version, raw: e.Bytes, sum: sumOf(d.Alerts.Alerts)}
+	if void != nil {
+		h.sum = ""
+	}
 	for _, f := range d.Alerts.Alerts {
 		if void == nil {
 			h.add(f.Alert.ID, f.Clip)

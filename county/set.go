@@ -136,8 +136,40 @@ func (o *orders) unsent() int {
 // candidate is an alert that is to be in an order.
 type candidate struct {
 	a     store.Alert
+	of    string            // see [made]
 	whole link.AlertInForce // without the bytes of its clip
 	takes link.Weight       // in the form that it has by now
+}
+
+// version is an alert as it is simplified by some steps; below zero: with the bytes
+// of its clip.
+type version struct {
+	of   string
+	step int
+}
+
+const withInline = -1
+
+// weighed is what an alert takes in a form.
+type weighed struct {
+	link.Weight
+	err error
+}
+
+// mostWeighed is how many forms are remembered with what they take.
+const mostWeighed = 4096
+
+// weigh returns what an alert takes in a form. That is found out once.
+func (o *orders) weigh(f version, alert func() link.AlertInForce) (link.Weight, error) {
+	w, ok := o.weights[f]
+	if !ok {
+		w.Weight, w.err = alert().Weigh()
+		if len(o.weights) >= mostWeighed {
+			clear(o.weights)
+		}
+		o.weights[f] = w
+	}
+	return w.Weight, w.err
 }
 
 // pack chooses among the alerts of a scope those for which there is room, the
@@ -150,7 +182,8 @@ func (o *orders) pack(scope playlist.Scope, all []store.Alert, room link.Weight)
 	seen := map[playlist.AlertID]bool{}
 	for _, a := range slices.SortedFunc(slices.Values(all), foremost) {
 		whole, wrong, ok := stated(a).Mended()
-		takes, err := simplified(whole, emergency.Steps).Weigh()
+		of := made([]store.Alert{a})
+		takes, err := o.weigh(version{of, emergency.Steps}, func() link.AlertInForce { return simplified(whole, emergency.Steps) })
 		unsent := ""
 		switch {
 		case !ok || err != nil || seen[a.ID]:
@@ -170,33 +203,38 @@ func (o *orders) pack(scope playlist.Scope, all []store.Alert, room link.Weight)
 			s.short[a.ID] = Shortfall{scope, sentClipless, false}
 		}
 		room = room.Less(takes)
-		in = append(in, candidate{a, whole, takes})
+		in = append(in, candidate{a, of, whole, takes})
 	}
 	inline := link.MaxInlineTotal
 	sent := map[playlist.AlertID]link.AlertInForce{}
 	for _, c := range in {
 		room = room.Plus(c.takes)
-		form, takes, step := o.fullest(c, room, inline)
-		room, inline = room.Less(takes), inline-len(form.Inline)
-		sent[c.a.ID] = form
+		f, takes, step := o.fullest(c, room, inline)
+		room, inline = room.Less(takes), inline-len(f.Inline)
+		sent[c.a.ID] = f
 		if step > 0 {
 			s.short[c.a.ID] = Shortfall{scope, sentSimpler, false}
 		}
 	}
 	// They stand there as they were received: so they do in the orders of a replica
 	// whose program is one version back.
-	h := sha256.New()
 	for _, a := range all {
-		form, ok := sent[a.ID]
-		if !ok {
-			continue
+		if f, ok := sent[a.ID]; ok {
+			delete(sent, a.ID)
+			s.alerts, s.ends = append(s.alerts, f), append(s.ends, a.Ends)
 		}
-		delete(sent, a.ID)
-		s.alerts, s.ends = append(s.alerts, form), append(s.ends, a.Ends)
-		_ = json.NewEncoder(h).Encode(form) // it was written before
 	}
-	s.sum = hex.EncodeToString(h.Sum(nil))
+	s.sum = sumOf(s.alerts)
 	return s
+}
+
+// sumOf tells apart orders that say something else.
+func sumOf(alerts []link.AlertInForce) string {
+	h := sha256.New()
+	for _, f := range alerts {
+		_ = json.NewEncoder(h).Encode(f) // it was written before
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func foremost(a, b store.Alert) int {
@@ -205,26 +243,25 @@ func foremost(a, b store.Alert) int {
 
 // fullest returns the fullest form of an alert for which there is room, what room
 // that takes, and by how many steps it is simplified.
-func (o *orders) fullest(c candidate, room link.Weight, inline int) (form link.AlertInForce, takes link.Weight, step int) {
-	fits := func(f link.AlertInForce) bool {
-		w, err := f.Weigh()
-		form, takes = f, w
-		return err == nil && w.Fits(room)
-	}
+func (o *orders) fullest(c candidate, room link.Weight, inline int) (f link.AlertInForce, takes link.Weight, step int) {
 	if clip := c.whole.Clip; clip != nil && clip.Size <= int64(min(link.MaxInline, inline)) {
 		with := c.whole
 		with.Inline = o.inline(c.a.ID, *clip)
-		if with, _, _ = with.Mended(); with.Clip != nil && fits(with) {
-			return form, takes, 0
+		with, _, _ = with.Mended()
+		if n := len(with.Inline); n > 0 && n <= inline {
+			takes, err := o.weigh(version{c.of, withInline}, func() link.AlertInForce { return with })
+			if err == nil && takes.Fits(room) {
+				return with, takes, 0
+			}
 		}
 	}
 	for step = range emergency.Steps {
-		if fits(simplified(c.whole, step)) {
-			return form, takes, step
+		takes, err := o.weigh(version{c.of, step}, func() link.AlertInForce { return simplified(c.whole, step) })
+		if err == nil && takes.Fits(room) {
+			return simplified(c.whole, step), takes, step
 		}
 	}
-	fits(simplified(c.whole, emergency.Steps))
-	return form, takes, emergency.Steps
+	return simplified(c.whole, emergency.Steps), c.takes, emergency.Steps
 }
 
 // simplified is an alert with as much left out as a step of [emergency.Alert.Simplified]

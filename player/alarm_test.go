@@ -928,6 +928,35 @@ func TestWhatItsCountyWithdrawsFallsSilent(t *testing.T) {
 	})
 }
 
+// A county that has no room for an alert names it again when there is some.
+func TestWhatItsCountyHasInForceAgainSoundsAgain(t *testing.T) {
+	for _, pause := range []time.Duration{time.Millisecond, 5 * time.Second} { // it is still falling silent, or is silent
+		synctest.Test(t, func(t *testing.T) {
+			s := newSiren(t, "east")
+			s.here[0].Store(true)
+			s.start()
+			defer s.close()
+			time.Sleep(time.Second)
+			a := alert("A", withClip, func(r *emergency.Record) { r.Source, r.Scope = playlist.AlertByLink, "group:x" })
+			s.receive(a)
+			time.Sleep(6 * time.Second)
+			if err := s.alarm.InForce(t.Context(), "group:x", nil); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(pause)
+			s.receive(a)
+			time.Sleep(2 * time.Minute)
+			if got := s.state("A"); got != emergency.StateDone {
+				t.Errorf("state %s", got)
+			}
+			s.stop()
+			if got := s.parts("A"); !strings.HasPrefix(got, "east/clip:complete") && !strings.Contains(got, " east/clip:complete") {
+				t.Error(got)
+			}
+		})
+	}
+}
+
 func TestOnlyTheOutputsConcernedSound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSiren(t, "east", "west", "far")
