@@ -263,7 +263,11 @@ func (a *alerts) concerned(ctx context.Context, msg emergency.Alert, scopes []pl
 		if !slices.ContainsFunc(scopes, k.Follower().Follows) {
 			continue
 		}
+		known := len(k.Outputs) > 0
 		k.Outputs = slices.DeleteFunc(slices.Clone(k.Outputs), func(o store.Output) bool { return o.Gone || !msg.MayConcern(o.Area) })
+		if known && len(k.Outputs) == 0 && len(msg.Areas) > mostScopes {
+			continue // it follows the scope, which is larger than what the alert is for
+		}
 		list = append(list, k)
 		targets = append(targets, store.Target{Controller: k.ID, Online: a.online(k)})
 	}

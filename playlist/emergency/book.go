@@ -28,6 +28,9 @@ type Record struct {
 
 	Dropped []Dropped `json:"dropped,omitempty"` // of its sounds, those that are not aired, or only in need
 
+	// Others are further scopes whose documents name it.
+	Others []playlist.Scope `json:"others,omitempty"`
+
 	// Spared are alerts in force that the message refers to and may not end.
 	Spared []playlist.AlertID `json:"spared,omitempty"`
 
@@ -264,7 +267,7 @@ func (r Record) outweighs(old Record) bool {
 // same, which known reports: what was heard of it was heard. If the copy was
 // retired by what may not end this one, it begins again.
 func (r *Record) follow(old Record) (known bool) {
-	r.Anew, r.Rank = old.Anew, old.Rank
+	r.Anew, r.Rank, r.Others = old.Anew, old.Rank, old.Others
 	if !r.Same(old.Alert, r.vouched()) {
 		r.Anew, r.Rank = r.Received, 0
 		return false
@@ -290,6 +293,9 @@ func (b *Book) update(old, r Record) Change {
 		return c
 	}
 	changed := old.drop(r.Dropped)
+	if r.Source == playlist.AlertByLink && r.Scope != old.Scope && !slices.Contains(old.Others, r.Scope) {
+		old.Others, changed = append(slices.Clone(old.Others), r.Scope), true
+	}
 	switch {
 	case old.Clip == nil && r.Clip != nil:
 		old.Clip, changed = r.Clip, true
@@ -400,13 +406,25 @@ func (r Record) EffectiveRank() playlist.Rank {
 	return r.Precedence(r.Rank, r.Received).Rank
 }
 
-// Withdraw ends alerts of a scope that its county no longer has in force.
-func (b *Book) Withdraw(scope playlist.Scope, inForce []playlist.AlertID, now time.Time) (c Change) {
+// Withdraw ends alerts of a scope that its county no longer has in force there, nor
+// in another scope.
+func (b *Book) Withdraw(scope playlist.Scope, inForce []playlist.AlertID, now time.Time) Change {
+	c := Change{Known: true}
 	for id, r := range b.records {
-		if r.Scope != scope || r.Source != playlist.AlertByLink || r.State.Over() || slices.Contains(inForce, id) {
+		if r.Source != playlist.AlertByLink || r.State.Over() || slices.Contains(inForce, id) {
 			continue
 		}
-		r.State, r.Reason, r.Ended = StateCancelled, ReasonWithdrawn, now
+		other := slices.Index(r.Others, scope)
+		switch {
+		case other >= 0:
+			r.Others = slices.Delete(slices.Clone(r.Others), other, other+1)
+		case r.Scope != scope:
+			continue
+		case len(r.Others) > 0: // it stands there yet
+			r.Scope, r.Others = r.Others[0], r.Others[1:]
+		default:
+			r.State, r.Reason, r.Ended = StateCancelled, ReasonWithdrawn, now
+		}
 		b.records[id] = r
 		c.Records = append(c.Records, r)
 	}

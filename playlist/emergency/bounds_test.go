@@ -179,6 +179,31 @@ func TestAnAlertThatIsInForceAgainSoundsAgain(t *testing.T) {
 	}
 }
 
+func TestAnAlertOfTwoScopesEndsWhenNeitherNamesIt(t *testing.T) {
+	p := &playlist.Programme{Site: playlist.Site{Area: "341523100201"}, Outputs: []playlist.Output{{Name: "a"}}}
+	from := func(scope playlist.Scope) emergency.Record {
+		return emergency.Record{Source: playlist.AlertByLink, Scope: scope, Received: noon, Clock: playlist.ClockTrusted, Alert: emergency.Alert{
+			ID: "A", Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Blue, NotAfter: noon.Add(time.Hour),
+		}}
+	}
+	for _, gone := range [][]playlist.Scope{{"group:x", "group:y"}, {"group:y", "group:x"}} {
+		b := emergency.NewBook(nil, nil)
+		for range 2 {
+			b.Receive(from("group:x"), p)
+			b.Receive(from("group:y"), p)
+		}
+		b.Withdraw(gone[0], nil, noon)
+		b = emergency.NewBook(b.Records(), nil)
+		if r, _ := b.Record("A"); r.State != emergency.StateWaiting {
+			t.Errorf("without %s it is %s", gone[0], r.State)
+		}
+		b.Withdraw(gone[1], nil, noon)
+		if r, _ := b.Record("A"); r.State != emergency.StateCancelled || r.Reason != emergency.ReasonWithdrawn {
+			t.Errorf("without both it is %s", r.State)
+		}
+	}
+}
+
 func TestTheForemostComeFirst(t *testing.T) {
 	at := func(id playlist.AlertID, l emergency.Level, s emergency.State, minute int) emergency.Record {
 		return emergency.Record{State: s, Received: noon.Add(time.Duration(minute) * time.Minute), Alert: emergency.Alert{ID: id, Class: emergency.ClassEmergency, Level: l}}
