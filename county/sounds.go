@@ -30,6 +30,7 @@ type sounds struct {
 	clips  *ingest.AlertClips // nil: no clips are made
 	orders *orders
 	rules  AlertRules
+	turns  turns
 
 	mu     sync.Mutex
 	making map[playlist.AlertID]context.CancelFunc
@@ -65,6 +66,11 @@ func (s *sounds) make(ctx context.Context, a store.Alert) {
 	if s.clips == nil || a.Detail.Clip != nil {
 		return
 	}
+	done, ok := s.turns.wait(ctx, a.Precedence(a.Detail.Rank, a.Received))
+	if !ok {
+		return
+	}
+	defer done()
 	f := s.rules.facts(a.Source)
 	sounding := a.Sounding(f.Vouched || f.Unsigned)
 	var why []string

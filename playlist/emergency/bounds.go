@@ -56,8 +56,9 @@ type Cut struct {
 // The kinds of cuts.
 const (
 	CutLanguages = "alert.cut_languages"
-	CutText      = "alert.cut_text" // characters
-	CutName      = "alert.cut_name" // characters
+	CutText      = "alert.cut_text"   // characters
+	CutSpoken    = "alert.cut_spoken" // characters; they are kept, and not read out
+	CutName      = "alert.cut_name"   // characters
 	CutAreas     = "alert.cut_areas"
 	CutShapes    = "alert.cut_shapes"
 	CutPoints    = "alert.cut_points"
@@ -67,12 +68,19 @@ const (
 )
 
 // Bounded returns the alert with no more in it than one message may have, and
-// what was left out. It is for no fewer places than before: of too many areas the
+// what was left out, or is not read out. It is for no fewer places than before: of too many areas the
 // larger ones that hold them are left, of too fine a shape the box round it. The
 // alert must not be changed before its signature was checked.
 func (a Alert) Bounded() (Alert, []Cut) {
 	b, cuts := a.within(accepted)
-	return b, cuts
+	heard := cutter{cuts: cuts}
+	for _, t := range b.Texts {
+		var c cutter
+		if c.one(t, spoken); len(c.cuts) > 0 {
+			heard.note(CutSpoken, c.cuts[0].Had, c.cuts[0].Kept)
+		}
+	}
+	return b, heard.cuts
 }
 
 // Simplified returns the alert with as much left out as that step says, 1 to

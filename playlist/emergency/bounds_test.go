@@ -71,7 +71,7 @@ func TestAnAlertIsHeldWithinBounds(t *testing.T) {
 		t.Error("the sound that came along made room for one that is only named")
 	}
 	again, cuts := a.Bounded()
-	if len(cuts) > 0 || fmt.Sprint(again) != fmt.Sprint(a) {
+	if len(cuts) != 1 || cuts[0].What != emergency.CutSpoken || fmt.Sprint(again) != fmt.Sprint(a) {
 		t.Errorf("what is within bounds is cut again: %v", cuts)
 	}
 	size := len(text)
@@ -104,9 +104,14 @@ func TestWhatIsWithinBoundsStaysAsItIs(t *testing.T) {
 		Shapes: []emergency.Shape{ring(31.4, 117, 0.2, 20_000)},
 	}
 	got, cuts := honest.Bounded()
-	if len(cuts) > 0 || fmt.Sprint(got) != fmt.Sprint(honest) {
+	if len(cuts) != 1 || cuts[0] != (emergency.Cut{What: emergency.CutSpoken, Had: 5000, Kept: 3000}) || fmt.Sprint(got) != fmt.Sprint(honest) {
 		t.Errorf("cut: %v", cuts)
 	}
+	honest.Texts[0].Text = strings.Repeat("河水上涨。", 600)
+	if _, cuts := honest.Bounded(); len(cuts) > 0 {
+		t.Errorf("cut: %v", cuts)
+	}
+	honest.Texts[0].Text = strings.Repeat("河水上涨。", 1000)
 	if n := utf8.RuneCountInString(honest.Spoken("zh-CN")); n > 3500 || n < 2500 {
 		t.Errorf("%d characters are spoken", n)
 	}
