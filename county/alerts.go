@@ -135,10 +135,13 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 	for _, s := range scopes {
 		if !issued[s] {
 			issued[s] = true
-			err = errors.Join(err, a.orders.renew(ctx, s))
+			said, rerr := a.orders.renew(ctx, s)
+			err = errors.Join(err, rerr)
+			if short, ok := said.short[msg.ID]; ok {
+				v.Short = append(v.Short, short)
+			}
 		}
 	}
-	v.Short = a.orders.shortfalls(msg.ID)
 	for _, old := range ended {
 		a.sounds.stop(old.ID)
 		a.changed(ctx, old.ID)

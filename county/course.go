@@ -102,11 +102,12 @@ func (c *course) lookAgain(id playlist.AlertID) {
 // advance updates the alerts in force: an alert is airing once an output has
 // started it, and over at its end.
 func (c *course) advance(ctx context.Context) error {
+	seen := c.orders.seen()
 	inForce, err := c.store.AlertsInForce(ctx)
 	if err != nil {
 		return err
 	}
-	err = c.orders.catchUp(ctx, inForce)
+	err = c.orders.catchUp(ctx, inForce, seen)
 	ended := map[playlist.Scope]bool{}
 	for _, a := range inForce {
 		if c.sounds.abandoned(a) {
@@ -134,7 +135,8 @@ func (c *course) advance(ctx context.Context) error {
 	err = errors.Join(err, c.correct(ctx, ids))
 	c.forget(ids)
 	for s := range ended {
-		err = errors.Join(err, c.orders.renew(ctx, s))
+		_, rerr := c.orders.renew(ctx, s)
+		err = errors.Join(err, rerr)
 	}
 	return err
 }

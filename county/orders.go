@@ -41,6 +41,7 @@ type orders struct {
 	packing sync.Mutex // one set is made at a time
 	sets    map[playlist.Scope]set
 	weights map[version]weighed
+	seals   int
 }
 
 // order is a document that names the alerts in force for a scope.
@@ -116,36 +117,36 @@ func (h order) note() string {
 
 // issue issues what is in force for a scope.
 func (o *orders) issue(ctx context.Context, scope playlist.Scope) error {
-	return o.publish(ctx, scope, true)
-}
-
-// renew issues what is in force for a scope, unless the latest order says just
-// that.
-func (o *orders) renew(ctx context.Context, scope playlist.Scope) error {
-	err := o.publish(ctx, scope, false)
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
+	_, err := o.publish(ctx, scope, true)
 	return err
 }
 
-func (o *orders) publish(ctx context.Context, scope playlist.Scope, anyway bool) error {
-	var issued order
-	e, err := o.documents.issue(ctx, link.KindAlerts, scope, func(v int64) (link.Envelope, string, error) {
+// renew issues what is in force for a scope, unless the latest order says just
+// that. It returns what the order says.
+func (o *orders) renew(ctx context.Context, scope playlist.Scope) (set, error) {
+	s, err := o.publish(ctx, scope, false)
+	if errors.Is(err, errUnchanged) {
+		err = nil
+	}
+	return s, err
+}
+
+func (o *orders) publish(ctx context.Context, scope playlist.Scope, anyway bool) (s set, err error) {
+	e, err := o.documents.issue(ctx, link.KindAlerts, scope, func(v int64) (env link.Envelope, note string, err error) {
 		inForce, err := o.store.AlertsInForce(ctx)
 		if err != nil {
-			return link.Envelope{}, "", err
+			return env, "", err
 		}
-		s, env, err := o.seal(ctx, scope, v, inScope(scope, inForce), func(s set) bool { return !anyway && o.said(scope, v-1, s) })
-		issued = orderOf(s)
-		return env, issued.note(), err
+		s, env, err = o.seal(ctx, scope, v, inScope(scope, inForce), func(s set) bool { return !anyway && o.said(scope, v-1, s) })
+		return env, orderOf(s).note(), err
 	})
 	if err != nil {
-		return err
+		return s, err
 	}
+	issued := orderOf(s)
 	issued.version, issued.raw = e.Version, e.Bytes
 	o.hold(scope, issued)
-	return nil
+	return s, nil
 }
 
 // said reports whether the order of that version says the set.
@@ -208,8 +209,9 @@ func (o *orders) heldBy(q link.SyncRequest) (all []playlist.AlertID) {
 
 // catchUp takes note of the orders that other replicas have issued, so that they
 // are repeated if those end, and issues again those that do not name what is in
-// force: a replica may have died between the change and the order.
-func (o *orders) catchUp(ctx context.Context, inForce []store.Alert) error {
+// force: a replica may have died between the change and the order. seen is what
+// [orders.seen] returned before inForce was read.
+func (o *orders) catchUp(ctx context.Context, inForce []store.Alert, seen int) error {
 	held := o.current()
 	for _, a := range inForce {
 		for _, scope := range a.Detail.Scopes {
@@ -237,7 +239,7 @@ func (o *orders) catchUp(ctx context.Context, inForce []store.Alert) error {
 		o.hold(e.Scope, h)
 	}
 	for scope, h := range held {
-		if o.mend(scope, h.version, h.says(o.belongs(scope, inForce))) {
+		if o.mend(scope, h.version, h.says(o.belongs(scope, inForce, seen))) {
 			o.log.Warn("alerts in force were not said; they are now", "scope", scope, "version", h.version)
 			err = errors.Join(err, o.issue(ctx, scope))
 		}

@@ -39,6 +39,7 @@ const (
 // set is what the order of a scope is to say of the alerts in force there.
 type set struct {
 	of     string // the alerts that it was made of
+	seal   int    // its number among those that were issued; 0: it was not
 	sum    string // tells apart two sets that say something else
 	alerts []link.AlertInForce
 	ends   []time.Time // of each of them
@@ -46,16 +47,25 @@ type set struct {
 }
 
 // belongs returns what the order of a scope is to say, if those alerts are in
-// force. It is made again only if one of them has changed.
-func (o *orders) belongs(scope playlist.Scope, inForce []store.Alert) set {
+// force. It is made again only if one of them has changed. seen is what
+// [orders.seen] returned before the alerts were read: what was issued since was
+// made of later ones.
+func (o *orders) belongs(scope playlist.Scope, inForce []store.Alert, seen int) set {
 	o.packing.Lock()
 	defer o.packing.Unlock()
 	all := inScope(scope, inForce)
-	of := made(all)
-	if known, ok := o.sets[scope]; ok && known.of == of {
+	known, ok := o.sets[scope]
+	if ok && (known.of == made(all) || known.seal > seen) {
 		return known
 	}
 	return o.keep(scope, all, o.pack(scope, all, link.Room()))
+}
+
+// seen counts the sets that were issued.
+func (o *orders) seen() int {
+	o.packing.Lock()
+	defer o.packing.Unlock()
+	return o.seals
 }
 
 // inScope lists the alerts, among those in force, that are for a scope.
@@ -334,6 +344,8 @@ func (o *orders) seal(ctx context.Context, scope playlist.Scope, version int64, 
 		room = link.Weight{Text: room.Text / 2, Packed: room.Packed / 2}
 	}
 	if err == nil || errors.Is(err, errUnchanged) {
+		o.seals++
+		s.seal = o.seals
 		s = o.keep(scope, all, s)
 	}
 	return s, env, err

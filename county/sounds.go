@@ -160,7 +160,8 @@ func (s *sounds) attach(ctx context.Context, a store.Alert, clip playlist.Clip, 
 	})
 	if changed {
 		for _, scope := range a.Detail.Scopes {
-			err = errors.Join(err, s.orders.renew(ctx, scope))
+			_, rerr := s.orders.renew(ctx, scope)
+			err = errors.Join(err, rerr)
 		}
 	}
 	if err != nil {
