@@ -11,7 +11,7 @@ import (
 
 // A store that was damaged must not keep the alerts quiet that it has whole.
 func TestAnAlertThatCannotBeReadHidesNoOther(t *testing.T) {
-	both(t, func(t *testing.T, s *store.Store) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
 		for _, id := range []playlist.AlertID{"damaged", "whole"} {
 			a := store.Alert{Received: time.Now(), Ends: time.Now().Add(time.Hour), Raw: []byte("as it came"), Alert: emergency.Alert{
 				ID: id, Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Level: emergency.Red,
