@@ -33,7 +33,7 @@ type api struct {
 
 func newAPI(o Options, b base, p parts) *api {
 	return &api{
-		base: b, parts: p, overview: newOverview(o, b, p.documents), ca: o.CA,
+		base: b, parts: p, overview: newOverview(o, b, p.documents, p.orders), ca: o.CA,
 		accounts: &accounts{base: b, store: o.Store, token: o.Token, hashing: make(chan struct{}, loginsAtOnce)},
 		carriers: &link.Edge{Store: p.edge, Key: o.Keys.Edge, Log: o.Log, Now: o.Now},
 	}

@@ -116,7 +116,7 @@ func New(o Options) *County {
 	p.reach = &reach{base: b, store: o.Store, fleet: p.fleet}
 	p.orders = newOrders(b, o.Store, p.documents, p.fleet, o.Keys.Alert)
 	p.sounds = newSounds(b, o.Store, o.Ingest, p.orders, o.Alerts)
-	p.outcomes = &outcomes{store: o.Store}
+	p.outcomes = &outcomes{store: o.Store, orders: p.orders}
 	p.alerts = &alerts{base: b, store: o.Store, rules: o.Alerts, fleet: p.fleet, orders: p.orders, sounds: p.sounds, work: work}
 	p.course = newCourse(b, o.Store, p.orders, p.sounds, p.outcomes, work)
 	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work}

@@ -24,6 +24,7 @@ type overview struct {
 	base
 	store     statusStore
 	documents *documents
+	orders    *orders
 	fixed     CountyStatus // what does not change while the program runs
 }
 
@@ -38,6 +39,7 @@ type CountyStatus struct {
 	Pending   int           `json:"pending"`
 	Residents int           `json:"residents"`
 	Alerts    int           `json:"alerts"` // in force
+	Unsent    int           `json:"unsent"` // of them, those that are not sent to each of their scopes
 	Store     string        `json:"store"`  // "ok", or what is wrong
 	URL       string        `json:"url"`    // at which controllers reach us
 	Servers   []string      `json:"servers"`
@@ -58,7 +60,7 @@ type TrustedKey struct {
 	Fingerprint string    `json:"fingerprint"`
 }
 
-func newOverview(o Options, b base, d *documents) *overview {
+func newOverview(o Options, b base, d *documents, orders *orders) *overview {
 	s := CountyStatus{
 		Name: o.Name, Area: o.Area, Version: o.Version, Signs: o.Keys.Playlist != nil, Store: "ok", Servers: o.Servers,
 		Zone: o.Zone.String(), Database: o.Store.Kind(),
@@ -66,7 +68,7 @@ func newOverview(o Options, b base, d *documents) *overview {
 	if len(o.ClipURLs) > 0 {
 		s.URL = o.ClipURLs[0]
 	}
-	return &overview{base: b, store: o.Store, documents: d, fixed: s}
+	return &overview{base: b, store: o.Store, documents: d, orders: orders, fixed: s}
 }
 
 func (o *overview) status(ctx context.Context) (s CountyStatus, err error) {
@@ -100,7 +102,7 @@ func (o *overview) status(ctx context.Context) (s CountyStatus, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.Alerts = len(inForce)
+	s.Alerts, s.Unsent = len(inForce), o.orders.unsent()
 	t, err := o.documents.trust(ctx)
 	if err != nil {
 		return s, err

@@ -368,6 +368,9 @@ func (c *Controller) takeOther(ctx context.Context, raw []byte) (Document, error
 		c.member = *d.Member
 		signal(c.memberChanged)
 	}
+	for _, fault := range d.Faults {
+		c.Log.Error("alert in a document is faulty; the others count", "scope", d.Scope, "version", d.Version, "err", fault)
+	}
 	if c.Accepted != nil {
 		c.Accepted(d)
 	}

@@ -37,6 +37,9 @@ func (a *app) statusCmd() *cobra.Command {
 			a.Println(a.Say("county.status", s.Name, string(s.Area), s.Version))
 			a.Println(a.Say("county.status_fleet", s.Fleet, s.Online, s.Pending, s.Residents))
 			a.Println(a.Say("county.status_alerts", s.Alerts))
+			if s.Unsent > 0 {
+				a.Println(cli.Paint(a.Say("county.status_unsent", s.Unsent), cli.Warn, a.Colour()))
+			}
 			a.Println(a.Say("county.status_store", s.Store))
 			when := func(t time.Time) string { return k.local(t).Format(time.DateTime) }
 			switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"dalaba/link"
+	"dalaba/playlist/emergency"
 )
 
 // health returns how the controller is, for the county.
@@ -29,12 +30,14 @@ func (u *Uplink) health(ctx context.Context) link.Health {
 	return h
 }
 
-// alertProgress returns how the latest alerts stand, at most [link.MaxAlerts].
+// alertProgress returns how alerts stand, at most [link.MaxAlerts]: those in force
+// before those that are over.
 func (u *Uplink) alertProgress(ctx context.Context) (all []link.AlertProgress) {
 	records, err := u.Alarm.Records(ctx)
 	if err != nil {
 		return nil
 	}
+	records = emergency.Foremost(records)
 	for _, r := range records[:min(len(records), link.MaxAlerts)] {
 		at := r.Received
 		if !r.Ended.IsZero() {

@@ -107,7 +107,7 @@ func (i *inspection) alerts(ctx context.Context) {
 		switch {
 		case r.State.Over():
 		case r.Source == playlist.AlertByLink && (i.member.Retired || !i.follower.Follows(r.Scope)):
-			i.put(ctx, r.Scope, nil)
+			i.put(ctx, r.Scope, nil, nil)
 		case r.Clip != nil:
 			i.lacks(ctx, *r.Clip, true)
 		}

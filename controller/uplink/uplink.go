@@ -29,7 +29,7 @@ type Clock interface {
 
 // Alarm takes in alerts. player.Alarm implements it.
 type Alarm interface {
-	PutInForce(ctx context.Context, scope playlist.Scope, all []emergency.Record) error
+	PutInForce(ctx context.Context, scope playlist.Scope, all []emergency.Record, stay []playlist.AlertID) error
 	Records(ctx context.Context) ([]emergency.Record, error)
 }
 

@@ -74,6 +74,8 @@ type Store struct {
 	wait sync.WaitGroup
 
 	names names
+
+	unreadable sync.Map // alerts that are damaged, once it was logged
 }
 
 // backend is the database behind a store.
