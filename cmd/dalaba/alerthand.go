@@ -144,7 +144,7 @@ func (a *app) alertAlone(ctx context.Context, s *site.Site, raw []byte, retires 
 // sound, 0 if it has none.
 func (a *app) byHand(ctx context.Context, s *site.Site, o alertOptions) (h controller.ByHand, frames int64, err error) {
 	h = controller.ByHand{
-		Text: o.text, Title: o.title, Level: emergency.Level(o.level), Drill: o.drill, Life: o.life, User: unixUser(),
+		Text: o.text, Title: o.title, Level: emergency.Level(o.level), Drill: o.drill, Life: o.life, User: a.user,
 	}
 	switch {
 	case isText(o.file):

@@ -72,9 +72,27 @@ type noStore struct{ error }
 func (noStore) Is(target error) bool { return target == errNoStore }
 func (n noStore) Unwrap() error      { return n.error }
 
-// readConfig returns the text of the config. From then on the program speaks the language
-// that it names, whatever else is wrong with it.
+// readConfig returns the text of the config. From then on the program works as the owner
+// of the data folder that it names: see [data.WorkAsOwner].
 func (a *app) readConfig() ([]byte, error) {
+	if a.text != nil { // the owner need not be able to read it
+		return a.text, nil
+	}
+	text, err := a.configText()
+	if err != nil {
+		return nil, err
+	}
+	a.user = unixUser()
+	if a.Owner, err = data.WorkAsOwner(config.DataDir(a.config, text)); err != nil {
+		return nil, err
+	}
+	a.text = text
+	return text, nil
+}
+
+// configText returns the text of the config. From then on the program speaks the language
+// that it names, whatever else is wrong with it.
+func (a *app) configText() ([]byte, error) {
 	text, err := site.ReadConfig(a.config)
 	if err != nil {
 		return nil, cli.Refuse(err)
