@@ -35,7 +35,8 @@ func WorkAsOwner(dir string) (name string, err error) {
 	}
 	err = errors.Join(syscall.Setgid(o.gid), syscall.Setuid(int(st.Uid)))
 	if err == nil {
-		// Else the kernel shows root as the owner of this process in /proc, to the doctor too.
+		// Else the user's other programs, such as "dalaba devices", do not see which files
+		// this process has open.
 		err = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
 	}
 	if err != nil {

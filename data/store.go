@@ -162,6 +162,9 @@ func lockFileName(d string) string { return filepath.Join(d, "dalaba.lock") }
 // Other errors are [ErrNewer] and [ErrFull], or the system's.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	o = o.filled()
+	if o.Lock == nil && Hidden(dir) { // not a daemon, whose user may be to own the folder
+		return nil, explain(dir, fs.ErrPermission)
+	}
 	if err := makeFolders(dir); err != nil {
 		return nil, err
 	}
