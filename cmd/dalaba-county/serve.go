@@ -122,6 +122,9 @@ func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 // lock keeps a second server away from the data folder: from an SQLite store,
 // and from the socket and the other files in it.
 func lock(s *settings) (*data.Held, error) {
+	if data.Hidden(s.County.DataDir) {
+		return nil, sayM("county.hidden")
+	}
 	held, err := data.Lock(s.County.DataDir)
 	if errors.Is(err, data.ErrLocked) {
 		pid, _ := data.Running(s.County.DataDir)

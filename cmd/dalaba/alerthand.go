@@ -146,6 +146,9 @@ func (a *app) byHand(ctx context.Context, s *site.Site, o alertOptions) (h contr
 	h = controller.ByHand{
 		Text: o.text, Title: o.title, Level: emergency.Level(o.level), Drill: o.drill, Life: o.life, User: a.user,
 	}
+	if err := data.CanRead(o.file); o.file != "" && err != nil {
+		return h, 0, cli.Refuse(err)
+	}
 	switch {
 	case isText(o.file):
 		if h.Text, err = controller.ReadHandText(o.file); err != nil {
