@@ -166,8 +166,7 @@ func Running(dir string) (pid int, ok bool) {
 // Hidden reports whether this user may not look into the folder, so that [Running]
 // need not know of its daemon.
 func Hidden(dir string) bool {
-	me := Me()
-	return errors.Is(errors.Join(me.May(existing(dir), toEnter), me.May(lockFileName(dir), unix.R_OK)), fs.ErrPermission)
+	return errors.Is(Me().May(existing(dir), toEnter), fs.ErrPermission)
 }
 
 // fileHolder reports whether a daemon holds the lock file. It looks for a lock to

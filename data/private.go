@@ -15,7 +15,7 @@ import (
 	"dalaba/data/sqlite"
 )
 
-// A data folder, a controller's or a county's, is for its owner alone: whoever can
+// A data folder, a controller's or a county's, is for its owner alone: a user who can
 // open a file of the database can lock it, and then no alert can be recorded.
 const (
 	privateFolder = fs.FileMode(0o700)

@@ -21,7 +21,7 @@ type app struct {
 
 	config   string           // the config file's path
 	text     []byte           // of the config; nil: not read yet
-	user     string           // who runs the verb, whoever it works as
+	user     string           // who runs the verb, though it may work as another
 	problems []config.Problem // of the config, that were shown
 }
 
