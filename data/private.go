@@ -33,7 +33,7 @@ type Private struct {
 // folders in it. The caller holds the folder and has not opened its store. It follows no
 // links, and leaves alone a disk that is mounted within the folder.
 func MakePrivate(dir string) (p Private) {
-	disk := uint64(0)
+	var disk any
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		var fi fs.FileInfo
 		if err == nil {
@@ -85,7 +85,7 @@ func (p *Private) left(err error) {
 	}
 }
 
-func device(fi fs.FileInfo) uint64 { return uint64(fi.Sys().(*syscall.Stat_t).Dev) }
+func device(fi fs.FileInfo) any { return fi.Sys().(*syscall.Stat_t).Dev } // a number, of more or fewer bits
 
 // closeToOthers takes the rights of other users from a file or folder. Some disks say
 // that they did and do nothing.

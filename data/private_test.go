@@ -365,6 +365,9 @@ func TestAVerbOfRootWorksAsTheOwnerOfTheFolder(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	must(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		fi, err := e.Info()
 		if fi.Sys().(*syscall.Stat_t).Uid != stranger {
 			t.Errorf("%s belongs to %d", path, fi.Sys().(*syscall.Stat_t).Uid)

@@ -67,7 +67,7 @@ func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
 		return nil, denied
 	}
 	for _, path := range oldPlaces(dir) { // a daemon of today has removed them
-		if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() == fs.ModeSocket {
+		if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() == fs.ModeSocket && data.Ours(dir, path) {
 			return nil, say.M("control.old_daemon")
 		}
 	}
