@@ -31,10 +31,14 @@ type Private struct {
 
 // MakePrivate takes the rights of other users from a data folder and from all files and
 // folders in it. The caller holds the folder and has not opened its store. It follows no
-// links, and leaves alone a disk that is mounted within the folder.
+// links within the folder, and leaves alone a disk that is mounted there.
 func MakePrivate(dir string) (p Private) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return Private{Left: err}
+	}
 	var disk any
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		var fi fs.FileInfo
 		if err == nil {
 			fi, err = e.Info()

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -185,6 +184,8 @@ func TestAllThatTheStoreMakesIsForItsOwnerAlone(t *testing.T) {
 func TestWhatAnEarlierProgramLeftOpenIsClosedAndTold(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	leftOpen(t, dir)
+	linked := filepath.Join(t.TempDir(), "linked")
+	must(t, os.Symlink(dir, linked))
 	outside := filepath.Join(t.TempDir(), "outside")
 	must(t, os.WriteFile(outside, nil, 0o644))
 	must(t, os.Chmod(outside, 0o644))
@@ -193,7 +194,7 @@ func TestWhatAnEarlierProgramLeftOpenIsClosedAndTold(t *testing.T) {
 	must(t, err)
 	defer func() { must(t, held.Release()) }()
 	var told strings.Builder
-	p := data.MakePrivate(dir)
+	p := data.MakePrivate(linked)
 	p.Tell(slog.New(slog.NewTextHandler(&told, nil)), dir)
 	if p.Mended < 8 || p.Left != nil || strings.Count(told.String(), "\n") != 1 || !strings.Contains(told.String(), "was open to other users") {
 		t.Errorf("%+v: %s", p, told.String())
@@ -256,7 +257,6 @@ func TestAStrangerKeepsNoDaemonFromStartingNorFromWriting(t *testing.T) {
 	if pid, ok := data.Running(dir); ok {
 		t.Errorf("the stranger, %d, is taken for a daemon", pid)
 	}
-	began := time.Now()
 	held, err := data.Lock(dir)
 	must(t, err)
 	if p := data.MakePrivate(dir); p.Left != nil {
@@ -273,9 +273,6 @@ func TestAStrangerKeepsNoDaemonFromStartingNorFromWriting(t *testing.T) {
 	s, err := data.Open(t.Context(), dir, o)
 	must(t, err)
 	record(t, s, 2)
-	if took := time.Since(began); took > 4*time.Second {
-		t.Errorf("it took %v", took) // SQLite waits 5 s for a lock
-	}
 	if h := health(t, s); h.Volatile || rowCount(t, s) != 2 || len(h.Losses) > 0 {
 		t.Errorf("%+v, %d rows", h, rowCount(t, s))
 	}
