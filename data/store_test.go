@@ -481,7 +481,7 @@ func TestKeepFileReplacesAFileAsAWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kept")
 	must(t, os.WriteFile(path+".tmp", []byte("what a power cut left"), 0o644))
 	for _, text := range []string{"one", "another"} {
-		must(t, data.KeepFile(path, []byte(text), 0o600))
+		must(t, data.KeepFile(path, []byte(text)))
 		got, err := os.ReadFile(path)
 		if err != nil || string(got) != text {
 			t.Errorf("%q, %v", got, err)
@@ -494,7 +494,7 @@ func TestKeepFileReplacesAFileAsAWhole(t *testing.T) {
 	if _, err := os.Stat(path + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the temporary file is left over")
 	}
-	if err := data.KeepFile(filepath.Join(path, "no folder"), nil, 0o600); err == nil {
+	if err := data.KeepFile(filepath.Join(path, "no folder"), nil); err == nil {
 		t.Error("kept in no folder")
 	}
 }

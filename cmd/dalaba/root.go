@@ -20,6 +20,8 @@ type app struct {
 	*cli.App
 
 	config   string           // the config file's path
+	text     []byte           // of the config; nil: not read yet
+	user     string           // who runs the verb, though it may work as another
 	problems []config.Problem // of the config, that were shown
 }
 

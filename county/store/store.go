@@ -107,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		jobs: make(chan *job), done: make(chan struct{}), onDamage: o.OnDamage, unwatch: func() {},
 	}
 	s.names.reset()
-	if err := os.MkdirAll(string(s.clips), 0o755); err != nil {
+	if err := os.MkdirAll(string(s.clips), 0o700); err != nil {
 		return nil, err
 	}
 	var (

@@ -170,7 +170,7 @@ func TestAnAlertThatIsInForceAgainSoundsAgain(t *testing.T) {
 			}}, p)
 		}, emergency.StateCancelled},
 	} {
-		b := emergency.NewBook(nil, nil)
+		b := newBook(emergency.Kept{})
 		b.Receive(r, p)
 		b.Withdraw(scope, nil, noon)
 		again := r
