@@ -192,7 +192,7 @@ func TestAnAlertOfTwoScopesEndsWhenNeitherNamesIt(t *testing.T) {
 		}}
 	}
 	for _, gone := range [][]playlist.Scope{{"group:x", "group:y"}, {"group:y", "group:x"}} {
-		b := emergency.NewBook(nil, nil)
+		b := newBook(emergency.Kept{})
 		for range 2 {
 			b.Receive(from("group:x"), p)
 			b.Receive(from("group:y"), p)
