@@ -198,7 +198,7 @@ func TestAnAlertOfTwoScopesEndsWhenNeitherNamesIt(t *testing.T) {
 			b.Receive(from("group:y"), p)
 		}
 		b.Withdraw(gone[0], nil, noon)
-		b = emergency.NewBook(b.Records(), nil)
+		b = newBook(emergency.Kept{Records: b.Records()})
 		if r, _ := b.Record("A"); r.State != emergency.StateWaiting {
 			t.Errorf("without %s it is %s", gone[0], r.State)
 		}
