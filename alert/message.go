@@ -81,8 +81,8 @@ type Message struct {
 
 	Feed *Feed
 
-	Warnings []say.Message   // the differences from the schema that were tolerated
-	Cuts     []emergency.Cut // what was left out of Alert; the warnings say so too
+	Warnings []say.Message   // the differences from the schema that were tolerated, after what was left out of Alert
+	Cuts     []emergency.Cut // what was left out of Alert
 	Notes    []say.Message   // no differences, but worth knowing
 	Raw      []byte          // as received
 }
@@ -129,7 +129,7 @@ func (m Message) withReport(raw []byte, r *report) Message {
 		warnings = append(warnings, say.M(c.What, c.Had, c.Kept))
 	}
 	m.Raw, m.Warnings, m.Notes, m.Verdict = raw, append(warnings, r.warnings...), r.notes, Valid
-	if len(m.Warnings) > 0 {
+	if len(r.warnings) > 0 {
 		m.Verdict = Tolerated
 	}
 	return m
