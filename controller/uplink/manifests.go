@@ -72,6 +72,9 @@ func (u *Uplink) inspect(ctx context.Context, rehash bool) (changed bool, err er
 	if i.inForce, err = u.store.Manifests(ctx); err != nil {
 		return false, err
 	}
+	if err := i.dropVoided(ctx); err != nil {
+		return i.changed, err
+	}
 	followed := map[playlist.Scope]bool{}
 	for _, s := range docs {
 		if s.Kind != link.KindManifest || m.Retired || !i.follower.Follows(s.Scope) {
@@ -94,6 +97,27 @@ func (u *Uplink) inspect(ctx context.Context, rehash bool) (changed bool, err er
 	}
 	u.clips.Want(i.wanted)
 	return i.changed, nil
+}
+
+// dropVoided puts the manifests out of force whose documents were deleted because
+// their keys lost the role. The store did so too, in the transaction that deleted
+// them, but an inspection that had read them before may have put one in force since.
+func (i *inspection) dropVoided(ctx context.Context) error {
+	i.mu.Lock()
+	scopes := slices.Clone(i.voided)
+	i.mu.Unlock()
+	for _, scope := range scopes {
+		if err := i.store.DropManifest(ctx, scope); err != nil {
+			return err
+		}
+		delete(i.inForce, scope)
+		i.changed = true
+		i.Log.Info("manifest out of force", "scope", scope)
+	}
+	i.mu.Lock()
+	i.voided = i.voided[len(scopes):]
+	i.mu.Unlock()
+	return nil
 }
 
 // alerts wants the clips of alerts in force, and withdraws alerts of scopes that
