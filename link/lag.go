@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -45,11 +46,11 @@ func (c *Controller) noteLags(inForce []Have) {
 }
 
 // lagsOf returns the documents among those in force that the controller does not
-// have.
+// have, in an order of its own.
 func (c *Controller) lagsOf(inForce []Have) (all []Lag) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, h := range inForce {
+	for _, h := range inForce[:min(len(inForce), maxHave)] {
 		if urgency(h.Kind) < 0 || !concerns(c.member.Follower(), h) {
 			continue
 		}
@@ -58,6 +59,7 @@ func (c *Controller) lagsOf(inForce []Have) (all []Lag) {
 			all = append(all, Lag{h, mine.Version})
 		}
 	}
+	slices.SortFunc(all, func(a, b Lag) int { return cmp.Or(urgency(a.Kind)-urgency(b.Kind), cmp.Compare(a.Scope, b.Scope)) })
 	return all
 }
 
