@@ -136,6 +136,38 @@ func TestAStolenKeyLocksAScopeUntilItIsWithdrawn(t *testing.T) {
 	}
 }
 
+// A county has two alert keys, of which one is stolen and withdrawn. It goes on with the
+// other, without a restart, and repeats what it issues and not what the thief did.
+func TestAlertsGoOnWithTheOtherKey(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	scope, stolen := playlist.AreaScope(village), link.NewKey()
+	w.grant(t, link.RoleAlert, w.Keys.Alert.Public(), stolen.Public())
+	order := county.ByHand{Text: "预警", Level: emergency.Blue, Scopes: []playlist.Scope{scope}}
+	must[county.Verdict](t)(w.TakeByHand(t.Context(), order, false))
+	eventually(t, "the first alert arrives", func() bool { return b.has(link.KindAlerts, scope) > 0 && b.has(link.KindTrust, "") == 2 })
+	theft := link.AlertsState{Scope: scope, Version: playlist.MaxVersion, Issued: time.Now()}
+	must[link.Document](t)(b.Take(t.Context(), must[link.Envelope](t)(link.SealAlerts(theft, stolen)).Bytes()))
+	b.Wake()
+	standing := func() (v int64) {
+		for _, s := range must[[]link.Standing](t)(w.Standing(t.Context())) {
+			if s.Scope == scope {
+				v = s.Version
+			}
+		}
+		return v
+	}
+	eventually(t, "the county takes the thief's document for the latest", func() bool { return standing() == playlist.MaxVersion })
+	w.grant(t, link.RoleAlert, w.Keys.Alert.Public())
+	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), order, false))
+	eventually(t, "the next alert arrives, and is repeated", func() bool {
+		b.mu.Lock()
+		_, ok := b.alerts[v.ID]
+		b.mu.Unlock()
+		return ok && standing() == b.has(link.KindAlerts, scope) && standing() < 100
+	})
+}
+
 // carry takes all documents to a controller on a stick.
 func (w *world) carry(t *testing.T, from *county.County, b *box) {
 	t.Helper()
