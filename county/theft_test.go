@@ -58,7 +58,9 @@ func TestAStolenKeyLocksAScopeUntilItIsWithdrawn(t *testing.T) {
 				m.Version, m.Groups = top, []string{"thieves"}
 				return must[link.Envelope](t)(link.SealMember(m, w.Keys.Fleet)).Bytes()
 			},
-			func(t *testing.T, _ *world, c *county.County, b *box) error { return county.IssueMember(c, t.Context(), b.id) },
+			func(t *testing.T, _ *world, c *county.County, b *box) error {
+				return county.IssueMember(c, t.Context(), b.id)
+			},
 		},
 	} {
 		for _, way := range []string{"network", "carrier"} {

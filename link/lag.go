@@ -68,7 +68,7 @@ const stampSkew = time.Minute
 
 // timely reports whether the time of a verified stamp may be used. While the clock is
 // trusted, a time is not used that is both older than an earlier stamp's and behind
-// the clock: somebody may have set an edge back.
+// the clock: the clock of an edge may have been set back.
 func (c *Controller) timely(at time.Time) bool {
 	oldest := at.Add(stampSkew)
 	if c.Clock() != playlist.ClockUntrusted && oldest.Before(c.stampTime) && oldest.Before(c.Now()) {

@@ -308,6 +308,7 @@ func TestACarrierBringsEveryTrustDocumentInAnyOrder(t *testing.T) {
 type between struct {
 	mu       sync.Mutex
 	withhold bool
+	nameless bool // as a county of release 0.1: the stamp names nothing in force
 	time     time.Time
 }
 
@@ -325,7 +326,9 @@ func (m *between) run(w *world) {
 		a, stamp := link.SyncAnswer{}, link.Stamp{Controller: r.Controller, Nonce: r.Nonce, Time: m.time}
 		w.ledger.mu.Lock()
 		for _, d := range w.ledger.docs {
-			stamp.InForce = append(stamp.InForce, d.Have)
+			if !m.nameless {
+				stamp.InForce = append(stamp.InForce, d.Have)
+			}
 			if !m.withhold {
 				a.Envelopes = append(a.Envelopes, d.Raw)
 			}
@@ -359,11 +362,16 @@ func TestACountyThatFreezesStateIsNoticed(t *testing.T) {
 	w.ledger.issue(t, w.countyKeys.manifest(t, scope, 7))
 	w.ledger.issue(t, w.countyKeys.alerts(t, playlist.AreaScope(village), 2, flood("f")))
 	w.ledger.issue(t, w.countyKeys.manifest(t, playlist.AreaScope(otherTown), 3)) // not for it
-	m := &between{withhold: true, time: time.Now()}
+	m := &between{withhold: true, nameless: true, time: time.Now()}
 	m.run(w)
 	heard, told := &words{}, make(chan []link.Lag, 16)
 	b.c.Log, b.c.Behind = slog.New(heard), func(l []link.Lag) { told <- l }
 	w.run(b.c.Run)
+	eventually(t, "it asks a county of release 0.1", func() bool { return w.ledger.syncs() > 2 })
+	if len(told) != 0 {
+		t.Errorf("a county of release 0.1 names nothing, and yet: %+v", <-told)
+	}
+	m.set(func(m *between) { m.nameless = false })
 	lags := await(t, "what did not arrive", told)
 	got := map[link.Kind]string{}
 	for _, l := range lags {

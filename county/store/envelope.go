@@ -74,8 +74,8 @@ const (
 )
 
 // Void sets aside the envelopes above a leap of versions that no key of the trust
-// document signed: whoever signed them meant to use up the versions of the scope, and
-// has lost the role. Controllers delete such a document, and its version with it,
+// document signed: their signer meant to use up the versions of the scope, and has
+// lost the role. Controllers delete such a document, and its version with it,
 // when they get the trust document. An envelope above them counts as long as its own
 // signers hold the role. The envelopes stay in the store under another kind, for
 // those who look into the theft; no method finds them. Void returns those that it set
