@@ -160,7 +160,10 @@ func (e *Edge) handleSync(ctx context.Context, q SyncRequest) (a SyncAnswer, s S
 	if err != nil {
 		return later(errors.Join(lost, err))
 	}
-	a.Want, s.InForce = d.want, d.inForce
+	a.Want = d.want
+	if slices.Contains(q.Health.Understands, stampInForce) {
+		s.InForce = d.inForce
+	}
 	if a.Envelopes, a.More, err = e.envelopes(ctx, d.newer); err != nil {
 		return later(errors.Join(lost, err))
 	}

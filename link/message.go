@@ -244,7 +244,9 @@ type Stamp struct {
 
 	// InForce names the documents in force for the controller, in the response to a
 	// sync; those that trust does not cover are not named. A broker that withholds
-	// documents cannot change it. Counties of release 0.1 do not send it.
+	// documents cannot change it. It is sent to controllers that understand
+	// stamp-in-force: those of release 0.1 refuse a stamp with a field that they do not
+	// know. Counties of release 0.1 do not send it.
 	InForce []Have `json:"in_force,omitempty"`
 }
 

@@ -260,11 +260,11 @@ func TestAPushedTrustDocumentThatCannotBeVerifiedYetCausesASync(t *testing.T) {
 }
 
 func TestACarrierBringsEveryTrustDocumentInAnyOrder(t *testing.T) {
-	w := newWorld(t)
 	all := []string{"trust.json", "trust.0000000000000002.json", "trust.0000000000000003.json", "trust.0000000000000004.json"}
 	byHand := []string{"trust.z.json", "trust.y.json", "trust.b.json", "trust.a.json"}
 	for name, files := range map[string][]string{"as exported": nil, "the last first": byHand} {
 		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
 			b := w.enrol("daba-1", []playlist.Area{village})
 			stick := load(t, w, nil)
 			first := w.countyKeys.trust.Version
@@ -402,7 +402,7 @@ func TestAStampNamesWhatIsInForce(t *testing.T) {
 	nc := must[*nats.Conn](t)(w.login(b, b.key))
 	defer nc.Close()
 	names := func() (all []string) {
-		a := ask(t, nc, link.SyncRequest{Controller: b.id, Nonce: "n"})
+		a := ask(t, nc, link.SyncRequest{Controller: b.id, Nonce: "n", Health: link.Health{Understands: link.Understood()}})
 		for _, h := range must[link.Stamp](t)(link.OpenStamp(a.Stamp, w.countyKeys.trust, b.id, "n")).InForce {
 			all = append(all, fmt.Sprint(h.Kind, " ", h.Scope, " ", h.Version, " ", len(h.Digest)))
 		}
