@@ -372,7 +372,7 @@ func statusOf(err error) int {
 		return http.StatusUnauthorized
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return http.StatusNotFound
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrStale), errors.Is(err, errNoKey):
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrStale), errors.Is(err, store.ErrUsedUp), errors.Is(err, errNoKey):
 		return http.StatusConflict
 	case errors.Is(err, playlist.ErrInvalid), errors.Is(err, ingest.ErrRefused), refusedByLink(err):
 		return http.StatusUnprocessableEntity

@@ -167,6 +167,9 @@ func (c *County) Run(ctx context.Context) error {
 			}
 		})
 	}
+	if err := c.documents.settle(ctx); err != nil && ctx.Err() == nil {
+		c.log.Error("documents could not be compared with the trust document", "err", err)
+	}
 	if err := c.course.resume(ctx); err != nil && ctx.Err() == nil {
 		c.log.Error("alerts in force could not be taken up again", "err", err)
 	}

@@ -168,3 +168,6 @@ func Routes() (all []Route) {
 	}
 	return all
 }
+
+// Carried lists what a carrier takes to controllers.
+func Carried(c *County, ctx context.Context) ([]Held, error) { return c.documents.held(ctx) }

@@ -145,7 +145,7 @@ func (o *orders) publish(ctx context.Context, scope playlist.Scope, anyway bool)
 	}
 	issued := orderOf(s)
 	issued.version, issued.raw = e.Version, e.Bytes
-	o.hold(scope, issued)
+	o.hold(scope, issued, 0)
 	return s, nil
 }
 
@@ -166,14 +166,14 @@ func (o *orders) bytesOf(id playlist.ClipID) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// hold remembers an order in the place of an earlier one. One in which all was
-// cancelled is repeated until the last of what it cancelled would have been
-// over.
-func (o *orders) hold(scope playlist.Scope, h order) {
+// hold remembers an order in the place of an earlier one, or of the version void,
+// which was set aside with the key that signed it. One in which all was cancelled is
+// repeated until the last of what it cancelled would have been over.
+func (o *orders) hold(scope playlist.Scope, h order, void int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	before := o.held[scope]
-	if before.version >= h.version {
+	if before.version >= h.version && before.version != void {
 		return
 	}
 	if h.until.IsZero() {
@@ -187,6 +187,9 @@ func (o *orders) standing() (all []link.Standing) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for scope, h := range o.held {
+		if h.version == 0 { // set aside
+			continue
+		}
 		all = append(all, link.Standing{Scope: scope, Version: h.version, Raw: h.raw, Until: h.until})
 	}
 	return all
@@ -227,8 +230,10 @@ func (o *orders) catchUp(ctx context.Context, inForce []store.Alert, seen int) e
 	if err != nil {
 		return err
 	}
+	latest = slices.DeleteFunc(latest, func(e store.Envelope) bool { return e.Kind != link.KindAlerts })
 	for _, e := range latest {
-		if e.Kind != link.KindAlerts || e.Version <= held[e.Scope].version {
+		before := held[e.Scope].version
+		if e.Version == before {
 			continue
 		}
 		h, err := o.read(ctx, e)
@@ -236,7 +241,13 @@ func (o *orders) catchUp(ctx context.Context, inForce []store.Alert, seen int) e
 			return err
 		}
 		held[e.Scope] = h
-		o.hold(e.Scope, h)
+		o.hold(e.Scope, h, before)
+	}
+	for scope, h := range held { // its order may have been set aside with the key that signed it
+		if h.version > 0 && !slices.ContainsFunc(latest, func(e store.Envelope) bool { return e.Scope == scope }) {
+			held[scope] = order{}
+			o.hold(scope, order{until: h.until}, h.version)
+		}
 	}
 	for scope, h := range held {
 		if o.mend(scope, h.version, h.says(o.belongs(scope, inForce, seen))) {

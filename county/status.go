@@ -48,6 +48,11 @@ type CountyStatus struct {
 	Print     string        `json:"fingerprint"`
 	Keys      []TrustedKey  `json:"keys"`
 
+	// TrustAhead is the highest version of the trust document that a controller
+	// holds, if the county's is lower: the county lost some and cannot verify that
+	// one. 0: none.
+	TrustAhead int64 `json:"trust_ahead,omitempty"`
+
 	LastBackup time.Time    `json:"last_backup,omitzero"` // of an SQLite database
 	Backups    int          `json:"backups"`
 	Losses     []store.Loss `json:"losses,omitempty"` // each time a backup had to take its place
@@ -93,6 +98,7 @@ func (o *overview) status(ctx context.Context) (s CountyStatus, err error) {
 		case store.Active:
 			s.Fleet++
 			s.Residents += k.Residents()
+			s.TrustAhead = max(s.TrustAhead, k.Have[haveKey(link.KindTrust, "")])
 			if o.online(k) {
 				s.Online++
 			}
@@ -106,6 +112,9 @@ func (o *overview) status(ctx context.Context) (s CountyStatus, err error) {
 	t, err := o.documents.trust(ctx)
 	if err != nil {
 		return s, err
+	}
+	if s.TrustAhead <= t.Version {
+		s.TrustAhead = 0
 	}
 	s.Trust, s.Print, s.Keys = t.Version, t.Fingerprint(), trustedKeys(t)
 	return s, nil

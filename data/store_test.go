@@ -447,6 +447,7 @@ func TestFactsOutliveARestart(t *testing.T) {
 	must(t, s.SetClockVouched(ctx, "boot-1", at))
 	must(t, s.SetStarted(ctx, at))
 	must(t, s.SetSynced(ctx, at.Add(time.Minute)))
+	must(t, s.SetLags(ctx, []data.Lag{{Kind: "manifest", Scope: scope, Version: 7, Here: 5}}))
 	must(t, s.SetAutoCard(ctx, "hw:1"))
 	must(t, s.SetSlotsSince(ctx, map[string]time.Time{"morning": at}))
 	must(t, s.PutManifest(ctx, playlist.Manifest{Scope: scope, Version: 3}))
@@ -465,6 +466,9 @@ func TestFactsOutliveARestart(t *testing.T) {
 	}
 	if got, err := s.Synced(ctx); !got.Equal(at.Add(time.Minute)) || err != nil {
 		t.Errorf("synced: %v, %v", got, err)
+	}
+	if lags, err := s.Lags(ctx); len(lags) != 1 || lags[0] != (data.Lag{Kind: "manifest", Scope: scope, Version: 7, Here: 5}) || err != nil {
+		t.Errorf("lags: %+v, %v", lags, err)
 	}
 	if card, err := s.AutoCard(ctx); card != "hw:1" || err != nil {
 		t.Errorf("card: %q, %v", card, err)

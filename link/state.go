@@ -38,6 +38,9 @@ var typeOf = map[Kind]string{KindTrust: TypeTrust, KindMember: TypeMember, KindA
 // Type returns the payload type of the kind's envelopes.
 func (k Kind) Type() string { return typeOf[k] }
 
+// Words returns the name of the kind for people.
+func (k Kind) Words() say.Message { return say.M("attr.kind_" + string(k)) }
+
 // Role returns the role whose keys must sign documents of the kind.
 func (k Kind) Role() Role {
 	switch k {
@@ -113,8 +116,8 @@ func (s AlertsState) checkSelf() error {
 	if _, err := playlist.ParseScope(string(s.Scope)); err != nil {
 		return err
 	}
-	if s.Version < 1 {
-		return fmt.Errorf("%w: alerts of %s, version %d: versions count from 1", playlist.ErrInvalid, s.Scope, s.Version)
+	if !playlist.IsVersion(s.Version) {
+		return fmt.Errorf("%w: alerts of %s, version %d: versions count from 1 to %d", playlist.ErrInvalid, s.Scope, s.Version, playlist.MaxVersion)
 	}
 	return nil
 }
@@ -148,8 +151,8 @@ func (m Member) Check() error {
 	switch {
 	case !playlist.IsToken(string(m.Controller)):
 		return bad("no name for a controller")
-	case m.Version < 1:
-		return bad("versions count from 1")
+	case !playlist.IsVersion(m.Version):
+		return bad(fmt.Sprintf("versions count from 1 to %d", playlist.MaxVersion))
 	case len(m.Areas) > 16 || len(m.Groups) > 64 || len(m.Servers) > 16 || len(m.Clips) > 16:
 		return bad("more than 16 areas, servers or clip addresses, or 64 groups")
 	}

@@ -27,6 +27,10 @@ func (u *Uplink) health(ctx context.Context) link.Health {
 	h.Outputs = u.Outputs(ctx)
 	h.Progress = u.progress(ctx)
 	h.Alerts = u.alertProgress(ctx)
+	lags, _ := u.store.Lags(ctx)
+	for _, l := range lags {
+		h.Behind = append(h.Behind, link.Lag{Have: link.Have{Kind: link.Kind(l.Kind), Scope: l.Scope, Version: l.Version}, Here: l.Here})
+	}
 	return h
 }
 

@@ -28,6 +28,9 @@ var (
 	// ErrStale says that another writer was first.
 	ErrStale = errors.New("overtaken")
 
+	// ErrUsedUp says that no higher version of a document may be issued.
+	ErrUsedUp = errors.New("versions used up")
+
 	// ErrNewer says that a later dalaba-county made the store.
 	ErrNewer = sqlite.ErrNewer
 
