@@ -178,7 +178,7 @@ func (d *documents) settle(ctx context.Context) error {
 	for _, e := range all {
 		next, err := link.AcceptTrust(e.Bytes, before)
 		if err != nil && before != nil {
-			d.log.Error("trust document missing: controllers that were away cannot verify the later ones", "after", before.Version, "before", e.Version, "err", err)
+			d.log.Error("trust document missing: controllers that were away cannot verify the later ones", "after_version", before.Version, "before_version", e.Version, "err", err)
 			next, err = link.AcceptTrust(e.Bytes, nil)
 		}
 		if err != nil {

@@ -76,7 +76,7 @@ func (c *Controller) timely(at time.Time) bool {
 	oldest := at.Add(stampSkew)
 	if c.Clock() != playlist.ClockUntrusted && oldest.Before(c.stampTime) && oldest.Before(c.Now()) {
 		if !c.setBack {
-			c.Log.Warn("county's time goes back, ignored", "at", at, "before", c.stampTime)
+			c.Log.Warn("county's time goes back, ignored", "sent", at, "last", c.stampTime)
 		}
 		c.setBack = true
 		return false
