@@ -98,9 +98,10 @@ func (s *sounding) latest() emergency.Record { return *s.record.Load() }
 
 // NewAlarm makes the alarm of a player. Both must be run.
 func NewAlarm(p *Player, keep AlertKeeper, sounds AlertSounds) *Alarm {
-	a := &Alarm{p: p, keep: keep, sounds: sounds, do: make(chan func()), gone: make(chan struct{}), on: map[playlist.AlertID]*sounding{}}
-	a.book, _ = emergency.NewBook(emergency.Kept{})
-	return a
+	return &Alarm{
+		p: p, keep: keep, sounds: sounds, do: make(chan func()), gone: make(chan struct{}),
+		book: emergency.NewBook(emergency.Kept{}), on: map[playlist.AlertID]*sounding{},
+	}
 }
 
 // Causes for which an alert falls silent.
@@ -117,10 +118,8 @@ func (a *Alarm) Run(ctx context.Context) error {
 		// The alerts received before are lost; those to come must sound all the same.
 		a.p.Log.Error("alerts cannot be read", "err", err)
 	}
-	var unkept emergency.Counters
-	a.book, unkept = emergency.NewBook(kept)
+	a.book = emergency.NewBook(kept)
 	defer a.work.Wait()
-	a.save(emergency.Change{Counters: unkept}, nil)
 	defer close(a.gone)
 	life, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(errStopped)

@@ -170,7 +170,7 @@ func TestAnAlertThatIsInForceAgainSoundsAgain(t *testing.T) {
 			}}, p)
 		}, emergency.StateCancelled},
 	} {
-		b := newBook(emergency.Kept{})
+		b := emergency.NewBook(emergency.Kept{})
 		b.Receive(r, p)
 		b.Withdraw(scope, nil, noon)
 		again := r
@@ -192,13 +192,13 @@ func TestAnAlertOfTwoScopesEndsWhenNeitherNamesIt(t *testing.T) {
 		}}
 	}
 	for _, gone := range [][]playlist.Scope{{"group:x", "group:y"}, {"group:y", "group:x"}} {
-		b := newBook(emergency.Kept{})
+		b := emergency.NewBook(emergency.Kept{})
 		for range 2 {
 			b.Receive(from("group:x"), p)
 			b.Receive(from("group:y"), p)
 		}
 		b.Withdraw(gone[0], nil, noon)
-		b = newBook(emergency.Kept{Records: b.Records()})
+		b = emergency.NewBook(emergency.Kept{Records: b.Records()})
 		if r, _ := b.Record("A"); r.State != emergency.StateWaiting {
 			t.Errorf("without %s it is %s", gone[0], r.State)
 		}
