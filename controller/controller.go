@@ -153,7 +153,8 @@ func (c *Controller) assemble(ctx context.Context, dir string) error {
 	c.mic = &microphone{config: c.Config, alarm: c.alerts.alarm, now: c.now, log: c.log, lang: c.lang}
 	c.uplink = uplink.New(uplink.Options{
 		Store: c.store, Dir: cfg.Site.DataDir, Log: c.log, Config: c.Config, Outputs: c.outputHealth, Changed: c.programme.rearranged,
-		Clock: c.clock, Alarm: c.alerts.alarm, Program: c.Program, Boot: clock.Boot(), Mono: clock.Uptime, Now: c.now,
+		Inline: c.alerts.aside.with,
+		Clock:  c.clock, Alarm: c.alerts.alarm, Program: c.Program, Boot: clock.Boot(), Mono: clock.Uptime, Now: c.now,
 	})
 	c.control = &control.Server{Daemon: c, Dir: cfg.Site.DataDir, Config: c.File, Log: c.log}
 	if _, err := trusted(cfg.Alert); err != nil {
