@@ -314,10 +314,7 @@ func (o *orders) keepClip(ctx context.Context, clip playlist.Clip, raw []byte) e
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if known, _, err := o.store.Clip(ctx, clip.ID); err == nil {
-		clip = known // with its text
-	}
-	return o.store.AddClip(ctx, clip, bytes.NewReader(raw))
+	return putClip(ctx, o.store, clip, bytes.NewReader(raw))
 }
 
 // mend reports whether the order of a scope is to be issued again: it does not
