@@ -170,6 +170,17 @@ func TestAlertsGoOnWithTheOtherKey(t *testing.T) {
 	})
 }
 
+func TestATrustDocumentThatIsHereAlreadyIsToldInWords(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	e := must[store.Envelope](t)(w.Store.Envelope(t.Context(), link.KindTrust, "", 0))
+	err := w.AddTrust(t.Context(), e.Bytes)
+	for lang, want := range map[say.Lang]string{say.Chinese: "信任文件第 1 版", say.English: "trust document version 1,"} {
+		if text := say.In(lang, err); !errors.Is(err, store.ErrStale) || !strings.Contains(text, want) {
+			t.Errorf("%q", text)
+		}
+	}
+}
+
 // carry takes all documents to a controller on a stick.
 func (w *world) carry(t *testing.T, from *county.County, b *box) {
 	t.Helper()
