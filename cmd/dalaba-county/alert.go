@@ -178,7 +178,7 @@ func (a *app) alertListCmd() *cobra.Command {
 			return nil
 		},
 	})
-	c.Flags().IntVar(&n, "n", 20, a.Say("county.flag_n"))
+	c.Flags().IntVar(&n, "n", 20, a.Say("county.flag_alert_n"))
 	return c
 }
 
