@@ -140,6 +140,8 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 			err = errors.Join(err, rerr)
 			if short, ok := said.short[msg.ID]; ok {
 				v.Short = append(v.Short, short)
+			} else if said.usedUp { // a cancel is not sent either
+				v.Short = append(v.Short, Shortfall{s, unsentUsedUp, true})
 			}
 		}
 	}

@@ -249,6 +249,7 @@ func (a *app) alertCancelCmd() *cobra.Command {
 				return a.show(v)
 			}
 			a.Println(a.Say("county.cancelled", args[0]))
+			a.shortfalls(v.Short)
 			return nil
 		},
 	})
