@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"sync"
 	"time"
 
 	"dalaba/alert"
@@ -69,7 +68,7 @@ type alerts struct {
 	fleet   *fleet
 	orders  *orders
 	sounds  *sounds
-	work    *sync.WaitGroup
+	work    *errands
 	changed func(context.Context, playlist.AlertID) // called when the state of an alert has changed
 }
 
@@ -150,7 +149,7 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 		a.changed(ctx, old.ID)
 	}
 	if !msg.State.Over() {
-		a.work.Go(func() { a.sounds.make(ctx, msg) })
+		a.work.do(func(ctx context.Context) { a.sounds.make(ctx, msg) })
 	}
 	return v, err
 }
