@@ -178,7 +178,7 @@ func (s *sounds) attach(ctx context.Context, a store.Alert, clip playlist.Clip, 
 			err = errors.Join(err, rerr)
 		}
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // else the alert is over, or the next run makes it
 		s.log.Error("clip of alert could not be issued", "alert", a.ID, "clip", clip.ID, "err", err)
 	}
 }

@@ -262,12 +262,11 @@ func (r Record) replaceable(by Record) bool {
 	return r.Reason != ReasonExpired || by.Clock == playlist.ClockTrusted
 }
 
-// returns reports whether the county has an alert in force again that it had
-// withdrawn: a later document of the same scope names it once more. There may have
-// been no room for it in between.
+// returns reports whether a document of the county names an alert that none named
+// any more. There may have been no room for it in between. A controller accepts no
+// older document of a scope than it has: whichever scope names it, it does so now.
 func (r Record) returns(old Record) bool {
-	return old.State == StateCancelled && old.Reason == ReasonWithdrawn && !r.State.Over() &&
-		r.Source == playlist.AlertByLink && r.Scope == old.Scope
+	return old.State == StateCancelled && old.Reason == ReasonWithdrawn && !r.State.Over() && r.Source == playlist.AlertByLink
 }
 
 // outweighs reports whether a copy of a message is better proven than another. Of
