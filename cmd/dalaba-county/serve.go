@@ -95,6 +95,7 @@ func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, held.Release()) }()
+	a.owner.Tell(c.log, s.County.DataDir)
 	data.MakePrivate(s.County.DataDir).Tell(c.log, s.County.DataDir)
 	ctx, damaged := context.WithCancelCause(ctx)
 	defer damaged(nil)
