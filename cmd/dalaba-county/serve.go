@@ -105,6 +105,9 @@ func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 	if errors.Is(err, store.ErrDamaged) {
 		return sayM("county.damaged", err, filepath.Join(s.County.DataDir, "backup"))
 	}
+	if errors.Is(err, store.ErrInUse) {
+		return sayM("store.in_use", s.County.DataDir)
+	}
 	if err != nil {
 		return err
 	}
