@@ -188,15 +188,30 @@ func CanRead(path string) error {
 	return nil
 }
 
-// CanReadNamed is [CanRead] of a config, or of a file that the config names, by a user: it
-// stays where it is.
+// Unread says that a user may not read the config or a file that it names, which stays
+// where it is, and how to allow it.
+type Unread struct{ What, Do say.Message }
+
+func (u Unread) text() say.Message { return say.M("store.bad_folder", u.What, u.Do) }
+func (u Unread) Error() string     { return u.text().Error() }
+func (u Unread) Unwrap() error     { return u.text() }
+
+// CanReadNamed is [CanRead] of the config or of a file that it names, for a user. The
+// error is an [Unread].
 func CanReadNamed(path string, u User) error {
 	path = absolute(path)
 	if err := u.May(path, unix.R_OK); !errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
 	if shut := closed(filepath.Dir(path), u); shut != "" {
-		return fault{errUnread, say.M("store.unread_inside", path, u.Name, shut)}
+		return Unread{say.M("store.unread_inside", path, u.Name, shut), say.M("store.unread_inside_do", path, u.Name, shut)}
 	}
-	return fault{errUnread, say.M("store.unread_named", path, u.Name)}
+	return Unread{say.M("store.unread_named", path, u.Name), say.M("store.unread_named_do", path)}
+}
+
+// Mine reports whether this user owns a data folder, so that its daemon may read what
+// this program may.
+func Mine(dir string) bool {
+	fi, err := os.Stat(dir)
+	return err == nil && fi.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid())
 }
