@@ -1,9 +1,12 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -75,6 +78,9 @@ func (s *section) files(key, example string) (paths []string) {
 			continue
 		}
 		found, err := filepath.Glob(s.r.pattern(p))
+		if _, serr := os.Lstat(s.r.path(p)); len(found) == 0 && errors.Is(serr, fs.ErrPermission) {
+			found = []string{s.r.path(p)} // it may well be there: the daemon starts
+		}
 		if err != nil || len(found) == 0 {
 			s.misread(key, v, say.M("config.no_file", shown(p)), say.M("config.no_file_remedy"))
 			continue
