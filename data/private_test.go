@@ -325,6 +325,22 @@ func TestTheLocksOfTheOwnersProgramsStay(t *testing.T) {
 	must(t, s.Close())
 }
 
+func TestADatabaseThatRootHasLockedIsToldAsThat(t *testing.T) {
+	dir, as := stranded(t)
+	leftOpen(t, dir)
+	held, err := data.Lock(dir)
+	must(t, err)
+	as(0, dir, "attack")
+	data.MakePrivate(dir)
+	o := options()
+	o.Lock = held
+	_, err = data.Open(t.Context(), dir, o)
+	if !errors.Is(err, data.ErrInUse) || !strings.Contains(err.Error(), "another program holds locks on the database") {
+		t.Errorf("%v", err)
+	}
+	must(t, held.Release())
+}
+
 // A disk that fails has the store go on in memory, where anybody may make files.
 func TestAStrangerInTheSharedMemoryDoesNotKeepAStoreFromIt(t *testing.T) {
 	dir, as := stranded(t)
