@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -72,6 +73,10 @@ func trusted(c config.Alert) (o alert.Options, err error) {
 	each := func(paths []string, take func([]byte) error) {
 		for _, path := range paths {
 			b, err := files.Read(path, maxAnchor)
+			if errors.Is(err, fs.ErrPermission) {
+				faults = append(faults, cmp.Or(data.CanReadNamed(path, data.Me()), err))
+				continue
+			}
 			if err == nil {
 				err = take(b)
 			}

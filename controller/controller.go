@@ -115,6 +115,7 @@ func openStore(ctx context.Context, dir string, o data.Options) (*data.Store, er
 		return nil, err
 	}
 	o.Log.Error("store does not open", "path", dir, "err", err)
+	o.Why = err
 	store, volatile := data.OpenVolatile(ctx, dir, o)
 	if volatile != nil {
 		return nil, errors.Join(err, volatile)

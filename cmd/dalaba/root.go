@@ -10,6 +10,7 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/site"
+	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
@@ -22,6 +23,8 @@ type app struct {
 	config   string           // the config file's path
 	text     []byte           // of the config; nil: not read yet
 	user     string           // who runs the verb, though it may work as another
+	daemon   bool             // it is to be the daemon
+	owner    data.AsOwner     // as whom it works
 	problems []config.Problem // of the config, that were shown
 }
 

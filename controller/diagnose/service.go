@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ import (
 	"dalaba/controller/control"
 	"dalaba/controller/site"
 	"dalaba/controller/status"
+	"dalaba/data"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
@@ -95,6 +97,24 @@ func (d *examination) drop(context.Context) {
 		return
 	}
 	d.add("drop", OK, say.M("doctor.drop_ok", d.cfg.Alert.Drop))
+}
+
+// senders looks that the daemon may read what proves the senders of alerts: else it refuses
+// their alerts.
+func (d *examination) senders(context.Context) {
+	u := d.user()
+	if d.cfg == nil || u.uid == 0 {
+		return
+	}
+	for _, path := range slices.Concat(d.cfg.Alert.Anchors, d.cfg.Alert.EBD, d.cfg.Alert.EBDCA) {
+		if _, err := os.Stat(path); err != nil { // perhaps it is only we who cannot look there
+			continue
+		}
+		var unread data.Unread
+		if errors.As(data.CanReadNamed(path, data.User{Name: u.name, May: u.may}), &unread) {
+			d.add("senders", Fail, say.M("doctor.senders_unread", unread.What), unread.Do)
+		}
+	}
 }
 
 // dropFolder reports whether a folder out of which the daemon takes files is there and

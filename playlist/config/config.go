@@ -73,6 +73,14 @@ type Machine interface {
 	HasProgram(name string) bool // by its path, or on PATH
 }
 
+// Reader is what a [Library] may be besides, if a person reads the problems: then files
+// that the daemon may not read are told.
+type Reader interface {
+	// Unread is what keeps the daemon of a data folder from reading a file, and the
+	// remedy; ok is false if nothing is known against it.
+	Unread(dataDir, path string) (what, remedy say.Message, ok bool)
+}
+
 // Config is a whole config: the programme, and the settings of the parts that
 // are not about what airs when.
 type Config struct {
