@@ -298,7 +298,7 @@ func CarryAlone(ctx context.Context, dataDir, dir string, lang say.Lang, o data.
 
 // Alerts returns the alerts that came, the latest first.
 func (c *Controller) Alerts(ctx context.Context) ([]emergency.Record, error) {
-	return c.store.Alerts(ctx)
+	return c.alerts.alarm.Records(ctx)
 }
 
 // Clips returns what the library has.

@@ -173,20 +173,24 @@ func (a *app) byHand(ctx context.Context, s *site.Site, o alertOptions) (h contr
 	return h, frames, nil
 }
 
-// alertRecords returns the alerts of the store or, for a user who may not read that, as the
-// daemon tells them.
+// alertRecords returns the alerts as the daemon knows them, which may be more than its
+// store could take; of the store, if no daemon tells them.
 func (a *app) alertRecords(ctx context.Context, s *site.Site) ([]emergency.Record, error) {
-	if s.Store != nil {
-		return s.Store.Alerts(ctx)
+	daemon, err := control.Ask(ctx, s.Site.DataDir, a.Language())
+	if err == nil {
+		all, derr := daemon.Alerts(ctx)
+		if derr == nil || s.Store == nil {
+			return all, derr
+		}
 	}
-	if !data.Hidden(s.Site.DataDir) {
+	switch {
+	case s.Store != nil:
+		return s.Store.Alerts(ctx)
+	case !data.Hidden(s.Site.DataDir):
 		return nil, a.noStore(s.Site.DataDir)
 	}
-	daemon, err := a.ask(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return daemon.Alerts(ctx)
+	_, err = a.ask(ctx) // which tells what is in the way
+	return nil, err
 }
 
 // alertNamed returns the alert in force that an operator means.
