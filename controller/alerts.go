@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -63,56 +60,6 @@ func newAlerts(p *player.Player, store *data.Store, cfg func() *config.Config, l
 	return a
 }
 
-// maxAnchor is the largest file of certificates or keys that is read.
-const maxAnchor = 4 << 20
-
-// trusted returns whose signatures the site believes. The error names files that
-// cannot be read; what the others vouch for still holds.
-func trusted(c config.Alert) (o alert.Options, err error) {
-	var faults []error
-	each := func(paths []string, take func([]byte) error) {
-		for _, path := range paths {
-			b, err := files.Read(path, maxAnchor)
-			if errors.Is(err, fs.ErrPermission) {
-				faults = append(faults, cmp.Or(data.CanReadNamed(path, data.Me()), err))
-				continue
-			}
-			if err == nil {
-				err = take(b)
-			}
-			if err != nil {
-				faults = append(faults, say.M("alerts.bad_anchor", path, err))
-			}
-		}
-	}
-	each(c.Anchors, func(b []byte) error {
-		found := false
-		for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
-			cert, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				return err
-			}
-			found = true
-			o.Anchors = append(o.Anchors, cert)
-		}
-		if !found {
-			return say.M("alerts.no_pem")
-		}
-		return nil
-	})
-	each(c.EBD, func(b []byte) error {
-		cert, err := alert.ParseCertificate(b)
-		o.Certificates = append(o.Certificates, cert)
-		return err
-	})
-	each(c.EBDCA, func(b []byte) error {
-		key, err := alert.ParsePublicKey(b)
-		o.Authorities = append(o.Authorities, key)
-		return err
-	})
-	return o, errors.Join(faults...)
-}
-
 // ReadAlert reads a message as the site reads it now, if its clock is right. A
 // document that is no alert is an error.
 func ReadAlert(raw []byte, c config.Alert) (alert.Message, error) {
@@ -121,10 +68,7 @@ func ReadAlert(raw []byte, c config.Alert) (alert.Message, error) {
 
 // readAlert is [ReadAlert] at that time; zero: the clock is not trusted.
 func readAlert(raw []byte, c config.Alert, now time.Time) (alert.Message, error) {
-	o, err := trusted(c)
-	if err != nil {
-		return alert.Message{}, err
-	}
+	o, faults := site.Senders(c)
 	o.Now = now
 	m, err := alert.Parse(raw, o)
 	if err != nil {
@@ -132,6 +76,9 @@ func readAlert(raw []byte, c config.Alert, now time.Time) (alert.Message, error)
 	}
 	if m.Kind != alert.KindAlert && m.Kind != alert.KindEBM {
 		return m, say.M("alerts.no_alert", string(m.Kind))
+	}
+	if m.Alert.Signature.State != emergency.SignatureVerified { // perhaps by one of those
+		m.Warnings = append(m.Warnings, faults...)
 	}
 	return m, nil
 }

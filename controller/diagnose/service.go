@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -99,22 +98,29 @@ func (d *examination) drop(context.Context) {
 	d.add("drop", OK, say.M("doctor.drop_ok", d.cfg.Alert.Drop))
 }
 
-// senders looks that the daemon may read what proves the senders of alerts: else it refuses
+// senders looks that the daemon can use what proves the senders of alerts: else it refuses
 // their alerts.
 func (d *examination) senders(context.Context) {
-	u := d.user()
-	if d.cfg == nil || u.uid == 0 {
+	if d.cfg == nil {
 		return
 	}
-	for _, path := range slices.Concat(d.cfg.Alert.Anchors, d.cfg.Alert.EBD, d.cfg.Alert.EBDCA) {
-		if _, err := os.Stat(path); err != nil { // perhaps it is only we who cannot look there
-			continue
-		}
-		var unread data.Unread
-		if errors.As(data.CanReadNamed(path, data.User{Name: u.name, May: u.may}), &unread) {
-			d.add("senders", Fail, say.M("doctor.senders_unread", unread.What), unread.Do)
+	u := d.user()
+	check := func(key string, paths []string) {
+		for _, path := range paths {
+			if _, err := os.Stat(path); err != nil { // perhaps it is only we who cannot look there
+				continue
+			}
+			var unread data.Unread
+			if errors.As(data.CanReadNamed(path, data.User{Name: u.name, May: u.may}), &unread) {
+				d.add("senders", Fail, say.M("doctor.senders_unread", unread.What), unread.Do)
+			} else if err := site.CheckSender(key, path); err != nil && !errors.Is(err, fs.ErrPermission) {
+				d.add("senders", Fail, say.M("doctor.senders_unread", say.M("alerts.bad_sender", path, err)), say.M("alerts.bad_sender_do"))
+			}
 		}
 	}
+	check("anchors", d.cfg.Alert.Anchors)
+	check("ebd", d.cfg.Alert.EBD)
+	check("ebd_ca", d.cfg.Alert.EBDCA)
 }
 
 // dropFolder reports whether a folder out of which the daemon takes files is there and

@@ -68,12 +68,18 @@ func (l *Library) HasFile(path string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// Unread returns what keeps the daemon of a data folder from reading a file. A program of
-// a user who does not own the folder cannot tell.
-func (l *Library) Unread(dataDir, path string) (what, remedy say.Message, ok bool) {
+// Unread returns what keeps the daemon of a data folder from using a file. A program of a
+// user who does not own the folder cannot tell.
+func (l *Library) Unread(dataDir, key, path string) (what, remedy say.Message, ok bool) {
 	var u data.Unread
-	if l.AtDesk && data.Mine(dataDir) && errors.As(data.CanReadNamed(path, data.Me()), &u) {
+	switch {
+	case !l.AtDesk || !data.Mine(dataDir):
+		return what, remedy, false
+	case errors.As(data.CanReadNamed(path, data.Me()), &u):
 		return u.What, u.Do, true
+	}
+	if err := CheckSender(key, path); err != nil {
+		return say.M("alerts.bad_sender", path, err), say.M("alerts.bad_sender_do"), true
 	}
 	return what, remedy, false
 }

@@ -94,10 +94,10 @@ func (s *section) files(key, example string) (paths []string) {
 	return paths
 }
 
-// unread reports a file that the daemon may not read.
+// unread reports a file that the daemon cannot use.
 func (s *section) unread(how Severity, key string, v *value, path string) {
 	if m, ok := s.r.lib.(Reader); ok {
-		if what, remedy, ok := m.Unread(s.r.out.Site.DataDir, path); ok {
+		if what, remedy, ok := m.Unread(s.r.out.Site.DataDir, key, path); ok {
 			s.r.problem(how, v.at, s.at(key), what, remedy)
 		}
 	}

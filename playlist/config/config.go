@@ -74,11 +74,11 @@ type Machine interface {
 }
 
 // Reader is what a [Library] may be besides, if a person reads the problems: then files
-// that the daemon may not read are told.
+// that the daemon may not read, or that prove no sender, are told.
 type Reader interface {
-	// Unread is what keeps the daemon of a data folder from reading a file, and the
-	// remedy; ok is false if nothing is known against it.
-	Unread(dataDir, path string) (what, remedy say.Message, ok bool)
+	// Unread is what keeps the daemon of a data folder from using a file that a key of
+	// [alert] names, and the remedy; ok is false if nothing is known against it.
+	Unread(dataDir, key, path string) (what, remedy say.Message, ok bool)
 }
 
 // Config is a whole config: the programme, and the settings of the parts that
