@@ -459,6 +459,11 @@ func (w *weather) fill(v *village) {
 	if disk.Type != unix.TMPFS_MAGIC || disk.Blocks*uint64(disk.Bsize) > 64<<20 {
 		return // it was not shrunk
 	}
+	// A village that airs nothing yet, as its clips have not all come, has
+	// nothing to record either.
+	wait(w.t, fmt.Sprintf("%s airs lessons", v.id), func() bool {
+		return slices.ContainsFunc(v.rows(), func(r asrun.Row) bool { return r.Alert == "" })
+	}, v.log)
 	w.note("%s has no room", v.id)
 	logged := func(text string) int {
 		log, err := os.ReadFile(filepath.Join(v.dir, "log.txt"))
