@@ -107,18 +107,18 @@ func trusted(c config.Alert) (o alert.Options, err error) {
 
 // ReadAlert reads a message as the site reads it now, if its clock is right. A
 // document that is no alert is an error.
-func ReadAlert(raw []byte, c config.Alert) (alert.Message, error) {
-	return readAlert(raw, c, time.Now())
+func ReadAlert(ctx context.Context, raw []byte, c config.Alert) (alert.Message, error) {
+	return readAlert(ctx, raw, c, time.Now())
 }
 
 // readAlert is [ReadAlert] at that time; zero: the clock is not trusted.
-func readAlert(raw []byte, c config.Alert, now time.Time) (alert.Message, error) {
+func readAlert(ctx context.Context, raw []byte, c config.Alert, now time.Time) (alert.Message, error) {
 	o, err := trusted(c)
 	if err != nil {
 		return alert.Message{}, err
 	}
 	o.Now = now
-	m, err := alert.Parse(raw, o)
+	m, err := alert.Parse(ctx, raw, o)
 	if err != nil {
 		return m, err
 	}
@@ -163,7 +163,7 @@ func Remarks(r emergency.Record) (all []say.Message) {
 // take takes a message in: first its meaning, so that it sounds, then the
 // clip that is made of what came with it.
 func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) (emergency.Record, bool, error) {
-	m, err := readAlert(raw, a.config().Alert, a.now())
+	m, err := readAlert(ctx, raw, a.config().Alert, a.now())
 	if err != nil {
 		return emergency.Record{}, false, err
 	}
@@ -211,7 +211,7 @@ func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
 			err = errors.Join(err, rerr)
 			continue
 		}
-		m, rerr := readAlert(raw, a.config().Alert, time.Time{})
+		m, rerr := readAlert(ctx, raw, a.config().Alert, time.Time{})
 		if rerr != nil {
 			continue
 		}

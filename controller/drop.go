@@ -28,7 +28,7 @@ func (c *Controller) dropFolder(ctx context.Context, cfg *config.Config) error {
 	}
 	p := &dropped{
 		dir: cfg.Alert.Drop, lang: c.Language(cfg.Site.Language), log: c.log, read: ReadMessage,
-		whole: func(raw []byte, last bool) error { return wholeMessage(raw, c.Config().Alert, last) },
+		whole: func(raw []byte, last bool) error { return wholeMessage(ctx, raw, c.Config().Alert, last) },
 		receive: func(ctx context.Context, raw []byte) (emergency.Record, error) {
 			r, _, err := c.alerts.take(ctx, raw, playlist.AlertByDrop)
 			return r, err
@@ -41,8 +41,8 @@ func (c *Controller) dropFolder(ctx context.Context, cfg *config.Config) error {
 // that is cut off between two members has no blocks of zeros at its end. Some senders
 // leave them out: then nothing that the package names may be missing, nor its
 // signature, unless it is the last look.
-func wholeMessage(raw []byte, c config.Alert, last bool) error {
-	m, err := ReadAlert(raw, c)
+func wholeMessage(ctx context.Context, raw []byte, c config.Alert, last bool) error {
+	m, err := ReadAlert(ctx, raw, c)
 	if err != nil {
 		return err
 	}

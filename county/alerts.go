@@ -275,16 +275,23 @@ func (a *alerts) adopt(ctx context.Context, s link.AlertsState) error {
 	return nil
 }
 
-// parse reads a message that came now.
-func (a *alerts) parse(raw []byte) (alert.Message, error) {
+// parseWithin bounds the time that one message may take. Reading the largest takes less
+// than a second.
+const parseWithin = 30 * time.Second
+
+// parse reads a message that came now. It goes on if the sender has hung up, because
+// some do so once they have sent a message.
+func (a *alerts) parse(ctx context.Context, raw []byte) (alert.Message, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parseWithin)
+	defer cancel()
 	opts := a.rules.Trust
 	opts.Now = a.now()
-	return alert.Parse(raw, opts)
+	return alert.Parse(ctx, raw, opts)
 }
 
 // takeCAP takes a CAP message in.
 func (a *alerts) takeCAP(ctx context.Context, raw []byte, source string) (Verdict, error) {
-	m, err := a.parse(raw)
+	m, err := a.parse(ctx, raw)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -301,7 +308,7 @@ func (a *alerts) takeMessage(ctx context.Context, m alert.Message, source string
 // takeFile takes a CAP or EBD message that an operator has as a file, or only
 // weighs it if dry is set.
 func (a *alerts) takeFile(ctx context.Context, raw []byte, dry bool) (Verdict, error) {
-	m, err := a.parse(raw)
+	m, err := a.parse(ctx, raw)
 	if err != nil {
 		return Verdict{}, err
 	}

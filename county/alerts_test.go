@@ -269,7 +269,7 @@ func (w *world) send(t *testing.T, p alert.Package) alert.Message {
 	if status != http.StatusOK {
 		t.Fatalf("/ebd: %d", status)
 	}
-	m := must[alert.Message](t)(alert.Parse(raw, alert.Options{}))
+	m := must[alert.Message](t)(alert.Parse(t.Context(), raw, alert.Options{}))
 	if m.Kind != alert.KindResponse {
 		t.Fatalf("answered with %s", m.Kind)
 	}
@@ -481,7 +481,7 @@ func TestEBDPackagesAreAnsweredOnTheSpot(t *testing.T) {
 		})
 	}
 	_, raw := w.post(t, "/ebd", "application/x-tar", strings.NewReader("no tar at all"))
-	if m := must[alert.Message](t)(alert.Parse(raw, alert.Options{})); m.Result.Code == alert.ResultReceived {
+	if m := must[alert.Message](t)(alert.Parse(t.Context(), raw, alert.Options{})); m.Result.Code == alert.ResultReceived {
 		t.Errorf("nonsense is answered %+v", m.Result)
 	}
 	beat := must[alert.Package](t)(alert.Heartbeat(alert.EBD{ID: "h1", From: "634152300000000001", Time: time.Now()}, alert.Sign{}))
@@ -513,7 +513,7 @@ func TestAForgedMessageIsNotInTheRealOnesWay(t *testing.T) {
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
 	p, id := ebm(t, "a1", nil)
-	m := must[alert.Message](t)(alert.Parse(p.Tar, alert.Options{}))
+	m := must[alert.Message](t)(alert.Parse(t.Context(), p.Tar, alert.Options{}))
 	for _, c := range []struct {
 		sig       emergency.Signature
 		state     emergency.State
@@ -611,7 +611,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	raw, _ := io.ReadAll(f)
-	m, err := alert.Parse(raw, alert.Options{})
+	m, err := alert.Parse(r.Context(), raw, alert.Options{})
 	if err == nil {
 		u.Lock()
 		u.got = append(u.got, m)
@@ -744,7 +744,7 @@ func TestAStateIsToldOnlyWhereTheOperatorWouldHaveIt(t *testing.T) {
 			if c.says {
 				url = "<URL>" + his.URL + "</URL>"
 			}
-			m := must[alert.Message](t)(alert.Parse(must[alert.Package](t)(w.TakeEBD(t.Context(), request(url), "peer")).Tar, alert.Options{}))
+			m := must[alert.Message](t)(alert.Parse(t.Context(), must[alert.Package](t)(w.TakeEBD(t.Context(), request(url), "peer")).Tar, alert.Options{}))
 			w.Wait()
 			_, n := up.last(alert.KindStateResponse)
 			_, direct := him.last(alert.KindStateResponse)
@@ -1101,7 +1101,7 @@ func TestAnAlertGoesOnWhenItsReplicaDies(t *testing.T) {
 		m, _ := up.last(alert.KindStateResponse)
 		return strings.Contains(m.State.Desc, "500/500")
 	})
-	if m := must[alert.Message](t)(alert.Parse(must[alert.Package](t)(second.TakeEBD(t.Context(), p.Tar, "peer")).Tar, alert.Options{})); m.Result.Code != alert.ResultReceived {
+	if m := must[alert.Message](t)(alert.Parse(t.Context(), must[alert.Package](t)(second.TakeEBD(t.Context(), p.Tar, "peer")).Tar, alert.Options{})); m.Result.Code != alert.ResultReceived {
 		t.Errorf("a retry with the other replica is answered %+v", m.Result)
 	}
 	update, updated := ebm(t, "u1", func(a *emergency.Alert) { a.Kind, a.Refs = emergency.KindUpdate, []playlist.AlertID{id} })
@@ -1316,7 +1316,7 @@ func TestReplicasAreNotInEachOthersWay(t *testing.T) {
 	take := func(c *county.County, id string) {
 		t.Helper()
 		p, _ := ebm(t, id, nil)
-		m := must[alert.Message](t)(alert.Parse(must[alert.Package](t)(c.TakeEBD(t.Context(), p.Tar, "peer")).Tar, alert.Options{}))
+		m := must[alert.Message](t)(alert.Parse(t.Context(), must[alert.Package](t)(c.TakeEBD(t.Context(), p.Tar, "peer")).Tar, alert.Options{}))
 		if m.Result.Code != alert.ResultReceived {
 			t.Errorf("answered %+v", m.Result)
 		}

@@ -69,7 +69,7 @@ func (c *course) resume(ctx context.Context) error {
 	}
 	for _, a := range inForce {
 		if a.Detail.Clip == nil {
-			c.work.Go(func() { c.sounds.make(ctx, withSound(a)) })
+			c.work.Go(func() { c.sounds.make(ctx, withSound(ctx, a)) })
 		}
 	}
 	return err
@@ -102,7 +102,7 @@ func (c *course) advance(ctx context.Context) error {
 	ended := map[playlist.Scope]bool{}
 	for _, a := range inForce {
 		if c.sounds.abandoned(a) {
-			c.work.Go(func() { c.sounds.make(ctx, withSound(a)) })
+			c.work.Go(func() { c.sounds.make(ctx, withSound(ctx, a)) })
 		}
 		over := !c.now().Before(a.Ends)
 		if !c.isDue(a.ID) && !over {

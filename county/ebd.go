@@ -90,7 +90,7 @@ var received = alert.Result{Code: alert.ResultReceived, Desc: "已接收"}
 // even if the sender has hung up, for it may never send the package again.
 func (e *ebd) take(ctx context.Context, raw []byte, peer string) (alert.Package, error) {
 	ctx = context.WithoutCancel(ctx)
-	m, err := e.alerts.parse(raw)
+	m, err := e.alerts.parse(ctx, raw)
 	if err == nil && m.EBD.ID == "" {
 		err = fmt.Errorf("%w: no EBD", alert.ErrUnknown)
 	}
@@ -354,7 +354,7 @@ func (e *ebd) send(r *http.Request) (result string, err error) {
 	if resp.StatusCode != http.StatusOK {
 		return resp.Status, errors.Join(err, fmt.Errorf("%s: %s", r.URL, resp.Status))
 	}
-	m, perr := alert.Parse(answer, e.alerts.rules.Trust)
+	m, perr := alert.Parse(r.Context(), answer, e.alerts.rules.Trust)
 	if perr != nil || m.Kind != alert.KindResponse {
 		return resp.Status, err
 	}

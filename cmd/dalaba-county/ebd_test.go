@@ -100,7 +100,7 @@ func TestEBDAnswersAreSignedByTheKeyOfTheConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := alert.Parse(raw, alert.Options{Certificates: []alert.Certificate{cert}})
+		m, err := alert.Parse(t.Context(), raw, alert.Options{Certificates: []alert.Certificate{cert}})
 		if err != nil || m.Kind != alert.KindResponse {
 			t.Fatalf("%s, %v", m.Kind, err)
 		}
