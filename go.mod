@@ -4,7 +4,6 @@ go 1.26.0
 
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0 // sd_notify and the watchdog
-	github.com/dhowden/tag v0.0.0-20240417053706-3d75831295e8 // ID3, MP4 and Vorbis tags of what people hand in
 	github.com/faiface/beep v1.1.0 // streamers: gain and mixing, in player only
 	github.com/google/renameio/v2 v2.0.2 // files replaced whole, or not at all
 	github.com/hajimehoshi/go-mp3 v0.3.4 // the decoder, in player only

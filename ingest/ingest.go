@@ -234,13 +234,14 @@ func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Pr
 	return g.item(ctx, Item{Path: path, Meta: meta}, src, progress)
 }
 
-// convert makes a clip from an open source.
-func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Figures, progress Progress) (res Result, err error) {
-	w := &making{g: g, fig: &fig, asIs: meta.AsIs, progress: steady(progress)}
+// convert makes a clip from an open source. describe returns its metadata, by the tags of
+// the source.
+func (g *Ingester) convert(ctx context.Context, src *os.File, describe func(tags Meta) Meta, asIs bool, fig Figures, progress Progress) (res Result, err error) {
+	w := &making{g: g, fig: &fig, asIs: asIs, progress: steady(progress)}
 	w.progress(0)
 	ffmpeg, probe, err := g.programs()
 	if err != nil {
-		return g.asItIs(src, meta, fig)
+		return g.asItIs(src, describe(Meta{}), fig)
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.Limits.filled().Wall)
 	defer cancel()
@@ -272,7 +273,7 @@ func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Fig
 		return Result{}, err
 	}
 	w.progress(100)
-	return Result{Clip: meta.on(clip), Path: file.Name(), Figures: fig}, nil
+	return Result{Clip: describe(w.s.tags).on(clip), Path: file.Name(), Figures: fig}, nil
 }
 
 func (f *Figures) record(p proof) {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,6 +63,7 @@ type sound struct {
 	ffmpeg           string
 	format           string // container and codec
 	container, codec string // as ffprobe names them
+	tags             Meta
 	stream           int
 	rate             int
 	channels         int
@@ -93,10 +95,12 @@ const (
 // probe asks ffprobe what a file contains.
 func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*sound, error) {
 	args := append([]string{"-hide_banner", "-v", "error", "-probesize", "32M", "-analyzeduration", "20M"}, input()...)
-	args = append(args, "-of", "json", "-show_entries",
-		"format=format_name,duration:stream=index,codec_type,codec_name,sample_rate,channels,duration:stream_disposition=default")
+	// Without validation, tags that are not UTF-8 come as they are.
+	args = append(args, "-of", "json=string_validation=ignore", "-show_entries",
+		"format=format_name,duration:format_tags=title,album,track:"+
+			"stream=index,codec_type,codec_name,sample_rate,channels,duration:stream_disposition=default:stream_tags=title,album,track")
 	cmd, errs := g.command(ctx, src, probe, args...)
-	var out strings.Builder
+	var out bytes.Buffer
 	cmd.Stdout = &capped{&out, 4 << 20}
 	if err := g.start(cmd); err != nil {
 		return nil, err
@@ -117,6 +121,7 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 		Format struct {
 			Name     string `json:"format_name"`
 			Duration string `json:"duration"`
+			Tags     fileTags
 		} `json:"format"`
 		Streams []struct {
 			Index       int    `json:"index"`
@@ -128,9 +133,10 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 			Disposition struct {
 				Default int `json:"default"`
 			} `json:"disposition"`
+			Tags fileTags
 		} `json:"streams"`
 	}
-	if err := json.Unmarshal([]byte(out.String()), &found); err != nil {
+	if err := json.Unmarshal(escaped(out.Bytes()), &found); err != nil {
 		return nil, fmt.Errorf("ffprobe: %w", err)
 	}
 	best, alone := -1, true
@@ -147,7 +153,7 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 	container, _, _ := strings.Cut(found.Format.Name, ",")
 	s := &sound{
 		src: src, format: found.Format.Name + "/" + a.Codec, container: container, codec: a.Codec,
-		stream: a.Index, channels: a.Channels,
+		stream: a.Index, channels: a.Channels, tags: tagsMeta(found.Format.Tags, a.Tags),
 	}
 	s.rate, _ = strconv.Atoi(a.Rate) // shown to people only
 	// The length of a bare stream is only a guess, and a film's is not that of

@@ -302,7 +302,7 @@ func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress P
 		return g.Text(ctx, meta.Text, meta, progress)
 	}
 	t := time.Now()
-	meta, err := g.fileMeta(item, src)
+	describe, err := g.fileMeta(item)
 	if err != nil {
 		return Result{}, err
 	}
@@ -310,7 +310,7 @@ func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress P
 	fig.Spent.Probe = since(&t)
 	taker := *g
 	taker.arriving = item.Arriving
-	return taker.convert(ctx, src, meta, fig, progress)
+	return taker.convert(ctx, src, describe, describe(Meta{}).AsIs, fig, progress)
 }
 
 // textOf reads a text to be spoken: a plain file, whose name is the title
