@@ -327,11 +327,14 @@ func (r *configReader) secret(key, path string) {
 
 // load reads the config that -c names, and tells what is wrong with it.
 func (a *app) load() (*settings, error) {
-	text, err := os.ReadFile(a.config)
-	if err != nil {
-		return nil, cli.Refuse(sayM("county.no_config", a.config, err))
+	if why := a.config.Passed(); why != nil {
+		a.Remark(say.In(a.Language(), why))
 	}
-	s, problems := readSettings(a.config, text)
+	text, err := os.ReadFile(a.config.Path)
+	if err != nil {
+		return nil, cli.Refuse(sayM("county.no_config", a.config.Path, err))
+	}
+	s, problems := readSettings(a.config.Path, text)
 	lang := a.Language()
 	for _, p := range problems {
 		a.Remark(p.In(lang))

@@ -180,7 +180,7 @@ func (a *app) checkCmd() *cobra.Command {
 			if _, err := ebdSigner(s); err != nil {
 				return err
 			}
-			a.Println(a.Say("county.check_good", a.config))
+			a.Println(a.Say("county.check_good", a.config.Path))
 			return nil
 		},
 	}

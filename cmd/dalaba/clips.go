@@ -165,7 +165,7 @@ func (a *app) openShelf(ctx context.Context) (*shelf, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := site.OpenShelf(ctx, a.config, text)
+	s, err := site.OpenShelf(ctx, a.config.Path, text)
 	if err != nil {
 		return nil, err
 	}
@@ -458,7 +458,7 @@ func (a *app) usesOf(ctx context.Context, text []byte, clip playlist.Clip) (site
 	if err != nil {
 		return site.Uses{}, err
 	}
-	uses, err := s.Uses(ctx, a.config, text, clip.ID)
+	uses, err := s.Uses(ctx, a.config.Path, text, clip.ID)
 	return uses, errors.Join(err, s.Close())
 }
 

@@ -141,7 +141,7 @@ func (a *app) sayPlaylists(ctx context.Context, store *data.Store, all []importe
 	if err != nil {
 		return
 	}
-	cfg, _ := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store})
+	cfg, _ := config.Read(a.config.Path, text, &site.Library{Ctx: ctx, Store: store})
 	if cfg == nil {
 		return // it is not known what the playlists name
 	}
@@ -154,7 +154,7 @@ func (a *app) sayPlaylists(ctx context.Context, store *data.Store, all []importe
 		}
 		if l.Clip != nil && !cfg.Lists(l.Clip.Series) && !told[l.Clip.Series] {
 			told[l.Clip.Series] = true
-			a.Println(a.Say("import.unlisted", cli.Printable(l.Clip.Series), a.config, config.ListOf(l.Clip.Series)))
+			a.Println(a.Say("import.unlisted", cli.Printable(l.Clip.Series), a.config.Path, config.ListOf(l.Clip.Series)))
 		}
 	}
 }
@@ -176,7 +176,7 @@ func (a *app) openLibrary(ctx context.Context) (*data.Store, config.Ingest, erro
 		return nil, config.Ingest{}, err
 	}
 	var settings config.Ingest
-	if cfg, _ := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store}); cfg != nil {
+	if cfg, _ := config.Read(a.config.Path, text, &site.Library{Ctx: ctx, Store: store}); cfg != nil {
 		settings = cfg.Ingest
 	}
 	return store, settings, nil

@@ -108,14 +108,14 @@ func (a *app) noteFailedStart(text []byte, err error, verbose bool) {
 	if errors.Is(err, cli.ErrTold) { // with the problems of the config
 		err = controller.ErrRefused
 	}
-	if nerr := controller.NoteFailedStart(a.config, text, a.problems, err); nerr != nil {
+	if nerr := controller.NoteFailedStart(a.config.Path, text, a.problems, err); nerr != nil {
 		slog.New(a.console(verbose, newShow(a, 0))).Warn("failed start not stored", "err", nerr)
 	}
 }
 
 // controller makes the controller of a config.
 func (a *app) controller(ctx context.Context, text []byte, o controller.Options) (*controller.Controller, error) {
-	o.File, o.Text, o.Program = a.config, text, cli.Version()
+	o.File, o.Text, o.Program = a.config.Path, text, cli.Version()
 	o.Language = func(site string) say.Lang { return a.Language(site) }
 	o.Problems = func(all []config.Problem) { a.tell(all) }
 	return controller.New(ctx, o)

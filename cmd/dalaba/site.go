@@ -22,7 +22,7 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, problems, fellBack, err := site.Look(ctx, a.config, text)
+	s, problems, fellBack, err := site.Look(ctx, a.config.Path, text)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 		a.Remark(a.Say("cli.last_good"))
 	}
 	if _, running := data.Running(s.Site.DataDir); !running {
-		if st, ok := control.ByConfig(ctx, a.config, a.Language()); ok {
+		if st, ok := control.ByConfig(ctx, a.config.Path, a.Language()); ok {
 			a.Remark(control.DirChanged(st, s.Site.DataDir).In(a.Language()))
 		}
 	}
@@ -75,7 +75,10 @@ func (n noStore) Unwrap() error      { return n.error }
 // readConfig returns the text of the config. From then on the program speaks the language
 // that it names, whatever else is wrong with it.
 func (a *app) readConfig() ([]byte, error) {
-	text, err := site.ReadConfig(a.config)
+	if why := a.config.Passed(); why != nil {
+		a.Remark(say.In(a.Language(), why))
+	}
+	text, err := site.ReadConfig(a.config.Path)
 	if err != nil {
 		return nil, cli.Refuse(err)
 	}
@@ -94,7 +97,7 @@ func (a *app) tell(problems []config.Problem) {
 // dataDir returns the data folder that a config names. If it names none, that and
 // all else that is wrong with it is shown.
 func (a *app) dataDir(ctx context.Context, text []byte) (string, error) {
-	dir, problems := site.DataDir(ctx, a.config, text)
+	dir, problems := site.DataDir(ctx, a.config.Path, text)
 	if dir != "" {
 		return dir, nil
 	}
