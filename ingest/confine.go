@@ -52,7 +52,7 @@ const scopes, scopesSince = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LAND
 // writable are the places where a program may write all the same.
 var writable = []string{"/tmp", "/var/tmp", "/dev/shm", "/dev/null", "/dev/zero", "/dev/full"}
 
-// confineFiles lets this thread change files only where they are writable.
+// confineFiles lets this thread change files in the places that are writable, and no others.
 func confineFiles() error {
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
