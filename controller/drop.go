@@ -33,6 +33,7 @@ func (c *Controller) dropFolder(ctx context.Context, cfg *config.Config) error {
 			r, _, err := c.alerts.take(ctx, raw, playlist.AlertByDrop)
 			return r, err
 		},
+		attempts: c.attempts("drop", true),
 	}
 	return p.run(ctx)
 }
@@ -62,6 +63,7 @@ type dropped struct {
 	read      func(path string) ([]byte, error)
 	whole     func(raw []byte, last bool) error // nil: it is a message, and all of it; last: nothing more is to come of it
 	receive   func(context.Context, []byte) (emergency.Record, error)
+	attempts  *ingest.Attempts
 	seen      map[string]*arrival
 	lastFault string // as the log has it
 }
@@ -212,6 +214,12 @@ func (f *arrival) due(now time.Time) bool {
 func (p *dropped) attempt(ctx context.Context, name string, f arrival) (got result) {
 	path := filepath.Join(p.dir, name)
 	got.last = f.given(path, time.Now())
+	read, err := p.attempts.Begin(path)
+	defer read()
+	if err != nil {
+		got.taken, got.err = true, err
+		return got
+	}
 	var raw []byte
 	if raw, got.err = p.read(path); got.err != nil {
 		return got

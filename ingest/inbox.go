@@ -39,6 +39,10 @@ type Inbox struct {
 	// file stays where it is and is tried again.
 	Take func(ctx context.Context, item Item) (Outcome, error)
 
+	// Attempts keeps a file that ends the program from doing so twice; nil: it is
+	// not kept from that.
+	Attempts *Attempts
+
 	Language say.Lang
 	Log      *slog.Logger
 
@@ -331,7 +335,12 @@ func (b *Inbox) seriesOf(path string) string {
 func (b *Inbox) take(ctx context.Context, path string, item Item) (m move, retry time.Time) {
 	whole := b.wholeBy(path, item)
 	item.Arriving, item.Since = time.Now().Before(whole), b.since
-	out, err := b.Take(ctx, item)
+	read, err := b.Attempts.Begin(item.Path)
+	var out Outcome
+	if err == nil {
+		out, err = b.Take(ctx, item)
+	}
+	read()
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:
