@@ -80,6 +80,8 @@ func checkNames(root *node, r *report) {
 		switch text := k.trimmed(); {
 		case text == "":
 			r.bad("alert.cap_empty", "alert/"+name)
+		case len(text) > emergency.MaxName:
+			r.bad("alert.long_name", "alert/"+name, len(text), emergency.MaxName)
 		case strings.ContainsAny(text, " \t\r\n,<&"):
 			r.bad("alert.cap_token", "alert/"+name, printable(text))
 		case text != k.text:
@@ -199,8 +201,9 @@ func (v version) read(root *node, r *report) Message {
 	if m.Silent.Key == "" && a.Kind != emergency.KindCancel && len(infos) == 0 {
 		m.Silent = say.M("alert.silent_empty")
 	}
+	seen := map[string]bool{}
 	for _, info := range infos {
-		v.readInfo(info, &a, &m, r)
+		v.readInfo(info, &a, &m, seen, r)
 	}
 	if len(a.Areas) == 0 && len(a.Shapes) == 0 && len(m.Unread) > 0 {
 		a.Elsewhere = nil // it may be meant for any place: when in doubt, an alert sounds
@@ -238,8 +241,9 @@ func firstOfLanguage(infos []*node, r *report) []*node {
 func languageOf(info *node) string { return cmp.Or(info.at("language"), "en-US") }
 
 // readInfo adds the info of one language to the alert. If the infos differ, the most
-// severe level and the longest period count.
-func (v version) readInfo(info *node, a *emergency.Alert, m *Message, r *report) {
+// severe level and the longest period count. seen are the sounds, areas and shapes that
+// the alert has.
+func (v version) readInfo(info *node, a *emergency.Alert, m *Message, seen map[string]bool, r *report) {
 	if level, ok := levels[info.at("severity")]; ok && (len(a.Texts) == 0 || level < a.Level) {
 		a.Level = level
 	}
@@ -273,15 +277,21 @@ func (v version) readInfo(info *node, a *emergency.Alert, m *Message, r *report)
 		a.NotAfter = t
 	}
 	for i, res := range info.all("resource") {
-		if s, ok := readAudio(res, fmt.Sprintf("resource[%d]", i+1), r); ok && !slices.ContainsFunc(a.Audio, func(b emergency.Audio) bool {
-			return b.SHA256 == s.SHA256 && b.URI == s.URI && b.Name == s.Name
-		}) {
+		if s, ok := readAudio(res, fmt.Sprintf("resource[%d]", i+1), r); ok && first(seen, "sound", string(s.SHA256), s.URI, s.Name) {
 			a.Audio = append(a.Audio, s)
 		}
 	}
 	for _, area := range info.all("area") {
-		v.readArea(area, a, m)
+		v.readArea(area, a, m, seen)
 	}
+}
+
+// first notes a thing, and reports whether it is seen for the first time.
+func first(seen map[string]bool, thing ...string) bool {
+	key := strings.Join(thing, "\x00") // which XML does not allow
+	again := seen[key]
+	seen[key] = true
+	return !again
 }
 
 // levels maps CAP's five severities to our four levels. The mapping is our own.
@@ -299,9 +309,9 @@ var severities = map[emergency.Level]string{
 // of the area are kept in Elsewhere: without them an alert for places that we cannot
 // locate would look like an alert for all places. A shape that cannot be read is left
 // out, and an area that has nothing else is in the message's Unread.
-func (v version) readArea(area *node, a *emergency.Alert, m *Message) {
+func (v version) readArea(area *node, a *emergency.Alert, m *Message, seen map[string]bool) {
 	elsewhere := func(s string) {
-		if s != "" && len(a.Elsewhere) < maxElsewhere && !slices.Contains(a.Elsewhere, s) {
+		if s != "" && first(seen, "elsewhere", s) {
 			a.Elsewhere = append(a.Elsewhere, s)
 		}
 	}
@@ -315,7 +325,7 @@ func (v version) readArea(area *node, a *emergency.Alert, m *Message) {
 		}
 		placed = true
 		for _, code := range codes {
-			if !slices.Contains(a.Areas, code) {
+			if first(seen, "area", string(code)) {
 				a.Areas = append(a.Areas, code)
 			}
 		}
@@ -327,10 +337,7 @@ func (v version) readArea(area *node, a *emergency.Alert, m *Message) {
 			continue
 		}
 		placed = true
-		same := func(s emergency.Shape) bool {
-			return s.RadiusKM == d.shape.RadiusKM && slices.Equal(s.Points, d.shape.Points)
-		}
-		if len(a.Shapes) < maxShapes && !slices.ContainsFunc(a.Shapes, same) {
+		if first(seen, d.name, d.text) {
 			a.Shapes = append(a.Shapes, d.shape)
 		}
 	}
@@ -338,7 +345,7 @@ func (v version) readArea(area *node, a *emergency.Alert, m *Message) {
 	switch {
 	case placed:
 	case broken && len(area.all("geocode")) == 0:
-		if len(m.Unread) < maxElsewhere && !slices.Contains(m.Unread, name) {
+		if len(m.Unread) < maxUnread && !slices.Contains(m.Unread, name) {
 			m.Unread = append(m.Unread, name)
 		}
 	default:
@@ -346,11 +353,8 @@ func (v version) readArea(area *node, a *emergency.Alert, m *Message) {
 	}
 }
 
-// The most that is kept of one alert. More would only be slow.
-const (
-	maxElsewhere = 500
-	maxShapes    = 500
-)
+// maxUnread is the most names of areas that are kept because they could not be read.
+const maxUnread = 100
 
 // pair returns the name and value of an element with valueName and value, or with CAP
 // 1.0's "name=value".
@@ -376,6 +380,7 @@ func capID(sender, identifier string, sent time.Time) playlist.AlertID {
 // comma, and it means every message with that sender and identifier.
 func (v version) references(text string) ([]playlist.AlertID, error) {
 	var ids []playlist.AlertID
+	seen := map[string]bool{}
 	for _, field := range strings.Fields(text) {
 		var id playlist.AlertID
 		if v.name == "1.0" {
@@ -395,17 +400,12 @@ func (v version) references(text string) ([]playlist.AlertID, error) {
 			}
 			id = capID(part[0], part[1], sent)
 		}
-		if !slices.Contains(ids, id) {
+		if first(seen, string(id)) {
 			ids = append(ids, id)
-		}
-		if len(ids) > maxRefs {
-			return nil, fmt.Errorf("> %d", maxRefs)
 		}
 	}
 	return ids, nil
 }
-
-const maxRefs = 500
 
 var (
 	division = regexp.MustCompile(`^(1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[12])[0-9]+$`)

@@ -215,6 +215,7 @@ func parseEBD(doc document, p *ebdPackage, o Options, r *report) (Message, error
 	if body != nil {
 		in.content(body, p, &m)
 	}
+	in.names(&m)
 	why := ErrInvalid
 	if in.missing {
 		why = ErrMissing
@@ -228,6 +229,26 @@ func parseEBD(doc document, p *ebdPackage, o Options, r *report) (Message, error
 	}
 	return m, nil
 }
+
+// names refuses a package with a name that is too long to refer to, and leaves out an
+// address that is none.
+func (r *reader) names(m *Message) {
+	for _, name := range []struct{ where, is string }{
+		{"EBD/EBDID", m.EBD.ID}, {"EBD/SRC/EBRID", m.EBD.From}, {"EBM/EBMID", string(m.Alert.ID)}, {"EBM/MsgBasicInfo/SenderCode", m.Alert.Sender},
+		{"EBMStateRequest/EBM/EBMID", string(m.StateOf)},
+	} {
+		if len(name.is) > emergency.MaxName {
+			r.bad("alert.long_name", name.where, len(name.is), emergency.MaxName)
+		}
+	}
+	if len(m.EBD.FromURL) > maxURL {
+		r.warn("alert.long_url", "EBD/SRC/URL", len(m.EBD.FromURL), maxURL)
+		m.EBD.FromURL = ""
+	}
+}
+
+// maxURL is the longest address of a sender, in bytes.
+const maxURL = 2048
 
 // content reads the body of a package, by the message's kind.
 func (r *reader) content(body *node, p *ebdPackage, m *Message) {
@@ -408,6 +429,7 @@ func (r *reader) class(basic *node, a *emergency.Alert, m *Message) {
 // no area, not for all.
 func (r *reader) areas(content *node, a *emergency.Alert) {
 	text := content.at("AreaCode")
+	seen := map[string]bool{}
 	for _, f := range strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(",，;； \n\t", c) }) {
 		code := f
 		if len(f) == 6 || len(f) == 9 {
@@ -416,12 +438,12 @@ func (r *reader) areas(content *node, a *emergency.Alert) {
 		area, err := playlist.ParseArea(code)
 		if err != nil {
 			r.warn("alert.ebm_area", printable(f))
-			if len(a.Elsewhere) < maxElsewhere {
-				a.Elsewhere = append(a.Elsewhere, printable(f))
+			if p := printable(f); first(seen, "elsewhere", p) {
+				a.Elsewhere = append(a.Elsewhere, p)
 			}
 			continue
 		}
-		if !slices.Contains(a.Areas, area) && len(a.Areas) < maxAreas {
+		if first(seen, "area", code) {
 			a.Areas = append(a.Areas, area)
 		}
 	}
@@ -431,6 +453,7 @@ func (r *reader) areas(content *node, a *emergency.Alert) {
 	}
 }
 
+// maxAreas is the largest number of areas of a Coverage.
 const maxAreas = 10_000
 
 // languageTag converts a language code, of ISO 639-2 in the draft [D], to BCP 47.

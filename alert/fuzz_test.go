@@ -34,7 +34,7 @@ func judge(t *testing.T, raw []byte, o alert.Options, signed bool) {
 }
 
 func judgeMessage(t *testing.T, m alert.Message, signed bool) {
-	if (m.Verdict == alert.Valid) != (len(m.Warnings) == 0) {
+	if (m.Verdict == alert.Valid) != (len(m.Warnings) == len(m.Cuts)) {
 		t.Fatalf("%s with %d warnings", m.Verdict, len(m.Warnings))
 	}
 	a := m.Alert

@@ -88,13 +88,15 @@ type Message struct {
 
 	Feed *Feed
 
-	Warnings []say.Message // the differences from the schema that were tolerated
-	Notes    []say.Message // no differences, but worth knowing
-	Raw      []byte        // as received
+	Warnings []say.Message   // the differences from the schema that were tolerated, after what was left out of Alert
+	Cuts     []emergency.Cut // what was left out of Alert
+	Notes    []say.Message   // no differences, but worth knowing
+	Raw      []byte          // as received
 }
 
 // Parse reads a CAP message, a feed of such messages or an EBD package (a tar, or its
-// XML member alone). The message keeps raw without copying it. A bad signature is no
+// XML member alone). The message keeps raw without copying it. Its Alert holds no more
+// than one alert may; a warning says what was left out of it. A bad signature is no
 // error: Alert.Signature reports it, and the caller decides what follows. Parse ends
 // soon after ctx does, and returns its error.
 func Parse(ctx context.Context, raw []byte, o Options) (Message, error) {
@@ -137,10 +139,15 @@ func parseXML(raw []byte, o Options) (Message, error) {
 	return m.withReport(raw, &r), nil
 }
 
-// withReport returns the message with the raw bytes and with the warnings and notes of
-// the report.
+// withReport returns the message within its bounds, with the raw bytes and with the
+// warnings and notes of the report.
 func (m Message) withReport(raw []byte, r *report) Message {
-	m.Raw, m.Warnings, m.Notes, m.Verdict = raw, r.warnings, r.notes, Valid
+	m.Alert, m.Cuts = m.Alert.Bounded() // its signature has been checked
+	var warnings []say.Message
+	for _, c := range m.Cuts {
+		warnings = append(warnings, say.M(c.What, c.Had, c.Kept))
+	}
+	m.Raw, m.Warnings, m.Notes, m.Verdict = raw, append(warnings, r.warnings...), r.notes, Valid
 	if len(r.warnings) > 0 {
 		m.Verdict = Tolerated
 	}

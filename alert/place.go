@@ -11,6 +11,7 @@ import (
 // drawing is a polygon or a circle of a CAP area, as it was read.
 type drawing struct {
 	name  string // of its element
+	text  string // as it stands there
 	shape emergency.Shape
 	fault error        // why it cannot be read: then there is no shape
 	told  *say.Message // what was tolerated or mended
@@ -26,7 +27,7 @@ func drawings(area *node) (all []drawing) {
 			if k.trimmed() == "" {
 				continue
 			}
-			d := drawing{name: kind.name}
+			d := drawing{name: kind.name, text: k.trimmed()}
 			d.shape, d.told, d.fault = kind.read(k.text)
 			all = append(all, d)
 		}

@@ -85,6 +85,7 @@ func New(ctx context.Context, o Options) (*Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	private := data.MakePrivate(dir)
 	store, err := openStore(ctx, dir, data.Options{
 		Log: slog.New(o.Console), Boot: clock.Boot(), Mono: clock.Uptime, Now: now, Lock: held,
 		OnDamage: func(error) { close(damaged) }, Spare: true,
@@ -95,6 +96,7 @@ func New(ctx context.Context, o Options) (*Controller, error) {
 	c := &Controller{
 		Options: o, now: now, held: held, store: store, log: slog.New(store.LogHandler(o.Console)), damaged: damaged, requests: make(chan func()),
 	}
+	private.Tell(c.log, dir)
 	if err := c.assemble(ctx, dir); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

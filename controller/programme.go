@@ -146,7 +146,7 @@ func (p *programme) keepGood(text []byte, c *playlist.Calendar) {
 		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 			return
 		}
-		if err := data.KeepFile(path, text, 0o600); err != nil {
+		if err := data.KeepFile(path, text); err != nil {
 			p.log.Error("config in force not stored", "err", err)
 		}
 	}

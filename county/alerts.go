@@ -79,6 +79,8 @@ type Verdict struct {
 	Why       string           `json:"why,omitempty"`
 	Duplicate bool             `json:"duplicate,omitempty"`
 	Scopes    []playlist.Scope `json:"scopes,omitempty"`
+	Cuts      []emergency.Cut  `json:"cuts,omitempty"`  // what was left out of it, for there was too much
+	Short     []Shortfall      `json:"short,omitempty"` // where it is not sent, or otherwise than it came
 	Reaches   Reaches          `json:"reaches"`
 }
 
@@ -91,6 +93,12 @@ type incoming struct {
 	Detail store.AlertDetail
 
 	Warnings []say.Message // about its form
+	Cuts     []emergency.Cut
+}
+
+// incomingOf is a message that was read.
+func incomingOf(m alert.Message, source string) incoming {
+	return incoming{Alert: m.Alert, Raw: m.Raw, Source: source, Silent: m.Silent.Key != "", Warnings: m.Warnings, Cuts: m.Cuts}
 }
 
 // take decides on a message and keeps it. If it is to sound, its order is issued
@@ -127,7 +135,11 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 	for _, s := range scopes {
 		if !issued[s] {
 			issued[s] = true
-			err = errors.Join(err, a.orders.issue(ctx, s))
+			said, rerr := a.orders.renew(ctx, s)
+			err = errors.Join(err, rerr)
+			if short, ok := said.short[msg.ID]; ok {
+				v.Short = append(v.Short, short)
+			}
 		}
 	}
 	for _, old := range ended {
@@ -156,7 +168,7 @@ func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, targets []
 	}
 	f = a.rules.facts(in.Source)
 	f.Concerned, f.Expired = len(msg.Detail.Scopes) > 0, !now.Before(msg.Ends)
-	return Verdict{ID: msg.ID, Reaches: a.reaches(concerned)}, targets, msg, f, nil
+	return Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(concerned)}, targets, msg, f, nil
 }
 
 // weigh returns what [alerts.take] would decide, and does nothing.
@@ -180,9 +192,19 @@ func (a *alerts) takeOrWeigh(ctx context.Context, in incoming, dry bool) (Verdic
 	return a.take(ctx, in)
 }
 
+// Listed is a message, and where it falls short.
+type Listed struct {
+	store.Alert
+	Short []Shortfall `json:"short,omitempty"`
+}
+
 // latest lists the latest messages, the latest first.
-func (a *alerts) latest(ctx context.Context, limit int) ([]store.Alert, error) {
-	return a.store.Alerts(ctx, limit)
+func (a *alerts) latest(ctx context.Context, limit int) (all []Listed, err error) {
+	list, err := a.store.Alerts(ctx, limit)
+	for _, m := range list {
+		all = append(all, Listed{m, a.orders.shortfalls(m.ID)})
+	}
+	return all, err
 }
 
 // duplicate is the verdict about a message that has come before.
@@ -197,6 +219,10 @@ func (v Verdict) of(a store.Alert) Verdict {
 	v.State, v.Why, v.Scopes = a.State, a.Why, a.Detail.Scopes
 	return v
 }
+
+// mostScopes is to how many scopes an alert is issued at the most, before it goes to
+// the whole county.
+const mostScopes = 64
 
 // scopes lists the scopes of this county that an alert's areas name; none if it
 // is for other places. If it names shapes alone, it goes to every controller,
@@ -219,6 +245,9 @@ func (b base) scopes(a emergency.Alert) []playlist.Scope {
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
+	if len(all) > mostScopes { // each costs a document; the controllers know by the areas which of them it is for
+		return []playlist.Scope{playlist.AreaScope(b.area)}
+	}
 	// A scope below another one is part of it.
 	return slices.DeleteFunc(slices.Clone(all), func(s playlist.Scope) bool {
 		own, _ := s.Area()
@@ -237,7 +266,11 @@ func (a *alerts) concerned(ctx context.Context, msg emergency.Alert, scopes []pl
 		if !slices.ContainsFunc(scopes, k.Follower().Follows) {
 			continue
 		}
+		known := len(k.Outputs) > 0
 		k.Outputs = slices.DeleteFunc(slices.Clone(k.Outputs), func(o store.Output) bool { return o.Gone || !msg.MayConcern(o.Area) })
+		if known && len(k.Outputs) == 0 && len(msg.Areas) > mostScopes {
+			continue // it follows the scope, which is larger than what the alert is for
+		}
 		list = append(list, k)
 		targets = append(targets, store.Target{Controller: k.ID, Online: a.online(k)})
 	}
@@ -302,7 +335,7 @@ func (a *alerts) takeCAP(ctx context.Context, raw []byte, source string) (Verdic
 }
 
 func (a *alerts) takeMessage(ctx context.Context, m alert.Message, source string) (Verdict, error) {
-	return a.take(ctx, incoming{Alert: m.Alert, Raw: m.Raw, Source: source, Silent: m.Silent.Key != "", Warnings: m.Warnings})
+	return a.take(ctx, incomingOf(m, source))
 }
 
 // takeFile takes a CAP or EBD message that an operator has as a file, or only
@@ -315,7 +348,7 @@ func (a *alerts) takeFile(ctx context.Context, raw []byte, dry bool) (Verdict, e
 	if m.Kind != alert.KindAlert && m.Kind != alert.KindEBM {
 		return Verdict{}, notAnAlert(m)
 	}
-	return a.takeOrWeigh(ctx, incoming{Alert: m.Alert, Raw: raw, Source: FromHand, Silent: m.Silent.Key != "", Warnings: m.Warnings}, dry)
+	return a.takeOrWeigh(ctx, incomingOf(m, FromHand), dry)
 }
 
 func notAnAlert(m alert.Message) error { return invalid("county.not_an_alert", string(m.Kind)) }

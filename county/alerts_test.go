@@ -451,7 +451,7 @@ func TestEBDPackagesAreAnsweredOnTheSpot(t *testing.T) {
 	if m := w.send(t, p); m.Result.Code != alert.ResultReceived {
 		t.Errorf("a retry is answered %+v", m.Result)
 	}
-	if all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10)); len(all) != 1 || len(all[0].Raw) == 0 {
+	if all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10)); len(all) != 1 || len(must[store.Alert](t)(w.Store.Alert(t.Context(), id)).Raw) == 0 {
 		t.Errorf("a retry was kept again, or the bytes were not: %d", len(all))
 	}
 

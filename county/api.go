@@ -33,7 +33,7 @@ type api struct {
 
 func newAPI(o Options, b base, p parts) *api {
 	return &api{
-		base: b, parts: p, overview: newOverview(o, b, p.documents), ca: o.CA,
+		base: b, parts: p, overview: newOverview(o, b, p.documents, p.orders), ca: o.CA,
 		accounts: &accounts{base: b, store: o.Store, token: o.Token, hashing: make(chan struct{}, loginsAtOnce)},
 		carriers: &link.Edge{Store: p.edge, Key: o.Keys.Edge, Log: o.Log, Now: o.Now},
 	}
@@ -372,7 +372,7 @@ func statusOf(err error) int {
 		return http.StatusUnauthorized
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return http.StatusNotFound
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrStale), errors.Is(err, errNoKey):
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrStale), errors.Is(err, store.ErrUsedUp), errors.Is(err, errNoKey):
 		return http.StatusConflict
 	case errors.Is(err, playlist.ErrInvalid), errors.Is(err, ingest.ErrRefused), refusedByLink(err):
 		return http.StatusUnprocessableEntity

@@ -100,8 +100,10 @@ func (a *alerts) message(h ByHand) (incoming, error) {
 	if strings.TrimSpace(h.Text) != "" {
 		msg.Texts = []emergency.Text{{Language: "zh-CN", Title: h.Title, Text: h.Text}}
 	}
-	raw, err := json.Marshal(h)
-	return incoming{Alert: msg, Raw: raw, Source: FromHand, Detail: store.AlertDetail{Scopes: h.Scopes}}, err
+	in := incoming{Source: FromHand, Detail: store.AlertDetail{Scopes: h.Scopes}}
+	in.Alert, in.Cuts = msg.Bounded()
+	in.Raw, err = json.Marshal(h)
+	return in, err
 }
 
 // takeByHand sounds an alert that an operator wrote, or only tells whom it would

@@ -116,7 +116,7 @@ func New(o Options) *County {
 	p.reach = &reach{base: b, store: o.Store, fleet: p.fleet}
 	p.orders = newOrders(b, o.Store, p.documents, p.fleet, o.Keys.Alert)
 	p.sounds = newSounds(b, o.Store, o.Ingest, p.orders, o.Alerts)
-	p.outcomes = &outcomes{store: o.Store}
+	p.outcomes = &outcomes{store: o.Store, orders: p.orders}
 	p.alerts = &alerts{base: b, store: o.Store, rules: o.Alerts, fleet: p.fleet, orders: p.orders, sounds: p.sounds, work: work}
 	p.course = newCourse(b, o.Store, p.orders, p.sounds, p.outcomes, work)
 	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work}
@@ -166,6 +166,9 @@ func (c *County) Run(ctx context.Context) error {
 				}
 			}
 		})
+	}
+	if err := c.documents.settle(ctx); err != nil && ctx.Err() == nil {
+		c.log.Error("documents could not be compared with the trust document", "err", err)
 	}
 	if err := c.course.resume(ctx); err != nil && ctx.Err() == nil {
 		c.log.Error("alerts in force could not be taken up again", "err", err)

@@ -69,10 +69,18 @@ func (c *course) resume(ctx context.Context) error {
 	}
 	for _, a := range inForce {
 		if a.Detail.Clip == nil {
-			c.work.Go(func() { c.sounds.make(ctx, withSound(ctx, a)) })
+			c.work.Go(func() { c.remake(ctx, a) })
 		}
 	}
 	return err
+}
+
+// remake makes the clip of an alert that another run, or another replica, took in.
+func (c *course) remake(ctx context.Context, a store.Alert) {
+	if whole, err := c.store.Alert(ctx, a.ID); err == nil {
+		a = whole
+	}
+	c.sounds.make(ctx, withSound(ctx, a))
 }
 
 // received notes that rows of alerts have come.
@@ -94,15 +102,16 @@ func (c *course) lookAgain(id playlist.AlertID) {
 // advance updates the alerts in force: an alert is airing once an output has
 // started it, and over at its end.
 func (c *course) advance(ctx context.Context) error {
+	seen := c.orders.seen()
 	inForce, err := c.store.AlertsInForce(ctx)
 	if err != nil {
 		return err
 	}
-	err = c.orders.catchUp(ctx, inForce)
+	err = c.orders.catchUp(ctx, inForce, seen)
 	ended := map[playlist.Scope]bool{}
 	for _, a := range inForce {
 		if c.sounds.abandoned(a) {
-			c.work.Go(func() { c.sounds.make(ctx, withSound(ctx, a)) })
+			c.work.Go(func() { c.remake(ctx, a) })
 		}
 		over := !c.now().Before(a.Ends)
 		if !c.isDue(a.ID) && !over {
@@ -126,7 +135,8 @@ func (c *course) advance(ctx context.Context) error {
 	err = errors.Join(err, c.correct(ctx, ids))
 	c.forget(ids)
 	for s := range ended {
-		err = errors.Join(err, c.orders.issue(ctx, s))
+		_, rerr := c.orders.renew(ctx, s)
+		err = errors.Join(err, rerr)
 	}
 	return err
 }

@@ -5,19 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/say"
 )
 
 // envelopes keeps signed documents.
 type envelopes interface {
 	AddEnvelope(ctx context.Context, e store.Envelope) error
 	NextVersion(ctx context.Context, kind link.Kind, scope playlist.Scope) (int64, error)
-	RaiseVersion(ctx context.Context, kind link.Kind, scope playlist.Scope, v int64) error
+	Void(ctx context.Context, t link.Trust) ([]store.Envelope, error)
 	Envelope(ctx context.Context, kind link.Kind, scope playlist.Scope, version int64) (store.Envelope, error)
 	Versions(ctx context.Context, kind link.Kind, scope playlist.Scope) ([]store.Envelope, error)
 	Latest(ctx context.Context, kind link.Kind) ([]store.Envelope, error)
@@ -33,6 +35,15 @@ type documents struct {
 
 	issuing  sync.Mutex // one document at a time gets its version
 	ordering sync.Mutex // so does one state of alerts, which waits for no other document
+}
+
+// NextVersion is the store's, with words for people if there is none.
+func (d *documents) NextVersion(ctx context.Context, k link.Kind, scope playlist.Scope) (int64, error) {
+	v, err := d.envelopes.NextVersion(ctx, k, scope)
+	if errors.Is(err, store.ErrUsedUp) {
+		err = fault{store.ErrUsedUp, say.M("county.used_up", k.Words(), string(scope), string(k.Role()))}
+	}
+	return v, err
 }
 
 // issue makes the next version of a document, keeps it and publishes it. A
@@ -135,21 +146,86 @@ func (d *documents) addTrust(ctx context.Context, raw []byte) error {
 	if err != nil {
 		return err
 	}
+	err = d.settle(ctx)
 	d.announce(ctx, link.KindTrust, playlist.AreaScope(d.area), raw)
+	return err
+}
+
+// settle does what a new trust document asks of the documents that are kept: it sets
+// those aside that used up the versions of a scope and whose keys have lost the role.
+// It also looks whether controllers that were away can follow the trust documents to
+// the one in force.
+func (d *documents) settle(ctx context.Context) error {
+	t, err := d.trust(ctx)
+	if errors.Is(err, link.ErrNoTrust) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	gone, err := d.Void(ctx, t)
+	for _, e := range gone {
+		d.log.Error("document of a key that lost its role set aside, its version counts no more", "kind", e.Kind, "scope", e.Scope, "version", e.Version)
+	}
+	if err != nil {
+		return err
+	}
+	all, err := d.trusts(ctx)
+	if err != nil {
+		return err
+	}
+	var before *link.Trust
+	for _, e := range all {
+		next, err := link.AcceptTrust(e.Bytes, before)
+		if err != nil && before != nil {
+			d.log.Error("trust document missing: controllers that were away cannot verify the later ones", "after_version", before.Version, "before_version", e.Version, "err", err)
+			next, err = link.AcceptTrust(e.Bytes, nil)
+		}
+		if err != nil {
+			return err
+		}
+		before = &next
+	}
 	return nil
 }
 
-// Held is a document in force, with its bytes.
+// trusts are all trust documents that were ever in force here, the first one first.
+func (d *documents) trusts(ctx context.Context) (all []store.Envelope, err error) {
+	list, err := d.Versions(ctx, link.KindTrust, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range slices.Backward(list) {
+		e, err := d.Envelope(ctx, link.KindTrust, "", v.Version)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// Held is a document that a carrier takes to controllers.
 type Held struct {
 	link.Have
 	Raw json.RawMessage `json:"raw"`
 }
 
-// held lists all documents in force, for a carrier.
+// held lists all documents in force, for a carrier, and the trust documents before
+// the one in force, in the order in which a controller must accept them.
 func (d *documents) held(ctx context.Context) ([]Held, error) {
+	list, err := d.trusts(ctx)
+	if err != nil {
+		return nil, err
+	}
 	latest, err := d.Latest(ctx, "")
-	all := []Held{}
 	for _, e := range latest {
+		if e.Kind != link.KindTrust {
+			list = append(list, e)
+		}
+	}
+	all := []Held{}
+	for _, e := range list {
 		all = append(all, Held{haveOf(e), e.Bytes})
 	}
 	return all, err

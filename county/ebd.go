@@ -101,7 +101,7 @@ func (e *ebd) take(ctx context.Context, raw []byte, peer string) (alert.Package,
 	result := received
 	switch m.Kind {
 	case alert.KindEBM:
-		result = e.takeEBM(ctx, m, raw)
+		result = e.takeEBM(ctx, m)
 	case alert.KindStateRequest:
 		result = e.takeStateRequest(ctx, m)
 	}
@@ -135,11 +135,10 @@ func (e *ebd) respond(ctx context.Context, m alert.Message, raw []byte, peer str
 }
 
 // takeEBM takes an emergency message in.
-func (e *ebd) takeEBM(ctx context.Context, m alert.Message, raw []byte) alert.Result {
-	v, err := e.alerts.take(ctx, incoming{
-		Alert: m.Alert, Raw: raw, Source: FromEBD, Silent: m.Silent.Key != "", Warnings: m.Warnings,
-		Detail: store.AlertDetail{EBD: &store.EBDOrigin{EBDID: m.EBD.ID, From: m.EBD.From, URL: m.EBD.FromURL}},
-	})
+func (e *ebd) takeEBM(ctx context.Context, m alert.Message) alert.Result {
+	in := incomingOf(m, FromEBD)
+	in.Detail.EBD = &store.EBDOrigin{EBDID: m.EBD.ID, From: m.EBD.From, URL: m.EBD.FromURL}
+	v, err := e.alerts.take(ctx, in)
 	if err != nil {
 		e.log.Error("EBM could not be taken", "alert", m.Alert.ID, "err", err)
 		return alert.Result{Code: alert.ResultOther, Desc: "暂时无法处理"}
@@ -263,6 +262,12 @@ func (e *ebd) stateOf(ctx context.Context, id playlist.AlertID) (alert.State, er
 	s.Code, s.Desc = brdState(acc.Alert.State)
 	s.Desc += fmt.Sprintf("；覆盖率=完整播出终端的常住人口/目标终端的常住人口=%d/%d，未回执终端%d个",
 		acc.CoverageRate.Numerator, acc.CoverageRate.Denominator, acc.CoverageRate.Unknown)
+	for _, short := range acc.Short {
+		if short.Unsent {
+			s.Desc += "；" + say.M(short.Why).In(say.Chinese)
+			break
+		}
+	}
 	if acc.CoverageRate.Value != nil {
 		s.Coverage = &alert.Coverage{Rate: *acc.CoverageRate.Value, Areas: acc.Alert.Areas, Stat: acc.ResBrdStat}
 	}

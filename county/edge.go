@@ -114,7 +114,18 @@ func (e *edge) Seen(ctx context.Context, s link.Seen) error {
 			return err
 		}
 	}
-	return e.members.renew(ctx, q.Controller)
+	return e.lenient(e.members.renew(ctx, q.Controller))
+}
+
+// lenient logs that the versions of a document are used up and returns nil: the
+// controller must go on to sync, or it could not get the trust document that takes
+// the role from the key.
+func (e *edge) lenient(err error) error {
+	if errors.Is(err, store.ErrUsedUp) {
+		e.log.Error("versions of a document are used up: replace the key", "err", err)
+		return nil
+	}
+	return err
 }
 
 // reportOf is what the store keeps of a sync.
@@ -165,19 +176,18 @@ func (e *edge) Recover(ctx context.Context, d link.Document) error {
 			return err
 		}
 	}
-	if err := e.documents.RaiseVersion(ctx, d.Kind, d.Scope, d.Version); err != nil {
-		return err
-	}
 	switch d.Kind {
+	case link.KindTrust:
+		return e.documents.settle(ctx)
 	case link.KindAlerts:
 		// An alert that controllers hold in force must not be cancelled because this
 		// county has lost it.
 		if err := e.alerts.adopt(ctx, *d.Alerts); err != nil {
 			return err
 		}
-		return e.orders.issue(ctx, d.Scope)
+		return e.lenient(e.orders.issue(ctx, d.Scope))
 	case link.KindMember:
-		return e.members.issue(ctx, d.Member.Controller)
+		return e.lenient(e.members.issue(ctx, d.Member.Controller))
 	case link.KindManifest:
 		return e.programmes.restore(ctx, d, ours)
 	}

@@ -8,6 +8,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // What tests say of the parts of a county.
@@ -56,6 +57,14 @@ func (f failingFleet) Fleet(ctx context.Context, q store.FleetQuery) ([]store.Co
 		return nil, err
 	}
 	return f.fleetStore.Fleet(ctx, q)
+}
+
+// Turns has few clips of alerts made at once.
+type Turns struct{ q turns }
+
+// Wait waits for the turn of an alert.
+func (t *Turns) Wait(ctx context.Context, of emergency.Precedence) (done func(), ok bool) {
+	return t.q.wait(ctx, of)
 }
 
 // AccountNow accounts for what fell due, as Run does each minute.
@@ -159,3 +168,6 @@ func Routes() (all []Route) {
 	}
 	return all
 }
+
+// Carried lists what a carrier takes to controllers.
+func Carried(c *County, ctx context.Context) ([]Held, error) { return c.documents.held(ctx) }

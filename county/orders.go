@@ -37,12 +37,18 @@ type orders struct {
 	mu    sync.Mutex
 	held  map[playlist.Scope]order // the latest of each scope
 	wrong map[playlist.Scope]wrongOrder
+
+	packing sync.Mutex // one set is made at a time
+	sets    map[playlist.Scope]set
+	weights map[version]weighed
+	seals   int
 }
 
 // order is a document that names the alerts in force for a scope.
 type order struct {
 	version int64
 	raw     []byte
+	sum     string // see [sumOf]
 	ids     []playlist.AlertID
 	clips   []playlist.ClipID // of each alert; empty: none yet
 	until   time.Time         // when the last of them is over
@@ -65,16 +71,24 @@ const (
 func newOrders(b base, st orderStore, d *documents, f *fleet, key link.Signer) *orders {
 	return &orders{
 		base: b, store: st, documents: d, fleet: f, features: link.Features(), key: key,
-		held: map[playlist.Scope]order{}, wrong: map[playlist.Scope]wrongOrder{},
+		held: map[playlist.Scope]order{}, wrong: map[playlist.Scope]wrongOrder{}, sets: map[playlist.Scope]set{}, weights: map[version]weighed{},
 	}
 }
 
-// says reports whether the order is what would be issued for the alerts now.
-func (h order) says(alerts []store.Alert) bool {
-	return slices.EqualFunc(alerts, h.ids, func(a store.Alert, id playlist.AlertID) bool { return a.ID == id }) &&
-		slices.EqualFunc(alerts, h.clips, func(a store.Alert, id playlist.ClipID) bool {
-			return a.Detail.Clip == nil && id == "" || a.Detail.Clip != nil && a.Detail.Clip.ID == id
-		})
+// orderOf is the order that says a set.
+func orderOf(s set) (h order) {
+	h.sum = s.sum
+	for i, f := range s.alerts {
+		h.add(f.Alert.ID, f.Clip)
+		h.lasts(s.ends[i])
+	}
+	return h
+}
+
+// says reports whether the order names the alerts of a set, with their clips.
+func (h order) says(s set) bool {
+	want := orderOf(s)
+	return slices.Equal(h.ids, want.ids) && slices.Equal(h.clips, want.clips)
 }
 
 func (h *order) add(id playlist.AlertID, clip *playlist.Clip) {
@@ -101,73 +115,46 @@ func (h order) note() string {
 	return strings.Join(all, " ")
 }
 
-// inScope lists the alerts, among those in force, that the order of a scope
-// names.
-func inScope(scope playlist.Scope, inForce []store.Alert) (all []store.Alert) {
-	for _, a := range inForce {
-		if slices.Contains(a.Detail.Scopes, scope) && len(all) < link.MaxAlerts {
-			all = append(all, a)
-		}
-	}
-	return all
-}
-
 // issue issues what is in force for a scope.
 func (o *orders) issue(ctx context.Context, scope playlist.Scope) error {
-	var issued order
-	e, err := o.documents.issue(ctx, link.KindAlerts, scope, func(v int64) (link.Envelope, string, error) {
-		inForce, err := o.store.AlertsInForce(ctx)
-		if err != nil {
-			return link.Envelope{}, "", err
-		}
-		issued = order{}
-		state := link.AlertsState{Scope: scope, Version: v, Issued: o.now(), Alerts: []link.AlertInForce{}}
-		inline := 0
-		for _, a := range inScope(scope, inForce) {
-			f, err := o.inForce(a, link.MaxInlineTotal-inline)
-			if err != nil {
-				return link.Envelope{}, "", err
-			}
-			inline += len(f.Inline)
-			issued.add(a.ID, f.Clip)
-			issued.lasts(a.Ends)
-			state.Alerts = append(state.Alerts, f)
-		}
-		o.fit(ctx, scope, state.Alerts)
-		env, err := link.SealAlerts(state, o.key)
-		return env, issued.note(), err
-	})
-	if err != nil {
-		return err
-	}
-	issued.version, issued.raw = e.Version, e.Bytes
-	o.hold(scope, issued)
-	return nil
+	_, err := o.publish(ctx, scope, true)
+	return err
 }
 
-// inForce is an alert as an order names it, with the bytes of its clip if there
-// is room for them.
-func (o *orders) inForce(a store.Alert, room int) (link.AlertInForce, error) {
-	f := link.AlertInForce{Alert: a.Alert, Received: a.Received, Order: a.Detail.Clip == nil}
-	if f.Alert.NotAfter.IsZero() || !a.Ends.IsZero() && a.Ends.Before(f.Alert.NotAfter) {
-		f.Alert.NotAfter = a.Ends // by the rules of the county, not of each controller
-	}
-	if a.Detail.Clip == nil {
-		return f, nil
-	}
-	clip := *a.Detail.Clip
-	clip.Text = ""
-	f.Clip = &clip
-	if clip.Size > link.MaxInline || int(clip.Size) > room {
-		return f, nil
-	}
-	var err error
-	f.Inline, err = o.bytesOf(clip.ID)
-	if errors.Is(err, store.ErrNotFound) { // another replica has it; a controller that lacks it fetches it
-		o.log.Warn("clip of alert is not here", "alert", a.ID, "clip", clip.ID)
+// renew issues what is in force for a scope, unless the latest order says just
+// that. It returns what the order says.
+func (o *orders) renew(ctx context.Context, scope playlist.Scope) (set, error) {
+	s, err := o.publish(ctx, scope, false)
+	if errors.Is(err, errUnchanged) {
 		err = nil
 	}
-	return f, err
+	return s, err
+}
+
+func (o *orders) publish(ctx context.Context, scope playlist.Scope, anyway bool) (s set, err error) {
+	e, err := o.documents.issue(ctx, link.KindAlerts, scope, func(v int64) (env link.Envelope, note string, err error) {
+		inForce, err := o.store.AlertsInForce(ctx)
+		if err != nil {
+			return env, "", err
+		}
+		s, env, err = o.seal(ctx, scope, v, inScope(scope, inForce), func(s set) bool { return !anyway && o.said(scope, v-1, s) })
+		return env, orderOf(s).note(), err
+	})
+	if err != nil {
+		return s, err
+	}
+	issued := orderOf(s)
+	issued.version, issued.raw = e.Version, e.Bytes
+	o.hold(scope, issued, 0)
+	return s, nil
+}
+
+// said reports whether the order of that version says the set.
+func (o *orders) said(scope playlist.Scope, version int64, s set) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	h := o.held[scope]
+	return h.version == version && h.sum == s.sum
 }
 
 func (o *orders) bytesOf(id playlist.ClipID) ([]byte, error) {
@@ -179,14 +166,14 @@ func (o *orders) bytesOf(id playlist.ClipID) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// hold remembers an order in the place of an earlier one. One in which all was
-// cancelled is repeated until the last of what it cancelled would have been
-// over.
-func (o *orders) hold(scope playlist.Scope, h order) {
+// hold remembers an order in the place of an earlier one, or of the version void,
+// which was set aside with the key that signed it. One in which all was cancelled is
+// repeated until the last of what it cancelled would have been over.
+func (o *orders) hold(scope playlist.Scope, h order, void int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	before := o.held[scope]
-	if before.version >= h.version {
+	if before.version >= h.version && before.version != void {
 		return
 	}
 	if h.until.IsZero() {
@@ -200,6 +187,9 @@ func (o *orders) standing() (all []link.Standing) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for scope, h := range o.held {
+		if h.version == 0 { // set aside
+			continue
+		}
 		all = append(all, link.Standing{Scope: scope, Version: h.version, Raw: h.raw, Until: h.until})
 	}
 	return all
@@ -222,8 +212,9 @@ func (o *orders) heldBy(q link.SyncRequest) (all []playlist.AlertID) {
 
 // catchUp takes note of the orders that other replicas have issued, so that they
 // are repeated if those end, and issues again those that do not name what is in
-// force: a replica may have died between the change and the order.
-func (o *orders) catchUp(ctx context.Context, inForce []store.Alert) error {
+// force: a replica may have died between the change and the order. seen is what
+// [orders.seen] returned before inForce was read.
+func (o *orders) catchUp(ctx context.Context, inForce []store.Alert, seen int) error {
 	held := o.current()
 	for _, a := range inForce {
 		for _, scope := range a.Detail.Scopes {
@@ -239,8 +230,10 @@ func (o *orders) catchUp(ctx context.Context, inForce []store.Alert) error {
 	if err != nil {
 		return err
 	}
+	latest = slices.DeleteFunc(latest, func(e store.Envelope) bool { return e.Kind != link.KindAlerts })
 	for _, e := range latest {
-		if e.Kind != link.KindAlerts || e.Version <= held[e.Scope].version {
+		before := held[e.Scope].version
+		if e.Version == before {
 			continue
 		}
 		h, err := o.read(ctx, e)
@@ -248,10 +241,16 @@ func (o *orders) catchUp(ctx context.Context, inForce []store.Alert) error {
 			return err
 		}
 		held[e.Scope] = h
-		o.hold(e.Scope, h)
+		o.hold(e.Scope, h, before)
+	}
+	for scope, h := range held { // its order may have been set aside with the key that signed it
+		if h.version > 0 && !slices.ContainsFunc(latest, func(e store.Envelope) bool { return e.Scope == scope }) {
+			held[scope] = order{}
+			o.hold(scope, order{until: h.until}, h.version)
+		}
 	}
 	for scope, h := range held {
-		if o.mend(scope, h.version, h.says(inScope(scope, inForce))) {
+		if o.mend(scope, h.version, h.says(o.belongs(scope, inForce, seen))) {
 			o.log.Warn("alerts in force were not said; they are now", "scope", scope, "version", h.version)
 			err = errors.Join(err, o.issue(ctx, scope))
 		}
@@ -288,7 +287,10 @@ func (o *orders) read(ctx context.Context, e store.Envelope) (h order, err error
 		return h, err
 	}
 	_, void := link.Open(e.Bytes, t)
-	h = order{version: e.Version, raw: e.Bytes}
+	h = order{version: e.Version, raw: e.Bytes, sum: sumOf(d.Alerts.Alerts)}
+	if void != nil {
+		h.sum = ""
+	}
 	for _, f := range d.Alerts.Alerts {
 		if void == nil {
 			h.add(f.Alert.ID, f.Clip)

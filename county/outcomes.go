@@ -20,7 +20,10 @@ type outcomeStore interface {
 }
 
 // outcomes tells what became of alerts.
-type outcomes struct{ store outcomeStore }
+type outcomes struct {
+	store  outcomeStore
+	orders *orders
+}
 
 // Ladder is how many of something came how far.
 type Ladder struct {
@@ -46,6 +49,8 @@ type AlertAccount struct {
 	// did), adapters (controllers with a completed output), transmitters (0: we
 	// have none), terminals (outputs that completed).
 	ResBrdStat [4]int `json:"res_brd_stat"`
+
+	Short []Shortfall `json:"short,omitempty"` // where it is not sent, or otherwise than it came
 
 	Silent []AlertTarget `json:"silent"` // nothing is known to have sounded there
 	All    []AlertTarget `json:"all"`
@@ -81,7 +86,7 @@ func (o *outcomes) account(ctx context.Context, id playlist.AlertID) (AlertAccou
 	if err != nil {
 		return AlertAccount{}, noAlert(err, id)
 	}
-	acc := AlertAccount{Alert: a, Silent: []AlertTarget{}, All: []AlertTarget{}}
+	acc := AlertAccount{Alert: a, Short: o.orders.shortfalls(id), Silent: []AlertTarget{}, All: []AlertTarget{}}
 	targets, err := o.store.Targets(ctx, id)
 	if err != nil || len(targets) == 0 {
 		return acc, err

@@ -612,9 +612,16 @@ func TestWhatARestoredCountyIssuesIsTheLastWord(t *testing.T) {
 // the old one is lost.
 func (w *world) replace(t *testing.T, r link.Role) link.Signer {
 	t.Helper()
+	fresh := link.NewKey()
+	w.grant(t, r, fresh.Public())
+	return fresh
+}
+
+// grant gives a role to these keys and to no others.
+func (w *world) grant(t *testing.T, r link.Role, keys ...link.PublicKey) {
+	t.Helper()
 	held := must[link.Trust](t)(w.Edge().Trust(t.Context()))
 	next := link.Trust{Version: held.Version + 1, Issued: time.Now().UTC()}
-	fresh := link.NewKey()
 	for role, h := range held.Roles {
 		for _, id := range h.Keys {
 			if role != r {
@@ -622,7 +629,7 @@ func (w *world) replace(t *testing.T, r link.Role) link.Signer {
 			}
 		}
 	}
-	next.Grant(r, 1, fresh.Public())
+	next.Grant(r, 1, keys...)
 	var roots []link.Signer
 	for n := range 2 {
 		roots = append(roots, must[*link.Key](t)(link.ReadKey(filepath.Join(w.dir, "keys", county.RootKey(n+1)))))
@@ -630,7 +637,6 @@ func (w *world) replace(t *testing.T, r link.Role) link.Signer {
 	if err := w.AddTrust(t.Context(), must[link.Envelope](t)(link.SealTrust(next, roots...)).Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	return fresh
 }
 
 func TestTheProgrammeGoesOnWithAnotherPlaylistKey(t *testing.T) {

@@ -30,6 +30,7 @@ type sounds struct {
 	clips  *ingest.AlertClips // nil: no clips are made
 	orders *orders
 	rules  AlertRules
+	turns  turns
 
 	mu     sync.Mutex
 	making map[playlist.AlertID]context.CancelFunc
@@ -65,6 +66,11 @@ func (s *sounds) make(ctx context.Context, a store.Alert) {
 	if s.clips == nil || a.Detail.Clip != nil {
 		return
 	}
+	done, ok := s.turns.wait(ctx, a.Precedence(a.Detail.Rank, a.Received))
+	if !ok {
+		return
+	}
+	defer done()
 	f := s.rules.facts(a.Source)
 	sounding := a.Sounding(f.Vouched || f.Unsigned)
 	var why []string
@@ -154,7 +160,8 @@ func (s *sounds) attach(ctx context.Context, a store.Alert, clip playlist.Clip, 
 	})
 	if changed {
 		for _, scope := range a.Detail.Scopes {
-			err = errors.Join(err, s.orders.issue(ctx, scope))
+			_, rerr := s.orders.renew(ctx, scope)
+			err = errors.Join(err, rerr)
 		}
 	}
 	if err != nil {

@@ -24,6 +24,7 @@ type overview struct {
 	base
 	store     statusStore
 	documents *documents
+	orders    *orders
 	fixed     CountyStatus // what does not change while the program runs
 }
 
@@ -38,6 +39,7 @@ type CountyStatus struct {
 	Pending   int           `json:"pending"`
 	Residents int           `json:"residents"`
 	Alerts    int           `json:"alerts"` // in force
+	Unsent    int           `json:"unsent"` // of them, those that are not sent to each of their scopes
 	Store     string        `json:"store"`  // "ok", or what is wrong
 	URL       string        `json:"url"`    // at which controllers reach us
 	Servers   []string      `json:"servers"`
@@ -45,6 +47,11 @@ type CountyStatus struct {
 	Trust     int64         `json:"trust"` // version
 	Print     string        `json:"fingerprint"`
 	Keys      []TrustedKey  `json:"keys"`
+
+	// TrustAhead is the highest version of the trust document that a controller
+	// holds, if the county's is lower: the county lost some and cannot verify that
+	// one. 0: none.
+	TrustAhead int64 `json:"trust_ahead,omitempty"`
 
 	LastBackup time.Time    `json:"last_backup,omitzero"` // of an SQLite database
 	Backups    int          `json:"backups"`
@@ -58,7 +65,7 @@ type TrustedKey struct {
 	Fingerprint string    `json:"fingerprint"`
 }
 
-func newOverview(o Options, b base, d *documents) *overview {
+func newOverview(o Options, b base, d *documents, orders *orders) *overview {
 	s := CountyStatus{
 		Name: o.Name, Area: o.Area, Version: o.Version, Signs: o.Keys.Playlist != nil, Store: "ok", Servers: o.Servers,
 		Zone: o.Zone.String(), Database: o.Store.Kind(),
@@ -66,7 +73,7 @@ func newOverview(o Options, b base, d *documents) *overview {
 	if len(o.ClipURLs) > 0 {
 		s.URL = o.ClipURLs[0]
 	}
-	return &overview{base: b, store: o.Store, documents: d, fixed: s}
+	return &overview{base: b, store: o.Store, documents: d, orders: orders, fixed: s}
 }
 
 func (o *overview) status(ctx context.Context) (s CountyStatus, err error) {
@@ -91,6 +98,7 @@ func (o *overview) status(ctx context.Context) (s CountyStatus, err error) {
 		case store.Active:
 			s.Fleet++
 			s.Residents += k.Residents()
+			s.TrustAhead = max(s.TrustAhead, k.Have[haveKey(link.KindTrust, "")])
 			if o.online(k) {
 				s.Online++
 			}
@@ -100,10 +108,13 @@ func (o *overview) status(ctx context.Context) (s CountyStatus, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.Alerts = len(inForce)
+	s.Alerts, s.Unsent = len(inForce), o.orders.unsent()
 	t, err := o.documents.trust(ctx)
 	if err != nil {
 		return s, err
+	}
+	if s.TrustAhead <= t.Version {
+		s.TrustAhead = 0
 	}
 	s.Trust, s.Print, s.Keys = t.Version, t.Fingerprint(), trustedKeys(t)
 	return s, nil

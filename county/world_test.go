@@ -494,6 +494,9 @@ func (b *box) Documents(context.Context) ([]link.Stored, error) {
 func (b *box) Keep(_ context.Context, d link.Document) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, v := range d.Voids {
+		delete(b.docs, string(v.Kind)+" "+string(v.Scope))
+	}
 	b.docs[string(d.Kind)+" "+string(d.Scope)] = link.Stored{Have: d.Have, Raw: d.Raw}
 	return nil
 }
@@ -587,8 +590,11 @@ func draft(t *testing.T, scope playlist.Scope, clips ...playlist.Clip) county.Dr
 // that has moved.
 func redirect(t *testing.T, w *world, b *box) {
 	t.Helper()
-	before := b.has(link.KindMember, playlist.ControllerScope(b.id))
-	if err := w.Store.RaiseVersion(t.Context(), "member", playlist.ControllerScope(b.id), before); err != nil {
+	b.mu.Lock()
+	before := b.docs[string(link.KindMember)+" "+string(playlist.ControllerScope(b.id))]
+	b.mu.Unlock()
+	err := w.Store.AddEnvelope(t.Context(), store.Envelope{Kind: before.Kind, Scope: before.Scope, Version: before.Version, Digest: before.Digest, Bytes: before.Raw})
+	if err != nil && !errors.Is(err, store.ErrStale) {
 		t.Fatal(err)
 	}
 	if err := county.IssueMember(w.County, t.Context(), b.id); err != nil {

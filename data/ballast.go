@@ -30,7 +30,7 @@ func (s *Store) makeBallast() {
 		return
 	}
 	tmp := path + ".tmp"
-	err := os.WriteFile(tmp, make([]byte, ballastSize), 0o644)
+	err := os.WriteFile(tmp, make([]byte, ballastSize), privateFile)
 	if err == nil {
 		err = sqlite.Keep(tmp, path)
 	}

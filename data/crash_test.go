@@ -20,7 +20,7 @@ import (
 )
 
 // childDir, if set, makes the test binary a daemon that is going to be killed,
-// or one whose files cannot grow.
+// or one whose files cannot grow, or another user who attacks.
 const (
 	childDir  = "DALABA_TEST_DIR"
 	childTask = "DALABA_TEST_TASK"
@@ -37,6 +37,10 @@ func TestMain(m *testing.M) {
 		err = airForever(dir)
 	case "full":
 		err = fillUp(dir)
+	case "attack":
+		err = attack(dir)
+	case "import":
+		err = importAsOwner(dir)
 	}
 	if err != nil {
 		fmt.Println("error", err)

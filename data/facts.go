@@ -22,6 +22,7 @@ const (
 	factConfigRead = "config"        // RFC 3339
 	factEnrolled   = "enrolled"      // RFC 3339
 	factSynced     = "synced"        // RFC 3339
+	factLags       = "lags"          // JSON: documents that the county has and we do not
 	factAutoCard   = "auto_card"     // an ALSA name
 	factSlots      = "slots"         // JSON: instants by what makes a slot fall due
 	factManifest   = "manifest/"     // and the scope: JSON
@@ -111,6 +112,36 @@ func (s *Store) Synced(ctx context.Context) (time.Time, error) { return s.factTi
 // SetSynced notes when the county answered.
 func (s *Store) SetSynced(ctx context.Context, at time.Time) error {
 	return s.setFact(ctx, factSynced, at.UTC().Format(time.RFC3339))
+}
+
+// Lag is a document that the county has in force for the controller and that did not
+// arrive.
+type Lag struct {
+	Kind    string         `json:"kind"`
+	Scope   playlist.Scope `json:"scope,omitempty"`
+	Version int64          `json:"version"`
+	Here    int64          `json:"here"` // the version that is here; 0: none
+}
+
+// Lags returns the documents that did not arrive, as of the last sync.
+func (s *Store) Lags(ctx context.Context) (all []Lag, err error) {
+	text, err := s.fact(ctx, factLags)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	if json.Unmarshal([]byte(text), &all) != nil {
+		return nil, nil // treat an unreadable fact as none: the next sync notes it again
+	}
+	return all, nil
+}
+
+// SetLags notes the documents that did not arrive.
+func (s *Store) SetLags(ctx context.Context, all []Lag) error {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return s.setFact(ctx, factLags, string(text))
 }
 
 // AutoCard returns the card that stands for the device "auto"; empty if none was

@@ -80,7 +80,7 @@ func NoteFailedStart(file, dir string, f FailedStart) error {
 	age := time.Since(written)
 	if dir != "" && (age < 0 || age >= failureEvery || !known && age >= failureApart) {
 		text, err := json.Marshal(all)
-		if err == nil && KeepFile(failureDisk(dir), text, 0o644) == nil {
+		if err == nil && KeepFile(failureDisk(dir), text) == nil {
 			return nil
 		}
 	}

@@ -72,9 +72,14 @@ func CheckFolder(dir string, u User) error {
 	return nil
 }
 
-// makeFolder makes a folder and those above it. Errors are a [BadFolder].
+// makeFolder makes a folder for its owner alone, and those above it for all. Errors are a
+// [BadFolder].
 func makeFolder(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	err := os.MkdirAll(filepath.Dir(dir), 0o755)
+	if err == nil {
+		err = os.MkdirAll(dir, privateFolder)
+	}
+	if err != nil {
 		return badFolder(dir, existing(dir), Me(), err)
 	}
 	return nil

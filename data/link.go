@@ -22,6 +22,8 @@ type Document struct {
 	Raw     []byte
 }
 
+const kindManifest = "manifest" // of [Document]
+
 // Documents returns all stored documents.
 func (s *Store) Documents(ctx context.Context) ([]Document, error) {
 	rows, err := s.db().Reader().QueryContext(ctx, "SELECT kind, scope, version, digest, raw FROM document ORDER BY kind, scope")
@@ -41,12 +43,18 @@ func (s *Store) Documents(ctx context.Context) ([]Document, error) {
 }
 
 // KeepDocument replaces the document of the same kind and scope, and deletes
-// the documents in forget, in one transaction.
+// the documents in forget, in one transaction. A manifest that is deleted so is
+// out of force: the next one of its scope may have the same version.
 func (s *Store) KeepDocument(ctx context.Context, d Document, forget []Document) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		for _, f := range forget {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM document WHERE kind = ? AND scope = ?", f.Kind, f.Scope); err != nil {
 				return err
+			}
+			if f.Kind == kindManifest {
+				if err := setFact(ctx, tx, factManifest+string(f.Scope), ""); err != nil {
+					return err
+				}
 			}
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO document (kind, scope, version, digest, raw, kept) VALUES (?, ?, ?, ?, ?, ?)

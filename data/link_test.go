@@ -21,12 +21,18 @@ func TestADocumentReplacesTheOneOfItsKindAndScope(t *testing.T) {
 	must(t, s.KeepDocument(t.Context(), doc("trust", "", 1), nil))
 	must(t, s.KeepDocument(t.Context(), doc("manifest", "group:a", 3), nil))
 	must(t, s.KeepDocument(t.Context(), doc("manifest", "group:b", 1), nil))
+	for _, scope := range []playlist.Scope{"group:a", "group:b"} {
+		must(t, s.PutManifest(t.Context(), playlist.Manifest{Scope: scope, Version: 1}))
+	}
 	must(t, s.KeepDocument(t.Context(), doc("trust", "", 2), []data.Document{doc("manifest", "group:b", 1)}))
 	must(t, s.Close())
 	s = open(t, dir)
 	all, err := s.Documents(t.Context())
 	if err != nil || len(all) != 2 || all[0].Kind != "manifest" || all[0].Version != 3 || all[1].Version != 2 || string(all[1].Raw) != "trust" {
 		t.Errorf("%+v %v", all, err)
+	}
+	if in, err := s.Manifests(t.Context()); err != nil || len(in) != 1 || in["group:a"].Version != 1 {
+		t.Errorf("in force after the document was deleted: %+v, %v", in, err)
 	}
 }
 

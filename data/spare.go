@@ -94,11 +94,7 @@ func Ours(dir, path string) bool {
 		return false
 	}
 	uid := fi.Sys().(*syscall.Stat_t).Uid
-	if uid == 0 || uid == uint32(os.Geteuid()) {
-		return true
-	}
-	home, err := os.Stat(dir)
-	return err == nil && home.Sys().(*syscall.Stat_t).Uid == uid
+	return trusts(dir, uid)
 }
 
 // spareOf returns the folder of the store in memory, and whether it exists.

@@ -162,6 +162,9 @@ func lockFileName(d string) string { return filepath.Join(d, "dalaba.lock") }
 // Other errors are [ErrNewer] and [ErrFull], or the system's.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	o = o.filled()
+	if o.Lock == nil && Hidden(dir) { // not a daemon, whose user may be to own the folder
+		return nil, explain(dir, fs.ErrPermission)
+	}
 	if err := makeFolders(dir); err != nil {
 		return nil, err
 	}
@@ -387,7 +390,7 @@ func (s *Store) foundDamage(err error) {
 	}
 	s.damaged.Do(func() {
 		s.raw.Error("store is damaged", "err", err)
-		if werr := KeepFile(suspectFile(s.dir), []byte(err.Error()+"\n"), 0o644); werr != nil {
+		if werr := KeepFile(suspectFile(s.dir), []byte(err.Error()+"\n")); werr != nil {
 			s.raw.Error("store damage could not be marked", "err", werr)
 		}
 		if s.o.OnDamage != nil {
@@ -411,14 +414,14 @@ func (s *Store) clearSuspect(dir string) {
 	}
 }
 
-// KeepFile writes or replaces a file, so that a power cut at any moment leaves
-// either all of the old one or all of the new one, and the new one once it has
-// returned.
-func KeepFile(path string, text []byte, mode fs.FileMode) error {
+// KeepFile writes or replaces a file for its owner alone, so that a power cut at any
+// moment leaves either all of the old one or all of the new one, and the new one once
+// it has returned.
+func KeepFile(path string, text []byte) error {
 	tmp := path + ".tmp"
 	err := os.Remove(tmp) // left behind by a power cut, with whatever mode
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = os.WriteFile(tmp, text, mode)
+		err = os.WriteFile(tmp, text, privateFile)
 	}
 	if err == nil {
 		err = sqlite.Keep(tmp, path)

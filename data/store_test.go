@@ -447,6 +447,7 @@ func TestFactsOutliveARestart(t *testing.T) {
 	must(t, s.SetClockVouched(ctx, "boot-1", at))
 	must(t, s.SetStarted(ctx, at))
 	must(t, s.SetSynced(ctx, at.Add(time.Minute)))
+	must(t, s.SetLags(ctx, []data.Lag{{Kind: "manifest", Scope: scope, Version: 7, Here: 5}}))
 	must(t, s.SetAutoCard(ctx, "hw:1"))
 	must(t, s.SetSlotsSince(ctx, map[string]time.Time{"morning": at}))
 	must(t, s.PutManifest(ctx, playlist.Manifest{Scope: scope, Version: 3}))
@@ -466,6 +467,9 @@ func TestFactsOutliveARestart(t *testing.T) {
 	if got, err := s.Synced(ctx); !got.Equal(at.Add(time.Minute)) || err != nil {
 		t.Errorf("synced: %v, %v", got, err)
 	}
+	if lags, err := s.Lags(ctx); len(lags) != 1 || lags[0] != (data.Lag{Kind: "manifest", Scope: scope, Version: 7, Here: 5}) || err != nil {
+		t.Errorf("lags: %+v, %v", lags, err)
+	}
 	if card, err := s.AutoCard(ctx); card != "hw:1" || err != nil {
 		t.Errorf("card: %q, %v", card, err)
 	}
@@ -481,7 +485,7 @@ func TestKeepFileReplacesAFileAsAWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kept")
 	must(t, os.WriteFile(path+".tmp", []byte("what a power cut left"), 0o644))
 	for _, text := range []string{"one", "another"} {
-		must(t, data.KeepFile(path, []byte(text), 0o600))
+		must(t, data.KeepFile(path, []byte(text)))
 		got, err := os.ReadFile(path)
 		if err != nil || string(got) != text {
 			t.Errorf("%q, %v", got, err)
@@ -494,7 +498,7 @@ func TestKeepFileReplacesAFileAsAWhole(t *testing.T) {
 	if _, err := os.Stat(path + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the temporary file is left over")
 	}
-	if err := data.KeepFile(filepath.Join(path, "no folder"), nil, 0o600); err == nil {
+	if err := data.KeepFile(filepath.Join(path, "no folder"), nil); err == nil {
 		t.Error("kept in no folder")
 	}
 }

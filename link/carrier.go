@@ -27,6 +27,7 @@ import (
 // same way.
 //
 //	documents/<kind>.<scope>.json   envelopes
+//	documents/trust.<version>.json  the trust documents before the one in force
 //	clips/<ID>.mp3
 //	receipts/<controller>/<epoch>-<number>.json   batches, signed by the controller
 //	stamps/<controller>.json        which of them the county has stored
@@ -42,6 +43,14 @@ func (c Carrier) PutDocument(s Stored) error {
 		name += "." + scopeToken(s.Scope)
 	}
 	return c.writeFile(path.Join("documents", name+".json"), s.Raw)
+}
+
+// PutEarlierTrust writes a trust document that is no longer in force: a controller
+// that was away may need it to verify the one that is. The names sort by version and
+// before that of the one in force, because controllers of release 0.1 read the files
+// in that order.
+func (c Carrier) PutEarlierTrust(s Stored) error {
+	return c.writeFile(path.Join("documents", fmt.Sprintf("trust.%016d.json", s.Version)), s.Raw)
 }
 
 // PutClip writes a clip to the carrier, unless it is there already.
@@ -195,21 +204,8 @@ func (c *Controller) Import(ctx context.Context, from Carrier) (Carried, error) 
 	}
 	kind := func(f carrierFile) int { return urgency(Kind(strings.SplitN(path.Base(f.name), ".", 2)[0])) }
 	slices.SortStableFunc(docs, func(a, b carrierFile) int { return cmp.Compare(kind(a), kind(b)) })
-	for _, f := range docs {
-		d, err := c.Take(ctx, f.raw)
-		switch {
-		case err == nil:
-			r.Accepted = append(r.Accepted, d.Have)
-			c.Log.Info("document accepted", "by", "carrier", "kind", d.Kind, "scope", d.Scope, "version", d.Version)
-		case errors.Is(err, ErrReplayed), errors.Is(err, ErrRolledBack):
-			r.Known++
-		case errors.Is(err, ErrWrongScope):
-			r.Others++
-		case ctx.Err() != nil:
-			return r, ctx.Err()
-		default:
-			r.refuse(f.name, err)
-		}
+	if err := c.importDocuments(ctx, docs, &r); err != nil {
+		return r, err
 	}
 	if err := c.importClips(ctx, from, &r); err != nil {
 		return r, err
@@ -218,6 +214,41 @@ func (c *Controller) Import(ctx context.Context, from Carrier) (Carried, error) 
 		r.refuse("stamps/"+string(m.Controller)+".json", err)
 	}
 	return r, c.exportReceipts(ctx, from, m, &r)
+}
+
+// importDocuments accepts documents, in the order given. A trust document that
+// cannot be verified is tried again after each other one that was accepted, because
+// that may be the version before it.
+func (c *Controller) importDocuments(ctx context.Context, docs []carrierFile, r *Carried) error {
+	var waiting []carrierFile // trust documents that could not be verified
+	for len(docs) > 0 {
+		f := docs[0]
+		docs = docs[1:]
+		d, err := c.Take(ctx, f.raw)
+		switch {
+		case err == nil:
+			r.Accepted = append(r.Accepted, d.Have)
+			c.Log.Info("document accepted", "by", "carrier", "kind", d.Kind, "scope", d.Scope, "version", d.Version)
+			if d.Trust != nil {
+				docs, waiting = append(waiting, docs...), nil
+			}
+		case errors.Is(err, ErrReplayed), errors.Is(err, ErrRolledBack):
+			r.Known++
+		case errors.Is(err, ErrWrongScope):
+			r.Others++
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case missesTrust(d, err):
+			waiting = append(waiting, f)
+			r.refuse(f.name, err)
+			continue
+		default:
+			r.refuse(f.name, err)
+			continue
+		}
+		delete(r.Refused, f.name) // it may have waited
+	}
+	return nil
 }
 
 // importClips stores the clips that the kept documents need.

@@ -142,7 +142,7 @@ func urgentFirst(w Wanted) int {
 // Run fetches until ctx ends.
 func (c *Clips) Run(ctx context.Context) error {
 	c.init()
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}
 	var wait sync.WaitGroup
@@ -265,7 +265,7 @@ func (c *Clips) store(ctx context.Context, clip playlist.Clip) error {
 // downloadFrom downloads the missing bytes of a clip from one source into the part
 // file, and checks that the file then has the clip's hash.
 func (c *Clips) downloadFrom(ctx context.Context, base string, clip playlist.Clip) (err error) {
-	f, err := os.OpenFile(c.partFile(clip.ID), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(c.partFile(clip.ID), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}

@@ -92,9 +92,19 @@ type Controller struct {
 	// Wake is the only method of the controller that it may call.
 	Accepted func(Document)
 
+	// Behind is called after the first sync, and after each that changes the result,
+	// with the documents that the county has in force for the controller and that the
+	// controller does not have. Wake is the only method of the controller that it may
+	// call.
+	Behind func([]Lag)
+
+	// Synced is called after each sync in which the county sent all that it has for the
+	// controller. It must return quickly.
+	Synced func()
+
 	once          sync.Once
 	wake          chan struct{}
-	pushed        chan struct{} // a document was pushed and accepted
+	soon          chan struct{} // a document was pushed, or did not come with a sync
 	memberChanged chan struct{}
 
 	storing sync.Mutex     // held while the store keeps a document; locked before mu
@@ -107,7 +117,14 @@ type Controller struct {
 	held   map[docKey]Have    // kept
 	unkept map[docKey]*unkept // alerts that are accepted, and not kept yet
 
-	shownAt map[Have]time.Time // when each document was last shown to the county; used by exchange's goroutine only
+	// These are used by exchange's goroutine only.
+	shownAt   map[Have]time.Time // when each document was last shown to the county
+	lags      []Lag              // as last compared
+	compared  bool
+	stampTime time.Time // of the last stamp whose time was used
+	setBack   bool      // the log says that a stamp's time was not used
+
+	walkedAt time.Time // when a pushed trust document last caused a sync; used by listen's goroutine only
 }
 
 type docKey struct {
@@ -125,7 +142,7 @@ type unkept struct {
 
 func (c *Controller) init() {
 	c.once.Do(func() {
-		c.wake, c.pushed, c.memberChanged = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
+		c.wake, c.soon, c.memberChanged = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 		c.held, c.unkept, c.shownAt = map[docKey]Have{}, map[docKey]*unkept{}, map[Have]time.Time{}
 		if c.Now == nil {
 			c.Now = time.Now
@@ -185,8 +202,9 @@ func (c *Controller) load(ctx context.Context) error {
 		}
 		// A member document stays in use even if its signer has lost the role, so
 		// that the controller still has a login. Its version then does not count: it
-		// is not in held, so any version can replace it.
-		if s.Kind == KindTrust || c.trust.Verify(e, s.Kind.Role()) == nil {
+		// is not in held, so any version can replace it. Nor does a version count that
+		// no document may have: release 0.1 accepted those.
+		if s.Kind == KindTrust || playlist.IsVersion(s.Version) && c.trust.Verify(e, s.Kind.Role()) == nil {
 			c.held[s.key()] = s.Have
 		}
 		if s.Kind == KindAlerts {
@@ -236,6 +254,17 @@ func (c *Controller) Member(ctx context.Context) (Member, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.member, err
+}
+
+// Has reports whether the controller has accepted a document of a kind and scope that is
+// signed by keys in force.
+func (c *Controller) Has(k Kind, s playlist.Scope) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := docKey{k, s}
+	_, kept := c.held[key]
+	_, accepted := c.unkept[key]
+	return kept || accepted
 }
 
 // urgency returns a number that is lower for kinds that are handled earlier.
@@ -363,10 +392,13 @@ func (c *Controller) takeOther(ctx context.Context, raw []byte) (Document, error
 	switch {
 	case d.Trust != nil:
 		c.trust = *d.Trust
-		maps.DeleteFunc(c.unkept, func(_ docKey, u *unkept) bool { return !c.trust.covers(u.Kind, u.Raw) })
+		maps.DeleteFunc(c.unkept, func(_ docKey, u *unkept) bool { return !c.trust.Covers(u.Kind, u.Raw) })
 	case d.Member != nil:
 		c.member = *d.Member
 		signal(c.memberChanged)
+	}
+	for _, fault := range d.Faults {
+		c.Log.Error("alert in a document is faulty; the others count", "scope", d.Scope, "version", d.Version, "err", fault)
 	}
 	if c.Accepted != nil {
 		c.Accepted(d)
@@ -383,7 +415,7 @@ func docsNotCovered(ctx context.Context, store ControllerStore, t Trust) ([]Have
 	}
 	var all []Have
 	for _, s := range docs {
-		if !t.covers(s.Kind, s.Raw) {
+		if !t.Covers(s.Kind, s.Raw) {
 			all = append(all, s.Have)
 		}
 	}
@@ -409,6 +441,12 @@ func (c *Controller) acceptAndLog(ctx context.Context, raw []byte, by string) bo
 	case errors.Is(err, ErrReplayed):
 		log.Debug("document repeated")
 	case ctx.Err() != nil:
+	case by == "push" && missesTrust(d, err):
+		log.Info("trust document cannot be verified yet, syncing", "err", err)
+		if time.Since(c.walkedAt) > walkAgain {
+			c.walkedAt = time.Now()
+			signal(c.soon)
+		}
 	default:
 		log.Warn("document refused", "bytes", len(raw), "err", err)
 	}
@@ -519,7 +557,7 @@ func (c *Controller) listen(ctx context.Context, pushes <-chan *nats.Msg) {
 		slices.SortStableFunc(some, func(a, b *nats.Msg) int { return cmp.Compare(kind(a), kind(b)) })
 		for _, m := range some {
 			if c.acceptAndLog(ctx, m.Data, "push") {
-				signal(c.pushed) // so that the county soon learns that the document arrived
+				signal(c.soon) // so that the county soon learns that the document arrived
 			}
 		}
 	}
@@ -612,7 +650,7 @@ func (c *Controller) exchange(ctx context.Context, nc *nats.Conn, m Member, up <
 			woken = true
 			due.within(max(rand.N(c.Pace.Wake), c.Pace.Wake-time.Since(last)))
 			continue
-		case <-c.pushed:
+		case <-c.soon:
 			due.within(c.Pace.Told())
 			continue
 		case <-due.timer.C:
@@ -682,27 +720,42 @@ func (c *Controller) request(ctx context.Context, nc *nats.Conn, subject string,
 	}
 }
 
-// sync asks the county for new documents until there are no more.
+// sync asks the county for new documents until there are no more, and compares what
+// it then has with what is in force.
 func (c *Controller) sync(ctx context.Context, nc *nats.Conn, m Member) error {
+	inForce, err := c.syncRounds(ctx, nc, m)
+	if err != nil {
+		return err
+	}
+	c.noteLags(inForce)
+	if c.Synced != nil {
+		c.Synced()
+	}
+	return nil
+}
+
+// syncRounds asks the county for new documents until there are no more. inForce are
+// the documents that the last stamp names.
+func (c *Controller) syncRounds(ctx context.Context, nc *nats.Conn, m Member) (inForce []Have, err error) {
 	var want []Have
 	for range maxRounds {
 		q, shown, err := c.syncRequest(ctx, m, want)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		text, err := json.Marshal(q)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		asked := time.Now()
 		answer, err := c.request(ctx, nc, SyncSubject(m.Controller), pack(text))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		took := time.Since(asked)
 		a, err := parseAnswer(answer)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		// Accept the documents before checking the stamp: a new trust document may
 		// hold the key that signed it.
@@ -710,18 +763,23 @@ func (c *Controller) sync(ctx context.Context, nc *nats.Conn, m Member) error {
 		for _, raw := range a.Envelopes {
 			news = c.acceptAndLog(ctx, raw, "sync") || news
 		}
-		if err := c.applyStamp(ctx, a.Stamp, q, took); err != nil {
-			return err
+		s, err := c.applyStamp(ctx, a.Stamp, q, took)
+		if news && a.More && errors.Is(err, ErrSignature) {
+			continue // the trust document that holds the edge's key is still to come
 		}
+		if err != nil {
+			return nil, err
+		}
+		inForce = s.InForce
 		for _, h := range shown { // only now: without a valid response the county may not have seen them
 			c.shownAt[h] = time.Now()
 		}
 		want = slices.DeleteFunc(a.Want, func(h Have) bool { return time.Since(c.shownAt[h]) < proveAgain })
 		if (!a.More || !news) && len(want) == 0 {
-			return nil
+			break
 		}
 	}
-	return nil
+	return inForce, nil
 }
 
 // syncRequest makes the next sync request. want are the documents that the county
@@ -786,16 +844,16 @@ func truncated(e Event) Event {
 }
 
 // applyStamp verifies the stamp in the response to a sync and acts on it.
-func (c *Controller) applyStamp(ctx context.Context, raw []byte, q SyncRequest, took time.Duration) error {
+func (c *Controller) applyStamp(ctx context.Context, raw []byte, q SyncRequest, took time.Duration) (Stamp, error) {
 	s, err := OpenStamp(raw, c.trusted(), q.Controller, q.Nonce)
 	if err != nil {
-		return err
+		return s, err
 	}
-	if c.Time != nil {
+	if c.timely(s.Time) && c.Time != nil {
 		c.Time(s.Time, took)
 	}
 	if s.Refused != "" {
-		return fault{refusal(s.Refused), say.M("link.refused", s.Refused)}
+		return s, fault{refusal(s.Refused), say.M("link.refused", s.Refused)}
 	}
 	for _, mine := range q.Marks {
 		for _, theirs := range s.Marks {
@@ -806,14 +864,14 @@ func (c *Controller) applyStamp(ctx context.Context, raw []byte, q SyncRequest, 
 				c.Log.Warn("county lost receipts, sending them again", "epoch", mine.Epoch, "had", mine.Seq, "has", theirs.Seq)
 			}
 			if err := c.Store.SetMark(ctx, theirs); err != nil {
-				return err
+				return s, err
 			}
 		}
 	}
 	if n := len(q.Events); n > 0 && s.Events >= q.Events[n-1].ID {
-		return c.Store.EventsSent(ctx, q.Events[n-1].ID)
+		return s, c.Store.EventsSent(ctx, q.Events[n-1].ID)
 	}
-	return nil
+	return s, nil
 }
 
 // refusal returns the error for the Refused field of a stamp.

@@ -360,7 +360,7 @@ func TestACountyRestoredFromABackupGetsEverythingBack(t *testing.T) {
 	// 120 of 500 receipts.
 	l := w.ledger
 	l.mu.Lock()
-	l.trust = w.countyKeys.trust
+	l.trust, l.trusts = w.countyKeys.trust, nil
 	l.docs, l.rows = map[string]link.Stored{}, map[string]int{}
 	l.marks = map[string]int64{"daba-1/e1": 120}
 	for i := range 120 {

@@ -32,6 +32,8 @@ type Edge struct {
 
 	Now     func() time.Time // default time.Now
 	Workers int              // requests handled at once; default 16
+
+	coverage coverage
 }
 
 func (e *Edge) now() time.Time {
@@ -145,94 +147,176 @@ func (e *Edge) sync(ctx context.Context, id playlist.ControllerID, body []byte) 
 }
 
 // handleSync finds the documents that a controller lacks and records what it
-// reported.
+// reported. If the county cannot record all of it, the controller is told to come
+// later, but it gets the documents: a new trust document may be what mends the fault.
 func (e *Edge) handleSync(ctx context.Context, q SyncRequest) (a SyncAnswer, s Stamp, err error) {
 	reg, why, err := e.admit(ctx, q.Controller)
 	if err != nil {
 		return a, Stamp{Refused: why}, err
 	}
 	later := func(err error) (SyncAnswer, Stamp, error) { return SyncAnswer{}, Stamp{Refused: "later"}, err }
-	if err := e.restoreDocuments(ctx, reg, q); err != nil {
-		return later(err)
-	}
-	newer, want, err := e.compareDocuments(ctx, reg.Follower, q.Have)
+	lost := e.restoreDocuments(ctx, reg, q)
+	d, err := e.compareDocuments(ctx, reg.Follower, q.Have)
 	if err != nil {
-		return later(err)
+		return later(errors.Join(lost, err))
 	}
-	a.Want = want
-	if a.Envelopes, a.More, err = e.envelopes(ctx, newer); err != nil {
-		return later(err)
+	a.Want = d.want
+	if slices.Contains(q.Health.Understands, stampInForce) {
+		s.InForce = d.inForce
 	}
+	if a.Envelopes, a.More, err = e.envelopes(ctx, d.newer); err != nil {
+		return later(errors.Join(lost, err))
+	}
+	err = lost
+	if err == nil {
+		err = e.record(ctx, q, &s)
+	}
+	if err != nil {
+		s = Stamp{Refused: "later", InForce: s.InForce}
+	}
+	return a, s, err
+}
+
+// record records what a controller reported, and puts into the stamp what the county
+// has of it.
+func (e *Edge) record(ctx context.Context, q SyncRequest, s *Stamp) (err error) {
 	epochs := make([]string, 0, len(q.Marks))
 	for _, m := range q.Marks {
 		epochs = append(epochs, m.Epoch)
 	}
 	if s.Marks, err = e.Store.Marks(ctx, q.Controller, epochs); err != nil {
-		return later(err)
+		return err
 	}
 	q.Proof = nil // restoreDocuments has used it
+	q.Have = slices.DeleteFunc(slices.Clone(q.Have), func(h Have) bool { return !playlist.IsVersion(h.Version) })
 	if err := e.Store.Seen(ctx, Seen{At: e.now(), Request: q}); err != nil {
-		return later(err)
+		return err
 	}
 	if n := len(q.Events); n > 0 {
 		s.Events = q.Events[n-1].ID
 	}
-	return a, s, nil
+	return nil
+}
+
+// comparison is what differs between the documents in force for a controller and
+// those that it has.
+type comparison struct {
+	inForce []Have // those that the controller is to have in the end, the most urgent first
+	newer   []Have // those that it lacks, in the order in which it must accept them
+	want    []Have // those that it has and the county does not know
 }
 
 // compareDocuments compares the documents in force for a controller with those
-// that it has. newer are the documents that it lacks, the most urgent first; want
-// are those that it has and the county does not know.
-func (e *Edge) compareDocuments(ctx context.Context, who playlist.Follower, have []Have) (newer, want []Have, err error) {
-	inForce, err := e.Store.Versions(ctx, who)
+// that it has. What the trust document in force does not cover is in neither inForce
+// nor newer: every controller would refuse it until it is signed again. Of trust
+// documents the controller gets all versions after its own, because each is verified
+// by the one before.
+func (e *Edge) compareDocuments(ctx context.Context, who playlist.Follower, have []Have) (d comparison, err error) {
+	all, err := e.Store.Versions(ctx, who)
 	if err != nil {
-		return nil, nil, err
+		return d, err
 	}
+	slices.SortStableFunc(all, func(a, b Have) int {
+		return cmp.Or(urgency(a.Kind)-urgency(b.Kind), b.Scope.Narrowness()-a.Scope.Narrowness(), cmp.Compare(a.Version, b.Version))
+	})
 	theirs := map[docKey]Have{}
 	for _, h := range have {
 		theirs[h.key()] = h
 	}
-	slices.SortStableFunc(inForce, func(a, b Have) int {
-		return cmp.Or(urgency(a.Kind)-urgency(b.Kind), b.Scope.Narrowness()-a.Scope.Narrowness())
-	})
-	for _, h := range inForce {
+	var trust Have // the one in force
+	for i, h := range all {
 		t, has := theirs[h.key()]
+		if h.Kind == KindTrust {
+			if trust = h; i+1 < len(all) && all[i+1].Kind == KindTrust {
+				if has && t.Version < h.Version {
+					d.newer = append(d.newer, h)
+				}
+				continue
+			}
+		}
 		delete(theirs, h.key())
+		covered, err := e.covered(ctx, trust, h)
+		if err != nil {
+			return d, err
+		}
+		if covered && len(d.inForce) < maxHave {
+			d.inForce = append(d.inForce, h)
+		}
 		switch {
+		case t.Version > playlist.MaxVersion: // release 0.1 accepted it; it stays there until its key loses the role
 		case !has || t.Version < h.Version:
-			newer = append(newer, h)
+			if covered {
+				d.newer = append(d.newer, h)
+			}
 		case t.Version > h.Version || t.Digest != h.Digest:
-			want = append(want, t)
+			d.want = append(d.want, t)
 		}
 	}
 	for _, t := range theirs { // the county has no document of this kind and scope
-		if urgency(t.Kind) >= 0 && concerns(who, t) {
-			want = append(want, t)
+		if urgency(t.Kind) >= 0 && concerns(who, t) && playlist.IsVersion(t.Version) {
+			d.want = append(d.want, t)
 		}
 	}
-	return newer, want, nil
+	return d, nil
+}
+
+// coverage remembers which documents the trust document in force covers, so that an
+// edge verifies each once and not at every sync.
+type coverage struct {
+	mu    sync.Mutex
+	trust Have // the map is for this one
+	known map[Have]bool
+}
+
+// maxCovered is how many documents a coverage remembers.
+const maxCovered = 1 << 16
+
+// covered reports whether the trust document in force covers a document.
+func (e *Edge) covered(ctx context.Context, trust, h Have) (bool, error) {
+	if h.Kind == KindTrust {
+		return true, nil
+	}
+	c := &e.coverage
+	c.mu.Lock()
+	if c.trust != trust || len(c.known) >= maxCovered {
+		c.trust, c.known = trust, map[Have]bool{}
+	}
+	ok, known := c.known[h]
+	c.mu.Unlock()
+	if known {
+		return ok, nil
+	}
+	raw, err := e.Store.Envelope(ctx, h)
+	if err != nil {
+		return false, err
+	}
+	t, err := e.Store.Trust(ctx)
+	if err != nil {
+		return false, err
+	}
+	ok = t.Covers(h.Kind, raw)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.trust == trust {
+		c.known[h] = ok
+	}
+	return ok, nil
 }
 
 // envelopes reads the envelopes of documents that a controller lacks, up to
-// answerSize bytes but at least one. more reports that some were left out.
+// answerSize bytes but at least one. more reports that some were left out: all that
+// follow a trust document that did not fit, because it may be needed to verify them.
 func (e *Edge) envelopes(ctx context.Context, newer []Have) (raws []json.RawMessage, more bool, err error) {
-	var trust Trust
 	size := 0
 	for _, h := range newer {
 		raw, err := e.Store.Envelope(ctx, h)
 		if err != nil {
 			return nil, false, err
 		}
-		if trust.Version == 0 {
-			if trust, err = e.Store.Trust(ctx); err != nil {
-				return nil, false, err
-			}
-		}
-		if !trust.covers(h.Kind, raw) {
-			continue // every controller would refuse it until it is signed again
-		}
 		if size > 0 && size+len(raw) > answerSize {
-			more = true
+			if more = true; h.Kind == KindTrust {
+				return raws, more, nil
+			}
 			continue
 		}
 		size += len(raw)
@@ -253,29 +337,54 @@ func concerns(who playlist.Follower, h Have) bool {
 }
 
 // restoreDocuments verifies the documents that a controller shows because the
-// county lost them, and gives them back to the store.
+// county lost them, and gives them back to the store. It takes only those that the
+// county asks for when it compares what the controller says that it has with what is
+// in force, each once. The comparison is made again here because another edge may
+// have asked.
 func (e *Edge) restoreDocuments(ctx context.Context, reg Registered, q SyncRequest) error {
 	if len(q.Proof) == 0 {
 		return nil
+	}
+	asked, err := e.compareDocuments(ctx, reg.Follower, q.Have)
+	if err != nil {
+		return err
 	}
 	t, err := e.Store.Trust(ctx)
 	if err != nil {
 		return err
 	}
+	log := e.Log.With("controller", q.Controller)
+	want, size, others := asked.want, 0, 0
 	for _, raw := range q.Proof { // trust comes first: the others may need it
-		d, err := Open(raw, t)
-		if err != nil || !concerns(reg.Follower, d.Have) {
-			e.Log.Warn("document from controller invalid", "controller", q.Controller, "kind", d.Kind, "scope", d.Scope, "err", err)
+		_, d, err := identify(raw)
+		i := slices.IndexFunc(want, func(h Have) bool { return h.Kind == d.Kind && h.Digest == d.Digest })
+		if err != nil || i < 0 || size > 0 && size+len(raw) > maxProof {
+			others++
+			continue
+		}
+		size += len(raw)
+		h := want[i]
+		want = slices.Delete(want, i, i+1)
+		d, err = Open(raw, t)
+		switch {
+		case h.Kind == KindTrust && err != nil:
+			log.Error("trust document of a controller cannot be verified: versions in between are missing here",
+				"version", h.Version, "has", t.Version, "err", err)
+			continue
+		case err != nil || d.Have != h:
+			log.Warn("document from controller invalid", "kind", h.Kind, "scope", h.Scope, "err", err)
 			continue
 		}
 		if d.Trust != nil {
 			t = *d.Trust
 		}
-		e.Log.Error("county lost a document, restored from a controller",
-			"controller", q.Controller, "kind", d.Kind, "scope", d.Scope, "version", d.Version)
+		log.Error("county lost a document, restored from a controller", "kind", d.Kind, "scope", d.Scope, "version", d.Version)
 		if err := e.Store.Recover(ctx, d); err != nil {
 			return err
 		}
+	}
+	if others > 0 {
+		log.Info("documents from controller dropped: not asked for", "documents", others)
 	}
 	return nil
 }

@@ -22,7 +22,14 @@ type Feature struct {
 	// if no alert can have it. It replaces slices and never changes their
 	// elements, because other copies of the alert share them.
 	LeaveOut func(*AlertInForce) bool
+
+	// InStamp says that it is a field of a stamp. A controller of release 0.1 refuses a
+	// stamp that has it, and with it the county's time and marks.
+	InStamp bool
 }
+
+// stampInForce is the feature of [Stamp.InForce].
+const stampInForce = "stamp-in-force"
 
 // features lists all features. A change that adds a field to
 // [playlist.Manifest], to [AlertsState] or to a type within them adds its
@@ -32,6 +39,7 @@ var features = []Feature{
 	{Name: "manifest-slots-days-calendar", InManifest: func(m playlist.Manifest) bool {
 		return slices.ContainsFunc(m.Slots, func(s playlist.Slot) bool { return s.Days.ByCalendar() })
 	}},
+	{Name: stampInForce, InStamp: true},
 }
 
 // Features returns the features that this program knows. The county uses them.

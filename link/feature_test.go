@@ -56,7 +56,7 @@ func TestAnEdgeAcceptsTheSyncsOfOlderAndNewerControllers(t *testing.T) {
 		m := must[*nats.Msg](t)(nc.Request("sync.daba-1", link.Pack([]byte(c.sync)), patience))
 		a := must[link.SyncAnswer](t)(link.ParseAnswer(m.Data))
 		s, err := link.OpenStamp(a.Stamp, w.countyKeys.trust, "daba-1", "n")
-		if err != nil || s.Refused != "" || len(a.Envelopes) == 0 {
+		if err != nil || s.Refused != "" || len(a.Envelopes) == 0 || s.InForce != nil { // release 0.1 refuses a stamp with a field more
 			t.Errorf("%s: refused %q, %d envelopes, %v", c.name, s.Refused, len(a.Envelopes), err)
 		}
 		w.ledger.mu.Lock()
@@ -128,7 +128,7 @@ func TestEachFeatureHasANameAndAUse(t *testing.T) {
 		if f.Name != names[i] || slices.Index(names, f.Name) != i || !playlist.IsToken(f.Name) {
 			t.Errorf("feature %d: the name %q", i, f.Name)
 		}
-		if f.InManifest == nil && f.LeaveOut == nil {
+		if f.InManifest == nil && f.LeaveOut == nil && !f.InStamp {
 			t.Errorf("%s is of no document", f.Name)
 		}
 	}

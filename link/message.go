@@ -167,6 +167,7 @@ type Health struct {
 
 	Progress []Progress      `json:"progress,omitempty"`
 	Alerts   []AlertProgress `json:"alerts,omitempty"`
+	Behind   []Lag           `json:"behind,omitempty"` // after the last sync
 }
 
 // OutputHealth is the state of one output, which serves one loudspeaker zone.
@@ -240,6 +241,13 @@ type Stamp struct {
 	Events     int64                 `json:"events,omitempty"`  // the ID of the last event recorded
 	Refused    string                `json:"refused,omitempty"` // "disabled", "unknown", "gap", "invalid", "later"
 	Aside      []Refused             `json:"aside,omitempty"`   // receipts up to the marks that the county cannot keep
+
+	// InForce names the documents in force for the controller, in the response to a
+	// sync; those that trust does not cover are not named. A broker that withholds
+	// documents cannot change it. It is sent to controllers that understand
+	// stamp-in-force: those of release 0.1 refuse a stamp with a field that they do not
+	// know. Counties of release 0.1 do not send it.
+	InForce []Have `json:"in_force,omitempty"`
 }
 
 // TypeReceipts is the payload type of a [Batch].
@@ -338,7 +346,7 @@ func parseSync(b []byte) (SyncRequest, error) {
 	switch {
 	case told > maxSyncSize, !playlist.IsToken(string(q.Controller)), len(q.Nonce) > 64, len(q.Boot) > 64, len(q.Have) > maxHave,
 		len(q.Marks) > maxEpochs, len(q.Events) > MaxEvents, len(q.Proof) > len(q.Have),
-		len(q.Health.Outputs) > 64, len(q.Health.Progress) > maxHave, len(q.Health.Alerts) > 4*MaxAlerts,
+		len(q.Health.Outputs) > 64, len(q.Health.Progress) > maxHave, len(q.Health.Alerts) > 4*MaxAlerts, len(q.Health.Behind) > maxHave,
 		len(q.Health.Understands) > maxFeatures:
 		return q, malformed(fmt.Errorf("a sync of %q beyond its bounds", q.Controller))
 	}

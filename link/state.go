@@ -38,6 +38,9 @@ var typeOf = map[Kind]string{KindTrust: TypeTrust, KindMember: TypeMember, KindA
 // Type returns the payload type of the kind's envelopes.
 func (k Kind) Type() string { return typeOf[k] }
 
+// Words returns the name of the kind for people.
+func (k Kind) Words() say.Message { return say.M("attr.kind_" + string(k)) }
+
 // Role returns the role whose keys must sign documents of the kind.
 func (k Kind) Role() Role {
 	switch k {
@@ -86,42 +89,35 @@ func (s AlertsState) Check() error {
 	bad := func(what string, args ...any) error {
 		return fmt.Errorf("%w: alerts of %s, version %d: %s", playlist.ErrInvalid, s.Scope, s.Version, fmt.Sprintf(what, args...))
 	}
-	if _, err := playlist.ParseScope(string(s.Scope)); err != nil {
+	if err := s.checkSelf(); err != nil {
 		return err
-	}
-	if s.Version < 1 {
-		return bad("versions count from 1")
 	}
 	if len(s.Alerts) > MaxAlerts {
 		return bad("more than %d alerts", MaxAlerts)
 	}
 	seen, inline := map[playlist.AlertID]bool{}, 0
 	for _, a := range s.Alerts {
-		switch {
-		case a.Alert.ID == "":
-			return bad("an alert has no ID")
-		case seen[a.Alert.ID]:
+		if err := a.check(); err != nil {
+			return fmt.Errorf("alerts of %s, version %d: %w", s.Scope, s.Version, err)
+		}
+		if seen[a.Alert.ID] {
 			return bad("alert %s stands there twice", a.Alert.ID)
-		case a.Clip == nil && len(a.Inline) > 0:
-			return bad("alert %s has bytes of no clip", a.Alert.ID)
 		}
 		seen[a.Alert.ID] = true
-		if a.Clip == nil {
-			continue
+		if inline += len(a.Inline); inline > MaxInlineTotal {
+			return bad("more than %d bytes of clips inside", MaxInlineTotal)
 		}
-		if id, err := playlist.ParseClipID(string(a.Clip.ID)); err != nil || id != a.Clip.ID {
-			return bad("alert %s: %q is no clip ID", a.Alert.ID, a.Clip.ID)
-		}
-		if a.Clip.Frames < 1 || a.Clip.Size < 1 {
-			return bad("alert %s: clip %s has no frames or no bytes", a.Alert.ID, a.Clip.ID.Short())
-		}
-		if n := len(a.Inline); n > 0 {
-			inline += n
-			h := sha256.Sum256(a.Inline)
-			if n > MaxInline || inline > MaxInlineTotal || hex.EncodeToString(h[:]) != string(a.Clip.ID) {
-				return bad("alert %s: the bytes inside are too many, or not those of clip %s", a.Alert.ID, a.Clip.ID.Short())
-			}
-		}
+	}
+	return nil
+}
+
+// checkSelf returns what is wrong with the state itself, whatever its alerts.
+func (s AlertsState) checkSelf() error {
+	if _, err := playlist.ParseScope(string(s.Scope)); err != nil {
+		return err
+	}
+	if !playlist.IsVersion(s.Version) {
+		return fmt.Errorf("%w: alerts of %s, version %d: versions count from 1 to %d", playlist.ErrInvalid, s.Scope, s.Version, playlist.MaxVersion)
 	}
 	return nil
 }
@@ -155,8 +151,8 @@ func (m Member) Check() error {
 	switch {
 	case !playlist.IsToken(string(m.Controller)):
 		return bad("no name for a controller")
-	case m.Version < 1:
-		return bad("versions count from 1")
+	case !playlist.IsVersion(m.Version):
+		return bad(fmt.Sprintf("versions count from 1 to %d", playlist.MaxVersion))
 	case len(m.Areas) > 16 || len(m.Groups) > 64 || len(m.Servers) > 16 || len(m.Clips) > 16:
 		return bad("more than 16 areas, servers or clip addresses, or 64 groups")
 	}
@@ -193,6 +189,12 @@ type Document struct {
 	Alerts   *AlertsState
 	Manifest *playlist.Manifest
 
+	// Faults is what was wrong with single alerts of Alerts, which cost no other one.
+	// Unread are the alerts that the document names and that are not in Alerts: they
+	// are not cancelled.
+	Faults []error
+	Unread []playlist.AlertID
+
 	// Voids lists the kept documents that a new trust document no longer accepts,
 	// because the keys that signed them have lost the role. The store deletes them
 	// and their versions in the transaction that keeps the trust document.
@@ -202,7 +204,8 @@ type Document struct {
 // Open verifies an envelope against a trust document and reads it, for whichever
 // controller it is meant. Its errors are those of [ParseEnvelope] and
 // [Trust.Verify], [ErrWrongType], and [playlist.ErrInvalid] for a document that is
-// signed but makes no sense.
+// signed but makes no sense. One alert that makes no sense does not make one of the
+// others: see [Document.Faults].
 func Open(raw []byte, t Trust) (Document, error) {
 	e, d, err := identify(raw)
 	switch {
@@ -267,11 +270,7 @@ func (d *Document) decodePayload(e Envelope) (err error) {
 		}
 		d.Scope, d.Version, d.Issued = playlist.ControllerScope(d.Member.Controller), d.Member.Version, d.Member.Issued
 	case KindAlerts:
-		// An unknown field of a later county is no reason to refuse an emergency.
-		d.Alerts = &AlertsState{}
-		if err = e.openLenient(d.Alerts); err == nil {
-			err = d.Alerts.Check()
-		}
+		err = d.decodeAlerts(e)
 		d.Scope, d.Version, d.Issued = d.Alerts.Scope, d.Alerts.Version, d.Alerts.Issued
 	default:
 		d.Manifest = &playlist.Manifest{}

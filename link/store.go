@@ -75,8 +75,9 @@ type EdgeStore interface {
 	// Trust returns the trust document in force.
 	Trust(ctx context.Context) (Trust, error)
 
-	// Versions returns the documents in force for a follower, including trust and
-	// its own member document. The edge calls it at every sync.
+	// Versions returns the documents in force for a follower, including its own
+	// member document, and all trust documents that there ever were: the highest
+	// version is the one in force. The edge calls it at every sync.
 	Versions(ctx context.Context, who playlist.Follower) ([]Have, error)
 
 	// Envelope returns the envelope of one of these documents.

@@ -63,8 +63,8 @@ func (t Trust) Check() error {
 	bad := func(what string, args ...any) error {
 		return fmt.Errorf("%w: trust, version %d: %s", playlist.ErrInvalid, t.Version, fmt.Sprintf(what, args...))
 	}
-	if t.Version < 1 {
-		return bad("versions count from 1")
+	if !playlist.IsVersion(t.Version) {
+		return bad("versions count from 1 to %d", playlist.MaxVersion)
 	}
 	if len(t.Keys) > 64 {
 		return bad("more than 64 keys")
@@ -119,10 +119,10 @@ func (t Trust) Verify(e Envelope, r Role) error {
 	return fault{ErrSignature, say.M("link.signature", t.signers(e, holders), max(1, holders.Threshold), string(r))}
 }
 
-// covers reports whether an envelope of the kind is signed as the trust document
+// Covers reports whether an envelope of the kind is signed as the trust document
 // demands. It is true for every trust document, because those are not verified
 // against a later one.
-func (t Trust) covers(k Kind, raw []byte) bool {
+func (t Trust) Covers(k Kind, raw []byte) bool {
 	if k == KindTrust {
 		return true
 	}

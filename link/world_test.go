@@ -363,6 +363,7 @@ func (m *memory) PutClip(_ context.Context, c playlist.Clip, src io.Reader) erro
 type ledger struct {
 	mu        sync.Mutex
 	trust     link.Trust
+	trusts    []link.Stored // every version
 	members   map[playlist.ControllerID]link.Registered
 	docs      map[string]link.Stored
 	marks     map[string]int64
@@ -399,8 +400,11 @@ func (l *ledger) Versions(_ context.Context, who playlist.Follower) ([]link.Have
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []link.Have
+	for _, d := range l.trusts {
+		all = append(all, d.Have)
+	}
 	for _, d := range l.docs {
-		if d.Kind == link.KindTrust || who.Follows(d.Scope) {
+		if d.Kind != link.KindTrust && who.Follows(d.Scope) {
 			all = append(all, d.Have)
 		}
 	}
@@ -410,6 +414,11 @@ func (l *ledger) Versions(_ context.Context, who playlist.Follower) ([]link.Have
 func (l *ledger) Envelope(_ context.Context, h link.Have) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, d := range l.trusts {
+		if d.Have == h {
+			return d.Raw, nil
+		}
+	}
 	return l.docs[docKey(h)].Raw, nil
 }
 
@@ -418,11 +427,16 @@ func (l *ledger) issue(t testing.TB, raw []byte) link.Document {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := must[link.Document](t)(link.Open(raw, l.trust))
-	if d.Trust != nil {
-		l.trust = *d.Trust
-	}
+	l.follow(d)
 	l.docs[docKey(d.Have)] = link.Stored{Have: d.Have, Raw: raw}
 	return d
+}
+
+// follow puts a trust document in force.
+func (l *ledger) follow(d link.Document) {
+	if d.Trust != nil {
+		l.trust, l.trusts = *d.Trust, append(l.trusts, link.Stored{Have: d.Have, Raw: d.Raw})
+	}
 }
 
 func (l *ledger) Seen(_ context.Context, s link.Seen) error {
@@ -479,9 +493,7 @@ func (l *ledger) Recover(_ context.Context, d link.Document) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.recovered = append(l.recovered, d)
-	if d.Trust != nil {
-		l.trust = *d.Trust
-	}
+	l.follow(d)
 	l.docs[docKey(d.Have)] = link.Stored{Have: d.Have, Raw: d.Raw}
 	return nil
 }

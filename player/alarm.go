@@ -189,13 +189,13 @@ func (a *Alarm) enter(r emergency.Record, raw []byte) (emergency.Change, <-chan 
 	return c, kept
 }
 
-// PutInForce puts the alerts of a scope in force that the county's document names;
-// others of the scope that came with its documents fall silent. It does not wait for
+// PutInForce puts the alerts of a scope in force that the county's document names. Others
+// of the scope that came with its documents fall silent, but for those in stay. It does not wait for
 // the disk: what cannot be kept is in force all the same, and is logged. The caller
 // keeps the document, which brings them again after a restart.
-func (a *Alarm) PutInForce(ctx context.Context, scope playlist.Scope, all []emergency.Record) error {
+func (a *Alarm) PutInForce(ctx context.Context, scope playlist.Scope, all []emergency.Record, stay []playlist.AlertID) error {
 	return a.ask(ctx, func() {
-		var ids []playlist.AlertID
+		ids := slices.Clone(stay)
 		for _, r := range all {
 			ids = append(ids, r.ID)
 			a.enter(r, nil)

@@ -911,7 +911,7 @@ func TestWhatItsCountyWithdrawsFallsSilent(t *testing.T) {
 		time.Sleep(time.Second)
 		s.receive(alert("A", withClip, func(r *emergency.Record) { r.Source, r.Scope = playlist.AlertByLink, "group:x" }))
 		time.Sleep(6 * time.Second)
-		if err := s.alarm.PutInForce(t.Context(), "group:x", nil); err != nil {
+		if err := s.alarm.PutInForce(t.Context(), "group:x", nil, nil); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(5 * time.Second)
@@ -926,6 +926,35 @@ func TestWhatItsCountyWithdrawsFallsSilent(t *testing.T) {
 			t.Error("the log does not say that it is withdrawn, or that it was received again")
 		}
 	})
+}
+
+// A county that has no room for an alert names it again when there is some.
+func TestWhatItsCountyHasInForceAgainSoundsAgain(t *testing.T) {
+	for _, pause := range []time.Duration{time.Millisecond, 5 * time.Second} { // it is still falling silent, or is silent
+		synctest.Test(t, func(t *testing.T) {
+			s := newSiren(t, "east")
+			s.here[0].Store(true)
+			s.start()
+			defer s.close()
+			time.Sleep(time.Second)
+			a := alert("A", withClip, func(r *emergency.Record) { r.Source, r.Scope = playlist.AlertByLink, "group:x" })
+			s.receive(a)
+			time.Sleep(6 * time.Second)
+			if err := s.alarm.PutInForce(t.Context(), "group:x", nil, nil); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(pause)
+			s.receive(a)
+			time.Sleep(2 * time.Minute)
+			if got := s.state("A"); got != emergency.StateDone {
+				t.Errorf("state %s", got)
+			}
+			s.stop()
+			if got := s.parts("A"); !strings.HasPrefix(got, "east/clip:complete") && !strings.Contains(got, " east/clip:complete") {
+				t.Error(got)
+			}
+		})
+	}
 }
 
 func TestOnlyTheOutputsConcernedSound(t *testing.T) {

@@ -131,6 +131,14 @@ type Manifest struct {
 	Clips     []Clip     `json:"clips"` // without their texts
 }
 
+// MaxVersion is the highest version that a signed document of any kind may have. A
+// county that issued one each second would reach it in 285 million years, and every
+// program that reads JSON numbers as floating point still reads it right.
+const MaxVersion int64 = 1 << 53
+
+// IsVersion reports whether a document may have the version.
+func IsVersion(v int64) bool { return v >= 1 && v <= MaxVersion }
+
 // MaxManifestClips bounds a manifest; with a kilobyte each it stays below
 // what the link carries.
 const MaxManifestClips = 2000
@@ -143,8 +151,8 @@ func (m Manifest) Check() error {
 	if _, err := ParseScope(string(m.Scope)); err != nil {
 		return err
 	}
-	if m.Version < 1 {
-		return bad("versions count from 1")
+	if !IsVersion(m.Version) {
+		return bad("versions count from 1 to %d", MaxVersion)
 	}
 	if len(m.Clips) > MaxManifestClips || len(m.Slots) > MaxManifestClips || len(m.Playlists) > MaxManifestClips {
 		return bad("more than %d clips, slots or playlists", MaxManifestClips)

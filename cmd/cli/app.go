@@ -44,6 +44,7 @@ type App struct {
 	Lang     string // --lang
 	Site     string // the language that the site's config names; empty: none, or not read yet
 	JSON     bool   // --json
+	Owner    string // of the data folder, as whom a program of root works; empty: it works as who started it
 
 	// Stream is set by verbs whose JSON is one line for each event: an error is
 	// one more line. Other verbs write one JSON value, their result or the
@@ -167,6 +168,9 @@ func (a *App) Execute(ctx context.Context, root *cobra.Command, args []string) i
 	text := strings.Join(a.shown, "\n")
 	if !errors.Is(err, ErrTold) {
 		text = say.In(a.Language(), err)
+		if a.Owner != "" && denied(err) {
+			text += "\n" + a.Say("cli.as_owner", a.Owner)
+		}
 		a.Remark(a.Name + ": " + text)
 	}
 	if a.jsonOut != nil && (a.Stream || !a.jsonOut.begun) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,18 @@ import (
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
+
+// denied reports whether an error is, or tells of, a file that this user may not use.
+func denied(err error) bool {
+	var m say.Message
+	if errors.Is(err, fs.ErrPermission) || !errors.As(err, &m) {
+		return errors.Is(err, fs.ErrPermission)
+	}
+	return slices.ContainsFunc(m.Args, func(arg any) bool {
+		err, ok := arg.(error)
+		return ok && denied(err)
+	})
+}
 
 // flagFault puts an error of the flag library into words.
 func flagFault(c *cobra.Command, err error) say.Message {

@@ -12,7 +12,6 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/county"
-	"dalaba/county/store"
 	"dalaba/playlist/emergency"
 )
 
@@ -91,7 +90,15 @@ func (a *app) alert(ctx context.Context, h county.ByHand, o alertFlags) error {
 		return a.show(v)
 	}
 	a.Println(a.Say("county.alert_taken", string(v.ID), a.Word("county.alert_", string(v.State))))
+	a.shortfalls(v.Short)
 	return nil
+}
+
+// shortfalls shows where an alert is not sent, or otherwise than it came.
+func (a *app) shortfalls(all []county.Shortfall) {
+	for _, s := range all {
+		a.Println(cli.Paint(a.Say("county.alert_short_at", string(s.Scope), a.Say(s.Why)), cli.Warn, a.Colour()))
+	}
 }
 
 // request returns the path of the API that takes the alert and the body for it:
@@ -132,6 +139,9 @@ func (a *app) verdict(v county.Verdict) {
 	if v.State.Over() && v.Why != "" {
 		a.Println(a.Say("county.alert_not", a.Say("county.refused_"+v.Why)))
 	}
+	for _, c := range v.Cuts {
+		a.Println(a.Say("county.alert_cut", a.Say(c.What, c.Had, c.Kept)))
+	}
 	a.Println(a.Say("county.reaches", r.Controllers, r.Online, r.Outputs, r.Residents, len(r.Areas)))
 	names := r.Names
 	const most = 20
@@ -150,7 +160,7 @@ func (a *app) alertListCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var all []store.Alert
+			var all []county.Listed
 			if err := k.get(c.Context(), "/api/alerts", url.Values{"n": {strconv.Itoa(n)}}, &all); err != nil {
 				return err
 			}
@@ -161,7 +171,7 @@ func (a *app) alertListCmd() *cobra.Command {
 				cli.Key(a.Say("county.head_state")), cli.Title(a.Say("county.head_what")))
 			for _, v := range all {
 				text, _ := v.Text("zh-CN")
-				t.Add(k.local(v.Received).Format("01-02 15:04:05"), string(v.ID), v.Source, a.Word("county.alert_", string(v.State)),
+				t.Add(k.local(v.Received).Format("01-02 15:04:05"), string(v.ID), v.Source, a.listedState(v),
 					cli.Printable(strings.TrimSpace(v.Event+" "+text.Title)))
 			}
 			a.Println(t.Page())
@@ -170,6 +180,16 @@ func (a *app) alertListCmd() *cobra.Command {
 	})
 	c.Flags().IntVar(&n, "n", 20, a.Say("county.flag_n"))
 	return c
+}
+
+// listedState is the state of a message, and whether it is not sent where it
+// should be.
+func (a *app) listedState(v county.Listed) cli.Cell {
+	state := a.Word("county.alert_", string(v.State))
+	if slices.ContainsFunc(v.Short, func(s county.Shortfall) bool { return s.Unsent }) {
+		return cli.Tint(a.Say("county.alert_unsent", state), cli.Warn)
+	}
+	return cli.Tint(state, cli.Plain)
 }
 
 func (a *app) alertAccountCmd() *cobra.Command {
@@ -188,6 +208,7 @@ func (a *app) alertAccountCmd() *cobra.Command {
 				return a.show(acc)
 			}
 			a.Println(a.Say("county.alert_taken", string(acc.Alert.ID), a.Word("county.alert_", string(acc.Alert.State))))
+			a.shortfalls(acc.Short)
 			t := a.NewTable("", ">"+a.Say("county.head_targeted"), ">"+a.Say("county.head_online"), ">"+a.Say("county.head_delivered"), ">"+a.Say("county.head_started"), ">"+a.Say("county.head_completed"))
 			for _, l := range []struct {
 				name string

@@ -37,6 +37,24 @@ func TestAStickHasWhatItsControllersFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	docs := []county.Held{{Have: link.Have{Kind: link.KindTrust, Version: 1}, Raw: trust.Bytes()}}
+	second, err := link.AcceptTrust(trust.Bytes(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Version = 2
+	var roots []link.Signer
+	for n := range 2 {
+		key, err := link.ReadKey(filepath.Join(dir, "keys", county.RootKey(n+1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots = append(roots, key)
+	}
+	trust, err = link.SealTrust(second, roots...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs = append(docs, county.Held{Have: link.Have{Kind: link.KindTrust, Version: 2}, Raw: trust.Bytes()})
 	add := func(kind link.Kind, scope playlist.Scope, e link.Envelope, err error) {
 		t.Helper()
 		if err != nil {
@@ -108,12 +126,21 @@ func TestAStickHasWhatItsControllersFollow(t *testing.T) {
 			if err := json.Unmarshal(out.Bytes(), &told); err != nil {
 				t.Fatal(err)
 			}
-			if told.Documents != 1+4+len(c.want)+1 || told.Clips != len(c.want) || len(told.Skipped) != 1 || told.Skipped["manifest area:"+string(village)] == "" {
+			if told.Documents != 2+4+len(c.want)+1 || told.Clips != len(c.want) || len(told.Skipped) != 1 || told.Skipped["manifest area:"+string(village)] == "" {
 				t.Errorf("told %+v", told)
 			}
 			files, err := filepath.Glob(filepath.Join(stick, "documents", "manifest.*"))
 			if err != nil || len(files) != len(c.want) {
 				t.Errorf("%d manifests on the stick, %v", len(files), err)
+			}
+			for name, version := range map[string]int64{"trust.0000000000000001.json": 1, "trust.json": 2} {
+				raw, err := os.ReadFile(filepath.Join(stick, "documents", name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v, err := link.AcceptTrust(raw, nil); err != nil || v.Version != version {
+					t.Errorf("%s holds version %d, %v", name, v.Version, err)
+				}
 			}
 			for scope, id := range clips {
 				_, err := os.Stat(filepath.Join(stick, "clips", id+".mp3"))

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -119,6 +120,9 @@ func unreached(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	if op := new(net.OpError); errors.As(err, &op) && op.Op == "dial" {
+		if errors.Is(err, fs.ErrPermission) { // of the socket
+			return sayM("county.hidden")
+		}
 		return sayM("county.no_server", err)
 	}
 	return err

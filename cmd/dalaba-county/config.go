@@ -15,6 +15,7 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/county"
+	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
@@ -342,5 +343,6 @@ func (a *app) load() (*settings, error) {
 	if s == nil {
 		return nil, cli.Refuse(cli.ErrTold)
 	}
-	return s, nil
+	a.Owner, err = data.WorkAsOwner(s.County.DataDir)
+	return s, err
 }

@@ -77,13 +77,23 @@ func (a *app) export(s *settings, docs []county.Held, to link.Carrier, t target)
 		return err
 	}
 	wanted := map[playlist.ClipID]bool{}
+	var trust int64 // version in force
+	for _, d := range good {
+		if d.Kind == link.KindTrust {
+			trust = max(trust, d.Version)
+		}
+	}
 	for _, d := range good {
 		routine := d.Kind == link.KindManifest || d.Kind == link.KindAlerts
 		follows := func(f playlist.Follower) bool { return f.Follows(d.Scope) }
 		if routine && only != nil && !slices.ContainsFunc(followers, follows) {
 			continue
 		}
-		if err := to.PutDocument(link.Stored{Have: d.Have, Raw: d.Raw}); err != nil {
+		put := to.PutDocument
+		if d.Kind == link.KindTrust && d.Version < trust {
+			put = to.PutEarlierTrust
+		}
+		if err := put(link.Stored{Have: d.Have, Raw: d.Raw}); err != nil {
 			return err
 		}
 		out.Documents++
@@ -110,7 +120,7 @@ func (a *app) export(s *settings, docs []county.Held, to link.Carrier, t target)
 // acceptable returns the documents that a controller would accept, and notes
 // why it would not accept the others.
 func (a *app) acceptable(docs []county.Held, skipped map[string]string) (good []link.Document, err error) {
-	var trust *link.Trust
+	var trust *link.Trust // the one in force comes after those before it
 	for _, d := range docs {
 		if d.Kind == link.KindTrust {
 			v, err := link.AcceptTrust(d.Raw, nil)

@@ -37,6 +37,9 @@ func (a *app) statusCmd() *cobra.Command {
 			a.Println(a.Say("county.status", s.Name, string(s.Area), s.Version))
 			a.Println(a.Say("county.status_fleet", s.Fleet, s.Online, s.Pending, s.Residents))
 			a.Println(a.Say("county.status_alerts", s.Alerts))
+			if s.Unsent > 0 {
+				a.Println(cli.Paint(a.Say("county.status_unsent", s.Unsent), cli.Warn, a.Colour()))
+			}
 			a.Println(a.Say("county.status_store", s.Store))
 			when := func(t time.Time) string { return k.local(t).Format(time.DateTime) }
 			switch {
@@ -50,6 +53,9 @@ func (a *app) statusCmd() *cobra.Command {
 			}
 			a.Println(a.Say("county.status_doors", s.URL, strings.Join(s.Servers, " ")))
 			a.Println(a.Say("county.status_key", s.Print))
+			if s.TrustAhead > 0 {
+				a.Println(cli.Paint(a.Say("county.status_trust", s.TrustAhead, s.Trust), cli.Warn, a.Colour()))
+			}
 			t := a.NewTable(cli.Key(a.Say("county.head_role")), cli.Message(a.Say("county.head_fingerprint")))
 			for _, key := range s.Keys {
 				t.Add(string(key.Role), key.Fingerprint)

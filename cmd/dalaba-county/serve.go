@@ -90,14 +90,12 @@ func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 	a.Detach()
 	c := &centre{app: a, s: s, log: slog.New(a.console(verbose, s.zone))}
 	a.ReportScreens(c.log)
-	if err := os.MkdirAll(s.County.DataDir, 0o700); err != nil {
-		return err
-	}
 	held, err := lock(s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, held.Release()) }()
+	data.MakePrivate(s.County.DataDir).Tell(c.log, s.County.DataDir)
 	ctx, damaged := context.WithCancelCause(ctx)
 	defer damaged(nil)
 	st, err := store.Open(ctx, store.Options{
@@ -124,6 +122,9 @@ func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 // lock keeps a second server away from the data folder: from an SQLite store,
 // and from the socket and the other files in it.
 func lock(s *settings) (*data.Held, error) {
+	if data.Hidden(s.County.DataDir) {
+		return nil, sayM("county.hidden")
+	}
 	held, err := data.Lock(s.County.DataDir)
 	if errors.Is(err, data.ErrLocked) {
 		pid, _ := data.Running(s.County.DataDir)

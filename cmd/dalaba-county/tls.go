@@ -70,7 +70,7 @@ func issueCert(s *settings, dir string, names []string, now time.Time) (certs, e
 	c := certs{cert: filepath.Join(dir, "server.pem"), key: filepath.Join(dir, "server.key"), ca: caPEM, caFile: filepath.Join(own, "ca.pem")}
 	if dir != own {
 		c.caFile = filepath.Join(dir, "ca.pem")
-		if err := renameio.WriteFile(c.caFile, []byte(caPEM), 0o644); err != nil {
+		if err := renameio.WriteFile(c.caFile, []byte(caPEM), 0o600); err != nil {
 			return c, err
 		}
 	}
@@ -98,7 +98,7 @@ func issueCert(s *settings, dir string, names []string, now time.Time) (certs, e
 	if err := writeKey(c.key, key); err != nil {
 		return c, err
 	}
-	return c, renameio.WriteFile(c.cert, append(encodePEM("CERTIFICATE", der), []byte(caPEM)...), 0o644)
+	return c, renameio.WriteFile(c.cert, append(encodePEM("CERTIFICATE", der), []byte(caPEM)...), 0o600)
 }
 
 func good(c certs, ca *x509.Certificate, names []string, now time.Time) bool {
@@ -139,7 +139,7 @@ func authority(dir, name string, now time.Time) (*x509.Certificate, *ecdsa.Priva
 			return nil, nil, "", err
 		}
 		text = encodePEM("CERTIFICATE", der)
-		if err := renameio.WriteFile(certFile, text, 0o644); err != nil {
+		if err := renameio.WriteFile(certFile, text, 0o600); err != nil {
 			return nil, nil, "", err
 		}
 	} else if err != nil {

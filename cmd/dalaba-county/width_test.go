@@ -78,9 +78,10 @@ func longCounty() map[string]any {
 		f := 2.5
 		return county.ReachLine{Reach: asrun.Reach{Key: key, Title: title, Planned: 12345, Completed: 12000, Unknown: 300, PersonAirings: 12345678, Reached: 234567, Residents: 345678}, Frequency: &f}
 	}
+	unsent := []county.Shortfall{{Scope: "area:341523100201", Why: "county.unsent_rank", Unsent: true}}
 	return map[string]any{
 		"/api/status": county.CountyStatus{
-			Name: "舒城县融媒体中心应急广播平台", Area: "341523000000", Version: "v1.2.3-45-g0123456789ab", Fleet: 395, Online: 390, Residents: 987654, Store: "ok",
+			Name: "舒城县融媒体中心应急广播平台", Area: "341523000000", Version: "v1.2.3-45-g0123456789ab", Fleet: 395, Online: 390, Alerts: 123, Unsent: 12, Residents: 987654, Store: "ok",
 			URL: "https://broadcast.shucheng.example.cn:8443", Servers: []string{"tls://broadcast.shucheng.example.cn:4222", "tls://backup.shucheng.example.cn:4222"},
 			Print: strings.Repeat("ab:", 31) + "ab", Keys: []county.TrustedKey{{Role: "playlist", Fingerprint: strings.Repeat("cd:", 31) + "cd"}},
 			LastBackup: at, Backups: 7, Database: "sqlite", Losses: []store.Loss{{At: at, Why: "database disk image is malformed: page 1234", Kept: at, Aside: "/var/lib/dalaba-county/damaged/county-20261123.db"}},
@@ -101,20 +102,19 @@ func longCounty() map[string]any {
 			{Controller: controller, Name: longVillage, Step: county.StepFetched, Clips: 1234, Present: 1200, Online: true, Why: "clip " + longTitle + " is missing"},
 		},
 		"/api/reach": county.ReachReport{By: store.ByClip, Lines: []county.ReachLine{reach("a", longTitle), reach("", "")}, Total: reach("", "")},
-		"/api/alerts": []store.Alert{{Received: at, Source: "hand", State: emergency.StateAiring, Alert: emergency.Alert{
+		"/api/alerts": []county.Listed{{Short: unsent, Alert: store.Alert{Received: at, Source: "hand", State: emergency.StateAiring, Alert: emergency.Alert{
 			ID: alertID, Event: "洪水", Texts: []emergency.Text{{Language: "zh-CN", Title: longTitle}},
-		}}},
+		}}}},
 		"/api/account": county.AlertAccount{
-			Alert:   store.Alert{State: emergency.StateAiring, Alert: emergency.Alert{ID: alertID}},
+			Short: unsent, Alert: store.Alert{State: emergency.StateAiring, Alert: emergency.Alert{ID: alertID}},
 			Outputs: county.Ladder{Targeted: 123456, Online: 123456, Delivered: 123456, Started: 123456, Completed: 123456},
 		},
 	}
 }
 
-// Nothing that a verb shows is wider than the terminal, however long names are, and what
-// matters most is whole.
-func TestWhatAVerbShowsFitsTheTerminal(t *testing.T) {
-	answers := longCounty()
+// served is the address of a county that answers so, and the file of a token for it.
+func served(t *testing.T, answers map[string]any) (url, token string) {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set(county.ZoneHeader, "Asia/Shanghai")
@@ -122,11 +122,54 @@ func TestWhatAVerbShowsFitsTheTerminal(t *testing.T) {
 			t.Error(err)
 		}
 	}))
-	defer server.Close()
-	token := filepath.Join(t.TempDir(), "token")
+	t.Cleanup(server.Close)
+	token = filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("t"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return server.URL, token
+}
+
+func TestWhatIsNotSentIsShown(t *testing.T) {
+	answers := longCounty()
+	answers["/api/alerts/message"] = county.Verdict{
+		ID: alertID, State: emergency.StateWaiting, Short: []county.Shortfall{{Scope: "group:x", Why: "county.sent_simpler"}},
+		Cuts: []emergency.Cut{{What: emergency.CutText, Had: 20_000, Kept: 8000}},
+	}
+	server, token := served(t, answers)
+	message := filepath.Join(t.TempDir(), "m.xml")
+	if err := os.WriteFile(message, []byte("<alert/>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"status", "--lang", "en"}, []string{"123 alerts in force", "12 of them are not sent"}},
+		{[]string{"status", "--lang", "zh"}, []string{"其中 12 条没有下发"}},
+		{[]string{"alert", "list", "--lang", "en"}, []string{"not sent everywhere"}},
+		{[]string{"alert", "list", "--lang", "zh"}, []string{"有处没有下发"}},
+		{[]string{"alert", "account", alertID, "--lang", "en"}, []string{"area:341523100201: not sent: 64 other alerts go first there"}},
+		{[]string{"alert", "account", alertID, "--lang", "zh"}, []string{"area:341523100201：没有下发"}},
+		{[]string{"alert", "--message", message, "--yes", "--lang", "en"}, []string{"a text of 20000 characters is too long; about 8000 kept", "group:x: sent, but simplified"}},
+		{[]string{"alert", "--message", message, "--yes", "--lang", "zh"}, []string{"文字太长（20000 字）", "group:x：已下发，但内容太多"}},
+	} {
+		var out strings.Builder
+		if code := run(t.Context(), append(c.args, "--server", server, "--token-file", token), nil, &out, &out); code != cli.ExitOK {
+			t.Errorf("%v: exit %d: %s", c.args, code, &out)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%v: no %q in\n%s", c.args, want, &out)
+			}
+		}
+	}
+}
+
+// Nothing that a verb shows is wider than the terminal, however long names are, and what
+// matters most is whole.
+func TestWhatAVerbShowsFitsTheTerminal(t *testing.T) {
+	server, token := served(t, longCounty())
 	t.Setenv("LC_ALL", "")
 	t.Setenv("LC_MESSAGES", "")
 	for _, c := range []struct {
@@ -147,7 +190,7 @@ func TestWhatAVerbShowsFitsTheTerminal(t *testing.T) {
 			for _, columns := range []uint16{80, 40} {
 				t.Run(strings.Join(c.args, " ")+" "+locale, func(t *testing.T) {
 					t.Setenv("LANG", locale)
-					lines := onTerminal(t, columns, append(c.args, "--server", server.URL, "--token-file", token)...)
+					lines := onTerminal(t, columns, append(c.args, "--server", server, "--token-file", token)...)
 					all := strings.Join(lines, "\n")
 					for _, l := range lines {
 						if w := widest.StringWidth(l); w > int(columns) {

@@ -106,7 +106,7 @@ func (o alertOptions) mix(hand bool) error {
 }
 
 func (a *app) alertFile(ctx context.Context, path string, check bool) (err error) {
-	s, err := a.look(ctx)
+	s, err := a.lookToAsk(ctx)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (a *app) alertTell(s *site.Site, v site.Alert, check bool) error {
 
 // alertCancel retires an alert by hand.
 func (a *app) alertCancel(ctx context.Context, which string) (err error) {
-	s, err := a.lookStore(ctx)
+	s, err := a.lookToAsk(ctx)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ func (a *app) alertMake(ctx context.Context, o alertOptions) (err error) {
 	if !o.check && !o.yes && (a.JSON || !a.CanAsk()) { // nothing is asked in JSON
 		return cli.Refuse(say.M("cli.need_yes"))
 	}
-	s, err := a.look(ctx)
+	s, err := a.lookToAsk(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (a *app) alertMake(ctx context.Context, o alertOptions) (err error) {
 		return a.alertTell(s, v, o.check)
 	}
 	var daemon *control.Client
-	if _, running := data.Running(s.Site.DataDir); running {
+	if daemonRuns(s.Site.DataDir) {
 		if daemon, err = control.Ask(ctx, s.Site.DataDir, a.Language()); err != nil {
 			return err
 		}
@@ -144,7 +145,10 @@ func (a *app) alertAlone(ctx context.Context, s *site.Site, raw []byte, retires 
 // sound, 0 if it has none.
 func (a *app) byHand(ctx context.Context, s *site.Site, o alertOptions) (h controller.ByHand, frames int64, err error) {
 	h = controller.ByHand{
-		Text: o.text, Title: o.title, Level: emergency.Level(o.level), Drill: o.drill, Life: o.life, User: unixUser(),
+		Text: o.text, Title: o.title, Level: emergency.Level(o.level), Drill: o.drill, Life: o.life, User: a.user,
+	}
+	if err := data.CanRead(o.file); o.file != "" && err != nil {
+		return h, 0, cli.Refuse(err)
 	}
 	switch {
 	case isText(o.file):
@@ -170,12 +174,30 @@ func (a *app) byHand(ctx context.Context, s *site.Site, o alertOptions) (h contr
 	return h, frames, nil
 }
 
+// alertRecords returns the alerts of the store or, for a user who may not read that, those
+// in force, as the daemon tells them. These have no numbers.
+func (a *app) alertRecords(ctx context.Context, s *site.Site, which string) (all []emergency.Record, err error) {
+	_, number := strconv.Atoi(strings.TrimPrefix(which, "#"))
+	if s.Store == nil && (number == nil || !data.Hidden(s.Site.DataDir)) {
+		return nil, a.noStore(s.Site.DataDir)
+	}
+	if s.Store != nil {
+		return s.Store.Alerts(ctx)
+	}
+	daemon, err := a.ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st, err := daemon.Status(ctx)
+	for _, v := range st.Alerts {
+		all = append(all, v.Record)
+	}
+	return all, err
+}
+
 // alertNamed returns the alert in force that an operator means.
 func (a *app) alertNamed(ctx context.Context, s *site.Site, which string) (r emergency.Record, err error) {
-	if s.Store == nil {
-		return r, a.noStore(s.Site.DataDir)
-	}
-	records, err := s.Store.Alerts(ctx)
+	records, err := a.alertRecords(ctx, s, which)
 	if err != nil {
 		return r, err
 	}

@@ -47,7 +47,7 @@ type finding struct {
 }
 
 func (a *app) doctor(ctx context.Context, now time.Time) error {
-	_, _ = a.readConfig() // for the language; what is wrong with it is a finding
+	_, _ = a.configText() // for the language; what is wrong with it is a finding
 	d, err := diagnose.Examine(ctx, a.config.Path, a.Language(), now)
 	if err != nil {
 		return err

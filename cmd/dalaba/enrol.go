@@ -120,6 +120,9 @@ func (a *app) importCarrier(ctx context.Context, dir string) error {
 // carry has the daemon take in a stick or, if none runs, does so itself.
 func (a *app) carry(ctx context.Context, dataDir, dir string) (control.Carried, error) {
 	if _, ok := data.Running(dataDir); !ok {
+		if err := data.CanRead(dir); err != nil {
+			return control.Carried{}, err
+		}
 		log := slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError}))
 		return controller.CarryAlone(ctx, dataDir, dir, a.Language(), data.Options{Log: log, Boot: clock.Boot(), Mono: clock.Uptime})
 	}

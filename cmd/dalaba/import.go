@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,18 +78,29 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	var all []imported
+	unread := func(path string) bool {
+		err := data.CanRead(path)
+		if err != nil {
+			all = append(all, a.importLine(path, ingest.Outcome{}, err))
+		}
+		return err != nil
+	}
 	maker := site.NewIngester(settings, "")
-	found := maker.Collect(args)
+	found := maker.Collect(slices.DeleteFunc(args, unread))
+	shut := len(all)
 	items := found.Items
 	if len(items) > 1 && (meta.Title != "" || meta.Issue != 0) {
 		return cli.Refuse(say.M("import.one_only", len(items)))
 	}
 	began := time.Now()
-	var all []imported
 	for _, r := range found.Refused {
 		all = append(all, imported{File: playlist.Legible(r.Name), Verdict: "refused", Why: say.In(a.Language(), r.Err)})
 	}
 	for i, item := range items {
+		if unread(item.Path) {
+			continue
+		}
 		item.Meta, item.Since = meta, began
 		out, err := maker.Take(ctx, item, store, a.importBar(i, len(items), item.Path))
 		if ctx.Err() != nil {
@@ -126,7 +138,7 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		a.askReload(context.WithoutCancel(ctx), store.Dir()) // a series may have grown
 	}
 	if ctx.Err() != nil {
-		return say.M("import.cancelled", len(items)+len(found.Refused)-len(all))
+		return say.M("import.cancelled", len(items)+len(found.Refused)+shut-len(all))
 	}
 	if bad > 0 {
 		return cli.ErrTold

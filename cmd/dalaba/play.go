@@ -43,7 +43,7 @@ func (a *app) playCmd() *cobra.Command {
 }
 
 func (a *app) play(ctx context.Context, what, output string) (err error) {
-	s, err := a.look(ctx)
+	s, err := a.lookToAsk(ctx)
 	if err != nil {
 		return err
 	}
@@ -67,6 +67,12 @@ func (a *app) play(ctx context.Context, what, output string) (err error) {
 			return cli.Refuse(say.M("technician.bad_file", what, err))
 		}
 		return a.sound(ctx, s, out, o, filepath.Base(what), "")
+	}
+	if data.Hidden(s.Site.DataDir) {
+		if o.Clip = playlist.ClipID(strings.ToLower(what)); !playlist.IsClipID(string(o.Clip)) {
+			return cli.Refuse(say.M("technician.clip_hidden", what, s.Site.DataDir))
+		}
+		return a.sound(ctx, s, out, o, o.Clip.Short(), "")
 	}
 	clip, err := a.clipCalled(ctx, what, clips, s.Store)
 	if err != nil {

@@ -19,6 +19,8 @@ type app struct {
 	*cli.App
 
 	config   cli.Config
+	text     []byte           // of the config; nil: not read yet
+	user     string           // who runs the verb, though it may work as another
 	problems []config.Problem // of the config, that were shown
 }
 

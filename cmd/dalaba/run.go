@@ -83,7 +83,9 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	}
 	begun = true // from here on its log tells
 	defer func() { err = errors.Join(err, c.Close()) }()
-	a.ReportScreens(slog.New(c.Store().LogHandler(console)))
+	log := slog.New(c.Store().LogHandler(console))
+	a.ReportScreens(log)
+	a.tellOwner(log)
 	show.begin(c)
 	if o.length > 0 {
 		var cancel context.CancelFunc
@@ -101,6 +103,18 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	<-shown
 	show.end()
 	return err
+}
+
+// tellOwner logs that a daemon of root works as the owner of the data folder, and what
+// that user lacks.
+func (a *app) tellOwner(log *slog.Logger) {
+	if a.Owner == "" {
+		return
+	}
+	log.Info("root given up for the owner of the data folder", "user", a.Owner)
+	if err := data.CanRead(a.config.Path); err != nil {
+		log.Warn("config cannot be read at a reload", "err", err)
+	}
 }
 
 // noteFailedStart keeps for `dalaba log` why the daemon did not start.

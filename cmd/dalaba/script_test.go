@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	testscript.Main(m, map[string]func(){"dalaba": main})
+	testscript.Main(m, map[string]func(){"dalaba": main, "stranger": stranger})
 }
 
 // raced are the scripts whose program is built to find races: between them they

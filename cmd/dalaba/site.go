@@ -43,6 +43,31 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 	return s, nil
 }
 
+// lookToAsk is look for a verb that then asks the daemon. A user who may ask it, such as
+// one of its group, need not be able to read its store: then the site has none.
+func (a *app) lookToAsk(ctx context.Context) (*site.Site, error) {
+	s, err := a.look(ctx)
+	if !errors.Is(err, fs.ErrPermission) {
+		return s, err
+	}
+	if _, aerr := a.ask(ctx); aerr != nil {
+		return nil, err
+	}
+	s, problems := site.LookWithout(ctx, a.config.Path, a.text)
+	if s == nil {
+		a.tell(problems)
+		return nil, cli.Refuse(cli.ErrTold)
+	}
+	return s, nil
+}
+
+// daemonRuns reports whether a daemon holds the data folder. If this user may not look
+// there, lookToAsk has asked it.
+func daemonRuns(dir string) bool {
+	_, running := data.Running(dir)
+	return running || data.Hidden(dir)
+}
+
 // lookStore is look for a verb that is of no use without a store.
 func (a *app) lookStore(ctx context.Context) (*site.Site, error) {
 	s, err := a.look(ctx)
@@ -61,6 +86,9 @@ var errNoStore = errors.New("no store")
 // noStore is an error for a data folder without a store: why there cannot be one, or
 // how to get one. That this user cannot make it says nothing of the daemon's.
 func (a *app) noStore(dir string) error {
+	if data.Hidden(dir) {
+		return noStore{say.M("store.permission", dir)}
+	}
 	if err := data.CheckFolder(dir, data.Me()); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return noStore{err}
 	}
@@ -72,9 +100,27 @@ type noStore struct{ error }
 func (noStore) Is(target error) bool { return target == errNoStore }
 func (n noStore) Unwrap() error      { return n.error }
 
-// readConfig returns the text of the config. From then on the program speaks the language
-// that it names, whatever else is wrong with it.
+// readConfig returns the text of the config. From then on the program works as the owner
+// of the data folder that it names: see [data.WorkAsOwner].
 func (a *app) readConfig() ([]byte, error) {
+	if a.text != nil { // the owner need not be able to read it
+		return a.text, nil
+	}
+	text, err := a.configText()
+	if err != nil {
+		return nil, err
+	}
+	a.user = unixUser()
+	if a.Owner, err = data.WorkAsOwner(config.DataDir(a.config.Path, text)); err != nil {
+		return nil, err
+	}
+	a.text = text
+	return text, nil
+}
+
+// configText returns the text of the config. From then on the program speaks the language
+// that it names, whatever else is wrong with it.
+func (a *app) configText() ([]byte, error) {
 	if why := a.config.Passed(); why != nil {
 		a.Remark(say.In(a.Language(), why))
 	}

@@ -12,7 +12,6 @@ import (
 	"dalaba/controller/control"
 	"dalaba/controller/hand"
 	"dalaba/controller/site"
-	"dalaba/data"
 	"dalaba/devices"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
@@ -66,7 +65,7 @@ func (a *app) sound(ctx context.Context, s *site.Site, out playlist.Output, o ha
 			shown = true
 		}
 	}
-	_, byDaemon := data.Running(s.Site.DataDir)
+	byDaemon := daemonRuns(s.Site.DataDir)
 	r, err := a.soundBy(ctx, byDaemon, s, out, o, tell)
 	if shown {
 		a.Redraw("")

@@ -30,7 +30,7 @@ func (a *app) tone(ctx context.Context, o hand.Order) (err error) {
 	if err := o.Check(); err != nil {
 		return cli.Refuse(err)
 	}
-	s, err := a.look(ctx)
+	s, err := a.lookToAsk(ctx)
 	if err != nil {
 		return err
 	}

@@ -35,8 +35,10 @@ type Client struct {
 //
 // The error is [ErrNotRunning] if no daemon holds it.
 func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
-	if _, ok := data.Running(dataDir); !ok {
-		// A user who may ask the daemon need not be able to look into its folder.
+	_, running := data.Running(dataDir)
+	hidden := !running && data.Hidden(dataDir)
+	// A user who may ask the daemon need not be able to look into its folder.
+	if !running && !hidden {
 		if st, ok := machine(ctx, lang); !ok || !sameFile(st.DataDir, dataDir) {
 			return nil, notRunning{ErrNotRunning, say.M("run.not_running", dataDir)}
 		}
@@ -53,6 +55,7 @@ func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
 			return c, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
+		case hidden && filepath.Dir(path) == dir && errors.Is(err, fs.ErrPermission): // it may not even be there
 		case errors.Is(err, fs.ErrPermission), isStatus(err, http.StatusForbidden):
 			denied = say.M("control.denied")
 		case errors.Is(err, fs.ErrNotExist), isStatus(err, http.StatusMisdirectedRequest):
@@ -64,12 +67,15 @@ func Ask(ctx context.Context, dataDir string, lang say.Lang) (*Client, error) {
 		return nil, denied
 	}
 	for _, path := range oldPlaces(dir) { // a daemon of today has removed them
-		if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() == fs.ModeSocket {
+		if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() == fs.ModeSocket && data.Ours(dir, path) {
 			return nil, say.M("control.old_daemon")
 		}
 	}
 	if last != nil {
 		return nil, last
+	}
+	if hidden {
+		return nil, say.M("control.hidden", dataDir)
 	}
 	if path := filepath.Join(dir, socketName) + ".new"; len(path) > maxPath {
 		return nil, say.M("technician.long_path", dir, maxPath-len("/"+socketName+".new"))

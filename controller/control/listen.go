@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -29,22 +30,26 @@ func (l *listener) Close() error {
 	return err
 }
 
-// listen takes the first place for the socket that it can have.
+// listen takes the first place for the socket that it can have. The group cannot look
+// into the data folder, so that for its sake the socket lies there only if need be.
 func listen(dataDir string, who access) (*listener, error) {
 	removeOld(dataDir)
-	if l, err := listenInRun(who); err == nil {
+	if l, err := listenInRun(dataDir, who); err == nil {
 		return l, nil
 	}
-	path := filepath.Join(dataDir, socketName)
-	ln, err := listenAt(path, who)
-	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOSPC) {
-		path = inMemory(dataDir)
-		ln, err = listenAt(path, who)
+	all := []string{filepath.Join(dataDir, socketName), inMemory(dataDir)}
+	if who.group >= 0 {
+		slices.Reverse(all)
 	}
-	if err != nil {
-		return nil, err
+	var faults error
+	for _, path := range all {
+		ln, err := listenAt(path, who)
+		if err == nil {
+			return &listener{Listener: ln, path: path}, nil
+		}
+		faults = errors.Join(faults, err)
 	}
-	return &listener{Listener: ln, path: path}, nil
+	return nil, faults
 }
 
 // removeOld removes what earlier daemons of the data folder left behind. The
@@ -57,11 +62,15 @@ func removeOld(dataDir string) {
 	}
 }
 
-// listenInRun takes the machine's place. Only one daemon has it.
-func listenInRun(who access) (*listener, error) {
+// listenInRun takes the machine's place. Only one daemon has it. A folder in which
+// others can make files is not it.
+func listenInRun(dataDir string, who access) (*listener, error) {
 	dir := runDir()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
+	}
+	if fi, err := os.Stat(dir); err != nil || fi.Mode().Perm()&0o002 != 0 || !data.Ours(dataDir, dir) {
+		return nil, errors.Join(err, &fs.PathError{Op: "listen", Path: dir, Err: fs.ErrPermission})
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "control.lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {

@@ -45,7 +45,7 @@ func TestOnlyRootTheOwnerAndTheGroupMayAsk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{os.Chmod(top, 0o755), os.Mkdir(dir, 0o755), os.WriteFile(program, text, 0o755)} {
+	for _, err := range []error{os.Chmod(top, 0o755), os.Mkdir(dir, 0o700), os.WriteFile(program, text, 0o755)} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,6 +42,9 @@ type Demo struct {
 // File is the config that Prepare writes.
 func (d *Demo) File() string { return filepath.Join(d.Dir, "dalaba.toml") }
 
+// DataDir is the data folder of a demo in a folder.
+func DataDir(dir string) string { return filepath.Join(dir, "data") }
+
 // Prepare makes the folder ready for a controller to run in. Of an earlier demo it
 // keeps the lessons only.
 func (d *Demo) Prepare(ctx context.Context, now func() time.Time) error {
@@ -71,7 +74,7 @@ func (d *Demo) clear(ctx context.Context) (err error) {
 	if err := os.MkdirAll(d.Dir, 0o755); err != nil {
 		return err
 	}
-	home := filepath.Join(d.Dir, "data")
+	home := DataDir(d.Dir)
 	text, err := os.ReadFile(d.File())
 	ours := err == nil && bytes.HasPrefix(text, []byte(mark))
 	_, found := os.Lstat(home)
@@ -154,7 +157,7 @@ func (d *Demo) course(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	home := filepath.Join(d.Dir, "data")
+	home := DataDir(d.Dir)
 	store, err := data.Open(ctx, home, data.Options{Log: d.Log, Boot: clock.Boot()})
 	if err != nil {
 		return err

@@ -87,8 +87,8 @@ func (d *examination) permissions(context.Context) {
 		d.add("permissions", Fail, say.M("doctor.dir_foreign", strings.Join(foreign, " "), data.UserName(uid)),
 			fmt.Sprintf("chown -R %s %s", data.UserName(uid), d.dir))
 	case !d.subfolders():
-	case fi.Mode().Perm()&0o002 != 0:
-		d.add("permissions", Warn, say.M("doctor.dir_open", d.dir), "chmod o-w "+d.dir)
+	case fi.Mode().Perm()&0o077 != 0:
+		d.add("permissions", Warn, say.M("doctor.dir_open", d.dir), "sudo chmod 700 "+d.dir, say.M("doctor.dir_open_do"))
 	case fi.Mode().Perm()&0o200 == 0 || uid == uint32(os.Geteuid()) && unix.Access(d.dir, unix.W_OK) != nil:
 		d.add("permissions", Fail, say.M("doctor.dir_read_only", d.dir), "chmod u+w "+d.dir)
 	case unix.Access(d.dir, unix.W_OK) != nil:

@@ -12,6 +12,7 @@ import (
 	"dalaba/controller/uplink"
 	"dalaba/controller/wording"
 	"dalaba/data"
+	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 	"dalaba/web"
@@ -194,6 +195,7 @@ func (d *examination) link(ctx context.Context) {
 	}
 	m := uplink.MemberOf(docs)
 	synced, _ := d.store.Synced(ctx)
+	lags, _ := d.store.Lags(ctx)
 	switch {
 	case m.Controller == "":
 		d.add("link", Info, say.M("doctor.link_none"))
@@ -203,7 +205,25 @@ func (d *examination) link(ctx context.Context) {
 		d.add("link", Warn, say.M("doctor.link_never", m.Controller), say.M("doctor.link_do", strings.Join(m.Servers, " ")))
 	case d.now.Sub(synced) > linkSilent:
 		d.add("link", Warn, say.M("doctor.link_silent", m.Controller, web.Stamp(synced, d.now, d.zone())), say.M("doctor.link_do", strings.Join(m.Servers, " ")))
+	case len(lags) > 0:
+		d.addLines("link", Warn, lagging(lags), say.M("doctor.link_lag_do"))
 	default:
 		d.add("link", OK, say.M("doctor.link_ok", m.Controller, web.Stamp(synced, d.now, d.zone())))
 	}
+}
+
+// lagging says which documents of the county did not arrive.
+func lagging(lags []data.Lag) (all []say.Message) {
+	for _, l := range lags {
+		what := link.Kind(l.Kind).Words()
+		if l.Scope != "" {
+			what = say.M("attr.about", what, string(l.Scope))
+		}
+		if l.Here == 0 {
+			all = append(all, say.M("doctor.link_lacks", what, l.Version))
+			continue
+		}
+		all = append(all, say.M("doctor.link_lag", what, l.Version, l.Here))
+	}
+	return all
 }

@@ -25,13 +25,17 @@ type runner struct {
 }
 
 // user returns who runs the daemon: the running one's user, else the one that its
-// systemd unit names, else the user of this program.
+// systemd unit names, else the user of this program. For root it is the owner of the
+// data folder, as whom root's daemon works.
 func (d *examination) user() runner {
 	uid := uint32(os.Geteuid())
 	if fi, err := os.Stat("/proc/" + strconv.Itoa(d.pid)); d.running && d.pid > 0 && err == nil {
 		uid = owner(fi)
 	} else if path := unit(); path != "" {
 		uid = unitUser(path)
+	}
+	if fi, err := os.Stat(d.dir); uid == 0 && !d.running && err == nil {
+		uid = owner(fi)
 	}
 	return runner{uid, data.UserName(uid)}
 }

@@ -36,6 +36,7 @@ type Status struct {
 
 	Store  *data.Health `json:"store,omitempty"`
 	Unsent Unsent       `json:"unsent"`
+	Behind []data.Lag   `json:"behind,omitempty"` // documents of the county that did not arrive
 }
 
 // Config is the config in force.
@@ -176,6 +177,9 @@ func (st *Status) read(ctx context.Context, s *site.Site) (open []asrun.Row, err
 		return nil, err
 	}
 	if st.Unsent.Aside, _, err = s.Store.Aside(ctx); err != nil {
+		return nil, err
+	}
+	if st.Behind, err = s.Store.Lags(ctx); err != nil {
 		return nil, err
 	}
 	return s.Store.OpenRows(ctx)

@@ -52,12 +52,13 @@ func (u *Uplink) putInForce(ctx context.Context, d link.Document) {
 		}
 		all = append(all, r)
 	}
-	u.put(ctx, d.Scope, all)
+	u.put(ctx, d.Scope, all, d.Unread)
 }
 
-// put puts these alerts of a scope in force, and no others.
-func (u *Uplink) put(ctx context.Context, scope playlist.Scope, all []emergency.Record) {
-	if err := u.Alarm.PutInForce(ctx, scope, all); err != nil && ctx.Err() == nil {
+// put puts these alerts of a scope in force. Of the others, only those in stay may stay
+// so.
+func (u *Uplink) put(ctx context.Context, scope playlist.Scope, all []emergency.Record, stay []playlist.AlertID) {
+	if err := u.Alarm.PutInForce(ctx, scope, all, stay); err != nil && ctx.Err() == nil {
 		u.Log.Error("alerts not put in force", "scope", scope, "err", err)
 	}
 }

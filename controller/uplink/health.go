@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"dalaba/link"
+	"dalaba/playlist/emergency"
 )
 
 // health returns how the controller is, for the county.
@@ -26,15 +27,21 @@ func (u *Uplink) health(ctx context.Context) link.Health {
 	h.Outputs = u.Outputs(ctx)
 	h.Progress = u.progress(ctx)
 	h.Alerts = u.alertProgress(ctx)
+	lags, _ := u.store.Lags(ctx)
+	for _, l := range lags {
+		h.Behind = append(h.Behind, link.Lag{Have: link.Have{Kind: link.Kind(l.Kind), Scope: l.Scope, Version: l.Version}, Here: l.Here})
+	}
 	return h
 }
 
-// alertProgress returns how the latest alerts stand, at most [link.MaxAlerts].
+// alertProgress returns how alerts stand, at most [link.MaxAlerts]: those in force
+// before those that are over.
 func (u *Uplink) alertProgress(ctx context.Context) (all []link.AlertProgress) {
 	records, err := u.Alarm.Records(ctx)
 	if err != nil {
 		return nil
 	}
+	records = emergency.Foremost(records)
 	for _, r := range records[:min(len(records), link.MaxAlerts)] {
 		at := r.Received
 		if !r.Ended.IsZero() {

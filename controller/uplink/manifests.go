@@ -72,6 +72,9 @@ func (u *Uplink) inspect(ctx context.Context, rehash bool) (changed bool, err er
 	if i.inForce, err = u.store.Manifests(ctx); err != nil {
 		return false, err
 	}
+	if err := i.dropVoided(ctx); err != nil {
+		return i.changed, err
+	}
 	followed := map[playlist.Scope]bool{}
 	for _, s := range docs {
 		if s.Kind != link.KindManifest || m.Retired || !i.follower.Follows(s.Scope) {
@@ -96,6 +99,27 @@ func (u *Uplink) inspect(ctx context.Context, rehash bool) (changed bool, err er
 	return i.changed, nil
 }
 
+// dropVoided puts the manifests out of force whose documents were deleted because
+// their keys lost the role. The store did so too, in the transaction that deleted
+// them, but an inspection that had read them before may have put one in force since.
+func (i *inspection) dropVoided(ctx context.Context) error {
+	i.mu.Lock()
+	scopes := slices.Clone(i.voided)
+	i.mu.Unlock()
+	for _, scope := range scopes {
+		if err := i.store.DropManifest(ctx, scope); err != nil {
+			return err
+		}
+		delete(i.inForce, scope)
+		i.changed = true
+		i.Log.Info("manifest out of force", "scope", scope)
+	}
+	i.mu.Lock()
+	i.voided = i.voided[len(scopes):]
+	i.mu.Unlock()
+	return nil
+}
+
 // alerts wants the clips of alerts in force, and withdraws alerts of scopes that
 // the controller follows no more.
 func (i *inspection) alerts(ctx context.Context) {
@@ -107,11 +131,32 @@ func (i *inspection) alerts(ctx context.Context) {
 		switch {
 		case r.State.Over():
 		case r.Source == playlist.AlertByLink && (i.member.Retired || !i.follower.Follows(r.Scope)):
-			i.put(ctx, r.Scope, nil)
+			i.put(ctx, r.Scope, nil, nil)
+		case r.Source == playlist.AlertByLink && i.orphan(r.Scope):
+			i.put(ctx, r.Scope, nil, nil)
 		case r.Clip != nil:
 			i.lacks(ctx, *r.Clip, true)
 		}
 	}
+}
+
+// orphan reports whether alerts of a scope came in a document that is void by now,
+// because its key has lost the role, and the county has no other for the scope: the
+// key may have been stolen. It is so only once a sync has brought all that the county
+// has, so that an alert of the county itself goes on under its new key.
+func (i *inspection) orphan(scope playlist.Scope) bool {
+	if ctl := i.Controller(); ctl == nil || ctl.Has(link.KindAlerts, scope) {
+		delete(i.orphans, scope)
+		return false
+	}
+	since, known := i.orphans[scope]
+	if !known {
+		i.orphans[scope] = time.Now()
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.asked.After(since)
 }
 
 // manifest puts a manifest in force if it may be.

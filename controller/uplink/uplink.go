@@ -29,7 +29,7 @@ type Clock interface {
 
 // Alarm takes in alerts. player.Alarm implements it.
 type Alarm interface {
-	PutInForce(ctx context.Context, scope playlist.Scope, all []emergency.Record) error
+	PutInForce(ctx context.Context, scope playlist.Scope, all []emergency.Record, stay []playlist.AlertID) error
 	Records(ctx context.Context) ([]emergency.Record, error)
 }
 
@@ -67,12 +67,16 @@ type Uplink struct {
 	since  time.Time        // when the controller that runs was enrolled
 	ctl    *link.Controller // nil: not enrolled
 	alerts []link.Document  // to be put in force, in this order
+	voided []playlist.Scope // whose manifests a new trust document no longer accepts
+	asked  time.Time        // when a sync last brought all that the county has
+
+	orphans map[playlist.Scope]time.Time // see inspection.orphan; belongs to the goroutine that inspects
 }
 
 // New makes an Uplink, which does nothing before Run.
 func New(o Options) *Uplink {
 	u := &Uplink{
-		Options: o, store: Wire{o.Store},
+		Options: o, store: Wire{o.Store}, orphans: map[playlist.Scope]time.Time{},
 		news: make(chan struct{}, 1), rehash: make(chan struct{}, 1), reenrol: make(chan struct{}, 1), alertNews: make(chan struct{}, 1),
 	}
 	u.clips = &link.Clips{
@@ -182,7 +186,7 @@ func (u *Uplink) connect(ctx context.Context) (*link.Controller, error) {
 		return nil, err
 	}
 	ctl.Log, ctl.Health, ctl.Clock, ctl.Boot, ctl.Mono, ctl.Now = u.Log, u.health, u.Clock.Trust, u.Boot, u.Mono, u.Now
-	ctl.Accepted, ctl.Time = u.accepted, u.countyTime
+	ctl.Accepted, ctl.Time, ctl.Behind, ctl.Synced = u.accepted, u.countyTime, u.behind, u.hasSynced
 	m, err := ctl.Member(ctx)
 	if err != nil {
 		return nil, err
@@ -242,6 +246,25 @@ func (u *Uplink) countyTime(county time.Time, roundTrip time.Duration) {
 	}
 }
 
+// hasSynced is called when a sync has brought all that the county has.
+func (u *Uplink) hasSynced() {
+	u.mu.Lock()
+	u.asked = time.Now()
+	u.mu.Unlock()
+	nudge(u.news)
+}
+
+// behind is called with the documents that the county has and that did not arrive.
+func (u *Uplink) behind(lags []link.Lag) {
+	all := []data.Lag{}
+	for _, l := range lags {
+		all = append(all, data.Lag{Kind: string(l.Kind), Scope: l.Scope, Version: l.Version, Here: l.Here})
+	}
+	if err := u.store.SetLags(context.Background(), all); err != nil {
+		u.Log.Error("fact not stored", "key", "lags", "err", err)
+	}
+}
+
 // Waits reports whether a county is to have the receipts.
 func (u *Uplink) Waits(ctx context.Context) bool { return u.store.Waits(ctx) }
 
@@ -260,6 +283,13 @@ func (u *Uplink) accepted(d link.Document) {
 		u.mu.Unlock()
 		nudge(u.alertNews)
 	}
+	u.mu.Lock()
+	for _, h := range d.Voids {
+		if h.Kind == link.KindManifest {
+			u.voided = append(u.voided, h.Scope)
+		}
+	}
+	u.mu.Unlock()
 	nudge(u.news)
 }
 

@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -23,6 +24,7 @@ import (
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
+	"dalaba/playlist/emergency"
 )
 
 func must[T any](t *testing.T) func(T, error) T {
@@ -202,4 +204,68 @@ func TestAManifestsNewClipOfALessonTakesThePlaceOfTheOldOne(t *testing.T) {
 	if want := (playlist.Lineage{"a2": "b2"}).First(); !maps.Equal(got.Lessons, want) {
 		t.Errorf("lessons %v, want %v", got.Lessons, want)
 	}
+}
+
+// noAlarm has no alerts.
+type noAlarm struct{ Alarm }
+
+func (noAlarm) Records(context.Context) ([]emergency.Record, error) { return nil, nil }
+
+// A stolen key signed a manifest, and the county issues its own with the same version
+// once the key is withdrawn.
+func TestAManifestOfAWithdrawnKeyGivesWayToOneOfTheSameVersion(t *testing.T) {
+	dir := t.TempDir()
+	store := must[*data.Store](t)(data.Open(t.Context(), dir, data.Options{Log: slog.New(slog.DiscardHandler)}))
+	defer func() { _ = store.Close() }()
+	if err := link.WriteKey(keyFile(dir), link.NewKey()); err != nil {
+		t.Fatal(err)
+	}
+	root, fleet, lost, fresh := link.NewKey(), link.NewKey(), link.NewKey(), link.NewKey()
+	trust := func(version int64, key *link.Key) (tr link.Trust, raw []byte) {
+		tr.Version = version
+		tr.Grant(link.RoleRoot, 1, root.Public())
+		tr.Grant(link.RoleFleet, 1, fleet.Public())
+		tr.Grant(link.RolePlaylist, 1, key.Public())
+		return tr, must[link.Envelope](t)(link.SealTrust(tr, root)).Bytes()
+	}
+	const village = playlist.Area("320924100201")
+	scope := playlist.AreaScope(village)
+	manifest := func(note string, by *link.Key) []byte {
+		return must[link.Envelope](t)(link.SealManifest(playlist.Manifest{
+			Scope: scope, Version: 8, Note: note, Playlists: []playlist.Playlist{}, Slots: []playlist.Slot{}, Clips: []playlist.Clip{},
+		}, by)).Bytes()
+	}
+	first, raw := trust(1, lost)
+	member := must[link.Envelope](t)(link.SealMember(link.Member{Controller: "daba-1", Version: 1, Areas: []playlist.Area{village}}, fleet)).Bytes()
+	for _, raw := range [][]byte{raw, member} {
+		if err := (Wire{store}).Keep(t.Context(), must[link.Document](t)(link.Open(raw, first))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := New(Options{
+		Store: store, Dir: dir, Log: slog.New(slog.DiscardHandler), Clock: &told{state: playlist.ClockTrusted}, Now: time.Now, Alarm: noAlarm{},
+		Config: func() *config.Config { return &config.Config{} },
+	})
+	ctl := must[*link.Controller](t)(u.connect(t.Context()))
+	inForce := func(want string) {
+		t.Helper()
+		changed := must[bool](t)(u.inspect(t.Context(), false))
+		got, ok := must[map[playlist.Scope]playlist.Manifest](t)(store.Manifests(t.Context()))[scope]
+		if got.Note != want || ok != (want != "") || !changed {
+			t.Errorf("in force %q, want %q; the daemon is told: %v", got.Note, want, changed)
+		}
+	}
+	must[link.Document](t)(ctl.Take(t.Context(), manifest("the thief's", lost)))
+	inForce("the thief's")
+	_, raw = trust(2, fresh)
+	must[link.Document](t)(ctl.Take(t.Context(), raw))
+	thief := must[link.Document](t)(link.Open(manifest("the thief's", lost), first))
+	if err := store.PutManifest(t.Context(), *thief.Manifest); err != nil { // by an inspection that had read it before
+		t.Fatal(err)
+	}
+	must[link.Document](t)(ctl.Take(t.Context(), manifest("the county's", fresh)))
+	inForce("the county's")
+	_, raw = trust(3, link.NewKey())
+	must[link.Document](t)(ctl.Take(t.Context(), raw))
+	inForce("")
 }

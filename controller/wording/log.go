@@ -123,7 +123,8 @@ var attributes = []attribute{
 	{"hz", (*event).plain}, {"path", (*event).plain}, {"file", (*event).plain}, {"aside", (*event).plain}, {"backup", (*event).plain}, {"addr", (*event).plain},
 	{"user", (*event).plain}, {"keys", (*event).plain},
 	{"url", (*event).plain}, {"link", (*event).plain}, {"peer", (*event).plain}, {"dir", (*event).plain}, {"status", (*event).plain}, {"again_in", (*event).duration},
-	{"since", (*event).plain}, {"made", (*event).plain}, {"controllers", (*event).plain}, {"messages", (*event).count}, {"clips", (*event).count},
+	{"since", (*event).plain}, {"made", (*event).plain}, {"controllers", (*event).plain}, {"messages", (*event).count}, {"clips", (*event).count}, {"files", (*event).count}, {"documents", (*event).count},
+	{"after_version", (*event).plain}, {"before_version", (*event).plain},
 }
 
 // inside are attributes that are told as they are, and only if all are.

@@ -67,6 +67,9 @@ type AlertDetail struct {
 	Told   Told             `json:"told,omitzero"`
 	Late   bool             `json:"late,omitempty"` // its time was over when it came, and yet it sounds
 
+	// Rank is the highest of the alerts whose place it took, as an update does.
+	Rank playlist.Rank `json:"rank,omitempty"`
+
 	// Spared are alerts in force that the message refers to and may not end.
 	Spared []playlist.AlertID `json:"spared,omitempty"`
 }
@@ -265,7 +268,7 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 	if a.RetiresAll() {
 		again = "UPDATE SET by = excluded.by" // who named it before may not have been in earnest
 	}
-	inForce, err := alertsOf(ctx, tx, alertsInForce)
+	inForce, err := s.inForce(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -291,6 +294,9 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 				a.Detail.Spared = append(a.Detail.Spared, old.ID)
 				continue
 			}
+			if a.Kind == emergency.KindUpdate {
+				a.Detail.Rank = max(a.Detail.Rank, old.Precedence(old.Detail.Rank, old.Received).Rank)
+			}
 			old.State, old.Why, old.Detail.By = emergency.StateCancelled, string(a.Kind.Ending()), a.ID
 			news := old.Detail.Told
 			news.At = a.Received
@@ -301,7 +307,7 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 			ended = append(ended, old)
 		}
 	}
-	if len(a.Detail.Spared) == 0 {
+	if len(a.Detail.Spared) == 0 && a.Detail.Rank == 0 {
 		return ended, nil
 	}
 	return ended, s.setAlert(ctx, tx, a)
@@ -333,21 +339,31 @@ func (s *Store) setAlert(ctx context.Context, tx conn, a Alert) error {
 		clean(string(a.ID)), string(a.State), clean(a.Why), clean(string(detail)), s.now().UnixMicro(), micros(a.Owed))
 }
 
-const alertColumns = "SELECT received, changed, source, state, why, message, detail, raw, ends, owed FROM alert "
+const (
+	alertColumns = "SELECT id, received, changed, source, state, why, message, detail, raw, ends, owed FROM alert "
+	bareColumns  = "SELECT id, received, changed, source, state, why, message, detail, NULL, ends, owed FROM alert "
+)
+
+// errUnreadable says that an alert of the store is damaged.
+var errUnreadable = errors.New("damaged")
 
 func scanAlert(scan func(...any) error) (a Alert, err error) {
 	var (
+		id                playlist.AlertID
 		received, changed int64
 		message, detail   string
 		ends, owed        sql.NullInt64
 	)
-	if err := scan(&received, &changed, &a.Source, &a.State, &a.Why, &message, &detail, &a.Raw, &ends, &owed); err != nil {
+	if err := scan(&id, &received, &changed, &a.Source, &a.State, &a.Why, &message, &detail, &a.Raw, &ends, &owed); err != nil {
 		return a, err
 	}
-	err = errors.Join(json.Unmarshal([]byte(message), &a.Alert), json.Unmarshal([]byte(detail), &a.Detail))
+	if err := errors.Join(json.Unmarshal([]byte(message), &a.Alert), json.Unmarshal([]byte(detail), &a.Detail)); err != nil {
+		a.ID = id
+		return a, fmt.Errorf("%w: alert %s: %w", errUnreadable, id, err)
+	}
 	a.Received, a.Changed, a.Ends = time.UnixMicro(received).UTC(), time.UnixMicro(changed).UTC(), instant(ends)
 	a.Owed = instant(owed)
-	return a, err
+	return a, nil
 }
 
 // Alert finds a message.
@@ -356,15 +372,32 @@ func (s *Store) Alert(ctx context.Context, id playlist.AlertID) (Alert, error) {
 	return a, found(err, "alert", id)
 }
 
-// Alerts are the latest messages, the latest first.
+// Alerts are the latest messages, the latest first, without the bytes that came.
 func (s *Store) Alerts(ctx context.Context, limit int) ([]Alert, error) {
 	return alertsOf(ctx, s.read(), "ORDER BY received DESC, id LIMIT ?1", int64(limit))
 }
 
 // AlertsInForce are those that are to sound, or do, in the order in which they
-// were received.
+// were received, without the bytes that came.
 func (s *Store) AlertsInForce(ctx context.Context) ([]Alert, error) {
-	return alertsOf(ctx, s.read(), alertsInForce)
+	return s.inForce(ctx, s.read())
+}
+
+// inForce leaves out what cannot be read, if the store was damaged: it must not
+// keep the others from being sounded.
+func (s *Store) inForce(ctx context.Context, c conn) (all []Alert, err error) {
+	err = c.each(ctx, bareColumns+alertsInForce, nil, func(scan func(...any) error) error {
+		a, err := scanAlert(scan)
+		if errors.Is(err, errUnreadable) {
+			if _, told := s.unreadable.LoadOrStore(a.ID, true); !told {
+				s.log.Error("alert in the store cannot be read; it is left out", "alert", a.ID, "err", err)
+			}
+			return nil
+		}
+		all = append(all, a)
+		return err
+	})
+	return all, err
 }
 
 // AlertsOwed are those whose senders are to be told again by now.
@@ -374,8 +407,9 @@ func (s *Store) AlertsOwed(ctx context.Context, now time.Time) ([]Alert, error) 
 
 const alertsInForce = "WHERE state IN ('waiting', 'airing') ORDER BY received, id"
 
+// alertsOf lists alerts, without the messages as they came.
 func alertsOf(ctx context.Context, c conn, where string, args ...any) (all []Alert, err error) {
-	err = c.each(ctx, alertColumns+where, args, func(scan func(...any) error) error {
+	err = c.each(ctx, bareColumns+where, args, func(scan func(...any) error) error {
 		a, err := scanAlert(scan)
 		all = append(all, a)
 		return err

@@ -22,8 +22,12 @@ type Envelope struct {
 }
 
 // AddEnvelope keeps an envelope. One whose version is not above all others of
-// its kind and scope is [ErrStale].
+// its kind and scope is [ErrStale]; one that no document may have is
+// [playlist.ErrInvalid].
 func (s *Store) AddEnvelope(ctx context.Context, e Envelope) error {
+	if !playlist.IsVersion(e.Version) {
+		return fmt.Errorf("%w: %s of %s, version %d", playlist.ErrInvalid, e.Kind, e.Scope, e.Version)
+	}
 	return s.write(ctx, func(ctx context.Context, tx conn) error { return s.addEnvelope(ctx, tx, e) })
 }
 
@@ -44,37 +48,99 @@ func (s *Store) addEnvelope(ctx context.Context, tx conn, e Envelope) error {
 	return err
 }
 
-// floorOf is the key of the setting below which no version of a kind and scope
-// is issued any more.
-func floorOf(kind link.Kind, scope playlist.Scope) string {
-	return "floor " + string(kind) + " " + string(scope)
-}
-
-// RaiseVersion makes the next version of a kind and scope be above v. That is
-// needed if controllers hold a later one than this store knows of: it was
-// restored from a backup.
-func (s *Store) RaiseVersion(ctx context.Context, kind link.Kind, scope playlist.Scope, v int64) error {
-	return s.write(ctx, func(ctx context.Context, tx conn) error { return raise(ctx, tx, floorOf(kind, scope), v) })
-}
-
 // NextVersion is the version that the next envelope of a kind and scope should
-// have.
+// have: above all that there are. If no higher one may be issued, the error is
+// [ErrUsedUp].
 func (s *Store) NextVersion(ctx context.Context, kind link.Kind, scope playlist.Scope) (int64, error) {
-	var last, floor int64
+	var last int64
 	err := s.read().row(ctx, "SELECT coalesce(max(version), 0) FROM envelope WHERE kind = ?1 AND scope = ?2", string(kind), string(scope)).Scan(&last)
 	if err != nil {
 		return 0, err
 	}
-	v, err := s.Setting(ctx, floorOf(kind, scope))
-	if err != nil {
-		return 0, err
+	if last >= playlist.MaxVersion {
+		return 0, fmt.Errorf("%w: %s of %s", ErrUsedUp, kind, scope)
 	}
-	if v != "" {
-		if _, err := fmt.Sscan(v, &floor); err != nil {
-			return 0, err
+	return last + 1, nil
+}
+
+const (
+	// maxLeap is how far apart two versions of a kind and scope may be that one county
+	// issued: a county that was restored from a backup lacks some, and takes the next
+	// from a controller. This many are two years of one a minute.
+	maxLeap = 1 << 20
+
+	// voidPrefix is put before the kind of an envelope that no longer counts.
+	voidPrefix = "void "
+)
+
+// Void sets aside the envelopes above a leap of versions that no key of the trust
+// document signed: their signer meant to use up the versions of the scope, and has
+// lost the role. Controllers delete such a document, and its version with it,
+// when they get the trust document. An envelope above them counts as long as its own
+// signers hold the role. The envelopes stay in the store under another kind, for
+// those who look into the theft; no method finds them. Void returns those that it set
+// aside now, without their bytes.
+func (s *Store) Void(ctx context.Context, t link.Trust) (all []Envelope, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx conn) error {
+		all = nil
+		leaps, err := leaps(ctx, tx)
+		if err != nil {
+			return err
 		}
+		for _, from := range leaps {
+			covered, above, err := coveredFrom(ctx, tx, t, from)
+			if err != nil {
+				return err
+			}
+			if covered || len(above) == 0 { // none: a lower leap of the scope took them
+				continue
+			}
+			if err := voidFrom(ctx, tx, from); err != nil {
+				return err
+			}
+			all = append(all, above...)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// leaps lists the envelopes whose version is more than maxLeap above the one before,
+// the lowest first.
+func leaps(ctx context.Context, tx conn) (all []Envelope, err error) {
+	err = tx.each(ctx, `SELECT kind, scope, version FROM (SELECT kind, scope, version,
+			lag(version, 1, CAST(0 AS BIGINT)) OVER (PARTITION BY kind, scope ORDER BY version) AS below
+			FROM envelope WHERE kind IN ('member', 'alerts', 'manifest')) v
+		WHERE version - below > ?1 ORDER BY kind, scope, version`, []any{int64(maxLeap)}, func(scan func(...any) error) error {
+		var e Envelope
+		err := scan(&e.Kind, &e.Scope, &e.Version)
+		all = append(all, e)
+		return err
+	})
+	return all, err
+}
+
+// coveredFrom reports whether a trust document covers an envelope of the scope of
+// from, of its version or a later one. above are those envelopes.
+func coveredFrom(ctx context.Context, tx conn, t link.Trust, from Envelope) (covered bool, above []Envelope, err error) {
+	err = tx.each(ctx, envelopeColumns+"WHERE kind = ?1 AND scope = ?2 AND version >= ?3 ORDER BY version DESC",
+		[]any{string(from.Kind), string(from.Scope), from.Version}, func(scan func(...any) error) error {
+			e, err := scanEnvelope(scan)
+			covered = covered || err == nil && t.Covers(e.Kind, e.Bytes)
+			e.Bytes = nil
+			above = append(above, e)
+			return err
+		})
+	return covered, above, err
+}
+
+func voidFrom(ctx context.Context, tx conn, from Envelope) error {
+	args := []any{string(from.Kind), string(from.Scope), from.Version, voidPrefix + string(from.Kind)}
+	// One of the same version may be there since an earlier theft.
+	if err := tx.exec(ctx, "DELETE FROM envelope WHERE kind = ?4 AND scope = ?2 AND version IN (SELECT version FROM envelope WHERE kind = ?1 AND scope = ?2 AND version >= ?3)", args...); err != nil {
+		return err
 	}
-	return max(last, floor) + 1, nil
+	return tx.exec(ctx, "UPDATE envelope SET kind = ?4 WHERE kind = ?1 AND scope = ?2 AND version >= ?3", args...)
 }
 
 const envelopeColumns = "SELECT kind, scope, version, bytes, at, note, digest FROM envelope "
@@ -89,7 +155,7 @@ func scanEnvelope(scan func(...any) error) (e Envelope, err error) {
 // Latest is the envelope of the highest version of each scope of a kind, or of
 // all kinds if kind is empty.
 func (s *Store) Latest(ctx context.Context, kind link.Kind) (all []Envelope, err error) {
-	err = s.read().each(ctx, envelopeColumns+`e WHERE (?1 = '' OR kind = ?1) AND version =
+	err = s.read().each(ctx, envelopeColumns+`e WHERE (?1 = '' AND kind IN ('trust', 'member', 'alerts', 'manifest') OR kind = ?1) AND version =
 		(SELECT max(version) FROM envelope m WHERE m.kind = e.kind AND m.scope = e.scope) ORDER BY kind, scope`,
 		[]any{string(kind)}, func(scan func(...any) error) error {
 			e, err := scanEnvelope(scan)
@@ -136,8 +202,8 @@ func (s *Store) ManifestsSince(ctx context.Context, since time.Time) (all []Enve
 	return all, err
 }
 
-// InForce are the latest envelopes of the scopes named, of every kind, without
-// their bytes.
+// InForce are the latest envelopes of the scopes named, of every kind, and of trust
+// documents, if their scope is named, every version; without their bytes.
 func (s *Store) InForce(ctx context.Context, scopes []playlist.Scope) (all []Envelope, err error) {
 	var list strings.Builder
 	args := make([]any, 0, len(scopes))
@@ -150,7 +216,7 @@ func (s *Store) InForce(ctx context.Context, scopes []playlist.Scope) (all []Env
 	}
 	err = s.read().each(ctx, `SELECT kind, scope, version, digest FROM envelope e
 		WHERE kind IN ('trust', 'member', 'alerts', 'manifest') AND scope IN (`+list.String()+`)
-		AND version = (SELECT max(version) FROM envelope m WHERE m.kind = e.kind AND m.scope = e.scope)`,
+		AND (kind = 'trust' OR version = (SELECT max(version) FROM envelope m WHERE m.kind = e.kind AND m.scope = e.scope))`,
 		args, func(scan func(...any) error) error {
 			var e Envelope
 			err := scan(&e.Kind, &e.Scope, &e.Version, &e.Digest)

@@ -88,3 +88,10 @@ func (s *Store) Dir() string { return s.dir }
 func ForgetRetirements(ctx context.Context, s *Store) error {
 	return s.write(ctx, func(ctx context.Context, tx conn) error { return tx.exec(ctx, "DELETE FROM retirement") })
 }
+
+// Damage has the message of an alert say nothing that can be read.
+func Damage(ctx context.Context, s *Store, id playlist.AlertID) error {
+	return s.write(ctx, func(ctx context.Context, tx conn) error {
+		return tx.exec(ctx, "UPDATE alert SET message = '[]' WHERE id = ?1", string(id))
+	})
+}

@@ -28,6 +28,9 @@ var (
 	// ErrStale says that another writer was first.
 	ErrStale = errors.New("overtaken")
 
+	// ErrUsedUp says that no higher version of a document may be issued.
+	ErrUsedUp = errors.New("versions used up")
+
 	// ErrNewer says that a later dalaba-county made the store.
 	ErrNewer = sqlite.ErrNewer
 
@@ -74,6 +77,8 @@ type Store struct {
 	wait sync.WaitGroup
 
 	names names
+
+	unreadable sync.Map // alerts that are damaged, once it was logged
 }
 
 // backend is the database behind a store.
@@ -105,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		jobs: make(chan *job), done: make(chan struct{}), onDamage: o.OnDamage, unwatch: func() {},
 	}
 	s.names.reset()
-	if err := os.MkdirAll(string(s.clips), 0o755); err != nil {
+	if err := os.MkdirAll(string(s.clips), 0o700); err != nil {
 		return nil, err
 	}
 	var (

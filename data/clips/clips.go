@@ -44,9 +44,6 @@ func (f Folder) Put(id playlist.ClipID, src io.Reader) (size int64, err error) {
 	}
 	hash := sha256.New()
 	size, err = io.Copy(io.MultiWriter(tmp, hash), src)
-	if err == nil {
-		err = tmp.Chmod(0o644)
-	}
 	err = errors.Join(err, tmp.Close())
 	if err == nil {
 		err = same(id, playlist.ClipID(hex.EncodeToString(hash.Sum(nil))))

@@ -210,7 +210,7 @@ func CopyFile(from, path string) (err error) {
 	}
 	defer func() { _ = in.Close() }()
 	tmp := path + ".tmp"
-	out, err := os.Create(tmp)
+	out, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, private)
 	if err != nil {
 		return Classify(err)
 	}

@@ -79,6 +79,7 @@ func Open(ctx context.Context, path string, migrations fs.FS, o Options) (*DB, e
 	if err != nil {
 		return nil, err
 	}
+	touch(path)
 	d := &DB{path: path, readParams: "mode=ro&_busy_timeout=5000"}
 	d.w = sql.OpenDB(writer(dsn(path,
 		"mode=rwc&_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_foreign_keys=on&_txlock=immediate")))
@@ -94,6 +95,18 @@ func Open(ctx context.Context, path string, migrations fs.FS, o Options) (*DB, e
 	d.r.SetMaxOpenConns(readers)
 	d.r.SetMaxIdleConns(readers)
 	return d, nil
+}
+
+// private is the mode of the files: who can read one can lock it, and keep others from
+// writing.
+const private = 0o600
+
+// touch makes an empty file for its owner alone, if there is none at path: SQLite would
+// make one that all can read. Its log files get the same mode.
+func touch(path string) {
+	if f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, private); err == nil {
+		_ = f.Close()
+	} // else SQLite says what is wrong
 }
 
 // prepare checks the file and migrates it.
@@ -522,6 +535,7 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	touch(tmp)
 	// Neither pool can be used: the readers may not write anything, not even a
 	// copy, and the writer must stay free for airings.
 	db, err := sql.Open("sqlite3", dsn(d.path, d.readParams))

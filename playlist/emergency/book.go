@@ -30,6 +30,9 @@ type Record struct {
 
 	Certificate string `json:"certificate,omitempty"` // [Signature.Certificate]
 
+	// Others are further scopes whose documents name it.
+	Others []playlist.Scope `json:"others,omitempty"`
+
 	// Spared are alerts in force that the message refers to and may not end.
 	Spared []playlist.AlertID `json:"spared,omitempty"`
 
@@ -225,7 +228,8 @@ func (b *Book) Receive(r Record, p *playlist.Programme) Change {
 	r.State, r.Reason, r.By = b.decide(r, p)
 	r.Late = r.Late && r.State != StateRefused
 	old, known := b.records[r.ID]
-	if known && (r.State == StateRefused || !old.replaceable(r)) {
+	back := known && r.returns(old)
+	if known && !back && (r.State == StateRefused || !old.replaceable(r)) {
 		return b.update(old, r)
 	}
 	var c Change
@@ -261,6 +265,14 @@ func (r Record) replaceable(by Record) bool {
 	return r.Reason != ReasonExpired || by.Clock == playlist.ClockTrusted
 }
 
+// returns reports whether the county has an alert in force again that it had
+// withdrawn: a later document of the same scope names it once more. There may have
+// been no room for it in between.
+func (r Record) returns(old Record) bool {
+	return old.State == StateCancelled && old.Reason == ReasonWithdrawn && !r.State.Over() &&
+		r.Source == playlist.AlertByLink && r.Scope == old.Scope
+}
+
 // outweighs reports whether a copy of a message is better proven than another. Of
 // two that the county sends, that is the one whose signature it has verified.
 func (r Record) outweighs(old Record) bool {
@@ -274,7 +286,7 @@ func (r Record) outweighs(old Record) bool {
 // same, which known reports: what was heard of it was heard. If the copy was
 // retired by what may not end this one, it begins again.
 func (r *Record) follow(old Record) (known bool) {
-	r.Anew, r.Rank = old.Anew, old.Rank
+	r.Anew, r.Rank, r.Others = old.Anew, old.Rank, old.Others
 	if !r.Same(old.Alert, r.vouched()) {
 		r.Anew, r.Rank = r.Received, 0
 		return false
@@ -300,6 +312,9 @@ func (b *Book) update(old, r Record) Change {
 		return c
 	}
 	changed := old.drop(r.Dropped)
+	if r.Source == playlist.AlertByLink && r.Scope != old.Scope && !slices.Contains(old.Others, r.Scope) {
+		old.Others, changed = append(slices.Clone(old.Others), r.Scope), true
+	}
 	switch {
 	case old.Clip == nil && r.Clip != nil:
 		old.Clip, changed = r.Clip, true
@@ -407,17 +422,28 @@ func (b *Book) referred(ref playlist.AlertID) (all []Record) {
 // EffectiveRank is the alert's place on the ladder: its own, or the one that it
 // inherited from an alert whose place it took.
 func (r Record) EffectiveRank() playlist.Rank {
-	own, _ := r.Alert.Rank()
-	return max(own, r.Rank)
+	return r.Precedence(r.Rank, r.Received).Rank
 }
 
-// Withdraw ends alerts of a scope that its county no longer has in force.
-func (b *Book) Withdraw(scope playlist.Scope, inForce []playlist.AlertID, now time.Time) (c Change) {
+// Withdraw ends alerts of a scope that its county no longer has in force there, nor
+// in another scope.
+func (b *Book) Withdraw(scope playlist.Scope, inForce []playlist.AlertID, now time.Time) Change {
+	c := Change{Known: true}
 	for id, r := range b.records {
-		if r.Scope != scope || r.Source != playlist.AlertByLink || r.State.Over() || slices.Contains(inForce, id) {
+		if r.Source != playlist.AlertByLink || r.State.Over() || slices.Contains(inForce, id) {
 			continue
 		}
-		r.State, r.Reason, r.Ended = StateCancelled, ReasonWithdrawn, now
+		other := slices.Index(r.Others, scope)
+		switch {
+		case other >= 0:
+			r.Others = slices.Delete(slices.Clone(r.Others), other, other+1)
+		case r.Scope != scope:
+			continue
+		case len(r.Others) > 0: // it stands there yet
+			r.Scope, r.Others = r.Others[0], r.Others[1:]
+		default:
+			r.State, r.Reason, r.Ended = StateCancelled, ReasonWithdrawn, now
+		}
 		b.records[id] = r
 		c.Records = append(c.Records, r)
 	}
@@ -444,21 +470,29 @@ func (b *Book) Advance(id playlist.AlertID, s State, now time.Time) (r Record, c
 func (b *Book) InForce() []Record {
 	all := slices.Collect(maps.Values(b.records))
 	all = slices.DeleteFunc(all, func(r Record) bool { return r.State.Over() })
-	slices.SortFunc(all, func(x, y Record) int {
-		return cmp.Or(cmp.Compare(y.EffectiveRank(), x.EffectiveRank()), cmp.Compare(x.breadth(), y.breadth()),
-			x.Received.Compare(y.Received), cmp.Compare(x.ID, y.ID))
-	})
+	slices.SortFunc(all, Record.compare)
 	return all
 }
 
-// breadth is how many digits name the largest of its areas: the fewer, the
-// larger.
-func (r Record) breadth() int {
-	least := 12
-	for _, a := range r.Areas {
-		least = min(least, a.Breadth())
-	}
-	return least
+func (r Record) compare(s Record) int {
+	return r.Precedence(r.Rank, r.Received).Compare(s.Precedence(s.Rank, s.Received))
+}
+
+// Foremost returns the records with those first that are to sound, in the order of
+// [Book.InForce]; then those that are over, the latest received first.
+func Foremost(records []Record) []Record {
+	return slices.SortedFunc(slices.Values(records), func(x, y Record) int {
+		switch {
+		case x.State.Over() != y.State.Over():
+			if x.State.Over() {
+				return 1
+			}
+			return -1
+		case x.State.Over():
+			return cmp.Or(y.Received.Compare(x.Received), cmp.Compare(x.ID, y.ID))
+		}
+		return x.compare(y)
+	})
 }
 
 // stale is when a copy of the message that comes again is refused for its age,

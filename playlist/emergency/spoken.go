@@ -7,10 +7,11 @@ import (
 )
 
 // Spoken is what is read out of an alert in a language: its headline, what it
-// says and what people should do, each on a line of its own. It is empty if
-// the alert has no text.
+// says and what people should do, each on a line of its own and none too long to
+// listen to. It is empty if the alert has no text.
 func (a Alert) Spoken(language string) string {
 	t, _ := a.Text(language)
+	t = new(cutter).one(t, spoken)
 	var lines []string
 	for _, l := range []string{t.Title, t.Text, t.Advice} {
 		if l = strings.TrimSpace(l); l != "" && (len(lines) == 0 || lines[len(lines)-1] != l) {
