@@ -465,9 +465,9 @@ func TestResponsesAreReadAsTheyWereWritten(t *testing.T) {
 			}
 			want := emergency.Signature{State: emergency.SignatureAbsent}
 			if s.By != nil {
-				want = emergency.Signature{State: emergency.SignatureVerified, By: "010203040506", Certificate: m.Alert.Signature.Certificate, Counter: 9}
-				if len(want.Certificate) != 32 {
-					t.Errorf("%s: signed by certificate %q", kind, want.Certificate)
+				want = emergency.Signature{State: emergency.SignatureVerified, By: "010203040506", Key: m.Alert.Signature.Key, Counter: 9}
+				if len(want.Key) != 32 {
+					t.Errorf("%s: signed by key %q", kind, want.Key)
 				}
 			}
 			if m.Alert.Signature != want {

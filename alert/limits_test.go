@@ -79,7 +79,7 @@ func TestAMessageWithTooMuchSoundsAllTheSame(t *testing.T) {
 			if len(m.Raw) != len(c.raw) {
 				t.Error("the bytes as they came are not whole")
 			}
-			b, _ := emergency.NewBook(emergency.Kept{})
+			b := emergency.NewBook(emergency.Kept{})
 			p := &playlist.Programme{Site: playlist.Site{Area: "341523100000"}, Outputs: []playlist.Output{{Name: "a"}}}
 			p.Alerts.Unsigned = []playlist.AlertSource{playlist.AlertByHand}
 			b.Receive(emergency.Record{Alert: m.Alert, Source: playlist.AlertByHand, Received: now, Clock: playlist.ClockTrusted}, p)

@@ -66,6 +66,12 @@ func (p PublicKey) Bytes() []byte {
 	return der[len(der)-64:]
 }
 
+// fingerprint is that of the key, as in [emergency.Signature].
+func (p PublicKey) fingerprint() string {
+	sum := sha256.Sum256(p.Bytes())
+	return hex.EncodeToString(sum[:16])
+}
+
 // verify reports whether r and s, 32 bytes each, are the key's signature of the bytes.
 func (p PublicKey) verify(signed, rs []byte) bool {
 	return p.key != nil && len(rs) == 64 &&
@@ -111,12 +117,6 @@ func (c Certificate) Bytes() []byte { return c.raw[:] }
 
 // Name returns the serial number in hex, as in [emergency.Signature].
 func (c Certificate) Name() string { return hex.EncodeToString(c.Serial[:]) }
-
-// fingerprint is the certificate's, as in [emergency.Signature].
-func (c Certificate) fingerprint() string {
-	sum := sha256.Sum256(c.raw[:])
-	return hex.EncodeToString(sum[:16])
-}
 
 // SignedBy reports whether an authority signed the certificate.
 func (c Certificate) SignedBy(authority PublicKey) bool {
@@ -255,7 +255,7 @@ func checkEBDSignature(body, member []byte, ebdID string, o Options, r *report) 
 			continue
 		}
 		if c.Key.verify(signed, rs) {
-			out.State, out.Why, out.Certificate = emergency.SignatureVerified, "", c.fingerprint()
+			out.State, out.Why, out.Key = emergency.SignatureVerified, "", c.Key.fingerprint()
 			return out
 		}
 		out.State, out.Why = emergency.SignatureBad, "alert.ebds_signature"

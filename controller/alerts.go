@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"log/slog"
 	"os"
@@ -38,6 +36,9 @@ type alerts struct {
 	// longer than the one who hands a message in stays connected.
 	sounds chan emergency.Record
 
+	aside *aside
+	work  sync.WaitGroup // clips that are being stored
+
 	speaking sync.Mutex                   // one speaker at a time: the machine is small
 	made     map[string]player.AlertSound // speech by its text
 
@@ -47,7 +48,7 @@ type alerts struct {
 }
 
 func newAlerts(p *player.Player, store *data.Store, cfg func() *config.Config, log *slog.Logger) *alerts {
-	a := &alerts{store: store, config: cfg, log: log, sounds: make(chan emergency.Record), made: map[string]player.AlertSound{}}
+	a := &alerts{store: store, config: cfg, log: log, sounds: make(chan emergency.Record), made: map[string]player.AlertSound{}, aside: newAside()}
 	a.damaged, a.unsaid = map[playlist.AlertID]playlist.Clip{}, map[playlist.AlertID]bool{}
 	a.alarm = player.NewAlarm(p, store, a)
 	a.now = func() time.Time {
@@ -59,52 +60,6 @@ func newAlerts(p *player.Player, store *data.Store, cfg func() *config.Config, l
 	return a
 }
 
-// maxAnchor is the largest file of certificates or keys that is read.
-const maxAnchor = 4 << 20
-
-// trusted returns whose signatures the site believes. The error names files that
-// cannot be read; what the others vouch for still holds.
-func trusted(c config.Alert) (o alert.Options, err error) {
-	var faults []error
-	each := func(paths []string, take func([]byte) error) {
-		for _, path := range paths {
-			b, err := files.Read(path, maxAnchor)
-			if err == nil {
-				err = take(b)
-			}
-			if err != nil {
-				faults = append(faults, say.M("alerts.bad_anchor", path, err))
-			}
-		}
-	}
-	each(c.Anchors, func(b []byte) error {
-		found := false
-		for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
-			cert, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				return err
-			}
-			found = true
-			o.Anchors = append(o.Anchors, cert)
-		}
-		if !found {
-			return say.M("alerts.no_pem")
-		}
-		return nil
-	})
-	each(c.EBD, func(b []byte) error {
-		cert, err := alert.ParseCertificate(b)
-		o.Certificates = append(o.Certificates, cert)
-		return err
-	})
-	each(c.EBDCA, func(b []byte) error {
-		key, err := alert.ParsePublicKey(b)
-		o.Authorities = append(o.Authorities, key)
-		return err
-	})
-	return o, errors.Join(faults...)
-}
-
 // ReadAlert reads a message as the site reads it now, if its clock is right. A
 // document that is no alert is an error.
 func ReadAlert(ctx context.Context, raw []byte, c config.Alert) (alert.Message, error) {
@@ -113,10 +68,7 @@ func ReadAlert(ctx context.Context, raw []byte, c config.Alert) (alert.Message, 
 
 // readAlert is [ReadAlert] at that time; zero: the clock is not trusted.
 func readAlert(ctx context.Context, raw []byte, c config.Alert, now time.Time) (alert.Message, error) {
-	o, err := trusted(c)
-	if err != nil {
-		return alert.Message{}, err
-	}
+	o, faults := site.Senders(c)
 	o.Now = now
 	m, err := alert.Parse(ctx, raw, o)
 	if err != nil {
@@ -124,6 +76,9 @@ func readAlert(ctx context.Context, raw []byte, c config.Alert, now time.Time) (
 	}
 	if m.Kind != alert.KindAlert && m.Kind != alert.KindEBM {
 		return m, say.M("alerts.no_alert", string(m.Kind))
+	}
+	if m.Alert.Signature.State != emergency.SignatureVerified { // perhaps by one of those
+		m.Warnings = append(m.Warnings, faults...)
 	}
 	return m, nil
 }
@@ -302,7 +257,7 @@ func (a *alerts) inNeed(id playlist.AlertID) (c playlist.Clip, ok bool) {
 
 // clips returns a maker of clips as the config in force says.
 func (a *alerts) clips() ingest.AlertClips {
-	return ingest.AlertClips{Ingester: site.NewIngester(a.config().Ingest, ""), Shelve: a.store.AddClip}
+	return ingest.AlertClips{Ingester: site.NewIngester(a.config().Ingest, roomy()), Shelve: a.shelve}
 }
 
 var errNoSound = errors.New("no such sound")
@@ -318,11 +273,7 @@ func (a *alerts) Sound(ctx context.Context, r emergency.Record, as asrun.Used) (
 		if clip == nil {
 			return player.AlertSound{}, errNoSound
 		}
-		c, path, err := a.store.Clip(ctx, clip.ID)
-		if err == nil {
-			_, err = os.Stat(path)
-		}
-		return player.AlertSound{Clip: c, Path: path}, err
+		return a.find(ctx, clip.ID)
 	case asrun.UsedSpeech:
 		language := a.config().Site.Language
 		t, _ := r.Text(language)
@@ -360,9 +311,26 @@ func (a *alerts) speak(ctx context.Context, text, language, title string) (playe
 	if err != nil {
 		return player.AlertSound{}, err
 	}
-	s := player.AlertSound{Clip: clip, Path: a.store.ClipPath(clip.ID)}
-	a.made[text] = s
-	return s, nil
+	s, err := a.find(ctx, clip.ID)
+	if err == nil {
+		s.Clip = clip // the library may know it by another title
+		a.made[text] = s
+	}
+	return s, err
+}
+
+// find returns a clip of the store or one that is held aside.
+func (a *alerts) find(ctx context.Context, id playlist.ClipID) (player.AlertSound, error) {
+	c, path, err := a.store.Clip(ctx, id)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		if s, ok := a.aside.sound(id); ok {
+			return s, nil
+		}
+	}
+	return player.AlertSound{Clip: c, Path: path}, err
 }
 
 // speakWithin bounds the making of speech: a minute of it takes seconds.
@@ -396,12 +364,14 @@ func (a *alerts) needs(ctx context.Context) map[playlist.ClipID]bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	quiet := true
 	for _, r := range all {
 		if r.State.Over() {
 			delete(a.damaged, r.ID)
 			delete(a.unsaid, r.ID)
 			continue
 		}
+		quiet = false
 		if r.Clip != nil {
 			needed[r.Clip.ID] = true
 		}
@@ -409,12 +379,15 @@ func (a *alerts) needs(ctx context.Context) map[playlist.ClipID]bool {
 			needed[c.ID] = true
 		}
 	}
+	a.aside.tidy(needed, quiet)
 	return needed
 }
 
 // run sounds alerts, and makes clips of what comes along with them, until ctx
 // ends.
-func (a *alerts) run(ctx context.Context) error {
+func (a *alerts) run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, a.aside.close()) }()
+	defer a.work.Wait()
 	var work sync.WaitGroup
 	defer work.Wait()
 	work.Go(func() {

@@ -15,6 +15,7 @@ import (
 
 	"dalaba/controller/clock"
 	"dalaba/controller/control"
+	"dalaba/controller/site"
 	"dalaba/controller/uplink"
 	"dalaba/data"
 	"dalaba/devices"
@@ -115,6 +116,7 @@ func openStore(ctx context.Context, dir string, o data.Options) (*data.Store, er
 		return nil, err
 	}
 	o.Log.Error("store does not open", "path", dir, "err", err)
+	o.Why = err
 	store, volatile := data.OpenVolatile(ctx, dir, o)
 	if volatile != nil {
 		return nil, errors.Join(err, volatile)
@@ -153,11 +155,13 @@ func (c *Controller) assemble(ctx context.Context, dir string) error {
 	c.mic = &microphone{config: c.Config, alarm: c.alerts.alarm, now: c.now, log: c.log, lang: c.lang}
 	c.uplink = uplink.New(uplink.Options{
 		Store: c.store, Dir: cfg.Site.DataDir, Log: c.log, Config: c.Config, Outputs: c.outputHealth, Changed: c.programme.rearranged,
-		Clock: c.clock, Alarm: c.alerts.alarm, Program: c.Program, Boot: clock.Boot(), Mono: clock.Uptime, Now: c.now,
+		Inline: c.alerts.aside.with,
+		Clock:  c.clock, Alarm: c.alerts.alarm, Program: c.Program, Boot: clock.Boot(), Mono: clock.Uptime, Now: c.now,
 	})
 	c.control = &control.Server{Daemon: c, Dir: cfg.Site.DataDir, Config: c.File, Log: c.log}
-	if _, err := trusted(cfg.Alert); err != nil {
-		c.log.Error("alerts will be refused until this is fixed", "err", err)
+	_, faults := site.Senders(cfg.Alert)
+	for _, f := range faults {
+		c.log.Error("alerts of a sender will be refused until this is fixed", "err", f)
 	}
 	return nil
 }

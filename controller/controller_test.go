@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,6 +55,7 @@ type running struct {
 	daemon *control.Client
 	stop   func() error
 	told   chan string // of reloads
+	heard  sync.Map    // the kinds of sounds of alerts that have begun
 	hangup chan os.Signal
 }
 
@@ -69,7 +71,12 @@ func start(t *testing.T, text string) *running {
 		File: r.file, Text: []byte(text), Program: "test", Console: slog.DiscardHandler,
 		Language: func(string) say.Lang { return say.English },
 		Problems: func(all []config.Problem) { problems = all },
-		Watch:    func(player.Moment) {}, Hangup: r.hangup,
+		Watch: func(m player.Moment) {
+			if m.Kind == player.MomentStarted {
+				r.heard.Store(m.Row.Used, true)
+			}
+		},
+		Hangup: r.hangup,
 		Reloads: func(a control.Reloaded, refused error) {
 			select {
 			case r.told <- fmt.Sprint(a.Changes, refused):
@@ -350,6 +357,9 @@ func TestAnAlertSoundsThoughTheStoreIsLocked(t *testing.T) {
 		handed <- err
 	}()
 	r.await("the tone", func() bool { return r.status().Outputs[0].State == status.Airing })
+	if _, err := exec.LookPath("espeak-ng"); err == nil {
+		r.await("the words", func() bool { _, ok := r.heard.Load(asrun.UsedSpeech); return ok })
+	}
 	unlock()
 	<-handed // stored by now, or the error says that it is not
 }

@@ -296,6 +296,19 @@ func CarryAlone(ctx context.Context, dataDir, dir string, lang say.Lang, o data.
 	return Carry(ctx, ctl, dir, lang)
 }
 
+// Alerts returns the alerts that came, the latest first.
+func (c *Controller) Alerts(ctx context.Context) ([]emergency.Record, error) {
+	return c.alerts.alarm.Records(ctx)
+}
+
+// Clips returns what the library has.
+func (c *Controller) Clips(ctx context.Context) (s control.Shelf, err error) {
+	if s.Clips, err = c.store.Clips(ctx, ""); err == nil {
+		s.Replaced, err = c.store.Lineage(ctx)
+	}
+	return s, err
+}
+
 // Events returns events of the device log.
 func (c *Controller) Events(ctx context.Context, after int64, limit int) ([]asrun.Event, error) {
 	return c.store.Events(ctx, after, limit)

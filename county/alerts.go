@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"sync"
 	"time"
 
 	"dalaba/alert"
@@ -55,6 +54,7 @@ type alertStore interface {
 	WeighAlert(ctx context.Context, a store.Alert, f emergency.Facts) (store.Alert, error)
 	Alert(ctx context.Context, id playlist.AlertID) (store.Alert, error)
 	Alerts(ctx context.Context, limit int) ([]store.Alert, error)
+	AlertsInForce(ctx context.Context) ([]store.Alert, error)
 	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
 	AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error
 }
@@ -68,7 +68,7 @@ type alerts struct {
 	fleet   *fleet
 	orders  *orders
 	sounds  *sounds
-	work    *sync.WaitGroup
+	work    *errands
 	changed func(context.Context, playlist.AlertID) // called when the state of an alert has changed
 }
 
@@ -139,6 +139,8 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 			err = errors.Join(err, rerr)
 			if short, ok := said.short[msg.ID]; ok {
 				v.Short = append(v.Short, short)
+			} else if said.usedUp { // a cancel is not sent either
+				v.Short = append(v.Short, Shortfall{s, unsentUsedUp, true})
 			}
 		}
 	}
@@ -147,7 +149,7 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 		a.changed(ctx, old.ID)
 	}
 	if !msg.State.Over() {
-		a.work.Go(func() { a.sounds.make(ctx, msg) })
+		a.work.do(func(ctx context.Context) { a.sounds.make(ctx, msg) })
 	}
 	return v, err
 }
@@ -198,11 +200,39 @@ type Listed struct {
 	Short []Shortfall `json:"short,omitempty"`
 }
 
-// latest lists the latest messages, the latest first.
+// unsent reports whether a message is not sent to each of its scopes.
+func (l Listed) unsent() bool {
+	return slices.ContainsFunc(l.Short, func(s Shortfall) bool { return s.Unsent })
+}
+
+// latest lists the messages in force, first those that are not sent to each of their
+// scopes, then the others in the order in which they may sound. The latest messages
+// that are over follow, as far as there are no more than limit in all.
 func (a *alerts) latest(ctx context.Context, limit int) (all []Listed, err error) {
+	inForce, err := a.store.AlertsInForce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range inForce {
+		all = append(all, Listed{m, a.orders.shortfalls(m.ID)})
+	}
+	slices.SortFunc(all, func(x, y Listed) int {
+		if x.unsent() != y.unsent() {
+			if x.unsent() {
+				return -1
+			}
+			return 1
+		}
+		return foremost(x.Alert, y.Alert)
+	})
+	if len(all) >= limit {
+		return all, nil
+	}
 	list, err := a.store.Alerts(ctx, limit)
 	for _, m := range list {
-		all = append(all, Listed{m, a.orders.shortfalls(m.ID)})
+		if len(all) < limit && m.State.Over() {
+			all = append(all, Listed{Alert: m})
+		}
 	}
 	return all, err
 }

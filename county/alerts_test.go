@@ -212,6 +212,43 @@ func TestAnAlertsSoundIsMadeAheadOfImports(t *testing.T) {
 	}
 }
 
+// A county that is told to end does not wait until the sounds of alerts are made: the
+// next run makes them.
+func TestACountyEndsThoughSoundsOfAlertsAreBeingMade(t *testing.T) {
+	dir := t.TempDir()
+	begun := filepath.Join(dir, "begun")
+	w := newWorld(t, t.TempDir(), func(c *county.Options) {
+		if err := c.Ingest.Ready(); err != nil {
+			t.Skip(err)
+		}
+		slow := *c.Ingest
+		slow.FFmpeg = filepath.Join(dir, "ffmpeg")
+		text := fmt.Sprintf("#!/bin/sh\necho >>'%s'\nexec sleep 60\n", begun)
+		if err := os.WriteFile(slow.FFmpeg, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c.Ingest = &slow
+	})
+	var ids []playlist.AlertID
+	for range 4 {
+		v := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{
+			Text: "预警", Level: emergency.Red, Scopes: []playlist.Scope{playlist.AreaScope(village)}, Audio: course(t), AudioName: "a.mp3",
+		}, false))
+		ids = append(ids, v.ID)
+	}
+	eventually(t, "sounds are being made", func() bool { _, err := os.Stat(begun); return err == nil })
+	start := time.Now()
+	w.die()
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	w.Ingest.FFmpeg = ""
+	w.replica(t)
+	for _, id := range ids {
+		eventually(t, "the next run makes it", func() bool { return must[store.Alert](t)(w.Store.Alert(t.Context(), id)).Detail.Clip != nil })
+	}
+}
+
 func TestAnAlertEndsWithItsTime(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -55,7 +55,7 @@ type County struct {
 	base
 	parts
 	every time.Duration // how often alerts are advanced
-	work  *sync.WaitGroup
+	work  *errands
 	api   *api
 }
 
@@ -101,7 +101,7 @@ func (b base) online(k store.Controller) bool {
 // New makes a county. It does nothing by itself until [County.Run].
 func New(o Options) *County {
 	b := base{name: o.Name, area: o.Area, zone: o.Zone, log: o.Log, now: utc(o.Now)}
-	work := &sync.WaitGroup{}
+	work := newErrands()
 	var p parts
 	p.documents = &documents{base: b, envelopes: o.Store, publish: o.Publish}
 	p.members = &members{
@@ -183,7 +183,7 @@ func (c *County) Run(ctx context.Context) error {
 		group.Go(func() { f.run(ctx) })
 	}
 	group.Wait()
-	c.work.Wait()
+	c.work.finish()
 	return nil
 }
 

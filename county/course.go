@@ -27,7 +27,7 @@ type course struct {
 	orders   *orders
 	sounds   *sounds
 	outcomes *outcomes
-	work     *sync.WaitGroup
+	work     *errands
 	changed  func(context.Context, playlist.AlertID) // called when the state or the figures of an alert have changed
 
 	mu      sync.Mutex
@@ -44,7 +44,7 @@ const (
 	lookEvery = time.Minute
 )
 
-func newCourse(b base, st courseStore, o *orders, s *sounds, f *outcomes, work *sync.WaitGroup) *course {
+func newCourse(b base, st courseStore, o *orders, s *sounds, f *outcomes, work *errands) *course {
 	return &course{
 		base: b, store: st, orders: o, sounds: s, outcomes: f, work: work,
 		receipt: map[playlist.AlertID]bool{}, looked: map[playlist.AlertID]time.Time{},
@@ -69,7 +69,7 @@ func (c *course) resume(ctx context.Context) error {
 	}
 	for _, a := range inForce {
 		if a.Detail.Clip == nil {
-			c.work.Go(func() { c.remake(ctx, a) })
+			c.work.do(func(ctx context.Context) { c.remake(ctx, a) })
 		}
 	}
 	return err
@@ -111,7 +111,7 @@ func (c *course) advance(ctx context.Context) error {
 	ended := map[playlist.Scope]bool{}
 	for _, a := range inForce {
 		if c.sounds.abandoned(a) {
-			c.work.Go(func() { c.remake(ctx, a) })
+			c.work.do(func(ctx context.Context) { c.remake(ctx, a) })
 		}
 		over := !c.now().Before(a.Ends)
 		if !c.isDue(a.ID) && !over {

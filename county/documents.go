@@ -143,6 +143,9 @@ func (d *documents) addTrust(ctx context.Context, raw []byte) error {
 		return err
 	}
 	err = d.AddEnvelope(ctx, store.Envelope{Kind: link.KindTrust, Version: t.Version, Digest: env.Digest(), Bytes: raw})
+	if errors.Is(err, store.ErrStale) {
+		err = fault{store.ErrStale, say.M("county.trust_stale", t.Version)}
+	}
 	if err != nil {
 		return err
 	}

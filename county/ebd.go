@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
-	"sync"
 	"time"
 
 	"dalaba/alert"
@@ -58,7 +57,7 @@ type ebd struct {
 	settings EBD
 	alerts   *alerts
 	outcomes *outcomes
-	work     *sync.WaitGroup
+	work     *errands
 }
 
 // The names of our own counters in the store.
@@ -160,7 +159,7 @@ func (e *ebd) takeStateRequest(ctx context.Context, m alert.Message) alert.Resul
 	if doubt := e.doubt(m); doubt != emergency.ReasonNone && e.settings.Upstream == "" {
 		return alert.Result{Code: alert.ResultSignature, Desc: refusal(doubt)}
 	}
-	e.work.Go(func() { e.report(ctx, m.StateOf, e.reportsTo(m.EBD.FromURL), m.EBD.From, m.EBD.ID) })
+	e.work.do(func(context.Context) { e.report(ctx, m.StateOf, e.reportsTo(m.EBD.FromURL), m.EBD.From, m.EBD.ID) })
 	return received
 }
 
@@ -189,7 +188,7 @@ func (e *ebd) tell(ctx context.Context, id playlist.AlertID) {
 	}
 	url := e.reportsTo(a.Detail.EBD.URL)
 	ctx = context.WithoutCancel(ctx)
-	e.work.Go(func() {
+	e.work.do(func(context.Context) {
 		if !e.report(ctx, id, url, a.Detail.EBD.From, a.Detail.EBD.EBDID) && url != "" {
 			return
 		}

@@ -91,7 +91,7 @@ func Poll(c *County, ctx context.Context, f Feed) {
 }
 
 // Wait waits for what goes on after its request was answered.
-func (c *County) Wait() { c.work.Wait() }
+func (c *County) Wait() { c.work.group.Wait() }
 
 // What the API and the network ask of the parts.
 

@@ -40,6 +40,7 @@ type orders struct {
 
 	packing sync.Mutex // one set is made at a time
 	sets    map[playlist.Scope]set
+	usedUp  map[playlist.Scope]bool // there is no version for another order
 	weights map[version]weighed
 	seals   int
 }
@@ -71,7 +72,8 @@ const (
 func newOrders(b base, st orderStore, d *documents, f *fleet, key link.Signer) *orders {
 	return &orders{
 		base: b, store: st, documents: d, fleet: f, features: link.Features(), key: key,
-		held: map[playlist.Scope]order{}, wrong: map[playlist.Scope]wrongOrder{}, sets: map[playlist.Scope]set{}, weights: map[version]weighed{},
+		held: map[playlist.Scope]order{}, wrong: map[playlist.Scope]wrongOrder{}, sets: map[playlist.Scope]set{},
+		usedUp: map[playlist.Scope]bool{}, weights: map[version]weighed{},
 	}
 }
 
@@ -122,10 +124,11 @@ func (o *orders) issue(ctx context.Context, scope playlist.Scope) error {
 }
 
 // renew issues what is in force for a scope, unless the latest order says just
-// that. It returns what the order says.
+// that. It returns what the order says. If the versions of the scope are used up, that
+// is no error: the alerts are kept, and the set says that they are not sent.
 func (o *orders) renew(ctx context.Context, scope playlist.Scope) (set, error) {
 	s, err := o.publish(ctx, scope, false)
-	if errors.Is(err, errUnchanged) {
+	if errors.Is(err, errUnchanged) || errors.Is(err, store.ErrUsedUp) {
 		err = nil
 	}
 	return s, err
@@ -140,6 +143,13 @@ func (o *orders) publish(ctx context.Context, scope playlist.Scope, anyway bool)
 		s, env, err = o.seal(ctx, scope, v, inScope(scope, inForce), func(s set) bool { return !anyway && o.said(scope, v-1, s) })
 		return env, orderOf(s).note(), err
 	})
+	if errors.Is(err, store.ErrUsedUp) {
+		inForce, ferr := o.store.AlertsInForce(ctx)
+		if ferr != nil {
+			return s, ferr
+		}
+		return o.cannot(scope, inForce), err
+	}
 	if err != nil {
 		return s, err
 	}
@@ -251,8 +261,11 @@ func (o *orders) catchUp(ctx context.Context, inForce []store.Alert, seen int) e
 	}
 	for scope, h := range held {
 		if o.mend(scope, h.version, h.says(o.belongs(scope, inForce, seen))) {
-			o.log.Warn("alerts in force were not said; they are now", "scope", scope, "version", h.version)
-			err = errors.Join(err, o.issue(ctx, scope))
+			ierr := o.issue(ctx, scope)
+			if ierr == nil {
+				o.log.Warn("alerts in force were not said; they are now", "scope", scope, "version", h.version)
+			}
+			err = errors.Join(err, ierr)
 		}
 	}
 	return err
@@ -314,10 +327,7 @@ func (o *orders) keepClip(ctx context.Context, clip playlist.Clip, raw []byte) e
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if known, _, err := o.store.Clip(ctx, clip.ID); err == nil {
-		clip = known // with its text
-	}
-	return o.store.AddClip(ctx, clip, bytes.NewReader(raw))
+	return putClip(ctx, o.store, clip, bytes.NewReader(raw))
 }
 
 // mend reports whether the order of a scope is to be issued again: it does not

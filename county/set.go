@@ -32,6 +32,7 @@ const (
 	unsentRank   = "county.unsent_rank"
 	unsentRoom   = "county.unsent_room"
 	unsentFaulty = "county.unsent_faulty"
+	unsentUsedUp = "county.unsent_used_up"
 	sentClipless = "county.sent_clipless"
 	sentSimpler  = "county.sent_simpler"
 )
@@ -39,10 +40,11 @@ const (
 // set is what the order of a scope is to say of the alerts in force there.
 type set struct {
 	of     string // the alerts that it was made of
-	seal   int    // its number among those that were issued; 0: it was not
+	seal   int    // its number among those that were issued, or should have been; 0: it is none of them
 	sum    string // tells apart two sets that say something else
 	alerts []link.AlertInForce
 	ends   []time.Time // of each of them
+	usedUp bool        // there is no version for an order that says it
 	short  map[playlist.AlertID]Shortfall
 }
 
@@ -61,7 +63,7 @@ func (o *orders) belongs(scope playlist.Scope, inForce []store.Alert, seen int) 
 	return o.keep(scope, all, o.pack(scope, all, link.Room()))
 }
 
-// seen counts the sets that were issued.
+// seen counts the sets that were issued, or should have been.
 func (o *orders) seen() int {
 	o.packing.Lock()
 	defer o.packing.Unlock()
@@ -94,6 +96,11 @@ func made(all []store.Alert) string {
 // before.
 func (o *orders) keep(scope playlist.Scope, all []store.Alert, s set) set {
 	before := o.sets[scope].short
+	if s.usedUp = o.usedUp[scope]; s.usedUp {
+		for _, a := range all {
+			s.short[a.ID] = Shortfall{scope, unsentUsedUp, true}
+		}
+	}
 	for _, a := range all {
 		short, ok := s.short[a.ID]
 		if !ok || before[a.ID] == short {
@@ -329,6 +336,7 @@ const mostSeals = 4
 func (o *orders) seal(ctx context.Context, scope playlist.Scope, version int64, all []store.Alert, unless func(set) bool) (s set, env link.Envelope, err error) {
 	o.packing.Lock()
 	defer o.packing.Unlock()
+	delete(o.usedUp, scope)
 	room := link.Room()
 	for range mostSeals {
 		if s = o.pack(scope, all, room); unless(s) {
@@ -349,6 +357,19 @@ func (o *orders) seal(ctx context.Context, scope playlist.Scope, version int64, 
 		s = o.keep(scope, all, s)
 	}
 	return s, env, err
+}
+
+// cannot notes that the versions of a scope are used up, and returns what its order
+// would say. It is so until one is sealed again.
+func (o *orders) cannot(scope playlist.Scope, inForce []store.Alert) set {
+	o.packing.Lock()
+	defer o.packing.Unlock()
+	o.usedUp[scope] = true
+	all := inScope(scope, inForce)
+	s := o.pack(scope, all, link.Room())
+	o.seals++
+	s.seal = o.seals
+	return o.keep(scope, all, s)
 }
 
 // errUnchanged says that the latest order of a scope says what it should.

@@ -249,14 +249,21 @@ func TestTheForemostAreSentAndTheOthersWaitForRoom(t *testing.T) {
 	if s.Alerts != all+1 || s.Unsent != all+1-link.MaxAlerts {
 		t.Errorf("%d alerts, %d unsent", s.Alerts, s.Unsent)
 	}
-	unsent := 0
-	for _, v := range must[[]county.Listed](t)(w.listed(t)) {
-		if len(v.Short) > 0 {
+	for i := range 30 { // what is over is not listed before what is in force
+		over := hostile(fmt.Sprint("over ", i), nil)
+		over.Alert.NotAfter = time.Now().Add(-time.Minute)
+		must[county.Verdict](t)(w.Take(t.Context(), over))
+	}
+	for _, n := range []int{0, 20, all + 5} {
+		var listed []county.Listed
+		w.call(t, "GET", "/api/alerts", url.Values{"n": {fmt.Sprint(n)}}, nil, &listed)
+		unsent := 0
+		for unsent < len(listed) && len(listed[unsent].Short) > 0 {
 			unsent++
 		}
-	}
-	if unsent != s.Unsent {
-		t.Errorf("%d are listed as unsent", unsent)
+		if unsent != s.Unsent || len(listed) != max(n, all+1) || listed[unsent].ID != "red" || listed[all].State.Over() {
+			t.Errorf("the first %d of %d listed are unsent, if %d are asked for", unsent, len(listed), n)
+		}
 	}
 
 	// What is left out on purpose is nothing to mend, here or at a replica.

@@ -20,6 +20,12 @@ import (
 // soundStore keeps the clips of alerts.
 type soundStore interface {
 	ChangeAlert(ctx context.Context, id playlist.AlertID, f func(*store.Alert) bool) (changed bool, err error)
+	shelf
+}
+
+// shelf keeps clips.
+type shelf interface {
+	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
 	AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error
 }
 
@@ -40,9 +46,17 @@ type sounds struct {
 func newSounds(b base, st soundStore, maker *ingest.Ingester, o *orders, rules AlertRules) *sounds {
 	s := &sounds{base: b, store: st, orders: o, rules: rules, making: map[playlist.AlertID]context.CancelFunc{}, tried: map[playlist.AlertID]bool{}}
 	if maker != nil {
-		s.clips = &ingest.AlertClips{Ingester: maker, Shelve: st.AddClip}
+		s.clips = &ingest.AlertClips{Ingester: maker, Shelve: func(ctx context.Context, c playlist.Clip, r io.Reader) error { return putClip(ctx, st, c, r) }}
 	}
 	return s
+}
+
+// putClip stores a clip of an alert. One that the library has keeps what that says of it.
+func putClip(ctx context.Context, st shelf, c playlist.Clip, src io.Reader) error {
+	if known, _, err := st.Clip(ctx, c.ID); err == nil {
+		c = known
+	}
+	return st.AddClip(ctx, c, src)
 }
 
 const (
@@ -164,7 +178,7 @@ func (s *sounds) attach(ctx context.Context, a store.Alert, clip playlist.Clip, 
 			err = errors.Join(err, rerr)
 		}
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // else the alert is over, or the next run makes it
 		s.log.Error("clip of alert could not be issued", "alert", a.ID, "clip", clip.ID, "err", err)
 	}
 }

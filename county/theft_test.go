@@ -1,10 +1,12 @@
 package county_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,6 +172,60 @@ func TestAlertsGoOnWithTheOtherKey(t *testing.T) {
 	})
 }
 
+// What a locked scope cannot be sent is kept and told, and sent once the key is withdrawn.
+func TestTheAlertsOfALockedScopeAreToldAsUnsent(t *testing.T) {
+	var sealed atomic.Int64
+	w := newWorld(t, t.TempDir(), silent(&sealed))
+	scope, stolen := playlist.AreaScope(townArea), link.NewKey()
+	w.grant(t, link.RoleAlert, w.Keys.Alert.Public(), stolen.Public())
+	first := must[county.Verdict](t)(w.Take(t.Context(), hostile("first", nil)))
+	env := must[link.Envelope](t)(link.SealAlerts(link.AlertsState{Scope: scope, Version: playlist.MaxVersion, Issued: time.Now()}, stolen))
+	theft := store.Envelope{Kind: link.KindAlerts, Scope: scope, Version: playlist.MaxVersion, Digest: env.Digest(), Bytes: env.Bytes()}
+	if err := w.Store.AddEnvelope(t.Context(), theft); err != nil {
+		t.Fatal(err)
+	}
+	var v county.Verdict
+	code, raw := w.post(t, "/cap", "application/cap+xml", strings.NewReader(capXML("locked", string(townArea))))
+	if err := json.Unmarshal(raw, &v); err != nil || code != http.StatusOK || v.State != emergency.StateWaiting {
+		t.Fatalf("%d %s", code, raw)
+	}
+	locked := []county.Shortfall{{Scope: scope, Why: "county.unsent_used_up", Unsent: true}}
+	if !slices.Equal(v.Short, locked) {
+		t.Errorf("of the alert: %+v", v.Short)
+	}
+	if c := must[county.Verdict](t)(w.CancelByHand(t.Context(), first.ID)); !slices.Equal(c.Short, locked) {
+		t.Errorf("of a cancel: %+v", c.Short)
+	}
+	unsent := func() (listed []county.Shortfall, n int) {
+		var s county.CountyStatus
+		w.call(t, "GET", "/api/status", nil, nil, &s)
+		all := must[[]county.Listed](t)(w.listed(t))
+		return all[0].Short, s.Unsent
+	}
+	if listed, n := unsent(); !slices.Equal(listed, locked) || n != 1 {
+		t.Errorf("%d unsent, listed %+v", n, listed)
+	}
+	w.grant(t, link.RoleAlert, w.Keys.Alert.Public())
+	eventually(t, "it is sent", func() bool {
+		listed, n := unsent()
+		return n == 0 && len(listed) == 0
+	})
+	if s := w.ordered(t); len(s.Alerts) != 1 || s.Alerts[0].Alert.ID != v.ID {
+		t.Errorf("the order: %+v", s.Alerts)
+	}
+}
+
+func TestATrustDocumentThatIsHereAlreadyIsToldInWords(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	e := must[store.Envelope](t)(w.Store.Envelope(t.Context(), link.KindTrust, "", 0))
+	err := w.AddTrust(t.Context(), e.Bytes)
+	for lang, want := range map[say.Lang]string{say.Chinese: "信任文件第 1 版", say.English: "trust document version 1,"} {
+		if text := say.In(lang, err); !errors.Is(err, store.ErrStale) || !strings.Contains(text, want) {
+			t.Errorf("%q", text)
+		}
+	}
+}
+
 // carry takes all documents to a controller on a stick.
 func (w *world) carry(t *testing.T, from *county.County, b *box) {
 	t.Helper()
@@ -225,10 +281,11 @@ func TestACountyThatLacksTrustDocumentsSaysSo(t *testing.T) {
 	k := must[store.Controller](t)(w.Store.Controller(t.Context(), b.id))
 	b.stop()
 	r := store.Report{Have: map[string]int64{"trust": 5}, Health: []byte("{}")}
-	if err := w.Store.Seen(t.Context(), k.ID, r); err != nil {
-		t.Fatal(err)
-	}
-	if s := status(); s.TrustAhead != 5 || s.Trust != 3 {
-		t.Errorf("ahead: %d of %d", s.TrustAhead, s.Trust)
-	}
+	eventually(t, "the county says so", func() bool { // its last sync may still be under way
+		if err := w.Store.Seen(t.Context(), k.ID, r); err != nil {
+			t.Fatal(err)
+		}
+		s := status()
+		return s.TrustAhead == 5 && s.Trust == 3
+	})
 }

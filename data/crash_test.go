@@ -38,7 +38,11 @@ func TestMain(m *testing.M) {
 	case "full":
 		err = fillUp(dir)
 	case "attack":
-		err = attack(dir)
+		err = attack(dir, unix.F_SETLK)
+	case "attack by file":
+		err = attack(dir, unix.F_OFD_SETLK)
+	case "private":
+		err = data.MakePrivate(dir).Left
 	case "import":
 		err = importAsOwner(dir)
 	}

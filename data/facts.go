@@ -26,7 +26,7 @@ const (
 	factAutoCard   = "auto_card"     // an ALSA name
 	factSlots      = "slots"         // JSON: instants by what makes a slot fall due
 	factManifest   = "manifest/"     // and the scope: JSON
-	factCounter    = "counter/"      // and the name of a certificate: its last counter, see [emergency.Counters]
+	factCounter    = "counter/"      // and the name of a key: its last counter, see [emergency.Counters]
 	factReplaced   = "replaced/"     // and a clip's ID: that of the clip that replaced it
 	factEventsSent = "events_sent"   // ID of the last event that the county has
 )

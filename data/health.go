@@ -9,6 +9,7 @@ import (
 // Health is the state of the store, for status.
 type Health struct {
 	Volatile   bool      `json:"volatile,omitempty"` // the disk cannot be written: what is recorded is only in memory
+	InUse      bool      `json:"in_use,omitempty"`   // so it is because another program holds locks on the database
 	Schema     int       `json:"schema"`             // number of the last migration
 	Size       int64     `json:"size"`               // of the database, in bytes
 	Free       int64     `json:"free"`               // bytes left on the disk
@@ -45,7 +46,7 @@ func (s *Store) Health(ctx context.Context) (Health, error) {
 	if h.Free, err = free(s.dir); err != nil {
 		return h, err
 	}
-	h.Volatile = s.inMemory()
+	h.Volatile, h.InUse = s.inMemory(), s.inUse()
 	h.Ballast = hasBallast(s.dir)
 	if h.Backups, h.LastBackup, err = Backups(s.dir); err != nil {
 		return h, err

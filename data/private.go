@@ -30,8 +30,9 @@ type Private struct {
 }
 
 // MakePrivate takes the rights of other users from a data folder and from all files and
-// folders in it. The caller holds the folder and has not opened its store. It follows no
-// links within the folder, and leaves alone a disk that is mounted there.
+// folders in it, and throws off the locks that they hold on a database there. The caller
+// holds the folder and has not opened its store. It follows no links within the folder,
+// and leaves alone a disk that is mounted there.
 func MakePrivate(dir string) (p Private) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -56,14 +57,16 @@ func MakePrivate(dir string) (p Private) {
 		if fi.IsDir() && device(fi) != disk {
 			return fs.SkipDir
 		}
-		if fi.Mode().Perm()&forOthers == 0 || !fi.IsDir() && !fi.Mode().IsRegular() {
+		if !fi.IsDir() && !fi.Mode().IsRegular() {
 			return nil
 		}
-		if err := closeToOthers(path, fi); err != nil {
-			p.left(err)
-			return nil
+		if fi.Mode().Perm()&forOthers != 0 {
+			if err := closeToOthers(path, fi); err != nil {
+				p.left(err)
+				return nil
+			}
+			p.Mended++
 		}
-		p.Mended++
 		if strings.HasSuffix(path, "-shm") {
 			p.left(unlockShared(path))
 		}
@@ -108,52 +111,64 @@ func closeToOthers(path string, fi fs.FileInfo) error {
 	return err
 }
 
-// unlockShared removes a database's file of locks that was open to other users, who may
-// hold locks on it still. The next program that opens the database makes a new one. It
-// stays if a program of root or of the owner uses it.
+// unlockShared removes a database's file of locks: who could once open it can hold locks
+// on it for as long as he likes, whatever its mode is now. The next program that opens the
+// database makes a new one. It stays if a program of root or of the owner uses it.
 func unlockShared(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EROFS) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
+	// If the lock can be had, nobody has any, and no program begins to use the file before
+	// it is gone.
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil {
-		return err
-	}
-	if lock.Type != unix.F_UNLCK && !lockedByStrangers(f) {
+	if unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock) != nil && lockedByUs(f) {
 		return nil
 	}
 	return os.Remove(path)
 }
 
-// lockedByStrangers reports whether only users other than root and the owner of a file
-// hold locks of processes on it.
-func lockedByStrangers(f *os.File) bool {
+// lockedByUs reports whether a process of root or of a file's owner holds a lock on it, as
+// each does that has the database open. A lock of an open file rather than of a process,
+// which no such program takes, may be a stranger's.
+func lockedByUs(f *os.File) bool {
 	fi, err := f.Stat()
 	if err != nil {
-		return false
+		return true
 	}
 	st := fi.Sys().(*syscall.Stat_t)
 	text, err := os.ReadFile("/proc/locks")
 	if err != nil {
-		return false
+		return true
 	}
-	found := false
 	for line := range strings.Lines(string(text)) {
 		// 1: POSIX  ADVISORY  READ 26699 fe:00:9977889 128 128
 		at := strings.Fields(line)
 		if len(at) < 6 || at[1] != "POSIX" || !strings.HasSuffix(at[5], ":"+strconv.FormatUint(st.Ino, 10)) {
 			continue
 		}
-		holder, err := os.Stat(filepath.Join("/proc", at[4]))
-		if err != nil {
-			return false
+		if uid, ok := realUser(at[4]); ok && (uid == 0 || uid == st.Uid) {
+			return true
 		}
-		if uid := holder.Sys().(*syscall.Stat_t).Uid; uid == 0 || uid == st.Uid {
-			return false
-		}
-		found = true
 	}
-	return found
+	return false
+}
+
+// realUser returns who started a process, whichever rights its program has, and whether
+// that can be seen. A process can have its folder in /proc
+// be root's.
+func realUser(pid string) (uid uint32, ok bool) {
+	text, _ := os.ReadFile(filepath.Join("/proc", pid, "status"))
+	for line := range strings.Lines(string(text)) {
+		if ids, is := strings.CutPrefix(line, "Uid:"); is {
+			first, _, _ := strings.Cut(strings.TrimSpace(ids), "\t")
+			n, err := strconv.ParseUint(first, 10, 32)
+			return uint32(n), err == nil
+		}
+	}
+	return 0, false
 }

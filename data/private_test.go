@@ -25,7 +25,8 @@ const stranger = 65534
 
 // attack is what a stranger does to a data folder: he reads and locks what he can open,
 // takes the names that stand for it, tells of each, and holds it all until he is killed.
-func attack(dir string) error {
+// command is the one that locks.
+func attack(dir string, command int) error {
 	var held []any // so that nothing is closed
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -37,7 +38,7 @@ func attack(dir string) error {
 		}
 		fmt.Println("opened", filepath.Base(path))
 		lock := unix.Flock_t{Type: unix.F_RDLCK}
-		if err := unix.FcntlFlock(f.Fd(), unix.F_SETLK, &lock); err == nil {
+		if err := unix.FcntlFlock(f.Fd(), command, &lock); err == nil {
 			fmt.Println("locked", filepath.Base(path))
 		}
 		held = append(held, f)
@@ -244,11 +245,29 @@ func TestAStrangerOpensNothingInADataFolder(t *testing.T) {
 	must(t, held.Release())
 }
 
-// A stranger who came while the folder was open holds what he holds.
+// A stranger who came while the folder was open holds what he holds, though an earlier
+// start may have closed it since.
 func TestAStrangerKeepsNoDaemonFromStartingNorFromWriting(t *testing.T) {
-	dir, as := stranded(t)
-	leftOpen(t, dir)
-	got := strings.Join(as(stranger, dir, "attack"), ", ")
+	for _, c := range []struct {
+		name, task string
+		closed     bool
+	}{
+		{"locks of a process", "attack", false},
+		{"locks of a process, in a folder that is closed by now", "attack", true},
+		{"locks of an open file", "attack by file", false},
+		{"locks of an open file, in a folder that is closed by now", "attack by file", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, as := stranded(t)
+			leftOpen(t, dir)
+			strangerComes(t, dir, as(stranger, dir, c.task), c.closed)
+		})
+	}
+}
+
+func strangerComes(t *testing.T, dir string, told []string, closed bool) {
+	t.Helper()
+	got := strings.Join(told, ", ")
 	for _, want := range []string{"locked dalaba.db", "locked dalaba.db-shm", "locked dalaba.lock", "took a name, took a name"} {
 		if !strings.Contains(got, want) {
 			t.Fatalf("the attack is none: %s", got)
@@ -257,10 +276,17 @@ func TestAStrangerKeepsNoDaemonFromStartingNorFromWriting(t *testing.T) {
 	if pid, ok := data.Running(dir); ok {
 		t.Errorf("the stranger, %d, is taken for a daemon", pid)
 	}
+	if closed {
+		for _, path := range openToOthers(t, dir) {
+			path = path[strings.Index(path, "/"):]
+			fi, err := os.Stat(path)
+			must(t, errors.Join(err, os.Chmod(path, fi.Mode().Perm()&0o700)))
+		}
+	}
 	held, err := data.Lock(dir)
 	must(t, err)
-	if p := data.MakePrivate(dir); p.Left != nil {
-		t.Error(p.Left)
+	if p := data.MakePrivate(dir); p.Left != nil || closed == (p.Mended > 0) {
+		t.Error(p)
 	}
 	if pid, ok := data.Running(dir); !ok || pid != os.Getpid() {
 		t.Errorf("running: %d, %v", pid, ok)
@@ -281,6 +307,38 @@ func TestAStrangerKeepsNoDaemonFromStartingNorFromWriting(t *testing.T) {
 	if pid, ok := data.Running(dir); ok {
 		t.Errorf("%d still runs", pid)
 	}
+}
+
+// The owner's own programs may read the database while the daemon starts.
+func TestTheLocksOfTheOwnersProgramsStay(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := open(t, dir)
+	record(t, s, 1)
+	before, err := os.Stat(filepath.Join(dir, "dalaba.db-shm"))
+	must(t, err)
+	must(t, child(t.Context(), dir, "private").Run())
+	after, err := os.Stat(filepath.Join(dir, "dalaba.db-shm"))
+	must(t, err)
+	if !os.SameFile(before, after) {
+		t.Error("the file of locks was replaced")
+	}
+	must(t, s.Close())
+}
+
+func TestADatabaseThatRootHasLockedIsToldAsThat(t *testing.T) {
+	dir, as := stranded(t)
+	leftOpen(t, dir)
+	held, err := data.Lock(dir)
+	must(t, err)
+	as(0, dir, "attack")
+	data.MakePrivate(dir)
+	o := options()
+	o.Lock = held
+	_, err = data.Open(t.Context(), dir, o)
+	if !errors.Is(err, data.ErrInUse) || !strings.Contains(err.Error(), "another program holds locks on the database") {
+		t.Errorf("%v", err)
+	}
+	must(t, held.Release())
 }
 
 // A disk that fails has the store go on in memory, where anybody may make files.
@@ -333,7 +391,7 @@ func TestAnOldDaemonAndANewOneExcludeEachOther(t *testing.T) {
 
 // importAsOwner is a verb that root runs on the folder of another user.
 func importAsOwner(dir string) error {
-	name, err := data.WorkAsOwner(dir)
+	as, err := data.WorkAsOwner(dir, "")
 	if err != nil {
 		return err
 	}
@@ -346,8 +404,9 @@ func importAsOwner(dir string) error {
 		return err
 	}
 	groups, err := os.Getgroups()
-	fmt.Println(name != "", os.Getuid(), os.Geteuid(), os.Getegid(), groups, self.Sys().(*syscall.Stat_t).Uid, syscall.Setuid(0) != nil,
+	fmt.Println(as.User != "", os.Getuid(), os.Geteuid(), os.Getegid(), groups, self.Sys().(*syscall.Stat_t).Uid, syscall.Setuid(0) != nil,
 		data.CanRead("/proc/1/environ"))
+	fmt.Println(as.Given > 0, as.Left)
 	fmt.Println("done")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return err
@@ -374,5 +433,40 @@ func TestAVerbOfRootWorksAsTheOwnerOfTheFolder(t *testing.T) {
 	must(t, os.Chown(dir, 0, 0))
 	if got := as(0, dir, "import"); !strings.HasPrefix(got[0], "false 0 0 0") {
 		t.Errorf("in a folder of root: %q", got)
+	}
+}
+
+// A program of release 0.1 that root ran left its files to root, though the folder is another's.
+func TestTheOwnerOfAFolderGetsWhatRootHasMadeThereAndNothingElse(t *testing.T) {
+	dir, as := stranded(t)
+	leftOpen(t, dir)
+	must(t, os.Chown(dir, stranger, stranger))
+	outside := filepath.Join(filepath.Dir(dir), "outside")
+	must(t, os.Mkdir(outside, 0o700))
+	shadow, linked := filepath.Join(outside, "shadow"), filepath.Join(dir, "hard")
+	must(t, os.WriteFile(shadow, nil, 0o600))
+	must(t, os.Link(shadow, linked))
+	must(t, os.Symlink(outside, filepath.Join(dir, "soft")))
+	other := filepath.Join(dir, "other")
+	must(t, os.WriteFile(other, nil, 0o600))
+	must(t, os.Chown(other, 4321, 4321))
+	told := as(0, dir, "import")
+	if !strings.HasPrefix(told[0], "true 65534") || !strings.Contains(told[len(told)-1], "hard: too many links") {
+		t.Errorf("%q", told)
+	}
+	uid := func(path string) uint32 {
+		fi, err := os.Lstat(path)
+		must(t, err)
+		return fi.Sys().(*syscall.Stat_t).Uid
+	}
+	for path, want := range map[string]uint32{shadow: 0, linked: 0, outside: 0, filepath.Join(dir, "soft"): 0, other: 4321} {
+		if got := uid(path); got != want {
+			t.Errorf("%s belongs to %d", path, got)
+		}
+	}
+	for _, name := range []string{"dalaba.db", "dalaba.lock", "clips", "backup"} {
+		if got := uid(filepath.Join(dir, name)); got != stranger {
+			t.Errorf("%s belongs to %d", name, got)
+		}
 	}
 }

@@ -52,9 +52,13 @@ func OpenVolatile(ctx context.Context, dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.cur.Store(db)
-	s.spare = spare
+	s.spare, s.why = spare, o.Why
 	s.startEvents()
-	s.log.Error("store cannot be written: records go to memory", "path", dir)
+	if s.inUse() {
+		s.log.Error("store is locked by another program: records go to memory", "path", dir)
+	} else {
+		s.log.Error("store cannot be written: records go to memory", "path", dir)
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.wait.Go(func() { s.watch(background) })
@@ -66,6 +70,14 @@ func (s *Store) inMemory() bool {
 	s.dbLock.RLock()
 	defer s.dbLock.RUnlock()
 	return s.spare != ""
+}
+
+// inUse reports whether the store is in memory because another program holds locks on
+// the one on the disk.
+func (s *Store) inUse() bool {
+	s.dbLock.RLock()
+	defer s.dbLock.RUnlock()
+	return s.spare != "" && errors.Is(s.why, ErrInUse)
 }
 
 // Aside returns a path in memory that belongs to the data folder dir, for files
@@ -197,7 +209,7 @@ func (s *Store) switchToMemory(ctx context.Context, from *sqlite.DB, why error) 
 		s.raw.Error("store cannot switch to memory", "err", err)
 		return false
 	}
-	s.onDisk, s.spare = from, path
+	s.onDisk, s.spare, s.why = from, path, why
 	s.cur.Store(db)
 	s.log.Error("store cannot be written: records go to memory", "path", s.dir, "err", why)
 	return true

@@ -467,3 +467,27 @@ func TestNoClipIsDeletedOnAReadOnlyDisk(t *testing.T) {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
+
+func TestAStoreInMemoryTellsThatAnotherProgramHoldsTheDatabase(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		why   error
+		inUse bool
+	}{
+		{"it holds locks", fmt.Errorf("%w: locking protocol", data.ErrInUse), true},
+		{"the disk fails", data.ErrReadOnly, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "data")
+			backedUp(t, dir)
+			o := options()
+			o.Why = c.why
+			s, err := data.OpenVolatile(t.Context(), dir, o)
+			must(t, err)
+			if h := health(t, s); !h.Volatile || h.InUse != c.inUse {
+				t.Errorf("%+v", h)
+			}
+			must(t, s.Close())
+		})
+	}
+}

@@ -42,6 +42,9 @@ var (
 	// read-only. See [OpenVolatile].
 	ErrReadOnly = sqlite.ErrReadOnly
 
+	// ErrInUse says that another program holds locks on the database.
+	ErrInUse = sqlite.ErrInUse
+
 	// ErrNoStore says that there is no store to read yet.
 	ErrNoStore = errors.New("no store")
 )
@@ -100,6 +103,9 @@ type Options struct {
 	// found while the store is open. The next Open repairs it, so the caller
 	// should end soon and be started again. It must not call Close.
 	OnDamage func(error)
+
+	// Why is, for [OpenVolatile], why the store on the disk does not open.
+	Why error
 }
 
 func (o Options) filled() Options {
@@ -127,6 +133,7 @@ type Store struct {
 	dbLock   sync.RWMutex // read lock: to write; write lock: to switch to another database
 	onDisk   *sqlite.DB   // the database on the disk, while cur is in memory; nil if it cannot be opened
 	spare    string       // the folder of the database in memory; empty: cur is on the disk
+	why      error        // why it is in memory; nil: it is not
 	readOnly bool         // opened by OpenReadOnly
 	lost     *Loss        // found, but not recorded in a database yet
 
@@ -232,6 +239,8 @@ func explain(dir string, err error) error {
 		return fault{errors.Join(ErrFull, err), say.M("store.full", dir)}
 	case errors.Is(err, sqlite.ErrReadOnly):
 		return fault{errors.Join(ErrReadOnly, err), say.M("store.read_only", dir)}
+	case errors.Is(err, sqlite.ErrInUse):
+		return fault{errors.Join(ErrInUse, err), say.M("store.in_use", absolute(dir))}
 	case errors.Is(err, fs.ErrPermission):
 		return fault{err, say.M("store.permission", dir)}
 	case errors.Is(err, fs.ErrNotExist):

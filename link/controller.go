@@ -438,7 +438,7 @@ func (c *Controller) acceptAndLog(ctx context.Context, raw []byte, by string) bo
 		})
 	case err == nil:
 		log.Info("document accepted")
-	case errors.Is(err, ErrReplayed):
+	case errors.Is(err, ErrReplayed), d.Kind == KindTrust && errors.Is(err, ErrRolledBack):
 		log.Debug("document repeated")
 	case ctx.Err() != nil:
 	case by == "push" && missesTrust(d, err):

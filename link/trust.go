@@ -143,9 +143,10 @@ func (t Trust) signers(e Envelope, h RoleHolders) (n int) {
 }
 
 // AcceptTrust verifies and reads a trust document. If held is an older one, the root
-// keys of both must have signed the new one. If held is nil, only the new one's own
-// root keys must have signed it, and the caller must know that it comes from the
-// county.
+// keys of both must have signed the new one. One that says it is older than held is
+// [ErrRolledBack], even if only its own root keys signed it. If held is nil, only the
+// new one's own root keys must have signed it, and the caller must know that it comes
+// from the county.
 func AcceptTrust(raw []byte, held *Trust) (Trust, error) {
 	e, err := ParseEnvelope(raw)
 	if err != nil {
@@ -160,6 +161,9 @@ func acceptTrust(e Envelope, held *Trust) (Trust, error) {
 	}
 	if held != nil {
 		if err := held.Verify(e, RoleRoot); err != nil {
+			if old, oerr := acceptTrust(e, nil); oerr == nil && old.Version < held.Version {
+				err = fault{ErrRolledBack, say.M("link.rolled_back", old.Version, held.Version)} // if it is the county's, its root keys were replaced since
+			}
 			return Trust{}, err
 		}
 	}

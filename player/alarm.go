@@ -69,6 +69,8 @@ type Alarm struct {
 	seen   *playlist.Programme // the one whose outputs sound what is in force
 	forgot time.Time
 	wrote  chan struct{} // closed once the keeper's last call has returned
+	owed   []owedSave    // changes that the keeper did not keep
+	saved  time.Time     // when they were last tried again
 	work   sync.WaitGroup
 }
 
@@ -98,9 +100,10 @@ func (s *sounding) latest() emergency.Record { return *s.record.Load() }
 
 // NewAlarm makes the alarm of a player. Both must be run.
 func NewAlarm(p *Player, keep AlertKeeper, sounds AlertSounds) *Alarm {
-	a := &Alarm{p: p, keep: keep, sounds: sounds, do: make(chan func()), gone: make(chan struct{}), on: map[playlist.AlertID]*sounding{}}
-	a.book, _ = emergency.NewBook(emergency.Kept{})
-	return a
+	return &Alarm{
+		p: p, keep: keep, sounds: sounds, do: make(chan func()), gone: make(chan struct{}),
+		book: emergency.NewBook(emergency.Kept{}), on: map[playlist.AlertID]*sounding{},
+	}
 }
 
 // Causes for which an alert falls silent.
@@ -117,10 +120,8 @@ func (a *Alarm) Run(ctx context.Context) error {
 		// The alerts received before are lost; those to come must sound all the same.
 		a.p.Log.Error("alerts cannot be read", "err", err)
 	}
-	var unkept emergency.Counters
-	a.book, unkept = emergency.NewBook(kept)
+	a.book = emergency.NewBook(kept)
 	defer a.work.Wait()
-	a.save(emergency.Change{Counters: unkept}, nil)
 	defer close(a.gone)
 	life, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(errStopped)
@@ -137,6 +138,7 @@ func (a *Alarm) Run(ctx context.Context) error {
 			f()
 		case <-tick.C:
 			a.follow()
+			a.saveOwed()
 			a.tidy(ctx)
 		case <-ctx.Done():
 			return nil
@@ -226,22 +228,69 @@ func (a *Alarm) write(f func()) {
 	})
 }
 
-// save keeps a change; the channel yields once it is durable, or cannot be.
-func (a *Alarm) save(c emergency.Change, raw []byte) <-chan error {
+// owedSave is a change that could not be kept, with the message that made it.
+type owedSave struct {
+	emergency.Change
+	raw []byte
+}
+
+// oweSave notes a change that could not be kept. One that only says where an alert stands is
+// part of an earlier one.
+func (a *Alarm) oweSave(c emergency.Change, raw []byte) {
+	if raw == nil && len(c.Retired)+len(c.Restored)+len(c.Counters) == 0 {
+		c.Records = slices.DeleteFunc(slices.Clone(c.Records), func(r emergency.Record) bool {
+			return slices.ContainsFunc(a.owed, func(o owedSave) bool {
+				return slices.ContainsFunc(o.Records, func(was emergency.Record) bool { return was.ID == r.ID })
+			})
+		})
+		if len(c.Records) == 0 {
+			return
+		}
+	}
+	a.owed = append(a.owed, owedSave{c, raw})
+}
+
+// saveAgain is how long a change that could not be kept waits before it is tried again.
+const saveAgain = 5 * time.Second
+
+// saveOwed tries to keep what could not be kept before, as the book has it by now.
+func (a *Alarm) saveOwed() {
+	if len(a.owed) == 0 || time.Since(a.saved) < saveAgain {
+		return
+	}
+	all := a.owed
+	a.owed, a.saved = nil, time.Now()
+	for _, o := range all {
+		for i, r := range o.Records {
+			if now, ok := a.book.Record(r.ID); ok {
+				o.Records[i] = now
+			}
+		}
+		a.keepChange(o.Change, o.raw, true)
+	}
+}
+
+// save keeps a change; the channel yields once it is durable, or cannot be. Then it is
+// tried again later.
+func (a *Alarm) save(c emergency.Change, raw []byte) <-chan error { return a.keepChange(c, raw, false) }
+
+func (a *Alarm) keepChange(c emergency.Change, raw []byte, again bool) <-chan error {
 	kept := make(chan error, 1)
-	if len(c.Records) == 0 && len(c.Retired) == 0 && len(c.Restored) == 0 && len(c.Counters) == 0 {
+	if len(c.Records) == 0 && len(c.Retired) == 0 && len(c.Restored) == 0 {
 		kept <- nil
 		return kept
 	}
 	a.write(func() {
 		err := a.keep.SaveAlerts(context.Background(), c, raw)
+		switch {
+		case err == nil && again:
+			a.p.Log.Info("alert stored after all", "alert", c.Records[0].ID)
+		case err != nil && !again:
+			a.p.Log.Error("alert not stored", "alert", c.Records[0].ID, "err", err)
+		}
 		if err != nil {
-			var id playlist.AlertID
-			if len(c.Records) > 0 {
-				id = c.Records[0].ID
-			}
-			a.p.Log.Error("alert not stored", "alert", id, "err", err)
 			err = fmt.Errorf("%w: %w", ErrNotStored, err)
+			defer func() { _ = a.ask(context.Background(), func() { a.oweSave(c, raw) }) }()
 		}
 		kept <- err
 	})

@@ -808,6 +808,103 @@ func (k slowly) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) 
 	return k.AlertKeeper.SaveAlerts(ctx, c, raw)
 }
 
+// sluggish is a ledger whose disk hangs for half a minute at each write.
+type sluggish struct{ player.Ledger }
+
+func (l sluggish) Claim(ctx context.Context, c asrun.Claim) error {
+	time.Sleep(30 * time.Second)
+	return l.Ledger.Claim(ctx, c)
+}
+
+func (l sluggish) End(ctx context.Context, k asrun.RowKey, e asrun.End) error {
+	time.Sleep(30 * time.Second)
+	return l.Ledger.End(ctx, k, e)
+}
+
+func TestADiskThatHangsHoldsUpNoPassOfAnAlert(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.programme.Alerts.Passes, s.programme.Alerts.Gap = 3, 2*time.Second
+		s.here[0].Store(true)
+		s.ledger = sluggish{s.store}
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		came := s.now()
+		s.receive(alert("A", withClip))
+		time.Sleep(5 * time.Minute)
+		s.stop()
+		want := "east/clip:complete east/clip:complete east/clip:complete east/tone:complete east/tone:complete east/tone:complete"
+		if got := s.parts("A"); got != want {
+			t.Error(got)
+		}
+		for _, r := range s.rows() {
+			if took := r.Ended.Sub(came); took > time.Minute {
+				t.Errorf("pass %d, %s ends after %v", r.Item, r.Used, took)
+			}
+		}
+	})
+}
+
+// failing is a keeper whose disk is full for some calls.
+type failing struct {
+	player.AlertKeeper
+	left *atomic.Int64
+}
+
+func (k failing) SaveAlerts(ctx context.Context, c emergency.Change, raw []byte) error {
+	if k.left.Add(-1) >= 0 {
+		return errBroken
+	}
+	return k.AlertKeeper.SaveAlerts(ctx, c, raw)
+}
+
+func TestAnAlertThatCouldNotBeStoredIsStoredLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.here[0].Store(true)
+		left := &atomic.Int64{}
+		left.Store(7)
+		s.keep = failing{s.store, left}
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		if _, _, err := s.alarm.Receive(t.Context(), alert("A", withClip), []byte("raw")); !errors.Is(err, player.ErrNotStored) {
+			t.Errorf("acknowledged: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		records, err := s.store.Alerts(t.Context())
+		if err != nil || len(records) != 1 || records[0].State != emergency.StateDone {
+			t.Errorf("%+v, %v", records, err)
+		}
+		if raw, err := s.store.AlertRaw(t.Context(), "A"); err != nil || string(raw) != "raw" {
+			t.Errorf("its message is %q, %v", raw, err)
+		}
+		s.stop()
+		if n := strings.Count(s.log.String(), "alert not stored"); n != 3 { // as it came, began and ended; not at each trial
+			t.Errorf("the log says %d times that it is not stored", n)
+		}
+	})
+}
+
+func TestAnAlertIsSpokenAtALaterPassIfItCouldNotBeAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiren(t, "east")
+		s.programme.Alerts.Passes, s.programme.Alerts.Gap = 3, 10*time.Second
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		s.receive(alert("A"))
+		time.Sleep(15 * time.Second) // whatever was in the way is over by the next pass
+		s.here[1].Store(true)
+		time.Sleep(3 * time.Minute)
+		s.stop()
+		if got := s.parts("A"); !strings.Contains(got, "east/speech:complete") {
+			t.Error(got)
+		}
+	})
+}
+
 func TestADiskThatHangsHoldsUpNoAlertAndNoCancel(t *testing.T) {
 	for _, c := range []struct {
 		name   string

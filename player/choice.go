@@ -17,18 +17,18 @@ type choice struct {
 	s   *sounding
 	ctx context.Context // of the sounding
 
-	begun   sync.Once
-	spoken  chan struct{} // closed once speech is made or cannot be; nil: there is no text
-	speech  AlertSound
-	noWords error
-	unfit   atomic.Bool // the alert's clip would not air: it is not waited for
+	mu       sync.Mutex
+	speaking bool // its text
+	speech   AlertSound
+	noWords  error // why the text could not be spoken, the last time; nil if it was not tried
+	told     string
+
+	unfit atomic.Bool // the alert's clip would not air: it is not waited for
 }
 
 func newChoice(ctx context.Context, a *Alarm, s *sounding) *choice {
 	c := &choice{a: a, s: s, ctx: ctx}
-	r := s.latest()
-	if _, ok := r.Text(""); ok {
-		c.spoken = make(chan struct{})
+	if c.hasText() {
 		// Made at once, so that it is ready if the clip does not come.
 		a.work.Go(func() {
 			if _, err := c.sound(ctx, asrun.UsedClip); err != nil {
@@ -44,20 +44,40 @@ func (c *choice) sound(ctx context.Context, as asrun.Used) (AlertSound, error) {
 	return c.a.sounds.Sound(ctx, c.s.latest(), as)
 }
 
-// speak has the text spoken, once.
+func (c *choice) hasText() bool {
+	r := c.s.latest()
+	_, ok := r.Text("")
+	return ok
+}
+
+// speak has the text spoken, unless it was or could not be; see [choice.again].
 func (c *choice) speak() {
-	if c.spoken == nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.speaking || c.speech.Path != "" || c.noWords != nil || !c.hasText() {
 		return
 	}
-	c.begun.Do(func() {
-		c.a.work.Go(func() {
-			defer close(c.spoken)
-			c.speech, c.noWords = c.sound(c.ctx, asrun.UsedSpeech)
-			if c.noWords != nil && c.ctx.Err() == nil {
-				c.a.p.Log.Error("alert cannot be spoken", "alert", c.s.latest().ID, "err", c.noWords)
-			}
-		})
+	c.speaking = true
+	c.a.work.Go(func() {
+		speech, err := c.sound(c.ctx, asrun.UsedSpeech)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.speaking, c.speech, c.noWords = false, speech, err
+		if err != nil && c.ctx.Err() == nil && err.Error() != c.told {
+			c.told = err.Error()
+			c.a.p.Log.Error("alert cannot be spoken", "alert", c.s.latest().ID, "err", err)
+		}
 	})
+}
+
+// again has the text spoken once more if it could not be: what was in the way may be
+// over, such as a disk that was full.
+func (c *choice) again() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.speaking {
+		c.noWords = nil
+	}
 }
 
 // best waits, while the tone sounds, for the best that there is and that was
@@ -68,6 +88,7 @@ func (c *choice) best(ctx context.Context, began time.Time, rules playlist.Alert
 	if slices.Contains(unfit, asrun.UsedClip) {
 		c.unfit.Store(true)
 	}
+	c.again()
 	for {
 		late := time.Since(began) >= rules.ToneMax
 		if used, found, ok = c.now(ctx, late, unfit); ok {
@@ -89,13 +110,13 @@ func (c *choice) now(ctx context.Context, late bool, unfit []asrun.Used) (used a
 		}
 	}
 	c.speak()
-	spoken, said := c.said()
+	speech, spoken, said := c.said()
 	r := c.s.latest()
 	if expected := r.Clip != nil || len(r.Audio) > 0; expected && !late && !c.unfit.Load() {
 		return "", AlertSound{}, false
 	}
 	if said && spoken && fit(asrun.UsedSpeech) {
-		return asrun.UsedSpeech, c.speech, true
+		return asrun.UsedSpeech, speech, true
 	}
 	if (said || late) && fit(asrun.UsedGeneric) {
 		if found, err := c.sound(ctx, asrun.UsedGeneric); err == nil {
@@ -105,15 +126,12 @@ func (c *choice) now(ctx context.Context, late bool, unfit []asrun.Used) (used a
 	return "", AlertSound{}, false
 }
 
-// said reports whether speaking is over, and whether it gave a sound.
-func (c *choice) said() (ok, over bool) {
-	if c.spoken == nil {
-		return false, true
+// said returns the text spoken, if that worked, and reports whether speaking is over.
+func (c *choice) said() (speech AlertSound, ok, over bool) {
+	if !c.hasText() {
+		return speech, false, true
 	}
-	select {
-	case <-c.spoken:
-		return c.noWords == nil, true
-	default:
-		return false, false
-	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.speech, c.speech.Path != "", c.speech.Path != "" || c.noWords != nil
 }

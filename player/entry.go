@@ -173,22 +173,47 @@ func (e *entry) checkpoint(ctx context.Context, row asrun.Row) {
 // end closes the row with what was heard and returns it as it is in the
 // ledger, or will be: if that fails, it is tried again beside what follows.
 func (e *entry) end(ctx context.Context, h Heard, outcome asrun.Outcome, reason asrun.Reason) asrun.Row {
-	e.await()
+	row := e.ended(h, outcome, reason)
+	e.store(ctx, row)
+	e.tellEnd(row, h)
+	return row
+}
+
+// endBeside is end for a warning: what follows does not wait for the disk. The row is
+// written on a goroutine that run starts; nothing else uses the entry from then on.
+func (e *entry) endBeside(ctx context.Context, run func(func()), h Heard, outcome asrun.Outcome, reason asrun.Reason) asrun.Row {
+	row := e.ended(h, outcome, reason)
+	run(func() { e.store(ctx, row) })
+	e.tellEnd(row, h)
+	return row
+}
+
+// ended is the row with what was heard and what became of it.
+func (e *entry) ended(h Heard, outcome asrun.Outcome, reason asrun.Reason) asrun.Row {
 	row := e.heard(h)
 	row.Outcome, row.Reason = outcome, reason
 	if row.Ended.IsZero() {
 		row.Ended = e.p.Wall().UTC()
 	}
+	return row
+}
+
+// store writes the end of the row, after all that is being written of it.
+func (e *entry) store(ctx context.Context, row asrun.Row) {
+	e.await()
 	e.p.keep(e.log, e.owe, func() error { return e.write(ctx, row) }, func(err error) {
 		e.kind.notKept(e.log, row, e.claimed, err)
 	})
+}
+
+// tellEnd logs and reports the end of the row.
+func (e *entry) tellEnd(row asrun.Row, h Heard) {
 	e.kind.ended(asOf(e.log, row.Ended), row, h.Err)
 	kind := MomentEnded
 	if row.Frames == 0 {
 		kind = e.kind.silent
 	}
 	e.p.Watch(Moment{kind, row})
-	return row
 }
 
 // heard is the row with what was heard of it.

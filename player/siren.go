@@ -445,8 +445,8 @@ func (n *siren) row(item, part int, used asrun.Used) asrun.Row {
 	}
 }
 
-// hear waits for a part to end, calls tell and closes the part's row, which may
-// wait for a disk.
+// hear waits for a part to end, calls tell and has the part's row closed. What follows
+// does not wait for the disk; nothing follows on the microphone.
 func (n *siren) hear(ctx context.Context, part *entry, tell func(asrun.Row)) asrun.Row {
 	part.watch(ctx, nil)
 	if part.sound != nil {
@@ -456,7 +456,10 @@ func (n *siren) hear(ctx context.Context, part *entry, tell func(asrun.Row)) asr
 	row := part.heard(h)
 	row.Outcome, row.Reason = n.judge(ctx, row, h.Cut)
 	tell(row)
-	return part.end(ctx, h, row.Outcome, row.Reason)
+	if row.Used == asrun.UsedMic {
+		return part.end(ctx, h, row.Outcome, row.Reason)
+	}
+	return part.endBeside(ctx, n.a.work.Go, h, row.Outcome, row.Reason)
 }
 
 // judge decides what became of a part.

@@ -178,7 +178,7 @@ func (a *app) alertListCmd() *cobra.Command {
 			return nil
 		},
 	})
-	c.Flags().IntVar(&n, "n", 20, a.Say("county.flag_n"))
+	c.Flags().IntVar(&n, "n", 20, a.Say("county.flag_alert_n"))
 	return c
 }
 
@@ -249,6 +249,7 @@ func (a *app) alertCancelCmd() *cobra.Command {
 				return a.show(v)
 			}
 			a.Println(a.Say("county.cancelled", args[0]))
+			a.shortfalls(v.Short)
 			return nil
 		},
 	})

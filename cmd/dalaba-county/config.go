@@ -343,6 +343,7 @@ func (a *app) load() (*settings, error) {
 	if s == nil {
 		return nil, cli.Refuse(cli.ErrTold)
 	}
-	a.Owner, err = data.WorkAsOwner(s.County.DataDir)
+	a.owner, err = data.WorkAsOwner(s.County.DataDir, "")
+	a.Owner = a.owner.User
 	return s, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/county/store"
+	"dalaba/data"
 )
 
 // app is what every verb has at hand.
@@ -17,6 +18,7 @@ type app struct {
 	server string // address of a county elsewhere; empty: the one that the config names
 	token  string // file with the token for it
 	ca     string // file with its certificates
+	owner  data.AsOwner
 }
 
 // run is the program; tests are its callers too.

@@ -95,6 +95,7 @@ func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, held.Release()) }()
+	a.owner.Tell(c.log, s.County.DataDir)
 	data.MakePrivate(s.County.DataDir).Tell(c.log, s.County.DataDir)
 	ctx, damaged := context.WithCancelCause(ctx)
 	defer damaged(nil)
@@ -103,6 +104,9 @@ func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 	})
 	if errors.Is(err, store.ErrDamaged) {
 		return sayM("county.damaged", err, filepath.Join(s.County.DataDir, "backup"))
+	}
+	if errors.Is(err, store.ErrInUse) {
+		return sayM("store.in_use", s.County.DataDir)
 	}
 	if err != nil {
 		return err

@@ -208,12 +208,12 @@ func (a *app) alertCancel(ctx context.Context, which string) (err error) {
 
 // alertList lists the alerts that came.
 func (a *app) alertList(ctx context.Context) (err error) {
-	s, err := a.lookStore(ctx)
+	s, err := a.lookToAsk(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	records, err := s.Store.Alerts(ctx)
+	records, err := a.alertRecords(ctx, s)
 	if err != nil {
 		return err
 	}

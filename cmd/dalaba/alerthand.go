@@ -9,7 +9,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -174,30 +173,29 @@ func (a *app) byHand(ctx context.Context, s *site.Site, o alertOptions) (h contr
 	return h, frames, nil
 }
 
-// alertRecords returns the alerts of the store or, for a user who may not read that, those
-// in force, as the daemon tells them. These have no numbers.
-func (a *app) alertRecords(ctx context.Context, s *site.Site, which string) (all []emergency.Record, err error) {
-	_, number := strconv.Atoi(strings.TrimPrefix(which, "#"))
-	if s.Store == nil && (number == nil || !data.Hidden(s.Site.DataDir)) {
+// alertRecords returns the alerts as the daemon knows them, which may be more than its
+// store could take; of the store, if no daemon tells them.
+func (a *app) alertRecords(ctx context.Context, s *site.Site) ([]emergency.Record, error) {
+	daemon, err := control.Ask(ctx, s.Site.DataDir, a.Language())
+	if err == nil {
+		all, derr := daemon.Alerts(ctx)
+		if derr == nil || s.Store == nil {
+			return all, derr
+		}
+	}
+	switch {
+	case s.Store != nil:
+		return s.Store.Alerts(ctx)
+	case !data.Hidden(s.Site.DataDir):
 		return nil, a.noStore(s.Site.DataDir)
 	}
-	if s.Store != nil {
-		return s.Store.Alerts(ctx)
-	}
-	daemon, err := a.ask(ctx)
-	if err != nil {
-		return nil, err
-	}
-	st, err := daemon.Status(ctx)
-	for _, v := range st.Alerts {
-		all = append(all, v.Record)
-	}
-	return all, err
+	_, err = a.ask(ctx) // which tells what is in the way
+	return nil, err
 }
 
 // alertNamed returns the alert in force that an operator means.
 func (a *app) alertNamed(ctx context.Context, s *site.Site, which string) (r emergency.Record, err error) {
-	records, err := a.alertRecords(ctx, s, which)
+	records, err := a.alertRecords(ctx, s)
 	if err != nil {
 		return r, err
 	}

@@ -11,7 +11,6 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/demo"
-	"dalaba/data"
 	"dalaba/playlist/say"
 )
 
@@ -34,15 +33,14 @@ func (a *app) demo(ctx context.Context, dir string, o runOptions) error {
 	a.Stream = true
 	a.Detach()
 	before := newShow(a, 0)
-	var err error
-	if a.Owner, err = data.WorkAsOwner(demo.DataDir(dir)); err != nil {
+	if err := a.workAsOwner(demo.DataDir(dir)); err != nil {
 		return err
 	}
 	d := &demo.Demo{
 		Dir: dir, Log: slog.New(a.console(o.verbose, before)), Progress: before.lesson,
 		Note: func(m say.Message) { before.bars.above(func() { a.note(m.In(a.Language())) }, nil) },
 	}
-	err = d.Prepare(ctx, time.Now)
+	err := d.Prepare(ctx, time.Now)
 	before.rest()
 	if err != nil {
 		if errors.Is(err, demo.ErrNotOurs) {

@@ -14,6 +14,7 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/controller/files"
 	"dalaba/controller/hand"
+	"dalaba/controller/site"
 	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
@@ -52,11 +53,9 @@ func (a *app) play(ctx context.Context, what, output string) (err error) {
 	if err != nil {
 		return err
 	}
-	var clips []playlist.Clip
-	if s.Store != nil {
-		if clips, err = s.Store.Clips(ctx, ""); err != nil {
-			return err
-		}
+	clips, lineage, err := a.clipsToPlay(ctx, s)
+	if err != nil {
+		return err
 	}
 	var o hand.Order
 	if isPath(what, clips) {
@@ -68,18 +67,35 @@ func (a *app) play(ctx context.Context, what, output string) (err error) {
 		}
 		return a.sound(ctx, s, out, o, filepath.Base(what), "")
 	}
-	if data.Hidden(s.Site.DataDir) {
-		if o.Clip = playlist.ClipID(strings.ToLower(what)); !playlist.IsClipID(string(o.Clip)) {
-			return cli.Refuse(say.M("technician.clip_hidden", what, s.Site.DataDir))
-		}
-		return a.sound(ctx, s, out, o, o.Clip.Short(), "")
-	}
-	clip, err := a.clipCalled(ctx, what, clips, s.Store)
+	clip, err := a.clipCalled(ctx, what, clips, lineage)
 	if err != nil {
 		return cli.Refuse(err)
 	}
 	o.Clip = clip.ID
 	return a.sound(ctx, s, out, o, a.billed(clip.ID, clip.Series, clip.Title, clip.Issue), clip.Title)
+}
+
+// lineage tells which clips were replaced by which.
+type lineage interface {
+	Lineage(ctx context.Context) (playlist.Lineage, error)
+}
+
+// clipsToPlay returns the clips of the store or, for a user who may not read that, as the
+// daemon tells them.
+func (a *app) clipsToPlay(ctx context.Context, s *site.Site) ([]playlist.Clip, lineage, error) {
+	if s.Store != nil {
+		clips, err := s.Store.Clips(ctx, "")
+		return clips, s.Store, err
+	}
+	if !data.Hidden(s.Site.DataDir) {
+		return nil, nil, nil
+	}
+	daemon, err := a.ask(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	shelf, err := daemon.Clips(ctx)
+	return shelf.Clips, shelf, err
 }
 
 // isPath reports whether what names a file rather than a clip of the library.
@@ -137,14 +153,14 @@ const clipsNamed = 8 // of those that go by one name
 
 // clipCalled returns the one clip that goes by what. If another has replaced it, and goes
 // by it too, that one is meant.
-func (a *app) clipCalled(ctx context.Context, what string, clips []playlist.Clip, store *data.Store) (playlist.Clip, error) {
+func (a *app) clipCalled(ctx context.Context, what string, clips []playlist.Clip, of lineage) (playlist.Clip, error) {
 	found := called(what, clips)
 	if len(found) > 1 {
-		lineage, err := store.Lineage(ctx)
+		replaced, err := of.Lineage(ctx)
 		if err != nil {
 			return playlist.Clip{}, err
 		}
-		found = lineage.Current(found)
+		found = replaced.Current(found)
 	}
 	switch len(found) {
 	case 0:

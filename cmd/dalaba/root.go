@@ -9,6 +9,7 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/site"
+	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/config"
@@ -21,6 +22,8 @@ type app struct {
 	config   cli.Config
 	text     []byte           // of the config; nil: not read yet
 	user     string           // who runs the verb, though it may work as another
+	daemon   bool             // it is to be the daemon
+	owner    data.AsOwner     // as whom it works
 	problems []config.Problem // of the config, that were shown
 }
 

@@ -40,7 +40,7 @@ func (a *app) runCmd() *cobra.Command {
 }
 
 func (a *app) run(ctx context.Context, o runOptions) (err error) {
-	a.Stream = true
+	a.Stream, a.daemon = true, true
 	a.Detach()
 	if o.length < 0 {
 		return cli.Refuse(say.M("run.bad_length"))
@@ -108,11 +108,11 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 // tellOwner logs that a daemon of root works as the owner of the data folder, and what
 // that user lacks.
 func (a *app) tellOwner(log *slog.Logger) {
-	if a.Owner == "" {
+	if a.owner.User == "" {
 		return
 	}
-	log.Info("root given up for the owner of the data folder", "user", a.Owner)
-	if err := data.CanRead(a.config.Path); err != nil {
+	a.owner.Tell(log, config.DataDir(a.config.Path, a.text))
+	if err := data.CanReadNamed(a.config.Path, data.Me()); err != nil {
 		log.Warn("config cannot be read at a reload", "err", err)
 	}
 }

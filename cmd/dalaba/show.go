@@ -155,7 +155,11 @@ func (s *show) begin(daemon shown) {
 	for _, o := range cfg.Outputs {
 		s.Println(s.Say("run.output_line", o.Name, devices.Describe(site.Card(context.Background(), daemon.Store(), o)), o.Residents))
 	}
-	if h, err := daemon.Store().Health(context.Background()); err == nil && h.Volatile {
+	switch h, err := daemon.Store().Health(context.Background()); {
+	case err != nil:
+	case h.InUse:
+		s.Println(s.Say("store.in_use", cfg.Site.DataDir))
+	case h.Volatile:
 		s.Println(s.Say("run.volatile", cfg.Site.DataDir))
 	}
 	if clock != playlist.ClockTrusted {

@@ -111,11 +111,23 @@ func (a *app) readConfig() ([]byte, error) {
 		return nil, err
 	}
 	a.user = unixUser()
-	if a.Owner, err = data.WorkAsOwner(config.DataDir(a.config.Path, text)); err != nil {
+	dir := config.DataDir(a.config.Path, text)
+	if a.daemon {
+		control.GiveFolder(dir)
+	}
+	if err := a.workAsOwner(dir); err != nil {
 		return nil, err
 	}
 	a.text = text
 	return text, nil
+}
+
+func (a *app) workAsOwner(dir string) error {
+	as, err := data.WorkAsOwner(dir, control.Group)
+	if as.User != "" {
+		a.owner, a.Owner = as, as.User
+	}
+	return err
 }
 
 // configText returns the text of the config. From then on the program speaks the language

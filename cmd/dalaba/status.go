@@ -162,7 +162,10 @@ func (a *app) showStore(st status.Status, when func(time.Time) string) {
 		backup = a.Say("view.backup", when(h.LastBackup), h.Backups)
 	}
 	a.Println(a.Say("view.store", web.Size(h.Size), backup, web.Size(h.Free)))
-	if h.Volatile {
+	switch {
+	case h.InUse:
+		a.Println(cli.Paint(a.Say("store.in_use", st.DataDir), cli.Bad, a.Colour()))
+	case h.Volatile:
 		a.Println(cli.Paint(a.Say("view.volatile"), cli.Bad, a.Colour()))
 	}
 	for _, l := range h.Losses {

@@ -17,6 +17,7 @@ import (
 	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 	"dalaba/playlist/schedule"
 	"dalaba/web"
@@ -259,6 +260,26 @@ func (c *Client) TakeMade(ctx context.Context, raw []byte, retires []playlist.Al
 func (c *Client) CancelAlert(ctx context.Context, id playlist.AlertID) (got Taken, err error) {
 	err = c.web.Post(ctx, "/v1/alerts/cancel", Cancel{ID: id}, &got)
 	return got, err
+}
+
+// Alerts returns the alerts that came, the latest first.
+func (c *Client) Alerts(ctx context.Context) (all []emergency.Record, err error) {
+	err = oldDaemon(c.web.Get(ctx, "/v1/alerts", &all))
+	return all, err
+}
+
+// Clips returns what the library has.
+func (c *Client) Clips(ctx context.Context) (s Shelf, err error) {
+	err = oldDaemon(c.web.Get(ctx, "/v1/clips", &s))
+	return s, err
+}
+
+// oldDaemon says of a request that the daemon does not know that it is to be restarted.
+func oldDaemon(err error) error {
+	if isStatus(err, http.StatusNotFound) || isStatus(err, http.StatusMethodNotAllowed) {
+		return say.M("control.old_daemon")
+	}
+	return err
 }
 
 // Carry has the daemon take in what a stick brings.

@@ -15,6 +15,8 @@
 //	                        &retires=ID: in the place of that alert
 //	POST /v1/alerts/cancel  [Cancel] in, [Taken] out
 //	POST /v1/import         [Stick] in, a stream of [Carried] out
+//	GET  /v1/alerts         the alerts that came, the latest first: a list of emergency.Record
+//	GET  /v1/clips          [Shelf]
 //	GET  /v1/log            ?after=ID&limit=N: a list of asrun.Event
 //
 // Texts for people are in the language of Accept-Language. A request names the
@@ -69,6 +71,12 @@ type Daemon interface {
 	// CancelAlert ends an alert.
 	CancelAlert(ctx context.Context, id playlist.AlertID) (Taken, error)
 
+	// Alerts returns the alerts that came, the latest first.
+	Alerts(ctx context.Context) ([]emergency.Record, error)
+
+	// Clips returns what the library has.
+	Clips(ctx context.Context) (Shelf, error)
+
 	// Carry takes in what a stick from the county brings, and lays receipts on it.
 	Carry(ctx context.Context, dir string, lang say.Lang) (Carried, error)
 
@@ -119,6 +127,16 @@ type Taken struct {
 	Known   bool             `json:"known"`              // it had come before
 	NotKept bool             `json:"not_kept,omitempty"` // it is in force but would not survive a power cut
 }
+
+// Shelf is what the library has, for a user who may ask the daemon and may not look into
+// its folder.
+type Shelf struct {
+	Clips    []playlist.Clip  `json:"clips"`
+	Replaced playlist.Lineage `json:"replaced"`
+}
+
+// Lineage returns which clips were replaced by which.
+func (s Shelf) Lineage(context.Context) (playlist.Lineage, error) { return s.Replaced, nil }
 
 // Stick names the folder of a stick from the county.
 type Stick struct {

@@ -14,6 +14,8 @@ import (
 	"dalaba/playlist/say"
 )
 
+const lockName = "control.lock" // of the daemon that has the machine's place
+
 // listener is the daemon's end of the socket.
 type listener struct {
 	net.Listener
@@ -72,7 +74,7 @@ func listenInRun(dataDir string, who access) (*listener, error) {
 	if fi, err := os.Stat(dir); err != nil || fi.Mode().Perm()&0o002 != 0 || !data.Ours(dataDir, dir) {
 		return nil, errors.Join(err, &fs.PathError{Op: "listen", Path: dir, Err: fs.ErrPermission})
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "control.lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +87,38 @@ func listenInRun(dataDir string, who access) (*listener, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return &listener{Listener: ln, path: path, lock: lock}, nil
+}
+
+// GiveFolder has a daemon of root that is about to work as the owner of its data folder
+// give the machine's place for the socket to that user, who could not make the socket
+// there. It makes the folder if need be; one that is another's, or in which another
+// daemon listens, stays as it is: then the socket lies elsewhere.
+func GiveFolder(dataDir string) {
+	var to unix.Stat_t
+	if err := unix.Stat(dataDir, &to); os.Geteuid() != 0 || err != nil || to.Uid == 0 {
+		return
+	}
+	dir := runDir()
+	if os.MkdirAll(dir, 0o755) != nil {
+		return
+	}
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer func() { _ = unix.Close(fd) }()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Uid != 0 || st.Mode&0o022 != 0 {
+		return
+	}
+	lock, err := unix.Openat(fd, lockName, unix.O_CREAT|unix.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return
+	}
+	defer func() { _ = unix.Close(lock) }()
+	if unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB) == nil && unix.Fchown(lock, int(to.Uid), -1) == nil {
+		_ = unix.Fchown(fd, int(to.Uid), -1)
+	}
 }
 
 // listenAt takes the path from whatever lies there. The socket has its mode and

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// groupName is the group whose members may use the socket.
-const groupName = "dalaba"
+// Group is the group whose members may use the socket.
+const Group = "dalaba"
 
 // access is who may use the socket besides root.
 type access struct {
@@ -27,7 +27,7 @@ func accessTo(dataDir string) access {
 	if fi, err := os.Stat(dataDir); err == nil {
 		a.owner = fi.Sys().(*syscall.Stat_t).Uid
 	}
-	if g, err := user.LookupGroup(groupName); err == nil {
+	if g, err := user.LookupGroup(Group); err == nil {
 		if id, err := strconv.Atoi(g.Gid); err == nil {
 			a.group = id
 		}

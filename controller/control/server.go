@@ -118,6 +118,8 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST /v1/mic", sound(s, s.mic))
 	mux.Handle("POST /v1/stop", web.Handler(s.stop))
 	mux.Handle("POST /v1/alerts", web.Handler(s.takeAlert))
+	mux.Handle("GET /v1/alerts", web.Handler(func(r *http.Request) (any, error) { return s.Daemon.Alerts(r.Context()) }))
+	mux.Handle("GET /v1/clips", web.Handler(func(r *http.Request) (any, error) { return s.Daemon.Clips(r.Context()) }))
 	mux.Handle("POST /v1/alerts/cancel", web.Handler(s.cancelAlert))
 	mux.HandleFunc("POST /v1/import", s.carry)
 	mux.Handle("GET /v1/log", web.Handler(s.events))

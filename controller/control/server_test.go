@@ -21,6 +21,7 @@ import (
 	"dalaba/data"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 	"dalaba/playlist/schedule"
 	"dalaba/web"
@@ -53,6 +54,8 @@ func (slow) TakeMade(context.Context, []byte, []playlist.AlertID) (Taken, error)
 }
 func (slow) TakeAlert(context.Context, []byte) (Taken, error)             { return Taken{}, nil }
 func (slow) CancelAlert(context.Context, playlist.AlertID) (Taken, error) { return Taken{}, nil }
+func (slow) Alerts(context.Context) ([]emergency.Record, error)           { return nil, nil }
+func (slow) Clips(context.Context) (Shelf, error)                         { return Shelf{}, nil }
 func (slow) Events(context.Context, int64, int) ([]asrun.Event, error)    { return nil, nil }
 func (slow) Carry(ctx context.Context, _ string, _ say.Lang) (Carried, error) {
 	select {

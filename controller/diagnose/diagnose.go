@@ -96,7 +96,7 @@ func Examine(ctx context.Context, file string, lang say.Lang, now time.Time) (Di
 	}
 	for _, check := range []func(context.Context){
 		d.daemon, d.outputs, d.relay, d.clock, d.timeZone, d.disk, d.permissions, d.database, d.backups, d.clips, d.log, d.unsent, d.link,
-		d.inbox, d.drop, d.ffmpeg, d.speech, d.service,
+		d.inbox, d.drop, d.senders, d.ffmpeg, d.speech, d.service,
 	} {
 		if ctx.Err() != nil {
 			return Diagnosis{}, ctx.Err()

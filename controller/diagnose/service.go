@@ -14,6 +14,7 @@ import (
 	"dalaba/controller/control"
 	"dalaba/controller/site"
 	"dalaba/controller/status"
+	"dalaba/data"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
 )
@@ -95,6 +96,31 @@ func (d *examination) drop(context.Context) {
 		return
 	}
 	d.add("drop", OK, say.M("doctor.drop_ok", d.cfg.Alert.Drop))
+}
+
+// senders looks that the daemon can use what proves the senders of alerts: else it refuses
+// their alerts.
+func (d *examination) senders(context.Context) {
+	if d.cfg == nil {
+		return
+	}
+	u := d.user()
+	check := func(key string, paths []string) {
+		for _, path := range paths {
+			if _, err := os.Stat(path); err != nil { // perhaps it is only we who cannot look there
+				continue
+			}
+			var unread data.Unread
+			if errors.As(data.CanReadNamed(path, data.User{Name: u.name, May: u.may}), &unread) {
+				d.add("senders", Fail, say.M("doctor.senders_unread", unread.What), unread.Do)
+			} else if err := site.CheckSender(key, path); err != nil && !errors.Is(err, fs.ErrPermission) {
+				d.add("senders", Fail, say.M("doctor.senders_unread", say.M("alerts.bad_sender", path, err)), say.M("alerts.bad_sender_do"))
+			}
+		}
+	}
+	check("anchors", d.cfg.Alert.Anchors)
+	check("ebd", d.cfg.Alert.EBD)
+	check("ebd_ca", d.cfg.Alert.EBDCA)
 }
 
 // dropFolder reports whether a folder out of which the daemon takes files is there and

@@ -42,7 +42,10 @@ func (d *examination) database(context.Context) {
 	} else {
 		d.add("store", OK, say.M("doctor.store_ok", web.Size(h.Size), h.Schema))
 	}
-	if h.Volatile {
+	switch {
+	case d.status != nil && d.status.Store != nil && d.status.Store.InUse:
+		d.add("store", Fail, say.M("store.in_use", d.dir), d.restart())
+	case h.Volatile:
 		d.add("store", Fail, say.M("doctor.store_memory"), say.M("doctor.store_memory_do"), "df -h "+d.dir, "dmesg | tail -n 50")
 	}
 	if n := len(h.Losses); n > 0 {
@@ -64,6 +67,8 @@ func (d *examination) unreadable(err error) {
 			found = say.M("doctor.store_damaged", err.Error())
 		}
 		d.add("store", Fail, found, say.M("doctor.store_damaged_do"), d.restart())
+	case errors.Is(err, data.ErrInUse):
+		d.add("store", Fail, found, d.restart())
 	case errors.Is(err, data.ErrNewer):
 		d.add("store", Fail, found, say.M("doctor.store_newer_do"))
 	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:

@@ -33,8 +33,8 @@ type Library struct {
 
 	Found map[playlist.ClipID]playlist.Clip // gets the clips of the files that were looked at; nil: they are not noted
 
-	// AtDesk refuses a level that a card cannot be told, and a list of holidays that
-	// cannot be read. It is set by check and reload, where a person reads why, and at SIGHUP. The
+	// AtDesk refuses a level that a card cannot be told, and a list of holidays or a
+	// sender's certificate that cannot be read. It is set by check and reload, where a person reads why, and at SIGHUP. The
 	// daemon itself never refuses them: a pole that starts after a power cut, or takes
 	// up a clip, must sound, an emergency above all. There the level is set in
 	// software, and the log says so; and the calendar that was in force last stands in.
@@ -66,6 +66,22 @@ func (l *Library) LastCalendar(dataDir string) (*playlist.Calendar, bool) {
 func (l *Library) HasFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.IsDir()
+}
+
+// Unread returns what keeps the daemon of a data folder from using a file. A program of a
+// user who does not own the folder cannot tell.
+func (l *Library) Unread(dataDir, key, path string) (what, remedy say.Message, ok bool) {
+	var u data.Unread
+	switch {
+	case !l.AtDesk || !data.Mine(dataDir):
+		return what, remedy, false
+	case errors.As(data.CanReadNamed(path, data.Me()), &u):
+		return u.What, u.Do, true
+	}
+	if err := CheckSender(key, path); err != nil {
+		return say.M("alerts.bad_sender", path, err), say.M("alerts.bad_sender_do"), true
+	}
+	return what, remedy, false
 }
 
 // HasProgram reports whether there is a program of that name or path.

@@ -215,13 +215,12 @@ func (s *Site) finder(ctx context.Context) func(playlist.ClipID) (playlist.Clip,
 func (s *Site) Waits(ctx context.Context) bool { return uplink.Wire{Store: s.Store}.Waits(ctx) }
 
 // AlertBook returns the book of alerts as the store has it.
-func (s *Site) AlertBook(ctx context.Context) (b *emergency.Book, err error) {
+func (s *Site) AlertBook(ctx context.Context) (_ *emergency.Book, err error) {
 	var kept emergency.Kept
 	if s.Store != nil {
 		kept, err = s.Store.KeptAlerts(ctx)
 	}
-	b, _ = emergency.NewBook(kept)
-	return b, err
+	return emergency.NewBook(kept), err
 }
 
 // DataDir returns the data folder that a config names. If it names none that can be

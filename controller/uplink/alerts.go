@@ -53,6 +53,11 @@ func (u *Uplink) putInForce(ctx context.Context, d link.Document) {
 		all = append(all, r)
 	}
 	u.put(ctx, d.Scope, all, d.Unread)
+	for _, a := range d.Alerts.Alerts {
+		if a.Clip != nil && len(a.Inline) > 0 {
+			u.Inline(*a.Clip, a.Inline)
+		}
+	}
 }
 
 // put puts these alerts of a scope in force. Of the others, only those in stay may stay

@@ -43,6 +43,10 @@ type Options struct {
 	Outputs func(ctx context.Context) []link.OutputHealth // for the health report
 	Changed func()                                        // the manifests in force have changed; must be quick
 
+	// Inline is called with each clip that came inside a document of alerts: the store may
+	// not take it.
+	Inline func(c playlist.Clip, raw []byte)
+
 	Clock Clock
 	Alarm Alarm
 

@@ -169,11 +169,11 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 			return decision{Alert: a}, conflict
 		}
 		sig := old.Signature
-		sig.Certificate = cmp.Or(sig.Certificate, a.Signature.Certificate) // the program one version back did not keep it
+		sig.Key = cmp.Or(sig.Key, a.Signature.Key) // the program one version back did not keep it
 		spent = old.retires() && sig == a.Signature
 	}
 	sig := a.Signature
-	counts := !f.Vouched && sig.State == emergency.SignatureVerified && (sig.Certificate != "" || sig.Counter > 0) // CAP has no counters
+	counts := !f.Vouched && sig.State == emergency.SignatureVerified && (sig.Key != "" || sig.Counter > 0) // CAP has no counters
 	if counts && !spent && (state != emergency.StateRefused || a.Retires(state, reason)) {
 		err := counter(ctx, tx, sig)
 		if errors.Is(err, ErrStale) {
@@ -549,12 +549,19 @@ func (s *Store) spendCounter(ctx context.Context, tx conn, sig emergency.Signatu
 	return err
 }
 
+// byNumber is how long the counter counts that the program one version back kept under
+// the number of a certificate, which need not be the number of one only.
+const byNumber = 31 * 24 * time.Hour
+
 // seeCounter returns what [Store.spendCounter] would, and spends nothing.
 func (s *Store) seeCounter(ctx context.Context, tx conn, sig emergency.Signature) error {
 	known := emergency.Counters{}
 	for _, name := range []string{sig.By, sig.CounterName()} {
-		var last int64
-		if err := tx.row(ctx, "SELECT coalesce(max(counter), 0) FROM certificate WHERE name = ?1", clean(name)).Scan(&last); err != nil {
+		var since, last int64
+		if name != sig.CounterName() {
+			since = s.now().Add(-byNumber).UnixMicro()
+		}
+		if err := tx.row(ctx, "SELECT coalesce(max(counter), 0) FROM certificate WHERE name = ?1 AND at >= ?2", clean(name), since).Scan(&last); err != nil {
 			return err
 		}
 		known[name] = uint32(min(max(last, 0), math.MaxUint32))

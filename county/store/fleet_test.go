@@ -440,10 +440,10 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 		}
 
 		for i, c := range []struct {
-			certificate string
-			counter     uint32
-			source      string
-			ok          bool
+			key     string
+			counter uint32
+			source  string
+			ok      bool
 		}{
 			{"", 5, "ebd", true}, {"", 5, "ebd", false}, {"", 4, "ebd", false}, {"", 4, store.FromLink, true}, {"", 6, "ebd", true},
 			{"north", 6, "ebd", false}, // as the program one version back has kept it, by the number alone
@@ -453,10 +453,10 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 		} {
 			a := alert(playlist.AlertID(fmt.Sprint("signed", i)), emergency.KindRequest)
 			a.Source = c.source
-			a.Signature = emergency.Signature{State: emergency.SignatureVerified, By: "cert", Certificate: c.certificate, Counter: c.counter}
+			a.Signature = emergency.Signature{State: emergency.SignatureVerified, By: "cert", Key: c.key, Counter: c.counter}
 			kept, _ := add(a)
 			if ok := kept.State == emergency.StateWaiting; ok != c.ok || !ok && (kept.Why != string(emergency.ReasonReplay) || kept.Detail.Scopes != nil) {
-				t.Errorf("counter %d of %q: %s %s", c.counter, c.certificate, kept.State, kept.Why)
+				t.Errorf("counter %d of %q: %s %s", c.counter, c.key, kept.State, kept.Why)
 			}
 		}
 		// What was refused is in nobody's way, unless it was a replay.

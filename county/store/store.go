@@ -38,6 +38,9 @@ var (
 	// can take its place.
 	ErrDamaged = sqlite.ErrDamaged
 
+	// ErrInUse says that another program holds locks on an SQLite database.
+	ErrInUse = sqlite.ErrInUse
+
 	// ErrFull says that the disk is full; nothing of the write was kept.
 	ErrFull = sqlite.ErrFull
 )

@@ -43,6 +43,10 @@ var (
 	// ErrReadOnly says that the disk or the file is read-only.
 	ErrReadOnly = errors.New("the database cannot be written")
 
+	// ErrInUse says that another program holds locks on the database, so that it
+	// cannot be used now.
+	ErrInUse = errors.New("another program holds locks on the database")
+
 	// ErrDisk says that the disk returned an error.
 	ErrDisk = errors.New("the disk fails")
 )
@@ -579,9 +583,9 @@ func syncFile(path string) error {
 }
 
 // Classify wraps an error of SQLite or of the system in [ErrDamaged],
-// [ErrFull], [ErrReadOnly] or [ErrDisk], if it is one of those.
+// [ErrFull], [ErrReadOnly], [ErrInUse] or [ErrDisk], if it is one of those.
 func Classify(err error) error {
-	if err == nil || errors.Is(err, ErrDamaged) || errors.Is(err, ErrFull) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrDisk) {
+	if err == nil || errors.Is(err, ErrDamaged) || errors.Is(err, ErrFull) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrDisk) || errors.Is(err, ErrInUse) {
 		return err
 	}
 	var e sqlite3.Error
@@ -593,6 +597,8 @@ func Classify(err error) error {
 			return fmt.Errorf("%w: %w", ErrFull, err)
 		case sqlite3.ErrReadonly:
 			return fmt.Errorf("%w: %w", ErrReadOnly, err)
+		case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrProtocol:
+			return fmt.Errorf("%w: %w", ErrInUse, err)
 		}
 		if e.SystemErrno == syscall.EROFS {
 			return fmt.Errorf("%w: %w", ErrReadOnly, err)

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/mattn/go-sqlite3"
+
 	"dalaba/data/sqlite"
 )
 
@@ -395,5 +397,13 @@ func TestADatabaseCanBeReadWhileAnotherProgramWritesIt(t *testing.T) {
 	}
 	if n := count(t, open(t, path, first)); n != 3 {
 		t.Errorf("%d rows", n)
+	}
+}
+
+func TestLocksOfOthersAreNoFaultOfTheDisk(t *testing.T) {
+	for _, code := range []sqlite3.ErrNo{sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrProtocol} {
+		if err := sqlite.Classify(sqlite3.Error{Code: code}); !errors.Is(err, sqlite.ErrInUse) || errors.Is(err, sqlite.ErrDisk) {
+			t.Error(err)
+		}
 	}
 }

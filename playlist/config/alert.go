@@ -1,9 +1,12 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -57,6 +60,7 @@ func (r *reader) alert(s *section) {
 			if m, ok := r.lib.(Machine); ok && !m.HasFile(out.Generic[code]) {
 				r.problem(Warning, s.t.find("generic").val.keys.find(code).val.at, s.at("generic."+shown(code)), say.M("config.no_file", shown(generic[code])), say.M("config.no_file_remedy"))
 			}
+			s.unread(Warning, "generic."+shown(code), s.t.find("generic").val.keys.find(code).val, out.Generic[code])
 		}
 	}
 	s.rest()
@@ -74,14 +78,29 @@ func (s *section) files(key, example string) (paths []string) {
 			continue
 		}
 		found, err := filepath.Glob(s.r.pattern(p))
+		if _, serr := os.Lstat(s.r.path(p)); len(found) == 0 && errors.Is(serr, fs.ErrPermission) {
+			found = []string{s.r.path(p)} // it may well be there: the daemon starts
+		}
 		if err != nil || len(found) == 0 {
 			s.misread(key, v, say.M("config.no_file", shown(p)), say.M("config.no_file_remedy"))
 			continue
+		}
+		for _, path := range found {
+			s.unread(Fault, key, v, path)
 		}
 		paths = append(paths, found...)
 		s.r.files = append(s.r.files, found...)
 	}
 	return paths
+}
+
+// unread reports a file that the daemon cannot use.
+func (s *section) unread(how Severity, key string, v *value, path string) {
+	if m, ok := s.r.lib.(Reader); ok {
+		if what, remedy, ok := m.Unread(s.r.out.Site.DataDir, key, path); ok {
+			s.r.problem(how, v.at, s.at(key), what, remedy)
+		}
+	}
 }
 
 // senders are senders of messages, as those name them.

@@ -73,6 +73,14 @@ type Machine interface {
 	HasProgram(name string) bool // by its path, or on PATH
 }
 
+// Reader is what a [Library] may be besides, if a person reads the problems: then files
+// that the daemon may not read, or that prove no sender, are told.
+type Reader interface {
+	// Unread is what keeps the daemon of a data folder from using a file that a key of
+	// [alert] names, and the remedy; ok is false if nothing is known against it.
+	Unread(dataDir, key, path string) (what, remedy say.Message, ok bool)
+}
+
 // Config is a whole config: the programme, and the settings of the parts that
 // are not about what airs when.
 type Config struct {

@@ -130,9 +130,9 @@ type Signature struct {
 	State SignatureState `json:"state"`
 	By    string         `json:"by,omitempty"` // subject or certificate number
 
-	// Certificate is the start of the SHA-256 of the EBD certificate that signed, in
+	// Key is the start of the SHA-256 of the key of the EBD certificate that signed, in
 	// hex, if the signature is verified. It is not part of a document of alerts.
-	Certificate string `json:"-"`
+	Key string `json:"-"`
 
 	Counter uint32 `json:"counter,omitempty"` // EBD's, above the last of its certificate
 	Why     string `json:"why,omitempty"`     // of one that is not verified: a key of playlist/say

@@ -28,7 +28,7 @@ type Record struct {
 
 	Dropped []Dropped `json:"dropped,omitempty"` // of its sounds, those that are not aired, or only in need
 
-	Certificate string `json:"certificate,omitempty"` // [Signature.Certificate]
+	Key string `json:"key,omitempty"` // [Signature.Key]
 
 	// Others are further scopes whose documents name it.
 	Others []playlist.Scope `json:"others,omitempty"`
@@ -146,14 +146,12 @@ type Kept struct {
 	Counters Counters
 }
 
-// NewBook opens the book with what was kept of it. unkept are the counters that only
-// the records hold, because an earlier program kept them: the caller stores them, since
-// records are forgotten.
-func NewBook(k Kept) (b *Book, unkept Counters) {
-	b = &Book{records: map[playlist.AlertID]Record{}, retired: map[playlist.AlertID]Retired{}, counters: Counters{}}
+// NewBook opens the book with what was kept of it.
+func NewBook(k Kept) *Book {
+	b := &Book{records: map[playlist.AlertID]Record{}, retired: map[playlist.AlertID]Retired{}, counters: Counters{}}
 	maps.Copy(b.counters, k.Counters)
 	for _, r := range k.Records {
-		r.Signature.Certificate = r.Certificate
+		r.Signature.Key = r.Key
 		b.records[r.ID] = r
 		b.count(r)
 	}
@@ -161,7 +159,7 @@ func NewBook(k Kept) (b *Book, unkept Counters) {
 	for _, r := range k.Retired {
 		b.retired[r.ID] = r
 	}
-	return b, b.counters.above(k.Counters)
+	return b
 }
 
 // index finds anew which messages name which alerts. In each list the one received
@@ -185,14 +183,13 @@ func (b *Book) name(r Record) {
 	}
 }
 
-// count raises the counter of the certificate that signed an accepted message, and
-// returns it if that changed it.
+// count raises the counter of the key that signed an accepted message, and returns it
+// if that changed it.
 func (b *Book) count(r Record) Counters {
-	if r.Reason == ReasonReplay || !b.counters.spend(r.Signature) {
+	if r.Reason == ReasonReplay || !b.counters.spend(r.Signature) || r.Key == "" {
 		return nil
 	}
-	name := r.Signature.CounterName()
-	return Counters{name: b.counters[name]}
+	return Counters{r.Key: r.Signature.Counter}
 }
 
 // Record returns what the book has of an alert.
@@ -222,7 +219,7 @@ type Change struct {
 // Receive enters a message that came by r.Source at r.Received, when the clock
 // was in the state r.Clock. p is the site's programme.
 func (b *Book) Receive(r Record, p *playlist.Programme) Change {
-	r.Certificate = r.Signature.Certificate
+	r.Key = r.Signature.Key
 	r.Until, r.Late = r.Ends(r.arrival(p.Alerts))
 	r.keepSounds(p.Alerts)
 	r.State, r.Reason, r.By = b.decide(r, p)
@@ -265,12 +262,11 @@ func (r Record) replaceable(by Record) bool {
 	return r.Reason != ReasonExpired || by.Clock == playlist.ClockTrusted
 }
 
-// returns reports whether the county has an alert in force again that it had
-// withdrawn: a later document of the same scope names it once more. There may have
-// been no room for it in between.
+// returns reports whether a document of the county names an alert that none named
+// any more. There may have been no room for it in between. A controller accepts no
+// older document of a scope than it has: whichever scope names it, it does so now.
 func (r Record) returns(old Record) bool {
-	return old.State == StateCancelled && old.Reason == ReasonWithdrawn && !r.State.Over() &&
-		r.Source == playlist.AlertByLink && r.Scope == old.Scope
+	return old.State == StateCancelled && old.Reason == ReasonWithdrawn && !r.State.Over() && r.Source == playlist.AlertByLink
 }
 
 // outweighs reports whether a copy of a message is better proven than another. Of

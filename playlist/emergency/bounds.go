@@ -32,7 +32,7 @@ var accepted = limits{
 	areas: 2000, shapes: 200, points: 25_000, refs: 500, audio: 16, elsewhere: 500,
 }
 
-// spoken is the most of a text that is read out: some twelve minutes.
+// spoken is the most of a text that is read out: some fifteen minutes.
 var spoken = limits{title: 200, text: 3000, advice: 1000}
 
 // steps are how an alert is simplified that has no room as it is, the gentlest
@@ -67,10 +67,10 @@ const (
 	CutElsewhere = "alert.cut_elsewhere"
 )
 
-// Bounded returns the alert with no more in it than one message may have, and
-// what was left out, or is not read out. It is for no fewer places than before: of too many areas the
-// larger ones that hold them are left, of too fine a shape the box round it. The
-// alert must not be changed before its signature was checked.
+// Bounded returns the alert with no more in it than one message may have, and what
+// was left out, or is not read out. It is for no fewer places than before: of too many
+// areas the larger ones that hold them are left, of too fine a shape the box round
+// it. The alert must not be changed before its signature was checked.
 func (a Alert) Bounded() (Alert, []Cut) {
 	b, cuts := a.within(accepted)
 	heard := cutter{cuts: cuts}

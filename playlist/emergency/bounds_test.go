@@ -161,7 +161,7 @@ func TestAnAlertThatIsInForceAgainSoundsAgain(t *testing.T) {
 		want   emergency.State
 	}{
 		{"named again", func(*emergency.Book, *emergency.Record) {}, emergency.StateWaiting},
-		{"named by what another scope still says", func(_ *emergency.Book, again *emergency.Record) { again.Scope = "group:x" }, emergency.StateCancelled},
+		{"named by another scope", func(_ *emergency.Book, again *emergency.Record) { again.Scope = "group:x" }, emergency.StateWaiting},
 		{"a copy of it by hand", func(_ *emergency.Book, again *emergency.Record) { again.Source = playlist.AlertByDrop }, emergency.StateCancelled},
 		{"its time is over", func(_ *emergency.Book, again *emergency.Record) { again.Received = noon.Add(2 * time.Hour) }, emergency.StateCancelled},
 		{"a cancel has come", func(b *emergency.Book, _ *emergency.Record) {
@@ -170,7 +170,7 @@ func TestAnAlertThatIsInForceAgainSoundsAgain(t *testing.T) {
 			}}, p)
 		}, emergency.StateCancelled},
 	} {
-		b := newBook(emergency.Kept{})
+		b := emergency.NewBook(emergency.Kept{})
 		b.Receive(r, p)
 		b.Withdraw(scope, nil, noon)
 		again := r
@@ -192,19 +192,34 @@ func TestAnAlertOfTwoScopesEndsWhenNeitherNamesIt(t *testing.T) {
 		}}
 	}
 	for _, gone := range [][]playlist.Scope{{"group:x", "group:y"}, {"group:y", "group:x"}} {
-		b := newBook(emergency.Kept{})
+		b := emergency.NewBook(emergency.Kept{})
 		for range 2 {
 			b.Receive(from("group:x"), p)
 			b.Receive(from("group:y"), p)
 		}
 		b.Withdraw(gone[0], nil, noon)
-		b = newBook(emergency.Kept{Records: b.Records()})
+		b = emergency.NewBook(emergency.Kept{Records: b.Records()})
 		if r, _ := b.Record("A"); r.State != emergency.StateWaiting {
 			t.Errorf("without %s it is %s", gone[0], r.State)
 		}
 		b.Withdraw(gone[1], nil, noon)
 		if r, _ := b.Record("A"); r.State != emergency.StateCancelled || r.Reason != emergency.ReasonWithdrawn {
 			t.Errorf("without both it is %s", r.State)
+		}
+		for _, scope := range gone { // there is room for it again
+			b.Receive(from(scope), p)
+			if r, _ := b.Record("A"); r.State != emergency.StateWaiting {
+				t.Errorf("again in %s it is %s", scope, r.State)
+			}
+		}
+		b.Withdraw(gone[0], nil, noon)
+		if r, _ := b.Record("A"); r.State != emergency.StateWaiting {
+			t.Errorf("once more without %s it is %s", gone[0], r.State)
+		}
+		b.Withdraw(gone[1], nil, noon)
+		b.Receive(from(gone[1]), p)
+		if r, _ := b.Record("A"); r.State != emergency.StateWaiting {
+			t.Errorf("back in %s, which was the last to name it, it is %s", gone[1], r.State)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func TestHowLongAnAlertLives(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand, playlist.AlertByDrop}})
-			b := newBook(emergency.Kept{})
+			b := emergency.NewBook(emergency.Kept{})
 			r := b.Receive(message("A", c.change...), p).Records[0]
 			state := emergency.StateWaiting
 			if c.reason != "" {
@@ -90,7 +90,7 @@ func TestAnAlertOfAnEarlierProgramKeepsItsLife(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &r); err != nil {
 			t.Fatal(err)
 		}
-		b := newBook(emergency.Kept{Records: []emergency.Record{r}})
+		b := emergency.NewBook(emergency.Kept{Records: []emergency.Record{r}})
 		if got := b.InForce(); len(got) != 1 || !got[0].Expires(playlist.AlertRules{}).Equal(c.ends) {
 			t.Errorf("%s: %+v", c.name, got)
 		}
@@ -104,7 +104,7 @@ func TestAnAlertIsRememberedAsLongAsACopyOfItCouldSound(t *testing.T) {
 		"its life was cut":          func(r *emergency.Record) { r.Sent, r.NotAfter = noon, noon.AddDate(1, 0, 0) },
 		"it was sent in the future": func(r *emergency.Record) { r.Sent = noon.AddDate(1, 0, 0) },
 	} {
-		b := newBook(emergency.Kept{})
+		b := emergency.NewBook(emergency.Kept{})
 		b.Receive(message("A", change), p)
 		b.Advance("A", emergency.StateDone, noon.Add(time.Minute))
 		b.Forget(noon.AddDate(0, 6, 0), p.Alerts)

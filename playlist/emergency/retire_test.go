@@ -38,7 +38,7 @@ func TestOnlyWhatIsMeantInEarnestEndsAnEmergency(t *testing.T) {
 
 // An empty reference, as broken senders write them, means no alert.
 func TestAnEmptyReferenceRetiresNothing(t *testing.T) {
-	b := newBook(emergency.Kept{})
+	b := emergency.NewBook(emergency.Kept{})
 	p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
 	b.Receive(message("C", func(r *emergency.Record) { r.Kind, r.Refs = emergency.KindCancel, []playlist.AlertID{""} }), p)
 	if got := b.Receive(message("A"), p).Records[0]; got.State != emergency.StateWaiting {
@@ -100,7 +100,7 @@ func TestWhoMayEndAnAlert(t *testing.T) {
 				for _, order := range [][]emergency.Record{{alert, end}, {end, alert}} {
 					var records []emergency.Record
 					var retired []emergency.Retired
-					b := newBook(emergency.Kept{})
+					b := emergency.NewBook(emergency.Kept{})
 					for _, m := range order {
 						got := b.Receive(m, p)
 						records, retired = append(got.Records, records...), append(retired, got.Retired...)
@@ -122,13 +122,13 @@ func TestWhoMayEndAnAlert(t *testing.T) {
 func reopenedWith(t *testing.T, records []emergency.Record, retired []emergency.Retired) *emergency.Book {
 	t.Helper()
 	b := reopened(t, records, nil)
-	return newBook(emergency.Kept{Records: b.Records(), Retired: retired})
+	return emergency.NewBook(emergency.Kept{Records: b.Records(), Retired: retired})
 }
 
 // A stranger who names an alert before it comes is in no true cancel's way.
 func TestAnAlertMayBeNamedByMany(t *testing.T) {
 	p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
-	b := newBook(emergency.Kept{})
+	b := emergency.NewBook(emergency.Kept{})
 	b.Receive(message("stranger", by("x", emergency.ProofWay), cancels("A")), p)
 	b.Receive(message("cancel", by("met", emergency.ProofSignature), cancels("A")), p)
 	b.Receive(message("another", by("y", emergency.ProofSignature), cancels("A")), p)
@@ -143,7 +143,7 @@ func TestWhatAnEarlierProgramRetiredStaysRetired(t *testing.T) {
 	cancel := message("C", by("fire", emergency.ProofWay), cancels("A"))
 	cancel.State = emergency.StateLogged
 	for name, kept := range map[string][]emergency.Record{"with the cancel's record": {cancel}, "which is forgotten": nil} {
-		b := newBook(emergency.Kept{Records: kept, Retired: []emergency.Retired{{ID: "A", By: "C", Reason: emergency.ReasonCancelled, At: noon}}})
+		b := emergency.NewBook(emergency.Kept{Records: kept, Retired: []emergency.Retired{{ID: "A", By: "C", Reason: emergency.ReasonCancelled, At: noon}}})
 		if r := b.Receive(message("A", by("met", emergency.ProofSignature)), p).Records[0]; r.State != emergency.StateCancelled || r.By != "C" {
 			t.Errorf("%s: %s by %q", name, r.State, r.By)
 		}
@@ -186,7 +186,7 @@ func TestABetterProvenCopyTakesThePlaceOfAWeakerOne(t *testing.T) {
 			[]func(*emergency.Record){by("met", emergency.ProofWay), says("留在屋里")}, emergency.StateAiring, "撤离", false, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBook(emergency.Kept{})
+			b := emergency.NewBook(emergency.Kept{})
 			b.Receive(message("A", c.weak, says("撤离")), p)
 			if c.cancelled {
 				b.Receive(message("C", by("met", emergency.ProofWay), cancels("A")), p)
@@ -210,7 +210,7 @@ func TestABetterProvenCopyTakesThePlaceOfAWeakerOne(t *testing.T) {
 		})
 	}
 	// A better proven cancel ends what its weaker copy could not.
-	b := newBook(emergency.Kept{})
+	b := emergency.NewBook(emergency.Kept{})
 	b.Receive(message("A", by("met", emergency.ProofSignature)), p)
 	b.Receive(message("C", by("met", emergency.ProofWay), cancels("A")), p)
 	if r, _ := b.Record("A"); r.State != emergency.StateWaiting {
@@ -225,7 +225,7 @@ func TestABetterProvenCopyTakesThePlaceOfAWeakerOne(t *testing.T) {
 // A weaker copy takes away no sound that is yet to come.
 func TestAWeakerCopyChangesNothing(t *testing.T) {
 	p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
-	b := newBook(emergency.Kept{})
+	b := emergency.NewBook(emergency.Kept{})
 	b.Receive(message("A", by("met", emergency.ProofSealed), func(r *emergency.Record) { r.Audio = []emergency.Audio{{Name: "clip"}} }), p)
 	for _, weak := range []func(*emergency.Record){by("met", emergency.ProofWay), func(r *emergency.Record) { r.Signature.State = emergency.SignatureBad }} {
 		c := b.Receive(message("A", weak, func(r *emergency.Record) { r.Clip = &playlist.Clip{ID: "x"} }), p)
@@ -239,7 +239,7 @@ func TestAWeakerCopyChangesNothing(t *testing.T) {
 // must not keep a true cancel from an alert in force.
 func TestTheEarlierProgramIsToldOnlyOfWhatIsRetired(t *testing.T) {
 	p := alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}})
-	b := newBook(emergency.Kept{})
+	b := emergency.NewBook(emergency.Kept{})
 	if c := b.Receive(message("stranger", by("x", emergency.ProofWay), cancels("A")), p); len(c.Retired) != 1 || c.Retired[0].ID != "A" {
 		t.Errorf("named before it came: %+v", c.Retired)
 	}

@@ -76,7 +76,7 @@ func TestTheRecordHasTheSoundsThatAreExpectedAndWhyOthersAreNot(t *testing.T) {
 	} {
 		r := message("A", c.change)
 		r.Audio = []emergency.Audio{{Name: "bad.mp3", Unfit: []byte("x"), Matched: "none"}, {Name: "good.mp3", Data: []byte("y")}}
-		b := newBook(emergency.Kept{})
+		b := emergency.NewBook(emergency.Kept{})
 		b.Receive(r, alertSite(playlist.AlertRules{Unsigned: []playlist.AlertSource{playlist.AlertByHand}}))
 		got, _ := b.Record("A")
 		var names, why []string

@@ -35,6 +35,17 @@ func TestEverySentenceStandsInBothLanguages(t *testing.T) {
 	}
 }
 
+// A controller does not know why the county names an alert no more: it may have been
+// withdrawn, or others go first.
+func TestAnAlertThatTheCountyDoesNotSendIsNotSaidToBeWithdrawn(t *testing.T) {
+	for _, key := range []string{"alerts.reason_withdrawn", "log.alert withdrawn"} {
+		e, ok := say.Words()[key]
+		if !ok || strings.Contains(e.Zh, "撤") || strings.Contains(e.En, "withdr") {
+			t.Errorf("%s: %+v", key, e)
+		}
+	}
+}
+
 // strip takes argument indexes away where every verb of a language counts up
 // anyway, so that "%[1]s" and "%s" are one.
 func strip(v []string) []string {
