@@ -37,7 +37,7 @@ require (
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	golang.org/x/crypto v0.58.0 // argon2id, for the county's password
-	golang.org/x/time v0.16.0 // indirect
+	golang.org/x/time v0.16.0 // rates of what strangers may do
 	golang.org/x/tools v0.52.0 // indirect
 )
 
@@ -54,6 +54,8 @@ require (
 	github.com/rs/zerolog v1.28.0 // which toxiproxy asks for
 )
 
+require github.com/KimMachineGun/automemlimit v1.0.1 // how much memory the county may take
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.1.2 // indirect
@@ -62,6 +64,7 @@ require (
 	github.com/mattn/go-colorable v0.1.13 // indirect
 	github.com/mattn/go-isatty v0.0.16 // indirect
 	github.com/matttproud/golang_protobuf_extensions v1.0.1 // indirect
+	github.com/pbnjay/memory v0.0.0-20210728143218-7b4eea64cf58 // indirect
 	github.com/prometheus/client_golang v1.13.0 // indirect
 	github.com/prometheus/client_model v0.2.0 // indirect
 	github.com/prometheus/common v0.37.0 // indirect

@@ -5,11 +5,14 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"time"
 
 	"dalaba/county/store"
+	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // accountStore keeps the administrators and their sessions.
@@ -25,18 +28,27 @@ type accountStore interface {
 type accounts struct {
 	base
 	store   accountStore
-	token   string        // empty: none does
-	hashing chan struct{} // has room for as many passwords as are hashed at once
+	token   string // empty: none does
+	tries   *web.Tries
+	hashing [2]chan struct{} // one password of a stranger is hashed at once, and one besides of who has logged in before
+	refused web.Counted
+}
+
+func newAccounts(b base, s accountStore, token string) *accounts {
+	return &accounts{base: b, store: s, token: token, tries: web.NewTries(), hashing: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 }
 
 const (
-	// loginsAtOnce bounds the memory that strangers can make us spend: each
-	// password costs 64 MiB for a moment.
-	loginsAtOnce = 2
-
 	sessionLife   = 12 * time.Hour
 	leastPassword = 10 // characters
+
+	// hashWithin is how long a login waits for its password to be hashed. Each costs 64
+	// MiB for a moment.
+	hashWithin = 10 * time.Second
 )
+
+// errWait says that a login has to wait, as too many have failed.
+var errWait = errors.New("too many logins have failed")
 
 func bearer(r *http.Request) string {
 	t, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -74,18 +86,40 @@ type session struct {
 
 // login opens a session. from is the address of the client.
 func (a *accounts) login(ctx context.Context, l Login, from string) (s session, err error) {
+	source := web.Source(from)
+	wait, known := a.tries.Begin(source, l.Name, a.now())
+	if wait > 0 {
+		a.refuse(from, l.Name)
+		return s, fault{errWait, say.M("county.login_wait", int(math.Ceil(wait.Seconds())))}
+	}
+	lane := a.hashing[0]
+	if known {
+		lane = a.hashing[1]
+	}
+	waiting, cancel := context.WithTimeout(ctx, hashWithin)
+	defer cancel()
 	select {
-	case a.hashing <- struct{}{}:
-		defer func() { <-a.hashing }()
-	case <-ctx.Done():
-		return s, ctx.Err()
+	case lane <- struct{}{}:
+		defer func() { <-lane }()
+	case <-waiting.Done():
+		return s, web.ErrBusy
 	}
 	s.Expires = a.now().Add(sessionLife)
 	s.Token, err = a.store.Login(ctx, l.Name, l.Password, s.Expires)
-	if errors.Is(err, store.ErrDenied) {
-		a.log.Warn("login refused", "from", from, "name", l.Name)
+	switch {
+	case errors.Is(err, store.ErrDenied):
+		a.refuse(from, l.Name)
+	case err == nil:
+		a.tries.Succeeded(source, l.Name, a.now())
 	}
 	return s, err
+}
+
+// refuse logs that logins were refused, once a minute.
+func (a *accounts) refuse(from, name string) {
+	if n := a.refused.Add(a.now()); n > 0 {
+		a.log.Warn("login refused", "from", from, "name", name, "count", n)
+	}
 }
 
 func (a *accounts) logout(ctx context.Context, token string) error { return a.store.Logout(ctx, token) }

@@ -82,6 +82,8 @@ type Verdict struct {
 	Cuts      []emergency.Cut  `json:"cuts,omitempty"`  // what was left out of it, for there was too much
 	Short     []Shortfall      `json:"short,omitempty"` // where it is not sent, or otherwise than it came
 	Reaches   Reaches          `json:"reaches"`
+
+	doubted bool // its sender is not believed
 }
 
 // incoming is a message on its way in.
@@ -170,7 +172,8 @@ func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, targets []
 	}
 	f = a.rules.facts(in.Source)
 	f.Concerned, f.Expired = len(msg.Detail.Scopes) > 0, !now.Before(msg.Ends)
-	return Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(concerned)}, targets, msg, f, nil
+	v = Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(concerned), doubted: emergency.Doubt(msg.Signature, f) != emergency.ReasonNone}
+	return v, targets, msg, f, nil
 }
 
 // weigh returns what [alerts.take] would decide, and does nothing.

@@ -528,8 +528,8 @@ func TestEBDPackagesAreAnsweredOnTheSpot(t *testing.T) {
 		t.Errorf("%d packages in the log, want 9", len(log))
 	}
 	for _, m := range log {
-		if want := strings.HasPrefix(m.Result, "0 ") && m.Type != string(alert.KindHeartbeat); want != (len(m.Raw) > 0) {
-			t.Errorf("of a %s that was answered %q %d bytes are kept", m.Type, m.Result, len(m.Raw))
+		if want := strings.HasPrefix(m.Result, "0 ") && m.Type != string(alert.KindHeartbeat); want != (m.Size > 0) {
+			t.Errorf("of a %s that was answered %q %d bytes are kept", m.Type, m.Result, m.Size)
 		}
 	}
 }
@@ -682,8 +682,8 @@ func TestStatesAndHeartbeatsGoUpstreamAsMeasured(t *testing.T) {
 	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
 	eventually(t, "heartbeats", func() bool { _, n := up.last(alert.KindHeartbeat); return n > 2 })
 	for _, m := range must[[]store.EBD](t)(w.Store.EBDs(t.Context(), 2)) {
-		if m.Type != string(alert.KindHeartbeat) || len(m.Raw) > 0 {
-			t.Errorf("%s, of which %d bytes are kept", m.Type, len(m.Raw))
+		if m.Type != string(alert.KindHeartbeat) || m.Size > 0 {
+			t.Errorf("%s, of which %d bytes are kept", m.Type, m.Size)
 		}
 	}
 	p, id := ebm(t, "a1", nil)
@@ -752,16 +752,20 @@ func TestAStateIsToldOnlyWhereTheOperatorWouldHaveIt(t *testing.T) {
 			url + `</SRC><DEST><EBRID>2</EBRID></DEST><EBDTime>2026-11-27 08:00:00</EBDTime><EBMStateRequest><EBM><EBMID>x</EBMID></EBM></EBMStateRequest></EBD>`)
 	}
 	for _, c := range []struct {
-		name               string
-		upstream, unsigned bool
-		says               bool // where he is
-		code               alert.ResultCode
-		toUpstream, toHim  int
+		name                        string
+		upstream, unsigned, partner bool
+		says                        string // where he is: his address, if it is he
+		code                        alert.ResultCode
+		toUpstream, toHim           int
 	}{
-		{"a stranger's", false, false, true, alert.ResultSignature, 0, 0},
-		{"one that is believed", false, true, true, alert.ResultReceived, 0, 1},
-		{"with a place to go", true, false, true, alert.ResultReceived, 1, 0},
-		{"with a place to go, from nowhere", true, true, false, alert.ResultReceived, 1, 0},
+		{"a stranger's", false, false, false, "/", alert.ResultSignature, 0, 0},
+		{"a stranger's in the name of a partner", false, false, true, "/", alert.ResultSignature, 0, 0},
+		{"a stranger's, with an upstream", true, false, false, "/", alert.ResultSignature, 0, 0},
+		{"one that is believed, from anywhere", false, true, false, "/", alert.ResultOther, 0, 0},
+		{"one that is believed, from a partner", false, true, true, "/", alert.ResultReceived, 0, 1},
+		{"one that is believed, from elsewhere on a partner's machine", false, true, true, "/admin", alert.ResultOther, 0, 0},
+		{"one that is believed, with an upstream", true, true, false, "/", alert.ResultReceived, 1, 0},
+		{"with an upstream, from nowhere", true, true, false, "", alert.ResultReceived, 1, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			up, him := &upstream{}, &upstream{}
@@ -775,11 +779,14 @@ func TestAStateIsToldOnlyWhereTheOperatorWouldHaveIt(t *testing.T) {
 				if c.upstream {
 					k.EBD.Upstream = there.URL
 				}
+				if c.partner {
+					k.EBD.Partners = []string{his.URL + "/"}
+				}
 			})
 			w.die()
 			url := ""
-			if c.says {
-				url = "<URL>" + his.URL + "</URL>"
+			if c.says != "" {
+				url = "<URL>" + his.URL + c.says + "</URL>"
 			}
 			m := must[alert.Message](t)(alert.Parse(t.Context(), must[alert.Package](t)(w.TakeEBD(t.Context(), request(url), "peer")).Tar, alert.Options{}))
 			w.Wait()
@@ -846,7 +853,7 @@ func TestCAPComesByPostAndByFeed(t *testing.T) {
 	if s := post(capXML("posted", string(townArea))); s != http.StatusOK {
 		t.Errorf("posted: %d", s)
 	}
-	if s := post("<nonsense/>"); s != http.StatusUnprocessableEntity {
+	if s := post("<nonsense/>"); s != http.StatusBadRequest {
 		t.Errorf("nonsense: %d", s)
 	}
 	if all := must[[]store.Alert](t)(w.Store.Alerts(t.Context(), 10)); len(all) != 2 {

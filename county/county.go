@@ -119,7 +119,7 @@ func New(o Options) *County {
 	p.outcomes = &outcomes{store: o.Store, orders: p.orders}
 	p.alerts = &alerts{base: b, store: o.Store, rules: o.Alerts, fleet: p.fleet, orders: p.orders, sounds: p.sounds, work: work}
 	p.course = newCourse(b, o.Store, p.orders, p.sounds, p.outcomes, work)
-	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work}
+	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work, senders: newSenders(b)}
 	p.alerts.changed, p.course.changed = p.ebd.tell, p.ebd.tell
 	for _, f := range o.Alerts.Feeds {
 		p.feeds = append(p.feeds, newFeed(b, f, o.EBD.client(), p.alerts))

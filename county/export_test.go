@@ -2,6 +2,8 @@ package county
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"dalaba/alert"
@@ -152,7 +154,9 @@ func (c *County) TakeCAP(ctx context.Context, raw []byte, source string) (Verdic
 }
 
 func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Package, error) {
-	return c.ebd.take(ctx, raw, peer)
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/ebd", nil)
+	r.RemoteAddr = peer
+	return c.ebd.take(r, raw)
 }
 
 // Route is an entry of the API, and who may use it.

@@ -70,13 +70,14 @@ type settings struct {
 		Authorities  []string `toml:"authorities"`
 	} `toml:"alert"`
 	EBD struct {
-		EBRID     string `toml:"ebrid"`
-		URL       string `toml:"url"`
-		Upstream  string `toml:"upstream"`
-		To        string `toml:"to"`
-		Heartbeat string `toml:"heartbeat"`
-		Key       string `toml:"key"`
-		Serial    string `toml:"serial"`
+		EBRID     string   `toml:"ebrid"`
+		URL       string   `toml:"url"`
+		Upstream  string   `toml:"upstream"`
+		Partners  []string `toml:"partners"`
+		To        string   `toml:"to"`
+		Heartbeat string   `toml:"heartbeat"`
+		Key       string   `toml:"key"`
+		Serial    string   `toml:"serial"`
 	} `toml:"ebd"`
 	Feed []struct {
 		URL    string `toml:"url"`
@@ -233,6 +234,9 @@ func (r *configReader) checkAlert(s *settings) {
 func (r *configReader) checkEBD(s *settings) {
 	r.url("ebd.url", s.EBD.URL, "http", "https")
 	r.url("ebd.upstream", s.EBD.Upstream, "http", "https")
+	for _, p := range s.EBD.Partners {
+		r.url("ebd.partners", p, "http", "https")
+	}
 	if s.EBD.EBRID != "" && strings.Trim(s.EBD.EBRID, "0123456789") != "" {
 		r.Fault("ebd.ebrid", sayM("county.conf_ebrid", s.EBD.EBRID), sayM("county.conf_ebrid_remedy"))
 	}

@@ -16,6 +16,7 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/county"
 	"dalaba/county/store"
+	"dalaba/data"
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
@@ -215,7 +216,7 @@ func (a *app) copyStoreCmd() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, held.Release()) }()
-			log := slog.New(slog.NewTextHandler(a.Err, nil))
+			log := slog.New(data.TextHandler(a.Err))
 			from, err := store.Open(ctx, store.Options{Dir: s.County.DataDir, Zone: s.zone, Log: log})
 			if err != nil {
 				return err

@@ -20,12 +20,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/google/renameio/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"dalaba/alert"
 	"dalaba/cmd/cli"
@@ -38,6 +40,7 @@ import (
 	"dalaba/player"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/web"
 )
 
 // serveCmd is the server.
@@ -56,7 +59,7 @@ func (a *app) serveCmd() *cobra.Command {
 // unless verbose is set.
 func (a *app) console(verbose bool, zone *time.Location) slog.Handler {
 	if verbose || !cli.IsTerminal(a.Err) {
-		return slog.NewTextHandler(a.Err, nil)
+		return data.TextHandler(a.Err)
 	}
 	words := wording.Log{Lang: a.Language(), Zone: zone}
 	return data.EventHandler(func(e asrun.Event) { fmt.Fprintln(a.Err, cli.LogLine(words, e, cli.Width(a.Err), a.Colour())) }, nil)
@@ -82,6 +85,10 @@ type centre struct {
 	urls    []string       // of the broker, for our own programs
 }
 
+// memoryShare is how much of the machine's memory, or of what its control group may
+// take, we fill before we collect garbage at any cost. GOMEMLIMIT says otherwise.
+const memoryShare = 0.6
+
 func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 	s, err := a.load()
 	if err != nil {
@@ -89,6 +96,9 @@ func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 	}
 	a.Detach()
 	c := &centre{app: a, s: s, log: slog.New(a.console(verbose, s.zone))}
+	if _, err := memlimit.Set(memlimit.WithRatio(memoryShare), memlimit.WithProvider(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem))); err != nil {
+		c.log.Warn("the machine's memory is not known", "err", err)
+	}
 	a.ReportScreens(c.log)
 	held, err := lock(s)
 	if err != nil {
@@ -192,7 +202,7 @@ func (c *centre) setUp() error {
 		Alerts: county.AlertRules{
 			Trust: trust, Unsigned: s.Alert.Unsigned, Retirers: s.Alert.MayRetire, Life: s.life, Drills: s.Alert.Drills != nil && *s.Alert.Drills, Feeds: s.feeds,
 		},
-		EBD: county.EBD{EBRID: s.EBD.EBRID, URL: s.EBD.URL, Upstream: s.EBD.Upstream, To: s.EBD.To, Heartbeat: s.heartbeat, Signer: signer},
+		EBD: county.EBD{EBRID: s.EBD.EBRID, URL: s.EBD.URL, Upstream: s.EBD.Upstream, Partners: s.EBD.Partners, To: s.EBD.To, Heartbeat: s.heartbeat, Signer: signer},
 	}
 	return nil
 }
@@ -378,13 +388,39 @@ func (c *centre) run(ctx context.Context) (err error) {
 	return group.Wait()
 }
 
+// headWithin is how long the head of a request may take, the handshake with it.
+const headWithin = 15 * time.Second
+
+// What strangers may open at once. An address may be that of many controllers, behind
+// one line; those are no strangers once they have asked for a clip.
+const (
+	strangersOpen    = 512
+	strangersFromOne = 128
+)
+
+// mostOpen is how many connections the HTTP server takes: a third of the descriptors
+// that we may have. The broker and the operator's socket have the others.
+func mostOpen() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return strangersOpen
+	}
+	return int(min(max(limit.Cur/3, 64), 1<<16))
+}
+
 // serveHTTP serves the network and the operator's socket until ctx ends.
 func (c *centre) serveHTTP(ctx context.Context, group *errgroup.Group, k *county.County, pair tls.Certificate) {
 	errorLog := slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)
 	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	public := &http.Server{Handler: k.Public(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: errorLog, TLSConfig: conf}
-	operator := &http.Server{Handler: k.Operator(), ReadHeaderTimeout: 30 * time.Second, ErrorLog: errorLog}
-	for s, l := range map[*http.Server]net.Listener{public: tls.NewListener(c.public, conf), operator: c.socket} {
+	most := mostOpen()
+	guard := &web.Guard{Listener: c.public, Strangers: min(strangersOpen, most/2), PerSource: min(strangersFromOne, most/4), Most: most, Log: c.log}
+	public := &http.Server{
+		Handler: k.Public(), ConnContext: web.ConnContext, ErrorLog: errorLog, TLSConfig: conf,
+		ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 16, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10},
+	}
+	operator := &http.Server{Handler: k.Operator(), ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, ErrorLog: errorLog}
+	for s, l := range map[*http.Server]net.Listener{public: tls.NewListener(guard, conf), operator: c.socket} {
 		group.Go(func() error {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				return err

@@ -144,9 +144,9 @@ func (a *app) console(verbose bool, s *show) slog.Handler {
 	case logs && !verbose:
 		return data.EventHandler(s.logged, nil)
 	case logs && screen:
-		return slog.NewTextHandler(s.bars, nil)
+		return data.TextHandler(s.bars)
 	case screen && !logs:
-		return data.EventHandler(s.logged, slog.NewTextHandler(a.Err, nil))
+		return data.EventHandler(s.logged, data.TextHandler(a.Err))
 	}
-	return slog.NewTextHandler(a.Err, nil)
+	return data.TextHandler(a.Err)
 }
