@@ -1,7 +1,6 @@
 package alert_test
 
 import (
-	"crypto/x509"
 	"errors"
 	"os"
 	"path/filepath"
@@ -82,12 +81,14 @@ func seeds(f *testing.F, pattern string) {
 }
 
 func FuzzCAP(f *testing.F) {
-	of := newIssuer(f, ecKey(f), "x", nil, "2026-01-01", "2027-01-01")
+	of, o, costly := costlyOnes(f, 500)
 	signed := sealed(flood, of.signature(f, bare, ""))
 	f.Add([]byte(flood))
 	f.Add([]byte(signed))
 	seeds(f, "*.cap")
-	o := alert.Options{Anchors: []*x509.Certificate{of.cert}}
+	for _, c := range costly {
+		f.Add([]byte(sealed(flood, c.signatures...)))
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		judge(t, raw, o, true)
 		// If a changed message still verifies, it must say what was signed.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ func (t *Tries) Begin(from netip.Prefix, name string, now time.Time) (wait time.
 		was = &tried{}
 		t.pairs[p] = was
 	}
-	known = !was.good.IsZero() && now.Sub(was.good) < goodFor
+	known = was.isGood(now)
 	if over := was.failed - freeTries; over >= 0 {
 		pause := min(time.Second<<min(over, 20), longestTryWait)
 		if left := was.last.Add(pause).Sub(now); left > 0 {
@@ -73,7 +74,7 @@ func (t *Tries) Begin(from netip.Prefix, name string, now time.Time) (wait time.
 		}
 	}
 	if !known {
-		source, account := limiterOf(t.sources, from), limiterOf(t.accounts, name)
+		source, account := limiterOf(t.sources, from, now), limiterOf(t.accounts, name, now)
 		if source.TokensAt(now) < 1 || account.TokensAt(now) < 1 {
 			return tryEvery, false
 		}
@@ -93,37 +94,42 @@ func (t *Tries) Succeeded(from netip.Prefix, name string, now time.Time) {
 	delete(t.sources, from)
 }
 
-// forget makes room: pairs that were tried longest ago go, those that succeeded last.
+// forget makes room: half of the pairs that have not succeeded lately go, those that
+// were tried longest ago; half of all if there are none.
 func (t *Tries) forget(now time.Time) {
-	var oldest pair
-	var at time.Time
+	var all, bad []pair
 	for p, was := range t.pairs {
-		last := was.last
-		if !was.good.IsZero() && now.Sub(was.good) < goodFor {
-			last = last.Add(goodFor)
-		}
-		if at.IsZero() || last.Before(at) {
-			oldest, at = p, last
+		if all = append(all, p); !was.isGood(now) {
+			bad = append(bad, p)
 		}
 	}
-	delete(t.pairs, oldest)
+	if len(bad) > 0 {
+		all = bad
+	}
+	slices.SortFunc(all, func(a, b pair) int { return t.pairs[a].last.Compare(t.pairs[b].last) })
+	for _, p := range all[:(len(all)+1)/2] {
+		delete(t.pairs, p)
+	}
 }
 
+// isGood reports whether a pair has succeeded lately.
+func (t *tried) isGood(now time.Time) bool { return !t.good.IsZero() && now.Sub(t.good) < goodFor }
+
 // limiterOf is the limiter of a key. If there are too many, those that are full again
-// go, and else any one.
-func limiterOf[K comparable](all map[K]*rate.Limiter, key K) *rate.Limiter {
+// go, and half of the others if there are none.
+func limiterOf[K comparable](all map[K]*rate.Limiter, key K, now time.Time) *rate.Limiter {
 	l := all[key]
 	if l != nil {
 		return l
 	}
 	if len(all) >= mostTried {
 		for k, o := range all {
-			if o.Tokens() >= burstOfTries {
+			if o.TokensAt(now) >= burstOfTries {
 				delete(all, k)
 			}
 		}
 		for k := range all {
-			if len(all) < mostTried {
+			if len(all) <= mostTried/2 {
 				break
 			}
 			delete(all, k)

@@ -1,0 +1,121 @@
+package web_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"dalaba/web"
+)
+
+// guarded serves h behind a guard.
+func guarded(t *testing.T, g *web.Guard, h http.Handler) *httptest.Server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Listener = l
+	srv := httptest.NewUnstartedServer(h)
+	_ = srv.Listener.Close()
+	srv.Listener = g
+	srv.Config.ConnContext = web.ConnContext
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// from opens a connection from an address of this machine.
+func from(t *testing.T, address string, srv *httptest.Server) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	conn, err := d.DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	return conn
+}
+
+// asks reports whether a request on a connection is answered.
+func asks(conn net.Conn, path string) bool {
+	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		return false
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	return err == nil && resp.StatusCode == http.StatusOK
+}
+
+// isClosed waits until the other side has closed a connection.
+func isClosed(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Error("it stays open")
+	} else if ne := (net.Error)(nil); errors.As(err, &ne) && ne.Timeout() {
+		t.Error("it stays open")
+	}
+}
+
+func TestStrangersDoNotKeepOthersFromAServer(t *testing.T) {
+	srv := guarded(t, &web.Guard{Strangers: 6, PerSource: 4, Most: 8}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/known" {
+			web.Known(r)
+		}
+	}))
+	known := from(t, "127.0.0.1", srv)
+	if !asks(known, "/known") {
+		t.Fatal("one that is known is not served")
+	}
+	var silent []net.Conn
+	for range 20 {
+		silent = append(silent, from(t, "127.0.0.1", srv))
+	}
+	if !asks(from(t, "127.0.0.1", srv), "/") {
+		t.Error("behind many silent ones, who comes next is not served")
+	}
+	for _, c := range silent[:17] {
+		isClosed(t, c)
+	}
+	for range 20 {
+		silent = append(silent, from(t, "127.0.0.3", srv))
+	}
+	if !asks(from(t, "127.0.0.2", srv), "/") {
+		t.Error("behind those of other sources, one of a source of its own is not served")
+	}
+	if !asks(known, "/") {
+		t.Error("one that is known was closed")
+	}
+}
+
+func TestAStrangerBeyondAllRoomIsClosedAtOnce(t *testing.T) {
+	srv := guarded(t, &web.Guard{Strangers: 2, PerSource: 2, Most: 2}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { web.Known(r) }))
+	first, second := from(t, "127.0.0.1", srv), from(t, "127.0.0.1", srv)
+	if !asks(first, "/") || !asks(second, "/") {
+		t.Fatal("not served")
+	}
+	isClosed(t, from(t, "127.0.0.2", srv))
+	_ = first.Close()
+	for { // until the server has seen that there is room again
+		if c := from(t, "127.0.0.2", srv); asks(c, "/") {
+			break
+		}
+	}
+}
+
+func TestASourceIsAnAddressOrANetworkOfIPv6(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.7:80": "192.0.2.7/32", "192.0.2.7": "192.0.2.7/32", "[::ffff:192.0.2.7]:1": "192.0.2.7/32",
+		"[2001:db8:1:2:3::4]:80": "2001:db8:1:2::/64", "[fe80::1%eth0]:80": "fe80::/64", "@": "invalid Prefix",
+	} {
+		if got := web.Source(remote).String(); got != want {
+			t.Errorf("%s: %s, want %s", remote, got, want)
+		}
+	}
+}
