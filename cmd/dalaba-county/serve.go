@@ -417,7 +417,7 @@ func (c *centre) serveHTTP(ctx context.Context, group *errgroup.Group, k *county
 	public := &http.Server{
 		Handler: k.Public(), ConnContext: web.ConnContext, ErrorLog: errorLog, TLSConfig: conf,
 		ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 16, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10},
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 16, MaxReceiveBufferPerConnection: 128 << 10, MaxReceiveBufferPerStream: 64 << 10},
 	}
 	operator := &http.Server{Handler: k.Operator(), ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, ErrorLog: errorLog}
 	for s, l := range map[*http.Server]net.Listener{public: tls.NewListener(guard, conf), operator: c.socket} {
