@@ -71,7 +71,7 @@ func (a *api) serveCAP(w http.ResponseWriter, r *http.Request) {
 	}
 	raw, done, err := a.senders.read(w, r, alert.MaxXML)
 	if err != nil {
-		w.WriteHeader(statusOfBody(err))
+		refuseBody(w, err)
 		return
 	}
 	defer done()
@@ -93,15 +93,17 @@ func (a *api) serveCAP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// statusOfBody is the HTTP status for a body that was not read.
-func statusOfBody(err error) int {
+// refuseBody answers a request whose body was not read.
+func refuseBody(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, web.ErrTooLarge):
-		return http.StatusRequestEntityTooLarge
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
 	case errors.Is(err, web.ErrBusy):
-		return http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "10")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	default:
+		w.WriteHeader(http.StatusBadRequest)
 	}
-	return http.StatusBadRequest
 }
 
 func (a *api) serveCA(w http.ResponseWriter, _ *http.Request) {

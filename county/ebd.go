@@ -460,7 +460,7 @@ func (e *ebd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case e.senders.knows(r):
 		p, err = e.respond(r.Context(), alert.Message{}, nil, r.RemoteAddr, notNow)
 	default:
-		w.WriteHeader(statusOfBody(err))
+		refuseBody(w, err)
 		return
 	}
 	if err != nil {
