@@ -117,13 +117,13 @@ func (c Carrier) open(r *Carried) (*load, error) {
 }
 
 // errSpent says that a carrier holds more than is read from one.
-var errSpent = fault{ErrOversized, say.M("link.carrier_full", maxLoad>>20)}
+var errSpent = errors.New("more than is read from one carrier")
 
 // read reads a document, a batch or a stamp. All errors but errSpent are of that file
 // alone.
 func (l *load) read(name string) ([]byte, error) {
 	if l.left < MaxEnvelope {
-		return nil, errSpent
+		return nil, fault{errSpent, say.M("link.carrier_full", maxLoad>>20)}
 	}
 	raw, err := l.Read(name, MaxEnvelope)
 	l.left -= int64(len(raw))
@@ -142,7 +142,7 @@ func (l *load) list(dir string, first func(name string) int) []string {
 		return nil
 	}
 	if err != nil {
-		l.report.refuse(dir, err)
+		l.report.tell(dir, err)
 		return nil
 	}
 	defer func() { _ = sub.Close() }()
@@ -151,7 +151,7 @@ func (l *load) list(dir string, first func(name string) int) []string {
 		slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(first(a), first(b)), strings.Compare(a, b)) })
 		if len(names) > maxCarried {
 			names = names[:maxCarried]
-			l.report.refuse(dir, fault{ErrOversized, say.M("link.carrier_many", maxCarried)})
+			l.report.tell(dir, fault{ErrOversized, say.M("link.carrier_many", maxCarried)})
 		}
 	}
 	err = sub.Each(maxListed, func(e fs.DirEntry) error {
@@ -172,7 +172,7 @@ func (l *load) list(dir string, first func(name string) int) []string {
 		return nil
 	})
 	if cut(); err != nil {
-		l.report.refuse(dir, err)
+		l.report.tell(dir, err)
 	}
 	return names
 }
@@ -230,14 +230,19 @@ type Carried struct {
 }
 
 func (r *Carried) refuse(name string, err error) {
-	if r.Refused == nil {
-		r.Refused = map[string]error{}
-	}
 	if _, told := r.Refused[name]; !told && len(r.Refused) >= maxRefused {
 		r.untold++
 		name, err = "...", fault{ErrMalformed, say.M("link.carrier_more", r.untold)}
 	}
-	r.Refused[name] = err
+	r.tell(name, err)
+}
+
+// tell is refuse of a whole folder, which is told however much was refused before.
+func (r *Carried) tell(folder string, err error) {
+	if r.Refused == nil {
+		r.Refused = map[string]error{}
+	}
+	r.Refused[folder] = err
 }
 
 // Import accepts what a carrier brings for this controller and writes to it the
@@ -283,7 +288,7 @@ func (c *Controller) importDocuments(ctx context.Context, from *load, r *Carried
 		docs = docs[1:]
 		raw, err := from.read(name)
 		if errors.Is(err, errSpent) {
-			r.refuse("documents", err)
+			r.tell("documents", err)
 			return nil
 		}
 		var d Document
@@ -349,7 +354,7 @@ func (c *Controller) importClips(ctx context.Context, from *load, r *Carried) er
 			r.refuse("clips/"+string(id)+".mp3", err)
 			continue
 		}
-		err = c.Store.PutClip(ctx, needed[id], f)
+		err = c.Store.PutClip(ctx, needed[id], io.LimitReader(f, needed[id].Size))
 		f.Close()
 		switch {
 		case err == nil:
@@ -437,7 +442,7 @@ func (c *Controller) exportReceipts(ctx context.Context, to *load, m Member, r *
 		name := fmt.Sprintf("%s-%012d.json", b.Epoch, b.Receipts[0].Row.Seq)
 		err = put(to.Folder, path.Join(dir, name), e.Bytes())
 		if shared.Misplaced(err) {
-			r.refuse(dir, err)
+			r.tell(dir, err)
 			return nil
 		}
 		if err != nil {
@@ -452,7 +457,7 @@ func (c *Controller) exportReceipts(ctx context.Context, to *load, m Member, r *
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case shared.Misplaced(err):
-		r.refuse(dir, err)
+		r.tell(dir, err)
 		return nil
 	case err != nil:
 		return err
@@ -477,7 +482,7 @@ func (e *Edge) Import(ctx context.Context, from Carrier) (r Carried, err error) 
 	defer func() { err = errors.Join(err, l.Close()) }()
 	for _, dir := range l.villages() {
 		if err := e.importReceipts(ctx, l, dir, &r); errors.Is(err, errSpent) {
-			r.refuse("receipts", err)
+			r.tell("receipts", err)
 			break
 		} else if err != nil {
 			return r, err
@@ -491,7 +496,7 @@ func (l *load) villages() []string {
 	sub, err := l.Sub("receipts")
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			l.report.refuse("receipts", err)
+			l.report.tell("receipts", err)
 		}
 		return nil
 	}
@@ -510,7 +515,7 @@ func (l *load) villages() []string {
 		return nil
 	})
 	if err != nil {
-		l.report.refuse("receipts", err)
+		l.report.tell("receipts", err)
 	}
 	slices.Sort(dirs)
 	return dirs

@@ -188,7 +188,8 @@ func TestAStickTakesNoMemory(t *testing.T) {
 		told  string
 		as    string // a part of what is told
 	}{
-		{"two thousand sparse files of the largest size", 2000, link.MaxEnvelope, "...", "more files were refused"},
+		{"two thousand sparse files of the largest size", 2000, link.MaxEnvelope, "documents", "reading stopped after 1024 MiB"},
+		{"a thousand files that are no documents", 1000, 5, "...", "500 more files were refused"},
 		{"files of a terabyte", 300, 1 << 40, "documents/x00000001.json", "was not read"},
 		{"more files than are looked at", 20_100, 0, "documents", "only 20000 were looked at"},
 	} {
