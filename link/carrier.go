@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -120,16 +121,33 @@ func (c Carrier) open(r *Carried) (*load, error) {
 var errSpent = errors.New("more than is read from one carrier")
 
 // read reads a document, a batch or a stamp. All errors but errSpent are of that file
-// alone.
-func (l *load) read(name string) ([]byte, error) {
+// alone. What is none by its first byte is not read: a sparse file costs its maker
+// nothing.
+func (l *load) read(name string) (raw []byte, err error) {
 	if l.left < MaxEnvelope {
 		return nil, fault{errSpent, say.M("link.carrier_full", maxLoad>>20)}
 	}
-	raw, err := l.Read(name, MaxEnvelope)
-	l.left -= int64(len(raw))
-	if errors.Is(err, shared.ErrLarge) {
-		err = fault{ErrOversized, say.M("link.carrier_large", MaxEnvelope)}
+	f, err := l.Open(name)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var head [64]byte
+	n, err := f.ReadAt(head[:], 0)
+	switch {
+	case err != nil && err != io.EOF:
+		return nil, err
+	case info.Size() > MaxEnvelope:
+		return nil, fault{ErrOversized, say.M("link.carrier_large", MaxEnvelope)}
+	case !bytes.HasPrefix(bytes.TrimLeft(head[:n], " \t\r\n"), []byte("{")):
+		return nil, fault{ErrMalformed, say.M("link.malformed")}
+	}
+	raw, err = io.ReadAll(io.LimitReader(f, MaxEnvelope+1)) // one byte more, so that a file that grew is refused as too large
+	l.left -= int64(len(raw))
 	return raw, err
 }
 

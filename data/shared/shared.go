@@ -36,7 +36,6 @@ var (
 	ErrFile    = errors.New("a file in the place of a folder")
 	ErrDeep    = errors.New("too many folders inside each other")
 	ErrMany    = errors.New("too many files")
-	ErrLarge   = errors.New("too large")
 )
 
 // fault is one of those.
@@ -255,29 +254,6 @@ func (f *Folder) regular(info fs.FileInfo, path string) error {
 		return wrong(ErrTwice, "shared.twice", path)
 	}
 	return nil
-}
-
-// Read reads a regular file of at most so many bytes. A larger one is not read at all,
-// and the error is [ErrLarge].
-func (f *Folder) Read(name string, most int64) (raw []byte, err error) {
-	file, err := f.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() <= most {
-		if raw, err = io.ReadAll(io.LimitReader(file, most+1)); err != nil {
-			return nil, err
-		}
-	}
-	if n := max(info.Size(), int64(len(raw))); n > most {
-		return nil, wrong(ErrLarge, "shared.large", f.Path(name), n)
-	}
-	return raw, nil
 }
 
 // Create makes a file that was not there before, and the folders above it. If the name
