@@ -282,8 +282,11 @@ func (g *Ingester) folder(c *Collection, dir string) {
 	}
 	c.Refused = append(c.Refused, found.Refused...)
 	c.Passed += found.Passed
-	if errors.Is(err, shared.ErrMany) {
+	switch {
+	case errors.Is(err, shared.ErrMany):
 		err = refuse("ingest.crowded", maxListed)
+	case errors.Is(err, fs.ErrPermission):
+		err = refuse("ingest.forbidden")
 	}
 	if err != nil {
 		c.refuse(dir, err)

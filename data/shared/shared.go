@@ -68,7 +68,7 @@ type Folder struct{ dir *os.File }
 
 // Open opens a folder.
 func Open(path string) (*Folder, error) {
-	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	dir, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY, 0) // which needs no right to list it
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (f *Folder) step(part, path string, create bool) (*Folder, error) {
 			return nil, &fs.PathError{Op: "mkdir", Path: path, Err: err}
 		}
 	}
-	fd, err := openat(f.at(), part, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	fd, err := openat(f.at(), part, unix.O_PATH|unix.O_DIRECTORY, 0)
 	switch {
 	case err == nil:
 		return &Folder{os.NewFile(uintptr(fd), path)}, nil
@@ -303,7 +303,7 @@ func (f *Folder) Replace(name string, fill func(io.Writer) error) (err error) {
 // rename renames a thing of one name in the folder.
 func (f *Folder) rename(base string, to *Folder, other string, flags uint) error {
 	err := again(func() error { return unix.Renameat2(f.at(), base, to.at(), other, flags) })
-	if flags != 0 && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS)) { // a file system without that
+	if flags != 0 && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)) { // a file system without that
 		if _, err := to.lstat(other, to.Path(other)); !errors.Is(err, fs.ErrNotExist) {
 			return &os.LinkError{Op: "rename", Old: f.Path(base), New: to.Path(other), Err: errors.Join(err, fs.ErrExist)}
 		}

@@ -252,6 +252,30 @@ func TestTheFolderItselfMayBeReachedByALink(t *testing.T) {
 	}
 }
 
+// A folder that this user may enter and not list gives the file whose name is known.
+func TestAFolderNeedNotBeListedToBeEntered(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may list every folder")
+	}
+	f, dir, _ := ground(t)
+	sub := filepath.Join(dir, "sub")
+	if err := os.Chmod(sub, 0o100); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod(sub, 0o700) }()
+	if text, err := read(f, "sub/file"); string(text) != "a file" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	within, err := f.Sub("sub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer within.Close()
+	if err := within.Each(10, func(fs.DirEntry) error { return nil }); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("it was listed: %v", err)
+	}
+}
+
 // A program exchanges a folder for a link, and back, as fast as it can.
 func TestARaceLeadsNowhereElse(t *testing.T) {
 	f, dir, elsewhere := ground(t)
