@@ -144,8 +144,11 @@ func (p *dropped) sweep(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	still := map[string]*arrival{}
 	err = dir.Each(dropListed, func(e fs.DirEntry) error {
-		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), ".txt") || len(still) == dropMost {
+		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), ".txt") {
 			return nil
+		}
+		if len(still) == dropMost { // the rest waits until some are dealt with
+			return say.M("shared.many", playlist.Legible(p.dir), dropMost)
 		}
 		f := p.seen[e.Name()]
 		if info, err := e.Info(); err == nil {

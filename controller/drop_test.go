@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -294,6 +295,26 @@ func TestTheDropFolderReachesNothingElsewhere(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestADropFolderWithTooManyFilesIsToldAndEmptied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := watch(t, nil)
+		for n := range dropMost + 10 {
+			if err := os.WriteFile(filepath.Join(b.dir, strconv.Itoa(n)+".xml"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.pass(2 * time.Second)
+		if n := b.logged("alert folder cannot be read", "only the first 20000 were looked at"); n != 1 {
+			t.Errorf("it is told %d times", n)
+		}
+		b.pass(time.Minute)
+		left, err := filepath.Glob(filepath.Join(b.dir, "*.xml"))
+		if err != nil || len(left) != 0 {
+			t.Errorf("%d files are left, %v", len(left), err)
+		}
+	})
 }
 
 // A message that a program has exchanged for a link since it was seen is not read there.
