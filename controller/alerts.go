@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -408,19 +409,35 @@ func (a *alerts) run(ctx context.Context) (err error) {
 
 // ReadMessage reads a message's file, within bounds; it must be a regular file and
 // no link to one.
-func ReadMessage(path string) (raw []byte, err error) {
-	fi, err := os.Lstat(path)
+func ReadMessage(path string) ([]byte, error) {
+	if fi, err := os.Lstat(path); err != nil {
+		return nil, err
+	} else if !fi.Mode().IsRegular() {
+		return nil, say.M("cli.not_a_file")
+	}
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() {
-		return nil, say.M("cli.not_a_file")
+	raw, err := readMessage(f)
+	return raw, errors.Join(err, f.Close())
+}
+
+// readMessage reads an open file that is to hold a message.
+func readMessage(f *os.File) ([]byte, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
-	if fi.Size() > alert.MaxTar {
+	large := fi.Size() > alert.MaxTar
+	var raw []byte
+	if !large {
+		raw, err = io.ReadAll(io.LimitReader(f, alert.MaxTar+1))
+	}
+	switch {
+	case large || len(raw) > alert.MaxTar:
 		return nil, say.M("alerts.too_large", alert.MaxTar>>20)
-	}
-	raw, err = files.Read(path, alert.MaxTar)
-	if err == nil && len(bytes.TrimSpace(raw)) == 0 {
+	case err == nil && len(bytes.TrimSpace(raw)) == 0:
 		err = say.M("alerts.empty")
 	}
 	return raw, err

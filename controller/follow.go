@@ -67,7 +67,7 @@ func (c *Controller) inbox(ctx context.Context, cfg *config.Config) error {
 	maker := site.NewIngester(cfg.Ingest, "")
 	told := map[string]bool{} // of these series
 	box := &ingest.Inbox{
-		Dir: cfg.Inbox, Language: c.Language(cfg.Site.Language), Log: c.log, Collect: maker.Collect,
+		Dir: cfg.Inbox, Language: c.Language(cfg.Site.Language), Log: c.log, Collect: maker.CollectIn,
 		Attempts: c.attempts("inbox", false),
 		Take: func(ctx context.Context, item ingest.Item) (ingest.Outcome, error) {
 			out, err := maker.Take(ctx, item, c.store, nil)

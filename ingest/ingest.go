@@ -109,7 +109,8 @@ type Ingester struct {
 	TempDir string
 
 	urgent   bool
-	arriving bool // more of the source may still come
+	within   string // a folder of others: all that is read is in it, and no link is followed there; empty: anywhere
+	arriving bool   // more of the source may still come
 }
 
 // Progress is called with how far the work has come, in percent, never
@@ -226,7 +227,7 @@ func since(t *time.Time) float64 {
 // gets its metadata from meta, and what meta leaves empty from the sidecar, the
 // tags and the file's name.
 func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Progress) (Result, error) {
-	src, err := g.OpenSource(path)
+	src, err := g.openSource(path)
 	if err != nil {
 		return Result{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -97,7 +98,7 @@ func (g *Ingester) Said(item Item) (Meta, error) {
 	if isTOML(item.Path) {
 		return item.Meta.Or(item.Listed), nil
 	}
-	beside, err := g.sidecar(item.Path)
+	beside, err := g.in(item).sidecar(item.Path)
 	if item.isText() {
 		beside.Text = "" // the text is the content of the file
 	}
@@ -106,12 +107,17 @@ func (g *Ingester) Said(item Item) (Meta, error) {
 
 // readSmall reads a text file that is imported.
 func (g *Ingester) readSmall(path string) ([]byte, error) {
-	f, err := g.OpenSource(path)
+	f, err := g.openSource(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	return readText(f)
+}
+
+// readText reads an open text file, from its beginning.
+func readText(f *os.File) ([]byte, error) {
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, maxText+1))
 	if err == nil && len(text) > maxText {
 		err = refuse("ingest.big", 2, maxText>>20)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,24 +18,56 @@ import (
 	"syscall"
 	"time"
 
+	"dalaba/data/shared"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
-// OpenSource opens a file to import if it is a regular file under its own name:
-// no link, no pipe, no device. For anything else the error is an ErrRefused.
-func (g *Ingester) OpenSource(path string) (*os.File, error) {
-	// Without O_NONBLOCK, opening a pipe could wait for ever.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+// Open opens the file of an item, as [Ingester.openSource] does.
+func (g *Ingester) Open(item Item) (*os.File, error) { return g.in(item).openSource(item.Path) }
+
+// in returns the ingester that takes a file of the item's for nothing that is
+// elsewhere.
+func (g *Ingester) in(item Item) *Ingester {
+	if item.Within == "" || g.within != "" {
+		return g
+	}
+	taker := *g
+	taker.within = item.Within
+	return &taker
+}
+
+// openSource opens a file to import if it is a regular file under its own name:
+// no link, no pipe, no device. Below the folder within which it must be, no folder is
+// a link either. For anything else the error is an ErrRefused.
+func (g *Ingester) openSource(path string) (*os.File, error) {
+	top, name := filepath.Dir(path), filepath.Base(path)
+	if g.within != "" {
+		var ok bool
+		if name, ok = shared.Rel(g.within, path); !ok {
+			return nil, refuse("ingest.list_outside")
+		}
+		top = g.within
+	}
+	dir, err := shared.Open(top)
+	var f *os.File
+	if err == nil {
+		f, err = dir.Open(name)
+		err = errors.Join(err, dir.Close())
+	}
 	switch {
-	case errors.Is(err, syscall.ELOOP):
+	case errors.Is(err, shared.ErrLink):
 		return nil, refuse("ingest.link")
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, shared.ErrSpecial), errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENODEV):
+		return nil, refuse("ingest.special")
+	case errors.Is(err, shared.ErrFolder):
+		return nil, refuse("ingest.folder")
+	case errors.Is(err, shared.ErrTwice):
+		return nil, refuse("ingest.twice")
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, shared.ErrFile), errors.Is(err, syscall.ENOTDIR):
 		return nil, refuse("ingest.missing")
 	case errors.Is(err, os.ErrPermission):
 		return nil, refuse("ingest.forbidden")
-	case errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENODEV):
-		return nil, refuse("ingest.special")
 	case err != nil:
 		return nil, err
 	}
@@ -42,10 +75,6 @@ func (g *Ingester) OpenSource(path string) (*os.File, error) {
 	most := g.Limits.filled().Bytes
 	switch {
 	case err != nil:
-	case info.IsDir():
-		err = refuse("ingest.folder")
-	case !info.Mode().IsRegular():
-		err = refuse("ingest.special")
 	case info.Size() == 0:
 		err = refusal{say.M("ingest.empty"), ErrIncomplete}
 	case info.Size() > most:

@@ -23,7 +23,7 @@ import (
 // upload hands a file in, with what the file beside it says of it.
 func (a *app) upload(ctx context.Context, k *client, item ingest.Item) (out county.AddedClip, err error) {
 	var maker ingest.Ingester
-	f, err := maker.OpenSource(item.Path)
+	f, err := maker.Open(item)
 	if err != nil {
 		return out, err
 	}
