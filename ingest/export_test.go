@@ -13,7 +13,7 @@ var (
 
 // Tags returns what the tags of a file say.
 func (g *Ingester) Tags(ctx context.Context, ffprobe, path string) (Meta, error) {
-	src, err := g.OpenSource(path)
+	src, err := g.openSource(path)
 	if err != nil {
 		return Meta{}, err
 	}
