@@ -93,7 +93,7 @@ func (a *api) serveCAP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuseBody answers a request whose body was not read.
+// refuseBody responds to a request whose body was not read.
 func refuseBody(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, web.ErrTooLarge):
