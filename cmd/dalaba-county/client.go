@@ -16,6 +16,7 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/county"
+	"dalaba/data/secret"
 	"dalaba/link"
 	"dalaba/web"
 )
@@ -46,16 +47,16 @@ func (a *app) ask() (*client, error) {
 	if a.token == "" {
 		return nil, cli.Refuse(sayM("county.need_token"))
 	}
-	text, err := os.ReadFile(a.token)
+	text, err := secret.Read(a.token)
 	if err != nil {
-		return nil, cli.Refuse(sayM("county.no_token_file", a.token, err))
+		return nil, cli.Refuse(unread(a.token, err))
 	}
 	c.web.Header = http.Header{"Authorization": {"Bearer " + strings.TrimSpace(string(text))}}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if a.ca != "" {
 		pem, err := os.ReadFile(a.ca)
 		if err != nil {
-			return nil, cli.Refuse(sayM("county.no_token_file", a.ca, err))
+			return nil, cli.Refuse(sayM("county.no_file", a.ca, err))
 		}
 		if conf, err = link.TLS(string(pem)); err != nil {
 			return nil, err
@@ -133,4 +134,12 @@ func (a *app) show(v any) error {
 	e := json.NewEncoder(a.Out)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// unread says why a file cannot be read; what may not hold a secret says itself what to do.
+func unread(path string, err error) error {
+	if errors.As(err, new(secret.Refused)) {
+		return err
+	}
+	return sayM("county.no_file", path, err)
 }

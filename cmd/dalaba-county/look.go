@@ -16,6 +16,7 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/county"
 	"dalaba/county/store"
+	"dalaba/data/secret"
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
@@ -36,12 +37,12 @@ func unsignedEnvelope(raw []byte) (link.Envelope, error) {
 	return e, nil
 }
 
-// secret reads a password from a file, or from a person.
-func (a *app) secret(file string) (string, error) {
+// password reads a password from a file, or from a person.
+func (a *app) password(file string) (string, error) {
 	if file != "" {
-		text, err := os.ReadFile(file)
+		text, err := secret.Read(file)
 		if err != nil {
-			return "", cli.Refuse(sayM("county.no_file", file, err))
+			return "", cli.Refuse(unread(file, err))
 		}
 		return strings.TrimRight(string(text), "\r\n"), nil
 	}
@@ -209,6 +210,13 @@ func (a *app) copyStoreCmd() *cobra.Command {
 			}
 			if !strings.HasPrefix(to, "postgres://") && !strings.HasPrefix(to, "postgresql://") {
 				return cli.Refuse(sayM("county.need_to"))
+			}
+			if u, err := url.Parse(to); err == nil {
+				for _, path := range passwordFiles(u) {
+					if err := secret.Check(path); err != nil {
+						return cli.Refuse(err)
+					}
+				}
 			}
 			held, err := lock(s)
 			if err != nil {

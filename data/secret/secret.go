@@ -33,14 +33,14 @@ const (
 	most = 1 << 20
 )
 
-// fault is a [playlist.ErrInvalid] with a text that says what to do.
-type fault struct{ msg say.Message }
+// Refused says why a file may not hold a secret, and what to do. It is a
+// [playlist.ErrInvalid].
+type Refused struct{ What, Do say.Message }
 
-func (f fault) Error() string        { return f.msg.Error() }
-func (f fault) Unwrap() error        { return f.msg }
-func (f fault) Is(target error) bool { return errors.Is(playlist.ErrInvalid, target) }
-
-func refuse(key string, args ...any) error { return fault{say.M(key, args...)} }
+func (r Refused) text() say.Message    { return say.M("store.bad_folder", r.What, r.Do) }
+func (r Refused) Error() string        { return r.text().Error() }
+func (r Refused) Unwrap() error        { return r.text() }
+func (r Refused) Is(target error) bool { return errors.Is(playlist.ErrInvalid, target) }
 
 // Read reads a file. It refuses one that is no regular file, that users other than its
 // owner may read or write, that belongs to a user other than this one or root, or that
@@ -69,9 +69,10 @@ func Warning(path string) error {
 	return errors.Join(warning, f.Close())
 }
 
-// Check returns why [Read] would refuse a file; nil if it would not.
-func Check(path string) error {
-	f, _, err := open(path)
+// Check returns why [Read] would refuse a file; nil if it would not. It also accepts what
+// belongs to a user as whom the program is going to work.
+func Check(path string, as ...uint32) error {
+	f, _, err := open(path, as...)
 	if err != nil {
 		return err
 	}
@@ -80,25 +81,26 @@ func Check(path string) error {
 
 // open opens a file for reading. What it checks is the file that it has opened, not what
 // has the name a moment later.
-func open(path string) (f *os.File, warning, err error) {
+func open(path string, as ...uint32) (f *os.File, warning, err error) {
 	f, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe must not hold us up
 	if err != nil {
 		return nil, nil, err
 	}
-	warning, err = judge(f, path)
+	ours := func(uid uint32) bool { return Trusted(uid) || slices.Contains(as, uid) }
+	warning, err = judge(f, path, ours)
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	return f, warning, nil
 }
 
-func judge(f *os.File, path string) (warning, err error) {
+func judge(f *os.File, path string, ours func(uid uint32) bool) (warning, err error) {
 	fi, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, refuse("store.secret_no_file", path)
+		return nil, Refused{say.M("store.secret_no_file", path), say.M("store.secret_no_file_do")}
 	}
 	var disk unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &disk); err != nil {
@@ -107,23 +109,23 @@ func judge(f *os.File, path string) (warning, err error) {
 	modeless := slices.Contains(noModes, int64(uint32(disk.Type)))
 	uid, mode := fi.Sys().(*syscall.Stat_t).Uid, fi.Mode().Perm()
 	switch {
-	case !modeless && !Trusted(uid):
-		return nil, refuse("store.secret_owner", path, UserName(uid), UserName(uint32(os.Geteuid())), path)
+	case !modeless && !ours(uid):
+		return nil, Refused{say.M("store.secret_owner", path, UserName(uid)), say.M("store.secret_owner_do", UserName(uint32(os.Geteuid())), path)}
 	case mode&others == 0:
 	case modeless || disk.Flags&unix.ST_RDONLY != 0:
-		warning = refuse("store.secret_no_modes", path)
+		warning = Refused{say.M("store.secret_no_modes", path), say.M("store.secret_no_modes_do")}
 	default:
-		return nil, refuse("store.secret_open", path, fmt.Sprintf("%04o", mode), path)
+		return nil, Refused{say.M("store.secret_open", path, fmt.Sprintf("%04o", mode)), say.M("store.secret_open_do", path)}
 	}
 	if modeless {
 		return warning, nil
 	}
-	return warning, exchangeable(path)
+	return warning, exchangeable(path, ours)
 }
 
 // exchangeable returns an error if another user can put another file in the place of this
 // one, or of a link on the way to it.
-func exchangeable(named string) error {
+func exchangeable(named string, ours func(uid uint32) bool) error {
 	path := named
 	for range 40 { // as many links as Linux follows
 		folder := filepath.Dir(path)
@@ -141,10 +143,10 @@ func exchangeable(named string) error {
 		}
 		sticky := dir.Mode()&fs.ModeSticky != 0
 		switch {
-		case !Trusted(dir.Sys().(*syscall.Stat_t).Uid),
+		case !ours(dir.Sys().(*syscall.Stat_t).Uid),
 			dir.Mode().Perm()&0o002 != 0 && !sticky,
-			dir.Mode().Perm()&0o002 != 0 && !Trusted(entry.Sys().(*syscall.Stat_t).Uid): // anybody may have put it there
-			return refuse("store.secret_folder", named, real)
+			dir.Mode().Perm()&0o002 != 0 && !ours(entry.Sys().(*syscall.Stat_t).Uid): // anybody may have put it there
+			return Refused{say.M("store.secret_folder", named, real), say.M("store.secret_folder_do")}
 		}
 		if entry.Mode()&fs.ModeSymlink == 0 {
 			return nil
