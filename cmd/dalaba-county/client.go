@@ -18,6 +18,7 @@ import (
 	"dalaba/county"
 	"dalaba/data/secret"
 	"dalaba/link"
+	"dalaba/playlist"
 	"dalaba/web"
 )
 
@@ -136,9 +137,9 @@ func (a *app) show(v any) error {
 	return e.Encode(v)
 }
 
-// unread says why a file cannot be read; what may not hold a secret says itself what to do.
+// unread says why a file cannot be read. What is wrong with the file itself says what to do.
 func unread(path string, err error) error {
-	if errors.As(err, new(secret.Refused)) {
+	if errors.Is(err, playlist.ErrInvalid) {
 		return err
 	}
 	return sayM("county.no_file", path, err)

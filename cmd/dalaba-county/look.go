@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/url"
@@ -17,25 +16,12 @@ import (
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/data/secret"
-	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/web"
 )
 
 func sortStrings(s []string) { slices.Sort(s) }
-
-// unsignedEnvelope reads an envelope that may bear no signature yet.
-func unsignedEnvelope(raw []byte) (link.Envelope, error) {
-	var e link.Envelope
-	if len(raw) > link.MaxEnvelope {
-		return e, link.ErrOversized
-	}
-	if err := json.Unmarshal(raw, &e); err != nil || e.PayloadType == "" || len(e.Payload) == 0 {
-		return e, sayM("county.no_envelope")
-	}
-	return e, nil
-}
 
 // password reads a password from a file, or from a person.
 func (a *app) password(file string) (string, error) {

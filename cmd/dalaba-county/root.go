@@ -40,6 +40,8 @@ func (a *app) root() *cobra.Command {
 		a.logCmd(),
 		a.importCmd(),
 		a.pushCmd(),
+		a.keysCmd(),
+		a.trustCmd(),
 		a.signCmd(),
 		a.rollbackCmd(),
 		a.versionsCmd(),
