@@ -32,6 +32,8 @@ func (a *app) root() *cobra.Command {
 		a.serveCmd(),
 		a.statusCmd(),
 		a.adminCmd(),
+		a.loginCmd(),
+		a.logoutCmd(),
 		a.enrolCmd(),
 		a.moveCmd(),
 		a.stateCmd("retire"),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -15,9 +14,9 @@ import (
 
 // publishSigned hands in what was signed elsewhere.
 func (a *app) publishSigned(ctx context.Context, k *client, path string, wait time.Duration) error {
-	raw, err := os.ReadFile(path)
+	raw, err := readEnvelope(path)
 	if err != nil {
-		return cli.Refuse(sayM("county.no_file", path, err))
+		return err
 	}
 	var e store.Envelope
 	if err := k.post(ctx, "/api/publish", nil, raw, &e); err != nil {

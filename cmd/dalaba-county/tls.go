@@ -54,8 +54,8 @@ func ensureCerts(s *settings, names []string, now time.Time) (certs, error) {
 	return issueCert(s, filepath.Join(s.County.DataDir, "tls"), names, serverOnly, now)
 }
 
-// What a certificate is good for. The brokers of a cluster call each other: whoever has a
-// certificate for clients is one of them.
+// What a certificate is good for. The brokers of a cluster call each other, and accept
+// every certificate of the county's authority that is for clients as one of them.
 var (
 	serverOnly = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	member     = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}

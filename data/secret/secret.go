@@ -40,7 +40,7 @@ type Refused struct{ What, Do say.Message }
 func (r Refused) text() say.Message    { return say.M("store.bad_folder", r.What, r.Do) }
 func (r Refused) Error() string        { return r.text().Error() }
 func (r Refused) Unwrap() error        { return r.text() }
-func (r Refused) Is(target error) bool { return errors.Is(playlist.ErrInvalid, target) }
+func (r Refused) Is(target error) bool { return target == playlist.ErrInvalid }
 
 // Read reads a file. It refuses one that is no regular file, that users other than its
 // owner may read or write, that belongs to a user other than this one or root, or that

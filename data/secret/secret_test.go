@@ -89,7 +89,7 @@ func TestASecretThatOthersCanReadOrExchangeIsRefused(t *testing.T) {
 			stranger(t, link)
 			return link
 		}, "can exchange it in the folder"},
-		{"of another user", func(t *testing.T, _, file string) string { stranger(t, file); return file }, "belongs to the user nobody"},
+		{"of another user", func(t *testing.T, _, file string) string { stranger(t, file); return file }, "belongs to another user, nobody"},
 		{"a pipe", func(t *testing.T, dir, _ string) string {
 			pipe := filepath.Join(dir, "pipe")
 			must(t, syscall.Mkfifo(pipe, 0o600))
@@ -130,6 +130,30 @@ func TestARefusedSecretIsMendedByTheCommandThatIsTold(t *testing.T) {
 	must(t, os.Chmod(file, 0o600))
 	if _, err := secret.Read(file); err != nil {
 		t.Error(err)
+	}
+}
+
+// A key on a stick that keeps no modes is used where it is, and it is told.
+func TestAnOpenSecretOnADiskThatCannotBeMendedIsReadAndTold(t *testing.T) {
+	dir, file := private(t)
+	must(t, os.Chmod(file, 0o644))
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		t.Skip("no disk can be mounted here: ", err)
+	}
+	defer func() { must(t, syscall.Unmount(dir, 0)) }()
+	if _, err := secret.Read(file); err == nil {
+		t.Error("it is read though its disk keeps modes")
+	}
+	must(t, syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	if text, err := secret.Read(file); err != nil || string(text) != "secret" {
+		t.Errorf("read %q, %v", text, err)
+	}
+	if err := secret.Warning(file); err == nil || !strings.Contains(say.In(say.Chinese, err), "改不了权限") {
+		t.Errorf("told %v", err)
+	}
+	_, good := private(t)
+	if err := secret.Warning(good); err != nil {
+		t.Errorf("of a good one it is told %v", err)
 	}
 }
 
