@@ -103,7 +103,7 @@ func New(o Options) *County {
 	b := base{name: o.Name, area: o.Area, zone: o.Zone, log: o.Log, now: utc(o.Now)}
 	work := newErrands()
 	var p parts
-	p.documents = &documents{base: b, envelopes: o.Store, publish: o.Publish}
+	p.documents = &documents{base: b, envelopes: o.Store, keys: o.Keys, publish: o.Publish}
 	p.members = &members{
 		base: b, store: o.Store, documents: p.documents, authority: o.Authority, key: o.Keys.Fleet,
 		servers: o.Servers, clipURLs: o.ClipURLs, ca: o.CA, told: map[playlist.ControllerID]string{},

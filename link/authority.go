@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"dalaba/data/secret"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -102,34 +101,12 @@ func WriteAuthority(path string, a *Authority) error {
 	if err != nil {
 		return err
 	}
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return secret.Write(path, append(text, '\n'))
 }
 
-// ReadAuthority reads an authority that [WriteAuthority] wrote.
+// ReadAuthority reads an authority that [WriteAuthority] wrote, as [secret.Read] does.
 func ReadAuthority(path string) (*Authority, error) {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if fi.Mode().Perm()&0o077 != 0 {
-		return nil, fault{playlist.ErrInvalid, say.M("link.key_open", path, path)}
-	}
-	text, err := os.ReadFile(path)
+	text, err := secret.Read(path)
 	if err != nil {
 		return nil, err
 	}

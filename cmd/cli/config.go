@@ -3,14 +3,13 @@ package cli
 import (
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"dalaba/data"
+	"dalaba/data/secret"
 	"dalaba/playlist/say"
 )
 
@@ -65,34 +64,16 @@ func ownFile(here, at string) error {
 		return say.M("cli.config_passed_broken", here, err)
 	}
 	st, ok := fi.Sys().(*syscall.Stat_t)
-	mine := ok && (st.Uid == 0 || st.Uid == uint32(os.Geteuid()) || os.Geteuid() == 0 && st.Uid == behindSudo())
+	mine := ok && secret.Trusted(st.Uid)
 	// In a folder with the sticky bit, such as /tmp, others cannot replace a file.
 	open := fi.Mode()&fs.ModeSymlink == 0 && fi.Mode().Perm()&0o002 != 0 && fi.Mode()&fs.ModeSticky == 0
 	switch {
 	case !mine && at == ".":
-		return say.M("cli.config_passed_folder", here, userName(st.Uid))
+		return say.M("cli.config_passed_folder", here, data.UserName(st.Uid))
 	case !mine:
 		return say.M("cli.config_passed_owner", here, data.UserName(st.Uid))
 	case open:
 		return say.M("cli.config_passed_open", here, at)
 	}
 	return nil
-}
-
-// userName is the name of a user; the number if it has none.
-func userName(uid uint32) string {
-	id := strconv.FormatUint(uint64(uid), 10)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return id
-}
-
-// behindSudo is the user who called this program by sudo; root if there is none.
-func behindSudo() uint32 {
-	id, err := strconv.ParseUint(os.Getenv("SUDO_UID"), 10, 32)
-	if err != nil {
-		return 0
-	}
-	return uint32(id)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/url"
@@ -18,6 +17,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/data"
 	"dalaba/link"
+	"dalaba/data/secret"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/web"
@@ -25,24 +25,12 @@ import (
 
 func sortStrings(s []string) { slices.Sort(s) }
 
-// unsignedEnvelope reads an envelope that may bear no signature yet.
-func unsignedEnvelope(raw []byte) (link.Envelope, error) {
-	var e link.Envelope
-	if len(raw) > link.MaxEnvelope {
-		return e, link.ErrOversized
-	}
-	if err := json.Unmarshal(raw, &e); err != nil || e.PayloadType == "" || len(e.Payload) == 0 {
-		return e, sayM("county.no_envelope")
-	}
-	return e, nil
-}
-
-// secret reads a password from a file, or from a person.
-func (a *app) secret(file string) (string, error) {
+// password reads a password from a file, or from a person.
+func (a *app) password(file string) (string, error) {
 	if file != "" {
-		text, err := os.ReadFile(file)
+		text, err := secret.Read(file)
 		if err != nil {
-			return "", cli.Refuse(sayM("county.no_file", file, err))
+			return "", cli.Refuse(unread(file, err))
 		}
 		return strings.TrimRight(string(text), "\r\n"), nil
 	}
@@ -210,6 +198,13 @@ func (a *app) copyStoreCmd() *cobra.Command {
 			}
 			if !strings.HasPrefix(to, "postgres://") && !strings.HasPrefix(to, "postgresql://") {
 				return cli.Refuse(sayM("county.need_to"))
+			}
+			if u, err := url.Parse(to); err == nil {
+				for _, path := range passwordFiles(u) {
+					if err := secret.Check(path); err != nil {
+						return cli.Refuse(err)
+					}
+				}
 			}
 			held, err := lock(s)
 			if err != nil {

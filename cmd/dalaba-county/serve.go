@@ -22,7 +22,6 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	sd "github.com/coreos/go-systemd/v22/daemon"
-	"github.com/google/renameio/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
@@ -35,6 +34,7 @@ import (
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/data"
+	"dalaba/data/secret"
 	"dalaba/ingest"
 	"dalaba/link"
 	"dalaba/player"
@@ -253,7 +253,7 @@ func readAuthority(s *settings) (*link.Authority, error) {
 }
 
 func ensureToken(path string) (string, error) {
-	text, err := os.ReadFile(path)
+	text, err := secret.Read(path)
 	if err == nil && strings.TrimSpace(string(text)) != "" {
 		return strings.TrimSpace(string(text)), nil
 	}
@@ -263,7 +263,7 @@ func ensureToken(path string) (string, error) {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // it never fails
 	token := hex.EncodeToString(raw)
-	return token, renameio.WriteFile(path, []byte(token+"\n"), 0o600, renameio.IgnoreUmask())
+	return token, secret.Write(path, []byte(token+"\n"))
 }
 
 // brokerReady is how long the embedded broker may take to start.
@@ -450,7 +450,7 @@ func ebdSigner(s *settings) (*alert.Signer, error) {
 	if s.EBD.Key == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(s.EBD.Key) // the config's check has looked at what it is
+	text, err := secret.Read(s.EBD.Key)
 	if err != nil {
 		return nil, unreadable("ebd.key", s.EBD.Key, err)
 	}

@@ -159,6 +159,14 @@ func newCounty(t *testing.T, more string) *county {
 // newCountyOf starts a county with the program of a release.
 func newCountyOf(t *testing.T, release, more string) *county {
 	t.Helper()
+	c := configure(t, release, more)
+	c.serve()
+	return c
+}
+
+// configure makes a county that does not run yet.
+func configure(t *testing.T, release, more string) *county {
+	t.Helper()
 	if programs.err != nil {
 		t.Fatal(programs.err)
 	}
@@ -175,7 +183,6 @@ url = "https://%s"
 [nats]
 listen = "127.0.0.1:%s"
 %s`, c.http, c.http, freePort(t), more))
-	c.serve()
 	return c
 }
 
