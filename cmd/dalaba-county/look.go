@@ -16,7 +16,6 @@ import (
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/data"
-	"dalaba/link"
 	"dalaba/data/secret"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
