@@ -1,0 +1,243 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	"dalaba/cmd/cli"
+	"dalaba/link"
+	"dalaba/playlist"
+)
+
+// brokerAlone starts the embedded broker behind its door, and what goes by its reports.
+func brokerAlone(t *testing.T) *centre {
+	t.Helper()
+	s := &settings{}
+	s.County.DataDir, s.County.Name, s.NATS.Listen = t.TempDir(), "舒城县", "127.0.0.1:0"
+	c := &centre{app: &app{App: &cli.App{}}, s: s, log: slog.New(slog.DiscardHandler)}
+	var err error
+	if c.options.Authority, err = link.NewAuthority(s.County.Name); err != nil {
+		t.Fatal(err)
+	}
+	if c.certs, err = issueCert(s, filepath.Join(s.County.DataDir, "tls"), []string{"127.0.0.1"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.startBroker(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.broker.Shutdown(); c.broker.WaitForShutdown() })
+	nc := inside(t, c, link.UserSystem)
+	sessions := &link.Sessions{Conn: nc, Account: c.options.Authority.Account, Log: c.log, LoggedIn: c.loggedIn}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if err := sessions.Run(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(wait.Wait) // the test's context has ended by then
+	eventually(t, "the reports are subscribed to", func() bool { return nc.NumSubscriptions() == 2 && nc.Flush() == nil })
+	return c
+}
+
+// inside connects one of the county's own programs.
+func inside(t *testing.T, c *centre, user string) *nats.Conn {
+	t.Helper()
+	nc, err := c.dial(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	eventually(t, user+" is connected", nc.IsConnected)
+	return nc
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("after %v it is still not so: %s", patience, what)
+}
+
+// member is a controller's login.
+type member struct {
+	id  playlist.ControllerID
+	key nkeys.KeyPair
+	jwt string
+}
+
+func newUser(t *testing.T) nkeys.KeyPair {
+	t.Helper()
+	key, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func enrolled(t *testing.T, c *centre, id playlist.ControllerID) member {
+	t.Helper()
+	m := member{id: id, key: newUser(t)}
+	user, err := m.key.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.jwt, err = c.options.Authority.Controller(playlist.Follower{ID: id, Areas: []playlist.Area{"341523100000"}}, user, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// login connects a controller. nats.go tries again until it is connected.
+func (m member) login(t *testing.T, c *centre, more ...nats.Option) *nats.Conn {
+	t.Helper()
+	conf, err := link.TLS(c.certs.ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(c.urls[0], append([]nats.Option{
+		nats.Secure(conf), nats.Timeout(30 * time.Second), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.UserJWT(func() (string, error) { return m.jwt, nil }, m.key.Sign), nats.CustomInboxPrefix(link.InboxPrefix(m.id)),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+	}, more...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// Strangers hold silent connections, shake hands and say nothing, and try wrong logins as
+// fast as they can, all from the address from which the controllers come.
+func TestStrangersKeepNoControllerFromTheBroker(t *testing.T) {
+	c := brokerAlone(t)
+	address := strings.TrimPrefix(c.urls[0], "tls://")
+	pub, orders := inside(t, c, link.UserPublisher), make(chan *nats.Msg, 16)
+	before := enrolled(t, c, "daba-1").login(t, c)
+	eventually(t, "a controller connects before", before.IsConnected)
+
+	for range 3000 { // more than the door lets in
+		if conn, err := net.Dial("tcp", address); err == nil {
+			t.Cleanup(func() { _ = conn.Close() })
+		}
+	}
+	stranger := enrolled(t, c, "daba-9")
+	stranger.key = newUser(t) // it has the login of another, and not its key
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	stop := make(chan struct{})
+	defer close(stop)
+	for i := range 200 {
+		wait.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if i%4 == 0 {
+					shake(address)
+					continue
+				}
+				nc, err := nats.Connect(c.urls[0], nats.Secure(&tls.Config{InsecureSkipVerify: true}), nats.NoReconnect(), nats.Timeout(5*time.Second),
+					nats.UserJWT(func() (string, error) { return stranger.jwt, nil }, stranger.key.Sign))
+				if err == nil {
+					nc.Close()
+					t.Error("a wrong login was accepted")
+				}
+			}
+		})
+	}
+	after := enrolled(t, c, "daba-2").login(t, c)
+	if _, err := after.ChanSubscribe("st.a.34.15.23.100._.*", orders); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a controller connects meanwhile", func() bool { return after.IsConnected() && after.Flush() == nil })
+	if !before.IsConnected() || before.Statistics.Reconnects > 0 {
+		t.Error("the controller that was connected lost its connection")
+	}
+	if err := pub.Publish("st.a.34.15.23.100._.alerts", []byte("red")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-orders:
+	case <-time.After(patience):
+		t.Error("the alert does not arrive")
+	}
+	if n := c.broker.NumClients(); n > 2048+2+3 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// shake makes a TLS connection and then says nothing until the county closes it, or
+// for a second.
+func shake(address string) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	info := make([]byte, 4096)
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := conn.Read(info); err != nil {
+		return
+	}
+	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+	if secure.Handshake() == nil {
+		_ = conn.SetDeadline(time.Now().Add(time.Second))
+		_, _ = secure.Read(info)
+	}
+}
+
+// A controller whose line broke connects again while the broker still believes in the
+// connection that is dead. What it has too many of is closed, the oldest first.
+func TestAControllerThatComesBackIsLetInAndItsOldestConnectionCloses(t *testing.T) {
+	c := brokerAlone(t)
+	m, closed := enrolled(t, c, "daba-1"), make(chan int, 8)
+	var conns []*nats.Conn
+	for i := range 5 {
+		nc := m.login(t, c, nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { closed <- i }))
+		eventually(t, fmt.Sprintf("connection %d is there", i), nc.IsConnected)
+		conns = append(conns, nc)
+	}
+	for _, want := range []int{0, 1} {
+		select {
+		case got := <-closed:
+			if got != want {
+				t.Errorf("connection %d closed, want %d", got, want)
+			}
+		case <-time.After(patience):
+			t.Fatal("no connection closed")
+		}
+	}
+	for i, nc := range conns[2:] {
+		if err := nc.Flush(); err != nil {
+			t.Errorf("connection %d: %v", i+2, err)
+		}
+	}
+}
+
+func TestTheBrokerOfTheCountyListensWhereTheConfigSays(t *testing.T) {
+	c := brokerAlone(t)
+	s := *c.s
+	s.NATS.Listen = strings.TrimPrefix(c.urls[0], "tls://")
+	other := &centre{app: c.app, s: &s, log: c.log, options: c.options, certs: c.certs}
+	var op *net.OpError
+	if err := other.startBroker(); !errors.As(err, &op) {
+		t.Errorf("a second broker at %s: %v", s.NATS.Listen, err)
+	}
+}
