@@ -19,16 +19,16 @@ import (
 const (
 	maxGuests     = 2048 // at once
 	guestReserve  = 4    // one in so many places is for sources that are known
-	sourceRate    = 400  // connections a second from one source
-	sourceBurst   = 512
-	strangerRate  = 1000 // from all sources together that are not known
-	strangerBurst = 1536
+	sourceRate    = 2000 // connections a second from one source
+	sourceBurst   = 2048
+	strangerRate  = 4000 // from all sources together that are not known
+	strangerBurst = 4096
 
 	shakeRate   = 350 // TLS handshakes a second
 	shakeBurst  = 40
 	strangeTurn = 8 // while known sources wait, one handshake in so many is a stranger's
 
-	stalled    = 3 * time.Second    // a guest that says nothing for so long may lose its place
+	stalled    = 3 * time.Second    // a guest that has not logged in so long after its handshake may lose its place; before it, any guest may
 	loggedIn   = 70 * time.Second   // the broker closes a connection that has not logged in by then
 	knownFor   = 7 * 24 * time.Hour // after the last login from there
 	knownShare = 8                  // a source that is known may have so many times as many guests as another before it is the first to lose one
@@ -92,6 +92,7 @@ type guest struct {
 	came     time.Time
 	moved    time.Time     // when it came, or had its turn for the handshake
 	waiting  bool          // for that turn
+	shaken   bool          // has had it
 	turn     chan struct{} // closed when it has its turn
 	closed   chan struct{}
 	gone     bool // closed
@@ -161,7 +162,9 @@ func (d *Door) admit(c net.Conn, now time.Time) (*guest, error) {
 	return g, nil
 }
 
-// makeRoom makes room for one more guest, by closing one that is stalled if need be.
+// makeRoom makes room for one more guest, if need be by closing another: the oldest one of
+// the source with the most. A controller begins its handshake at once, so what has been
+// silent for longest is no controller.
 func (d *Door) makeRoom(known bool, now time.Time) bool {
 	full := len(d.guests) >= d.most
 	if strangersFull := d.strangers >= d.most-d.most/guestReserve; !full && (known || !strangersFull) {
@@ -174,7 +177,7 @@ func (d *Door) makeRoom(known bool, now time.Time) bool {
 		case now.Sub(g.came) > loggedIn: // the report that it has logged in was lost
 			d.enter(g, now)
 			return d.makeRoom(known, now)
-		case now.Sub(g.moved) < stalled, !known && !g.stranger:
+		case g.shaken && now.Sub(g.moved) < stalled, !known && !g.stranger:
 		case victim == nil || d.worse(g, victim, now):
 			victim = g
 		}
@@ -281,7 +284,7 @@ func (d *Door) grant() {
 
 // handshake gives a guest its turn.
 func (d *Door) handshake(g *guest) {
-	g.waiting, g.moved = false, time.Now()
+	g.waiting, g.shaken, g.moved = false, true, time.Now()
 	close(g.turn)
 }
 

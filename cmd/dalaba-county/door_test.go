@@ -121,72 +121,97 @@ func (m member) login(t *testing.T, c *centre, more ...nats.Option) *nats.Conn {
 	return nc
 }
 
-// Strangers hold silent connections, shake hands and say nothing, and try wrong logins as
-// fast as they can, all from the address from which the controllers come.
+// Strangers hold silent connections, open others as fast as they can, shake hands and say
+// nothing, and try wrong logins.
 func TestStrangersKeepNoControllerFromTheBroker(t *testing.T) {
-	c := brokerAlone(t)
-	address := strings.TrimPrefix(c.urls[0], "tls://")
-	pub, orders := inside(t, c, link.UserPublisher), make(chan *nats.Msg, 16)
-	before := enrolled(t, c, "daba-1").login(t, c)
-	eventually(t, "a controller connects before", before.IsConnected)
+	for _, v := range []struct {
+		name, from string
+		tries      int // of a controller that connects meanwhile
+	}{
+		{"from elsewhere", "127.0.0.2", 1},
+		{"from the address of the controllers", "127.0.0.1", 1000},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			c := brokerAlone(t)
+			pub, orders := inside(t, c, link.UserPublisher), make(chan *nats.Msg, 16)
+			before := enrolled(t, c, "daba-0").login(t, c)
+			eventually(t, "a controller is known", func() bool { return before.IsConnected() && before.Flush() == nil })
+			defer flood(t, c, v.from)()
+			for i := range 5 {
+				after := enrolled(t, c, playlist.ControllerID(fmt.Sprint("daba-", i+1))).login(t, c, nats.RetryOnFailedConnect(v.tries > 1))
+				if _, err := after.ChanSubscribe("st.a.34.15.23.100._.*", orders); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "a controller connects meanwhile", func() bool { return after.IsConnected() && after.Flush() == nil })
+			}
+			if err := pub.Publish("st.a.34.15.23.100._.alerts", []byte("red")); err != nil {
+				t.Fatal(err)
+			}
+			for range 5 {
+				select {
+				case <-orders:
+				case <-time.After(patience):
+					t.Fatal("the alert does not arrive")
+				}
+			}
+			if !before.IsConnected() || before.Statistics.Reconnects > 0 {
+				t.Error("the controller that was connected lost its connection")
+			}
+			if n := c.broker.NumClients(); n > 2048+2+6 {
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
 
+// flood attacks a broker from an address until stop is called.
+func flood(t *testing.T, c *centre, from string) (stop func()) {
+	address, dialer := strings.TrimPrefix(c.urls[0], "tls://"), &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 5 * time.Second}
 	for range 3000 { // more than the door lets in
-		if conn, err := net.Dial("tcp", address); err == nil {
+		if conn, err := dialer.Dial("tcp", address); err == nil {
 			t.Cleanup(func() { _ = conn.Close() })
 		}
 	}
 	stranger := enrolled(t, c, "daba-9")
 	stranger.key = newUser(t) // it has the login of another, and not its key
+	attacks := []func(){
+		func() {
+			if conn, err := dialer.Dial("tcp", address); err == nil {
+				_ = conn.Close()
+			}
+		},
+		func() { shake(dialer, address) },
+		func() {
+			nc, err := nats.Connect(c.urls[0], nats.Secure(&tls.Config{InsecureSkipVerify: true}), nats.NoReconnect(), nats.Timeout(5*time.Second),
+				nats.Dialer(dialer), nats.UserJWT(func() (string, error) { return stranger.jwt, nil }, stranger.key.Sign))
+			if err == nil {
+				nc.Close()
+				t.Error("a wrong login was accepted")
+			}
+		},
+	}
+	ended := make(chan struct{})
 	var wait sync.WaitGroup
-	defer wait.Wait()
-	stop := make(chan struct{})
-	defer close(stop)
 	for i := range 200 {
+		attack := attacks[min(2, i/4)] // four that open and close, four that say nothing after the handshake
 		wait.Go(func() {
 			for {
 				select {
-				case <-stop:
+				case <-ended:
 					return
 				default:
-				}
-				if i%4 == 0 {
-					shake(address)
-					continue
-				}
-				nc, err := nats.Connect(c.urls[0], nats.Secure(&tls.Config{InsecureSkipVerify: true}), nats.NoReconnect(), nats.Timeout(5*time.Second),
-					nats.UserJWT(func() (string, error) { return stranger.jwt, nil }, stranger.key.Sign))
-				if err == nil {
-					nc.Close()
-					t.Error("a wrong login was accepted")
+					attack()
 				}
 			}
 		})
 	}
-	after := enrolled(t, c, "daba-2").login(t, c)
-	if _, err := after.ChanSubscribe("st.a.34.15.23.100._.*", orders); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "a controller connects meanwhile", func() bool { return after.IsConnected() && after.Flush() == nil })
-	if !before.IsConnected() || before.Statistics.Reconnects > 0 {
-		t.Error("the controller that was connected lost its connection")
-	}
-	if err := pub.Publish("st.a.34.15.23.100._.alerts", []byte("red")); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-orders:
-	case <-time.After(patience):
-		t.Error("the alert does not arrive")
-	}
-	if n := c.broker.NumClients(); n > 2048+2+3 {
-		t.Errorf("%d connections", n)
-	}
+	return func() { close(ended); wait.Wait() }
 }
 
 // shake makes a TLS connection and then says nothing until the county closes it, or
 // for a second.
-func shake(address string) {
-	conn, err := net.Dial("tcp", address)
+func shake(dialer *net.Dialer, address string) {
+	conn, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return
 	}
