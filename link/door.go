@@ -61,12 +61,11 @@ type Door struct {
 	shakes  *rate.Limiter
 	lines   [2]shakeLine // of strangers, and of sources that are known
 	turn    int
-	granter *time.Timer // grants more turns; nil if nobody waits
+	granter *time.Timer // grants more turns; nil if no guest waits
 }
 
 // doorSource is an address, or a network, from which connections come.
 type doorSource struct {
-	from     netip.Prefix
 	guests   int
 	loggedIn int       // connections that have logged in and are open
 	last     time.Time // of the latest login
@@ -222,7 +221,7 @@ func (d *Door) source(from netip.Prefix, now time.Time) *doorSource {
 	}
 	s := d.sources[from]
 	if s == nil {
-		s = &doorSource{from: from, arrivals: rate.NewLimiter(sourceRate, sourceBurst)}
+		s = &doorSource{arrivals: rate.NewLimiter(sourceRate, sourceBurst)}
 		d.sources[from] = s
 	}
 	return s

@@ -105,7 +105,7 @@ func (n *counted) flush(c cause) {
 func errorKind(err error) string {
 	for _, k := range []error{
 		ErrOversized, ErrTruncated, ErrMalformed, ErrSignature, ErrWrongType, ErrUnknown, ErrDisabled, ErrImposter, ErrGap, ErrCode, ErrCodeUsed,
-		ErrProof, errTooMany, playlist.ErrInvalid,
+		ErrProof, errTooMany, errSource, errStrangers, errGuests, playlist.ErrInvalid,
 	} {
 		if errors.Is(err, k) {
 			return k.Error()

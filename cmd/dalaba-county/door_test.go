@@ -154,7 +154,7 @@ func TestStrangersKeepNoControllerFromTheBroker(t *testing.T) {
 					t.Fatal("the alert does not arrive")
 				}
 			}
-			if !before.IsConnected() || before.Statistics.Reconnects > 0 {
+			if !before.IsConnected() || before.Reconnects > 0 {
 				t.Error("the controller that was connected lost its connection")
 			}
 			if n := c.broker.NumClients(); n > 2048+2+6 {
