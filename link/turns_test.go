@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,22 +108,41 @@ func TestWhatARequestHoldsCountsTowardsTheLimit(t *testing.T) {
 	}
 }
 
+// lines is what was logged.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// take returns what was logged since the last call.
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.buf.Reset()
+	return strings.TrimSpace(l.buf.String())
+}
+
 func TestALineAMinuteAndCauseIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out lines
 		log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
 				return slog.Attr{}
 			}
 			return a
 		}}))
-		lines := func(when string, want ...string) {
+		expect := func(when string, want ...string) {
 			t.Helper()
 			synctest.Wait()
-			if got := strings.Join(want, "\n"); strings.TrimSpace(out.String()) != got {
-				t.Errorf("%s: logged\n%swant\n%s", when, out.String(), got)
+			if logged := out.take(); logged != strings.Join(want, "\n") {
+				t.Errorf("%s: logged\n%s\nwant\n%s", when, logged, strings.Join(want, "\n"))
 			}
-			out.Reset()
 		}
 		var tally link.Tally
 		for i := range 500 {
@@ -130,21 +150,21 @@ func TestALineAMinuteAndCauseIsLogged(t *testing.T) {
 		}
 		tally.Warn(log, "daba-2", "request refused", link.ErrMalformed)
 		tally.Warn(log, "daba-1", "request refused", link.ErrUnknown)
-		lines("at once", `msg="request refused" err="not what the protocol says: 0"`, `msg="request refused" err="not what the protocol says"`,
+		expect("at once", `msg="request refused" err="not what the protocol says: 0"`, `msg="request refused" err="not what the protocol says"`,
 			`msg="request refused" err="no such controller"`)
 		time.Sleep(time.Minute)
-		lines("after a minute", `msg="request refused" err="not what the protocol says: 499" times=499`)
+		expect("after a minute", `msg="request refused" err="not what the protocol says: 499" times=499`)
 		time.Sleep(time.Minute)
-		lines("after another")
+		expect("after another")
 		tally.Warn(log, "daba-1", "request refused", link.ErrMalformed)
 		tally.Warn(log, "daba-1", "request refused", link.ErrMalformed)
-		lines("later", `msg="request refused" err="not what the protocol says"`)
+		expect("later", `msg="request refused" err="not what the protocol says"`)
 		tally.Flush()
-		lines("at the end", `msg="request refused" err="not what the protocol says" times=1`)
+		expect("at the end", `msg="request refused" err="not what the protocol says" times=1`)
 		for i := range 5000 {
 			tally.Warn(log, fmt.Sprint("daba-", i), "request refused", errors.New("x"))
 		}
-		if n := strings.Count(out.String(), "\n"); n > 1100 {
+		if n := strings.Count(out.take(), "\n"); n > 1100 {
 			t.Errorf("%d lines at once", n)
 		}
 		tally.Flush()
