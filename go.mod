@@ -23,6 +23,7 @@ require (
 	golang.org/x/sys v0.49.0 // adjtimex, boot time, file locks, GPIO
 	golang.org/x/term v0.47.0 // the terminal's width
 	golang.org/x/text v0.43.0 // GBK lists and tags
+	golang.org/x/time v0.16.0 // token buckets, in link only
 )
 
 require (
@@ -37,7 +38,6 @@ require (
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	golang.org/x/crypto v0.58.0 // argon2id, for the county's password
-	golang.org/x/time v0.16.0 // rates of what strangers may do
 	golang.org/x/tools v0.52.0 // indirect
 )
 

@@ -297,6 +297,10 @@ type Broker struct {
 	Host string // default 0.0.0.0
 	Port int    // -1: any free port
 
+	// Door says that a [Door] listens for it, which limits connections better than the
+	// broker itself does.
+	Door bool
+
 	Cert, Key string // files, PEM
 	Dir       string // the folder in which it keeps the accounts pushed to it
 
@@ -326,8 +330,13 @@ func (b Broker) Config() (string, error) {
 			return "", fmt.Errorf("%w: %q in the broker's config", playlist.ErrInvalid, s)
 		}
 	}
-	// connection_rate_limit is set in this text only: if it is set in code, the
-	// server panics.
+	// It is set in this text only: if it is set in code, the server panics. It counts
+	// connections before they have said anything, so with it strangers keep
+	// controllers out.
+	limit := "connection_rate_limit: 400"
+	if b.Door {
+		limit = ""
+	}
 	return fmt.Sprintf(`server_name: "%s"
 listen: "%s:%d"
 tls {
@@ -335,7 +344,7 @@ tls {
   key_file: "%s"
   min_version: "1.3"
   timeout: 30
-  connection_rate_limit: 400
+  %s
 }
 authorization { timeout: 30 }
 max_payload: %d
@@ -352,6 +361,6 @@ resolver_preload: {
   %s: %s
   %s: %s
 }
-`, b.Name, host, b.Port, b.Cert, b.Key, MaxMessage, 64<<20, b.Operator, sys.Subject, b.Dir,
+`, b.Name, host, b.Port, b.Cert, b.Key, limit, MaxMessage, 64<<20, b.Operator, sys.Subject, b.Dir,
 		sys.Subject, b.System, acc.Subject, b.Account), nil
 }

@@ -20,10 +20,9 @@ const (
 // controllers may share one address: those that know their codes make no failed
 // requests, so they do not use up its limit.
 type gate struct {
-	mu         sync.Mutex
-	bySource   map[netip.Prefix]*bucket
-	all        bucket
-	lastLogged time.Time // when a rejected request was last logged
+	mu       sync.Mutex
+	bySource map[netip.Prefix]*bucket
+	all      bucket
 }
 
 // bucket is a token bucket: how many requests are left, and when it was last
@@ -91,9 +90,8 @@ func (g *gate) bucketOf(from netip.Prefix, now time.Time) *bucket {
 
 // admit counts a request as failed; the caller undoes that by [gate.refund] if
 // the request was right. If there were too many requests, admit returns how long
-// the client must wait. shouldLog is true at most once a minute, so that the log
-// does not fill up.
-func (g *gate) admit(from netip.Prefix, now time.Time) (wait time.Duration, shouldLog bool) {
+// the client must wait.
+func (g *gate) admit(from netip.Prefix, now time.Time) (wait time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := g.bucketOf(from, now)
@@ -102,12 +100,9 @@ func (g *gate) admit(from netip.Prefix, now time.Time) (wait time.Duration, shou
 	if lack <= 0 {
 		b.left--
 		g.all.left--
-		return 0, false
+		return 0
 	}
-	if shouldLog = g.lastLogged.IsZero() || now.Sub(g.lastLogged) >= time.Minute || now.Before(g.lastLogged); shouldLog {
-		g.lastLogged = now
-	}
-	return time.Duration(lack * float64(time.Second)), shouldLog
+	return time.Duration(lack * float64(time.Second))
 }
 
 // refund undoes that a request was counted as failed.

@@ -82,6 +82,7 @@ type centre struct {
 	public  net.Listener
 	socket  net.Listener
 	broker  *server.Server // nil: it is elsewhere
+	door    *link.Door     // in front of it
 	urls    []string       // of the broker, for our own programs
 }
 
@@ -279,16 +280,9 @@ func (c *centre) startBroker() error {
 	if err != nil {
 		return err
 	}
-	n := 0
-	if _, err := fmt.Sscan(port, &n); err != nil {
-		return err
-	}
-	if n == 0 {
-		n = -1 // the broker's word for any
-	}
 	a := c.options.Authority
 	text, err := link.Broker{
-		Name: "dalaba-county", Host: host, Port: n, Cert: c.certs.cert, Key: c.certs.key,
+		Name: "dalaba-county", Host: host, Port: -1, Door: true, Cert: c.certs.cert, Key: c.certs.key,
 		Dir: filepath.Join(c.s.County.DataDir, "accounts"), Operator: a.Operator, System: a.System, Account: a.Account,
 	}.Config()
 	if err != nil {
@@ -298,7 +292,7 @@ func (c *centre) startBroker() error {
 	if err := o.ProcessConfigString(text); err != nil {
 		return err
 	}
-	if c.broker, err = server.NewServer(o); err != nil {
+	if err := c.openDoor(o, host, port); err != nil {
 		return err
 	}
 	c.broker.Start()
@@ -340,6 +334,9 @@ func (c *centre) dial(name string) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.broker != nil {
+		return link.DialInside("dalaba-county "+name, c.broker, creds)
+	}
 	return link.Dial("dalaba-county "+name, c.urls, c.certs.ca, creds)
 }
 
@@ -379,6 +376,8 @@ func (c *centre) run(ctx context.Context) (err error) {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	c.serveHTTP(ctx, group, k, pair)
+	sessions := &link.Sessions{Conn: conns[link.UserSystem], Account: o.Authority.Account, Log: c.log, LoggedIn: c.loggedIn}
+	group.Go(func() error { return sessions.Run(ctx) })
 	group.Go(func() error { return edge.Run(ctx) })
 	group.Go(func() error { return publisher.Run(ctx) })
 	group.Go(func() error { return k.Run(ctx) })
