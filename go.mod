@@ -23,7 +23,7 @@ require (
 	golang.org/x/sys v0.49.0 // adjtimex, boot time, file locks, GPIO
 	golang.org/x/term v0.47.0 // the terminal's width
 	golang.org/x/text v0.43.0 // GBK lists and tags
-	golang.org/x/time v0.16.0 // token buckets, in link only
+	golang.org/x/time v0.16.0 // token buckets: what strangers, and controllers, may do
 )
 
 require (

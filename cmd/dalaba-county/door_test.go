@@ -37,7 +37,7 @@ func brokerAlone(t *testing.T) *centre {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.broker.Shutdown(); c.broker.WaitForShutdown() })
-	nc := inside(t, c, link.UserSystem)
+	nc := dialed(t, c, link.UserSystem)
 	sessions := &link.Sessions{Conn: nc, Account: c.options.Authority.Account, Log: c.log, LoggedIn: c.loggedIn}
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -50,8 +50,8 @@ func brokerAlone(t *testing.T) *centre {
 	return c
 }
 
-// inside connects one of the county's own programs.
-func inside(t *testing.T, c *centre, user string) *nats.Conn {
+// dialed connects one of the county's own programs.
+func dialed(t *testing.T, c *centre, user string) *nats.Conn {
 	t.Helper()
 	nc, err := c.dial(user)
 	if err != nil {
@@ -155,7 +155,7 @@ func TestStrangersKeepNoControllerFromTheBroker(t *testing.T) {
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			c := brokerAlone(t)
-			pub, orders := inside(t, c, link.UserPublisher), make(chan *nats.Msg, 16)
+			pub, orders := dialed(t, c, link.UserPublisher), make(chan *nats.Msg, 16)
 			before := enrolled(t, c, "daba-0").login(t, c)
 			eventually(t, "a controller is known", func() bool { return before.IsConnected() && before.Flush() == nil })
 			defer flood(t, c, v.from)()
