@@ -72,8 +72,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("after %v it is still not so: %s", patience, what)
 }
 
-// member is a controller's login.
-type member struct {
+// caller is a controller's login.
+type caller struct {
 	id  playlist.ControllerID
 	key nkeys.KeyPair
 	jwt string
@@ -88,9 +88,9 @@ func newUser(t *testing.T) nkeys.KeyPair {
 	return key
 }
 
-func enrolled(t *testing.T, c *centre, id playlist.ControllerID) member {
+func enrolled(t *testing.T, c *centre, id playlist.ControllerID) caller {
 	t.Helper()
-	m := member{id: id, key: newUser(t)}
+	m := caller{id: id, key: newUser(t)}
 	user, err := m.key.PublicKey()
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func enrolled(t *testing.T, c *centre, id playlist.ControllerID) member {
 }
 
 // login connects a controller. nats.go tries again until it is connected.
-func (m member) login(t *testing.T, c *centre, more ...nats.Option) *nats.Conn {
+func (m caller) login(t *testing.T, c *centre, more ...nats.Option) *nats.Conn {
 	t.Helper()
 	nc, err := m.connect(t, c, append([]nats.Option{nats.RetryOnFailedConnect(true)}, more...)...)
 	if err != nil {
@@ -113,7 +113,7 @@ func (m member) login(t *testing.T, c *centre, more ...nats.Option) *nats.Conn {
 }
 
 // tries connects a controller, which may fail so many times less one.
-func (m member) tries(t *testing.T, c *centre, n int) *nats.Conn {
+func (m caller) tries(t *testing.T, c *centre, n int) *nats.Conn {
 	t.Helper()
 	for {
 		nc, err := m.connect(t, c)
@@ -126,7 +126,7 @@ func (m member) tries(t *testing.T, c *centre, n int) *nats.Conn {
 	}
 }
 
-func (m member) connect(t *testing.T, c *centre, more ...nats.Option) (*nats.Conn, error) {
+func (m caller) connect(t *testing.T, c *centre, more ...nats.Option) (*nats.Conn, error) {
 	t.Helper()
 	conf, err := link.TLS(c.certs.ca)
 	if err != nil {
@@ -202,7 +202,7 @@ func flood(t *testing.T, c *centre, from string) (stop func()) {
 				_ = conn.Close()
 			}
 		},
-		func() { shake(dialer, address) },
+		func() { greets(dialer, address) },
 		func() {
 			nc, err := nats.Connect(c.urls[0], nats.Secure(&tls.Config{InsecureSkipVerify: true}), nats.NoReconnect(), nats.Timeout(5*time.Second),
 				nats.Dialer(dialer), nats.UserJWT(func() (string, error) { return stranger.jwt, nil }, stranger.key.Sign))
@@ -230,9 +230,9 @@ func flood(t *testing.T, c *centre, from string) (stop func()) {
 	return func() { close(ended); wait.Wait() }
 }
 
-// shake makes a TLS connection and then says nothing until the county closes it, or
+// greets makes a TLS connection and then says nothing until the county closes it, or
 // for a second.
-func shake(dialer *net.Dialer, address string) {
+func greets(dialer *net.Dialer, address string) {
 	conn, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return
