@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,7 +31,7 @@ func brokerAlone(t *testing.T) *centre {
 	if c.options.Authority, err = link.NewAuthority(s.County.Name); err != nil {
 		t.Fatal(err)
 	}
-	if c.certs, err = issueCert(s, filepath.Join(s.County.DataDir, "tls"), []string{"127.0.0.1"}, time.Now()); err != nil {
+	if c.certs, err = issueCert(s, filepath.Join(s.County.DataDir, "tls"), []string{"127.0.0.1"}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.startBroker(); err != nil {
