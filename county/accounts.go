@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dalaba/county/store"
+	"dalaba/link"
 	"dalaba/playlist/say"
 	"dalaba/web"
 )
@@ -31,7 +32,7 @@ type accounts struct {
 	token   string // empty: none does
 	tries   *web.Tries
 	hashing [2]chan struct{} // one password of a stranger is hashed at once, and one besides of who has logged in before
-	refused web.Counted
+	refused link.Tally
 }
 
 func newAccounts(b base, s accountStore, token string) *accounts {
@@ -86,7 +87,7 @@ type session struct {
 
 // login opens a session. from is the address of the client.
 func (a *accounts) login(ctx context.Context, l Login, from string) (s session, err error) {
-	source := web.Source(from)
+	source := link.Source(from)
 	wait, known := a.tries.Begin(source, l.Name, a.now())
 	if wait > 0 {
 		a.refuse(from, l.Name)
@@ -115,11 +116,8 @@ func (a *accounts) login(ctx context.Context, l Login, from string) (s session, 
 	return s, err
 }
 
-// refuse logs that logins were refused, once a minute.
 func (a *accounts) refuse(from, name string) {
-	if n := a.refused.Add(a.now()); n > 0 {
-		a.log.Warn("login refused", "from", from, "name", name, "count", n)
-	}
+	a.refused.Warn(a.log, "", "login refused", nil, "from", from, "name", name)
 }
 
 func (a *accounts) logout(ctx context.Context, token string) error { return a.store.Logout(ctx, token) }

@@ -184,6 +184,9 @@ func (c *County) Run(ctx context.Context) error {
 	}
 	group.Wait()
 	c.work.finish()
+	for _, t := range []*link.Tally{&c.ebd.senders.refused, &c.ebd.strangers, &c.api.accounts.refused} {
+		t.Flush()
+	}
 	return nil
 }
 

@@ -17,10 +17,10 @@ import (
 
 	"dalaba/alert"
 	"dalaba/county/store"
+	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
-	"dalaba/web"
 )
 
 // EBD is how a county speaks to the emergency system.
@@ -67,7 +67,7 @@ type ebd struct {
 	work     *errands
 	senders  *senders
 
-	strangers web.Counted // senders that are no partners
+	strangers link.Tally // senders that are no partners
 }
 
 // The names of our own counters in the store.
@@ -203,8 +203,8 @@ func (e *ebd) reportsTo(url string) string {
 	if slices.Contains(e.settings.Partners, url) {
 		return url
 	}
-	if n := e.strangers.Add(e.now()); n > 0 && url != "" {
-		e.log.Warn("a sender is told nothing: its address is not among [ebd] partners", "url", url, "count", n)
+	if url != "" {
+		e.strangers.Warn(e.log, "", "a sender is told nothing: its address is not among [ebd] partners", nil, "url", url)
 	}
 	return ""
 }

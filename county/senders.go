@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"dalaba/link"
 	"dalaba/playlist/emergency"
 	"dalaba/web"
 )
@@ -16,7 +17,7 @@ import (
 type senders struct {
 	base
 	bodies  web.Bodies
-	refused web.Counted
+	refused link.Tally
 
 	mu    sync.Mutex
 	known map[netip.Prefix]time.Time // the sources of messages that were believed, and when the last came
@@ -42,7 +43,7 @@ const (
 func newSenders(b base) *senders {
 	return &senders{
 		base: b, known: map[netip.Prefix]time.Time{},
-		bodies: web.Bodies{Small: smallMessage, PerSource: perSourceAtOnce, Strangers: strangersAtOnce, Known: knownAtOnce, Work: messagesWorkedOn},
+		bodies: web.Bodies{Small: smallMessage, PerSource: perSourceAtOnce, Strangers: strangersAtOnce, Known: knownAtOnce, Work: messagesWorkedOn, Source: link.Source},
 	}
 }
 
@@ -55,11 +56,9 @@ func (s *senders) read(w http.ResponseWriter, r *http.Request, most int64) (raw 
 	return raw, done, err
 }
 
-// refuse logs that a message was not read or is none, once a minute.
+// refuse logs that a message was not read or is none.
 func (s *senders) refuse(r *http.Request, err error) {
-	if n := s.refused.Add(s.now()); n > 0 {
-		s.log.Warn("messages of strangers refused", "path", r.URL.Path, "from", r.RemoteAddr, "count", n, "err", err)
-	}
+	s.refused.Warn(s.log, r.URL.Path, "messages of strangers refused", err, "path", r.URL.Path, "from", r.RemoteAddr)
 }
 
 // knows reports whether a message that came from where this request comes from was
@@ -70,7 +69,7 @@ func (s *senders) knows(r *http.Request) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, ok := s.known[web.Source(r.RemoteAddr)]
+	at, ok := s.known[link.Source(r.RemoteAddr)]
 	return ok && s.now().Sub(at) < rememberedFor
 }
 
@@ -92,5 +91,5 @@ func (s *senders) believe(r *http.Request, v Verdict) {
 		}
 		delete(s.known, oldest)
 	}
-	s.known[web.Source(r.RemoteAddr)] = s.now()
+	s.known[link.Source(r.RemoteAddr)] = s.now()
 }

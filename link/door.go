@@ -50,7 +50,7 @@ type Door struct {
 	net.Listener
 	log      *slog.Logger
 	most     int // guests
-	refusals tally
+	refusals Tally
 
 	mu        sync.Mutex
 	guests    map[netip.AddrPort]*guest
@@ -121,7 +121,7 @@ func (d *Door) Accept() (net.Conn, error) {
 		if err == nil {
 			return g, nil
 		}
-		d.refusals.warn(d.log, "", "connection to the broker refused", err, "from", c.RemoteAddr())
+		d.refusals.Warn(d.log, "", "connection to the broker refused", err, "from", c.RemoteAddr())
 		if t, ok := c.(*net.TCPConn); ok {
 			_ = t.SetLinger(0) // the kernel forgets it at once
 		}
@@ -131,7 +131,7 @@ func (d *Door) Accept() (net.Conn, error) {
 
 // Close closes the listener. Connections stay open.
 func (d *Door) Close() error {
-	d.refusals.flush()
+	d.refusals.Flush()
 	return d.Listener.Close()
 }
 
@@ -140,7 +140,7 @@ func (d *Door) admit(c net.Conn, now time.Time) (*guest, error) {
 	addr := addrPort(c.RemoteAddr())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := d.source(source(addr.String()), now)
+	s := d.source(Source(addr.String()), now)
 	known := s.known(now)
 	switch {
 	case !s.arrivals.AllowN(now, 1):
@@ -184,7 +184,7 @@ func (d *Door) makeRoom(known bool, now time.Time) bool {
 	if victim == nil {
 		return false
 	}
-	d.refusals.warn(d.log, "", "connection without login closed to make room", nil, "from", victim.addr)
+	d.refusals.Warn(d.log, "", "connection without login closed to make room", nil, "from", victim.addr)
 	d.leave(victim)
 	_ = victim.Conn.Close()
 	return true

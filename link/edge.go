@@ -34,7 +34,7 @@ type Edge struct {
 	Workers int              // requests handled at once; default 16
 
 	coverage coverage
-	refusals tally
+	refusals Tally
 }
 
 func (e *Edge) now() time.Time {
@@ -54,7 +54,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 		defer func() { _ = s.Unsubscribe() }()
 	}
-	defer e.refusals.flush()
+	defer e.refusals.Flush()
 	turns := newTurns()
 	defer context.AfterFunc(ctx, turns.end)()
 	var wait sync.WaitGroup
@@ -108,7 +108,7 @@ func (e *Edge) enqueue(turns *turns, m *nats.Msg) {
 // refuse logs a request that is refused.
 func (e *Edge) refuse(m *nats.Msg, message string, err error, args ...any) {
 	id := sentBy(m)
-	e.refusals.warn(e.Log, string(id), message, err, append([]any{"controller", id, "subject", m.Subject, "bytes", len(m.Data)}, args...)...)
+	e.refusals.Warn(e.Log, string(id), message, err, append([]any{"controller", id, "subject", m.Subject, "bytes", len(m.Data)}, args...)...)
 }
 
 // respond handles one request and sends the response. A request that names a
@@ -406,7 +406,7 @@ func (e *Edge) restoreDocuments(ctx context.Context, reg Registered, q SyncReque
 				err, "version", h.Version, "has", t.Version)
 			continue
 		case err != nil || d.Have != h:
-			e.refusals.warn(log, string(q.Controller), "document from controller invalid", err, "kind", h.Kind, "scope", h.Scope)
+			e.refusals.Warn(log, string(q.Controller), "document from controller invalid", err, "kind", h.Kind, "scope", h.Scope)
 			continue
 		}
 		if d.Trust != nil {
@@ -465,7 +465,7 @@ func nonceOf(env Envelope) (string, error) {
 func (e *Edge) logRefused(b Batch) []Refused {
 	all := b.refused()
 	for _, r := range all {
-		e.refusals.warn(e.Log, string(b.Controller), "receipt cannot be stored", nil, "controller", b.Controller, "epoch", r.Epoch, "seq", r.Seq, "err", r.Why)
+		e.refusals.Warn(e.Log, string(b.Controller), "receipt cannot be stored", nil, "controller", b.Controller, "epoch", r.Epoch, "seq", r.Seq, "err", r.Why)
 	}
 	return all
 }

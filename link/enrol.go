@@ -191,7 +191,7 @@ type EnrolHandler struct {
 	Now   func() time.Time // default time.Now
 
 	gate     gate
-	refusals tally
+	refusals Tally
 }
 
 func (h *EnrolHandler) now() time.Time {
@@ -207,9 +207,9 @@ func (h *EnrolHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "POST", http.StatusMethodNotAllowed)
 		return
 	}
-	from := source(r.RemoteAddr)
+	from := Source(r.RemoteAddr)
 	if wait := h.gate.admit(from, h.now()); wait > 0 {
-		h.refusals.warn(h.Log, "", "too many enrolment requests, some rejected", nil, "from", r.RemoteAddr)
+		h.refusals.Warn(h.Log, "", "too many enrolment requests, some rejected", nil, "from", r.RemoteAddr)
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		http.Error(w, "too often", http.StatusTooManyRequests)
 		return
@@ -225,7 +225,7 @@ func (h *EnrolHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a, err := h.respond(r.Context(), q)
 	if err != nil {
-		h.refusals.warn(h.Log, from.String(), "enrolment refused", err, "from", r.RemoteAddr)
+		h.refusals.Warn(h.Log, from.String(), "enrolment refused", err, "from", r.RemoteAddr)
 		// The client learns that it was refused, but not why.
 		status := http.StatusForbidden
 		for _, ours := range []error{ErrCode, ErrCodeUsed, ErrProof, ErrSignature, ErrMalformed, ErrTruncated, playlist.ErrInvalid} {

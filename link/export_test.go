@@ -2,7 +2,6 @@ package link
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -68,11 +67,3 @@ func Handled(subject string, bytes int, within time.Duration) (n int) {
 		t.done(m, s, bytes)
 	}
 }
-
-// Tally is the log that counts what comes too often.
-type Tally struct{ tally }
-
-func (t *Tally) Warn(log *slog.Logger, who, message string, err error) {
-	t.warn(log, who, message, err)
-}
-func (t *Tally) Flush() { t.flush() }

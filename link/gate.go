@@ -41,9 +41,10 @@ func (b *bucket) refill(now time.Time, rate, most float64) {
 	b.at = now
 }
 
-// source returns what counts as one address: an IPv4 address, or the /64 network
-// of an IPv6 address, which usually belongs to one customer.
-func source(remote string) netip.Prefix {
+// Source returns what counts as one source of requests: an IPv4 address, or the /64 network
+// of an IPv6 address, which usually belongs to one customer. remote is an address with
+// or without a port; the zero prefix if it is neither.
+func Source(remote string) netip.Prefix {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		host = remote

@@ -28,7 +28,7 @@ type Sessions struct {
 	// of the connection in it. It may be nil.
 	LoggedIn func(server string, client uint64)
 
-	refusals tally
+	refusals Tally
 }
 
 // session is one connection to a broker.
@@ -55,7 +55,7 @@ func (s *Sessions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.refusals.flush()
+	defer s.refusals.Flush()
 	events := make(chan *nats.Msg, edgeQueue)
 	opened := "$SYS.ACCOUNT." + account.Subject + ".CONNECT"
 	for _, subject := range []string{opened, "$SYS.ACCOUNT." + account.Subject + ".DISCONNECT"} {
@@ -106,9 +106,9 @@ func forgetSession(open map[string][]session, user string, one session) {
 
 // close has the broker close a connection.
 func (s *Sessions) close(one session, name string) {
-	s.refusals.warn(s.Log, name, "controller connected too often, oldest connection closed", nil, "controller", name)
+	s.refusals.Warn(s.Log, name, "controller connected too often, oldest connection closed", nil, "controller", name)
 	// The broker ignores a request without a reply subject. Nobody reads the reply.
 	if err := s.Conn.PublishRequest("$SYS.REQ.SERVER."+one.server+".KICK", s.Conn.NewInbox(), fmt.Appendf(nil, `{"cid":%d}`, one.client)); err != nil {
-		s.refusals.warn(s.Log, name, "connection not closed", err, "controller", name)
+		s.refusals.Warn(s.Log, name, "connection not closed", err, "controller", name)
 	}
 }

@@ -15,10 +15,10 @@ const (
 	tallyCauses = 1024 // causes that are counted apart; all others of a message count as one
 )
 
-// tally logs what others can cause as often as they like. It logs the first of a
+// Tally logs what others can cause as often as they like. It logs the first of a
 // cause at once, and then, once a minute, one line with the number of those that
 // followed.
-type tally struct {
+type Tally struct {
 	mu     sync.Mutex
 	causes map[cause]*counted
 }
@@ -35,13 +35,14 @@ type counted struct {
 	timer *time.Timer
 }
 
-// warn logs an event, or counts it if its cause was logged less than a minute ago.
-func (t *tally) warn(log *slog.Logger, who, message string, err error, args ...any) {
+// Warn logs an event, or counts it if its cause was logged less than a minute ago. who
+// is who or what has caused it.
+func (t *Tally) Warn(log *slog.Logger, who, message string, err error, args ...any) {
 	t.add(log, slog.LevelWarn, who, message, err, args...)
 }
 
-// add is warn for any level.
-func (t *tally) add(log *slog.Logger, level slog.Level, who, message string, err error, args ...any) {
+// add is [Tally.Warn] for any level.
+func (t *Tally) add(log *slog.Logger, level slog.Level, who, message string, err error, args ...any) {
 	if err != nil {
 		args = append(args, "err", err)
 	}
@@ -69,7 +70,7 @@ func (t *tally) add(log *slog.Logger, level slog.Level, who, message string, err
 
 // minute logs what was counted of a cause in a minute. A cause of which there was
 // nothing is forgotten.
-func (t *tally) minute(c cause, n *counted) {
+func (t *Tally) minute(c cause, n *counted) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -82,8 +83,8 @@ func (t *tally) minute(c cause, n *counted) {
 	}
 }
 
-// flush logs all that was counted and not logged yet.
-func (t *tally) flush() {
+// Flush logs all that was counted and not logged yet.
+func (t *Tally) Flush() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c, n := range t.causes {

@@ -28,6 +28,8 @@ type Bodies struct {
 	Known     int   // requests of known clients at once
 	Work      int   // requests of strangers worked on at once, once read; as many of known clients besides
 
+	Source func(remote string) netip.Prefix // what counts as one source of requests
+
 	once   sync.Once
 	mu     sync.Mutex
 	places []*place // of strangers, the oldest first
@@ -102,7 +104,7 @@ func (b *Bodies) readKnown(w http.ResponseWriter, r *http.Request, most int64, h
 }
 
 func (b *Bodies) readStranger(w http.ResponseWriter, r *http.Request, most int64, held *[]func()) ([]byte, error) {
-	p := &place{from: Source(r.RemoteAddr), reading: true, hangUp: func() { readWithin(w, -time.Second) }}
+	p := &place{from: b.Source(r.RemoteAddr), reading: true, hangUp: func() { readWithin(w, -time.Second) }}
 	readWithin(w, smallWithin)
 	if !b.enter(p) {
 		return nil, ErrBusy

@@ -89,7 +89,7 @@ func gets(t *testing.T, conn net.Conn) string {
 }
 
 func TestAStrangersBodyIsSmallUnlessItIsTheOnlyLargeOne(t *testing.T) {
-	b := &web.Bodies{Small: 1 << 10, PerSource: 4, Strangers: 4, Known: 1, Work: 1}
+	b := &web.Bodies{Small: 1 << 10, PerSource: 4, Strangers: 4, Known: 1, Work: 1, Source: address}
 	srv := reader(t, b, soon, nil)
 	for _, c := range []struct {
 		name           string
@@ -126,7 +126,7 @@ func TestAStrangersBodyIsSmallUnlessItIsTheOnlyLargeOne(t *testing.T) {
 }
 
 func TestSlowBodiesGiveWayToWhoComesNext(t *testing.T) {
-	b := &web.Bodies{Small: 1 << 10, PerSource: 2, Strangers: 3, Known: 1, Work: 1}
+	b := &web.Bodies{Small: 1 << 10, PerSource: 2, Strangers: 3, Known: 1, Work: 1, Source: address}
 	srv := reader(t, b, soon, nil)
 	slow := []net.Conn{begins(t, srv, 100, 10)}
 	for range 5 {
@@ -151,7 +151,7 @@ func TestSlowBodiesGiveWayToWhoComesNext(t *testing.T) {
 }
 
 func TestABodyHasToComeInTimeAndItsWorkMayTakeLonger(t *testing.T) {
-	b := &web.Bodies{Small: 1 << 10, PerSource: 4, Strangers: 4, Known: 1, Work: 1}
+	b := &web.Bodies{Small: 1 << 10, PerSource: 4, Strangers: 4, Known: 1, Work: 1, Source: address}
 	const short = 50 * time.Millisecond
 	worked := 0
 	srv := reader(t, b, web.Deadlines{Read: short, Answer: time.Minute}, func() {

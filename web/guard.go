@@ -3,12 +3,10 @@ package web
 import (
 	"context"
 	"crypto/tls"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
-	"time"
 )
 
 // Guard is a listener that strangers cannot fill. Clients are strangers until
@@ -21,13 +19,14 @@ type Guard struct {
 	Strangers int // connections of strangers in all
 	PerSource int // connections of strangers from one source
 	Most      int // connections in all; a stranger beyond them is closed at once
-	Log       *slog.Logger
+
+	Source func(remote string) netip.Prefix // what counts as one source of connections
+	Closed func(from netip.Prefix)          // called when a connection was closed to make room for one of this source
 
 	mu        sync.Mutex
 	sources   map[netip.Prefix][]*guarded // the strangers, the oldest first
 	strangers int
 	all       int
-	closed    Counted
 }
 
 // guarded is a connection that a [Guard] accepted.
@@ -56,7 +55,7 @@ func (g *Guard) Accept() (net.Conn, error) {
 
 // admit makes room for a connection; nil if there is none.
 func (g *Guard) admit(conn net.Conn) net.Conn {
-	c := &guarded{Conn: conn, guard: g, source: Source(conn.RemoteAddr().String())}
+	c := &guarded{Conn: conn, guard: g, source: g.Source(conn.RemoteAddr().String())}
 	g.mu.Lock()
 	var out *guarded
 	switch {
@@ -83,9 +82,7 @@ func (g *Guard) admit(conn net.Conn) net.Conn {
 		_ = out.Conn.Close()
 	}
 	if out != nil || !room {
-		if n := g.closed.Add(time.Now()); n > 0 && g.Log != nil {
-			g.Log.Warn("too many connections of strangers; the oldest were closed", "from", c.source.String(), "count", n)
-		}
+		g.Closed(c.source)
 	}
 	if !room {
 		return nil
@@ -174,45 +171,4 @@ func IsKnown(r *http.Request) bool {
 	c.guard.mu.Lock()
 	defer c.guard.mu.Unlock()
 	return c.known
-}
-
-// Source is what counts as one source of requests: an IPv4 address, or the /64
-// network of an IPv6 address, which usually belongs to one customer. remote is an
-// address with or without a port; the zero prefix if it is neither.
-func Source(remote string) netip.Prefix {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits) // cannot fail: the length fits the address
-	return p
-}
-
-// Counted counts what happens often, to be logged once a minute.
-type Counted struct {
-	mu   sync.Mutex
-	n    int
-	told time.Time
-}
-
-// Add counts one more. It returns how many there were since it last returned any,
-// at most once a minute; else 0.
-func (c *Counted) Add(now time.Time) (n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-	if now.Sub(c.told).Abs() < time.Minute {
-		return 0
-	}
-	n, c.n, c.told = c.n, 0, now
-	return n
 }

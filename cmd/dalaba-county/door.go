@@ -46,12 +46,16 @@ func setListener(s *server.Server, l net.Listener) error {
 
 // maxGuests returns how many connections that have not logged in the door may let in: they
 // must leave descriptors for the others.
-func maxGuests() int {
+func maxGuests() int { return descriptors() / 8 }
+
+// descriptors returns how many files and connections we may have open; 0 if that is not
+// known.
+func descriptors() int {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 		return 0
 	}
-	return int(min(r.Cur/8, 1<<20))
+	return int(min(r.Cur, 1<<20))
 }
 
 // loggedIn tells the door which connection has logged in.

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -26,7 +27,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"dalaba/alert"
 	"dalaba/cmd/cli"
@@ -397,22 +397,15 @@ const (
 	strangersFromOne = 128
 )
 
-// mostOpen is how many connections the HTTP server takes: a third of the descriptors
-// that we may have. The broker and the operator's socket have the others.
-func mostOpen() int {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return strangersOpen
-	}
-	return int(min(max(limit.Cur/3, 64), 1<<16))
-}
-
 // serveHTTP serves the network and the operator's socket until ctx ends.
 func (c *centre) serveHTTP(ctx context.Context, group *errgroup.Group, k *county.County, pair tls.Certificate) {
 	errorLog := slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)
 	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	most := mostOpen()
-	guard := &web.Guard{Listener: c.public, Strangers: min(strangersOpen, most/2), PerSource: min(strangersFromOne, most/4), Most: most, Log: c.log}
+	most := max(descriptors()/3, 64) // the broker and the operator's socket have the others
+	var closed link.Tally
+	guard := &web.Guard{Listener: c.public, Strangers: min(strangersOpen, most/2), PerSource: min(strangersFromOne, most/4), Most: most, Source: link.Source, Closed: func(from netip.Prefix) {
+		closed.Warn(c.log, "", "too many connections of strangers; the oldest were closed", nil, "from", from)
+	}}
 	public := &http.Server{
 		Handler: k.Public(), ConnContext: web.ConnContext, ErrorLog: errorLog, TLSConfig: conf,
 		ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
