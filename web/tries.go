@@ -33,7 +33,7 @@ type tried struct {
 
 // After freeTries, a pair waits a second before the next try, then twice that, up to
 // longestTryWait. Besides, wrong passwords of one source, and those for one account from
-// sources where nobody has logged in to it, are limited to burstOfTries and then one
+// sources that never logged in to it, are limited to burstOfTries and then one
 // each tryEvery.
 const (
 	freeTries      = 5

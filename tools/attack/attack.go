@@ -234,7 +234,7 @@ func (a *attack) heads() {
 // trickle sends the first text, and then a byte a second of the rest, until the
 // server hangs up. It returns no error if the server took its time.
 func (a *attack) trickle(c net.Conn, first, rest string) error {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if _, err := io.WriteString(c, first); err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (a *attack) slowHeads() {
 
 // hold keeps a connection until the server closes it.
 func (a *attack) hold(c net.Conn) error {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_, err := io.Copy(io.Discard, c)
 	return cmp.Or(err, net.ErrClosed)
 }
