@@ -83,7 +83,7 @@ type Verdict struct {
 	Short     []Shortfall      `json:"short,omitempty"` // where it is not sent, or otherwise than it came
 	Reaches   Reaches          `json:"reaches"`
 
-	doubted bool // its sender is not believed
+	doubt emergency.Reason // why its sender is not believed
 }
 
 // incoming is a message on its way in.
@@ -120,9 +120,11 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 		return v, err
 	}
 	v = v.of(msg)
-	a.log.Warn("emergency message", "alert", msg.ID, "source", msg.Source, "kind", msg.Kind, "class", msg.Class, "level", msg.Level, "state", msg.State, "why", msg.Why, "late", msg.Detail.Late)
-	for _, w := range in.Warnings {
-		a.log.Warn("alert differs from its format", "alert", msg.ID, "err", w)
+	if v.doubt == emergency.ReasonNone || in.Source != FromCAP && in.Source != FromEBD { // anyone can send those
+		a.log.Warn("emergency message", "alert", msg.ID, "source", msg.Source, "kind", msg.Kind, "class", msg.Class, "level", msg.Level, "state", msg.State, "why", msg.Why, "late", msg.Detail.Late)
+		for _, w := range in.Warnings {
+			a.log.Warn("alert differs from its format", "alert", msg.ID, "err", w)
+		}
 	}
 	// The order comes first, then what it ended. Each scope is issued even if
 	// another fails.
@@ -172,7 +174,7 @@ func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, targets []
 	}
 	f = a.rules.facts(in.Source)
 	f.Concerned, f.Expired = len(msg.Detail.Scopes) > 0, !now.Before(msg.Ends)
-	v = Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(concerned), doubted: emergency.Doubt(msg.Signature, f) != emergency.ReasonNone}
+	v = Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(concerned), doubt: emergency.Doubt(msg.Signature, f)}
 	return v, targets, msg, f, nil
 }
 

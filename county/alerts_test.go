@@ -527,8 +527,9 @@ func TestEBDPackagesAreAnsweredOnTheSpot(t *testing.T) {
 	if len(log) != 9 {
 		t.Errorf("%d packages in the log, want 9", len(log))
 	}
-	for _, m := range log {
-		if want := strings.HasPrefix(m.Result, "0 ") && m.Type != string(alert.KindHeartbeat); want != (m.Size > 0) {
+	for i, m := range log {
+		retry := i == len(log)-2
+		if want := strings.HasPrefix(m.Result, "0 ") && m.Type != string(alert.KindHeartbeat) && !retry; want != (m.Size > 0) {
 			t.Errorf("of a %s that was answered %q %d bytes are kept", m.Type, m.Result, m.Size)
 		}
 	}

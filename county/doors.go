@@ -83,7 +83,8 @@ func (a *api) serveCAP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		a.log.Error("request failed", "path", r.URL.Path, "err", err)
 		w.WriteHeader(http.StatusServiceUnavailable)
-	case v.doubted:
+	case v.doubt != emergency.ReasonNone:
+		a.senders.refuse(r, doubted(v.doubt))
 		w.WriteHeader(http.StatusForbidden)
 	default:
 		a.senders.believe(r, v)

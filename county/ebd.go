@@ -108,14 +108,17 @@ func (e *ebd) take(r *http.Request, raw []byte) (alert.Package, error) {
 	}
 	if err != nil {
 		e.senders.refuse(r, err)
-		return e.respond(ctx, m, raw, peer, alert.Result{Code: alert.ResultOf(err, emergency.Signature{}), Desc: say.In(say.Chinese, err)})
+		return e.respond(ctx, m, nil, peer, alert.Result{Code: alert.ResultOf(err, emergency.Signature{}), Desc: say.In(say.Chinese, err)})
 	}
-	result := received
+	result, keep := received, false
 	switch m.Kind {
 	case alert.KindEBM:
-		result = e.takeEBM(r, m)
+		result, keep = e.takeEBM(r, m)
 	case alert.KindStateRequest:
 		result = e.takeStateRequest(ctx, m)
+	}
+	if !keep {
+		raw = nil
 	}
 	return e.respond(ctx, m, raw, peer, result)
 }
@@ -130,12 +133,9 @@ func (e *ebd) doubt(m alert.Message) emergency.Reason {
 	return emergency.Doubt(m.Alert.Signature, e.alerts.rules.facts(FromEBD))
 }
 
-// respond logs a package that came and makes the response to it.
+// respond logs a package that came, with raw, and makes the response to it.
 func (e *ebd) respond(ctx context.Context, m alert.Message, raw []byte, peer string, r alert.Result) (alert.Package, error) {
-	log := store.EBD{ID: m.EBD.ID, Type: string(m.Kind), Peer: peer, Result: fmt.Sprintf("%d %s", r.Code, r.Desc)}
-	if r.Code == alert.ResultReceived && m.Kind != alert.KindHeartbeat && e.doubt(m) == emergency.ReasonNone {
-		log.Raw = raw // strangers may send as many and as large ones as they like
-	}
+	log := store.EBD{ID: m.EBD.ID, Type: string(m.Kind), Peer: peer, Result: fmt.Sprintf("%d %s", r.Code, r.Desc), Raw: raw}
 	if err := e.store.LogEBD(ctx, log); err != nil {
 		return alert.Package{}, err
 	}
@@ -146,25 +146,29 @@ func (e *ebd) respond(ctx context.Context, m alert.Message, raw []byte, peer str
 	return alert.Respond(h, r, sign)
 }
 
-// takeEBM takes an emergency message in.
-func (e *ebd) takeEBM(r *http.Request, m alert.Message) alert.Result {
+// takeEBM takes an emergency message in. keep reports whether its package is to be kept:
+// of others, strangers may send as many as they like, also copies of those that they saw.
+func (e *ebd) takeEBM(r *http.Request, m alert.Message) (result alert.Result, keep bool) {
 	in := incomingOf(m, FromEBD)
 	in.Detail.EBD = &store.EBDOrigin{EBDID: m.EBD.ID, From: m.EBD.From, URL: m.EBD.FromURL}
 	v, err := e.alerts.take(r.Context(), in)
 	if err != nil {
 		e.log.Error("EBM could not be taken", "alert", m.Alert.ID, "err", err)
-		return notNow
+		return notNow, false
 	}
 	e.senders.believe(r, v)
-	if v.State != emergency.StateRefused {
-		return received
+	if v.doubt != emergency.ReasonNone {
+		e.senders.refuse(r, doubted(v.doubt))
 	}
-	result := alert.Result{Code: alert.ResultOther, Desc: refusal(emergency.Reason(v.Why))}
+	if v.State != emergency.StateRefused {
+		return received, !v.Duplicate
+	}
+	result = alert.Result{Code: alert.ResultOther, Desc: refusal(emergency.Reason(v.Why))}
 	switch emergency.Reason(v.Why) {
 	case emergency.ReasonSignature, emergency.ReasonUnsigned, emergency.ReasonReplay:
 		result.Code = alert.ResultSignature
 	}
-	return result
+	return result, false
 }
 
 // takeStateRequest reports the state of an alert, if the request is believed and there
@@ -412,6 +416,28 @@ func form(w io.Writer, p alert.Package) (contentType string, err error) {
 	return f.FormDataContentType(), f.Close()
 }
 
+// maxFormHead is how much of a form may come before its file, in bytes.
+const maxFormHead = 64 << 10
+
+// formBody is a form of which no more than left bytes are read before whole is set.
+type formBody struct {
+	io.ReadCloser
+	left  int
+	whole bool
+}
+
+func (f *formBody) Read(p []byte) (n int, err error) {
+	if f.whole {
+		return f.ReadCloser.Read(p)
+	}
+	if f.left == 0 {
+		return 0, alert.ErrTooLarge
+	}
+	n, err = f.ReadCloser.Read(p[:min(len(p), f.left)])
+	f.left -= n
+	return n, err
+}
+
 // fromForm makes the body of a request the package in it: the one file of a form, or
 // the body as it is.
 func fromForm(w http.ResponseWriter, r *http.Request) error {
@@ -419,8 +445,8 @@ func fromForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || kind != "multipart/form-data" {
 		return nil
 	}
-	whole := http.MaxBytesReader(w, r.Body, alert.MaxTar+(1<<20))
-	r.Body = whole
+	form := &formBody{http.MaxBytesReader(w, r.Body, alert.MaxTar+(1<<20)), maxFormHead, false}
+	r.Body = form
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return err
@@ -431,6 +457,7 @@ func fromForm(w http.ResponseWriter, r *http.Request) error {
 			return err // io.EOF: there was no file
 		}
 		if p.FileName() != "" || p.Header.Get("Content-Type") == "application/x-tar" {
+			form.whole = true
 			r.Body = io.NopCloser(p)
 			r.ContentLength = -1 // of the form, not of the package
 			return nil

@@ -75,12 +75,10 @@ func (a *api) networkAPI() http.Handler {
 			continue
 		}
 		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, q *http.Request) {
-			done, err := a.enter(r.who, w, q)
-			if err != nil {
+			if err := a.enter(r.who, w, q); err != nil {
 				a.write(w, q, nil, err)
 				return
 			}
-			defer done()
 			v, err := r.do(a, q)
 			a.write(w, q, v, err)
 		})
@@ -88,22 +86,23 @@ func (a *api) networkAPI() http.Handler {
 	return mux
 }
 
-// enter lets a request in that may use a route. The caller calls done after it. Of a
-// stranger's request, the body has been read then.
-func (a *api) enter(who access, w http.ResponseWriter, r *http.Request) (done func(), err error) {
+// enter lets a request in that may use a route. Of a stranger's request, the body has
+// been read then, and its place is free for the next: a login may have to wait.
+func (a *api) enter(who access, w http.ResponseWriter, r *http.Request) error {
 	if who == anyone {
 		raw, done, err := a.unproven.Read(w, r, maxUnproven, false)
 		if err != nil {
-			return nil, err
+			return err
 		}
+		done()
 		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return done, nil
+		return nil
 	}
 	if err := a.accounts.admit(r); err != nil {
-		return nil, err
+		return err
 	}
 	web.Known(r)
-	return func() {}, nil
+	return nil
 }
 
 // operatorAPI serves the API to the operator of this machine.

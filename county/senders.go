@@ -56,7 +56,10 @@ func (s *senders) read(w http.ResponseWriter, r *http.Request, most int64) (raw 
 	return raw, done, err
 }
 
-// refuse logs that a message was not read or is none.
+// doubted is the error of a message that is not believed.
+func doubted(why emergency.Reason) error { return invalid("county.refused_" + string(why)) }
+
+// refuse logs that a message was not read, is none or is not believed.
 func (s *senders) refuse(r *http.Request, err error) {
 	s.refused.Warn(s.log, r.URL.Path, "messages of strangers refused", err, "path", r.URL.Path, "from", r.RemoteAddr)
 }
@@ -76,7 +79,7 @@ func (s *senders) knows(r *http.Request) bool {
 // believe notes that a message was believed. A copy of one that came before says
 // nothing of who sent it.
 func (s *senders) believe(r *http.Request, v Verdict) {
-	if v.doubted || v.Duplicate || v.Why == string(emergency.ReasonReplay) {
+	if v.doubt != emergency.ReasonNone || v.Duplicate || v.Why == string(emergency.ReasonReplay) {
 		return
 	}
 	web.Known(r)

@@ -94,37 +94,64 @@ func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, most int64, known 
 	return body, func() { readWithin(w, smallWithin); release() }, nil // what is left of the body has a deadline again
 }
 
+// readKnown reads the body of a known client. If there is no place for one, it is read
+// as a stranger's as long as it is small: others at the same address may hold them all.
 func (b *Bodies) readKnown(w http.ResponseWriter, r *http.Request, most int64, held *[]func()) ([]byte, error) {
-	if !take(r.Context(), b.known, placeWithin) {
-		return nil, ErrBusy
+	if !take(r.Context(), b.known, 0) {
+		return b.readInPlace(w, r, most, held, b.known, placeWithin)
 	}
 	*held = append(*held, func() { <-b.known })
 	readWithin(w, largeWithin)
-	return readAll(nil, http.MaxBytesReader(w, r.Body, most), r.ContentLength)
+	body, err := b.readSmall(r, most)
+	if err != nil || int64(len(body)) <= b.Small {
+		return body, err
+	}
+	return readRest(w, r, body, most)
 }
 
 func (b *Bodies) readStranger(w http.ResponseWriter, r *http.Request, most int64, held *[]func()) ([]byte, error) {
+	return b.readInPlace(w, r, most, held, b.large, 0)
+}
+
+// readInPlace reads a body in the place of a stranger's, and what is large of it once
+// it has one of the large places, for which it waits that long.
+func (b *Bodies) readInPlace(w http.ResponseWriter, r *http.Request, most int64, held *[]func(), large chan struct{}, wait time.Duration) ([]byte, error) {
 	p := &place{from: b.Source(r.RemoteAddr), reading: true, hangUp: func() { readWithin(w, -time.Second) }}
 	readWithin(w, smallWithin)
 	if !b.enter(p) {
 		return nil, ErrBusy
 	}
 	*held = append(*held, func() { b.leave(p) })
-	small := min(b.Small, most)
-	body, err := readAll(nil, io.LimitReader(r.Body, small+1), min(r.ContentLength, small+1))
+	body, err := b.readSmall(r, most)
 	switch {
 	case !b.hold(p):
 		return nil, ErrBusy
-	case err != nil || int64(len(body)) <= small:
+	case err != nil || int64(len(body)) <= min(b.Small, most):
 		return body, err
-	case small == most:
+	case b.Small >= most:
 		return nil, ErrTooLarge
-	case !take(r.Context(), b.large, 0):
+	case !take(r.Context(), large, wait):
 		return nil, ErrBusy
 	}
-	*held = append(*held, func() { <-b.large })
+	*held = append(*held, func() { <-large })
+	return readRest(w, r, body, most)
+}
+
+// readSmall reads a body up to where it is no longer small.
+func (b *Bodies) readSmall(r *http.Request, most int64) ([]byte, error) {
+	small := min(b.Small, most)
+	return readAll(nil, io.LimitReader(r.Body, small+1), min(r.ContentLength, small+1))
+}
+
+// readRest reads what is left of a body. If its length is not known, it takes as much
+// memory as the longest: a buffer that grows takes up to three times as much.
+func readRest(w http.ResponseWriter, r *http.Request, body []byte, most int64) ([]byte, error) {
 	readWithin(w, largeWithin)
-	return readAll(body, http.MaxBytesReader(w, r.Body, most-int64(len(body))), r.ContentLength)
+	length := r.ContentLength
+	if length < 0 {
+		length = most
+	}
+	return readAll(body, http.MaxBytesReader(w, r.Body, most-int64(len(body))), length)
 }
 
 // readWithin sets how long the rest of a body may take.
@@ -132,8 +159,7 @@ func readWithin(w http.ResponseWriter, d time.Duration) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // not every connection can
 }
 
-// readAll reads the rest of a body that is said to be length bytes long; negative:
-// unknown.
+// readAll reads the rest of a body of up to length bytes; negative: it is not known.
 func readAll(body []byte, rest io.Reader, length int64) ([]byte, error) {
 	buf := bytes.NewBuffer(body)
 	if more := length - int64(len(body)); more > 0 {

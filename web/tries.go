@@ -52,8 +52,10 @@ func NewTries() *Tries {
 }
 
 // Begin counts a try as failed, before the password is looked at: many may be made at
-// once. If it has to wait, nothing is counted, and Begin returns how long. known
-// reports whether this account was logged in to from there before.
+// once. If it has to wait, Begin returns how long. A try that comes too early for its
+// pair is not counted; one that has to wait because of others is, so that who does not
+// wait leaves the next turn to who does. known reports whether this account was logged
+// in to from there before.
 func (t *Tries) Begin(from netip.Prefix, name string, now time.Time) (wait time.Duration, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,6 +75,8 @@ func (t *Tries) Begin(from netip.Prefix, name string, now time.Time) (wait time.
 			return min(left, pause), known
 		}
 	}
+	was.failed++
+	was.last = now
 	if !known {
 		source, account := limiterOf(t.sources, from, now), limiterOf(t.accounts, name, now)
 		if source.TokensAt(now) < 1 || account.TokensAt(now) < 1 {
@@ -81,8 +85,6 @@ func (t *Tries) Begin(from netip.Prefix, name string, now time.Time) (wait time.
 		source.AllowN(now, 1)
 		account.AllowN(now, 1)
 	}
-	was.failed++
-	was.last = now
 	return 0, known
 }
 

@@ -192,6 +192,9 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 	a.State, a.Why = state, string(reason)
 	if state == emergency.StateRefused {
 		a.Raw = nil // anyone can send it
+		if reason == emergency.ReasonSignature || reason == emergency.ReasonUnsigned {
+			a.Alert = a.Simplified(emergency.Steps)
+		}
 	}
 	if state == emergency.StateCancelled {
 		a.Detail.By = retired.ID
@@ -506,7 +509,7 @@ type EBD struct {
 	Type   string    `json:"type"`
 	Peer   string    `json:"peer"`
 	Result string    `json:"result"`
-	Raw    []byte    `json:"-"` // to be kept; none of a heartbeat, nor of what was not believed
+	Raw    []byte    `json:"-"` // to be kept; none of a heartbeat, nor of what is no news
 
 	Size int64 `json:"size,omitempty"` // bytes of it, as [Store.EBDs] lists it
 }

@@ -135,6 +135,7 @@ type county struct {
 	t       *testing.T
 	dir     string
 	http    string
+	nats    string // of its broker
 	toneMax string // for its villages
 	release string // folder of its program; empty: today's
 	*program
@@ -170,7 +171,7 @@ func configure(t *testing.T, release, more string) *county {
 	if programs.err != nil {
 		t.Fatal(programs.err)
 	}
-	c := &county{t: t, dir: folder(t), toneMax: "6s", release: release, http: "127.0.0.1:" + freePort(t)}
+	c := &county{t: t, dir: folder(t), toneMax: "6s", release: release, http: "127.0.0.1:" + freePort(t), nats: "127.0.0.1:" + freePort(t)}
 	write(t, filepath.Join(c.dir, "county.toml"), fmt.Sprintf(`
 [county]
 name = "测试县"
@@ -181,8 +182,8 @@ language = "en"
 listen = %q
 url = "https://%s"
 [nats]
-listen = "127.0.0.1:%s"
-%s`, c.http, c.http, freePort(t), more))
+listen = %q
+%s`, c.http, c.http, c.nats, more))
 	return c
 }
 
