@@ -459,7 +459,7 @@ func fromForm(w http.ResponseWriter, r *http.Request) error {
 		if p.FileName() != "" || p.Header.Get("Content-Type") == "application/x-tar" {
 			form.whole = true
 			r.Body = io.NopCloser(p)
-			r.ContentLength = -1 // of the form, not of the package
+			r.ContentLength = min(r.ContentLength, alert.MaxTar) // that of the form; the package has less
 			return nil
 		}
 	}

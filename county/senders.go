@@ -24,10 +24,10 @@ type senders struct {
 }
 
 // The bounds of what is read at once. A message is seldom larger than a few
-// kilobytes; one that carries its sound may be. Together they take 32 + 3·48 MiB at
+// kilobytes; one that carries its sound may be. Together they take 8 + 3·48 MiB at
 // the most, and what is made of four of them while they are worked on.
 const (
-	smallMessage     = 1 << 20 // bytes
+	smallMessage     = 256 << 10 // bytes
 	strangersAtOnce  = 32
 	perSourceAtOnce  = 8
 	knownAtOnce      = 2

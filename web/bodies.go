@@ -122,6 +122,17 @@ func (b *Bodies) readInPlace(w http.ResponseWriter, r *http.Request, most int64,
 		return nil, ErrBusy
 	}
 	*held = append(*held, func() { b.leave(p) })
+	enlarged := false
+	enlarge := func() bool { // takes one of the large places, once
+		if !enlarged && take(r.Context(), large, wait) {
+			enlarged = true
+			*held = append(*held, func() { <-large })
+		}
+		return enlarged
+	}
+	if r.ContentLength > b.Small && b.Small < most && !enlarge() {
+		return nil, ErrBusy // before any of it is read
+	}
 	body, err := b.readSmall(r, most)
 	switch {
 	case !b.hold(p):
@@ -130,10 +141,9 @@ func (b *Bodies) readInPlace(w http.ResponseWriter, r *http.Request, most int64,
 		return body, err
 	case b.Small >= most:
 		return nil, ErrTooLarge
-	case !take(r.Context(), large, wait):
+	case !enlarge():
 		return nil, ErrBusy
 	}
-	*held = append(*held, func() { <-large })
 	return readRest(w, r, body, most)
 }
 

@@ -25,6 +25,7 @@ type Guard struct {
 
 	mu        sync.Mutex
 	sources   map[netip.Prefix][]*guarded // the strangers, the oldest first
+	known     map[netip.Prefix]int        // connections of known clients
 	strangers int
 	all       int
 }
@@ -71,7 +72,7 @@ func (g *Guard) admit(conn net.Conn) net.Conn {
 	room := g.all < g.Most
 	if room {
 		if g.sources == nil {
-			g.sources = map[netip.Prefix][]*guarded{}
+			g.sources, g.known = map[netip.Prefix][]*guarded{}, map[netip.Prefix]int{}
 		}
 		g.sources[c.source] = append(g.sources[c.source], c)
 		g.strangers++
@@ -107,6 +108,9 @@ func (g *Guard) forget(c *guarded) {
 	}
 	g.all--
 	if c.known {
+		if g.known[c.source]--; g.known[c.source] == 0 {
+			delete(g.known, c.source)
+		}
 		return
 	}
 	g.strangers--
@@ -146,7 +150,7 @@ func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 }
 
 // Known notes that the client of a request has proven who it is: its connection is
-// no longer a stranger's.
+// no longer a stranger's, unless those of its source are half of all that there may be.
 func Known(r *http.Request) {
 	c, ok := r.Context().Value(guardedKey{}).(*guarded)
 	if !ok {
@@ -154,12 +158,14 @@ func Known(r *http.Request) {
 	}
 	c.guard.mu.Lock()
 	defer c.guard.mu.Unlock()
-	if c.known || c.gone {
+	g := c.guard
+	if c.known || c.gone || g.known[c.source] >= (g.Most+1)/2 {
 		return
 	}
-	c.guard.forget(c)
+	g.forget(c)
 	c.known = true
-	c.guard.all++
+	g.known[c.source]++
+	g.all++
 }
 
 // IsKnown reports whether [Known] was called for the connection of a request.

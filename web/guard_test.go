@@ -102,16 +102,38 @@ func TestStrangersDoNotKeepOthersFromAServer(t *testing.T) {
 }
 
 func TestAStrangerBeyondAllRoomIsClosedAtOnce(t *testing.T) {
-	srv := guarded(t, &web.Guard{Strangers: 2, PerSource: 2, Most: 2, Source: address, Closed: func(netip.Prefix) {}}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { web.Known(r) }))
-	first, second := from(t, "127.0.0.1", srv), from(t, "127.0.0.1", srv)
+	srv := guarded(t, &web.Guard{Strangers: 2, PerSource: 2, Most: 2, Source: address, Closed: func(netip.Prefix) {}}, known)
+	first, second := from(t, "127.0.0.1", srv), from(t, "127.0.0.2", srv)
 	if !asks(first, "/") || !asks(second, "/") {
 		t.Fatal("not served")
 	}
-	isClosed(t, from(t, "127.0.0.2", srv))
+	isClosed(t, from(t, "127.0.0.3", srv))
 	_ = first.Close()
 	for { // until the server has seen that there is room again
-		if c := from(t, "127.0.0.2", srv); asks(c, "/") {
+		if c := from(t, "127.0.0.3", srv); asks(c, "/") {
 			break
 		}
 	}
 }
+
+func TestKnownClientsOfOneSourceLeaveRoomForThoseOfOthers(t *testing.T) {
+	srv := guarded(t, &web.Guard{Strangers: 4, PerSource: 4, Most: 4, Source: address, Closed: func(netip.Prefix) {}}, known)
+	var many []net.Conn
+	for range 4 {
+		c := from(t, "127.0.0.1", srv)
+		if !asks(c, "/") {
+			t.Fatal("not served")
+		}
+		many = append(many, c)
+	}
+	if other := from(t, "127.0.0.2", srv); !asks(other, "/") {
+		t.Error("a client of another source is not served")
+	}
+	isClosed(t, many[2])
+	if !asks(many[0], "/") || !asks(many[1], "/") {
+		t.Error("known clients were closed")
+	}
+}
+
+// known takes every client for one that has proven who it is.
+var known = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { web.Known(r) })
