@@ -31,12 +31,12 @@ type accounts struct {
 	store   accountStore
 	token   string // empty: none does
 	tries   *web.Tries
-	hashing [2]chan struct{} // one password of a stranger is hashed at once, and one besides of who has logged in before
+	hashing [2]web.Line // one password of a stranger is hashed at once, and one besides of who has logged in before
 	refused link.Tally
 }
 
 func newAccounts(b base, s accountStore, token string) *accounts {
-	return &accounts{base: b, store: s, token: token, tries: web.NewTries(), hashing: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
+	return &accounts{base: b, store: s, token: token, tries: web.NewTries(), hashing: [2]web.Line{{Places: 1}, {Places: 1}}}
 }
 
 const (
@@ -93,18 +93,16 @@ func (a *accounts) login(ctx context.Context, l Login, from string) (s session, 
 		a.refuse(from, l.Name)
 		return s, fault{errWait, say.M("county.login_wait", int(math.Ceil(wait.Seconds())))}
 	}
-	lane := a.hashing[0]
+	line := &a.hashing[0]
 	if known {
-		lane = a.hashing[1]
+		line = &a.hashing[1]
 	}
 	waiting, cancel := context.WithTimeout(ctx, hashWithin)
 	defer cancel()
-	select {
-	case lane <- struct{}{}:
-		defer func() { <-lane }()
-	case <-waiting.Done():
+	if !line.Take(waiting, source) {
 		return s, web.ErrBusy
 	}
+	defer line.Leave()
 	s.Expires = a.now().Add(sessionLife)
 	s.Token, err = a.store.Login(ctx, l.Name, l.Password, s.Expires)
 	switch {

@@ -332,7 +332,7 @@ func TestTheHeadOfAFormIsBounded(t *testing.T) {
 	w := newWorld(t, t.TempDir(), unsigned)
 	p, _ := ebm(t, "a1", nil)
 	const file, note = "Content-Disposition: form-data; name=\"file\"; filename=\"a.tar\"\r\n\r\n", "--x\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\n"
-	for _, c := range []struct {
+	for i, c := range []struct {
 		name, before string
 		status       int
 	}{
@@ -342,7 +342,7 @@ func TestTheHeadOfAFormIsBounded(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			body := &meter{Reader: io.MultiReader(strings.NewReader(c.before), bytes.NewReader(p.Tar), strings.NewReader("\r\n--x--\r\n"))}
-			got := w.as(stranger, "POST", "/ebd", body, -1, "Content-Type", "multipart/form-data; boundary=x")
+			got := w.as(fmt.Sprintf("198.51.100.%d:1", 101+i), "POST", "/ebd", body, -1, "Content-Type", "multipart/form-data; boundary=x")
 			if got.Code != c.status || c.status != http.StatusOK && (body.n > 128<<10 || got.Body.Len() > 0) {
 				t.Errorf("%d, %d bytes read", got.Code, body.n)
 			}

@@ -417,52 +417,62 @@ func form(w io.Writer, p alert.Package) (contentType string, err error) {
 }
 
 // maxFormHead is how much of a form may come before its file, in bytes.
-const maxFormHead = 64 << 10
+const maxFormHead = 8 << 10
 
-// formBody is a form of which no more than left bytes are read before whole is set.
-type formBody struct {
-	io.ReadCloser
-	left  int
-	whole bool
-}
-
-func (f *formBody) Read(p []byte) (n int, err error) {
-	if f.whole {
-		return f.ReadCloser.Read(p)
-	}
-	if f.left == 0 {
-		return 0, alert.ErrTooLarge
-	}
-	n, err = f.ReadCloser.Read(p[:min(len(p), f.left)])
-	f.left -= n
-	return n, err
+// formFile is the one file of a form. The form is not looked into before the file is
+// read: until then it has no place among the messages that are read at once.
+type formFile struct {
+	io.ReadCloser // the form
+	boundary      string
+	left          int // bytes of the form that may come before the file
+	file          io.Reader
 }
 
 // fromForm makes the body of a request the package in it: the one file of a form, or
 // the body as it is.
-func fromForm(w http.ResponseWriter, r *http.Request) error {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+func fromForm(w http.ResponseWriter, r *http.Request) {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" {
-		return nil
+		return
 	}
-	form := &formBody{http.MaxBytesReader(w, r.Body, alert.MaxTar+(1<<20)), maxFormHead, false}
-	r.Body = form
-	parts, err := r.MultipartReader()
-	if err != nil {
-		return err
-	}
-	for {
-		p, err := parts.NextPart()
-		if err != nil {
-			return err // io.EOF: there was no file
+	form := http.MaxBytesReader(w, r.Body, alert.MaxTar+(1<<20))
+	r.Body = &formFile{ReadCloser: form, boundary: params["boundary"], left: maxFormHead}
+	r.ContentLength = min(r.ContentLength, alert.MaxTar) // that of the form; the package has less
+}
+
+// Read reads the file.
+func (f *formFile) Read(b []byte) (int, error) {
+	if f.file == nil {
+		parts := multipart.NewReader(formHead{f}, f.boundary)
+		for f.file == nil {
+			p, err := parts.NextPart()
+			if err == io.EOF {
+				return 0, io.ErrUnexpectedEOF // there was no file
+			}
+			if err != nil {
+				return 0, err
+			}
+			if p.FileName() != "" || p.Header.Get("Content-Type") == "application/x-tar" {
+				f.file = p
+			}
 		}
-		if p.FileName() != "" || p.Header.Get("Content-Type") == "application/x-tar" {
-			form.whole = true
-			r.Body = io.NopCloser(p)
-			r.ContentLength = min(r.ContentLength, alert.MaxTar) // that of the form; the package has less
-			return nil
-		}
 	}
+	return f.file.Read(b)
+}
+
+// formHead is a form, of which little is read as long as there is no file.
+type formHead struct{ *formFile }
+
+func (f formHead) Read(b []byte) (n int, err error) {
+	if f.file != nil {
+		return f.ReadCloser.Read(b)
+	}
+	if f.left == 0 {
+		return 0, alert.ErrTooLarge
+	}
+	n, err = f.ReadCloser.Read(b[:min(len(b), f.left)])
+	f.left -= n
+	return n, err
 }
 
 // ServeHTTP takes packages of the emergency system by POST and writes the response to
@@ -474,11 +484,7 @@ func (e *ebd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var p alert.Package
-	err := fromForm(w, r)
-	if err != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
+	fromForm(w, r)
 	raw, done, err := e.senders.read(w, r, alert.MaxTar)
 	switch {
 	case err == nil:

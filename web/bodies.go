@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -33,31 +34,56 @@ type Bodies struct {
 	once   sync.Once
 	mu     sync.Mutex
 	places []*place // of strangers, the oldest first
-	known  chan struct{}
-	large  chan struct{} // the place of the one that may be large
-	work   [2]chan struct{}
+	known  Line     // of known clients, and for what is large of those that are read as strangers
+	large  Line     // of one stranger whose body may be large
+	work   [2]Line
 }
 
 // place is that of a stranger's request.
 type place struct {
-	from    netip.Prefix
-	hangUp  func() // ends the reading
-	reading bool
-	lost    bool // another took it
+	from   netip.Prefix
+	hangUp func() // ends the reading, and the waiting
+	state  state
 }
 
-// The times that a body may take, and for which a client that is known waits for a
-// place. A stranger that there is no room for takes the place of the one that has been
-// reading the longest, of its own source if that has too many.
+// state is what a stranger's request is about.
+type state int
+
+const (
+	isRead    state = iota
+	waits           // for a turn to be worked on
+	isServed        // it is large, or worked on: it keeps its place
+	displaced       // another took its place
+)
+
+// How long a body may take, and how long it waits for a place to be large and for its
+// turn to be worked on. A large one of a stranger has to come at paceBytes each
+// paceWithin.
 const (
 	smallWithin = 30 * time.Second
 	largeWithin = 2 * time.Minute
-	placeWithin = 10 * time.Second
+	placeWithin = 20 * time.Second
+
+	paceBytes = 128 << 10
 )
 
+// paceWithin is a variable for tests.
+var paceWithin = 10 * time.Second
+
 func (b *Bodies) start() {
-	b.known, b.large = make(chan struct{}, b.Known), make(chan struct{}, 1)
-	b.work = [2]chan struct{}{make(chan struct{}, b.Work), make(chan struct{}, b.Work)}
+	b.known.Places, b.large.Places = b.Known, 1
+	b.work[0].Places, b.work[1].Places = b.Work, b.Work
+}
+
+// reading is a body that is read.
+type reading struct {
+	b    *Bodies
+	w    http.ResponseWriter
+	r    *http.Request
+	most int64
+	from netip.Prefix
+	ctx  context.Context // ends if another takes its place
+	held []func()        // what it gives back in the end
 }
 
 // Read reads the body of a request, of up to most bytes, and waits for its turn to
@@ -68,100 +94,130 @@ func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, most int64, known 
 	if r.ContentLength > most {
 		return nil, nil, ErrTooLarge
 	}
-	var held []func()
-	release := func() {
-		for _, leave := range held {
-			leave()
-		}
+	ctx, cancel := context.WithCancel(r.Context())
+	f := &reading{b: b, w: w, r: r, most: most, from: b.Source(r.RemoteAddr), ctx: ctx, held: []func(){cancel}}
+	if known && b.known.Try(f.from) {
+		f.held = append(f.held, b.known.Leave)
+		body, err = f.asKnown()
+	} else {
+		body, err = f.inPlace(cancel, known)
 	}
-	read, lane := b.readStranger, 0
-	if known {
-		read, lane = b.readKnown, 1
-	}
-	body, err = read(w, r, most, &held)
 	if errors.As(err, new(*http.MaxBytesError)) {
 		err = ErrTooLarge
 	}
-	if err == nil && !take(r.Context(), b.work[lane], placeWithin) {
-		err = ErrBusy
-	}
 	if err != nil {
-		release()
+		f.release()
 		return nil, nil, err
 	}
-	held = append(held, func() { <-b.work[lane] })
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})     // it would end the request's context
-	return body, func() { readWithin(w, smallWithin); release() }, nil // what is left of the body has a deadline again
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})       // it would end the request's context
+	return body, func() { readWithin(w, smallWithin); f.release() }, nil // what is left of the body has a deadline again
 }
 
-// readKnown reads the body of a known client. If there is no place for one, it is read
-// as a stranger's as long as it is small: others at the same address may hold them all.
-func (b *Bodies) readKnown(w http.ResponseWriter, r *http.Request, most int64, held *[]func()) ([]byte, error) {
-	if !take(r.Context(), b.known, 0) {
-		return b.readInPlace(w, r, most, held, b.known, placeWithin)
+func (f *reading) release() {
+	for _, leave := range f.held {
+		leave()
 	}
-	*held = append(*held, func() { <-b.known })
-	readWithin(w, largeWithin)
-	body, err := b.readSmall(r, most)
-	if err != nil || int64(len(body)) <= b.Small {
-		return body, err
+}
+
+// asKnown reads the body of a known client that has one of their places.
+func (f *reading) asKnown() ([]byte, error) {
+	readWithin(f.w, largeWithin)
+	body, err := f.little()
+	if err == nil && int64(len(body)) > f.b.Small {
+		body, err = f.rest(body, f.r.Body)
 	}
-	return readRest(w, r, body, most)
+	if err != nil {
+		return nil, err
+	}
+	return body, f.wait(&f.b.work[1])
 }
 
-func (b *Bodies) readStranger(w http.ResponseWriter, r *http.Request, most int64, held *[]func()) ([]byte, error) {
-	return b.readInPlace(w, r, most, held, b.large, 0)
-}
-
-// readInPlace reads a body in the place of a stranger's, and what is large of it once
-// it has one of the large places, for which it waits that long.
-func (b *Bodies) readInPlace(w http.ResponseWriter, r *http.Request, most int64, held *[]func(), large chan struct{}, wait time.Duration) ([]byte, error) {
-	p := &place{from: b.Source(r.RemoteAddr), reading: true, hangUp: func() { readWithin(w, -time.Second) }}
-	readWithin(w, smallWithin)
+// inPlace reads a body in the place of a stranger's. It waits for another place before
+// it reads more than is small: that of strangers, or if known is set one of those of known
+// clients, all of which others at its address may hold.
+func (f *reading) inPlace(cancel func(), known bool) ([]byte, error) {
+	b := f.b
+	large := &b.large
+	if known {
+		large = &b.known
+	}
+	p := &place{from: f.from, hangUp: func() { cancel(); readWithin(f.w, -time.Second) }}
+	readWithin(f.w, smallWithin)
 	if !b.enter(p) {
 		return nil, ErrBusy
 	}
-	*held = append(*held, func() { b.leave(p) })
-	enlarged := false
-	enlarge := func() bool { // takes one of the large places, once
-		if !enlarged && take(r.Context(), large, wait) {
-			enlarged = true
-			*held = append(*held, func() { <-large })
-		}
-		return enlarged
-	}
-	if r.ContentLength > b.Small && b.Small < most && !enlarge() {
-		return nil, ErrBusy // before any of it is read
-	}
-	body, err := b.readSmall(r, most)
+	f.held = append(f.held, func() { b.leave(p) })
+	body, err := f.little()
 	switch {
-	case !b.hold(p):
+	case !b.set(p, waits):
 		return nil, ErrBusy
-	case err != nil || int64(len(body)) <= min(b.Small, most):
-		return body, err
-	case b.Small >= most:
+	case err != nil:
+		return nil, err
+	case int64(len(body)) > min(b.Small, f.most) && b.Small >= f.most:
 		return nil, ErrTooLarge
-	case !enlarge():
+	case int64(len(body)) > b.Small:
+		if err := f.wait(large); err != nil {
+			return nil, err
+		}
+		if !b.set(p, isServed) {
+			return nil, ErrBusy
+		}
+		readWithin(f.w, paceWithin)
+		if body, err = f.rest(body, &paced{f.r.Body, f.w, time.Now().Add(largeWithin), 0}); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.wait(&b.work[0]); err != nil {
+		return nil, err
+	}
+	if !b.set(p, isServed) {
 		return nil, ErrBusy
 	}
-	return readRest(w, r, body, most)
+	return body, nil
 }
 
-// readSmall reads a body up to where it is no longer small.
-func (b *Bodies) readSmall(r *http.Request, most int64) ([]byte, error) {
-	small := min(b.Small, most)
-	return readAll(nil, io.LimitReader(r.Body, small+1), min(r.ContentLength, small+1))
-}
-
-// readRest reads what is left of a body. If its length is not known, it takes as much
-// memory as the longest: a buffer that grows takes up to three times as much.
-func readRest(w http.ResponseWriter, r *http.Request, body []byte, most int64) ([]byte, error) {
-	readWithin(w, largeWithin)
-	length := r.ContentLength
-	if length < 0 {
-		length = most
+// wait waits for a place in a line.
+func (f *reading) wait(l *Line) error {
+	ctx, cancel := context.WithTimeout(f.ctx, placeWithin)
+	defer cancel()
+	if !l.Take(ctx, f.from) {
+		return ErrBusy
 	}
-	return readAll(body, http.MaxBytesReader(w, r.Body, most-int64(len(body))), length)
+	f.held = append(f.held, l.Leave)
+	return nil
+}
+
+// little reads a body up to where it is no longer small.
+func (f *reading) little() ([]byte, error) {
+	small := min(f.b.Small, f.most)
+	return readAll(nil, io.LimitReader(f.r.Body, small+1), min(f.r.ContentLength, small+1))
+}
+
+// rest reads what is left of a body. If its length is not known, it takes as much
+// memory as the longest: a buffer that grows takes up to three times as much.
+func (f *reading) rest(body []byte, more io.Reader) ([]byte, error) {
+	length := f.r.ContentLength
+	if length < 0 {
+		length = f.most
+	}
+	return readAll(body, http.MaxBytesReader(f.w, io.NopCloser(more), f.most-int64(len(body))), length)
+}
+
+// paced is a body that has to come at a pace, and at last by its end.
+type paced struct {
+	io.Reader
+	w     http.ResponseWriter
+	end   time.Time
+	since int64 // bytes since the deadline was set
+}
+
+func (p *paced) Read(b []byte) (n int, err error) {
+	n, err = p.Reader.Read(b)
+	if p.since += int64(n); p.since >= paceBytes {
+		p.since = 0
+		readWithin(p.w, min(paceWithin, time.Until(p.end)))
+	}
+	return n, err
 }
 
 // readWithin sets how long the rest of a body may take.
@@ -184,57 +240,55 @@ func readAll(body []byte, rest io.Reader, length int64) ([]byte, error) {
 func (b *Bodies) enter(p *place) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	own := 0
+	of := map[netip.Prefix]int{}
 	for _, o := range b.places {
-		if o.from == p.from {
-			own++
-		}
+		of[o.from]++
 	}
-	if own >= b.PerSource || len(b.places) >= b.Strangers {
-		i := slices.IndexFunc(b.places, func(o *place) bool { return o.reading && (own < b.PerSource || o.from == p.from) })
-		if i < 0 {
+	if full := of[p.from] >= b.PerSource; full || len(b.places) >= b.Strangers {
+		out := b.victim(p.from, full, of)
+		if out == nil {
 			return false
 		}
-		out := b.places[i]
-		out.reading, out.lost = false, true
+		out.state = displaced
 		out.hangUp()
-		b.places = slices.Delete(b.places, i, i+1)
+		b.places = slices.DeleteFunc(b.places, func(o *place) bool { return o == out })
 	}
 	b.places = append(b.places, p)
 	return true
 }
 
-// hold keeps others from taking a place, unless one has.
-func (b *Bodies) hold(p *place) bool {
+// victim returns the request that a newcomer displaces; nil if there is none. It is
+// one of the source that has the most places and was served last, and never one of a
+// source that has no more than the newcomer's. The longest that is read goes first.
+func (b *Bodies) victim(from netip.Prefix, own bool, of map[netip.Prefix]int) *place {
+	var found *place
+	for _, o := range b.places {
+		switch {
+		case o.state == isServed, own && o.from != from, !own && of[o.from] <= of[from]:
+		case found == nil || cmp.Or(
+			cmp.Compare(of[o.from], of[found.from]),
+			cmp.Compare(b.work[0].last(o.from), b.work[0].last(found.from)),
+			cmp.Compare(found.state, o.state),
+		) > 0:
+			found = o
+		}
+	}
+	return found
+}
+
+// set changes what a request is about, unless it is displaced.
+func (b *Bodies) set(p *place, s state) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p.reading = false
-	return !p.lost
+	if p.state == displaced {
+		return false
+	}
+	p.state = s
+	return true
 }
 
 func (b *Bodies) leave(p *place) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.places = slices.DeleteFunc(b.places, func(o *place) bool { return o == p })
-}
-
-// take takes a place, waiting for up to that long.
-func take(ctx context.Context, places chan struct{}, wait time.Duration) bool {
-	select {
-	case places <- struct{}{}:
-		return true
-	default:
-	}
-	if wait == 0 {
-		return false
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case places <- struct{}{}:
-		return true
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return false
 }

@@ -2,12 +2,14 @@ package web_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,7 +72,12 @@ func sends(t *testing.T, srv *httptest.Server, size int, known, chunked bool) in
 // begins sends the head of a request and the beginning of its body.
 func begins(t *testing.T, srv *httptest.Server, size, sent int) net.Conn {
 	t.Helper()
-	conn := from(t, "127.0.0.1", srv)
+	return beginsFrom(t, "127.0.0.1", srv, size, sent)
+}
+
+func beginsFrom(t *testing.T, address string, srv *httptest.Server, size, sent int) net.Conn {
+	t.Helper()
+	conn := from(t, address, srv)
 	head := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n"
 	if _, err := conn.Write(append([]byte(head), make([]byte, sent)...)); err != nil {
 		t.Fatal(err)
@@ -112,8 +119,6 @@ func TestAStrangersBodyIsSmallUnlessItIsTheOnlyLargeOne(t *testing.T) {
 	}
 
 	slow := begins(t, srv, most, 2<<10)
-	for sends(t, srv, 50<<10, false, false) != 503 { // until the slow one has the place
-	}
 	if got := sends(t, srv, 1<<10, false, false); got != 200 {
 		t.Errorf("beside a large one, a small one: %d", got)
 	}
@@ -123,6 +128,35 @@ func TestAStrangersBodyIsSmallUnlessItIsTheOnlyLargeOne(t *testing.T) {
 	if _, err := slow.Write(make([]byte, most-(2<<10))); err != nil || gets(t, slow) != "200" {
 		t.Errorf("the slow one is not read to its end: %v", err)
 	}
+}
+
+func TestALargeBodyThatStallsGivesWayToThoseOfOtherSources(t *testing.T) {
+	was := *web.PaceWithin
+	t.Cleanup(func() { *web.PaceWithin = was })
+	*web.PaceWithin = 100 * time.Millisecond
+	b := &web.Bodies{Small: 1 << 10, PerSource: 4, Strangers: 8, Known: 1, Work: 1, Source: address}
+	srv := reader(t, b, soon, nil)
+	var work sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for range 3 { // each takes the place again and again, and lets it stall
+		work.Go(func() {
+			for ctx.Err() == nil {
+				c := begins(t, srv, most, 2<<10)
+				unhook := context.AfterFunc(ctx, func() { _ = c.Close() })
+				_, _ = io.ReadAll(c)
+				unhook()
+				_ = c.Close()
+			}
+		})
+	}
+	for range 5 {
+		c := beginsFrom(t, "127.0.0.2", srv, most, most)
+		if got := gets(t, c); got != "200" {
+			t.Errorf("behind those that stall: %s", got)
+		}
+	}
+	stop()
+	work.Wait()
 }
 
 func TestSlowBodiesGiveWayToWhoComesNext(t *testing.T) {
@@ -170,5 +204,50 @@ func TestABodyHasToComeInTimeAndItsWorkMayTakeLonger(t *testing.T) {
 	t.Cleanup(api.Close)
 	if got := gets(t, begins(t, api, 100, 5)); got != "408" {
 		t.Errorf("a body that stalls: %s", got)
+	}
+}
+
+// TestAFloodLeavesRoomForOtherSources has a few addresses fill all places, with bodies
+// that never end and with ones that are read and wait for their turn.
+func TestAFloodLeavesRoomForOtherSources(t *testing.T) {
+	for name, ends := range map[string]bool{"bodies that never end": false, "bodies that wait for their turn": true} {
+		t.Run(name, func(t *testing.T) {
+			b := &web.Bodies{Small: 1 << 10, PerSource: 4, Strangers: 8, Known: 1, Work: 1, Source: address}
+			free := make(chan struct{})
+			srv := reader(t, b, soon, func() {
+				select {
+				case <-free:
+				case <-time.After(20 * time.Millisecond): // the work of a message
+				}
+			})
+			ctx, stop := context.WithCancel(t.Context())
+			var flood sync.WaitGroup
+			for i := range 32 {
+				flood.Go(func() {
+					for ctx.Err() == nil {
+						sent := 100
+						if !ends {
+							sent = 10
+						}
+						c := beginsFrom(t, "127.0.1."+strconv.Itoa(1+i%4), srv, 100, sent)
+						unhook := context.AfterFunc(ctx, func() { _ = c.Close() })
+						_, _ = c.Read(make([]byte, 12)) // it is answered, or displaced
+						unhook()
+						_ = c.Close()
+					}
+				})
+			}
+			for i := range 10 {
+				c := beginsFrom(t, "127.0.2."+strconv.Itoa(1+i), srv, 100, 50)
+				<-time.After(5 * time.Millisecond) //nolint:forbidigo // its body comes in two parts
+				_, err := c.Write(make([]byte, 50))
+				if got := gets(t, c); err != nil || got != "200" {
+					t.Errorf("sender %d: %s, %v", i, got, err)
+				}
+			}
+			stop()
+			close(free)
+			flood.Wait()
+		})
 	}
 }

@@ -400,7 +400,7 @@ const (
 // serveHTTP serves the network and the operator's socket until ctx ends.
 func (c *centre) serveHTTP(ctx context.Context, group *errgroup.Group, k *county.County, pair tls.Certificate) {
 	errorLog := slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)
-	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1", "http/1.0"}}
 	most := max(descriptors()/3, 64) // the broker and the operator's socket have the others
 	var closed link.Tally
 	guard := &web.Guard{Listener: c.public, Strangers: min(strangersOpen, most/2), PerSource: min(strangersFromOne, most/4), Most: most, Source: link.Source, Closed: func(from netip.Prefix) {
