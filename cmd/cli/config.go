@@ -68,7 +68,7 @@ func ownFile(here, at string) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	mine := ok && secret.Own(st.Uid)
 	// In a folder with the sticky bit, such as /tmp, others cannot replace a file.
-	open := secret.Open(info) && !(info.IsDir() && info.Mode()&fs.ModeSticky != 0)
+	open := secret.Open(info) && (!info.IsDir() || info.Mode()&fs.ModeSticky == 0)
 	if full, err := filepath.Abs(at); err == nil && info.IsDir() {
 		at = full
 	}
