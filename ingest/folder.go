@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
+	"dalaba/data/secret"
 	"dalaba/data/shared"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
@@ -163,7 +165,7 @@ func (g *Ingester) CollectIn(dir string, files []string) Collection {
 }
 
 // Collect returns the items that the arguments name: files, all files in
-// folders, and the entries of M3U, M3U8, PLS and XSPF lists; but for lists, in
+// folders, of which one may be a link of the operator's own to a folder, and the entries of M3U, M3U8, PLS and XSPF lists; but for lists, in
 // natural order. Text files (.txt, or .toml with a text) are to be spoken, unless
 // a sound of the same name is beside them: then a .toml file holds the metadata of
 // that sound, as it does for a .txt beside it. A folder is the series of the files
@@ -183,6 +185,11 @@ func (g *Ingester) Collect(args []string) Collection {
 	}
 	for _, arg := range args {
 		info, err := os.Lstat(arg)
+		if err == nil && g.within == "" && chosen(info) {
+			if to, err := os.Stat(arg); err == nil && to.IsDir() {
+				info = to
+			}
+		}
 		switch {
 		case err != nil:
 			_, openErr := g.openSource(arg)
@@ -205,6 +212,14 @@ func (g *Ingester) Collect(args []string) Collection {
 		}
 	}
 	return c
+}
+
+// chosen reports whether a link is the operator's own, or root's. It is followed to a
+// folder, as the name of the folder itself would be. Another user's may be among the
+// arguments because a shell put all names of a folder there.
+func chosen(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode()&fs.ModeSymlink != 0 && secret.Trusted(st.Uid)
 }
 
 // seriesIn is seriesOf for a file in a folder that was named.

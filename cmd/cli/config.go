@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,38 +39,42 @@ func (c *Config) Passed() (why error) {
 }
 
 // defaultConfig returns the config file that a program uses if it is told of none. A
-// config names programs that are run, so a file here is passed over if another user
-// could have written it; passed then says why.
+// config names programs that are run, so a file here is passed over if a user other than
+// this one and root could have written it; passed then says why. Who called by sudo is
+// another, too: sudo may allow that user one verb, and nothing else that is root's.
 func defaultConfig(here, system string) (path string, passed error) {
 	if _, err := os.Lstat(here); err != nil {
 		return system, nil
 	}
-	file, err := filepath.EvalSymlinks(here)
+	way, err := secret.Way(here)
 	if err != nil {
 		return system, say.M("cli.config_passed_broken", here, err)
 	}
-	for _, at := range []string{here, file, "."} {
-		if err := ownFile(here, at); err != nil {
+	for _, e := range way {
+		if err := cmp.Or(ownFile(here, e.Path), ownFile(here, e.Folder)); err != nil {
 			return system, err
 		}
 	}
 	return here, nil
 }
 
-// ownFile returns why the config here is not safe to use, by its file or folder at that
-// path: nil if only this user and root can have written it.
+// ownFile returns why the config here is not safe to use, by a file or folder on the way
+// to it: nil if only this user and root can have written that.
 func ownFile(here, at string) error {
-	fi, err := os.Lstat(at)
+	info, err := os.Lstat(at)
 	if err != nil {
 		return say.M("cli.config_passed_broken", here, err)
 	}
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	mine := ok && secret.Trusted(st.Uid)
+	st, ok := info.Sys().(*syscall.Stat_t)
+	mine := ok && secret.Own(st.Uid)
 	// In a folder with the sticky bit, such as /tmp, others cannot replace a file.
-	open := fi.Mode()&fs.ModeSymlink == 0 && fi.Mode().Perm()&0o002 != 0 && fi.Mode()&fs.ModeSticky == 0
+	open := secret.Open(info) && (!info.IsDir() || info.Mode()&fs.ModeSticky == 0)
+	if full, err := filepath.Abs(at); err == nil && info.IsDir() {
+		at = full
+	}
 	switch {
-	case !mine && at == ".":
-		return say.M("cli.config_passed_folder", here, data.UserName(st.Uid))
+	case !mine && info.IsDir():
+		return say.M("cli.config_passed_folder", here, at, data.UserName(st.Uid))
 	case !mine:
 		return say.M("cli.config_passed_owner", here, data.UserName(st.Uid))
 	case open:

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,12 +26,20 @@ func TestAConfigThatAnotherUserCouldHaveWrittenIsPassedOver(t *testing.T) {
 	}{
 		{"one's own", func(string) error { return nil }, ""},
 		{"none", func(dir string) error { return os.Remove(filepath.Join(dir, here)) }, "none"},
-		{"that of the user behind sudo", func(dir string) error { return os.Chown(filepath.Join(dir, here), 65533, 65533) }, ""},
+		{"that of the user behind sudo, who may be allowed this one verb", func(dir string) error { return os.Chown(filepath.Join(dir, here), 65533, 65533) }, "belongs to user"},
+		{"in the folder of the user behind sudo", func(dir string) error { return os.Chown(dir, 65533, 65533) }, "belongs to user"},
 		{"a stranger's", func(dir string) error { return os.Chown(filepath.Join(dir, here), stranger, stranger) }, "belongs to user"},
-		{"one that all can write", func(dir string) error { return os.Chmod(filepath.Join(dir, here), 0o666) }, "chmod o-w"},
-		{"in a folder that all can write", func(dir string) error { return os.Chmod(dir, 0o777) }, "chmod o-w"},
+		{"one that all can write", func(dir string) error { return os.Chmod(filepath.Join(dir, here), 0o666) }, "chmod go-w"},
+		{"one that all can write, with the sticky bit", func(dir string) error { return os.Chmod(filepath.Join(dir, here), 0o666|os.ModeSticky) }, "chmod go-w"},
+		{"one that a group can write", func(dir string) error {
+			return errors.Join(os.Chown(filepath.Join(dir, here), 0, stranger), os.Chmod(filepath.Join(dir, here), 0o664))
+		}, "chmod go-w"},
+		{"one that root's group can write", func(dir string) error { return os.Chmod(filepath.Join(dir, here), 0o664) }, ""},
+		{"in a folder that all can write", func(dir string) error { return os.Chmod(dir, 0o777) }, "chmod go-w"},
+		{"in a folder that a group can write", func(dir string) error { return errors.Join(os.Chown(dir, 0, stranger), os.Chmod(dir, 0o775)) }, "chmod go-w"},
+		{"in a folder that root's group can write", func(dir string) error { return os.Chmod(dir, 0o775) }, ""},
 		{"in a folder like /tmp", func(dir string) error { return os.Chmod(dir, 0o777|os.ModeSticky) }, ""},
-		{"in a stranger's folder", func(dir string) error { return os.Chown(dir, stranger, stranger) }, "the folder belongs"},
+		{"in a stranger's folder", func(dir string) error { return os.Chown(dir, stranger, stranger) }, "belongs to user"},
 		{"a link to a stranger's", func(dir string) error {
 			other := filepath.Join(dir, "other.toml")
 			if err := os.Rename(filepath.Join(dir, here), other); err != nil {
@@ -51,6 +60,11 @@ func TestAConfigThatAnotherUserCouldHaveWrittenIsPassedOver(t *testing.T) {
 			}
 			return os.Lchown(filepath.Join(dir, here), stranger, stranger)
 		}, "belongs to user"},
+		{"a link to one in a folder that all can write", func(dir string) error {
+			open := filepath.Join(dir, "open")
+			return errors.Join(os.Mkdir(open, 0o700), os.Rename(filepath.Join(dir, here), filepath.Join(open, here)), os.Chmod(open, 0o777),
+				os.Symlink(filepath.Join("open", here), filepath.Join(dir, here)))
+		}, "chmod go-w"},
 		{"a link to nothing", func(dir string) error {
 			if err := os.Remove(filepath.Join(dir, here)); err != nil {
 				return err

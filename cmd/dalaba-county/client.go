@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -87,8 +88,12 @@ func (a *app) newClient(base string) *client {
 	return c
 }
 
-// dial makes a client of the server that --server names.
+// dial makes a client of the server that --server names. Passwords and tokens go to it,
+// so no request leaves this machine in the clear, not even where the server redirects it.
 func (a *app) dial(s session) (*client, error) {
+	if u, err := url.Parse(a.server); err != nil || u.Host == "" || !sealed(u) {
+		return nil, cli.Refuse(sayM("county.server_plain", a.server))
+	}
 	c := a.newClient(a.serverURL())
 	c.session = s
 	if s.Token != "" {
@@ -101,8 +106,32 @@ func (a *app) dial(s session) (*client, error) {
 			return nil, err
 		}
 	}
-	c.web.HTTP = &http.Client{Transport: &http.Transport{TLSClientConfig: conf, Proxy: http.ProxyFromEnvironment}}
+	c.web.HTTP = &http.Client{
+		Transport: &http.Transport{TLSClientConfig: conf, Proxy: http.ProxyFromEnvironment},
+		CheckRedirect: func(to *http.Request, via []*http.Request) error {
+			switch {
+			case !sealed(to.URL):
+				return sayM("county.server_plain", to.URL.Redacted())
+			case len(via) == mostRedirects:
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}
 	return c, nil
+}
+
+// mostRedirects is how often a server may name another address.
+const mostRedirects = 10
+
+// sealed reports whether others on the network cannot read what goes to an address: by
+// https or, on this machine, also by http.
+func sealed(u *url.URL) bool {
+	if u.Scheme != "http" {
+		return u.Scheme == "https"
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // answered notes the zone that the county lives by.

@@ -80,11 +80,11 @@ func (a *app) login(ctx context.Context, name, file string) error {
 	if err != nil {
 		return err
 	}
-	password, err := a.password(file)
+	k, err := a.dial(session{CA: ca})
 	if err != nil {
 		return err
 	}
-	k, err := a.dial(session{CA: ca})
+	password, err := a.password(file)
 	if err != nil {
 		return err
 	}

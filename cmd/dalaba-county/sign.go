@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/link"
 )
@@ -48,6 +50,9 @@ func (a *app) sign(file, to string, keys []string) error {
 	}
 	var signers []*link.Key
 	for _, path := range keys {
+		if _, err := county.ReadPublic(path); err == nil {
+			return cli.Refuse(sayM("county.sign_public", path, strings.TrimSuffix(path, ".pub")+".key"))
+		}
 		k, err := link.ReadKey(path)
 		if err != nil {
 			return cli.Refuse(unread(path, err))

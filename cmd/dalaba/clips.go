@@ -344,7 +344,7 @@ func (a *app) clipLine(c playlist.Clip) string {
 
 // chosen finds the clip that an operator names, and opens the store to change it.
 func (a *app) chosen(ctx context.Context, what string) (playlist.Clip, *data.Store, error) {
-	store, _, err := a.openLibrary(ctx)
+	store, err := a.openLibrary(ctx)
 	if err != nil {
 		return playlist.Clip{}, nil, err
 	}
@@ -511,7 +511,7 @@ func (a *app) replaceClip(ctx context.Context, what, by string) (err error) {
 
 // restoreClip has a clip air again that another has replaced.
 func (a *app) restoreClip(ctx context.Context, what string) (err error) {
-	store, _, err := a.openLibrary(ctx)
+	store, err := a.openLibrary(ctx)
 	if err != nil {
 		return err
 	}

@@ -26,14 +26,8 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s == nil || fellBack {
-		a.tell(problems)
-	}
-	if s == nil {
-		return nil, cli.Refuse(cli.ErrTold)
-	}
-	if fellBack {
-		a.Remark(a.Say("cli.last_good"))
+	if err := a.tellRefused(s, problems, fellBack); err != nil {
+		return nil, err
 	}
 	if _, running := data.Running(s.Site.DataDir); !running {
 		if st, ok := control.ByConfig(ctx, a.config.Path, a.Language()); ok {
@@ -41,6 +35,21 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 		}
 	}
 	return s, nil
+}
+
+// tellRefused shows the problems of a config that is refused. They end the verb unless
+// there is a last good one.
+func (a *app) tellRefused(s *site.Site, problems []config.Problem, fellBack bool) error {
+	if s == nil || fellBack {
+		a.tell(problems)
+	}
+	if s == nil {
+		return cli.Refuse(cli.ErrTold)
+	}
+	if fellBack {
+		a.Remark(a.Say("cli.last_good"))
+	}
+	return nil
 }
 
 // lookToAsk is look for a verb that then asks the daemon. A user who may ask it, such as
@@ -53,12 +62,8 @@ func (a *app) lookToAsk(ctx context.Context) (*site.Site, error) {
 	if _, aerr := a.ask(ctx); aerr != nil {
 		return nil, err
 	}
-	s, problems := site.LookWithout(ctx, a.config.Path, a.text)
-	if s == nil {
-		a.tell(problems)
-		return nil, cli.Refuse(cli.ErrTold)
-	}
-	return s, nil
+	s, problems, fellBack := site.LookWithout(ctx, a.config.Path, a.text)
+	return s, a.tellRefused(s, problems, fellBack)
 }
 
 // daemonRuns reports whether a daemon holds the data folder. If this user may not look

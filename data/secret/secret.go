@@ -126,52 +126,84 @@ func judge(f *os.File, path string, ours func(uid uint32) bool) (warning, err er
 // exchangeable returns an error if another user can put another file in the place of this
 // one, or of a link on the way to it.
 func exchangeable(named string, ours func(uid uint32) bool) error {
-	path := named
-	for range 40 { // as many links as Linux follows
-		folder := filepath.Dir(path)
-		real, err := filepath.EvalSymlinks(folder)
+	way, err := Way(named)
+	if err != nil {
+		return err
+	}
+	for _, e := range way {
+		entry, err := os.Lstat(e.Path)
 		if err != nil {
 			return err
 		}
-		entry, err := os.Lstat(path)
+		dir, err := os.Stat(e.Folder)
 		if err != nil {
 			return err
 		}
-		dir, err := os.Stat(real)
-		if err != nil {
-			return err
-		}
-		sticky := dir.Mode()&fs.ModeSticky != 0
 		switch {
 		case !ours(dir.Sys().(*syscall.Stat_t).Uid),
-			dir.Mode().Perm()&0o002 != 0 && !sticky,
-			dir.Mode().Perm()&0o002 != 0 && !ours(entry.Sys().(*syscall.Stat_t).Uid): // anybody may have put it there
-			return Refused{say.M("store.secret_folder", named, real), say.M("store.secret_folder_do")}
+			Open(dir) && dir.Mode()&fs.ModeSticky == 0,
+			Open(dir) && !ours(entry.Sys().(*syscall.Stat_t).Uid): // anybody may have put it there
+			return Refused{say.M("store.secret_folder", named, e.Folder), say.M("store.secret_folder_do")}
 		}
-		if entry.Mode()&fs.ModeSymlink == 0 {
-			return nil
+	}
+	return nil
+}
+
+// Entry is a link on the way to a file, or the file, and the folder it is in.
+type Entry struct{ Path, Folder string }
+
+// Way returns the links that lead to a file, and at last the file. Who can exchange one of
+// them in its folder decides what is read.
+func Way(path string) (way []Entry, err error) {
+	for range 40 { // as many links as Linux follows
+		folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if err != nil {
+			return nil, err
+		}
+		way = append(way, Entry{path, folder})
+		entry, err := os.Lstat(path)
+		if err != nil || entry.Mode()&fs.ModeSymlink == 0 {
+			return way, err
 		}
 		to, err := os.Readlink(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !filepath.IsAbs(to) {
-			to = filepath.Join(real, to)
+			to = filepath.Join(folder, to)
 		}
 		path = to
 	}
-	return &fs.PathError{Op: "open", Path: path, Err: unix.ELOOP}
+	return nil, &fs.PathError{Op: "open", Path: path, Err: unix.ELOOP}
 }
 
+// Open reports whether users other than its owner and root may write a file or folder.
+// The group of the owner's own number is the owner's alone, as Debian and Ubuntu make it,
+// and the group 0 is root's; any other is of others.
+func Open(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	mode := info.Mode()
+	switch {
+	case mode&fs.ModeSymlink != 0: // it has no mode of its own
+		return false
+	case mode&0o020 != 0 && (!ok || st.Gid != 0 && st.Gid != st.Uid):
+		return true
+	}
+	return mode&0o002 != 0
+}
+
+// Own reports whether a user is root or this one.
+func Own(uid uint32) bool { return uid == 0 || uid == uint32(os.Geteuid()) }
+
 // Trusted reports whether what a user owns may be believed: root's, this user's, and those
-// of who called root's program by sudo.
+// of who called root's program by sudo. It is for what the caller names: a caller whom sudo
+// allows one verb alone could else choose what root does.
 func Trusted(uid uint32) bool {
-	me := uint32(os.Geteuid())
-	if uid == 0 || uid == me {
+	if Own(uid) {
 		return true
 	}
 	by, err := strconv.ParseUint(os.Getenv("SUDO_UID"), 10, 32)
-	return me == 0 && err == nil && uid == uint32(by)
+	return os.Geteuid() == 0 && err == nil && uid == uint32(by)
 }
 
 // UserName is the name of a user; the number if it has none.

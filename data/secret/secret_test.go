@@ -40,6 +40,13 @@ func TestASecretThatOthersCanReadOrExchangeIsRefused(t *testing.T) {
 			must(t, os.Lchown(p, 65534, 65534))
 		}
 	}
+	grouped := func(t *testing.T, path string, gid int) {
+		t.Helper()
+		if os.Geteuid() != 0 {
+			t.Skip("only root can give files away")
+		}
+		must(t, os.Chown(path, -1, gid))
+	}
 	for _, c := range []struct {
 		name  string
 		plant func(t *testing.T, dir, file string) string // returns what is read
@@ -51,6 +58,16 @@ func TestASecretThatOthersCanReadOrExchangeIsRefused(t *testing.T) {
 		{"writable by the group", func(t *testing.T, _, file string) string { must(t, os.Chmod(file, 0o620)); return file }, "(mode 0620)"},
 		{"writable by others", func(t *testing.T, _, file string) string { must(t, os.Chmod(file, 0o602)); return file }, "(mode 0602)"},
 		{"in a folder that all can write", func(t *testing.T, dir, file string) string { must(t, os.Chmod(dir, 0o777)); return file }, "can exchange it in the folder"},
+		{"in a folder that a group can write", func(t *testing.T, dir, file string) string {
+			grouped(t, dir, 65534)
+			must(t, os.Chmod(dir, 0o770))
+			return file
+		}, "can exchange it in the folder"},
+		{"in a folder that the group 0 can write", func(t *testing.T, dir, file string) string {
+			grouped(t, dir, 0)
+			must(t, os.Chmod(dir, 0o775))
+			return file
+		}, ""},
 		{"in a folder like /tmp", func(t *testing.T, dir, file string) string { must(t, os.Chmod(dir, 0o777|fs.ModeSticky)); return file }, ""},
 		{"behind a link of one's own", func(t *testing.T, _, file string) string {
 			link := filepath.Join(t.TempDir(), "link")
@@ -214,5 +231,23 @@ func TestWhoCalledRootBySudoIsTrustedWithHisOwnFile(t *testing.T) {
 	t.Setenv("SUDO_UID", "1")
 	if _, err := secret.Read(file); err == nil {
 		t.Error("another user's file was read")
+	}
+}
+
+// Debian and Ubuntu give each user a group of the same number, and let it write what the
+// user makes.
+func TestTheGroupOfAUserAloneIsNoOtherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	t.Setenv("SUDO_UID", "65533")
+	dir, file := private(t)
+	must(t, os.Chown(dir, 65533, 65533), os.Chmod(dir, 0o775))
+	if _, err := secret.Read(file); err != nil {
+		t.Error(err)
+	}
+	must(t, os.Chown(dir, 65533, 65534))
+	if _, err := secret.Read(file); err == nil {
+		t.Error("a file in a folder that another group can write was read")
 	}
 }

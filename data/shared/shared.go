@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dalaba/data/secret"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -30,7 +31,7 @@ import (
 // [say.Message] that names the thing and says what to do.
 var (
 	ErrLink    = errors.New("a symbolic link")
-	ErrTwice   = errors.New("a second name of somebody's private file")
+	ErrTwice   = errors.New("a second name of a private file")
 	ErrSpecial = errors.New("a pipe, a socket or a device")
 	ErrFolder  = errors.New("a folder in the place of a file")
 	ErrFile    = errors.New("a file in the place of a folder")
@@ -233,7 +234,8 @@ func (f *Folder) Open(name string) (file *os.File, err error) {
 
 // regular returns an error for what is not a file to be read. A second name of a file
 // (a hard link) is given to private files of others by those who may not read them, and
-// want to hear or see what is in them.
+// want to hear or see what is in them. In a folder that is its owner's alone, the owner
+// made it; in one that others may write, any of them may have.
 func (f *Folder) regular(info fs.FileInfo, path string) error {
 	mode := info.Mode()
 	switch {
@@ -250,7 +252,7 @@ func (f *Folder) regular(info fs.FileInfo, path string) error {
 	}
 	file, ok1 := info.Sys().(*syscall.Stat_t)
 	dir, ok2 := own.Sys().(*syscall.Stat_t)
-	if ok1 && ok2 && file.Nlink > 1 && file.Uid != dir.Uid && mode&0o004 == 0 {
+	if ok1 && ok2 && file.Nlink > 1 && mode&0o004 == 0 && (file.Uid != dir.Uid || secret.Open(own)) {
 		return wrong(ErrTwice, "shared.twice", path)
 	}
 	return nil

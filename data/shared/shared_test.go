@@ -318,3 +318,50 @@ func TestARaceLeadsNowhereElse(t *testing.T) {
 	}
 	t.Logf("the file was read %d times", times)
 }
+
+// In a folder that others may write, a second name of root's private file may be theirs,
+// whoever has the folder.
+func TestASecondNameOfAPrivateFileIsNotReadWhereOthersMayHaveMadeIt(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a folder to a group")
+	}
+	for _, tt := range []struct {
+		name   string
+		folder fs.FileMode
+		group  int
+		file   fs.FileMode
+		names  int
+		read   bool
+	}{
+		{"in one's own folder it is read", 0o755, 0, 0o600, 2, true},
+		{"in a folder that one's own group may write it is read", 0o775, 0, 0o600, 2, true},
+		{"in a folder that all may write it is not", 0o777, 0, 0o600, 2, false},
+		{"in a folder like /tmp it is not", 0o777 | fs.ModeSticky, 0, 0o600, 2, false},
+		{"in a folder that a group may write it is not", 0o775, 65534, 0o600, 2, false},
+		{"nor if a group may read the file", 0o777, 0, 0o640, 2, false},
+		{"a file that all may read is", 0o777, 0, 0o644, 2, true},
+		{"a private file of one name is", 0o777, 0, 0o600, 1, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			base := t.TempDir()
+			dir, file := filepath.Join(base, "inbox"), filepath.Join(base, "private")
+			if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, -1, tt.group), os.Chmod(dir, tt.folder),
+				os.WriteFile(file, []byte("text"), 0o600), os.Chmod(file, tt.file), os.Link(file, filepath.Join(dir, "second"))); err != nil {
+				t.Fatal(err)
+			}
+			if tt.names == 1 {
+				if err := os.Remove(file); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f, err := shared.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if text, err := read(f, "second"); tt.read != (err == nil) || !tt.read && (!errors.Is(err, shared.ErrTwice) || len(text) > 0) {
+				t.Errorf("it read %q, %v", text, err)
+			}
+		})
+	}
+}
