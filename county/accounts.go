@@ -22,6 +22,7 @@ type accountStore interface {
 	Login(ctx context.Context, name, password string, expires time.Time) (token string, err error)
 	Session(ctx context.Context, token string) (admin string, err error)
 	Logout(ctx context.Context, token string) error
+	settingStore
 }
 
 // accounts decides who may use the API: the holder of the token, and
@@ -108,10 +109,25 @@ func (a *accounts) login(ctx context.Context, l Login, from string) (s session, 
 	switch {
 	case errors.Is(err, store.ErrDenied):
 		a.refuse(from, l.Name)
-	case err == nil:
-		a.tries.Succeeded(source, l.Name, a.now())
+	case err == nil && a.tries.Succeeded(source, l.Name, a.now()):
+		ctx := context.WithoutCancel(ctx)
+		if err := errors.Join(a.load(ctx), retain(ctx, a.store, knownLogins, a.tries.Good(a.now()))); err != nil {
+			a.log.Warn("who was believed is not kept for a restart", "err", err)
+		}
 	}
 	return s, err
+}
+
+// knownLogins is the name of the setting that keeps who has logged in from where: they
+// come first also after a restart.
+const knownLogins = "known logins"
+
+// load takes up what an earlier run, or another replica, knew.
+func (a *accounts) load(ctx context.Context) error {
+	var kept []web.Good
+	err := recall(ctx, a.store, knownLogins, &kept)
+	a.tries.Recall(kept)
+	return err
 }
 
 func (a *accounts) refuse(from, name string) {

@@ -398,3 +398,27 @@ func TestGuessesKeepNobodyFromLoggingIn(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoWasBelievedComesFirstAfterARestartToo(t *testing.T) {
+	dir := t.TempDir()
+	w := newWorld(t, dir, unsigned)
+	p, _ := ebm(t, "a1", nil)
+	if got := w.as(known, "POST", "/ebd", bytes.NewReader(p.Tar), -1); got.Code != http.StatusOK {
+		t.Fatal(got.Code)
+	}
+	if err := w.Store.SetAdmin(t.Context(), "editor", "correct horse battery"); err != nil {
+		t.Fatal(err)
+	}
+	login := func(w *world) int {
+		return w.as(known, "POST", "/api/login", strings.NewReader(`{"name":"editor","password":"correct horse battery"}`), -1).Code
+	}
+	if got := login(w); got != http.StatusOK {
+		t.Fatal(got)
+	}
+	w.die()
+	again := newWorld(t, dir, unsigned)
+	eventually(t, "the county remembers", func() bool { return again.Remembers(known, "editor") })
+	if again.Remembers(stranger, "editor") {
+		t.Error("a stranger is taken for one it knows")
+	}
+}

@@ -119,7 +119,7 @@ func New(o Options) *County {
 	p.outcomes = &outcomes{store: o.Store, orders: p.orders}
 	p.alerts = &alerts{base: b, store: o.Store, rules: o.Alerts, fleet: p.fleet, orders: p.orders, sounds: p.sounds, work: work}
 	p.course = newCourse(b, o.Store, p.orders, p.sounds, p.outcomes, work)
-	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work, senders: newSenders(b)}
+	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work, senders: newSenders(b, o.Store)}
 	p.alerts.changed, p.course.changed = p.ebd.tell, p.ebd.tell
 	for _, f := range o.Alerts.Feeds {
 		p.feeds = append(p.feeds, newFeed(b, f, o.EBD.client(), p.alerts))
@@ -172,6 +172,9 @@ func (c *County) Run(ctx context.Context) error {
 	}
 	if err := c.course.resume(ctx); err != nil && ctx.Err() == nil {
 		c.log.Error("alerts in force could not be taken up again", "err", err)
+	}
+	if err := errors.Join(c.ebd.senders.load(ctx), c.api.accounts.load(ctx)); err != nil && ctx.Err() == nil {
+		c.log.Warn("who was believed before is not known", "err", err)
 	}
 	every(time.Minute, c.reach.account, "airings could not be accounted for")
 	every(time.Minute, c.logins.pushAccount, "the broker does not know who is revoked; they may still listen there")

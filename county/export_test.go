@@ -175,3 +175,16 @@ func Routes() (all []Route) {
 
 // Carried lists what a carrier takes to controllers.
 func Carried(c *County, ctx context.Context) ([]Held, error) { return c.documents.held(ctx) }
+
+// Remembers reports whether a sender, and an administrator, at an address were believed
+// before.
+func (c *County) Remembers(from, admin string) bool {
+	r := httptest.NewRequest(http.MethodPost, "/ebd", nil)
+	r.RemoteAddr = from
+	for _, g := range c.api.accounts.tries.Good(c.now()) {
+		if g.From == link.Source(from) && g.Name == admin {
+			return c.ebd.senders.knows(r)
+		}
+	}
+	return false
+}

@@ -1,6 +1,9 @@
 package county
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -18,10 +21,39 @@ type senders struct {
 	base
 	bodies  web.Bodies
 	refused link.Tally
+	store   settingStore
 
 	mu    sync.Mutex
 	known map[netip.Prefix]time.Time // the sources of messages that were believed, and when the last came
 }
+
+// settingStore keeps small facts by name.
+type settingStore interface {
+	Setting(ctx context.Context, key string) (string, error)
+	SetSetting(ctx context.Context, key, value string) error
+}
+
+// recall reads a value that was kept as a setting; nothing if there is none.
+func recall(ctx context.Context, s settingStore, key string, into any) error {
+	text, err := s.Setting(ctx, key)
+	if err != nil || text == "" {
+		return err
+	}
+	return json.Unmarshal([]byte(text), into)
+}
+
+// retain keeps a value as a setting.
+func retain(ctx context.Context, s settingStore, key string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return s.SetSetting(ctx, key, string(text))
+}
+
+// knownSenders is the name of the setting that keeps the sources: they come first also
+// after a restart.
+const knownSenders = "known senders"
 
 // The bounds of what is read at once. A message is seldom larger than a few
 // kilobytes; one that carries its sound may be. Together they take 8 + 3·48 MiB at
@@ -38,11 +70,12 @@ const (
 const (
 	mostSenders   = 1000
 	rememberedFor = 31 * 24 * time.Hour
+	keptEach      = 24 * time.Hour // when a source that comes often is kept once more
 )
 
-func newSenders(b base) *senders {
+func newSenders(b base, st settingStore) *senders {
 	return &senders{
-		base: b, known: map[netip.Prefix]time.Time{},
+		base: b, store: st, known: map[netip.Prefix]time.Time{},
 		bodies: web.Bodies{Small: smallMessage, PerSource: perSourceAtOnce, Strangers: strangersAtOnce, Known: knownAtOnce, Work: messagesWorkedOn, Source: link.Source},
 	}
 }
@@ -83,9 +116,16 @@ func (s *senders) believe(r *http.Request, v Verdict) {
 		return
 	}
 	web.Known(r)
+	from, now := link.Source(r.RemoteAddr), s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.known) >= mostSenders {
+	if at, ok := s.known[from]; ok && now.Sub(at) < keptEach {
+		return
+	}
+	ctx := context.WithoutCancel(r.Context())
+	err := s.recall(ctx) // another replica may have kept others
+	s.known[from] = now
+	for len(s.known) > mostSenders {
 		var oldest netip.Prefix
 		for from, at := range s.known {
 			if last, ok := s.known[oldest]; !ok || at.Before(last) {
@@ -94,5 +134,25 @@ func (s *senders) believe(r *http.Request, v Verdict) {
 		}
 		delete(s.known, oldest)
 	}
-	s.known[link.Source(r.RemoteAddr)] = s.now()
+	if err := errors.Join(err, retain(ctx, s.store, knownSenders, s.known)); err != nil {
+		s.log.Warn("who was believed is not kept for a restart", "err", err)
+	}
+}
+
+// load takes up what an earlier run knew.
+func (s *senders) load(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.recall(ctx)
+}
+
+func (s *senders) recall(ctx context.Context) error {
+	var kept map[netip.Prefix]time.Time
+	err := recall(ctx, s.store, knownSenders, &kept)
+	for from, at := range kept {
+		if at.After(s.known[from]) {
+			s.known[from] = at
+		}
+	}
+	return err
 }

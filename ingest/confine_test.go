@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,10 +41,49 @@ var attempts = map[string]func(dir, addr string, pid int) error{
 		}
 		return err
 	},
-	"open a unix socket": func(string, string, int) error { _, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0); return err },
-	"send a datagram":    func(string, string, int) error { _, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0); return err },
-	"signal its parent":  func(_, _ string, pid int) error { return syscall.Kill(pid, syscall.SIGURG) }, // which Go ignores
-	"trace its parent":   func(_, _ string, pid int) error { return unix.PtraceSeize(pid) },
+	"open a unix socket":          func(string, string, int) error { _, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0); return err },
+	"send a datagram":             func(string, string, int) error { _, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0); return err },
+	"signal its parent":           func(_, _ string, pid int) error { return syscall.Kill(pid, syscall.SIGURG) }, // which Go ignores
+	"lower its parent's priority": func(_, _ string, pid int) error { return unix.Setpriority(unix.PRIO_PROCESS, pid, 19) },
+	"lower the priority of all of its user's": func(string, string, int) error {
+		return unix.Setpriority(unix.PRIO_USER, 0, 19)
+	},
+	"make its parent idle": func(_, _ string, pid int) error {
+		return unix.SchedSetAttr(pid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+	},
+	"limit its parent": func(_, _ string, pid int) error {
+		var old unix.Rlimit
+		if err := unix.Prlimit(pid, unix.RLIMIT_CORE, nil, &old); err != nil {
+			return err
+		}
+		return unix.Prlimit(pid, unix.RLIMIT_CORE, &old, nil)
+	},
+	"open a file's mode": func(dir, _ string, _ int) error { return os.Chmod(filepath.Join(dir, "old"), 0o644) },
+	"give a file away": func(dir, _ string, _ int) error {
+		return os.Lchown(filepath.Join(dir, "old"), os.Getuid(), os.Getgid())
+	},
+	"change a file's times": func(dir, _ string, _ int) error {
+		return os.Chtimes(filepath.Join(dir, "old"), time.Unix(0, 0), time.Unix(0, 0))
+	},
+	"mark a file": func(dir, _ string, _ int) error {
+		return unix.Setxattr(filepath.Join(dir, "old"), "user.x", []byte("x"), 0)
+	},
+	"make a namespace": func(string, string, int) error { return unix.Unshare(unix.CLONE_NEWUSER) },
+	"name the machine": func(string, string, int) error {
+		var u unix.Utsname
+		if err := unix.Uname(&u); err != nil {
+			return err
+		}
+		return unix.Sethostname([]byte(unix.ByteSliceToString(u.Nodename[:])))
+	},
+	"type into a terminal": func(string, string, int) error {
+		err := unix.IoctlSetInt(0, unix.TIOCSTI, 0)
+		if err == unix.EACCES {
+			return err
+		}
+		return nil // it was allowed, and failed as there is no terminal
+	},
+	"trace its parent": func(_, _ string, pid int) error { return unix.PtraceSeize(pid) },
 	"read its parent's memory": func(_, _ string, pid int) error {
 		b := make([]byte, 1)
 		_, err := unix.ProcessVMReadv(pid, []unix.Iovec{{Base: &b[0], Len: 1}}, []unix.RemoteIovec{{Base: 1, Len: 1}}, 0)

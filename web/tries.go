@@ -88,12 +88,49 @@ func (t *Tries) Begin(from netip.Prefix, name string, now time.Time) (wait time.
 	return 0, known
 }
 
-// Succeeded takes back what [Tries.Begin] counted.
-func (t *Tries) Succeeded(from netip.Prefix, name string, now time.Time) {
+// Succeeded takes back what [Tries.Begin] counted. It reports whether that is news: the
+// pair has not succeeded for a day.
+func (t *Tries) Succeeded(from netip.Prefix, name string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pairs[pair{from, name}] = &tried{last: now, good: now}
+	p := pair{from, name}
+	was := t.pairs[p]
+	t.pairs[p] = &tried{last: now, good: now}
 	delete(t.sources, from)
+	return was == nil || now.Sub(was.good) > 24*time.Hour
+}
+
+// Good is an account that was logged in to from a source.
+type Good struct {
+	From netip.Prefix `json:"from"`
+	Name string       `json:"name"`
+	At   time.Time    `json:"at"`
+}
+
+// Good lists who has logged in lately.
+func (t *Tries) Good(now time.Time) (all []Good) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for p, was := range t.pairs {
+		if was.isGood(now) {
+			all = append(all, Good{p.from, p.name, was.good})
+		}
+	}
+	return all
+}
+
+// Recall takes up what [Tries.Good] listed.
+func (t *Tries) Recall(all []Good) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, g := range all[:min(len(all), mostTried)] {
+		p := pair{g.From, g.Name}
+		if was := t.pairs[p]; was == nil {
+			t.pairs[p] = &tried{last: g.At, good: g.At}
+		} else if g.At.After(was.good) {
+			was.good = g.At
+		}
+	}
 }
 
 // forget makes room: half of the pairs that have not succeeded lately go, those that
