@@ -50,6 +50,8 @@ var Kinds = []Kind{
 	{"64 connections send packages of 47 MB each", (*attack).packages},
 	{"100 streams of one HTTP/2 connection send packages of 47 MB each", (*attack).streams},
 	{"64 forms whose heads have 9 MB each", (*attack).heads},
+	{"1000 heads of forms, of thousands of lines each, do not end", (*attack).endlessHeads},
+	{"a few addresses send what is no message, as fast as they can", (*attack).flood},
 	{"500 bodies come a byte a second", (*attack).slowBodies},
 	{"600 connections say nothing", (*attack).silence},
 	{"300 connections say nothing after the handshake", (*attack).silenceBehindTLS},
@@ -204,12 +206,13 @@ func (a *attack) packages() {
 	})
 }
 
-func (a *attack) streams() {
+// streaming makes HTTP/2 requests from a source, all by one connection.
+func (a *attack) streaming(from string) *http.Client {
 	conf := config("h2")
 	t := &http.Transport{
 		TLSClientConfig: conf, Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true},
 		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
-			c, err := a.dial("127.0.0.1")
+			c, err := a.dial(from)
 			if err != nil {
 				return nil, err
 			}
@@ -217,8 +220,42 @@ func (a *attack) streams() {
 		},
 	}
 	t.Protocols.SetHTTP2(true)
-	c := &http.Client{Timeout: time.Minute, Transport: t}
+	return &http.Client{Timeout: time.Minute, Transport: t}
+}
+
+func (a *attack) streams() {
+	c := a.streaming("127.0.0.1")
 	a.each(100, 1, func(i int, _ string) error { return a.largePackage(c, i) })
+}
+
+func (a *attack) endlessHeads() {
+	const connections = 80
+	var head strings.Builder
+	head.WriteString(formHead[:3+2])
+	for i := 0; head.Len() < 60<<10; i++ {
+		fmt.Fprintf(&head, "x%d:\r\n", i)
+	}
+	var clients []*http.Client
+	for i := range connections {
+		clients = append(clients, a.streaming(fmt.Sprintf("127.3.0.%d", 1+i%4)))
+	}
+	a.each(1000, 4, func(i int, _ string) error {
+		body := io.MultiReader(strings.NewReader(head.String()), &zeros{a.ctx, 1})
+		return a.post(clients[i%connections], "/ebd", "multipart/form-data; boundary=x", body, -1)
+	})
+}
+
+func (a *attack) flood() {
+	a.each(80, 5, func(_ int, from string) error {
+		c := a.client(from)
+		defer c.CloseIdleConnections()
+		for range 20 {
+			if err := a.post(c, "/cap", "application/cap+xml", strings.NewReader(strings.Repeat("<x>", 300)), 900); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (a *attack) heads() {
