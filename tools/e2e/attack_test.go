@@ -33,7 +33,7 @@ import (
 // measured.
 const (
 	mostMemory = 640 << 20 // the broker is in the same process
-	mostStored = 16 << 20  // database, while it is kept
+	mostStored = 24 << 20  // database, while it is kept
 	mostLogged = 64 << 10  // bytes of the log for all attacks together
 	mostFiles  = 64        // descriptors after the attacks, more than before
 )
