@@ -4,7 +4,6 @@ go 1.26.0
 
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0 // sd_notify and the watchdog
-	github.com/dhowden/tag v0.0.0-20240417053706-3d75831295e8 // ID3, MP4 and Vorbis tags of what people hand in
 	github.com/faiface/beep v1.1.0 // streamers: gain and mixing, in player only
 	github.com/google/renameio/v2 v2.0.2 // files replaced whole, or not at all
 	github.com/hajimehoshi/go-mp3 v0.3.4 // the decoder, in player only
@@ -24,6 +23,7 @@ require (
 	golang.org/x/sys v0.49.0 // adjtimex, boot time, file locks, GPIO
 	golang.org/x/term v0.47.0 // the terminal's width
 	golang.org/x/text v0.43.0 // GBK lists and tags
+	golang.org/x/time v0.16.0 // token buckets: what strangers, and controllers, may do
 )
 
 require (
@@ -38,7 +38,6 @@ require (
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	golang.org/x/crypto v0.58.0 // argon2id, for the county's password
-	golang.org/x/time v0.16.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 )
 
@@ -55,6 +54,8 @@ require (
 	github.com/rs/zerolog v1.28.0 // which toxiproxy asks for
 )
 
+require github.com/KimMachineGun/automemlimit v1.0.1 // how much memory the county may take
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.1.2 // indirect
@@ -63,6 +64,7 @@ require (
 	github.com/mattn/go-colorable v0.1.13 // indirect
 	github.com/mattn/go-isatty v0.0.16 // indirect
 	github.com/matttproud/golang_protobuf_extensions v1.0.1 // indirect
+	github.com/pbnjay/memory v0.0.0-20210728143218-7b4eea64cf58 // indirect
 	github.com/prometheus/client_golang v1.13.0 // indirect
 	github.com/prometheus/client_model v0.2.0 // indirect
 	github.com/prometheus/common v0.37.0 // indirect

@@ -53,7 +53,7 @@ func TestHostileXMLIsRefusedWithinBounds(t *testing.T) {
 		{"no XML and no tar", "hello, world", alert.ErrUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := alert.Parse([]byte(c.raw), alert.Options{})
+			_, err := alert.Parse(t.Context(), []byte(c.raw), alert.Options{})
 			if !errors.Is(err, c.why) || !errors.Is(err, playlist.ErrInvalid) {
 				t.Errorf("got %v, want %v", err, c.why)
 			}
@@ -63,11 +63,11 @@ func TestHostileXMLIsRefusedWithinBounds(t *testing.T) {
 
 func TestAMessageCutShortIsRefused(t *testing.T) {
 	for n := range len(flood) - 1 {
-		if _, err := alert.Parse([]byte(flood[:n]), alert.Options{}); err == nil {
+		if _, err := alert.Parse(t.Context(), []byte(flood[:n]), alert.Options{}); err == nil {
 			t.Fatalf("the first %d bytes pass for a message", n)
 		}
 	}
-	if _, err := alert.Parse([]byte(flood[:len(flood)-20]), alert.Options{}); !errors.Is(err, alert.ErrTruncated) {
+	if _, err := alert.Parse(t.Context(), []byte(flood[:len(flood)-20]), alert.Options{}); !errors.Is(err, alert.ErrTruncated) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -131,7 +131,7 @@ func TestHostileTarIsRefusedWithinBounds(t *testing.T) {
 		{"an empty tar", packed(t), alert.ErrUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := alert.Parse(c.raw, alert.Options{})
+			_, err := alert.Parse(t.Context(), c.raw, alert.Options{})
 			if !errors.Is(err, c.why) || !errors.Is(err, playlist.ErrInvalid) {
 				t.Errorf("got %v, want %v", err, c.why)
 			}

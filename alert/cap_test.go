@@ -67,7 +67,7 @@ func with(t testing.TB, message string, pairs ...string) []byte {
 
 func parse(t testing.TB, raw []byte) alert.Message {
 	t.Helper()
-	m, err := alert.Parse(raw, alert.Options{})
+	m, err := alert.Parse(t.Context(), raw, alert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestARefusalNamesTheWrongElementOfACAPMessage(t *testing.T) {
 		{"a resource without its type", []string{"<area>\n", "<resource><resourceDesc>r</resourceDesc></resource><area>\n"}, "mimeType"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := alert.Parse(with(t, flood, c.pairs...), alert.Options{})
+			_, err := alert.Parse(t.Context(), with(t, flood, c.pairs...), alert.Options{})
 			if !errors.Is(err, alert.ErrInvalid) || !errors.Is(err, playlist.ErrInvalid) {
 				t.Fatalf("got %v", err)
 			}
@@ -260,7 +260,7 @@ func TestABrokenShapeIsMendedOrIgnoredAndTold(t *testing.T) {
 }
 
 func TestARefusalListsAllFaults(t *testing.T) {
-	_, err := alert.Parse(with(t, flood, ">Actual<", "><", ">Met<", ">?<", "<event>暴雨</event>", "", "+08:00</expires>", "Z</expires>"), alert.Options{})
+	_, err := alert.Parse(t.Context(), with(t, flood, ">Actual<", "><", ">Met<", ">?<", "<event>暴雨</event>", "", "+08:00</expires>", "Z</expires>"), alert.Options{})
 	if lines := strings.Split(say.In(say.Chinese, err), "\n"); len(lines) != 4 {
 		t.Errorf("%d faults listed: %q", len(lines), lines)
 	}
@@ -305,7 +305,7 @@ func TestEachCAPVersionHasItsOwnRules(t *testing.T) {
 	if !slices.Equal(m.Alert.Refs, []playlist.AlertID{"s@x,a0,"}) || !slices.Equal(m.Alert.Areas, []playlist.Area{"341523000000"}) {
 		t.Errorf("CAP 1.0 refers to %v, for %v", m.Alert.Refs, m.Alert.Areas)
 	}
-	if _, err := alert.Parse(with(t, first, "http://www.incident.com/cap/1.0", "urn:oasis:names:tc:emergency:cap:1.2"), alert.Options{}); err == nil {
+	if _, err := alert.Parse(t.Context(), with(t, first, "http://www.incident.com/cap/1.0", "urn:oasis:names:tc:emergency:cap:1.2"), alert.Options{}); err == nil {
 		t.Error("a message of CAP 1.0 passes for 1.2")
 	}
 }
@@ -440,7 +440,7 @@ func TestDocumentsInOtherEncodingsAreRead(t *testing.T) {
 	for name, text := range map[string]string{
 		"a byte order mark": "\ufeff" + flood, "GBK": gbk, "GB2312": gb2312, "GB18030": gb18030, "UTF-16": utf16,
 	} {
-		m, err := alert.Parse([]byte(text), alert.Options{})
+		m, err := alert.Parse(t.Context(), []byte(text), alert.Options{})
 		if err != nil || m.Verdict != alert.Valid || m.Alert.Texts[0] != want {
 			t.Errorf("%s: %v, %s %v", name, err, m.Verdict, m.Warnings)
 		}
@@ -449,7 +449,7 @@ func TestDocumentsInOtherEncodingsAreRead(t *testing.T) {
 		"GBK that says it is UTF-8": strings.Replace(gbk, "GBK", "UTF-8", 1), "an unknown encoding": as("klingon"),
 		"UTF-8 that says it is GBK": strings.Replace(flood, "UTF-8", "GBK", 1) + "\xff\xff",
 	} {
-		if _, err := alert.Parse([]byte(text), alert.Options{}); !errors.Is(err, alert.ErrInvalid) {
+		if _, err := alert.Parse(t.Context(), []byte(text), alert.Options{}); !errors.Is(err, alert.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

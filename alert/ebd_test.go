@@ -246,7 +246,7 @@ func TestARefusalNamesTheWrongElementOfAnEBM(t *testing.T) {
 			"<AuxiliaryType>2<", "<AuxiliaryType>9<"}, alert.ErrMissing, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := alert.Parse(ebd(t, string(with(t, quake, c.pairs...)), "EBDR_1.mp3", string(mp3)), alert.Options{})
+			_, err := alert.Parse(t.Context(), ebd(t, string(with(t, quake, c.pairs...)), "EBDR_1.mp3", string(mp3)), alert.Options{})
 			if !errors.Is(err, c.why) || !strings.Contains(say.In(say.Chinese, err), c.says) {
 				t.Errorf("got %v", err)
 			}
@@ -351,7 +351,7 @@ func TestHowEBDSignaturesAreJudged(t *testing.T) {
 		{"no signature", quake, nil, o, emergency.SignatureAbsent, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m, err := alert.Parse(ebd(t, c.body, c.more...), c.o)
+			m, err := alert.Parse(t.Context(), ebd(t, c.body, c.more...), c.o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -454,7 +454,7 @@ func TestResponsesAreReadAsTheyWereWritten(t *testing.T) {
 			if p.Name != "EBDT_"+head.ID+".tar" {
 				t.Errorf("%s is called %s", kind, p.Name)
 			}
-			m, err := alert.Parse(p.Tar, o)
+			m, err := alert.Parse(t.Context(), p.Tar, o)
 			if err != nil {
 				t.Fatalf("%s: %v", kind, err)
 			}
@@ -542,7 +542,7 @@ func TestARequestIsReadAsItWasWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := alert.Parse(p.Tar, o)
+			m, err := alert.Parse(t.Context(), p.Tar, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -569,7 +569,7 @@ func TestRequestsAndReportsOfOtherKindsAreRead(t *testing.T) {
 			t.Errorf("%s: %s of %q", body, m.Kind, m.StateOf)
 		}
 	}
-	if _, err := alert.Parse(of("EBMStateRequest", "<EBM/>"), alert.Options{}); !errors.Is(err, alert.ErrMissing) {
+	if _, err := alert.Parse(t.Context(), of("EBMStateRequest", "<EBM/>"), alert.Options{}); !errors.Is(err, alert.ErrMissing) {
 		t.Errorf("the state of nothing: %v", err)
 	}
 	m := parse(t, of("OMDRequest", "<OMDType>EBRPSInfo</OMDType><Params><RptStartTime>2026-07-01 00:00:00</RptStartTime><RptType>Full</RptType></Params>"))

@@ -171,6 +171,9 @@ func (e *Entry) readAlerts(doc document, within *node, where string, o Options, 
 		collect(within)
 	}
 	for _, n := range found {
+		if o.ended() {
+			return
+		}
 		raw := extract(doc, n)
 		var own report
 		alone, err := readXML(raw, &own)

@@ -13,7 +13,7 @@ import (
 
 func feed(t testing.TB, raw []byte, o alert.Options) alert.Feed {
 	t.Helper()
-	m, err := alert.Parse(raw, o)
+	m, err := alert.Parse(t.Context(), raw, o)
 	if err != nil || m.Feed == nil {
 		t.Fatalf("%s, %v", m.Kind, err)
 	}
@@ -63,7 +63,7 @@ func TestAnAlertInsideAFeedIsReadLikeADocumentOfItsOwn(t *testing.T) {
 	if m.Alert.Signature.State != emergency.SignatureVerified || m.Verdict != alert.Valid || m.Alert.Event != "暴雨" {
 		t.Errorf("%v, %s %v", m.Alert.Signature, m.Verdict, m.Warnings)
 	}
-	alone, err := alert.Parse(m.Raw, o)
+	alone, err := alert.Parse(t.Context(), m.Raw, o)
 	if err != nil || alone.Alert.ID != m.Alert.ID {
 		t.Errorf("its raw bytes are no message: %v", err)
 	}
@@ -75,14 +75,14 @@ func TestAnAlertInsideAFeedIsReadLikeADocumentOfItsOwn(t *testing.T) {
 	f = feed(t, []byte(within), o)
 	if e := f.Entries[0]; e.Err != nil || len(e.Alerts) != 1 || e.Alerts[0].Alert.Event != "暴雨" {
 		t.Errorf("%+v", e)
-	} else if _, err := alert.Parse(e.Alerts[0].Raw, o); err != nil {
+	} else if _, err := alert.Parse(t.Context(), e.Alerts[0].Raw, o); err != nil {
 		t.Errorf("its raw bytes are no message: %v", err)
 	}
 }
 
 func TestOneBadEntryDoesNotHideTheOthers(t *testing.T) {
 	bad := `<entry><id>e2</id><title>t</title><updated>2026-07-01T00:30:00Z</updated><content>` + strings.Replace(bare, ">Actual<", ">?<", 1) + `</content></entry>`
-	m, err := alert.Parse([]byte(strings.Replace(atom, "</feed>", bad+"</feed>", 1)), alert.Options{})
+	m, err := alert.Parse(t.Context(), []byte(strings.Replace(atom, "</feed>", bad+"</feed>", 1)), alert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestWhichFeedsAreRefused(t *testing.T) {
 			`<content><alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"/></content></entry>`, 1), alert.ErrInvalid},
 		{"a document type", strings.Replace(atom, "<feed", "<!DOCTYPE feed><feed", 1), alert.ErrForbidden},
 	} {
-		if _, err := alert.Parse([]byte(c.raw), alert.Options{}); !errors.Is(err, c.why) {
+		if _, err := alert.Parse(t.Context(), []byte(c.raw), alert.Options{}); !errors.Is(err, c.why) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

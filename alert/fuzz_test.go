@@ -1,7 +1,6 @@
 package alert_test
 
 import (
-	"crypto/x509"
 	"errors"
 	"os"
 	"path/filepath"
@@ -16,7 +15,7 @@ import (
 // judge checks the result for any bytes: a refusal in words, or a message that keeps
 // the promises of the package. Only a signed message may be verified.
 func judge(t *testing.T, raw []byte, o alert.Options, signed bool) {
-	m, err := alert.Parse(raw, o)
+	m, err := alert.Parse(t.Context(), raw, o)
 	if err != nil {
 		if !errors.Is(err, playlist.ErrInvalid) || say.In(say.Chinese, err) == "" || say.In(say.English, err) == "" {
 			t.Fatalf("%v is not fit for an operator", err)
@@ -82,16 +81,18 @@ func seeds(f *testing.F, pattern string) {
 }
 
 func FuzzCAP(f *testing.F) {
-	of := newIssuer(f, ecKey(f), "x", nil, "2026-01-01", "2027-01-01")
+	of, o, costly := costlyOnes(f, 500)
 	signed := sealed(flood, of.signature(f, bare, ""))
 	f.Add([]byte(flood))
 	f.Add([]byte(signed))
 	seeds(f, "*.cap")
-	o := alert.Options{Anchors: []*x509.Certificate{of.cert}}
+	for _, c := range costly {
+		f.Add([]byte(sealed(flood, c.signatures...)))
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		judge(t, raw, o, true)
 		// If a changed message still verifies, it must say what was signed.
-		if m, err := alert.Parse(raw, o); err == nil && m.Alert.Signature.State == emergency.SignatureVerified {
+		if m, err := alert.Parse(t.Context(), raw, o); err == nil && m.Alert.Signature.State == emergency.SignatureVerified {
 			if a := m.Alert; len(a.Texts) != 1 || a.Texts[0].Text != "预计三小时内降雨超过五十毫米。" || a.Class != emergency.ClassEmergency {
 				t.Fatalf("verified, and says %+v", a)
 			}

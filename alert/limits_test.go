@@ -68,7 +68,7 @@ func TestAMessageWithTooMuchSoundsAllTheSame(t *testing.T) {
 		{"a long reference by EBD", ebd(func(a *emergency.Alert) { a.Refs = []playlist.AlertID{playlist.AlertID(long)} }), emergency.CutRefs},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m, err := alert.Parse(c.raw, alert.Options{})
+			m, err := alert.Parse(t.Context(), c.raw, alert.Options{})
 			if err != nil {
 				t.Fatalf("refused: %.300v", err)
 			}
@@ -95,13 +95,13 @@ func TestAMessageThatCannotBeReferredToIsRefused(t *testing.T) {
 		"identifier": strings.Replace(flood, "34152341600000_20260701083000", strings.Repeat("1", emergency.MaxName+1), 1),
 		"sender":     strings.Replace(flood, "yj.shucheng.gov.cn", strings.Repeat("a", emergency.MaxName+1), 1),
 	} {
-		_, err := alert.Parse([]byte(raw), alert.Options{})
+		_, err := alert.Parse(t.Context(), []byte(raw), alert.Options{})
 		if !errors.Is(err, alert.ErrInvalid) || !strings.Contains(say.In(say.English, err), "alert/"+name) || len(say.In(say.Chinese, err)) > 500 {
 			t.Errorf("%s: %.300v", name, err)
 		}
 	}
 	longest := strings.Replace(flood, "34152341600000_20260701083000", strings.Repeat("1", emergency.MaxName), 1)
-	if _, err := alert.Parse([]byte(longest), alert.Options{}); err != nil {
+	if _, err := alert.Parse(t.Context(), []byte(longest), alert.Options{}); err != nil {
 		t.Errorf("the longest: %.300v", err)
 	}
 	long := strings.Repeat("1", emergency.MaxName+1)
@@ -119,7 +119,7 @@ func TestAMessageThatCannotBeReferredToIsRefused(t *testing.T) {
 		change(&e, &a)
 		p, err := alerttest.Request(e, a, alert.Sign{})
 		if err == nil {
-			_, err = alert.Parse(p.Tar, alert.Options{})
+			_, err = alert.Parse(t.Context(), p.Tar, alert.Options{})
 		}
 		if err == nil {
 			t.Errorf("%s: accepted", name)

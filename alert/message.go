@@ -2,6 +2,7 @@ package alert
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"time"
 
@@ -26,7 +27,13 @@ type Options struct {
 	// Now is the time, if the clock is trusted, and zero otherwise. A certificate
 	// that begins after it or has expired by then is refused.
 	Now time.Time
+
+	ctx context.Context // of the call of Parse
 }
+
+// ended reports whether the caller of Parse does not wait any more: then what is left
+// of the work is left out.
+func (o Options) ended() bool { return o.ctx.Err() != nil }
 
 // Kind is the kind of a document.
 type Kind string
@@ -90,11 +97,23 @@ type Message struct {
 // Parse reads a CAP message, a feed of such messages or an EBD package (a tar, or its
 // XML member alone). The message keeps raw without copying it. Its Alert holds no more
 // than one alert may; a warning says what was left out of it. A bad signature is no
-// error: Alert.Signature reports it, and the caller decides what follows.
-func Parse(raw []byte, o Options) (Message, error) {
+// error: Alert.Signature reports it, and the caller decides what follows. Parse ends
+// soon after ctx does, and returns its error.
+func Parse(ctx context.Context, raw []byte, o Options) (Message, error) {
+	o.ctx = ctx
+	parse := parseXML
 	if !looksXML(raw) {
-		return parseTar(raw, o)
+		parse = parseTar
 	}
+	m, err := parse(raw, o)
+	if ctx.Err() != nil {
+		return Message{}, ctx.Err()
+	}
+	return m, err
+}
+
+// parseXML reads a document that is XML.
+func parseXML(raw []byte, o Options) (Message, error) {
 	var r report
 	doc, err := readXML(raw, &r)
 	if err != nil {

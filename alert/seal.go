@@ -39,8 +39,17 @@ import (
 // second preimage, which no known attack finds. A collision helps only an attacker
 // who can make the issuer sign a message that the attacker wrote.
 
-// maxSignatures is the largest number of signatures that one message may have.
-const maxSignatures = 4
+// A stranger may send a message with any signature, so what it costs to verify one is
+// bounded before it is verified. The largest certificates of issuers seen have 2 KB, and
+// the largest SignedInfo 3 KB.
+const (
+	maxSignatures   = 4          // of one message
+	maxCertificates = 4          // in one signature
+	maxCertificate  = 16 << 10   // bytes of one of them
+	maxSignedInfo   = 64 << 10   // bytes of a SignedInfo
+	maxSigned       = 1 << 10    // bytes of a signature's value or of a digest
+	minRSA, maxRSA  = 2048, 8192 // bits of an RSA key
+)
 
 // capSignature is the result of verifying one signature.
 type capSignature struct {
@@ -60,10 +69,14 @@ func badSignature(why string) capSignature {
 // the best one, and the message as that signature covers it, or nil if no signature
 // is valid.
 func checkCAPSignatures(doc document, sent time.Time, o Options, r *report) (emergency.Signature, *node) {
-	n := 0
+	n, large := 0, false
 	for _, k := range doc.root.kids {
-		if k.space == signatureSpace && k.name == "Signature" {
-			n++
+		if k.space != signatureSpace || k.name != "Signature" {
+			continue
+		}
+		n++
+		for _, info := range k.all("SignedInfo") {
+			large = large || info.to-info.from > maxSignedInfo
 		}
 	}
 	switch {
@@ -71,6 +84,10 @@ func checkCAPSignatures(doc document, sent time.Time, o Options, r *report) (eme
 		return emergency.Signature{State: emergency.SignatureAbsent}, nil
 	case n > maxSignatures:
 		return emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_many"}, nil
+	case large:
+		return emergency.Signature{State: emergency.SignatureBad, Why: "alert.seal_form"}, nil
+	case len(o.Anchors) == 0: // nobody's signature is trusted: do not spend time on it
+		return emergency.Signature{State: emergency.SignatureUnknown, Why: "alert.seal_unknown"}, nil
 	}
 	tree := etree.NewDocument()
 	if err := tree.ReadFromBytes(doc.utf8); err != nil || tree.Root() == nil {
@@ -164,11 +181,15 @@ func (s signedMessage) check(el *etree.Element, at int) capSignature {
 	if len(infos) != 1 || len(values) != 1 || len(keyInfos) > 1 {
 		return badSignature("alert.seal_form")
 	}
-	keys, why := s.keys(keyInfos)
+	brought, why := keysOf(keyInfos)
 	if why != "" {
 		return badSignature(why)
 	}
-	value, err := strict64(values[0].Text())
+	keys, strangers := s.trusted(brought)
+	if len(keys) == 0 {
+		return capSignature{state: emergency.SignatureUnknown, by: strangers, why: "alert.seal_unknown"}
+	}
+	value, err := strict64(values[0].Text(), maxSigned)
 	if err != nil {
 		return badSignature("alert.seal_signature")
 	}
@@ -180,17 +201,16 @@ func (s signedMessage) check(el *etree.Element, at int) capSignature {
 	switch {
 	case why != "":
 		return badSignature(why)
-	case signer == nil && len(keys) > 0:
+	case signer == nil && strangers != "": // it may be by one of those
+		return capSignature{state: emergency.SignatureUnknown, by: strangers, why: "alert.seal_unknown"}
+	case signer == nil:
 		return badSignature("alert.seal_signature")
 	}
 	tree, why := s.matchDigest(ref, at)
 	if why != "" {
 		return badSignature(why)
 	}
-	out := capSignature{state: emergency.SignatureUnknown, why: "alert.seal_no_key"}
-	if signer != nil {
-		out = s.judgeKey(*signer, keys)
-	}
+	out := signer.judged
 	sha1 := methods[attribute(info.kid("SignatureMethod"), "Algorithm")].hash == crypto.SHA1
 	out.weak = sha1 || ref.hash == crypto.SHA1
 	if out.state != emergency.SignatureBad {
@@ -221,6 +241,9 @@ func (s signedMessage) verifyInfo(el *etree.Element, at int, keys []key, value [
 		}
 	}
 	for _, blanks := range []bool{true, false} {
+		if s.o.ended() {
+			return nil, nil, "alert.seal_form"
+		}
 		text, why := s.canonicalInfo(canonical, prefixes, at, blanks)
 		if why != "" {
 			return nil, nil, why
@@ -308,7 +331,7 @@ func (s signedMessage) reference(info *node) (r reference, why string) {
 		return r, "alert.seal_method"
 	}
 	var err error
-	if r.want, err = strict64(ref.at("DigestValue")); err != nil {
+	if r.want, err = strict64(ref.at("DigestValue"), maxSigned); err != nil {
 		return r, "alert.seal_digest"
 	}
 	for _, t := range ref.kid("Transforms").all("Transform") {
@@ -386,6 +409,9 @@ func (s signedMessage) canonicalForm(algorithm, prefixes string, at int, blanks 
 	if done, ok := s.forms[key]; ok {
 		return done, nil
 	}
+	if s.o.ended() {
+		return nil, s.o.ctx.Err()
+	}
 	if len(s.forms) == maxForms {
 		return nil, errForms
 	}
@@ -449,40 +475,67 @@ func stripBlanks(el *etree.Element) {
 type key struct {
 	public crypto.PublicKey
 	cert   *x509.Certificate
+	judged capSignature // the result if it did; see [signedMessage.judgeKey]
 }
 
-// keys returns the keys that the signature contains or, if it contains none, those of
-// the anchors.
-func (s signedMessage) keys(infos []*etree.Element) (keys []key, why string) {
-	if len(infos) == 1 {
-		for _, c := range infos[0].FindElements(".//X509Certificate") {
-			der, err := strict64(c.Text())
-			if err != nil {
-				return nil, "alert.seal_certificate"
-			}
-			cert, err := x509.ParseCertificate(der)
-			if err != nil {
-				return nil, "alert.seal_certificate"
-			}
-			keys = append(keys, key{cert.PublicKey, cert})
-			if len(keys) > 8 {
-				return nil, "alert.seal_certificate"
-			}
-		}
-		if v := infos[0].FindElement(".//RSAKeyValue"); v != nil && len(keys) == 0 {
-			public, ok := rsaKey(v)
-			if !ok {
-				return nil, "alert.seal_certificate"
-			}
-			keys = append(keys, key{public: public})
-		}
+// keysOf returns the keys that a signature contains.
+func keysOf(infos []*etree.Element) (keys []key, why string) {
+	if len(infos) == 0 {
+		return nil, ""
 	}
-	if len(keys) == 0 {
-		for _, a := range s.o.Anchors {
-			keys = append(keys, key{a.PublicKey, a})
+	certs := infos[0].FindElements(".//X509Certificate")
+	if len(certs) > maxCertificates {
+		return nil, "alert.seal_certificate"
+	}
+	for _, c := range certs {
+		der, err := strict64(c.Text(), maxCertificate)
+		if err != nil {
+			return nil, "alert.seal_certificate"
 		}
+		cert, err := x509.ParseCertificate(der)
+		if err != nil || !fits(cert.PublicKey) {
+			return nil, "alert.seal_certificate"
+		}
+		keys = append(keys, key{public: cert.PublicKey, cert: cert})
+	}
+	if v := infos[0].FindElement(".//RSAKeyValue"); v != nil && len(keys) == 0 {
+		public, ok := rsaKey(v)
+		if !ok {
+			return nil, "alert.seal_certificate"
+		}
+		keys = append(keys, key{public: public})
 	}
 	return keys, ""
+}
+
+// fits reports whether the key is neither too small to be trusted nor so large that
+// verifying with it takes long.
+func fits(public crypto.PublicKey) bool {
+	k, ok := public.(*rsa.PublicKey)
+	return !ok || k.N.BitLen() >= minRSA && k.N.BitLen() <= maxRSA
+}
+
+// trusted returns those of the keys in a signature, or if it contains none, those of
+// the anchors, whose signature would not be a stranger's. Only these are worth the time
+// that it takes to verify the message. strangers names one of the others, if there are
+// any.
+func (s signedMessage) trusted(brought []key) (keys []key, strangers string) {
+	all := brought
+	if len(all) == 0 {
+		for _, a := range s.o.Anchors {
+			all = append(all, key{public: a.PublicKey, cert: a})
+		}
+	}
+	for _, k := range all {
+		k.judged = s.judgeKey(k, brought)
+		switch {
+		case k.judged.state != emergency.SignatureUnknown:
+			keys = append(keys, k)
+		case strangers == "":
+			strangers = cmp.Or(k.judged.by, "RSA")
+		}
+	}
+	return keys, strangers
 }
 
 // rsaKey reads an RSAKeyValue.
@@ -493,16 +546,17 @@ func rsaKey(v *etree.Element) (*rsa.PublicKey, bool) {
 		if el == nil {
 			return nil, false
 		}
-		b, err := strict64(el.Text())
-		if err != nil || len(b) > 1024 {
+		b, err := strict64(el.Text(), maxSigned)
+		if err != nil {
 			return nil, false
 		}
 		parts[i] = new(big.Int).SetBytes(b)
 	}
-	if parts[0].BitLen() < 1024 || parts[1].BitLen() > 31 || parts[1].Int64() < 3 {
+	if parts[1].BitLen() > 31 || parts[1].Int64() < 3 {
 		return nil, false
 	}
-	return &rsa.PublicKey{N: parts[0], E: int(parts[1].Int64())}, true
+	public := &rsa.PublicKey{N: parts[0], E: int(parts[1].Int64())}
+	return public, fits(public)
 }
 
 // verifyAny returns the key that made the signature, or nil if none of the keys did.
@@ -513,7 +567,7 @@ func verifyAny(keys []key, m method, signed, value []byte) *key {
 	for i, k := range keys {
 		switch public := k.public.(type) {
 		case *rsa.PublicKey:
-			if !m.ecdsa && public.N.BitLen() <= 8192 && rsa.VerifyPKCS1v15(public, m.hash, sum, value) == nil {
+			if !m.ecdsa && fits(public) && rsa.VerifyPKCS1v15(public, m.hash, sum, value) == nil {
 				return &keys[i]
 			}
 		case *ecdsa.PublicKey:
@@ -602,11 +656,20 @@ func samePublic(a, b crypto.PublicKey) bool {
 	return ok && k.Equal(b)
 }
 
-// strict64 reads base64 in which the unused bits of the last character are zero. If
-// they are not, the text was changed after it was written.
-func strict64(text string) ([]byte, error) {
-	return base64.StdEncoding.Strict().DecodeString(unspaced(text))
+// strict64 reads base64 of at most limit bytes in which the unused bits of the last
+// character are zero. If they are not, the text was changed after it was written.
+func strict64(text string, limit int) ([]byte, error) {
+	if len(text) > 4*limit { // more than its length in base64, and the blanks of any layout
+		return nil, errLong
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(unspaced(text))
+	if err == nil && len(b) > limit {
+		err = errLong
+	}
+	return b, err
 }
+
+var errLong = errors.New("longer than any that is genuine")
 
 // attribute is n.attr, or "" if n is nil.
 func attribute(n *node, name string) string {

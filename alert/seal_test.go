@@ -169,7 +169,7 @@ func TestHowCAPSignaturesAreJudged(t *testing.T) {
 		{"a damaged certificate", strings.Replace(signed, "<X509Certificate>", "<X509Certificate>AAAA", 1), trust(of), emergency.SignatureBad, "alert.seal_certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m, err := alert.Parse([]byte(c.message), c.o)
+			m, err := alert.Parse(t.Context(), []byte(c.message), c.o)
 			if err != nil {
 				t.Fatal(say.In(say.English, err))
 			}
@@ -185,7 +185,7 @@ func TestHowCAPSignaturesAreJudged(t *testing.T) {
 			}
 		})
 	}
-	m, err := alert.Parse([]byte(signed), trust(ca))
+	m, err := alert.Parse(t.Context(), []byte(signed), trust(ca))
 	if err != nil || m.Alert.Signature.By != state {
 		t.Errorf("signed by %q, want %q (%v)", m.Alert.Signature.By, state, err)
 	}
@@ -210,7 +210,7 @@ func wrapped(t *testing.T, of issuer, uri string) string {
 }
 
 func TestASignatureWithSHA1IsNoted(t *testing.T) {
-	m, err := alert.Parse(vector(t, "cap/google-cap-library/canada_signed.cap"), alert.Options{
+	m, err := alert.Parse(t.Context(), vector(t, "cap/google-cap-library/canada_signed.cap"), alert.Options{
 		Anchors: []*x509.Certificate{certificate(t, "cap/google-cap-library/naads_x509_cert.pem")},
 	})
 	if err != nil {

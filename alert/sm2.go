@@ -236,7 +236,7 @@ func checkEBDSignature(body, member []byte, ebdID string, o Options, r *report) 
 	default:
 		return bad("alert.ebds_other")
 	}
-	value, err := strict64(n.at("SignatureValue"))
+	value, err := strict64(n.at("SignatureValue"), maxSigned)
 	if err != nil || len(value) != signatureSize {
 		return bad("alert.ebds_value")
 	}

@@ -124,7 +124,7 @@ func TestEveryVectorHasItsExpectedVerdict(t *testing.T) {
 	var table strings.Builder
 	for _, want := range expected {
 		seen[want.file] = true
-		m, err := alert.Parse(vector(t, "cap/"+want.file), o)
+		m, err := alert.Parse(t.Context(), vector(t, "cap/"+want.file), o)
 		verdict, why := string(m.Verdict), ""
 		signature := string(m.Alert.Signature.State)
 		switch {

@@ -28,7 +28,7 @@ func TestWhatIsWrittenReadsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := alert.Parse(raw, alert.Options{})
+		m, err := alert.Parse(t.Context(), raw, alert.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,7 @@ const (
 	maxDepth    = 24
 	maxElements = 100_000
 	maxAttrs    = 24      // of one element
+	maxSpaces   = 32      // declarations of namespaces by an element and those around it: canonical forms copy them for each element
 	maxName     = 200     // bytes of a name
 	maxText     = 6 << 20 // bytes of one element's text
 	maxValue    = 4096    // bytes of an attribute
@@ -99,6 +100,7 @@ type treeBuilder struct {
 	root     *node
 	open     []*node
 	words    []*strings.Builder // the text of each open element
+	spaces   []int              // how many namespaces are declared by each open element and those around it
 	elements int
 }
 
@@ -116,6 +118,13 @@ func (b *treeBuilder) start(t xml.StartElement, at int) error {
 	if err := checkTag(t); err != nil {
 		return err
 	}
+	spaces := declares(t)
+	if len(b.open) > 0 {
+		spaces += b.spaces[len(b.spaces)-1]
+	}
+	if spaces > maxSpaces {
+		return refuse(ErrTooLarge, say.M("alert.xml_spaces", printable(t.Name.Local), maxSpaces))
+	}
 	n := &node{space: t.Name.Space, name: t.Name.Local, attrs: t.Copy().Attr, from: at}
 	if b.root == nil {
 		b.root = n
@@ -123,7 +132,7 @@ func (b *treeBuilder) start(t xml.StartElement, at int) error {
 		parent := b.open[len(b.open)-1]
 		parent.kids = append(parent.kids, n)
 	}
-	b.open, b.words = append(b.open, n), append(b.words, &strings.Builder{})
+	b.open, b.words, b.spaces = append(b.open, n), append(b.words, &strings.Builder{}), append(b.spaces, spaces)
 	return nil
 }
 
@@ -131,7 +140,7 @@ func (b *treeBuilder) start(t xml.StartElement, at int) error {
 func (b *treeBuilder) end(at int) {
 	last := len(b.open) - 1
 	b.open[last].text, b.open[last].to = b.words[last].String(), at
-	b.open, b.words = b.open[:last], b.words[:last]
+	b.open, b.words, b.spaces = b.open[:last], b.words[:last], b.spaces[:last]
 }
 
 // text adds text to the innermost element.
@@ -159,6 +168,16 @@ func (b *treeBuilder) finish() (*node, error) {
 		return nil, refuse(ErrTruncated, say.M("alert.xml_cut", b.open[len(b.open)-1].name))
 	}
 	return b.root, nil
+}
+
+// declares returns how many namespaces a start tag declares.
+func declares(t xml.StartElement) (n int) {
+	for _, a := range t.Attr {
+		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
+			n++
+		}
+	}
+	return n
 }
 
 // checkTag checks a start tag: its size, and that no attribute comes twice.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -62,15 +63,15 @@ func newAlerts(p *player.Player, store *data.Store, cfg func() *config.Config, l
 
 // ReadAlert reads a message as the site reads it now, if its clock is right. A
 // document that is no alert is an error.
-func ReadAlert(raw []byte, c config.Alert) (alert.Message, error) {
-	return readAlert(raw, c, time.Now())
+func ReadAlert(ctx context.Context, raw []byte, c config.Alert) (alert.Message, error) {
+	return readAlert(ctx, raw, c, time.Now())
 }
 
 // readAlert is [ReadAlert] at that time; zero: the clock is not trusted.
-func readAlert(raw []byte, c config.Alert, now time.Time) (alert.Message, error) {
+func readAlert(ctx context.Context, raw []byte, c config.Alert, now time.Time) (alert.Message, error) {
 	o, faults := site.Senders(c)
 	o.Now = now
-	m, err := alert.Parse(raw, o)
+	m, err := alert.Parse(ctx, raw, o)
 	if err != nil {
 		return m, err
 	}
@@ -118,7 +119,7 @@ func Remarks(r emergency.Record) (all []say.Message) {
 // take takes a message in: first its meaning, so that it sounds, then the
 // clip that is made of what came with it.
 func (a *alerts) take(ctx context.Context, raw []byte, by playlist.AlertSource) (emergency.Record, bool, error) {
-	m, err := readAlert(raw, a.config().Alert, a.now())
+	m, err := readAlert(ctx, raw, a.config().Alert, a.now())
 	if err != nil {
 		return emergency.Record{}, false, err
 	}
@@ -166,7 +167,7 @@ func (a *alerts) unmade(ctx context.Context) (all []emergency.Record) {
 			err = errors.Join(err, rerr)
 			continue
 		}
-		m, rerr := readAlert(raw, a.config().Alert, time.Time{})
+		m, rerr := readAlert(ctx, raw, a.config().Alert, time.Time{})
 		if rerr != nil {
 			continue
 		}
@@ -408,19 +409,35 @@ func (a *alerts) run(ctx context.Context) (err error) {
 
 // ReadMessage reads a message's file, within bounds; it must be a regular file and
 // no link to one.
-func ReadMessage(path string) (raw []byte, err error) {
-	fi, err := os.Lstat(path)
+func ReadMessage(path string) ([]byte, error) {
+	if fi, err := os.Lstat(path); err != nil {
+		return nil, err
+	} else if !fi.Mode().IsRegular() {
+		return nil, say.M("cli.not_a_file")
+	}
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() {
-		return nil, say.M("cli.not_a_file")
+	raw, err := readMessage(f)
+	return raw, errors.Join(err, f.Close())
+}
+
+// readMessage reads an open file that is to hold a message.
+func readMessage(f *os.File) ([]byte, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
-	if fi.Size() > alert.MaxTar {
+	large := fi.Size() > alert.MaxTar
+	var raw []byte
+	if !large {
+		raw, err = io.ReadAll(io.LimitReader(f, alert.MaxTar+1))
+	}
+	switch {
+	case large || len(raw) > alert.MaxTar:
 		return nil, say.M("alerts.too_large", alert.MaxTar>>20)
-	}
-	raw, err = files.Read(path, alert.MaxTar)
-	if err == nil && len(bytes.TrimSpace(raw)) == 0 {
+	case err == nil && len(bytes.TrimSpace(raw)) == 0:
 		err = say.M("alerts.empty")
 	}
 	return raw, err

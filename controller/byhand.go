@@ -191,7 +191,7 @@ func SpokenLength(ctx context.Context, c *config.Config, a emergency.Alert) (fra
 // takeMade takes in an alert that was made at the site, in the place of those that
 // it names.
 func (a *alerts) takeMade(ctx context.Context, raw []byte, retires []playlist.AlertID) (emergency.Record, bool, error) {
-	m, err := ReadAlert(raw, a.config().Alert)
+	m, err := ReadAlert(ctx, raw, a.config().Alert)
 	if err != nil {
 		return emergency.Record{}, false, err
 	}

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"dalaba/controller/files"
+	"dalaba/data/shared"
 	"dalaba/ingest"
 	"dalaba/player"
 	"dalaba/playlist"
@@ -27,12 +26,13 @@ func (c *Controller) dropFolder(ctx context.Context, cfg *config.Config) error {
 		return nil
 	}
 	p := &dropped{
-		dir: cfg.Alert.Drop, lang: c.Language(cfg.Site.Language), log: c.log, read: ReadMessage,
-		whole: func(raw []byte, last bool) error { return wholeMessage(raw, c.Config().Alert, last) },
+		dir: cfg.Alert.Drop, lang: c.Language(cfg.Site.Language), log: c.log, read: readDropped,
+		whole: func(raw []byte, last bool) error { return wholeMessage(ctx, raw, c.Config().Alert, last) },
 		receive: func(ctx context.Context, raw []byte) (emergency.Record, error) {
 			r, _, err := c.alerts.take(ctx, raw, playlist.AlertByDrop)
 			return r, err
 		},
+		attempts: c.attempts("drop", true),
 	}
 	return p.run(ctx)
 }
@@ -41,8 +41,8 @@ func (c *Controller) dropFolder(ctx context.Context, cfg *config.Config) error {
 // that is cut off between two members has no blocks of zeros at its end. Some senders
 // leave them out: then nothing that the package names may be missing, nor its
 // signature, unless it is the last look.
-func wholeMessage(raw []byte, c config.Alert, last bool) error {
-	m, err := ReadAlert(raw, c)
+func wholeMessage(ctx context.Context, raw []byte, c config.Alert, last bool) error {
+	m, err := ReadAlert(ctx, raw, c)
 	if err != nil {
 		return err
 	}
@@ -59,9 +59,10 @@ type dropped struct {
 	dir       string
 	lang      say.Lang
 	log       *slog.Logger
-	read      func(path string) ([]byte, error)
+	read      func(dir *shared.Folder, name string) ([]byte, error)
 	whole     func(raw []byte, last bool) error // nil: it is a message, and all of it; last: nothing more is to come of it
 	receive   func(context.Context, []byte) (emergency.Record, error)
+	attempts  *ingest.Attempts
 	seen      map[string]*arrival
 	lastFault string // as the log has it
 }
@@ -97,13 +98,13 @@ const (
 	dropSettle   = 10 * time.Second       // what is no whole message and does not change for so long is none, unless a program has it open to write
 	dropLarge    = 1 << 20                // bytes above which a file is not tried each second
 	dropUnknown  = time.Minute            // the same if the system does not tell whether one does
+	dropMost     = 20_000                 // files that are watched at a time
+	dropListed   = 200_000                // files and folders that are looked through
 )
 
 func (p *dropped) run(ctx context.Context) error {
-	for _, dir := range []string{p.dir, filepath.Join(p.dir, "taken"), filepath.Join(p.dir, "refused")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			p.log.Error("alert folder cannot be made", "path", dir, "err", err)
-		}
+	if err := p.make(); err != nil {
+		p.log.Error("alert folder cannot be made", "path", p.dir, "err", err)
 	}
 	for pause(ctx, dropEvery) == nil {
 		if err := p.sweep(ctx); err != nil && err.Error() != p.lastFault {
@@ -114,34 +115,56 @@ func (p *dropped) run(ctx context.Context) error {
 	return nil
 }
 
-// sweep takes each file that is a whole message.
-func (p *dropped) sweep(ctx context.Context) error {
-	if ingest.InStore(p.dir) {
-		return errDropStore
-	}
-	entries, err := os.ReadDir(p.dir)
+// make makes the folder, and those inside it for what is dealt with.
+func (p *dropped) make() error {
+	dir, err := shared.Make(p.dir)
 	if err != nil {
 		return err
 	}
+	errs := []error{nil}
+	for _, name := range []string{"taken", "refused"} {
+		sub, err := dir.MakeSub(name)
+		if err == nil {
+			err = sub.Close()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, dir.Close())...)
+}
+
+// sweep takes each file that is a whole message.
+func (p *dropped) sweep(ctx context.Context) (err error) {
+	if ingest.InStore(p.dir) {
+		return errDropStore
+	}
+	dir, err := shared.Open(p.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
 	still := map[string]*arrival{}
-	for _, e := range entries {
+	err = dir.Each(dropListed, func(e fs.DirEntry) error {
 		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), ".txt") {
-			continue
+			return nil
+		}
+		if len(still) == dropMost { // the rest waits until some are dealt with
+			return say.M("shared.many", playlist.Legible(p.dir), dropMost)
 		}
 		f := p.seen[e.Name()]
 		if info, err := e.Info(); err == nil {
 			f = f.now(info, time.Now())
 		}
 		if f == nil {
-			continue
+			return nil
 		}
 		still[e.Name()] = f
 		if !f.stuck {
-			p.look(ctx, e.Name(), f)
+			p.look(ctx, dir, e.Name(), f)
 		}
-	}
+		return nil
+	})
 	p.seen = still
-	return nil
+	return err
 }
 
 // now returns what is known of a file as it is now.
@@ -161,7 +184,7 @@ var errDropStore = errors.New("the folder holds the controller's own store; name
 
 // look tries a file that has changed, and again once it has not for long; it goes by
 // what became of that as soon as it is known.
-func (p *dropped) look(ctx context.Context, name string, f *arrival) {
+func (p *dropped) look(ctx context.Context, dir *shared.Folder, name string, f *arrival) {
 	defer p.name(name, f)
 	if f.asked == nil {
 		if !f.due(time.Now()) {
@@ -186,12 +209,12 @@ func (p *dropped) look(ctx context.Context, name string, f *arrival) {
 	if ctx.Err() != nil || !got.taken && !got.last {
 		return
 	}
-	if info, err := os.Lstat(filepath.Join(p.dir, name)); err != nil || !f.is(info) {
+	if info, err := dir.Lstat(name); err != nil || !f.is(info) {
 		return // what was read is there no more
 	}
 	f.named = true // by what follows
-	if err := p.away(name, got); err != nil {
-		p.log.Error("alert file cannot be moved", "path", filepath.Join(p.dir, name), "err", err)
+	if err := p.away(dir, name, got); err != nil {
+		p.log.Error("alert file cannot be moved", "path", p.path(name), "err", err)
 		f.stuck = true
 	}
 }
@@ -210,10 +233,21 @@ func (f *arrival) due(now time.Time) bool {
 
 // attempt reads a file and takes it if it is a whole message.
 func (p *dropped) attempt(ctx context.Context, name string, f arrival) (got result) {
-	path := filepath.Join(p.dir, name)
-	got.last = f.given(path, time.Now())
+	dir, err := shared.Open(p.dir) // its own: it may be held up
+	if err != nil {
+		got.err = err
+		return got
+	}
+	defer func() { _ = dir.Close() }()
+	got.last = f.given(dir, name, time.Now())
+	read, err := p.attempts.Begin(dir.Path(name))
+	defer read()
+	if err != nil {
+		got.taken, got.err = true, err
+		return got
+	}
 	var raw []byte
-	if raw, got.err = p.read(path); got.err != nil {
+	if raw, got.err = p.read(dir, name); got.err != nil {
 		return got
 	}
 	if int64(len(raw)) != f.size {
@@ -234,24 +268,24 @@ func (p *dropped) name(name string, f *arrival) {
 		return
 	}
 	f.named = true
-	p.log.Warn("alert file not whole yet", "path", filepath.Join(p.dir, name), "err", f.fault)
+	p.log.Warn("alert file not whole yet", "path", p.path(name), "err", f.fault)
 }
 
 // given reports whether nothing more is to come of a file: it has not changed for
 // long, and no program has it open to write.
-func (f arrival) given(path string, now time.Time) bool {
+func (f arrival) given(dir *shared.Folder, name string, now time.Time) bool {
 	quiet := now.Sub(f.since)
 	if quiet < dropSettle {
 		return false
 	}
-	written, known := beingWritten(path)
+	written, known := beingWritten(dir, name)
 	return known && !written || !known && quiet >= dropUnknown
 }
 
 // beingWritten reports whether a program has a file open to write; known is false
 // if the system does not tell.
-func beingWritten(path string) (written, known bool) {
-	f, err := files.Open(path)
+func beingWritten(dir *shared.Folder, name string) (written, known bool) {
+	f, err := dir.Open(name)
 	if err != nil {
 		return false, true // a pipe, a file that may not be read: waiting does not mend it
 	}
@@ -264,23 +298,37 @@ func beingWritten(path string) (written, known bool) {
 	return false, err == nil
 }
 
+// path returns the path of a file, for people.
+func (p *dropped) path(name string) string { return playlist.Legible(filepath.Join(p.dir, name)) }
+
 // away moves a file away that is dealt with: one that was refused has a note beside it
 // that says why.
-func (p *dropped) away(name string, got result) error {
-	path := filepath.Join(p.dir, name)
+func (p *dropped) away(dir *shared.Folder, name string, got result) error {
 	err := got.err
 	if errors.Is(err, player.ErrNotStored) {
 		return err // it sounds; after a power cut it must be found again
 	}
 	if err == nil && got.r.State != emergency.StateRefused {
-		return os.Rename(path, filepath.Join(p.dir, "taken", name))
+		_, err = dir.Move(name, filepath.Join("taken", name))
+		return err
 	}
 	if err == nil {
 		err = say.Word("alerts.reason_", string(got.r.Reason))
 	}
-	p.log.Warn("alert file refused", "path", path, "err", err)
-	note := filepath.Join(p.dir, "refused", name+".txt")
-	return errors.Join(
-		os.Rename(path, filepath.Join(p.dir, "refused", name)),
-		os.WriteFile(note, []byte(say.In(p.lang, err)+"\n"), 0o644))
+	p.log.Warn("alert file refused", "path", p.path(name), "err", err)
+	now, moveErr := dir.Move(name, filepath.Join("refused", name))
+	if moveErr != nil {
+		return moveErr
+	}
+	return dir.Note(now+".txt", say.In(p.lang, err)+"\n", time.Time{})
+}
+
+// readDropped reads a message's file in the drop folder.
+func readDropped(dir *shared.Folder, name string) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := readMessage(f)
+	return raw, errors.Join(err, f.Close())
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"dalaba/data/shared"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
@@ -32,11 +34,11 @@ func watch(t *testing.T, hang <-chan struct{}) *inbox {
 	b := &inbox{t: t, dir: t.TempDir()}
 	p := &dropped{
 		dir: b.dir, lang: say.English, log: slog.New(slog.NewTextHandler(b, nil)),
-		read: func(path string) ([]byte, error) {
-			if filepath.Base(path) == "hangs.xml" {
+		read: func(dir *shared.Folder, name string) ([]byte, error) {
+			if name == "hangs.xml" {
 				<-hang
 			}
-			return ReadMessage(path)
+			return readDropped(dir, name)
 		},
 		whole: func(raw []byte, _ bool) error {
 			if !strings.HasPrefix(string(raw), "a whole message") {
@@ -217,4 +219,116 @@ func TestOneFileHoldsUpNoOther(t *testing.T) {
 			t.Error("it was not taken once its disk was there again")
 		}
 	})
+}
+
+// A user who may put files into the folder reaches no other file with the rights of the
+// daemon.
+func TestTheDropFolderReachesNothingElsewhere(t *testing.T) {
+	link := func(at string, to func(elsewhere string) string) func(*testing.T, string, string) {
+		return func(t *testing.T, dir, elsewhere string) {
+			path := filepath.Join(dir, at)
+			if err := errors.Join(os.RemoveAll(path), os.Symlink(to(elsewhere), path)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	itself := func(elsewhere string) string { return elsewhere }
+	file := func(name string) func(string) string {
+		return func(elsewhere string) string { return filepath.Join(elsewhere, name) }
+	}
+	for _, tt := range []struct {
+		name  string
+		put   func(t *testing.T, dir, elsewhere string)
+		stays string // a file that is still in the folder in the end
+		goes  string // a file that is there then
+		told  string // what the log says
+	}{
+		{"refused is a link to another folder", link("refused", itself), "broken.xml", "taken/good.xml", "links are not followed"},
+		{"taken is a link to another folder", link("taken", itself), "good.xml", "refused/broken.xml.txt", "links are not followed"},
+		{"taken is a file", func(t *testing.T, dir, _ string) {
+			path := filepath.Join(dir, "taken")
+			if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, []byte("a"), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}, "good.xml", "refused/broken.xml.txt", "is no folder"},
+		{"a message is a link to a message elsewhere", link("link.xml", file("message.xml")), "", "refused/link.xml.txt", "links are not followed"},
+		{"a note is a link to a file elsewhere", link("refused/broken.xml.txt", file("secret.txt")), "", "refused/broken.xml (2).txt", ""},
+		{"a note is a link to what is not there", link("refused/broken.xml.txt", file("new.txt")), "", "refused/broken.xml (2).txt", ""},
+		{"a taken message is a link to a file elsewhere", link("taken/good.xml", file("secret.txt")), "", "taken/good (2).xml", ""},
+		{"a link leads nowhere", link("link.xml", file("nothing")), "", "refused/link.xml.txt", "links are not followed"},
+		{"a link leads to a device", link("link.xml", func(string) string { return "/dev/zero" }), "", "refused/link.xml.txt", "links are not followed"},
+		{"a name has bytes that are no letters", func(t *testing.T, dir, _ string) {
+			if err := os.WriteFile(filepath.Join(dir, "\xff\x1b[2J\n.xml"), []byte("no message"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "", "refused/\xff\x1b[2J\n.xml.txt", "no message"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := watch(t, nil)
+				elsewhere := t.TempDir()
+				for name, text := range map[string]string{"secret.txt": "a secret", "message.xml": "a whole message elsewhere"} {
+					if err := os.WriteFile(filepath.Join(elsewhere, name), []byte(text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				tt.put(t, b.dir, elsewhere)
+				b.put("good.xml", "a whole message")
+				b.put("broken.xml", "no")
+				b.pass(40 * time.Second)
+				left, err := os.ReadDir(elsewhere)
+				if err != nil || len(left) != 2 {
+					t.Errorf("elsewhere there is %v, %v", left, err)
+				}
+				if text, err := os.ReadFile(filepath.Join(elsewhere, "secret.txt")); string(text) != "a secret" {
+					t.Errorf("the file elsewhere is %q, %v", text, err)
+				}
+				if b.taken() != 1 || b.got[0] != "a whole message" {
+					t.Errorf("taken: %q", b.got)
+				}
+				if !b.there(tt.goes) || tt.stays != "" && !b.there(tt.stays) {
+					t.Errorf("%s is not there, or %s: %s", tt.goes, tt.stays, b.log.String())
+				}
+				if tt.told != "" && b.logged(tt.told) == 0 {
+					t.Errorf("the log has %s", b.log.String())
+				}
+			})
+		})
+	}
+}
+
+func TestADropFolderWithTooManyFilesIsToldAndEmptied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := watch(t, nil)
+		for n := range dropMost + 10 {
+			if err := os.WriteFile(filepath.Join(b.dir, strconv.Itoa(n)+".xml"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.pass(2 * time.Second)
+		if n := b.logged("alert folder cannot be read", "only the first 20000 were looked at"); n != 1 {
+			t.Errorf("it is told %d times", n)
+		}
+		b.pass(time.Minute)
+		left, err := filepath.Glob(filepath.Join(b.dir, "*.xml"))
+		if err != nil || len(left) != 0 {
+			t.Errorf("%d files are left, %v", len(left), err)
+		}
+	})
+}
+
+// A message that a program has exchanged for a link since it was seen is not read there.
+func TestADroppedMessageThatBecomesALinkIsNotRead(t *testing.T) {
+	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "message.xml")
+	if err := errors.Join(os.WriteFile(elsewhere, []byte("a secret"), 0o600), os.Symlink(elsewhere, filepath.Join(dir, "message.xml"))); err != nil {
+		t.Fatal(err)
+	}
+	f, err := shared.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if raw, err := readDropped(f, "message.xml"); !errors.Is(err, shared.ErrLink) || len(raw) > 0 {
+		t.Errorf("%q, %v", raw, err)
+	}
 }

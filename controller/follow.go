@@ -2,8 +2,10 @@ package controller
 
 import (
 	"context"
+	"path/filepath"
 	"reflect"
 
+	"dalaba/controller/clock"
 	"dalaba/controller/site"
 	"dalaba/controller/uplink"
 	"dalaba/ingest"
@@ -65,7 +67,8 @@ func (c *Controller) inbox(ctx context.Context, cfg *config.Config) error {
 	maker := site.NewIngester(cfg.Ingest, "")
 	told := map[string]bool{} // of these series
 	box := &ingest.Inbox{
-		Dir: cfg.Inbox, Language: c.Language(cfg.Site.Language), Log: c.log, Collect: maker.Collect,
+		Dir: cfg.Inbox, Language: c.Language(cfg.Site.Language), Log: c.log, Collect: maker.CollectIn,
+		Attempts: c.attempts("inbox", false),
 		Take: func(ctx context.Context, item ingest.Item) (ingest.Outcome, error) {
 			out, err := maker.Take(ctx, item, c.store, nil)
 			if err == nil {
@@ -79,6 +82,15 @@ func (c *Controller) inbox(ctx context.Context, cfg *config.Config) error {
 		},
 	}
 	return box.Run(ctx)
+}
+
+// attempts remembers which files of a folder are being read.
+func (c *Controller) attempts(folder string, forgive bool) *ingest.Attempts {
+	a := &ingest.Attempts{Dir: filepath.Join(c.Config().Site.DataDir, "reading-"+folder), Boot: clock.Boot(), Forgive: forgive}
+	if err := a.Tidy(); err != nil {
+		c.log.Warn("records of files being read cannot be removed", "path", a.Dir, "err", err)
+	}
+	return a
 }
 
 // serveClips hands clips out to neighbours.

@@ -50,8 +50,8 @@ func TestAPartOfAPackageIsNoMessage(t *testing.T) {
 		for n := 0; n <= len(p.Tar); n += 128 {
 			part := p.Tar[:n]
 			for _, last := range []bool{false, true} {
-				err := wholeMessage(part, config.Alert{}, last)
-				m, _ := alert.Parse(part, alert.Options{})
+				err := wholeMessage(t.Context(), part, config.Alert{}, last)
+				m, _ := alert.Parse(t.Context(), part, alert.Options{})
 				switch {
 				case n == len(p.Tar) && err != nil:
 					t.Errorf("all of it: %v", err)

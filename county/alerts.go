@@ -82,6 +82,8 @@ type Verdict struct {
 	Cuts      []emergency.Cut  `json:"cuts,omitempty"`  // what was left out of it, for there was too much
 	Short     []Shortfall      `json:"short,omitempty"` // where it is not sent, or otherwise than it came
 	Reaches   Reaches          `json:"reaches"`
+
+	doubt emergency.Reason // why its sender is not believed
 }
 
 // incoming is a message on its way in.
@@ -118,9 +120,11 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 		return v, err
 	}
 	v = v.of(msg)
-	a.log.Warn("emergency message", "alert", msg.ID, "source", msg.Source, "kind", msg.Kind, "class", msg.Class, "level", msg.Level, "state", msg.State, "why", msg.Why, "late", msg.Detail.Late)
-	for _, w := range in.Warnings {
-		a.log.Warn("alert differs from its format", "alert", msg.ID, "err", w)
+	if v.doubt == emergency.ReasonNone || in.Source != FromCAP && in.Source != FromEBD { // anyone can send those
+		a.log.Warn("emergency message", "alert", msg.ID, "source", msg.Source, "kind", msg.Kind, "class", msg.Class, "level", msg.Level, "state", msg.State, "why", msg.Why, "late", msg.Detail.Late)
+		for _, w := range in.Warnings {
+			a.log.Warn("alert differs from its format", "alert", msg.ID, "err", w)
+		}
 	}
 	// The order comes first, then what it ended. Each scope is issued even if
 	// another fails.
@@ -170,7 +174,8 @@ func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, targets []
 	}
 	f = a.rules.facts(in.Source)
 	f.Concerned, f.Expired = len(msg.Detail.Scopes) > 0, !now.Before(msg.Ends)
-	return Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(concerned)}, targets, msg, f, nil
+	v = Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(concerned), doubt: emergency.Doubt(msg.Signature, f)}
+	return v, targets, msg, f, nil
 }
 
 // weigh returns what [alerts.take] would decide, and does nothing.
@@ -338,16 +343,23 @@ func (a *alerts) adopt(ctx context.Context, s link.AlertsState) error {
 	return nil
 }
 
-// parse reads a message that came now.
-func (a *alerts) parse(raw []byte) (alert.Message, error) {
+// parseWithin bounds the time that one message may take. Reading the largest takes less
+// than a second.
+const parseWithin = 30 * time.Second
+
+// parse reads a message that came now. It goes on if the sender has hung up, because
+// some do so once they have sent a message.
+func (a *alerts) parse(ctx context.Context, raw []byte) (alert.Message, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parseWithin)
+	defer cancel()
 	opts := a.rules.Trust
 	opts.Now = a.now()
-	return alert.Parse(raw, opts)
+	return alert.Parse(ctx, raw, opts)
 }
 
 // takeCAP takes a CAP message in.
 func (a *alerts) takeCAP(ctx context.Context, raw []byte, source string) (Verdict, error) {
-	m, err := a.parse(raw)
+	m, err := a.parse(ctx, raw)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -364,7 +376,7 @@ func (a *alerts) takeMessage(ctx context.Context, m alert.Message, source string
 // takeFile takes a CAP or EBD message that an operator has as a file, or only
 // weighs it if dry is set.
 func (a *alerts) takeFile(ctx context.Context, raw []byte, dry bool) (Verdict, error) {
-	m, err := a.parse(raw)
+	m, err := a.parse(ctx, raw)
 	if err != nil {
 		return Verdict{}, err
 	}

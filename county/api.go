@@ -1,6 +1,7 @@
 package county
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
+	"dalaba/web"
 )
 
 // api is the HTTP interface for operators: JSON in and out, an error as
@@ -26,15 +28,19 @@ type api struct {
 	base
 	parts
 	accounts *accounts
+	senders  *senders
 	overview *overview
 	carriers *link.Edge // takes in what a carrier brings back
+	unproven web.Bodies // of requests that need no token
 	ca       string
 }
 
 func newAPI(o Options, b base, p parts) *api {
 	return &api{
 		base: b, parts: p, overview: newOverview(o, b, p.documents, p.orders), ca: o.CA,
-		accounts: &accounts{base: b, store: o.Store, token: o.Token, hashing: make(chan struct{}, loginsAtOnce)},
+		senders:  p.ebd.senders,
+		accounts: newAccounts(b, o.Store, o.Token),
+		unproven: web.Bodies{Small: maxUnproven, PerSource: perSourceAtOnce, Strangers: strangersAtOnce, Known: 1, Work: strangersAtOnce, Source: link.Source},
 		carriers: &link.Edge{Store: p.edge, Key: o.Keys.Edge, Log: o.Log, Now: o.Now},
 	}
 }
@@ -327,7 +333,11 @@ func number(r *http.Request, key string, preset int) (int, error) {
 
 // body reads JSON that has no keys but those of T.
 func body[T any](r *http.Request) (v T, err error) {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+	raw, err := rawBody(r, maxBody)
+	if err != nil {
+		return v, invalid("county.bad_body", err)
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
 		return v, invalid("county.bad_body", err)
@@ -354,6 +364,10 @@ func (a *api) write(w http.ResponseWriter, r *http.Request, v any, err error) {
 		switch status {
 		case http.StatusUnauthorized:
 			text = say.M("county.denied").In(languageOf(r))
+		case http.StatusServiceUnavailable:
+			text = say.M("county.busy").In(languageOf(r))
+		case http.StatusRequestEntityTooLarge:
+			text = say.M("county.too_large").In(languageOf(r))
 		case http.StatusInternalServerError:
 			if r.Context().Err() == nil { // else the client has gone
 				a.log.Error("request failed", "path", r.URL.Path, "err", err)
@@ -376,6 +390,12 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.Is(err, playlist.ErrInvalid), errors.Is(err, ingest.ErrRefused), refusedByLink(err):
 		return http.StatusUnprocessableEntity
+	case errors.Is(err, web.ErrBusy):
+		return http.StatusServiceUnavailable
+	case errors.Is(err, web.ErrTooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errWait):
+		return http.StatusTooManyRequests
 	}
 	return http.StatusInternalServerError
 }

@@ -103,7 +103,7 @@ func New(o Options) *County {
 	b := base{name: o.Name, area: o.Area, zone: o.Zone, log: o.Log, now: utc(o.Now)}
 	work := newErrands()
 	var p parts
-	p.documents = &documents{base: b, envelopes: o.Store, publish: o.Publish}
+	p.documents = &documents{base: b, envelopes: o.Store, keys: o.Keys, publish: o.Publish}
 	p.members = &members{
 		base: b, store: o.Store, documents: p.documents, authority: o.Authority, key: o.Keys.Fleet,
 		servers: o.Servers, clipURLs: o.ClipURLs, ca: o.CA, told: map[playlist.ControllerID]string{},
@@ -119,7 +119,7 @@ func New(o Options) *County {
 	p.outcomes = &outcomes{store: o.Store, orders: p.orders}
 	p.alerts = &alerts{base: b, store: o.Store, rules: o.Alerts, fleet: p.fleet, orders: p.orders, sounds: p.sounds, work: work}
 	p.course = newCourse(b, o.Store, p.orders, p.sounds, p.outcomes, work)
-	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work}
+	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work, senders: newSenders(b, o.Store)}
 	p.alerts.changed, p.course.changed = p.ebd.tell, p.ebd.tell
 	for _, f := range o.Alerts.Feeds {
 		p.feeds = append(p.feeds, newFeed(b, f, o.EBD.client(), p.alerts))
@@ -173,6 +173,9 @@ func (c *County) Run(ctx context.Context) error {
 	if err := c.course.resume(ctx); err != nil && ctx.Err() == nil {
 		c.log.Error("alerts in force could not be taken up again", "err", err)
 	}
+	if err := errors.Join(c.ebd.senders.load(ctx), c.api.accounts.load(ctx)); err != nil && ctx.Err() == nil {
+		c.log.Warn("who was believed before is not known", "err", err)
+	}
 	every(time.Minute, c.reach.account, "airings could not be accounted for")
 	every(time.Minute, c.logins.pushAccount, "the broker does not know who is revoked; they may still listen there")
 	every(c.every, c.advance, "alerts could not be settled")
@@ -184,6 +187,9 @@ func (c *County) Run(ctx context.Context) error {
 	}
 	group.Wait()
 	c.work.finish()
+	for _, t := range []*link.Tally{&c.ebd.senders.refused, &c.ebd.strangers, &c.api.accounts.refused} {
+		t.Flush()
+	}
 	return nil
 }
 

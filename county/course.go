@@ -80,7 +80,7 @@ func (c *course) remake(ctx context.Context, a store.Alert) {
 	if whole, err := c.store.Alert(ctx, a.ID); err == nil {
 		a = whole
 	}
-	c.sounds.make(ctx, withSound(a))
+	c.sounds.make(ctx, withSound(ctx, a))
 }
 
 // received notes that rows of alerts have come.

@@ -31,6 +31,7 @@ type envelopes interface {
 type documents struct {
 	base
 	envelopes
+	keys    Keys // those that lie here
 	publish func(ctx context.Context, scope playlist.Scope, k link.Kind, raw []byte) error
 
 	issuing  sync.Mutex // one document at a time gets its version
@@ -165,6 +166,9 @@ func (d *documents) settle(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	for _, role := range d.keys.unnamed(t) {
+		d.log.Error("key here has no role in the trust document, what it signs is refused", "role", role)
 	}
 	gone, err := d.Void(ctx, t)
 	for _, e := range gone {

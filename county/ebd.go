@@ -11,11 +11,13 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 
 	"dalaba/alert"
 	"dalaba/county/store"
+	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
@@ -26,17 +28,22 @@ type EBD struct {
 	EBRID     string        // our own number there; empty: the county's area code with six zeros
 	URL       string        // of our own endpoint, told to others
 	Upstream  string        // address for heartbeats and all states; empty: states go to their senders
+	Partners  []string      // addresses of senders that states may go to
 	To        string        // EBRID of the platform at Upstream
 	Heartbeat time.Duration // 0: none
 	Signer    *alert.Signer // nil: what we send is not signed
 	Client    *http.Client  // default one with a timeout
 }
 
+// client follows no redirects: they would lead to addresses that the operator did not
+// choose.
 func (s EBD) client() *http.Client {
+	c := http.Client{Timeout: 30 * time.Second}
 	if s.Client != nil {
-		return s.Client
+		c = *s.Client
 	}
-	return &http.Client{Timeout: 30 * time.Second}
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &c
 }
 
 // ebdStore keeps the packages that came and went, and what is owed to senders.
@@ -58,6 +65,9 @@ type ebd struct {
 	alerts   *alerts
 	outcomes *outcomes
 	work     *errands
+	senders  *senders
+
+	strangers link.Tally // senders that are no partners
 }
 
 // The names of our own counters in the store.
@@ -85,24 +95,30 @@ func (e *ebd) head(ctx context.Context, to, related string) (alert.EBD, alert.Si
 // received is the result of a package that needs no decision.
 var received = alert.Result{Code: alert.ResultReceived, Desc: "已接收"}
 
+// notNow asks for the package again.
+var notNow = alert.Result{Code: alert.ResultOther, Desc: "暂时无法处理"}
+
 // take takes a package in and returns the response to it. It ends what it began
 // even if the sender has hung up, for it may never send the package again.
-func (e *ebd) take(ctx context.Context, raw []byte, peer string) (alert.Package, error) {
-	ctx = context.WithoutCancel(ctx)
-	m, err := e.alerts.parse(raw)
+func (e *ebd) take(r *http.Request, raw []byte) (alert.Package, error) {
+	ctx, peer := context.WithoutCancel(r.Context()), r.RemoteAddr
+	m, err := e.alerts.parse(ctx, raw)
 	if err == nil && m.EBD.ID == "" {
 		err = fmt.Errorf("%w: no EBD", alert.ErrUnknown)
 	}
 	if err != nil {
-		e.log.Warn("EBD refused", "peer", peer, "bytes", len(raw), "err", err)
-		return e.respond(ctx, m, raw, peer, alert.Result{Code: alert.ResultOf(err, emergency.Signature{}), Desc: say.In(say.Chinese, err)})
+		e.senders.refuse(r, err)
+		return e.respond(ctx, m, nil, peer, alert.Result{Code: alert.ResultOf(err, emergency.Signature{}), Desc: say.In(say.Chinese, err)})
 	}
-	result := received
+	result, keep := received, false
 	switch m.Kind {
 	case alert.KindEBM:
-		result = e.takeEBM(ctx, m)
+		result, keep = e.takeEBM(r, m)
 	case alert.KindStateRequest:
 		result = e.takeStateRequest(ctx, m)
+	}
+	if !keep {
+		raw = nil
 	}
 	return e.respond(ctx, m, raw, peer, result)
 }
@@ -117,12 +133,9 @@ func (e *ebd) doubt(m alert.Message) emergency.Reason {
 	return emergency.Doubt(m.Alert.Signature, e.alerts.rules.facts(FromEBD))
 }
 
-// respond logs a package that came and makes the response to it.
+// respond logs a package that came, with raw, and makes the response to it.
 func (e *ebd) respond(ctx context.Context, m alert.Message, raw []byte, peer string, r alert.Result) (alert.Package, error) {
-	log := store.EBD{ID: m.EBD.ID, Type: string(m.Kind), Peer: peer, Result: fmt.Sprintf("%d %s", r.Code, r.Desc)}
-	if r.Code == alert.ResultReceived && m.Kind != alert.KindHeartbeat && e.doubt(m) == emergency.ReasonNone {
-		log.Raw = raw // strangers may send as many and as large ones as they like
-	}
+	log := store.EBD{ID: m.EBD.ID, Type: string(m.Kind), Peer: peer, Result: fmt.Sprintf("%d %s", r.Code, r.Desc), Raw: raw}
 	if err := e.store.LogEBD(ctx, log); err != nil {
 		return alert.Package{}, err
 	}
@@ -133,33 +146,42 @@ func (e *ebd) respond(ctx context.Context, m alert.Message, raw []byte, peer str
 	return alert.Respond(h, r, sign)
 }
 
-// takeEBM takes an emergency message in.
-func (e *ebd) takeEBM(ctx context.Context, m alert.Message) alert.Result {
+// takeEBM takes an emergency message in. keep reports whether its package is to be kept:
+// of others, strangers may send as many as they like, also copies of those that they saw.
+func (e *ebd) takeEBM(r *http.Request, m alert.Message) (result alert.Result, keep bool) {
 	in := incomingOf(m, FromEBD)
 	in.Detail.EBD = &store.EBDOrigin{EBDID: m.EBD.ID, From: m.EBD.From, URL: m.EBD.FromURL}
-	v, err := e.alerts.take(ctx, in)
+	v, err := e.alerts.take(r.Context(), in)
 	if err != nil {
 		e.log.Error("EBM could not be taken", "alert", m.Alert.ID, "err", err)
-		return alert.Result{Code: alert.ResultOther, Desc: "暂时无法处理"}
+		return notNow, false
+	}
+	e.senders.believe(r, v)
+	if v.doubt != emergency.ReasonNone {
+		e.senders.refuse(r, doubted(v.doubt))
 	}
 	if v.State != emergency.StateRefused {
-		return received
+		return received, !v.Duplicate
 	}
-	r := alert.Result{Code: alert.ResultOther, Desc: refusal(emergency.Reason(v.Why))}
+	result = alert.Result{Code: alert.ResultOther, Desc: refusal(emergency.Reason(v.Why))}
 	switch emergency.Reason(v.Why) {
 	case emergency.ReasonSignature, emergency.ReasonUnsigned, emergency.ReasonReplay:
-		r.Code = alert.ResultSignature
+		result.Code = alert.ResultSignature
 	}
-	return r
+	return result, false
 }
 
-// takeStateRequest reports the state of an alert, if the request is believed or
-// the report goes to the address that the operator chose.
+// takeStateRequest reports the state of an alert, if the request is believed and there
+// is an address for the report.
 func (e *ebd) takeStateRequest(ctx context.Context, m alert.Message) alert.Result {
-	if doubt := e.doubt(m); doubt != emergency.ReasonNone && e.settings.Upstream == "" {
+	if doubt := e.doubt(m); doubt != emergency.ReasonNone {
 		return alert.Result{Code: alert.ResultSignature, Desc: refusal(doubt)}
 	}
-	e.work.do(func(context.Context) { e.report(ctx, m.StateOf, e.reportsTo(m.EBD.FromURL), m.EBD.From, m.EBD.ID) })
+	to := e.reportsTo(m.EBD.FromURL)
+	if to == "" {
+		return alert.Result{Code: alert.ResultOther, Desc: say.M("county.no_partner").In(say.Chinese)}
+	}
+	e.work.do(func(context.Context) { e.report(ctx, m.StateOf, to, m.EBD.From, m.EBD.ID) })
 	return received
 }
 
@@ -175,9 +197,21 @@ const owedFor = 24 * time.Hour
 // longestWait is the longest time between two attempts.
 const longestWait = 30 * time.Minute
 
-// reportsTo is the address for reports to a sender that says it is at url. If
-// the operator chose an address, what a message says of itself does not count.
-func (e *ebd) reportsTo(url string) string { return cmp.Or(e.settings.Upstream, url) }
+// reportsTo is the address for reports to a sender that says it is at url: the one that
+// the operator chose, or url if it is a partner's. Empty: it is told nothing. A message
+// could name any machine of the county's network.
+func (e *ebd) reportsTo(url string) string {
+	if e.settings.Upstream != "" {
+		return e.settings.Upstream
+	}
+	if slices.Contains(e.settings.Partners, url) {
+		return url
+	}
+	if url != "" {
+		e.strangers.Warn(e.log, "", "a sender is told nothing: its address is not among [ebd] partners", nil, "url", url)
+	}
+	return ""
+}
 
 // tell reports on an alert to its sender. A report that is not acknowledged, or
 // that is lost because this process dies, is sent again: see [ebd.tellAgain].
@@ -189,7 +223,7 @@ func (e *ebd) tell(ctx context.Context, id playlist.AlertID) {
 	url := e.reportsTo(a.Detail.EBD.URL)
 	ctx = context.WithoutCancel(ctx)
 	e.work.do(func(context.Context) {
-		if !e.report(ctx, id, url, a.Detail.EBD.From, a.Detail.EBD.EBDID) && url != "" {
+		if url != "" && !e.report(ctx, id, url, a.Detail.EBD.From, a.Detail.EBD.EBDID) {
 			return
 		}
 		_, err := e.store.ChangeAlert(ctx, id, func(now *store.Alert) bool {
@@ -322,9 +356,6 @@ func (e *ebd) heartbeat(ctx context.Context) error {
 
 // post sends a package and logs it with the response.
 func (e *ebd) post(ctx context.Context, url string, p alert.Package, kind alert.Kind) error {
-	if url == "" {
-		return errors.New("no address to send it to")
-	}
 	var body bytes.Buffer
 	contentType, err := form(&body, p)
 	if err != nil {
@@ -358,7 +389,7 @@ func (e *ebd) send(r *http.Request) (result string, err error) {
 	if resp.StatusCode != http.StatusOK {
 		return resp.Status, errors.Join(err, fmt.Errorf("%s: %s", r.URL, resp.Status))
 	}
-	m, perr := alert.Parse(answer, e.alerts.rules.Trust)
+	m, perr := alert.Parse(r.Context(), answer, e.alerts.rules.Trust)
 	if perr != nil || m.Kind != alert.KindResponse {
 		return resp.Status, err
 	}
@@ -385,52 +416,92 @@ func form(w io.Writer, p alert.Package) (contentType string, err error) {
 	return f.FormDataContentType(), f.Close()
 }
 
-// fromForm is the package in a request: the one file of a form, or the body.
-func fromForm(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, alert.MaxTar+(1<<20))
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "multipart/form-data" {
-		return io.ReadAll(r.Body)
-	}
-	parts, err := r.MultipartReader()
-	if err != nil {
-		return nil, err
-	}
-	for {
-		p, err := parts.NextPart()
-		if err != nil {
-			return nil, err // io.EOF: there was no file
-		}
-		if p.FileName() != "" || p.Header.Get("Content-Type") == "application/x-tar" {
-			return io.ReadAll(p)
-		}
-	}
+// maxFormHead is how much of a form may come before its file, in bytes.
+const maxFormHead = 8 << 10
+
+// formFile is the one file of a form. The form is not looked into before the file is
+// read: until then it has no place among the messages that are read at once.
+type formFile struct {
+	io.ReadCloser // the form
+	boundary      string
+	left          int // bytes of the form that may come before the file
+	file          io.Reader
 }
 
-// ServeHTTP takes packages of the emergency system by POST and writes the
-// response to each.
+// fromForm makes the body of a request the package in it: the one file of a form, or
+// the body as it is.
+func fromForm(w http.ResponseWriter, r *http.Request) {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/form-data" {
+		return
+	}
+	form := http.MaxBytesReader(w, r.Body, alert.MaxTar+(1<<20))
+	r.Body = &formFile{ReadCloser: form, boundary: params["boundary"], left: maxFormHead}
+	r.ContentLength = min(r.ContentLength, alert.MaxTar) // that of the form; the package has less
+}
+
+// Read reads the file.
+func (f *formFile) Read(b []byte) (int, error) {
+	if f.file == nil {
+		parts := multipart.NewReader(formHead{f}, f.boundary)
+		for f.file == nil {
+			p, err := parts.NextPart()
+			if err == io.EOF {
+				return 0, io.ErrUnexpectedEOF // there was no file
+			}
+			if err != nil {
+				return 0, err
+			}
+			if p.FileName() != "" || p.Header.Get("Content-Type") == "application/x-tar" {
+				f.file = p
+			}
+		}
+	}
+	return f.file.Read(b)
+}
+
+// formHead is a form, of which little is read as long as there is no file.
+type formHead struct{ *formFile }
+
+func (f formHead) Read(b []byte) (n int, err error) {
+	if f.file != nil {
+		return f.ReadCloser.Read(b)
+	}
+	if f.left == 0 {
+		return 0, alert.ErrTooLarge
+	}
+	n, err = f.ReadCloser.Read(b[:min(len(b), f.left)])
+	f.left -= n
+	return n, err
+}
+
+// ServeHTTP takes packages of the emergency system by POST and writes the response to
+// each. Who was believed before gets it in its form even if the package was not read.
 func (e *ebd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
-		onlyPost(w)
+		w.Header().Set("Allow", http.MethodPost)
+		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	raw, err := fromForm(w, r)
-	if err != nil {
-		http.Error(w, "no package", http.StatusBadRequest)
+	var p alert.Package
+	fromForm(w, r)
+	raw, done, err := e.senders.read(w, r, alert.MaxTar)
+	switch {
+	case err == nil:
+		defer done()
+		p, err = e.take(r, raw)
+	case e.senders.knows(r):
+		p, err = e.respond(r.Context(), alert.Message{}, nil, r.RemoteAddr, notNow)
+	default:
+		refuseBody(w, err)
 		return
 	}
-	p, err := e.take(r.Context(), raw, r.RemoteAddr)
 	if err != nil {
 		e.log.Error("EBD could not be answered", "peer", r.RemoteAddr, "err", err)
-		http.Error(w, "not now", http.StatusServiceUnavailable)
+		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": p.Name}))
 	_, _ = w.Write(p.Tar) // a sender that has gone sends again
-}
-
-func onlyPost(w http.ResponseWriter) {
-	w.Header().Set("Allow", "POST")
-	http.Error(w, "POST", http.StatusMethodNotAllowed)
 }

@@ -2,6 +2,8 @@ package county
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"dalaba/alert"
@@ -152,7 +154,9 @@ func (c *County) TakeCAP(ctx context.Context, raw []byte, source string) (Verdic
 }
 
 func (c *County) TakeEBD(ctx context.Context, raw []byte, peer string) (alert.Package, error) {
-	return c.ebd.take(ctx, raw, peer)
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/ebd", nil)
+	r.RemoteAddr = peer
+	return c.ebd.take(r, raw)
 }
 
 // Route is an entry of the API, and who may use it.
@@ -171,3 +175,16 @@ func Routes() (all []Route) {
 
 // Carried lists what a carrier takes to controllers.
 func Carried(c *County, ctx context.Context) ([]Held, error) { return c.documents.held(ctx) }
+
+// Remembers reports whether a sender, and an administrator, at an address were believed
+// before.
+func (c *County) Remembers(from, admin string) bool {
+	r := httptest.NewRequest(http.MethodPost, "/ebd", nil)
+	r.RemoteAddr = from
+	for _, g := range c.api.accounts.tries.Good(c.now()) {
+		if g.From == link.Source(from) && g.Name == admin {
+			return c.ebd.senders.knows(r)
+		}
+	}
+	return false
+}

@@ -104,7 +104,7 @@ func (f *feed) read(ctx context.Context) error {
 	case len(resp.body) > maxFeed:
 		return alert.ErrTooLarge
 	}
-	m, err := f.alerts.parse(resp.body)
+	m, err := f.alerts.parse(ctx, resp.body)
 	if err != nil {
 		return err
 	}

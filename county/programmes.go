@@ -107,8 +107,14 @@ func missingClip(err error, id playlist.ClipID, list string) error {
 // what it collides with. A manifest that a controller would not understand is
 // refused.
 func (p *programmes) compare(ctx context.Context, m playlist.Manifest) (Proposal, error) {
-	out := Proposal{Manifest: m, Signed: p.key != nil, Changes: []Change{}, Conflicts: []Conflict{}}
+	out := Proposal{Manifest: m, Changes: []Change{}, Conflicts: []Conflict{}}
 	if err := p.understood(ctx, m); err != nil {
+		return out, err
+	}
+	switch err := p.canSign(ctx); {
+	case err == nil:
+		out.Signed = true
+	case !errors.Is(err, errNoKey):
 		return out, err
 	}
 	var before playlist.Manifest
@@ -145,6 +151,16 @@ func (p *programmes) compare(ctx context.Context, m playlist.Manifest) (Proposal
 // be signed elsewhere.
 var errNoKey = errors.New("no playlist key here")
 
+// canSign returns errNoKey if the playlist key does not lie here, or controllers would
+// refuse what it signs: the operator has moved the role to a key elsewhere.
+func (p *programmes) canSign(ctx context.Context) error {
+	t, err := p.documents.trust(ctx)
+	if err == nil && !(Keys{Playlist: p.key}).signsManifests(t) {
+		err = fault{errNoKey, say.M("county.no_playlist_key")}
+	}
+	return err
+}
+
 // issue signs a draft's manifest and publishes it.
 func (p *programmes) issue(ctx context.Context, d Draft) (store.Envelope, error) {
 	proposal, err := p.propose(ctx, d)
@@ -157,8 +173,8 @@ func (p *programmes) issue(ctx context.Context, d Draft) (store.Envelope, error)
 // sign issues a manifest. If only is not 0, it is issued as that version or, if
 // another document has that, not at all: the error is then [store.ErrStale].
 func (p *programmes) sign(ctx context.Context, m playlist.Manifest, only int64) (store.Envelope, error) {
-	if p.key == nil {
-		return store.Envelope{}, fault{errNoKey, say.M("county.no_playlist_key")}
+	if err := p.canSign(ctx); err != nil {
+		return store.Envelope{}, err
 	}
 	if err := p.understood(ctx, m); err != nil {
 		return store.Envelope{}, err

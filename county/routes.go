@@ -1,7 +1,11 @@
 package county
 
 import (
+	"bytes"
+	"io"
 	"net/http"
+
+	"dalaba/web"
 )
 
 // access is who may use a route.
@@ -71,17 +75,34 @@ func (a *api) networkAPI() http.Handler {
 			continue
 		}
 		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, q *http.Request) {
-			if r.who == admitted {
-				if err := a.accounts.admit(q); err != nil {
-					a.write(w, q, nil, err)
-					return
-				}
+			if err := a.enter(r.who, w, q); err != nil {
+				a.write(w, q, nil, err)
+				return
 			}
 			v, err := r.do(a, q)
 			a.write(w, q, v, err)
 		})
 	}
 	return mux
+}
+
+// enter lets a request in that may use a route. Of a stranger's request, the body has
+// been read then, and its place is free for the next: a login may have to wait.
+func (a *api) enter(who access, w http.ResponseWriter, r *http.Request) error {
+	if who == anyone {
+		raw, done, err := a.unproven.Read(w, r, maxUnproven, false)
+		if err != nil {
+			return err
+		}
+		done()
+		r.Body = io.NopCloser(bytes.NewReader(raw))
+		return nil
+	}
+	if err := a.accounts.admit(r); err != nil {
+		return err
+	}
+	web.Known(r)
+	return nil
 }
 
 // operatorAPI serves the API to the operator of this machine.

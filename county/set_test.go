@@ -371,7 +371,7 @@ func TestHostileMessagesDoNotKeepOthersOut(t *testing.T) {
 		}
 	})
 	answer := must[alert.Package](t)(w.TakeEBD(t.Context(), p.Tar, "peer"))
-	if m := must[alert.Message](t)(alert.Parse(answer.Tar, alert.Options{})); m.Result.Code != alert.ResultReceived || w.state(t, id) != emergency.StateWaiting {
+	if m := must[alert.Message](t)(alert.Parse(t.Context(), answer.Tar, alert.Options{})); m.Result.Code != alert.ResultReceived || w.state(t, id) != emergency.StateWaiting {
 		t.Errorf("by EBD: %+v", m.Result)
 	}
 	hand := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{Text: long, Title: long, Event: long, Level: emergency.Blue, Scopes: []playlist.Scope{playlist.AreaScope(townArea)}}, false))

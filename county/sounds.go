@@ -209,11 +209,11 @@ func (s *sounds) forget(inForce map[playlist.AlertID]bool) {
 
 // withSound is an alert with the sound that came with it. The store has that in
 // the raw message alone.
-func withSound(a store.Alert) store.Alert {
+func withSound(ctx context.Context, a store.Alert) store.Alert {
 	var h ByHand
 	if a.Source == FromHand && json.Unmarshal(a.Raw, &h) == nil {
 		a.Audio = h.sound()
-	} else if m, err := alert.Parse(a.Raw, alert.Options{}); err == nil {
+	} else if m, err := alert.Parse(ctx, a.Raw, alert.Options{}); err == nil {
 		a.Audio = m.Alert.Audio
 	}
 	return a

@@ -67,7 +67,7 @@ type TrustedKey struct {
 
 func newOverview(o Options, b base, d *documents, orders *orders) *overview {
 	s := CountyStatus{
-		Name: o.Name, Area: o.Area, Version: o.Version, Signs: o.Keys.Playlist != nil, Store: "ok", Servers: o.Servers,
+		Name: o.Name, Area: o.Area, Version: o.Version, Store: "ok", Servers: o.Servers,
 		Zone: o.Zone.String(), Database: o.Store.Kind(),
 	}
 	if len(o.ClipURLs) > 0 {
@@ -116,11 +116,13 @@ func (o *overview) status(ctx context.Context) (s CountyStatus, err error) {
 	if s.TrustAhead <= t.Version {
 		s.TrustAhead = 0
 	}
-	s.Trust, s.Print, s.Keys = t.Version, t.Fingerprint(), trustedKeys(t)
+	s.Signs = o.documents.keys.signsManifests(t)
+	s.Trust, s.Print, s.Keys = t.Version, t.Fingerprint(), TrustedKeys(t)
 	return s, nil
 }
 
-func trustedKeys(t link.Trust) (all []TrustedKey) {
+// TrustedKeys lists the keys of a trust document.
+func TrustedKeys(t link.Trust) (all []TrustedKey) {
 	for _, role := range []link.Role{link.RoleRoot, link.RolePlaylist, link.RoleAlert, link.RoleFleet, link.RoleEdge} {
 		for _, id := range t.Roles[role].Keys {
 			all = append(all, TrustedKey{role, t.Keys[id].Fingerprint()})

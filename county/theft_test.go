@@ -1,7 +1,6 @@
 package county_test
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -184,10 +183,9 @@ func TestTheAlertsOfALockedScopeAreToldAsUnsent(t *testing.T) {
 	if err := w.Store.AddEnvelope(t.Context(), theft); err != nil {
 		t.Fatal(err)
 	}
-	var v county.Verdict
-	code, raw := w.post(t, "/cap", "application/cap+xml", strings.NewReader(capXML("locked", string(townArea))))
-	if err := json.Unmarshal(raw, &v); err != nil || code != http.StatusOK || v.State != emergency.StateWaiting {
-		t.Fatalf("%d %s", code, raw)
+	v := must[county.Verdict](t)(w.TakeCAP(t.Context(), []byte(capXML("locked", string(townArea))), county.FromHand))
+	if v.State != emergency.StateWaiting {
+		t.Fatalf("%+v", v)
 	}
 	locked := []county.Shortfall{{Scope: scope, Why: "county.unsent_used_up", Unsent: true}}
 	if !slices.Equal(v.Short, locked) {

@@ -6,8 +6,10 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,6 +137,29 @@ func (h handler) WithGroup(name string) slog.Handler {
 	return handler{h.to, h.next.WithGroup(name), h.prefix + name + ".", h.attrs}
 }
 
+// longestText is how much of a text a log line holds, in bytes: some of it comes from
+// strangers.
+const longestText = 1 << 10
+
+func brief(text string) string {
+	if len(text) <= longestText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestText], "") + "…"
+}
+
+// TextHandler returns a handler that writes lines to w, none of them with a long text.
+func TextHandler(w io.Writer) slog.Handler {
+	return slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if k := a.Value.Kind(); k == slog.KindString || k == slog.KindAny {
+			if text := fmt.Sprint(a.Value.Any()); len(text) > longestText {
+				a.Value = slog.StringValue(brief(text))
+			}
+		}
+		return a
+	}})
+}
+
 // flatten puts an attribute into m in a form that JSON can hold.
 func flatten(m map[string]any, prefix string, a slog.Attr) {
 	v := a.Value.Resolve()
@@ -164,18 +189,18 @@ func flatten(m map[string]any, prefix string, a slog.Attr) {
 		case nil:
 			m[prefix+a.Key] = nil
 		case error:
-			m[prefix+a.Key] = x.Error()
+			m[prefix+a.Key] = brief(x.Error())
 			if zh := say.In(say.Chinese, x); zh != x.Error() {
-				m[prefix+a.Key+asrun.InChinese] = zh
+				m[prefix+a.Key+asrun.InChinese] = brief(zh)
 			}
 		case encoding.TextMarshaler:
-			m[prefix+a.Key] = v.String()
+			m[prefix+a.Key] = brief(v.String())
 		default:
 			// Marshal now: the value may have changed by the time it is
 			// written.
 			b, err := json.Marshal(x)
-			if err != nil {
-				m[prefix+a.Key] = fmt.Sprint(x)
+			if err != nil || len(b) > longestText {
+				m[prefix+a.Key] = brief(fmt.Sprint(x))
 				return
 			}
 			m[prefix+a.Key] = json.RawMessage(b)

@@ -4,13 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"dalaba/data/secret"
 	"dalaba/data/sqlite"
 	"dalaba/playlist/say"
 )
@@ -51,13 +50,7 @@ func Me() User {
 }
 
 // UserName is the name of a user; the number if it has none.
-func UserName(uid uint32) string {
-	id := strconv.FormatUint(uint64(uid), 10)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return id
-}
+func UserName(uid uint32) string { return secret.UserName(uid) }
 
 // CheckFolder returns a [BadFolder] if the user could not write in the folder dir,
 // nor make it if it does not exist. It makes nothing.

@@ -86,9 +86,9 @@ func (g *Ingester) nice() (int, error) {
 	return min(max(20-raw, 0)+more, niceMost), err // Linux returns 20 minus the nice value
 }
 
-// begin starts a program with its priority set from its first instruction: a
-// child inherits the priority of the thread that starts it. A thread may not
-// raise its own priority again, so this thread ends with its goroutine.
+// begin starts a program with its priority and its bounds set from its first
+// instruction: a child inherits those of the thread that starts it. A thread may not
+// widen its own again, so this thread ends with its goroutine.
 func (g *Ingester) begin(cmd *exec.Cmd) error {
 	begun := make(chan error)
 	go func() {
@@ -102,6 +102,9 @@ func (g *Ingester) begin(cmd *exec.Cmd) error {
 		nice, err := g.nice()
 		if err == nil {
 			err = unix.Setpriority(unix.PRIO_PROCESS, 0, nice)
+		}
+		if err == nil {
+			err = confine()
 		}
 		if err == nil {
 			err = cmd.Start()

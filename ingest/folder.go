@@ -1,11 +1,17 @@
 package ingest
 
 import (
+	"cmp"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
+	"dalaba/data/secret"
+	"dalaba/data/shared"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -106,12 +112,11 @@ func (l listing) namesakes(path string) []string {
 	dir := filepath.Dir(path)
 	if l[dir] == nil {
 		l[dir] = map[string][]string{}
-		entries, _ := os.ReadDir(dir) // an unreadable folder has none
-		for _, e := range entries {
+		eachIn(dir, func(e fs.DirEntry) {
 			if s := stem(e.Name()); !e.IsDir() {
 				l[dir][s] = append(l[dir][s], e.Name())
 			}
-		}
+		})
 	}
 	return l[dir][stem(path)]
 }
@@ -129,11 +134,38 @@ type Collection struct {
 	Passed  int // files in folders that are neither, such as pictures
 }
 
-// The most entries of a list, or files of a folder.
-const maxItems = 100_000
+// eachIn calls do with the entries of a folder, of a very large one with some of them.
+// An unreadable folder has none.
+func eachIn(dir string, do func(fs.DirEntry)) {
+	f, err := shared.Open(dir)
+	if err != nil {
+		return
+	}
+	defer func() { _ = f.Close() }()
+	_ = f.Each(maxListed, func(e fs.DirEntry) error {
+		do(e)
+		return nil
+	})
+}
+
+const (
+	maxItems  = 100_000 // entries of a list, or files of a folder
+	maxListed = 200_000 // files and folders in a folder, whatever they are
+)
+
+// CollectIn is Collect of files in a folder into which other people put things.
+func (g *Ingester) CollectIn(dir string, files []string) Collection {
+	taker := *g
+	taker.within = dir
+	c := taker.Collect(files)
+	for i := range c.Items {
+		c.Items[i].Within = dir
+	}
+	return c
+}
 
 // Collect returns the items that the arguments name: files, all files in
-// folders, and the entries of M3U, M3U8, PLS and XSPF lists; but for lists, in
+// folders, of which one may be a link of the operator's own to a folder, and the entries of M3U, M3U8, PLS and XSPF lists; but for lists, in
 // natural order. Text files (.txt, or .toml with a text) are to be spoken, unless
 // a sound of the same name is beside them: then a .toml file holds the metadata of
 // that sound, as it does for a .txt beside it. A folder is the series of the files
@@ -153,9 +185,14 @@ func (g *Ingester) Collect(args []string) Collection {
 	}
 	for _, arg := range args {
 		info, err := os.Lstat(arg)
+		if err == nil && g.within == "" && chosen(info) {
+			if to, err := os.Stat(arg); err == nil && to.IsDir() {
+				info = to
+			}
+		}
 		switch {
 		case err != nil:
-			_, openErr := g.OpenSource(arg)
+			_, openErr := g.openSource(arg)
 			if openErr == nil {
 				openErr = err
 			}
@@ -175,6 +212,14 @@ func (g *Ingester) Collect(args []string) Collection {
 		}
 	}
 	return c
+}
+
+// chosen reports whether a link is the operator's own, or root's. It is followed to a
+// folder, as the name of the folder itself would be. Another user's may be among the
+// arguments because a shell put all names of a folder there.
+func chosen(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode()&fs.ModeSymlink != 0 && secret.Trusted(st.Uid)
 }
 
 // seriesIn is seriesOf for a file in a folder that was named.
@@ -205,16 +250,23 @@ func (g *Ingester) folder(c *Collection, dir string) {
 	var found Collection
 	var lists []string
 	all := listing{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	top, err := shared.Open(dir)
+	if err != nil {
+		c.refuse(dir, refuse("ingest.forbidden"))
+		return
+	}
+	defer func() { _ = top.Close() }()
+	taker := *g
+	taker.within = cmp.Or(g.within, dir)
+	err = top.Walk(maxListed, func(name string, d fs.DirEntry, err error) error {
+		path := filepath.Join(dir, name)
 		switch {
+		case errors.Is(err, shared.ErrDeep):
+			found.refuse(path, refuse("ingest.deep", shared.MostDeep))
 		case err != nil:
 			found.refuse(path, refuse("ingest.forbidden"))
-			if d != nil && d.IsDir() {
-				return filepath.SkipDir
-			}
-		case path == dir:
 		case d.IsDir() && strings.HasPrefix(d.Name(), "."):
-			return filepath.SkipDir
+			return fs.SkipDir
 		case d.IsDir():
 		case skip(d.Name()):
 			found.Passed++
@@ -233,18 +285,24 @@ func (g *Ingester) folder(c *Collection, dir string) {
 		case notSound(path) != nil:
 			found.refuse(path, notSound(path))
 		default:
-			found.Items = append(found.Items, Item{Path: path, Folder: seriesIn(dir, path)})
+			found.Items = append(found.Items, Item{Path: path, Within: taker.within, Folder: seriesIn(dir, path)})
 		}
 		return nil
 	})
 	slices.SortFunc(found.Items, func(a, b Item) int { return playlist.CompareNames(a.Path, b.Path) })
 	slices.SortFunc(found.Refused, func(a, b Refusal) int { return playlist.CompareNames(a.Name, b.Name) })
-	found.Passed += g.entitle(found.Items, lists)
+	found.Passed += taker.entitle(found.Items, lists)
 	for _, i := range found.Items {
 		c.add(i)
 	}
 	c.Refused = append(c.Refused, found.Refused...)
 	c.Passed += found.Passed
+	switch {
+	case errors.Is(err, shared.ErrMany):
+		err = refuse("ingest.crowded", maxListed)
+	case errors.Is(err, fs.ErrPermission):
+		err = refuse("ingest.forbidden")
+	}
 	if err != nil {
 		c.refuse(dir, err)
 	}

@@ -219,3 +219,57 @@ func TestAKnownClipGetsTheSeriesAndIssueThatItLacks(t *testing.T) {
 		t.Errorf("the series that it has changes: %+v", c)
 	}
 }
+
+// A shell names each thing of a folder, also a link that another user has put there.
+func TestAnOperatorsOwnLinkToAFolderIsFollowed(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		uid  int // whose the link is; 0: one's own
+		in   bool
+		want string
+	}{
+		{"one's own", 0, false, "gl/1.mp3=gl gl/2.mp3=gl"},
+		{"another user's", 4711, false, "gl!ingest.link"},
+		{"among files of others", 0, true, "gl!ingest.link"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("SUDO_UID", "")
+			dir, away := t.TempDir(), holding(t, "1.mp3", "2.mp3")
+			gl := filepath.Join(dir, "gl")
+			if err := os.Symlink(away, gl); err != nil {
+				t.Fatal(err)
+			}
+			if tt.uid != 0 {
+				if os.Geteuid() != 0 {
+					t.Skip("only root can give files away")
+				}
+				if err := os.Lchown(gl, tt.uid, tt.uid); err != nil {
+					t.Fatal(err)
+				}
+			}
+			g := ingester(t)
+			c := g.Collect([]string{gl})
+			if tt.in {
+				c = g.CollectIn(dir, []string{gl})
+			}
+			var got []string
+			for _, i := range c.Items {
+				name, _ := filepath.Rel(dir, i.Path)
+				f, err := g.Open(i)
+				if err != nil {
+					got = append(got, name+"!"+keyOf(err))
+					continue
+				}
+				f.Close()
+				got = append(got, name+"="+i.Folder)
+			}
+			for _, r := range c.Refused {
+				name, _ := filepath.Rel(dir, r.Name)
+				got = append(got, name+"!"+keyOf(r.Err))
+			}
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"dalaba/data/shared"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -32,12 +33,17 @@ import (
 type Inbox struct {
 	Dir string
 
-	// Collect finds the items in files that have arrived; Ingester.Collect.
-	Collect func(paths []string) Collection
+	// Collect finds the items in files of the folder that have arrived;
+	// Ingester.CollectIn.
+	Collect func(dir string, paths []string) Collection
 
 	// Take imports one item. An ErrRefused is final; after any other error the
 	// file stays where it is and is tried again.
 	Take func(ctx context.Context, item Item) (Outcome, error)
+
+	// Attempts keeps a file that ends the program from doing so twice; nil: it is
+	// not kept from that.
+	Attempts *Attempts
 
 	Language say.Lang
 	Log      *slog.Logger
@@ -56,6 +62,7 @@ type Inbox struct {
 
 	seen  map[string]arrival
 	since time.Time // files have been there since then; zero: none are
+	many  bool      // the log says that there are too many files
 }
 
 // arrival is a file as the last scan found it.
@@ -73,6 +80,7 @@ const (
 	takenDir   = "taken"
 	refusedDir = "refused"
 	retryAfter = time.Minute
+	mostSeen   = 20_000 // files that are looked after at a time
 )
 
 // Run looks after the folder until the context ends. It makes the folder if there
@@ -201,24 +209,38 @@ type finds struct {
 // look finds the files in the folder.
 func (b *Inbox) look(now time.Time) (finds, error) {
 	f, all := finds{seen: map[string]arrival{}}, listing{}
-	err := filepath.WalkDir(b.Dir, func(path string, d fs.DirEntry, err error) error {
+	dir, err := shared.Open(b.Dir)
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = dir.Close() }()
+	err = dir.Walk(maxListed, func(name string, d fs.DirEntry, err error) error {
+		path := filepath.Join(b.Dir, name)
 		switch {
-		case path == b.Dir:
-			return err
 		case err != nil:
 			return nil // it is gone, or may not be read: the next sweep tries again
 		case d.IsDir() && b.passes(path, d.Name()):
-			return filepath.SkipDir
+			return fs.SkipDir
 		case d.IsDir(), skip(d.Name()), hasExt(path, unfinished): // a download is renamed when it is whole
 			return nil
 		case all.belongs(path):
 			return nil // it is moved together with its sound
+		case len(f.seen) == mostSeen:
+			return shared.ErrMany
 		}
 		if info, err := d.Info(); err == nil {
-			b.sort(&f, path, info, now)
+			b.sort(&f, dir, name, info, now)
 		}
 		return nil
 	})
+	if many := errors.Is(err, shared.ErrMany); many != b.many {
+		if b.many = many; many {
+			b.Log.Warn("inbox holds too many files, the rest waits", "path", playlist.Legible(b.Dir), "count", len(f.seen))
+		}
+	}
+	if errors.Is(err, shared.ErrMany) {
+		err = nil
+	}
 	slices.SortFunc(f.lists, playlist.CompareNames)
 	slices.SortFunc(f.ready, playlist.CompareNames)
 	return f, err
@@ -232,7 +254,8 @@ func (b *Inbox) passes(path, name string) bool {
 }
 
 // sort adds a file to the finds.
-func (b *Inbox) sort(f *finds, path string, info fs.FileInfo, now time.Time) {
+func (b *Inbox) sort(f *finds, dir *shared.Folder, name string, info fs.FileInfo, now time.Time) {
+	path := filepath.Join(b.Dir, name)
 	settle := b.Settle
 	if settle == 0 {
 		settle = 5 * time.Second
@@ -246,7 +269,7 @@ func (b *Inbox) sort(f *finds, path string, info fs.FileInfo, now time.Time) {
 	case a.done || now.Before(a.retry):
 	case now.Sub(a.since) < settle:
 		f.unsettled = true
-	case beingWritten(path):
+	case beingWritten(dir, name):
 		f.unsettled = true
 		if !a.told {
 			b.Log.Info("inbox file is still being written", "path", playlist.Legible(path))
@@ -264,7 +287,7 @@ func (b *Inbox) sort(f *finds, path string, info fs.FileInfo, now time.Time) {
 // files of a list stay where they are until all are imported, so that they are
 // found again if the program ends before that.
 func (b *Inbox) importFile(ctx context.Context, path string) {
-	found := b.Collect([]string{path})
+	found := b.Collect(b.Dir, []string{path})
 	a := b.seen[path]
 	a.holds = nil
 	own := move{path: path, folder: takenDir}
@@ -331,7 +354,12 @@ func (b *Inbox) seriesOf(path string) string {
 func (b *Inbox) take(ctx context.Context, path string, item Item) (m move, retry time.Time) {
 	whole := b.wholeBy(path, item)
 	item.Arriving, item.Since = time.Now().Before(whole), b.since
-	out, err := b.Take(ctx, item)
+	read, err := b.Attempts.Begin(item.Path)
+	var out Outcome
+	if err == nil {
+		out, err = b.Take(ctx, item)
+	}
+	read()
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:
@@ -419,50 +447,52 @@ func (b *Inbox) moveTo(m move) {
 	}
 }
 
-func (b *Inbox) move(m move) error {
-	path := m.path
-	rel, err := filepath.Rel(b.Dir, path)
-	if err != nil || !filepath.IsLocal(rel) {
-		return nil // reached by a link inside; a file outside of the folder is not ours to move
+func (b *Inbox) move(m move) (err error) {
+	name, ok := shared.Rel(b.Dir, m.path)
+	if !ok {
+		return nil // a file outside of the folder is not ours to move
 	}
-	if InStore(filepath.Dir(path)) {
+	if InStore(filepath.Dir(m.path)) {
 		return nil // a list names it
 	}
-	to := filepath.Join(b.Dir, m.folder, rel)
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	dir, err := shared.Open(b.Dir)
+	if err != nil {
 		return err
 	}
-	to = free(to)
-	if err := rename(path, to); err != nil {
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	to, err := rename(dir, name, filepath.Join(m.folder, name))
+	if err != nil {
 		return err
 	}
-	return b.note(m, to)
+	return b.note(dir, m, to)
 }
 
-// rename moves a file, and the files that belong to it by name.
-func rename(path, to string) error {
-	if err := os.Rename(path, to); err != nil {
-		return err
+// rename moves a file, and the files that belong to it by name. It returns the file's
+// new name.
+func rename(dir *shared.Folder, name, to string) (string, error) {
+	to, err := dir.Move(name, to)
+	if err != nil {
+		return "", err
 	}
-	own, left := rank(filepath.Base(path)), listing{}.namesakes(path)
+	own, left := rank(filepath.Base(name)), listing{}.namesakes(dir.Path(name))
 	if slices.ContainsFunc(left, func(name string) bool { return rank(name) >= own }) {
-		return nil // they belong to that one, too
+		return to, nil // they belong to that one, too
 	}
-	for _, name := range left {
-		if rank(name) < 0 && !hasExt(name, companions) {
+	for _, beside := range left {
+		if rank(beside) < 0 && !hasExt(beside, companions) {
 			continue
 		}
-		with := strings.TrimSuffix(to, filepath.Ext(to)) + filepath.Ext(name)
-		if err := os.Rename(filepath.Join(filepath.Dir(path), name), with); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		with := strings.TrimSuffix(to, filepath.Ext(to)) + filepath.Ext(beside)
+		if _, err := dir.Move(filepath.Join(filepath.Dir(name), beside), with); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return to, err
 		}
 	}
-	return nil
+	return to, nil
 }
 
 // note writes beside a file that was moved what is wrong with it. The note bears
 // the time of the file: a file that is newer has changed since.
-func (b *Inbox) note(m move, to string) error {
+func (b *Inbox) note(dir *shared.Folder, m move, to string) error {
 	var lines []string
 	if m.why != nil {
 		lines = append(lines, say.In(b.Language, m.why))
@@ -474,15 +504,11 @@ func (b *Inbox) note(m move, to string) error {
 		return nil
 	}
 	text := fmt.Sprintf("%s\n\n%s\n", nameOf(m.path), strings.Join(lines, "\n"))
-	name := free(to + extNote)
-	if err := os.WriteFile(name, []byte("\ufeff"+text), 0o644); err != nil {
-		return err
-	}
-	info, err := os.Lstat(to)
+	info, err := dir.Lstat(to)
 	if err != nil {
 		return err
 	}
-	return os.Chtimes(name, time.Time{}, info.ModTime())
+	return dir.Note(to+extNote, "\ufeff"+text, info.ModTime())
 }
 
 const extNote = ".txt"
@@ -490,13 +516,22 @@ const extNote = ".txt"
 // takeBack moves the files out of refused/ that have changed since they were
 // refused: a slow writer has gone on, or a person has mended them.
 func (b *Inbox) takeBack() {
-	from := filepath.Join(b.Dir, refusedDir)
-	_ = filepath.WalkDir(from, func(note string, d fs.DirEntry, err error) error {
-		path, ok := strings.CutSuffix(note, extNote)
+	dir, err := shared.Open(b.Dir)
+	if err != nil {
+		return // looking for new files tells that
+	}
+	defer func() { _ = dir.Close() }()
+	refused, err := dir.Sub(refusedDir)
+	if err != nil {
+		return // nothing was refused
+	}
+	defer func() { _ = refused.Close() }()
+	_ = refused.Walk(maxListed, func(note string, d fs.DirEntry, err error) error {
+		name, ok := strings.CutSuffix(note, extNote)
 		if err != nil || !ok || d.IsDir() {
 			return nil
 		}
-		file, err := os.Lstat(path)
+		file, err := refused.Lstat(name)
 		if err != nil || !file.Mode().IsRegular() {
 			return nil
 		}
@@ -504,28 +539,14 @@ func (b *Inbox) takeBack() {
 		if err != nil || !file.ModTime().After(about.ModTime()) {
 			return nil
 		}
-		rel, err := filepath.Rel(from, path)
-		if err == nil {
-			to := filepath.Join(b.Dir, rel)
-			err = errors.Join(os.Remove(note), os.MkdirAll(filepath.Dir(to), 0o755), rename(path, free(to)))
+		if err = refused.Remove(note); err == nil {
+			_, err = rename(dir, filepath.Join(refusedDir, name), name)
 		}
 		if err != nil {
-			b.Log.Warn("inbox file cannot be moved", "path", playlist.Legible(path), "err", err)
+			b.Log.Warn("inbox file cannot be moved", "path", playlist.Legible(refused.Path(name)), "err", err)
 		} else {
-			b.Log.Info("refused inbox file has changed and is tried again", "path", playlist.Legible(path))
+			b.Log.Info("refused inbox file has changed and is tried again", "path", playlist.Legible(refused.Path(name)))
 		}
 		return nil
 	})
-}
-
-// free returns a name that is not in use: name.mp3, name (2).mp3, ...
-func free(path string) string {
-	ext := filepath.Ext(path)
-	stem := strings.TrimSuffix(path, ext)
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(path); err != nil {
-			return path
-		}
-		path = fmt.Sprintf("%s (%d)%s", stem, n, ext)
-	}
 }

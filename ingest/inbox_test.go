@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"dalaba/data/shared"
 	"dalaba/ingest"
 	"dalaba/playlist/say"
 )
@@ -44,7 +45,7 @@ func watch(t *testing.T, dir string, during func(taken func() []string)) {
 		var taken []string
 		failed := false
 		b := &ingest.Inbox{
-			Dir: dir, Collect: g.Collect, Language: say.Chinese, Log: slog.New(slog.DiscardHandler),
+			Dir: dir, Collect: g.CollectIn, Language: say.Chinese, Log: slog.New(slog.DiscardHandler),
 			Take: func(_ context.Context, i ingest.Item) (ingest.Outcome, error) {
 				text, err := os.ReadFile(i.Path)
 				switch {
@@ -399,7 +400,7 @@ func receive(t *testing.T, dir string, during func(s *shelf, touch func(name str
 	synctest.Test(t, func(t *testing.T) {
 		g, s := ingester(t), newShelf(t)
 		b := &ingest.Inbox{
-			Dir: dir, Collect: g.Collect, Language: say.Chinese, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Dir: dir, Collect: g.CollectIn, Language: say.Chinese, Log: slog.New(slog.NewTextHandler(&log, nil)),
 			Take: func(ctx context.Context, i ingest.Item) (ingest.Outcome, error) { return g.Take(ctx, i, s, nil) },
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -532,13 +533,18 @@ func TestTheInboxTakesADamagedFileThatItsSidecarTellsItTo(t *testing.T) {
 func TestAFileThatIsOpenToBeWrittenIsKnown(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.mp3")
 	write(t, path, []byte("x"))
+	folder, err := shared.Open(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
 	is := func(want bool, when string) {
 		t.Helper()
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ingest.BeingWritten(path); got != want {
+		if got := ingest.BeingWritten(folder, filepath.Base(path)); got != want {
 			t.Errorf("%s: %v", when, got)
 		}
 		if got := ingest.OpenToWrite(info); got != want {

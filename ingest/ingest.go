@@ -109,7 +109,8 @@ type Ingester struct {
 	TempDir string
 
 	urgent   bool
-	arriving bool // more of the source may still come
+	within   string // a folder of others: all that is read is in it, and no link is followed there; empty: anywhere
+	arriving bool   // more of the source may still come
 }
 
 // Progress is called with how far the work has come, in percent, never
@@ -226,7 +227,7 @@ func since(t *time.Time) float64 {
 // gets its metadata from meta, and what meta leaves empty from the sidecar, the
 // tags and the file's name.
 func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Progress) (Result, error) {
-	src, err := g.OpenSource(path)
+	src, err := g.openSource(path)
 	if err != nil {
 		return Result{}, err
 	}
@@ -234,13 +235,14 @@ func (g *Ingester) File(ctx context.Context, path string, meta Meta, progress Pr
 	return g.item(ctx, Item{Path: path, Meta: meta}, src, progress)
 }
 
-// convert makes a clip from an open source.
-func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Figures, progress Progress) (res Result, err error) {
-	w := &making{g: g, fig: &fig, asIs: meta.AsIs, progress: steady(progress)}
+// convert makes a clip from an open source. describe returns its metadata, by the tags of
+// the source.
+func (g *Ingester) convert(ctx context.Context, src *os.File, describe func(tags Meta) Meta, asIs bool, fig Figures, progress Progress) (res Result, err error) {
+	w := &making{g: g, fig: &fig, asIs: asIs, progress: steady(progress)}
 	w.progress(0)
 	ffmpeg, probe, err := g.programs()
 	if err != nil {
-		return g.asItIs(src, meta, fig)
+		return g.asItIs(src, describe(Meta{}), fig)
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.Limits.filled().Wall)
 	defer cancel()
@@ -272,7 +274,7 @@ func (g *Ingester) convert(ctx context.Context, src *os.File, meta Meta, fig Fig
 		return Result{}, err
 	}
 	w.progress(100)
-	return Result{Clip: meta.on(clip), Path: file.Name(), Figures: fig}, nil
+	return Result{Clip: describe(w.s.tags).on(clip), Path: file.Name(), Figures: fig}, nil
 }
 
 func (f *Figures) record(p proof) {

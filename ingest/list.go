@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -21,6 +22,7 @@ import (
 // Item is one thing to import: a sound, or a text to be spoken.
 type Item struct {
 	Path   string // of a file
+	Within string // a folder of others that the file is in: no link in it is followed; empty: none
 	Meta   Meta   // given by the operator; comes before all else
 	Listed Meta   // given by the list that the item is in
 
@@ -97,7 +99,7 @@ func (g *Ingester) list(c *Collection, path string) {
 			c.refuse(e.name, err)
 			continue
 		}
-		c.add(Item{Path: file, Listed: e.meta, Folder: seriesOf(root, file)})
+		c.add(Item{Path: file, Within: cmp.Or(g.within, root), Listed: e.meta, Folder: seriesOf(root, file)})
 	}
 }
 

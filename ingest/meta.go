@@ -3,14 +3,15 @@ package ingest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/dhowden/tag"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	wide "golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/unicode/norm"
@@ -97,7 +98,7 @@ func (g *Ingester) Said(item Item) (Meta, error) {
 	if isTOML(item.Path) {
 		return item.Meta.Or(item.Listed), nil
 	}
-	beside, err := g.sidecar(item.Path)
+	beside, err := g.in(item).sidecar(item.Path)
 	if item.isText() {
 		beside.Text = "" // the text is the content of the file
 	}
@@ -106,63 +107,70 @@ func (g *Ingester) Said(item Item) (Meta, error) {
 
 // readSmall reads a text file that is imported.
 func (g *Ingester) readSmall(path string) ([]byte, error) {
-	f, err := g.OpenSource(path)
+	f, err := g.openSource(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	return readText(f)
+}
+
+// readText reads an open text file, from its beginning.
+func readText(f *os.File) ([]byte, error) {
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, maxText+1))
 	if err == nil && len(text) > maxText {
 		err = refuse("ingest.big", 2, maxText>>20)
 	}
 	return text, err
 }
 
-// fileMeta returns the metadata of a sound: the operator's, then that of its
-// sidecar, its list, its tags, its folder and its name.
-func (g *Ingester) fileMeta(item Item, src *os.File) (Meta, error) {
+// fileMeta returns the metadata of a sound, by its tags: the operator's, then that of
+// its sidecar, its list, its tags, its folder and its name.
+func (g *Ingester) fileMeta(item Item) (func(tags Meta) Meta, error) {
 	beside, err := g.sidecar(item.Path)
 	if err != nil {
-		return Meta{}, err
+		return nil, err
 	}
-	return item.called(item.Meta.Or(beside), item.Listed.Or(tags(src))).Or(Meta{Language: "zh-CN"}), nil
+	return func(tags Meta) Meta {
+		return item.called(item.Meta.Or(beside), item.Listed.Or(tags)).Or(Meta{Language: "zh-CN"})
+	}, nil
 }
 
-// tags reads ID3, MP4 or Vorbis tags; it ignores what cannot be read.
-func tags(src *os.File) (m Meta) {
-	defer func() {
-		if recover() != nil {
-			m = Meta{}
+// fileTags are the tags of a file, or of one stream in it, as ffprobe names them.
+type fileTags struct {
+	Title string `json:"title"`
+	Album string `json:"album"`
+	Track string `json:"track"`
+}
+
+// tagsMeta returns what tags say. The first of them that says a thing counts.
+func tagsMeta(all ...fileTags) (m Meta) {
+	for _, t := range all {
+		one := Meta{Title: legible(t.Title), Series: legible(t.Album)}
+		number, _, _ := strings.Cut(t.Track, "/") // 7/12: the seventh of twelve
+		if n, err := strconv.Atoi(strings.TrimSpace(number)); err == nil && n > 0 && n <= MaxIssue && one.Series != "" {
+			one.Issue = n
 		}
-	}()
-	info, err := src.Stat()
-	if err != nil {
-		return Meta{}
-	}
-	t, err := tag.ReadFrom(&limitedReader{io.NewSectionReader(src, 0, info.Size()), 32 << 20})
-	if err != nil || t == nil {
-		return Meta{}
-	}
-	m.Title, m.Series = legible(t.Title()), legible(t.Album())
-	if n, _ := t.Track(); n > 0 && n <= MaxIssue && m.Series != "" {
-		m.Issue = n
+		m = m.Or(one)
 	}
 	return m
 }
 
-// limitedReader reads at most so many bytes in all, however often it seeks.
-type limitedReader struct {
-	io.ReadSeeker
-	left int64
-}
-
-func (t *limitedReader) Read(p []byte) (int, error) {
-	if t.left <= 0 {
-		return 0, io.ErrUnexpectedEOF
+// escaped returns JSON with all bytes above ASCII written as characters of Latin-1, if
+// it is not valid UTF-8: some tags are GBK, and [legible] can read them then.
+func escaped(text []byte) []byte {
+	if utf8.Valid(text) {
+		return text
 	}
-	n, err := t.ReadSeeker.Read(p[:min(int64(len(p)), t.left)])
-	t.left -= int64(n)
-	return n, err
+	out := make([]byte, 0, 2*len(text))
+	for _, c := range text {
+		if c < utf8.RuneSelf {
+			out = append(out, c)
+		} else {
+			out = fmt.Appendf(out, "\\u%04x", c)
+		}
+	}
+	return out
 }
 
 // legible repairs Chinese tags that are marked as Latin-1, or not marked, and

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"cmp"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -105,19 +106,14 @@ func alike(path string) string {
 // only returns the name of the one entry of a folder that fits; empty if there is
 // none, or several.
 func only(dir string, fits func(name string) bool) string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
+	var found []string
+	eachIn(dir, func(e fs.DirEntry) {
+		if fits(e.Name()) && len(found) < 2 {
+			found = append(found, e.Name())
+		}
+	})
+	if len(found) != 1 {
 		return ""
 	}
-	var found string
-	for _, e := range entries {
-		if !fits(e.Name()) {
-			continue
-		}
-		if found != "" {
-			return ""
-		}
-		found = e.Name()
-	}
-	return found
+	return found[0]
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,24 +18,56 @@ import (
 	"syscall"
 	"time"
 
+	"dalaba/data/shared"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
 
-// OpenSource opens a file to import if it is a regular file under its own name:
-// no link, no pipe, no device. For anything else the error is an ErrRefused.
-func (g *Ingester) OpenSource(path string) (*os.File, error) {
-	// Without O_NONBLOCK, opening a pipe could wait for ever.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+// Open opens the file of an item, as [Ingester.openSource] does.
+func (g *Ingester) Open(item Item) (*os.File, error) { return g.in(item).openSource(item.Path) }
+
+// in returns the ingester that takes a file of the item's for nothing that is
+// elsewhere.
+func (g *Ingester) in(item Item) *Ingester {
+	if item.Within == "" || g.within != "" {
+		return g
+	}
+	taker := *g
+	taker.within = item.Within
+	return &taker
+}
+
+// openSource opens a file to import if it is a regular file under its own name:
+// no link, no pipe, no device. Below the folder within which it must be, no folder is
+// a link either. For anything else the error is an ErrRefused.
+func (g *Ingester) openSource(path string) (*os.File, error) {
+	top, name := filepath.Dir(path), filepath.Base(path)
+	if g.within != "" {
+		var ok bool
+		if name, ok = shared.Rel(g.within, path); !ok {
+			return nil, refuse("ingest.list_outside")
+		}
+		top = g.within
+	}
+	dir, err := shared.Open(top)
+	var f *os.File
+	if err == nil {
+		f, err = dir.Open(name)
+		err = errors.Join(err, dir.Close())
+	}
 	switch {
-	case errors.Is(err, syscall.ELOOP):
+	case errors.Is(err, shared.ErrLink):
 		return nil, refuse("ingest.link")
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, shared.ErrSpecial), errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENODEV):
+		return nil, refuse("ingest.special")
+	case errors.Is(err, shared.ErrFolder):
+		return nil, refuse("ingest.folder")
+	case errors.Is(err, shared.ErrTwice):
+		return nil, refuse("ingest.twice")
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, shared.ErrFile), errors.Is(err, syscall.ENOTDIR):
 		return nil, refuse("ingest.missing")
 	case errors.Is(err, os.ErrPermission):
 		return nil, refuse("ingest.forbidden")
-	case errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENODEV):
-		return nil, refuse("ingest.special")
 	case err != nil:
 		return nil, err
 	}
@@ -41,10 +75,6 @@ func (g *Ingester) OpenSource(path string) (*os.File, error) {
 	most := g.Limits.filled().Bytes
 	switch {
 	case err != nil:
-	case info.IsDir():
-		err = refuse("ingest.folder")
-	case !info.Mode().IsRegular():
-		err = refuse("ingest.special")
 	case info.Size() == 0:
 		err = refusal{say.M("ingest.empty"), ErrIncomplete}
 	case info.Size() > most:
@@ -62,6 +92,7 @@ type sound struct {
 	ffmpeg           string
 	format           string // container and codec
 	container, codec string // as ffprobe names them
+	tags             Meta
 	stream           int
 	rate             int
 	channels         int
@@ -93,10 +124,12 @@ const (
 // probe asks ffprobe what a file contains.
 func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*sound, error) {
 	args := append([]string{"-hide_banner", "-v", "error", "-probesize", "32M", "-analyzeduration", "20M"}, input()...)
-	args = append(args, "-of", "json", "-show_entries",
-		"format=format_name,duration:stream=index,codec_type,codec_name,sample_rate,channels,duration:stream_disposition=default")
+	// Without validation, tags that are not UTF-8 come as they are.
+	args = append(args, "-of", "json=string_validation=ignore", "-show_entries",
+		"format=format_name,duration:format_tags=title,album,track:"+
+			"stream=index,codec_type,codec_name,sample_rate,channels,duration:stream_disposition=default:stream_tags=title,album,track")
 	cmd, errs := g.command(ctx, src, probe, args...)
-	var out strings.Builder
+	var out bytes.Buffer
 	cmd.Stdout = &capped{&out, 4 << 20}
 	if err := g.start(cmd); err != nil {
 		return nil, err
@@ -117,6 +150,7 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 		Format struct {
 			Name     string `json:"format_name"`
 			Duration string `json:"duration"`
+			Tags     fileTags
 		} `json:"format"`
 		Streams []struct {
 			Index       int    `json:"index"`
@@ -128,9 +162,10 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 			Disposition struct {
 				Default int `json:"default"`
 			} `json:"disposition"`
+			Tags fileTags
 		} `json:"streams"`
 	}
-	if err := json.Unmarshal([]byte(out.String()), &found); err != nil {
+	if err := json.Unmarshal(escaped(out.Bytes()), &found); err != nil {
 		return nil, fmt.Errorf("ffprobe: %w", err)
 	}
 	best, alone := -1, true
@@ -147,7 +182,7 @@ func (g *Ingester) probe(ctx context.Context, probe string, src *os.File) (*soun
 	container, _, _ := strings.Cut(found.Format.Name, ",")
 	s := &sound{
 		src: src, format: found.Format.Name + "/" + a.Codec, container: container, codec: a.Codec,
-		stream: a.Index, channels: a.Channels,
+		stream: a.Index, channels: a.Channels, tags: tagsMeta(found.Format.Tags, a.Tags),
 	}
 	s.rate, _ = strconv.Atoi(a.Rate) // shown to people only
 	// The length of a bare stream is only a guess, and a film's is not that of

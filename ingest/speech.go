@@ -201,7 +201,7 @@ func (g *Ingester) Text(ctx context.Context, text string, meta Meta, progress Pr
 	fig.Spent.Speak = since(&t)
 	said := slices.DeleteFunc(sentences, func(s string) bool { return s == "" })
 	fig.Changes = []say.Message{say.M("ingest.spoken", len(said))}
-	return g.convert(ctx, wav, meta, fig, func(percent float64) { p(40 + 0.6*percent) })
+	return g.convert(ctx, wav, func(Meta) Meta { return meta }, meta.AsIs, fig, func(percent float64) { p(40 + 0.6*percent) })
 }
 
 // headline returns the beginning of a text, for use as a title.

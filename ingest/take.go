@@ -71,7 +71,8 @@ type Outcome struct {
 // that the operator now gives is changed. If the item cannot be imported the
 // error is an ErrRefused.
 func (g *Ingester) Take(ctx context.Context, item Item, shelf Shelf, progress Progress) (Outcome, error) {
-	src, err := g.OpenSource(item.Path)
+	g = g.in(item)
+	src, err := g.openSource(item.Path)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -274,11 +275,13 @@ func (g *Ingester) updateKnown(ctx context.Context, item Item, id playlist.ClipI
 // withMeta returns the clip with the metadata that the operator gives with an
 // item.
 func (g *Ingester) withMeta(item Item, clip playlist.Clip) (playlist.Clip, error) {
-	read := g.sidecar
+	in, err := g.sidecar(item.Path)
 	if isTOML(item.Path) {
-		read = g.lesson
+		var raw []byte
+		if raw, err = g.readSmall(item.Path); err == nil {
+			in, err = lesson(item.Path, raw)
+		}
 	}
-	in, err := read(item.Path)
 	if err != nil {
 		return clip, err
 	}
@@ -295,14 +298,14 @@ func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress P
 		return Result{}, err
 	}
 	if item.isText() {
-		meta, err := g.textOf(item)
+		meta, err := g.textOf(item, src)
 		if err != nil {
 			return Result{}, err
 		}
 		return g.Text(ctx, meta.Text, meta, progress)
 	}
 	t := time.Now()
-	meta, err := g.fileMeta(item, src)
+	describe, err := g.fileMeta(item)
 	if err != nil {
 		return Result{}, err
 	}
@@ -310,23 +313,23 @@ func (g *Ingester) item(ctx context.Context, item Item, src *os.File, progress P
 	fig.Spent.Probe = since(&t)
 	taker := *g
 	taker.arriving = item.Arriving
-	return taker.convert(ctx, src, meta, fig, progress)
+	return taker.convert(ctx, src, describe, describe(Meta{}).AsIs, fig, progress)
 }
 
 // textOf reads a text to be spoken: a plain file, whose name is the title
 // unless a sidecar gives one, or a TOML file with title, series, issue and
-// text.
-func (g *Ingester) textOf(item Item) (Meta, error) {
+// text. What is spoken is what was opened, even if the name is another file's by now.
+func (g *Ingester) textOf(item Item, src *os.File) (Meta, error) {
+	raw, err := readText(src)
+	if err != nil {
+		return Meta{}, err
+	}
 	if isTOML(item.Path) {
-		in, err := g.lesson(item.Path)
+		in, err := lesson(item.Path, raw)
 		if err != nil {
 			return Meta{}, err
 		}
 		return item.called(item.Meta.Or(in), item.Listed), nil
-	}
-	raw, err := g.readSmall(item.Path)
-	if err != nil {
-		return Meta{}, err
 	}
 	text := decodeText(raw, "")
 	if strings.TrimSpace(text) == "" || strings.IndexByte(text, 0) >= 0 {
@@ -341,11 +344,7 @@ func (g *Ingester) textOf(item Item) (Meta, error) {
 }
 
 // lesson reads a TOML file that holds a text to be spoken.
-func (g *Ingester) lesson(path string) (Meta, error) {
-	raw, err := g.readSmall(path)
-	if err != nil {
-		return Meta{}, err
-	}
+func lesson(path string, raw []byte) (Meta, error) {
 	in, err := readMeta(filepath.Base(path), raw)
 	if err == nil && strings.TrimSpace(in.Text) == "" {
 		err = refuse("ingest.sidecar_alone")

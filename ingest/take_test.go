@@ -277,11 +277,31 @@ func TestMetadataComesFromTheNearestSource(t *testing.T) {
 	b[14], b[15] = 0x7f, 0x7f
 	write(t, broken, b)
 
+	latin1 := func(gbk string) string { // as old tagging programs on Windows marked it
+		b := []byte(gbk)
+		r := make([]rune, len(b))
+		for i, c := range b {
+			r[i] = rune(c)
+		}
+		return string(r)
+	}
+	marked := ffmpeg(t, wav, "marked.mp3", "-metadata", "title="+latin1("\xc4\xa3\xc4\xe2 \xb8\xd0\xc3\xb0"), "-metadata", "album="+latin1("\xbd\xa1\xbf\xb5"))
+	info := filepath.Join(dir, "info.wav")
+	b = read(t, ffmpeg(t, wav, "plain.wav", "-metadata", "title=abcdef"))
+	write(t, info, bytes.Replace(b, []byte("abcdef"), []byte("\xc4\xa3\xc4\xe2\xb8\xd0"), 1)) // the first four bytes are UTF-8 as well
+	bomb := filepath.Join(dir, "bomb.flac")
+	b = read(t, ffmpeg(t, wav, "plain.flac", "-metadata", "title=有图"))
+	picture := append([]byte{6, 0, 0, 16, 0, 0, 0, 3}, "\xff\xff\xff\xffimage/jpg..."[:12]...) // its media type has 4 GiB, it says
+	write(t, bomb, append(append(b[:42:42], picture...), b[42:]...))
+
 	g := ingester(t)
 	for _, c := range []struct {
 		name, path, sidecar string
 		meta, want          ingest.Meta
 	}{
+		{"GBK marked as Latin-1", marked, "", ingest.Meta{}, ingest.Meta{Title: "模拟 感冒", Series: "健康", Language: "zh-CN"}},
+		{"GBK that begins like UTF-8", info, "", ingest.Meta{}, ingest.Meta{Title: "模拟感", Language: "zh-CN"}},
+		{"a picture that claims 4 GiB", bomb, "", ingest.Meta{}, ingest.Meta{Title: "有图", Language: "zh-CN"}},
 		{"tags", tagged, "", ingest.Meta{}, ingest.Meta{Title: "标签题", Series: "标签集", Issue: 7, Language: "zh-CN"}},
 		{"a sidecar comes before tags", tagged, "title = \"旁注\"\nissue = 9\ntags = [\"甲\"]\nlanguage = \"en\"\n", ingest.Meta{}, ingest.Meta{Title: "旁注", Series: "标签集", Issue: 9, Tags: []string{"甲"}, Language: "en"}},
 		{"a number above the highest issue is ignored", ffmpeg(t, wav, "far.mp3", "-metadata", "album=集", "-metadata", "track=100000"), "", ingest.Meta{}, ingest.Meta{Title: "far", Series: "集", Language: "zh-CN"}},

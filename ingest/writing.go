@@ -6,7 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"dalaba/data/shared"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,14 +16,14 @@ import (
 // known, has a file open to write it. The kernel says so of a file that is ours,
 // on most file systems, by refusing a read lease (fcntl(2)); of others, the open
 // files of the programs whose /proc may be read do.
-func beingWritten(path string) bool {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+func beingWritten(dir *shared.Folder, name string) bool {
+	f, err := dir.Open(name)
 	if err != nil {
 		return false // importing it says what is wrong
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
+	if err != nil {
 		return false
 	}
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK); err == nil {

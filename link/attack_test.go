@@ -123,21 +123,16 @@ func TestAnEdgeRepliesOnlyToTheInboxOfTheControllerThatAsked(t *testing.T) {
 	}
 	// A body that names another controller than its subject gets no response either.
 	mine := must[*nats.Subscription](t)(nc.SubscribeSync("_IN.daba-1.>"))
-	for i := range 32 { // twice as many as the edge has workers
-		reply := "_IN.daba-1.wrong"
-		if i >= 16 {
-			reply = "_IN.daba-1.right"
-		}
-		for subject, body := range map[string][]byte{"sync.daba-1": ask([]playlist.ControllerID{"daba-2", "daba-1"}[i/16]), "rcpt.daba-1": batch} {
-			if i >= 16 && subject == "rcpt.daba-1" {
-				continue
-			}
-			if err := nc.PublishRequest(subject, reply, body); err != nil {
+	for range 32 { // twice as many as the edge has workers
+		for _, q := range []nats.Msg{
+			{Subject: "sync.daba-1", Reply: "_IN.daba-1.wrong", Data: ask("daba-2")},
+			{Subject: "rcpt.daba-1", Reply: "_IN.daba-1.wrong", Data: batch},
+			{Subject: "sync.daba-1", Reply: "_IN.daba-1.right", Data: ask("daba-1")},
+		} {
+			if err := nc.PublishMsg(&q); err != nil {
 				t.Fatal(err)
 			}
 		}
-	}
-	for range 16 {
 		m, err := mine.NextMsg(patience)
 		if err != nil {
 			t.Fatal(err)

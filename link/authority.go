@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"dalaba/data/secret"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -102,34 +101,12 @@ func WriteAuthority(path string, a *Authority) error {
 	if err != nil {
 		return err
 	}
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return secret.Write(path, append(text, '\n'))
 }
 
-// ReadAuthority reads an authority that [WriteAuthority] wrote.
+// ReadAuthority reads an authority that [WriteAuthority] wrote, as [secret.Read] does.
 func ReadAuthority(path string) (*Authority, error) {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if fi.Mode().Perm()&0o077 != 0 {
-		return nil, fault{playlist.ErrInvalid, say.M("link.key_open", path, path)}
-	}
-	text, err := os.ReadFile(path)
+	text, err := secret.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -320,6 +297,10 @@ type Broker struct {
 	Host string // default 0.0.0.0
 	Port int    // -1: any free port
 
+	// Door says that a [Door] listens for it, which limits connections better than the
+	// broker itself does.
+	Door bool
+
 	Cert, Key string // files, PEM
 	Dir       string // the folder in which it keeps the accounts pushed to it
 
@@ -349,8 +330,13 @@ func (b Broker) Config() (string, error) {
 			return "", fmt.Errorf("%w: %q in the broker's config", playlist.ErrInvalid, s)
 		}
 	}
-	// connection_rate_limit is set in this text only: if it is set in code, the
-	// server panics.
+	// It is set in this text only: if it is set in code, the server panics. It counts
+	// connections before they have said anything, so with it strangers keep
+	// controllers out.
+	limit := "connection_rate_limit: 400"
+	if b.Door {
+		limit = ""
+	}
 	return fmt.Sprintf(`server_name: "%s"
 listen: "%s:%d"
 tls {
@@ -358,7 +344,7 @@ tls {
   key_file: "%s"
   min_version: "1.3"
   timeout: 30
-  connection_rate_limit: 400
+  %s
 }
 authorization { timeout: 30 }
 max_payload: %d
@@ -375,6 +361,6 @@ resolver_preload: {
   %s: %s
   %s: %s
 }
-`, b.Name, host, b.Port, b.Cert, b.Key, MaxMessage, 64<<20, b.Operator, sys.Subject, b.Dir,
+`, b.Name, host, b.Port, b.Cert, b.Key, limit, MaxMessage, 64<<20, b.Operator, sys.Subject, b.Dir,
 		sys.Subject, b.System, acc.Subject, b.Account), nil
 }

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -12,13 +13,12 @@ import (
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
+	"dalaba/data/shared"
 	"dalaba/playlist"
+	"dalaba/playlist/say"
 )
 
 // Carrier is a folder, such as one on a USB stick, that brings documents and clips
@@ -33,7 +33,15 @@ import (
 //	stamps/<controller>.json        which of them the county has stored
 type Carrier struct{ Dir string }
 
-const maxCarried = 20000 // files in one folder
+// The bounds of what is read from one carrier: it may be made so as to fill the memory,
+// or to be read for days. One document or batch at a time is in memory.
+const (
+	maxCarried = 20_000    // files in one folder that are looked at
+	maxListed  = 1_000_000 // files in one folder
+	maxLoad    = 1 << 30   // bytes of documents and of receipts
+	maxRefused = 500       // files that are told one by one
+	maxSame    = 256 << 20 // bytes of a clip on it that are compared with one that it is to get
+)
 
 // PutDocument writes an envelope to the carrier. It replaces an earlier one of the
 // same kind and scope.
@@ -54,108 +62,159 @@ func (c Carrier) PutEarlierTrust(s Stored) error {
 }
 
 // PutClip writes a clip to the carrier, unless it is there already.
-func (c Carrier) PutClip(id playlist.ClipID, src io.Reader) error {
-	name := filepath.Join(c.Dir, "clips", string(id)+".mp3")
-	if f, err := os.Open(name); err == nil {
-		err = checkHash(f, id)
+func (c Carrier) PutClip(id playlist.ClipID, src io.Reader) (err error) {
+	to, err := shared.Make(c.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	name := path.Join("clips", string(id)+".mp3")
+	if f, err := to.Open(name); err == nil {
+		err = checkHash(io.LimitReader(f, maxSame), id)
 		f.Close()
 		if err == nil {
 			return nil
 		}
 	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	f, err := renameio.NewPendingFile(name, renameio.WithStaticPermissions(0o644))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Cleanup() }()
-	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(f, sum), src); err != nil {
-		return err
-	}
-	if hex.EncodeToString(sum.Sum(nil)) != string(id) {
-		return fmt.Errorf("%w: clip %s has other bytes", ErrMalformed, id.Short())
-	}
-	return f.CloseAtomicallyReplace()
+	return to.Replace(name, func(w io.Writer) error {
+		sum := sha256.New()
+		if _, err := io.Copy(io.MultiWriter(w, sum), src); err != nil {
+			return err
+		}
+		if hex.EncodeToString(sum.Sum(nil)) != string(id) {
+			return otherBytes(id)
+		}
+		return nil
+	})
 }
 
 // writeFile writes a file of the carrier and makes the folders that it needs.
-func (c Carrier) writeFile(name string, b []byte) error {
-	full := filepath.Join(c.Dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+func (c Carrier) writeFile(name string, b []byte) (err error) {
+	to, err := shared.Make(c.Dir)
+	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(full, b, 0o644, renameio.WithStaticPermissions(0o644))
+	defer func() { err = errors.Join(err, to.Close()) }()
+	return put(to, name, b)
 }
 
-// carrierFile is a file of a carrier and its content.
-type carrierFile struct {
-	name string
-	raw  []byte
+func put(to *shared.Folder, name string, b []byte) error {
+	return to.Replace(name, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
 }
 
-// jsonFiles reads the JSON files of a folder, in the order of their names. It skips
-// everything that is not a regular file, and follows no symbolic link that leads out
-// of the carrier.
-func (c Carrier) jsonFiles(dir string) ([]carrierFile, error) {
-	root, err := os.OpenRoot(c.Dir)
+// load is a carrier that is being read, within bounds.
+type load struct {
+	*shared.Folder
+	left   int64 // bytes that may still be read
+	report *Carried
+}
+
+func (c Carrier) open(r *Carried) (*load, error) {
+	f, err := shared.Open(c.Dir)
+	return &load{f, maxLoad, r}, err
+}
+
+// errSpent says that a carrier holds more than is read from one.
+var errSpent = errors.New("more than is read from one carrier")
+
+// read reads a document, a batch or a stamp. All errors but errSpent are of that file
+// alone. What is none by its first byte is not read: a sparse file costs its maker
+// nothing.
+func (l *load) read(name string) (raw []byte, err error) {
+	if l.left < MaxEnvelope {
+		return nil, fault{errSpent, say.M("link.carrier_full", maxLoad>>20)}
+	}
+	f, err := l.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = root.Close() }()
-	list, err := fs.ReadDir(root.FS(), dir)
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var head [64]byte
+	n, err := f.ReadAt(head[:], 0)
+	switch {
+	case err != nil && err != io.EOF:
+		return nil, err
+	case info.Size() > MaxEnvelope:
+		return nil, fault{ErrOversized, say.M("link.carrier_large", MaxEnvelope)}
+	case !bytes.HasPrefix(bytes.TrimLeft(head[:n], " \t\r\n"), []byte("{")):
+		return nil, fault{ErrMalformed, say.M("link.malformed")}
+	}
+	raw, err = io.ReadAll(io.LimitReader(f, MaxEnvelope+1)) // one byte more, so that a file that grew is refused as too large
+	l.left -= int64(len(raw))
+	return raw, err
+}
+
+// list returns the names of the JSON files in a folder, in the order of first and then
+// of their names. What is no regular file is refused. Of a folder with too many files
+// those that come first are returned, and the folder is refused.
+func (l *load) list(dir string, first func(name string) int) []string {
+	sub, err := l.Sub(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		l.report.tell(dir, err)
+		return nil
 	}
-	if len(list) > maxCarried {
-		return nil, fmt.Errorf("%w: %d files in %s", ErrOversized, len(list), dir)
+	defer func() { _ = sub.Close() }()
+	var names []string
+	cut := func() {
+		slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(first(a), first(b)), strings.Compare(a, b)) })
+		if len(names) > maxCarried {
+			names = names[:maxCarried]
+			l.report.tell(dir, fault{ErrOversized, say.M("link.carrier_many", maxCarried)})
+		}
 	}
-	var all []carrierFile
-	for _, e := range list {
-		if !e.Type().IsRegular() || path.Ext(e.Name()) != ".json" || strings.HasPrefix(e.Name(), ".") {
-			continue
+	err = sub.Each(maxListed, func(e fs.DirEntry) error {
+		switch {
+		case path.Ext(e.Name()) != ".json" || strings.HasPrefix(e.Name(), "."):
+			return nil
+		case !e.Type().IsRegular():
+			if f, err := sub.Open(e.Name()); err != nil {
+				l.report.refuse(path.Join(dir, e.Name()), err)
+			} else {
+				f.Close()
+			}
+			return nil
 		}
-		name := path.Join(dir, e.Name())
-		f, err := root.Open(name)
-		if err != nil {
-			return all, err
+		if names = append(names, path.Join(dir, e.Name())); len(names) == 2*maxCarried {
+			cut()
 		}
-		raw, err := io.ReadAll(io.LimitReader(f, MaxEnvelope+1)) // one byte more, so that a larger file is refused as too large
-		f.Close()
-		if err != nil {
-			return all, err
-		}
-		all = append(all, carrierFile{name, raw})
+		return nil
+	})
+	if cut(); err != nil {
+		l.report.tell(dir, err)
 	}
-	return all, nil
+	return names
 }
 
 // openClip opens a clip after checking its bytes against its ID.
-func (c Carrier) openClip(id playlist.ClipID) (*os.File, error) {
-	root, err := os.OpenRoot(c.Dir)
+func (l *load) openClip(clip playlist.Clip) (*os.File, error) {
+	f, err := l.Open(path.Join("clips", string(clip.ID)+".mp3"))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = root.Close() }()
-	name := path.Join("clips", string(id)+".mp3")
-	if fi, err := root.Stat(name); err != nil || !fi.Mode().IsRegular() {
-		return nil, errors.Join(err, fs.ErrNotExist)
+	info, err := f.Stat()
+	if err == nil && info.Size() != clip.Size {
+		err = otherBytes(clip.ID)
 	}
-	f, err := root.Open(name)
+	if err == nil {
+		err = checkHash(io.LimitReader(f, clip.Size), clip.ID)
+	}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
-	if err := checkHash(f, id); err != nil {
-		f.Close()
-		return nil, err
-	}
-	_, err = f.Seek(0, io.SeekStart)
-	return f, err
+	return f, nil
 }
 
 // checkHash reads f and reports whether it holds the bytes of the clip.
@@ -165,9 +224,13 @@ func checkHash(f io.Reader, id playlist.ClipID) error {
 		return err
 	}
 	if hex.EncodeToString(sum.Sum(nil)) != string(id) {
-		return fmt.Errorf("%w: clip %s has other bytes", ErrMalformed, id.Short())
+		return otherBytes(id)
 	}
 	return nil
+}
+
+func otherBytes(id playlist.ClipID) error {
+	return fault{ErrMalformed, say.M("link.carrier_clip", id.Short())}
 }
 
 // Carried reports what an import did with the files of a carrier.
@@ -175,56 +238,81 @@ type Carried struct {
 	Accepted []Have             // documents accepted
 	Known    int                // documents of which the controller already had this version or a newer one
 	Others   int                // documents for other controllers
-	Refused  map[string]error   // by file
+	Refused  map[string]error   // by file; of very many the last is "...", and says how many more there are
 	Clips    []playlist.ClipID  // clips stored
 	Missing  []playlist.ClipID  // clips needed that neither the store nor the carrier has
 	Receipts int                // receipts written to the carrier, or stored from it
 	Gaps     map[string][]int64 // by controller/epoch: the first receipt number that is missing before each batch
+
+	untold int // refused besides those
 }
 
 func (r *Carried) refuse(name string, err error) {
+	if _, told := r.Refused[name]; !told && len(r.Refused) >= maxRefused {
+		r.untold++
+		name, err = "...", fault{ErrMalformed, say.M("link.carrier_more", r.untold)}
+	}
+	r.tell(name, err)
+}
+
+// tell is refuse of a whole folder, which is told however much was refused before.
+func (r *Carried) tell(folder string, err error) {
 	if r.Refused == nil {
 		r.Refused = map[string]error{}
 	}
-	r.Refused[name] = err
+	r.Refused[folder] = err
 }
 
 // Import accepts what a carrier brings for this controller and writes to it the
 // receipts that the county has not acknowledged. It checks everything as if it had
 // come by the network. Import works whether or not Run is running.
-func (c *Controller) Import(ctx context.Context, from Carrier) (Carried, error) {
-	var r Carried
+func (c *Controller) Import(ctx context.Context, from Carrier) (r Carried, err error) {
 	m, err := c.Member(ctx)
 	if err != nil {
 		return r, err
 	}
-	docs, err := from.jsonFiles("documents")
+	l, err := from.open(&r)
 	if err != nil {
 		return r, err
 	}
-	kind := func(f carrierFile) int { return urgency(Kind(strings.SplitN(path.Base(f.name), ".", 2)[0])) }
-	slices.SortStableFunc(docs, func(a, b carrierFile) int { return cmp.Compare(kind(a), kind(b)) })
-	if err := c.importDocuments(ctx, docs, &r); err != nil {
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if err := c.importDocuments(ctx, l, &r); err != nil {
 		return r, err
 	}
-	if err := c.importClips(ctx, from, &r); err != nil {
+	if err := c.importClips(ctx, l, &r); err != nil {
 		return r, err
 	}
-	if err := c.importStamp(ctx, from, m); err != nil {
-		r.refuse("stamps/"+string(m.Controller)+".json", err)
+	if err := c.importStamp(ctx, l, m); err != nil {
+		r.refuse(stampFile(m.Controller), err)
 	}
-	return r, c.exportReceipts(ctx, from, m, &r)
+	err = c.exportReceipts(ctx, l, m, &r)
+	return r, err
 }
 
-// importDocuments accepts documents, in the order given. A trust document that
+// importDocuments accepts documents, the most urgent kinds first. A trust document that
 // cannot be verified is tried again after each other one that was accepted, because
 // that may be the version before it.
-func (c *Controller) importDocuments(ctx context.Context, docs []carrierFile, r *Carried) error {
-	var waiting []carrierFile // trust documents that could not be verified
+func (c *Controller) importDocuments(ctx context.Context, from *load, r *Carried) error {
+	docs := from.list("documents", func(name string) int {
+		kind := urgency(Kind(strings.SplitN(path.Base(name), ".", 2)[0]))
+		if kind < 0 {
+			return len(Kinds) // no kind of ours
+		}
+		return kind
+	})
+	var waiting []string // trust documents that could not be verified
 	for len(docs) > 0 {
-		f := docs[0]
+		name := docs[0]
 		docs = docs[1:]
-		d, err := c.Take(ctx, f.raw)
+		raw, err := from.read(name)
+		if errors.Is(err, errSpent) {
+			r.tell("documents", err)
+			return nil
+		}
+		var d Document
+		if err == nil {
+			d, err = c.Take(ctx, raw)
+		}
 		switch {
 		case err == nil:
 			r.Accepted = append(r.Accepted, d.Have)
@@ -239,20 +327,20 @@ func (c *Controller) importDocuments(ctx context.Context, docs []carrierFile, r 
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case missesTrust(d, err):
-			waiting = append(waiting, f)
-			r.refuse(f.name, err)
+			waiting = append(waiting, name)
+			r.refuse(name, err)
 			continue
 		default:
-			r.refuse(f.name, err)
+			r.refuse(name, err)
 			continue
 		}
-		delete(r.Refused, f.name) // it may have waited
+		delete(r.Refused, name) // it may have waited
 	}
 	return nil
 }
 
 // importClips stores the clips that the kept documents need.
-func (c *Controller) importClips(ctx context.Context, from Carrier, r *Carried) error {
+func (c *Controller) importClips(ctx context.Context, from *load, r *Carried) error {
 	docs, err := c.Store.Documents(ctx)
 	if err != nil {
 		return err
@@ -274,7 +362,7 @@ func (c *Controller) importClips(ctx context.Context, from Carrier, r *Carried) 
 			}
 			continue
 		}
-		f, err := from.openClip(id)
+		f, err := from.openClip(needed[id])
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			r.Missing = append(r.Missing, id)
@@ -284,7 +372,7 @@ func (c *Controller) importClips(ctx context.Context, from Carrier, r *Carried) 
 			r.refuse("clips/"+string(id)+".mp3", err)
 			continue
 		}
-		err = c.Store.PutClip(ctx, needed[id], f)
+		err = c.Store.PutClip(ctx, needed[id], io.LimitReader(f, needed[id].Size))
 		f.Close()
 		switch {
 		case err == nil:
@@ -319,45 +407,46 @@ func (d Document) Clips() []playlist.Clip {
 // may be old. So it lowers a mark only if it says "gap": then the county lacked
 // receipts before those that the carrier brought. If such a stamp is old, some
 // receipts are sent again that the county has, and it ignores them.
-func (c *Controller) importStamp(ctx context.Context, from Carrier, m Member) error {
-	files, err := from.jsonFiles("stamps")
+func (c *Controller) importStamp(ctx context.Context, from *load, m Member) error {
+	raw, err := from.read(stampFile(m.Controller))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		if path.Base(f.name) != string(m.Controller)+".json" {
-			continue
-		}
-		s, err := OpenStamp(f.raw, c.trusted(), m.Controller, "")
-		if err != nil {
-			return err
-		}
-		mine, err := c.Store.Marks(ctx)
-		if err != nil {
-			return err
-		}
-		for _, have := range mine {
-			theirs, ok := s.mark(have.Epoch)
-			if ok && (theirs.Seq > have.Seq || theirs.Seq < have.Seq && s.Refused == "gap") {
-				if theirs.Seq < have.Seq {
-					c.Log.Warn("county lost receipts, sending them again", "epoch", have.Epoch, "had", have.Seq, "has", theirs.Seq)
-				}
-				fresh := slices.DeleteFunc(slices.Clone(s.Aside), func(r Refused) bool { return r.Seq <= have.Seq })
-				if err := c.setAside(ctx, fresh, theirs); err != nil {
-					return err
-				}
-				if err := c.Store.SetMark(ctx, theirs); err != nil {
-					return err
-				}
+	s, err := OpenStamp(raw, c.trusted(), m.Controller, "")
+	if err != nil {
+		return err
+	}
+	mine, err := c.Store.Marks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, have := range mine {
+		theirs, ok := s.mark(have.Epoch)
+		if ok && (theirs.Seq > have.Seq || theirs.Seq < have.Seq && s.Refused == "gap") {
+			if theirs.Seq < have.Seq {
+				c.Log.Warn("county lost receipts, sending them again", "epoch", have.Epoch, "had", have.Seq, "has", theirs.Seq)
+			}
+			fresh := slices.DeleteFunc(slices.Clone(s.Aside), func(r Refused) bool { return r.Seq <= have.Seq })
+			if err := c.setAside(ctx, fresh, theirs); err != nil {
+				return err
+			}
+			if err := c.Store.SetMark(ctx, theirs); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
+func stampFile(id playlist.ControllerID) string { return path.Join("stamps", string(id)+".json") }
+
 // exportReceipts writes the receipts that the county lacks to the carrier and
-// removes the files that an earlier export wrote.
-func (c *Controller) exportReceipts(ctx context.Context, to Carrier, m Member, r *Carried) error {
+// removes the files that an earlier export wrote. If something else lies where their
+// folder belongs, that is refused.
+func (c *Controller) exportReceipts(ctx context.Context, to *load, m Member, r *Carried) error {
 	dir := path.Join("receipts", string(m.Controller))
 	kept, after := map[string]bool{}, Mark{}
 	for {
@@ -369,78 +458,138 @@ func (c *Controller) exportReceipts(ctx context.Context, to Carrier, m Member, r
 			break
 		}
 		name := fmt.Sprintf("%s-%012d.json", b.Epoch, b.Receipts[0].Row.Seq)
-		if err := to.writeFile(path.Join(dir, name), e.Bytes()); err != nil {
+		err = put(to.Folder, path.Join(dir, name), e.Bytes())
+		if shared.Misplaced(err) {
+			r.tell(dir, err)
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		kept[name] = true
 		after = Mark{Epoch: b.Epoch, Seq: b.Receipts[len(b.Receipts)-1].Row.Seq}
 		r.Receipts += len(b.Receipts)
 	}
-	old, err := os.ReadDir(filepath.Join(to.Dir, filepath.FromSlash(dir)))
-	if errors.Is(err, fs.ErrNotExist) {
+	old, err := to.Sub(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case shared.Misplaced(err):
+		r.tell(dir, err)
+		return nil
+	case err != nil:
+		return err
 	}
-	for _, f := range old {
-		if !kept[f.Name()] && path.Ext(f.Name()) == ".json" {
-			err = errors.Join(err, os.Remove(filepath.Join(to.Dir, filepath.FromSlash(dir), f.Name())))
+	var errs []error
+	err = old.Each(maxListed, func(e fs.DirEntry) error {
+		if e.Type().IsRegular() && !kept[e.Name()] && path.Ext(e.Name()) == ".json" {
+			errs = append(errs[:min(len(errs), 1)], old.Remove(e.Name()))
 		}
-	}
-	return err
+		return nil
+	})
+	return errors.Join(append(errs, err, old.Close())...)
 }
 
 // Import stores the receipts that a carrier brought back and writes a stamp for each
 // controller to it. It does not use Conn.
-func (e *Edge) Import(ctx context.Context, from Carrier) (Carried, error) {
-	var r Carried
-	list, err := os.ReadDir(filepath.Join(from.Dir, "receipts"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (e *Edge) Import(ctx context.Context, from Carrier) (r Carried, err error) {
+	l, err := from.open(&r)
+	if err != nil {
 		return r, err
 	}
-	for _, dir := range list {
-		if !dir.IsDir() || !playlist.IsToken(dir.Name()) {
-			continue
-		}
-		files, err := from.jsonFiles(path.Join("receipts", dir.Name()))
-		if err != nil {
-			return r, err
-		}
-		marks := map[string]Mark{}
-		s := Stamp{Controller: playlist.ControllerID(dir.Name())}
-		for _, f := range files {
-			m, aside, n, err := e.importBatch(ctx, playlist.ControllerID(dir.Name()), f.raw)
-			r.Receipts += n
-			switch {
-			case errors.Is(err, ErrGap):
-				if r.Gaps == nil {
-					r.Gaps = map[string][]int64{}
-				}
-				key := dir.Name() + "/" + m.Epoch
-				r.Gaps[key] = append(r.Gaps[key], m.Seq+1)
-				s.Refused = "gap"
-			case ctx.Err() != nil:
-				return r, ctx.Err()
-			case err != nil:
-				r.refuse(f.name, err)
-				continue
-			}
-			marks[m.Epoch] = m
-			s.Aside = append(s.Aside, aside...)
-		}
-		for _, epoch := range slices.Sorted(maps.Keys(marks)) {
-			s.Marks = append(s.Marks, marks[epoch])
-		}
-		if len(s.Marks) == 0 {
-			continue
-		}
-		text, err := e.stamp(s)
-		if err == nil {
-			err = from.writeFile(path.Join("stamps", dir.Name()+".json"), text)
-		}
-		if err != nil {
+	defer func() { err = errors.Join(err, l.Close()) }()
+	for _, dir := range l.villages() {
+		if err := e.importReceipts(ctx, l, dir, &r); errors.Is(err, errSpent) {
+			r.tell("receipts", err)
+			break
+		} else if err != nil {
 			return r, err
 		}
 	}
 	return r, nil
+}
+
+// villages returns the names of the folders of receipts, one of each controller.
+func (l *load) villages() []string {
+	sub, err := l.Sub("receipts")
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			l.report.tell("receipts", err)
+		}
+		return nil
+	}
+	defer func() { _ = sub.Close() }()
+	var dirs []string
+	err = sub.Each(maxCarried, func(e fs.DirEntry) error {
+		if !playlist.IsToken(e.Name()) {
+			return nil
+		}
+		if dir, err := sub.Sub(e.Name()); err != nil {
+			l.report.refuse(path.Join("receipts", e.Name()), err)
+		} else {
+			dirs = append(dirs, e.Name())
+			_ = dir.Close()
+		}
+		return nil
+	})
+	if err != nil {
+		l.report.tell("receipts", err)
+	}
+	slices.Sort(dirs)
+	return dirs
+}
+
+// importReceipts stores the receipts of one controller and writes its stamp.
+func (e *Edge) importReceipts(ctx context.Context, from *load, dir string, r *Carried) error {
+	id := playlist.ControllerID(dir)
+	marks := map[string]Mark{}
+	s := Stamp{Controller: id}
+	var spent error
+	for _, name := range from.list(path.Join("receipts", dir), func(string) int { return 0 }) {
+		raw, err := from.read(name)
+		if errors.Is(err, errSpent) {
+			spent = err // what was stored is still stamped
+			break
+		}
+		var m Mark
+		var aside []Refused
+		if err == nil {
+			var n int
+			m, aside, n, err = e.importBatch(ctx, id, raw)
+			r.Receipts += n
+		}
+		switch {
+		case errors.Is(err, ErrGap):
+			if r.Gaps == nil {
+				r.Gaps = map[string][]int64{}
+			}
+			key := dir + "/" + m.Epoch
+			r.Gaps[key] = append(r.Gaps[key], m.Seq+1)
+			s.Refused = "gap"
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			r.refuse(name, err)
+			continue
+		}
+		marks[m.Epoch] = m
+		s.Aside = append(s.Aside, aside...)
+	}
+	for _, epoch := range slices.Sorted(maps.Keys(marks)) {
+		s.Marks = append(s.Marks, marks[epoch])
+	}
+	if len(s.Marks) == 0 {
+		return spent
+	}
+	text, err := e.stamp(s)
+	if err == nil {
+		err = put(from.Folder, stampFile(id), text)
+	}
+	if shared.Misplaced(err) {
+		r.refuse(stampFile(id), err)
+		err = nil
+	}
+	return cmp.Or(err, spent)
 }
 
 // importBatch stores one batch. n is how many of its receipts are new.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"testing"
 
+	"dalaba/data/shared"
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
@@ -128,13 +129,13 @@ func TestACarrierIsVerifiedLikeTheNetwork(t *testing.T) {
 	}
 	for name, want := range map[string]error{
 		"documents/alerts.z.json": link.ErrSignature, "documents/trust.z.json": link.ErrSignature, "documents/huge.json": link.ErrOversized,
-		"clips/" + string(clip.ID) + ".mp3": link.ErrMalformed, "stamps/daba-1.json": link.ErrSignature,
+		"clips/" + string(clip.ID) + ".mp3": link.ErrMalformed, "stamps/daba-1.json": link.ErrSignature, "documents/link.json": shared.ErrLink,
 	} {
 		if !errors.Is(r.Refused[name], want) {
 			t.Errorf("%s: %v", name, r.Refused[name])
 		}
 	}
-	if len(r.Refused) != 5 || b.memory.unsent() != 3 {
+	if len(r.Refused) != 6 || b.memory.unsent() != 3 {
 		t.Errorf("%d refused, %d unsent", len(r.Refused), b.memory.unsent())
 	}
 

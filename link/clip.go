@@ -23,6 +23,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"dalaba/playlist"
 )
 
@@ -385,7 +387,12 @@ func ClipHandler(open func(id playlist.ClipID) (io.ReadSeekCloser, int64, error)
 			return
 		}
 		if allow != nil {
-			if err := allow(r, id); err != nil {
+			switch err := allow(r, id); {
+			case errors.Is(err, errTooMany):
+				w.Header().Set("Retry-After", "10")
+				http.Error(w, "too often", http.StatusTooManyRequests)
+				return
+			case err != nil:
 				http.Error(w, "not for you", http.StatusForbidden)
 				return
 			}
@@ -427,9 +434,26 @@ func SignClip(id playlist.ControllerID, key Signer) func(*http.Request, playlist
 	}
 }
 
+// How much one controller may ask for. It downloads up to four clips at once; others may
+// hang on lines that it has lost. What comes faster than the rate waits.
+const (
+	clipRate   = 20 // requests a second
+	clipBurst  = 200
+	clipsAsked = 32 // requests at once
+)
+
+// clipAsker is a controller that has asked for clips.
+type clipAsker struct {
+	open  int
+	limit *rate.Limiter
+}
+
 // ClipGate returns an allow function for [ClipHandler] that accepts only requests
-// signed by a controller of the county that is not disabled.
+// signed by a controller of the county that is not disabled, and not too many of one
+// controller.
 func ClipGate(registered func(context.Context, playlist.ControllerID) (Registered, error)) func(*http.Request, playlist.ClipID) error {
+	var mu sync.Mutex
+	askers := map[playlist.ControllerID]*clipAsker{} // those registered: no more than the county has
 	return func(r *http.Request, clip playlist.ClipID) error {
 		name, text, _ := strings.Cut(r.Header.Get(clipHeader), " ")
 		sig, err := base64.RawURLEncoding.DecodeString(text)
@@ -446,6 +470,23 @@ func ClipGate(registered func(context.Context, playlist.ControllerID) (Registere
 		case reg.Disabled:
 			return ErrDisabled
 		}
-		return nil
+		mu.Lock()
+		a := askers[id]
+		if a == nil {
+			a = &clipAsker{limit: rate.NewLimiter(clipRate, clipBurst)}
+			askers[id] = a
+		}
+		if a.open >= clipsAsked {
+			mu.Unlock()
+			return errTooMany
+		}
+		a.open++
+		mu.Unlock()
+		context.AfterFunc(r.Context(), func() { // it ends with the request
+			mu.Lock()
+			defer mu.Unlock()
+			a.open--
+		})
+		return a.limit.Wait(r.Context())
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -406,4 +407,49 @@ func TestASourceThatDoesNotRespondIsGivenUpSoon(t *testing.T) {
 	if limit := net.Error(nil); !errors.As(err, &limit) || !limit.Timeout() || errors.Is(err, unix.ETIMEDOUT) {
 		t.Errorf("the neighbour is given up for %v, want a time limit of the fetcher's own", err)
 	}
+}
+
+func TestAControllerThatAsksForManyClipsAtOnceKeepsNoOtherFromThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := map[playlist.ControllerID]*link.Key{"daba-1": link.NewKey(), "daba-2": link.NewKey()}
+		gate := link.ClipGate(func(_ context.Context, id playlist.ControllerID) (link.Registered, error) {
+			return link.Registered{Key: keys[id].Public()}, nil
+		})
+		clip, data := sound(1000, 1)
+		s := &clipServer{clips: map[playlist.ClipID][]byte{clip.ID: data}}
+		ask := func(ctx context.Context, id playlist.ControllerID) int {
+			r := httptest.NewRequestWithContext(ctx, "GET", "/clips/"+string(clip.ID), nil)
+			link.SignClip(id, keys[id])(r, clip.ID)
+			w := httptest.NewRecorder()
+			link.ClipHandler(s.open, gate).ServeHTTP(w, r)
+			return w.Code
+		}
+		open, end := context.WithCancel(t.Context()) // what it asks for never ends
+		for i := range 100 {
+			want := 200
+			if i >= 32 {
+				want = 429
+			}
+			if got := ask(open, "daba-1"); got != want {
+				t.Fatalf("request %d: %d, want %d", i, got, want)
+			}
+		}
+		if got := ask(open, "daba-2"); got != 200 {
+			t.Errorf("another: %d", got)
+		}
+		end()
+		synctest.Wait()
+		began := time.Now()
+		for range 400 {
+			one, end := context.WithCancel(t.Context())
+			if got := ask(one, "daba-1"); got != 200 {
+				t.Fatalf("after its requests ended: %d", got)
+			}
+			end()
+			synctest.Wait()
+		}
+		if took := time.Since(began); took < 10*time.Second || took > 15*time.Second {
+			t.Errorf("400 requests took %v", took)
+		}
+	})
 }

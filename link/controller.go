@@ -498,7 +498,8 @@ func (c *Controller) session(ctx context.Context) error {
 	}
 	login, up := c.Key.brokerKey(), make(chan struct{}, 1)
 	var current currentExchange
-	nc, err := dial(m.Servers, conf, []nats.Option{
+	nc, err := dial(m.Servers, []nats.Option{
+		nats.Secure(conf),
 		nats.Name(string(m.Controller)),
 		nats.UserJWT(
 			func() (string, error) { return m.JWT, nil },

@@ -104,16 +104,25 @@ func Dial(name string, servers []string, ca string, creds []byte, more ...nats.O
 	if err != nil {
 		return nil, err
 	}
-	return dial(servers, c, append([]nats.Option{nats.Name(name), nats.UserCredentialBytes(creds), nats.CustomReconnectDelay(countyReconnect)}, more...))
+	return dial(servers, append([]nats.Option{
+		nats.Secure(c), nats.Name(name), nats.UserCredentialBytes(creds), nats.CustomReconnectDelay(countyReconnect),
+	}, more...))
+}
+
+// DialInside is [Dial] for the program that the broker runs in. The connection takes no
+// descriptor, and no limit on connections counts it.
+func DialInside(name string, broker nats.InProcessConnProvider, creds []byte) (*nats.Conn, error) {
+	return dial(nil, []nats.Option{
+		nats.InProcessServer(broker), nats.Name(name), nats.UserCredentialBytes(creds), nats.CustomReconnectDelay(countyReconnect),
+	})
 }
 
 // countyReconnect returns how long one of the county's programs waits before it
 // connects again: 0.5 to 1.5 s. They are few, and all controllers depend on them.
 func countyReconnect(int) time.Duration { return reconnectMin/2 + rand.N(reconnectMin) }
 
-func dial(servers []string, c *tls.Config, more []nats.Option) (*nats.Conn, error) {
+func dial(servers []string, more []nats.Option) (*nats.Conn, error) {
 	return nats.Connect(strings.Join(servers, ","), append([]nats.Option{
-		nats.Secure(c),
 		nats.Timeout(dialTimeout),
 		nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(pingsOut),

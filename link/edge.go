@@ -34,6 +34,7 @@ type Edge struct {
 	Workers int              // requests handled at once; default 16
 
 	coverage coverage
+	refusals Tally
 }
 
 func (e *Edge) now() time.Time {
@@ -53,52 +54,85 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 		defer func() { _ = s.Unsubscribe() }()
 	}
+	defer e.refusals.Flush()
+	turns := newTurns()
+	defer context.AfterFunc(ctx, turns.end)()
 	var wait sync.WaitGroup
 	for range max(1, cmp.Or(e.Workers, edgeWorkers)) {
 		wait.Go(func() {
 			for {
-				select {
-				case <-ctx.Done():
+				m, sender, ok := turns.next(ctx)
+				if !ok {
 					return
-				case m := <-questions:
-					e.respond(ctx, m)
 				}
+				turns.done(m, sender, e.respond(ctx, m))
 			}
 		})
+	}
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case m := <-questions:
+			e.enqueue(turns, m)
+		}
 	}
 	wait.Wait()
 	return nil
 }
 
-// respond handles one request and sends the response. A request that names a
-// controller other than its sender gets no response.
-func (e *Edge) respond(ctx context.Context, m *nats.Msg) {
-	what, name, _ := strings.Cut(m.Subject, ".")
-	id := playlist.ControllerID(name)
-	log := e.Log.With("controller", id, "subject", m.Subject)
+// isSync reports whether a request is a sync; the others are receipts.
+func isSync(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, "sync.") }
+
+// sentBy returns the controller that sent a request: the broker lets each one publish
+// on subjects of its own only.
+func sentBy(m *nats.Msg) playlist.ControllerID {
+	_, name, _ := strings.Cut(m.Subject, ".")
+	return playlist.ControllerID(name)
+}
+
+// enqueue lets a request wait for its turn. It drops a request that the edge must not
+// respond to, and those of a controller that sends too many, and looks into none.
+func (e *Edge) enqueue(turns *turns, m *nats.Msg) {
+	id := sentBy(m)
 	// If the edge replied to any subject, a controller could make it publish to
 	// another controller's inbox, or to st.>.
-	if !playlist.IsToken(name) || !strings.HasPrefix(m.Reply, InboxPrefix(id)+".") {
-		log.Warn("request refused: reply subject of another controller", "reply", m.Reply)
+	if !playlist.IsToken(string(id)) || !strings.HasPrefix(m.Reply, InboxPrefix(id)+".") {
+		e.refuse(m, "request refused: reply subject of another controller", nil, "reply", m.Reply)
 		return
 	}
+	if err := turns.put(id, m); err != nil {
+		e.refuse(m, "request refused", err)
+	}
+}
+
+// refuse logs a request that is refused.
+func (e *Edge) refuse(m *nats.Msg, message string, err error, args ...any) {
+	id := sentBy(m)
+	e.refusals.Warn(e.Log, string(id), message, err, append([]any{"controller", id, "subject", m.Subject, "bytes", len(m.Data)}, args...)...)
+}
+
+// respond handles one request and sends the response. A request that names a
+// controller other than its sender gets no response. bytes is how long the request,
+// unpacked, and the response are.
+func (e *Edge) respond(ctx context.Context, m *nats.Msg) (bytes int) {
 	reply := e.receipts
-	if what == "sync" {
+	if isSync(m) {
 		reply = e.sync
 	}
-	body, err := reply(ctx, id, m.Data)
+	body, bytes, err := reply(ctx, sentBy(m), m.Data)
 	switch {
 	case ctx.Err() != nil:
-		return
+		return bytes
 	case err != nil:
-		log.Warn("request refused", "bytes", len(m.Data), "err", err)
+		e.refuse(m, "request refused", err)
 	}
 	if body == nil {
-		return
+		return bytes
 	}
 	if err := m.Respond(body); err != nil {
-		log.Warn("reply not sent", "err", err)
+		e.refuse(m, "reply not sent", err)
 	}
+	return bytes + len(body)
 }
 
 // stamp adds the time to a stamp and signs it.
@@ -126,24 +160,24 @@ func (e *Edge) admit(ctx context.Context, id playlist.ControllerID) (reg Registe
 	return reg, "", nil
 }
 
-// sync responds to a sync request.
-func (e *Edge) sync(ctx context.Context, id playlist.ControllerID, body []byte) ([]byte, error) {
-	q, err := parseSync(body)
+// sync responds to a sync request. size is how long the request is, unpacked.
+func (e *Edge) sync(ctx context.Context, id playlist.ControllerID, body []byte) (answer []byte, size int, err error) {
+	q, size, err := parseSync(body)
 	if err != nil {
-		return nil, err
+		return nil, size, err
 	}
 	if q.Controller != id {
-		return nil, ErrImposter
+		return nil, size, ErrImposter
 	}
 	a, s, err := e.handleSync(ctx, q)
 	s.Controller, s.Nonce = id, q.Nonce
 	stamp, serr := e.stamp(s)
 	if serr != nil {
-		return nil, errors.Join(err, serr)
+		return nil, size, errors.Join(err, serr)
 	}
 	a.Stamp = stamp
 	text, merr := json.Marshal(a)
-	return pack(text), errors.Join(err, merr)
+	return pack(text), size, errors.Join(err, merr)
 }
 
 // handleSync finds the documents that a controller lacks and records what it
@@ -368,11 +402,11 @@ func (e *Edge) restoreDocuments(ctx context.Context, reg Registered, q SyncReque
 		d, err = Open(raw, t)
 		switch {
 		case h.Kind == KindTrust && err != nil:
-			log.Error("trust document of a controller cannot be verified: versions in between are missing here",
-				"version", h.Version, "has", t.Version, "err", err)
+			e.refusals.add(log, slog.LevelError, string(q.Controller), "trust document of a controller cannot be verified: versions in between are missing here",
+				err, "version", h.Version, "has", t.Version)
 			continue
 		case err != nil || d.Have != h:
-			log.Warn("document from controller invalid", "kind", h.Kind, "scope", h.Scope, "err", err)
+			e.refusals.Warn(log, string(q.Controller), "document from controller invalid", err, "kind", h.Kind, "scope", h.Scope)
 			continue
 		}
 		if d.Trust != nil {
@@ -389,19 +423,19 @@ func (e *Edge) restoreDocuments(ctx context.Context, reg Registered, q SyncReque
 	return nil
 }
 
-// receipts responds to a batch of receipts.
-func (e *Edge) receipts(ctx context.Context, id playlist.ControllerID, body []byte) ([]byte, error) {
+// receipts responds to a batch of receipts. size is how long the batch is, unpacked.
+func (e *Edge) receipts(ctx context.Context, id playlist.ControllerID, body []byte) (answer []byte, size int, err error) {
 	env, err := ParseEnvelope(body)
 	if err != nil {
-		return nil, err
+		return nil, len(body), err
 	}
 	reg, why, err := e.admit(ctx, id)
 	s := Stamp{Controller: id, Refused: why}
 	if err == nil {
 		var b Batch
-		b, err = OpenBatch(env, reg.Key)
+		b, size, err = openBatch(env, reg.Key)
 		if b.Controller != id {
-			return nil, errors.Join(ErrImposter, err)
+			return nil, size, errors.Join(ErrImposter, err)
 		}
 		s.Nonce = b.Nonce
 		s, err = e.commitBatch(ctx, s, b, err)
@@ -409,7 +443,7 @@ func (e *Edge) receipts(ctx context.Context, id playlist.ControllerID, body []by
 		s.Nonce = n
 	}
 	answer, serr := e.stamp(s)
-	return answer, errors.Join(err, serr)
+	return answer, size, errors.Join(err, serr)
 }
 
 // nonceOf reads the nonce of a batch that [Edge.admit] refused, without verifying
@@ -431,7 +465,7 @@ func nonceOf(env Envelope) (string, error) {
 func (e *Edge) logRefused(b Batch) []Refused {
 	all := b.refused()
 	for _, r := range all {
-		e.Log.Warn("receipt cannot be stored", "controller", b.Controller, "epoch", r.Epoch, "seq", r.Seq, "err", r.Why)
+		e.refusals.Warn(e.Log, string(b.Controller), "receipt cannot be stored", nil, "controller", b.Controller, "epoch", r.Epoch, "seq", r.Seq, "err", r.Why)
 	}
 	return all
 }

@@ -190,7 +190,8 @@ type EnrolHandler struct {
 	Log   *slog.Logger
 	Now   func() time.Time // default time.Now
 
-	gate gate
+	gate     gate
+	refusals Tally
 }
 
 func (h *EnrolHandler) now() time.Time {
@@ -206,17 +207,15 @@ func (h *EnrolHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "POST", http.StatusMethodNotAllowed)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnrolBody))
-	from := source(r.RemoteAddr)
-	if wait, shouldLog := h.gate.admit(from, h.now()); wait > 0 {
-		if shouldLog {
-			h.Log.Warn("too many enrolment requests, some rejected", "from", r.RemoteAddr)
-		}
+	from := Source(r.RemoteAddr)
+	if wait := h.gate.admit(from, h.now()); wait > 0 {
+		h.refusals.Warn(h.Log, "", "too many enrolment requests, some rejected", nil, "from", r.RemoteAddr)
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		http.Error(w, "too often", http.StatusTooManyRequests)
 		return
 	}
 	var q enrolQuestion
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnrolBody))
 	if err == nil {
 		err = decodeStrict(body, &q)
 	}
@@ -226,7 +225,7 @@ func (h *EnrolHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a, err := h.respond(r.Context(), q)
 	if err != nil {
-		h.Log.Warn("enrolment refused", "from", r.RemoteAddr, "err", err)
+		h.refusals.Warn(h.Log, from.String(), "enrolment refused", err, "from", r.RemoteAddr)
 		// The client learns that it was refused, but not why.
 		status := http.StatusForbidden
 		for _, ours := range []error{ErrCode, ErrCodeUsed, ErrProof, ErrSignature, ErrMalformed, ErrTruncated, playlist.ErrInvalid} {

@@ -99,7 +99,10 @@ func (e Envelope) Valid(k PublicKey) bool {
 
 // ParseEnvelope reads an envelope. It verifies no signature. Its errors are
 // [ErrOversized], [ErrTruncated] and [ErrMalformed].
-func ParseEnvelope(b []byte) (Envelope, error) {
+func ParseEnvelope(b []byte) (Envelope, error) { return parseEnvelope(b, 1) }
+
+// parseEnvelope reads an envelope that must have that many signatures.
+func parseEnvelope(b []byte, signers int) (Envelope, error) {
 	if len(b) > MaxEnvelope {
 		return Envelope{}, fault{ErrOversized, say.M("link.oversized", len(b))}
 	}
@@ -107,7 +110,7 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 	if err := decodeStrict(b, &e); err != nil {
 		return Envelope{}, err
 	}
-	if e.PayloadType == "" || len(e.Payload) == 0 || len(e.Signatures) == 0 || len(e.Signatures) > maxSigners {
+	if e.PayloadType == "" || len(e.Payload) == 0 || len(e.Signatures) < signers || len(e.Signatures) > maxSigners {
 		return Envelope{}, malformed(errors.New("an envelope has a type, a payload and 1 to 16 signatures"))
 	}
 	return e, nil

@@ -3,15 +3,22 @@ package link
 import (
 	"context"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // Unexported functions that the fuzz targets call.
 var (
-	ParseSync   = parseSync
 	ParseAnswer = parseAnswer
 	Pack        = pack
 	Unpack      = unpack
 )
+
+// ParseSync is parseSync without the size.
+func ParseSync(b []byte) (SyncRequest, error) {
+	q, _, err := parseSync(b)
+	return q, err
+}
 
 // LoginSigner returns what signs a broker's challenge with the controller's key.
 func LoginSigner(k *Key) func([]byte) ([]byte, error) { return k.brokerKey().Sign }
@@ -39,4 +46,24 @@ func SetClipDial(d time.Duration) (undo func()) {
 	before := clipDial
 	clipDial = d
 	return func() { clipDial = before }
+}
+
+// Handled puts requests of one controller before an edge's workers, each as soon as the
+// one before is handled, and returns how many of them are handled within a time. Each has
+// so many bytes, unpacked. Call it in a synctest bubble.
+func Handled(subject string, bytes int, within time.Duration) (n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	t := newTurns()
+	defer context.AfterFunc(ctx, t.end)()
+	m := &nats.Msg{Subject: subject}
+	for {
+		_ = t.put("daba-1", m)
+		m, s, ok := t.next(ctx)
+		if !ok {
+			return n
+		}
+		n++
+		t.done(m, s, bytes)
+	}
 }

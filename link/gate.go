@@ -20,10 +20,9 @@ const (
 // controllers may share one address: those that know their codes make no failed
 // requests, so they do not use up its limit.
 type gate struct {
-	mu         sync.Mutex
-	bySource   map[netip.Prefix]*bucket
-	all        bucket
-	lastLogged time.Time // when a rejected request was last logged
+	mu       sync.Mutex
+	bySource map[netip.Prefix]*bucket
+	all      bucket
 }
 
 // bucket is a token bucket: how many requests are left, and when it was last
@@ -42,9 +41,10 @@ func (b *bucket) refill(now time.Time, rate, most float64) {
 	b.at = now
 }
 
-// source returns what counts as one address: an IPv4 address, or the /64 network
-// of an IPv6 address, which usually belongs to one customer.
-func source(remote string) netip.Prefix {
+// Source returns what counts as one source of requests: an IPv4 address, or the /64 network
+// of an IPv6 address, which usually belongs to one customer. remote is an address with
+// or without a port; the zero prefix if it is neither.
+func Source(remote string) netip.Prefix {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		host = remote
@@ -91,9 +91,8 @@ func (g *gate) bucketOf(from netip.Prefix, now time.Time) *bucket {
 
 // admit counts a request as failed; the caller undoes that by [gate.refund] if
 // the request was right. If there were too many requests, admit returns how long
-// the client must wait. shouldLog is true at most once a minute, so that the log
-// does not fill up.
-func (g *gate) admit(from netip.Prefix, now time.Time) (wait time.Duration, shouldLog bool) {
+// the client must wait.
+func (g *gate) admit(from netip.Prefix, now time.Time) (wait time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := g.bucketOf(from, now)
@@ -102,12 +101,9 @@ func (g *gate) admit(from netip.Prefix, now time.Time) (wait time.Duration, shou
 	if lack <= 0 {
 		b.left--
 		g.all.left--
-		return 0, false
+		return 0
 	}
-	if shouldLog = g.lastLogged.IsZero() || now.Sub(g.lastLogged) >= time.Minute || now.Before(g.lastLogged); shouldLog {
-		g.lastLogged = now
-	}
-	return time.Duration(lack * float64(time.Second)), shouldLog
+	return time.Duration(lack * float64(time.Second))
 }
 
 // refund undoes that a request was counted as failed.

@@ -9,14 +9,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/nats-io/nkeys"
 
+	"dalaba/data/secret"
 	"dalaba/playlist"
 	"dalaba/playlist/say"
 )
@@ -164,41 +162,12 @@ func WriteKey(path string, k *Key) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return syncDir(filepath.Dir(path))
+	return secret.Create(path, append(text, '\n'))
 }
 
-// syncDir syncs a folder, so that a file just created or renamed in it is still
-// there after a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// ReadKey reads a key that [WriteKey] wrote. It refuses a file that users other
-// than its owner may read.
+// ReadKey reads a key that [WriteKey] wrote, as [secret.Read] does.
 func ReadKey(path string) (*Key, error) {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if fi.Mode().Perm()&0o077 != 0 {
-		return nil, fault{playlist.ErrInvalid, say.M("link.key_open", path, path)}
-	}
-	text, err := os.ReadFile(path)
+	text, err := secret.Read(path)
 	if err != nil {
 		return nil, err
 	}

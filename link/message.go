@@ -268,24 +268,33 @@ func SealBatch(b Batch, key Signer) (Envelope, error) {
 // reads each of them separately, so that an unreadable one does not prevent the
 // county from getting the others.
 func OpenBatch(e Envelope, key PublicKey) (Batch, error) {
+	b, _, err := openBatch(e, key)
+	return b, err
+}
+
+// openBatch is [OpenBatch]. size is how long the batch is, unpacked.
+func openBatch(e Envelope, key PublicKey) (batch Batch, size int, err error) {
 	var b struct {
 		Batch
 		Receipts []json.RawMessage `json:"receipts"` // hides Batch.Receipts
 	}
 	if e.PayloadType != TypeReceipts {
-		return b.Batch, fault{ErrWrongType, say.M("link.wrong_type", e.PayloadType)}
+		return b.Batch, 0, fault{ErrWrongType, say.M("link.wrong_type", e.PayloadType)}
 	}
 	if !e.Valid(key) {
-		return b.Batch, fault{ErrSignature, say.M("link.signature", 0, 1, "controller")}
+		return b.Batch, 0, fault{ErrSignature, say.M("link.signature", 0, 1, "controller")}
 	}
-	// A later controller's receipts may have fields that this county does not know.
-	if err := e.openLenient(&b); err != nil || len(b.Receipts) > MaxBatch {
-		return b.Batch, errors.Join(err, b.Check())
+	text, err := unpack(e.Payload, MaxPayload)
+	if err == nil {
+		err = decodeLenient(text, &b) // a later controller's receipts may have fields that this county does not know
+	}
+	if err != nil || len(b.Receipts) > MaxBatch {
+		return b.Batch, len(text), errors.Join(err, b.Check())
 	}
 	for _, text := range b.Receipts {
 		b.Batch.Receipts = append(b.Batch.Receipts, readReceipt(text))
 	}
-	return b.Batch, b.Check()
+	return b.Batch, len(text), b.Check()
 }
 
 // readReceipt reads a receipt. If it cannot be read, only its number and Wrong are
@@ -329,15 +338,15 @@ func OpenStamp(raw []byte, t Trust, id playlist.ControllerID, nonce string) (Sta
 	return s, nil
 }
 
-// parseSync reads a packed sync request and checks its limits.
-func parseSync(b []byte) (SyncRequest, error) {
-	var q SyncRequest
+// parseSync reads a packed sync request and checks its limits. size is how long it is,
+// unpacked.
+func parseSync(b []byte) (q SyncRequest, size int, err error) {
 	text, err := unpack(b, maxUnpacked)
 	if err == nil {
 		err = decodeLenient(text, &q)
 	}
 	if err != nil {
-		return q, err
+		return q, len(text), err
 	}
 	told := len(text)
 	for _, p := range q.Proof {
@@ -348,9 +357,9 @@ func parseSync(b []byte) (SyncRequest, error) {
 		len(q.Marks) > maxEpochs, len(q.Events) > MaxEvents, len(q.Proof) > len(q.Have),
 		len(q.Health.Outputs) > 64, len(q.Health.Progress) > maxHave, len(q.Health.Alerts) > 4*MaxAlerts, len(q.Health.Behind) > maxHave,
 		len(q.Health.Understands) > maxFeatures:
-		return q, malformed(fmt.Errorf("a sync of %q beyond its bounds", q.Controller))
+		return q, len(text), malformed(fmt.Errorf("a sync of %q beyond its bounds", q.Controller))
 	}
-	return q, nil
+	return q, len(text), nil
 }
 
 // parseAnswer reads the packed response to a sync and checks its limits.

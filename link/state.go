@@ -239,19 +239,38 @@ func OpenKept(s Stored) (Document, error) {
 	return d, err
 }
 
+// Preview reads an envelope for the people who are to sign it. It verifies no signature
+// and needs none.
+func Preview(raw []byte) (Envelope, Document, error) {
+	e, err := parseEnvelope(raw, 0)
+	if err != nil {
+		return e, Document{}, err
+	}
+	d, err := kindOf(e, raw)
+	if err == nil {
+		err = d.decodePayload(e)
+	}
+	return e, d, err
+}
+
 // identify parses an envelope and finds its kind. It verifies no signature.
 func identify(raw []byte) (Envelope, Document, error) {
 	e, err := ParseEnvelope(raw)
 	if err != nil {
 		return e, Document{}, err
 	}
+	d, err := kindOf(e, raw)
+	return e, d, err
+}
+
+func kindOf(e Envelope, raw []byte) (Document, error) {
 	d := Document{Have: Have{Digest: e.Digest()}, Raw: raw}
 	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Type() == e.PayloadType })
 	if i < 0 {
-		return e, d, fault{ErrWrongType, say.M("link.wrong_type", e.PayloadType)}
+		return d, fault{ErrWrongType, say.M("link.wrong_type", e.PayloadType)}
 	}
 	d.Kind = Kinds[i]
-	return e, d, nil
+	return d, nil
 }
 
 // decodePayload unpacks and checks the envelope's payload, by the document's kind.

@@ -130,6 +130,11 @@ func (t Trust) Covers(k Kind, raw []byte) bool {
 	return err == nil && t.Verify(e, k.Role()) == nil
 }
 
+// Signatures returns how many keys of a role signed the envelope, and how many must.
+func (t Trust) Signatures(e Envelope, r Role) (n, needed int) {
+	return t.signers(e, t.Roles[r]), t.Roles[r].Threshold
+}
+
 // signers returns how many keys of a role signed the envelope, each counted once.
 func (t Trust) signers(e Envelope, h RoleHolders) (n int) {
 	seen := map[KeyID]bool{}

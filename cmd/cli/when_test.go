@@ -223,7 +223,7 @@ func TestADayIsReadWithoutATime(t *testing.T) {
 func FuzzParseWhen(f *testing.F) {
 	for _, text := range []string{
 		"2026-11-20 07:30:15", "11/28", "2月30日", "上周五下午3点", "周三三点", "昨晚八点一刻", "昨晚", "上个月", "24:00", "last fri", "26.11.28", "fri 7:30pm", "７：３０", "3天前", "now",
-		"2026-11-20t07:30:00+08:00", "十一月二十七日", "28日", "0000-01-01", "9999-12-31 23:59",
+		"2026-11-20t07:30:00+08:00", "十一月二十七日", "28日", "0000-01-01", "9999-12-31 23:59", "1026-11-20 07:30:15",
 	} {
 		f.Add(text, int64(1795867210))
 	}
@@ -243,6 +243,9 @@ func FuzzParseWhen(f *testing.F) {
 			}
 			if err != nil || day {
 				continue
+			}
+			if _, off := at.Zone(); off%60 != 0 {
+				continue // before there were zones: RFC 3339 has no seconds for the offset
 			}
 			if again, _, err := ParseWhen(at.Format(time.RFC3339), look, now, zone); at.Year() > 0 && at.Year() < 10000 && (err != nil || !again.Equal(at.Truncate(time.Second))) {
 				t.Errorf("%q: %v reads back as %v, %v", text, at, again, err)

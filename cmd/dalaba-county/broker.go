@@ -1,7 +1,7 @@
 package main
 
 import (
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/data/secret"
 	"dalaba/link"
 )
 
@@ -75,17 +75,15 @@ func (a *app) broker(dir string, o brokerFlags) error {
 		return err
 	}
 	if o.cluster != "" {
-		if s.HTTP.Cert != "" {
-			// The operator's certificate may be for servers only, and for other names.
-			crt, err = issueCert(s, filepath.Join(dir, "cluster"), append([]string{o.name}, o.also...), time.Now())
-			if err != nil {
-				return err
-			}
+		// What controllers are shown is for servers only.
+		crt, err = issueCert(s, filepath.Join(dir, "cluster"), append([]string{o.name}, o.also...), member, time.Now())
+		if err != nil {
+			return err
 		}
 		text += clusterBlock(o.cluster, o.routes, crt)
 	}
 	file := filepath.Join(dir, "nats.conf")
-	if err := renameio.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := secret.Write(file, []byte(text)); err != nil {
 		return err
 	}
 	a.Println(a.Say("county.broker_written", file, file))
@@ -98,9 +96,9 @@ func (a *app) broker(dir string, o brokerFlags) error {
 // by the other names that it has, or by its only one.
 func brokerCert(s *settings, dir, name string, also []string, now time.Time) (certs, error) {
 	if s.HTTP.Cert == "" {
-		return issueCert(s, dir, append([]string{name}, also...), now)
+		return issueCert(s, dir, append([]string{name}, also...), serverOnly, now)
 	}
-	pair, err := tls.LoadX509KeyPair(s.HTTP.Cert, s.HTTP.Key)
+	pair, err := loadPair(s.HTTP.Cert, s.HTTP.Key)
 	if err != nil {
 		return certs{}, err
 	}
@@ -113,16 +111,15 @@ func brokerCert(s *settings, dir, name string, also []string, now time.Time) (ce
 		}
 	}
 	c := certs{cert: filepath.Join(dir, "server.pem"), key: filepath.Join(dir, "server.key")}
-	for from, to := range map[string]string{s.HTTP.Cert: c.cert, s.HTTP.Key: c.key} {
-		text, err := os.ReadFile(from)
-		if err != nil {
-			return c, err
-		}
-		if err := renameio.WriteFile(to, text, 0o600, renameio.IgnoreUmask()); err != nil {
-			return c, err
-		}
+	cert, err := os.ReadFile(s.HTTP.Cert)
+	if err != nil {
+		return c, err
 	}
-	return c, nil
+	key, err := secret.Read(s.HTTP.Key)
+	if err != nil {
+		return c, err
+	}
+	return c, errors.Join(secret.Write(c.cert, cert), secret.Write(c.key, key))
 }
 
 // clusterBlock joins brokers by TLS in both directions, each with a certificate

@@ -40,7 +40,7 @@ func TestABrokerBesideTheCountyShowsWhatControllersBelieve(t *testing.T) {
 			if c.names != nil {
 				operator := &settings{}
 				operator.County.DataDir = filepath.Join(dir, "operator")
-				crt, err := issueCert(operator, filepath.Join(dir, "operator", "tls"), c.names, time.Now())
+				crt, err := issueCert(operator, filepath.Join(dir, "operator", "tls"), c.names, serverOnly, time.Now())
 				if err != nil {
 					t.Fatal(err)
 				}

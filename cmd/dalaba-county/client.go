@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -16,53 +17,121 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/county"
+	"dalaba/data/secret"
 	"dalaba/link"
+	"dalaba/playlist"
 	"dalaba/web"
 )
 
 // client is how verbs call the running server.
 type client struct {
-	web  web.Client
-	zone *time.Location // the county's, after its first response
+	web     web.Client
+	zone    *time.Location // the county's, after its first response
+	session session        // by which it is known to a county elsewhere
 }
 
 // local is an instant in the county's zone.
 func (c *client) local(t time.Time) time.Time { return t.In(c.zone) }
 
-// ask makes a client of the server that --server names, or else of the one on
-// this machine, by its socket.
+// ask makes a client of the server that --server names, with the token or the login for
+// it, or else of the one on this machine, by its socket.
 func (a *app) ask() (*client, error) {
-	c := &client{web: web.Client{Lang: a.Language()}, zone: time.Local}
-	c.web.Answered = c.answered
 	if a.server == "" {
 		s, err := a.load()
 		if err != nil {
 			return nil, err
 		}
-		c.web.Base, c.web.HTTP = "http://county", web.OverSocket(socketFile(s))
+		c := a.newClient("http://county")
+		c.web.HTTP = web.OverSocket(socketFile(s))
 		return c, nil
 	}
-	c.web.Base = strings.TrimSuffix(a.server, "/")
-	if a.token == "" {
-		return nil, cli.Refuse(sayM("county.need_token"))
-	}
-	text, err := os.ReadFile(a.token)
+	s, err := a.known()
 	if err != nil {
-		return nil, cli.Refuse(sayM("county.no_token_file", a.token, err))
+		return nil, err
 	}
-	c.web.Header = http.Header{"Authorization": {"Bearer " + strings.TrimSpace(string(text))}}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if a.ca != "" {
-		pem, err := os.ReadFile(a.ca)
-		if err != nil {
-			return nil, cli.Refuse(sayM("county.no_token_file", a.ca, err))
+	return a.dial(s)
+}
+
+// known returns how this user is known to the server: by the token of --token-file, or by
+// a login.
+func (a *app) known() (s session, err error) {
+	if a.token == "" {
+		s, err = a.readSession()
+	} else {
+		var text []byte
+		if text, err = secret.Read(a.token); err != nil {
+			err = cli.Refuse(unread(a.token, err))
 		}
-		if conf, err = link.TLS(string(pem)); err != nil {
+		s.Token = strings.TrimSpace(string(text))
+	}
+	if err == nil && a.ca != "" {
+		s.CA, err = a.readCA()
+	}
+	return s, err
+}
+
+// readCA reads the file of --ca-file; nothing if there is none.
+func (a *app) readCA() (string, error) {
+	if a.ca == "" {
+		return "", nil
+	}
+	pem, err := os.ReadFile(a.ca)
+	if err != nil {
+		return "", cli.Refuse(sayM("county.no_file", a.ca, err))
+	}
+	return string(pem), nil
+}
+
+func (a *app) newClient(base string) *client {
+	c := &client{web: web.Client{Base: base, Lang: a.Language()}, zone: time.Local}
+	c.web.Answered = c.answered
+	return c
+}
+
+// dial makes a client of the server that --server names. Passwords and tokens go to it,
+// so no request leaves this machine in the clear, not even where the server redirects it.
+func (a *app) dial(s session) (*client, error) {
+	if u, err := url.Parse(a.server); err != nil || u.Host == "" || !sealed(u) {
+		return nil, cli.Refuse(sayM("county.server_plain", a.server))
+	}
+	c := a.newClient(a.serverURL())
+	c.session = s
+	if s.Token != "" {
+		c.web.Header = http.Header{"Authorization": {"Bearer " + s.Token}}
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CA != "" {
+		var err error
+		if conf, err = link.TLS(s.CA); err != nil {
 			return nil, err
 		}
 	}
-	c.web.HTTP = &http.Client{Transport: &http.Transport{TLSClientConfig: conf, Proxy: http.ProxyFromEnvironment}}
+	c.web.HTTP = &http.Client{
+		Transport: &http.Transport{TLSClientConfig: conf, Proxy: http.ProxyFromEnvironment},
+		CheckRedirect: func(to *http.Request, via []*http.Request) error {
+			switch {
+			case !sealed(to.URL):
+				return sayM("county.server_plain", to.URL.Redacted())
+			case len(via) == mostRedirects:
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}
 	return c, nil
+}
+
+// mostRedirects is how often a server may name another address.
+const mostRedirects = 10
+
+// sealed reports whether others on the network cannot read what goes to an address: by
+// https or, on this machine, also by http.
+func sealed(u *url.URL) bool {
+	if u.Scheme != "http" {
+		return u.Scheme == "https"
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // answered notes the zone that the county lives by.
@@ -99,12 +168,12 @@ func (c *client) days(ctx context.Context, now time.Time, texts ...*string) erro
 
 // get sends a request and decodes the response.
 func (c *client) get(ctx context.Context, path string, q url.Values, to any) error {
-	return unreached(ctx, c.web.Get(ctx, withQuery(path, q), to))
+	return c.outcome(ctx, c.web.Get(ctx, withQuery(path, q), to))
 }
 
 // post sends a value as JSON; bytes and readers as they are.
 func (c *client) post(ctx context.Context, path string, q url.Values, body, to any) error {
-	return unreached(ctx, c.web.Post(ctx, withQuery(path, q), body, to))
+	return c.outcome(ctx, c.web.Post(ctx, withQuery(path, q), body, to))
 }
 
 func withQuery(path string, q url.Values) string {
@@ -114,8 +183,9 @@ func withQuery(path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
-// unreached says what to do if an error means that no server was reached.
-func unreached(ctx context.Context, err error) error {
+// outcome says what to do if an error means that no server was reached, or that the login
+// there is over.
+func (c *client) outcome(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -125,7 +195,16 @@ func unreached(ctx context.Context, err error) error {
 		}
 		return sayM("county.no_server", err)
 	}
+	if c.session.path != "" && denied(err) {
+		return errors.Join(sayM("county.session_over", c.web.Base), os.Remove(c.session.path))
+	}
 	return err
+}
+
+// denied reports whether the server does not know who asks.
+func denied(err error) bool {
+	failed := new(web.Failed)
+	return errors.As(err, &failed) && failed.Status == http.StatusUnauthorized
 }
 
 // show writes a value as JSON.
@@ -133,4 +212,12 @@ func (a *app) show(v any) error {
 	e := json.NewEncoder(a.Out)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// unread says why a file cannot be read. What is wrong with the file itself says what to do.
+func unread(path string, err error) error {
+	if errors.Is(err, playlist.ErrInvalid) {
+		return err
+	}
+	return sayM("county.no_file", path, err)
 }

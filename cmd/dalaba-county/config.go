@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -11,11 +13,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"dalaba/cmd/cli"
 	"dalaba/county"
 	"dalaba/data"
+	"dalaba/data/secret"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
 	"dalaba/playlist/say"
@@ -70,13 +74,14 @@ type settings struct {
 		Authorities  []string `toml:"authorities"`
 	} `toml:"alert"`
 	EBD struct {
-		EBRID     string `toml:"ebrid"`
-		URL       string `toml:"url"`
-		Upstream  string `toml:"upstream"`
-		To        string `toml:"to"`
-		Heartbeat string `toml:"heartbeat"`
-		Key       string `toml:"key"`
-		Serial    string `toml:"serial"`
+		EBRID     string   `toml:"ebrid"`
+		URL       string   `toml:"url"`
+		Upstream  string   `toml:"upstream"`
+		Partners  []string `toml:"partners"`
+		To        string   `toml:"to"`
+		Heartbeat string   `toml:"heartbeat"`
+		Key       string   `toml:"key"`
+		Serial    string   `toml:"serial"`
 	} `toml:"ebd"`
 	Feed []struct {
 		URL    string `toml:"url"`
@@ -178,12 +183,42 @@ func (r *configReader) checkCounty(s *settings) {
 	if c.Store != "" && !strings.HasPrefix(c.Store, "postgres://") && !strings.HasPrefix(c.Store, "postgresql://") {
 		r.Fault("county.store", sayM("county.conf_store", c.Store), sayM("county.conf_store_remedy"))
 	}
+	r.checkPasswords(c.Store, c.DataDir)
 	s.backups = r.whole("county.backups", c.Backups, defaultBackups, 1, 90)
 	days := r.whole("county.receipts", c.Receipts, defaultReceipts, 0, 36500)
 	if days > 0 && days < leastReceipts {
 		r.Fault("county.receipts", sayM("county.conf_receipts", days), sayM("county.conf_receipts_remedy", leastReceipts))
 	}
 	s.keepReceipts = time.Duration(days) * 24 * time.Hour
+}
+
+// checkPasswords checks the files that hold a password or key for PostgreSQL: this one, if
+// the address has it, and those that the PostgreSQL library finds by itself.
+func (r *configReader) checkPasswords(store, dataDir string) {
+	u, err := url.Parse(store)
+	if err != nil || store == "" {
+		return
+	}
+	if _, inAddress := u.User.Password(); inAddress || u.Query().Has("password") {
+		r.secret("county.store", r.file, dataDir)
+	}
+	for _, path := range passwordFiles(u) {
+		r.secret("county.store", path, dataDir)
+	}
+}
+
+// passwordFiles lists the files with a password or key that the PostgreSQL library reads
+// for a database.
+func passwordFiles(u *url.URL) []string {
+	home, _ := os.UserHomeDir()
+	all := []string{
+		cmp.Or(u.Query().Get("passfile"), os.Getenv("PGPASSFILE"), filepath.Join(home, ".pgpass")),
+		cmp.Or(u.Query().Get("sslkey"), os.Getenv("PGSSLKEY")),
+	}
+	return slices.DeleteFunc(all, func(path string) bool {
+		_, err := os.Stat(path)
+		return err != nil // PostgreSQL says what it needs
+	})
 }
 
 func (r *configReader) checkHTTP(s *settings) {
@@ -194,10 +229,10 @@ func (r *configReader) checkHTTP(s *settings) {
 	if (h.Cert == "") != (h.Key == "") {
 		r.Fault("http.cert", sayM("county.conf_cert"), sayM("county.conf_cert_remedy"))
 	}
-	for key, p := range map[string]*string{"http.cert": &h.Cert, "http.key": &h.Key, "http.ca": &h.CA} {
-		*p = r.path(*p)
-		r.exists(key, *p)
-	}
+	h.Cert, h.Key, h.CA = r.path(h.Cert), r.path(h.Key), r.path(h.CA)
+	r.exists("http.cert", h.Cert)
+	r.exists("http.ca", h.CA)
+	r.secret("http.key", h.Key, s.County.DataDir)
 }
 
 func (r *configReader) checkNATS(s *settings) {
@@ -233,6 +268,9 @@ func (r *configReader) checkAlert(s *settings) {
 func (r *configReader) checkEBD(s *settings) {
 	r.url("ebd.url", s.EBD.URL, "http", "https")
 	r.url("ebd.upstream", s.EBD.Upstream, "http", "https")
+	for _, p := range s.EBD.Partners {
+		r.url("ebd.partners", p, "http", "https")
+	}
 	if s.EBD.EBRID != "" && strings.Trim(s.EBD.EBRID, "0123456789") != "" {
 		r.Fault("ebd.ebrid", sayM("county.conf_ebrid", s.EBD.EBRID), sayM("county.conf_ebrid_remedy"))
 	}
@@ -246,7 +284,7 @@ func (r *configReader) checkEBD(s *settings) {
 		r.Fault("ebd.serial", sayM("county.conf_serial", s.EBD.Serial), sayM("county.conf_serial_remedy"))
 	}
 	s.EBD.Key = r.path(s.EBD.Key)
-	r.secret("ebd.key", s.EBD.Key)
+	r.secret("ebd.key", s.EBD.Key, s.County.DataDir)
 }
 
 const (
@@ -310,29 +348,52 @@ func (r *configReader) exists(key, path string) {
 	}
 }
 
-// secret is a file that exists and that only its owner may read.
-func (r *configReader) secret(key, path string) {
+// secret is a file of a key or password that the program accepts. One in the data folder
+// may be open to others: a start mends it.
+func (r *configReader) secret(key, path, dataDir string) {
 	if path == "" {
 		return
 	}
-	fi, err := os.Stat(path)
-	switch {
-	case err != nil:
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
 		r.Fault(key, sayM("county.conf_file", path, err), sayM("county.conf_file_remedy"))
-	case !fi.Mode().IsRegular():
-		r.Fault(key, sayM("county.conf_no_file", path), sayM("county.conf_file_remedy"))
-	case fi.Mode().Perm()&0o077 != 0:
-		r.Fault(key, sayM("county.conf_open", path), sayM("county.conf_open_remedy", path))
+		return
 	}
+	var owner []uint32 // as whom the program is going to work
+	if fi, err := os.Stat(dataDir); err == nil {
+		owner = append(owner, fi.Sys().(*syscall.Stat_t).Uid)
+	}
+	err = secret.Check(path, owner...)
+	refused := secret.Refused{}
+	switch {
+	case err == nil:
+	case !errors.As(err, &refused):
+		r.Fault(key, sayM("county.conf_file", path, err), sayM("county.conf_file_remedy"))
+	case !inside(dataDir, real):
+		r.Fault(key, refused.What, refused.Do)
+	}
+}
+
+// inside reports whether a file whose path has no links lies in a folder.
+func inside(dir, file string) bool {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(dir, file)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // load reads the config that -c names, and tells what is wrong with it.
 func (a *app) load() (*settings, error) {
-	text, err := os.ReadFile(a.config)
-	if err != nil {
-		return nil, cli.Refuse(sayM("county.no_config", a.config, err))
+	if why := a.config.Passed(); why != nil {
+		a.Remark(say.In(a.Language(), why))
 	}
-	s, problems := readSettings(a.config, text)
+	text, err := os.ReadFile(a.config.Path)
+	if err != nil {
+		return nil, cli.Refuse(sayM("county.no_config", a.config.Path, err))
+	}
+	s, problems := readSettings(a.config.Path, text)
 	lang := a.Language()
 	for _, p := range problems {
 		a.Remark(p.In(lang))

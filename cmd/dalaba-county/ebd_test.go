@@ -100,7 +100,7 @@ func TestEBDAnswersAreSignedByTheKeyOfTheConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := alert.Parse(raw, alert.Options{Certificates: []alert.Certificate{cert}})
+		m, err := alert.Parse(t.Context(), raw, alert.Options{Certificates: []alert.Certificate{cert}})
 		if err != nil || m.Kind != alert.KindResponse {
 			t.Fatalf("%s, %v", m.Kind, err)
 		}
@@ -134,7 +134,7 @@ func TestTheKeyOfTheConfigIsLookedAtWithCare(t *testing.T) {
 		{"a longer one", "key = \"good.pem\"\nserial = \"0102030405abcd\"", `county.toml:11: ebd.serial: "0102030405abcd" is no serial number`},
 		{"absent", "key = \"absent.pem\"\n" + serial, `county.toml:10: ebd.key: the file .*absent.pem cannot be used`},
 		{"a folder", "key = \"folder\"\n" + serial, `county.toml:10: ebd.key: .*folder is no regular file`},
-		{"others may read it", "key = \"open.pem\"\n" + serial, `county.toml:10: ebd.key: the key file .*open.pem can be read by other users.*chmod 600`},
+		{"others may read it", "key = \"open.pem\"\n" + serial, `county.toml:10: ebd.key: other users can read or change the file .*open.pem .*mode 0640.*chmod 600`},
 		{"no key in it", "key = \"other.pem\"\n" + serial, `ebd.key: .*other.pem: holds no SM2 private key`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -72,7 +72,7 @@ func (a *app) adminCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "admin " + a.Say("county.use_name"), Short: a.Say("county.admin_short"), Args: a.oneArg("name"),
 		RunE: func(c *cobra.Command, args []string) error {
-			password, err := a.secret(file)
+			password, err := a.password(file)
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ import (
 // upload hands a file in, with what the file beside it says of it.
 func (a *app) upload(ctx context.Context, k *client, item ingest.Item) (out county.AddedClip, err error) {
 	var maker ingest.Ingester
-	f, err := maker.OpenSource(item.Path)
+	f, err := maker.Open(item)
 	if err != nil {
 		return out, err
 	}
@@ -90,8 +90,11 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		return err
 	}
 	if len(args) == 1 {
-		if fi, err := os.Stat(filepath.Join(args[0], "receipts")); err == nil && fi.IsDir() {
+		switch {
+		case holds(args[0], "receipts"):
 			return a.importCarrier(ctx, k, args[0])
+		case holds(args[0], "documents"): // a stick that was at no controller
+			return cli.Refuse(sayM("county.no_receipts", args[0]))
 		}
 	}
 	found := new(ingest.Ingester).Collect(args)
@@ -132,6 +135,12 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 		refuse(r.Name, r.Err)
 	}
 	return a.showImported(all, t, found.Passed)
+}
+
+// holds reports whether there is a folder of that name in a folder, as there is on a stick.
+func holds(dir, name string) bool {
+	info, err := os.Stat(filepath.Join(dir, name))
+	return err == nil && info.IsDir()
 }
 
 // showImported prints what became of files. The verb fails if one was refused.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/url"
@@ -16,7 +15,8 @@ import (
 	"dalaba/cmd/cli"
 	"dalaba/county"
 	"dalaba/county/store"
-	"dalaba/link"
+	"dalaba/data"
+	"dalaba/data/secret"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/web"
@@ -24,24 +24,12 @@ import (
 
 func sortStrings(s []string) { slices.Sort(s) }
 
-// unsignedEnvelope reads an envelope that may bear no signature yet.
-func unsignedEnvelope(raw []byte) (link.Envelope, error) {
-	var e link.Envelope
-	if len(raw) > link.MaxEnvelope {
-		return e, link.ErrOversized
-	}
-	if err := json.Unmarshal(raw, &e); err != nil || e.PayloadType == "" || len(e.Payload) == 0 {
-		return e, sayM("county.no_envelope")
-	}
-	return e, nil
-}
-
-// secret reads a password from a file, or from a person.
-func (a *app) secret(file string) (string, error) {
+// password reads a password from a file, or from a person.
+func (a *app) password(file string) (string, error) {
 	if file != "" {
-		text, err := os.ReadFile(file)
+		text, err := secret.Read(file)
 		if err != nil {
-			return "", cli.Refuse(sayM("county.no_file", file, err))
+			return "", cli.Refuse(unread(file, err))
 		}
 		return strings.TrimRight(string(text), "\r\n"), nil
 	}
@@ -180,7 +168,7 @@ func (a *app) checkCmd() *cobra.Command {
 			if _, err := ebdSigner(s); err != nil {
 				return err
 			}
-			a.Println(a.Say("county.check_good", a.config))
+			a.Println(a.Say("county.check_good", a.config.Path))
 			return nil
 		},
 	}
@@ -210,12 +198,19 @@ func (a *app) copyStoreCmd() *cobra.Command {
 			if !strings.HasPrefix(to, "postgres://") && !strings.HasPrefix(to, "postgresql://") {
 				return cli.Refuse(sayM("county.need_to"))
 			}
+			if u, err := url.Parse(to); err == nil {
+				for _, path := range passwordFiles(u) {
+					if err := secret.Check(path); err != nil {
+						return cli.Refuse(err)
+					}
+				}
+			}
 			held, err := lock(s)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, held.Release()) }()
-			log := slog.New(slog.NewTextHandler(a.Err, nil))
+			log := slog.New(data.TextHandler(a.Err))
 			from, err := store.Open(ctx, store.Options{Dir: s.County.DataDir, Zone: s.zone, Log: log})
 			if err != nil {
 				return err

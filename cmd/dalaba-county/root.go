@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +14,7 @@ import (
 // app is what every verb has at hand.
 type app struct {
 	*cli.App
-	config string // the config file's path
+	config cli.Config
 	server string // address of a county elsewhere; empty: the one that the config names
 	token  string // file with the token for it
 	ca     string // file with its certificates
@@ -33,6 +32,8 @@ func (a *app) root() *cobra.Command {
 		a.serveCmd(),
 		a.statusCmd(),
 		a.adminCmd(),
+		a.loginCmd(),
+		a.logoutCmd(),
 		a.enrolCmd(),
 		a.moveCmd(),
 		a.stateCmd("retire"),
@@ -41,6 +42,8 @@ func (a *app) root() *cobra.Command {
 		a.logCmd(),
 		a.importCmd(),
 		a.pushCmd(),
+		a.keysCmd(),
+		a.trustCmd(),
 		a.signCmd(),
 		a.rollbackCmd(),
 		a.versionsCmd(),
@@ -54,7 +57,7 @@ func (a *app) root() *cobra.Command {
 		a.brokerCmd(),
 	)
 	f := root.PersistentFlags()
-	f.StringVarP(&a.config, "config", "c", defaultConfig(), a.Say("county.flag_config"))
+	a.config.Flag(root, "dalaba-county.toml", "/etc/dalaba/dalaba-county.toml", a.Say("county.flag_config"))
 	f.StringVar(&a.server, "server", "", a.Say("county.flag_server"))
 	f.StringVar(&a.token, "token-file", "", a.Say("county.flag_token"))
 	f.StringVar(&a.ca, "ca-file", "", a.Say("county.flag_ca"))
@@ -62,15 +65,6 @@ func (a *app) root() *cobra.Command {
 		return []string{string(store.BySeries), string(store.ByIssue), string(store.ByClip), string(store.ByArea), string(store.ByDay)}
 	})
 	return root
-}
-
-// defaultConfig is ./dalaba-county.toml if there is one, else the system's.
-func defaultConfig() string {
-	const here, system = "dalaba-county.toml", "/etc/dalaba/dalaba-county.toml"
-	if _, err := os.Stat(here); err == nil {
-		return here
-	}
-	return system
 }
 
 // oneArg is for verbs that take just one.

@@ -14,14 +14,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	sd "github.com/coreos/go-systemd/v22/daemon"
-	"github.com/google/renameio/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
@@ -33,11 +34,13 @@ import (
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/data"
+	"dalaba/data/secret"
 	"dalaba/ingest"
 	"dalaba/link"
 	"dalaba/player"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
+	"dalaba/web"
 )
 
 // serveCmd is the server.
@@ -56,7 +59,7 @@ func (a *app) serveCmd() *cobra.Command {
 // unless verbose is set.
 func (a *app) console(verbose bool, zone *time.Location) slog.Handler {
 	if verbose || !cli.IsTerminal(a.Err) {
-		return slog.NewTextHandler(a.Err, nil)
+		return data.TextHandler(a.Err)
 	}
 	words := wording.Log{Lang: a.Language(), Zone: zone}
 	return data.EventHandler(func(e asrun.Event) { fmt.Fprintln(a.Err, cli.LogLine(words, e, cli.Width(a.Err), a.Colour())) }, nil)
@@ -79,8 +82,13 @@ type centre struct {
 	public  net.Listener
 	socket  net.Listener
 	broker  *server.Server // nil: it is elsewhere
+	door    *link.Door     // in front of it
 	urls    []string       // of the broker, for our own programs
 }
+
+// memoryShare is how much of the machine's memory, or of what its control group may
+// take, we fill before we collect garbage at any cost. GOMEMLIMIT says otherwise.
+const memoryShare = 0.6
 
 func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 	s, err := a.load()
@@ -89,6 +97,9 @@ func (a *app) serve(ctx context.Context, verbose bool) (err error) {
 	}
 	a.Detach()
 	c := &centre{app: a, s: s, log: slog.New(a.console(verbose, s.zone))}
+	if _, err := memlimit.Set(memlimit.WithRatio(memoryShare), memlimit.WithProvider(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem))); err != nil {
+		c.log.Warn("the machine's memory is not known", "err", err)
+	}
 	a.ReportScreens(c.log)
 	held, err := lock(s)
 	if err != nil {
@@ -192,7 +203,7 @@ func (c *centre) setUp() error {
 		Alerts: county.AlertRules{
 			Trust: trust, Unsigned: s.Alert.Unsigned, Retirers: s.Alert.MayRetire, Life: s.life, Drills: s.Alert.Drills != nil && *s.Alert.Drills, Feeds: s.feeds,
 		},
-		EBD: county.EBD{EBRID: s.EBD.EBRID, URL: s.EBD.URL, Upstream: s.EBD.Upstream, To: s.EBD.To, Heartbeat: s.heartbeat, Signer: signer},
+		EBD: county.EBD{EBRID: s.EBD.EBRID, URL: s.EBD.URL, Upstream: s.EBD.Upstream, Partners: s.EBD.Partners, To: s.EBD.To, Heartbeat: s.heartbeat, Signer: signer},
 	}
 	return nil
 }
@@ -243,7 +254,7 @@ func readAuthority(s *settings) (*link.Authority, error) {
 }
 
 func ensureToken(path string) (string, error) {
-	text, err := os.ReadFile(path)
+	text, err := secret.Read(path)
 	if err == nil && strings.TrimSpace(string(text)) != "" {
 		return strings.TrimSpace(string(text)), nil
 	}
@@ -253,7 +264,7 @@ func ensureToken(path string) (string, error) {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // it never fails
 	token := hex.EncodeToString(raw)
-	return token, renameio.WriteFile(path, []byte(token+"\n"), 0o600, renameio.IgnoreUmask())
+	return token, secret.Write(path, []byte(token+"\n"))
 }
 
 // brokerReady is how long the embedded broker may take to start.
@@ -269,16 +280,9 @@ func (c *centre) startBroker() error {
 	if err != nil {
 		return err
 	}
-	n := 0
-	if _, err := fmt.Sscan(port, &n); err != nil {
-		return err
-	}
-	if n == 0 {
-		n = -1 // the broker's word for any
-	}
 	a := c.options.Authority
 	text, err := link.Broker{
-		Name: "dalaba-county", Host: host, Port: n, Cert: c.certs.cert, Key: c.certs.key,
+		Name: "dalaba-county", Host: host, Port: -1, Door: true, Cert: c.certs.cert, Key: c.certs.key,
 		Dir: filepath.Join(c.s.County.DataDir, "accounts"), Operator: a.Operator, System: a.System, Account: a.Account,
 	}.Config()
 	if err != nil {
@@ -288,7 +292,7 @@ func (c *centre) startBroker() error {
 	if err := o.ProcessConfigString(text); err != nil {
 		return err
 	}
-	if c.broker, err = server.NewServer(o); err != nil {
+	if err := c.openDoor(o, host, port); err != nil {
 		return err
 	}
 	c.broker.Start()
@@ -330,6 +334,9 @@ func (c *centre) dial(name string) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.broker != nil {
+		return link.DialInside("dalaba-county "+name, c.broker, creds)
+	}
 	return link.Dial("dalaba-county "+name, c.urls, c.certs.ca, creds)
 }
 
@@ -369,6 +376,8 @@ func (c *centre) run(ctx context.Context) (err error) {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	c.serveHTTP(ctx, group, k, pair)
+	sessions := &link.Sessions{Conn: conns[link.UserSystem], Account: o.Authority.Account, Log: c.log, LoggedIn: c.loggedIn}
+	group.Go(func() error { return sessions.Run(ctx) })
 	group.Go(func() error { return edge.Run(ctx) })
 	group.Go(func() error { return publisher.Run(ctx) })
 	group.Go(func() error { return k.Run(ctx) })
@@ -378,13 +387,32 @@ func (c *centre) run(ctx context.Context) (err error) {
 	return group.Wait()
 }
 
+// headWithin is how long the head of a request may take, the handshake with it.
+const headWithin = 15 * time.Second
+
+// What strangers may open at once. An address may be that of many controllers, behind
+// one line; those are no strangers once they have asked for a clip.
+const (
+	strangersOpen    = 512
+	strangersFromOne = 128
+)
+
 // serveHTTP serves the network and the operator's socket until ctx ends.
 func (c *centre) serveHTTP(ctx context.Context, group *errgroup.Group, k *county.County, pair tls.Certificate) {
 	errorLog := slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)
-	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	public := &http.Server{Handler: k.Public(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: errorLog, TLSConfig: conf}
-	operator := &http.Server{Handler: k.Operator(), ReadHeaderTimeout: 30 * time.Second, ErrorLog: errorLog}
-	for s, l := range map[*http.Server]net.Listener{public: tls.NewListener(c.public, conf), operator: c.socket} {
+	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1", "http/1.0"}}
+	most := max(descriptors()/3, 64) // the broker and the operator's socket have the others
+	var closed link.Tally
+	guard := &web.Guard{Listener: c.public, Strangers: min(strangersOpen, most/2), PerSource: min(strangersFromOne, most/4), Most: most, Source: link.Source, Closed: func(from netip.Prefix) {
+		closed.Warn(c.log, "", "too many connections of strangers; the oldest were closed", nil, "from", from)
+	}}
+	public := &http.Server{
+		Handler: k.Public(), ConnContext: web.ConnContext, ErrorLog: errorLog, TLSConfig: conf,
+		ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 16, MaxReceiveBufferPerConnection: 128 << 10, MaxReceiveBufferPerStream: 64 << 10},
+	}
+	operator := &http.Server{Handler: k.Operator(), ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, ErrorLog: errorLog}
+	for s, l := range map[*http.Server]net.Listener{public: tls.NewListener(guard, conf), operator: c.socket} {
 		group.Go(func() error {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				return err
@@ -414,7 +442,7 @@ func ebdSigner(s *settings) (*alert.Signer, error) {
 	if s.EBD.Key == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(s.EBD.Key) // the config's check has looked at what it is
+	text, err := secret.Read(s.EBD.Key)
 	if err != nil {
 		return nil, unreadable("ebd.key", s.EBD.Key, err)
 	}

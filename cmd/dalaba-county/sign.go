@@ -2,22 +2,23 @@ package main
 
 import (
 	"context"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/link"
 )
 
 // publishSigned hands in what was signed elsewhere.
 func (a *app) publishSigned(ctx context.Context, k *client, path string, wait time.Duration) error {
-	raw, err := os.ReadFile(path)
+	raw, err := readEnvelope(path)
 	if err != nil {
-		return cli.Refuse(sayM("county.no_file", path, err))
+		return err
 	}
 	var e store.Envelope
 	if err := k.post(ctx, "/api/publish", nil, raw, &e); err != nil {
@@ -29,39 +30,57 @@ func (a *app) publishSigned(ctx context.Context, k *client, path string, wait ti
 	return a.follow(ctx, k, pushed{Issued: []store.Envelope{e}}, wait)
 }
 
-// signCmd signs an envelope with a key that lies here. It needs no server.
+// signCmd signs an envelope with keys that lie here. It needs no server.
 func (a *app) signCmd() *cobra.Command {
-	var key, out string
+	var keys []string
+	var out string
 	c := &cobra.Command{
 		Use: "sign " + a.Say("county.use_file"), Short: a.Say("county.sign_short"), Long: a.Say("county.sign_long"), Args: a.oneArg("file"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if key == "" {
-				return cli.Refuse(sayM("county.need_key"))
-			}
-			signer, err := link.ReadKey(key)
-			if err != nil {
-				return err
-			}
-			raw, err := os.ReadFile(args[0])
-			if err != nil {
-				return cli.Refuse(sayM("county.no_file", args[0], err))
-			}
-			env, err := unsignedEnvelope(raw)
-			if err != nil {
-				return err
-			}
-			if err := env.Sign(signer); err != nil {
-				return err
-			}
-			to := orElse(out, args[0])
-			if err := renameio.WriteFile(to, env.Bytes(), 0o644); err != nil {
-				return err
-			}
-			a.Println(a.Say("county.signed", to, signer.Public().Fingerprint(), len(env.Signatures)))
-			return nil
-		},
+		RunE: func(_ *cobra.Command, args []string) error { return a.sign(args[0], orElse(out, args[0]), keys) },
 	}
-	c.Flags().StringVar(&key, "key", "", a.Say("county.flag_key"))
+	c.Flags().StringSliceVar(&keys, "key", nil, a.Say("county.flag_key"))
 	c.Flags().StringVar(&out, "out", "", a.Say("county.flag_out"))
 	return c
+}
+
+// sign adds the signatures of keys to a document, after showing what it says.
+func (a *app) sign(file, to string, keys []string) error {
+	if len(keys) == 0 {
+		return cli.Refuse(sayM("county.need_key"))
+	}
+	var signers []*link.Key
+	for _, path := range keys {
+		if _, err := county.ReadPublic(path); err == nil {
+			return cli.Refuse(sayM("county.sign_public", path, strings.TrimSuffix(path, ".pub")+".key"))
+		}
+		k, err := link.ReadKey(path)
+		if err != nil {
+			return cli.Refuse(unread(path, err))
+		}
+		a.exposed(path)
+		signers = append(signers, k)
+	}
+	raw, err := readEnvelope(file)
+	if err != nil {
+		return err
+	}
+	env, _, err := link.Preview(raw)
+	if err != nil {
+		return cli.Refuse(err)
+	}
+	for _, k := range signers {
+		if err := env.Sign(k); err != nil {
+			return err
+		}
+	}
+	if err := renameio.WriteFile(to, env.Bytes(), 0o644); err != nil {
+		return err
+	}
+	if err := a.preview(env.Bytes()); err != nil {
+		return err
+	}
+	for _, k := range signers {
+		a.Println(a.Say("county.signed", to, k.Public().Fingerprint(), len(env.Signatures)))
+	}
+	return nil
 }

@@ -18,7 +18,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"dalaba/data/secret"
 )
 
 // certs is the certificate of the server, and of the authority that signed it.
@@ -36,7 +36,7 @@ const (
 
 // ensureCerts returns the operator's certificates, or makes an authority of the
 // county's own and a certificate for the names. The certificate is made again if
-// a name is new or it soon expires; the authority stays, for controllers know
+// a name is new, it soon expires or it is good for more than servers; the authority stays, for controllers know
 // it.
 func ensureCerts(s *settings, names []string, now time.Time) (certs, error) {
 	if s.HTTP.Cert != "" {
@@ -48,15 +48,22 @@ func ensureCerts(s *settings, names []string, now time.Time) (certs, error) {
 			}
 			c.ca = string(text)
 		}
-		_, err := tls.LoadX509KeyPair(c.cert, c.key)
+		_, err := loadPair(c.cert, c.key)
 		return c, err
 	}
-	return issueCert(s, filepath.Join(s.County.DataDir, "tls"), names, now)
+	return issueCert(s, filepath.Join(s.County.DataDir, "tls"), names, serverOnly, now)
 }
+
+// What a certificate is good for. The brokers of a cluster call each other, and accept
+// every certificate of the county's authority that is for clients as one of them.
+var (
+	serverOnly = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	member     = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+)
 
 // issueCert makes a certificate for the names in dir, by the county's own
 // authority, unless a good one is there.
-func issueCert(s *settings, dir string, names []string, now time.Time) (certs, error) {
+func issueCert(s *settings, dir string, names []string, uses []x509.ExtKeyUsage, now time.Time) (certs, error) {
 	own := filepath.Join(s.County.DataDir, "tls")
 	for _, d := range []string{own, dir} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
@@ -70,11 +77,11 @@ func issueCert(s *settings, dir string, names []string, now time.Time) (certs, e
 	c := certs{cert: filepath.Join(dir, "server.pem"), key: filepath.Join(dir, "server.key"), ca: caPEM, caFile: filepath.Join(own, "ca.pem")}
 	if dir != own {
 		c.caFile = filepath.Join(dir, "ca.pem")
-		if err := renameio.WriteFile(c.caFile, []byte(caPEM), 0o600); err != nil {
+		if err := secret.Write(c.caFile, []byte(caPEM)); err != nil {
 			return c, err
 		}
 	}
-	if good(c, ca, names, now) {
+	if good(c, ca, names, uses, now) {
 		return c, nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -83,7 +90,7 @@ func issueCert(s *settings, dir string, names []string, now time.Time) (certs, e
 	}
 	t := template(s.County.Name, now, serverLife)
 	t.KeyUsage = x509.KeyUsageDigitalSignature
-	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} // brokers of a cluster are both
+	t.ExtKeyUsage = uses
 	for _, n := range names {
 		if ip := net.ParseIP(n); ip != nil {
 			t.IPAddresses = append(t.IPAddresses, ip)
@@ -98,12 +105,28 @@ func issueCert(s *settings, dir string, names []string, now time.Time) (certs, e
 	if err := writeKey(c.key, key); err != nil {
 		return c, err
 	}
-	return c, renameio.WriteFile(c.cert, append(encodePEM("CERTIFICATE", der), []byte(caPEM)...), 0o600)
+	return c, secret.Write(c.cert, append(encodePEM("CERTIFICATE", der), []byte(caPEM)...))
 }
 
-func good(c certs, ca *x509.Certificate, names []string, now time.Time) bool {
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+// loadPair reads a certificate and its key, which is a secret.
+func loadPair(cert, key string) (tls.Certificate, error) {
+	public, err := os.ReadFile(cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	private, err := secret.Read(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(public, private)
+}
+
+func good(c certs, ca *x509.Certificate, names []string, uses []x509.ExtKeyUsage, now time.Time) bool {
+	pair, err := loadPair(c.cert, c.key)
 	if err != nil || pair.Leaf == nil || pair.Leaf.CheckSignatureFrom(ca) != nil || now.Add(renewAhead).After(pair.Leaf.NotAfter) {
+		return false
+	}
+	if !slices.Equal(pair.Leaf.ExtKeyUsage, uses) || len(pair.Leaf.UnknownExtKeyUsage) > 0 {
 		return false
 	}
 	return !slices.ContainsFunc(names, func(n string) bool { return pair.Leaf.VerifyHostname(n) != nil })
@@ -130,7 +153,7 @@ func authority(dir, name string, now time.Time) (*x509.Certificate, *ecdsa.Priva
 			return nil, nil, "", err
 		}
 		t := template(name+" CA", now, caLife)
-		t.IsCA, t.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
+		t.IsCA, t.MaxPathLenZero, t.KeyUsage = true, true, x509.KeyUsageCertSign // it signs servers, and no other authority
 		der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
 		if err != nil {
 			return nil, nil, "", err
@@ -139,13 +162,13 @@ func authority(dir, name string, now time.Time) (*x509.Certificate, *ecdsa.Priva
 			return nil, nil, "", err
 		}
 		text = encodePEM("CERTIFICATE", der)
-		if err := renameio.WriteFile(certFile, text, 0o600); err != nil {
+		if err := secret.Write(certFile, text); err != nil {
 			return nil, nil, "", err
 		}
 	} else if err != nil {
 		return nil, nil, "", err
 	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	pair, err := loadPair(certFile, keyFile)
 	if err != nil {
 		return nil, nil, "", err
 	}
@@ -165,5 +188,5 @@ func writeKey(path string, key *ecdsa.PrivateKey) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(path, encodePEM("PRIVATE KEY", der), 0o600, renameio.IgnoreUmask())
+	return secret.Write(path, encodePEM("PRIVATE KEY", der))
 }

@@ -115,7 +115,7 @@ func (a *app) alertFile(ctx context.Context, path string, check bool) (err error
 	if err != nil {
 		return cli.Refuse(say.M("alerts.unreadable", path, err))
 	}
-	m, err := controller.ReadAlert(raw, s.Alert)
+	m, err := controller.ReadAlert(ctx, raw, s.Alert)
 	if err != nil {
 		return cli.Refuse(err)
 	}

@@ -57,7 +57,7 @@ func (a *app) alertMake(ctx context.Context, o alertOptions) (err error) {
 	if err != nil {
 		return cli.Refuse(err)
 	}
-	m, err := controller.ReadAlert(raw, s.Alert)
+	m, err := controller.ReadAlert(ctx, raw, s.Alert)
 	if err != nil {
 		return cli.Refuse(err)
 	}

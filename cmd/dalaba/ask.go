@@ -25,7 +25,7 @@ func (a *app) ask(ctx context.Context) (*control.Client, error) {
 	if !errors.Is(err, control.ErrNotRunning) {
 		return daemon, err
 	}
-	err = control.NotRunning(ctx, a.config, dir, a.Language())
+	err = control.NotRunning(ctx, a.config.Path, dir, a.Language())
 	if _, serr := os.Stat(dir); errors.Is(serr, fs.ErrNotExist) && errors.Is(err, control.ErrNotRunning) {
 		return nil, a.noStore(dir)
 	}
@@ -40,7 +40,7 @@ func (a *app) askReload(ctx context.Context, dir string) {
 	}
 	daemon, err := control.Ask(ctx, dir, a.Language())
 	if err == nil {
-		_, err = daemon.Reload(ctx, control.Reload{Config: a.config, Automatic: true})
+		_, err = daemon.Reload(ctx, control.Reload{Config: a.config.Path, Automatic: true})
 	}
 	if f := new(web.Failed); errors.As(err, &f) {
 		return // it was asked, and its log tells

@@ -40,17 +40,17 @@ func (a *app) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := site.OpenToLook(ctx, config.DataDir(a.config, text))
+	store, err := site.OpenToLook(ctx, config.DataDir(a.config.Path, text))
 	if err != nil {
 		return err
 	}
 	if store != nil {
 		defer func() { _ = store.Close() }()
 	}
-	cfg, problems := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store, AtDesk: true})
+	cfg, problems := config.Read(a.config.Path, text, &site.Library{Ctx: ctx, Store: store, AtDesk: true})
 	ok := !config.Refused(problems)
 	if a.JSON {
-		report := checked{File: a.config, OK: ok, Problems: []problem{}}
+		report := checked{File: a.config.Path, OK: ok, Problems: []problem{}}
 		for _, p := range problems {
 			severity := "error"
 			if p.Severity == config.Warning {
@@ -68,15 +68,15 @@ func (a *app) check(ctx context.Context) error {
 		if !a.JSON {
 			faults := len(config.Faults(problems))
 			if reminders := len(problems) - faults; reminders > 0 {
-				a.Println(a.Say("run.check_bad_reminded", a.config, faults, reminders))
+				a.Println(a.Say("run.check_bad_reminded", a.config.Path, faults, reminders))
 			} else {
-				a.Println(a.Say("run.check_bad", a.config, faults))
+				a.Println(a.Say("run.check_bad", a.config.Path, faults))
 			}
 		}
 		return cli.Refuse(cli.ErrTold)
 	}
 	if !a.JSON {
-		a.Println(a.Say("run.check_ok", a.config, len(cfg.Outputs), len(cfg.Playlists), len(cfg.Slots)))
+		a.Println(a.Say("run.check_ok", a.config.Path, len(cfg.Outputs), len(cfg.Playlists), len(cfg.Slots)))
 	}
 	return nil
 }

@@ -165,7 +165,7 @@ func (a *app) openShelf(ctx context.Context) (*shelf, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := site.OpenShelf(ctx, a.config, text)
+	s, err := site.OpenShelf(ctx, a.config.Path, text)
 	if err != nil {
 		return nil, err
 	}
@@ -344,7 +344,7 @@ func (a *app) clipLine(c playlist.Clip) string {
 
 // chosen finds the clip that an operator names, and opens the store to change it.
 func (a *app) chosen(ctx context.Context, what string) (playlist.Clip, *data.Store, error) {
-	store, _, err := a.openLibrary(ctx)
+	store, err := a.openLibrary(ctx)
 	if err != nil {
 		return playlist.Clip{}, nil, err
 	}
@@ -458,7 +458,7 @@ func (a *app) usesOf(ctx context.Context, text []byte, clip playlist.Clip) (site
 	if err != nil {
 		return site.Uses{}, err
 	}
-	uses, err := s.Uses(ctx, a.config, text, clip.ID)
+	uses, err := s.Uses(ctx, a.config.Path, text, clip.ID)
 	return uses, errors.Join(err, s.Close())
 }
 
@@ -511,7 +511,7 @@ func (a *app) replaceClip(ctx context.Context, what, by string) (err error) {
 
 // restoreClip has a clip air again that another has replaced.
 func (a *app) restoreClip(ctx context.Context, what string) (err error) {
-	store, _, err := a.openLibrary(ctx)
+	store, err := a.openLibrary(ctx)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (a *app) demo(ctx context.Context, dir string, o runOptions) error {
 		}
 		return err
 	}
-	a.config = d.File()
+	a.config.Path = d.File()
 	return a.run(ctx, o)
 }
 

@@ -71,7 +71,7 @@ func (a *app) devices(ctx context.Context, now time.Time) error {
 			return err
 		}
 	case errors.Is(err, cli.ErrTold):
-		told = append(told, a.Say("technician.config_broken", a.config))
+		told = append(told, a.Say("technician.config_broken", a.config.Path))
 	default:
 		told = append(told, say.In(a.Language(), err))
 	}

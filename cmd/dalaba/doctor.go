@@ -48,7 +48,7 @@ type finding struct {
 
 func (a *app) doctor(ctx context.Context, now time.Time) error {
 	_, _ = a.configText() // for the language; what is wrong with it is a finding
-	d, err := diagnose.Examine(ctx, a.config, a.Language(), now)
+	d, err := diagnose.Examine(ctx, a.config.Path, a.Language(), now)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (a *app) clockIsRight(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := controller.ClockIsRight(ctx, a.config, text, now)
+	cfg, err := controller.ClockIsRight(ctx, a.config.Path, text, now)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,8 +109,8 @@ func (a *app) importCarrier(ctx context.Context, dir string) error {
 		if c.Missing > 0 {
 			a.Println(a.Say("enrol.carrier_lacks", c.Missing))
 		}
-		for name, why := range c.Refused {
-			a.Println("  " + cli.Printable(name+": "+why))
+		for _, name := range slices.Sorted(maps.Keys(c.Refused)) {
+			a.Println("  " + cli.Printable(name+": "+c.Refused[name]))
 		}
 	}
 	if err == nil && len(c.Refused) > 0 {

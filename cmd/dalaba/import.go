@@ -73,7 +73,11 @@ func (a *app) importFiles(ctx context.Context, args []string, meta ingest.Meta) 
 	if len(args) == 1 && isCarrier(args[0]) {
 		return a.importCarrier(ctx, args[0])
 	}
-	store, settings, err := a.openLibrary(ctx)
+	settings, err := a.making(ctx)
+	if err != nil {
+		return err
+	}
+	store, err := a.openLibrary(ctx)
 	if err != nil {
 		return err
 	}
@@ -153,7 +157,7 @@ func (a *app) sayPlaylists(ctx context.Context, store *data.Store, all []importe
 	if err != nil {
 		return
 	}
-	cfg, _ := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store})
+	cfg, _ := config.Read(a.config.Path, text, &site.Library{Ctx: ctx, Store: store})
 	if cfg == nil {
 		return // it is not known what the playlists name
 	}
@@ -166,32 +170,41 @@ func (a *app) sayPlaylists(ctx context.Context, store *data.Store, all []importe
 		}
 		if l.Clip != nil && !cfg.Lists(l.Clip.Series) && !told[l.Clip.Series] {
 			told[l.Clip.Series] = true
-			a.Println(a.Say("import.unlisted", cli.Printable(l.Clip.Series), a.config, config.ListOf(l.Clip.Series)))
+			a.Println(a.Say("import.unlisted", cli.Printable(l.Clip.Series), a.config.Path, config.ListOf(l.Clip.Series)))
 		}
 	}
 }
 
-// openLibrary opens the store that the config names, beside a daemon
-// that may be running. A config that is faulty elsewhere does not keep clips
-// out: often they are what it lacks.
-func (a *app) openLibrary(ctx context.Context) (*data.Store, config.Ingest, error) {
+// making returns how the config makes clips. Clips that it lacks keep no others out: often
+// they are what is imported. Any other fault may be in what was meant for the making, so it
+// is told, and the last good config says how.
+func (a *app) making(ctx context.Context) (config.Ingest, error) {
 	text, err := a.readConfig()
 	if err != nil {
-		return nil, config.Ingest{}, err
+		return config.Ingest{}, err
+	}
+	if _, err := a.dataDir(ctx, text); err != nil {
+		return config.Ingest{}, err
+	}
+	s, problems, fellBack := site.LookWithout(ctx, a.config.Path, text)
+	if err := a.tellRefused(s, problems, fellBack); err != nil {
+		return config.Ingest{}, err
+	}
+	return s.Ingest, nil
+}
+
+// openLibrary opens the store that the config names, beside a daemon
+// that may be running, whatever else is wrong with the config.
+func (a *app) openLibrary(ctx context.Context) (*data.Store, error) {
+	text, err := a.readConfig()
+	if err != nil {
+		return nil, err
 	}
 	dir, err := a.dataDir(ctx, text)
 	if err != nil {
-		return nil, config.Ingest{}, err
+		return nil, err
 	}
-	store, err := data.Open(ctx, dir, data.Options{Log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError})), Boot: clock.Boot(), Mono: clock.Uptime})
-	if err != nil {
-		return nil, config.Ingest{}, err
-	}
-	var settings config.Ingest
-	if cfg, _ := config.Read(a.config, text, &site.Library{Ctx: ctx, Store: store}); cfg != nil {
-		settings = cfg.Ingest
-	}
-	return store, settings, nil
+	return data.Open(ctx, dir, data.Options{Log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelError})), Boot: clock.Boot(), Mono: clock.Uptime})
 }
 
 func (a *app) importLine(path string, out ingest.Outcome, err error) imported {

@@ -91,17 +91,17 @@ func (a *app) openLog(ctx context.Context) (l deviceLog, err error) {
 		l.words.Zone = time.Local
 	}
 	text, err := a.readConfig()
-	dir := config.DataDir(a.config, text)
+	dir := config.DataDir(a.config.Path, text)
 	if dir == "" { // the daemon that runs by that file knows it
-		if st, ok := control.ByConfig(ctx, a.config, a.Language()); ok {
+		if st, ok := control.ByConfig(ctx, a.config.Path, a.Language()); ok {
 			dir = st.DataDir
 		}
 	}
-	l.failed = data.FailedStarts(a.config, dir)
+	l.failed = data.FailedStarts(a.config.Path, dir)
 	if err != nil {
 		return l, err
 	}
-	s, problems, fellBack, err := site.Look(ctx, a.config, text)
+	s, problems, fellBack, err := site.Look(ctx, a.config.Path, text)
 	if errors.Is(err, fs.ErrPermission) {
 		if daemon, aerr := a.ask(ctx); aerr == nil {
 			l.events = daemon.Events

@@ -273,7 +273,7 @@ func (v *village) dalaba(args ...string) (code int, out, errOut string) {
 // away, until end is called. Meanwhile no time passes.
 func (v *village) answers() (end func()) {
 	v.t.Helper()
-	s, err := (&app{App: cli.New("dalaba", nil, nil, io.Discard, io.Discard), config: filepath.Join(v.dir, "dalaba.toml")}).look(v.t.Context())
+	s, err := (&app{App: cli.New("dalaba", nil, nil, io.Discard, io.Discard), config: cli.Config{Path: filepath.Join(v.dir, "dalaba.toml")}}).look(v.t.Context())
 	v.must(err)
 	server := &control.Server{Daemon: teller{v: v, site: s}, Dir: filepath.Join(v.dir, "data"), Log: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(v.t.Context())

@@ -101,8 +101,8 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	if a.JSON {
 		return a.planJSON(plan, outlook)
 	}
-	if _, running := data.Running(s.Site.DataDir); running && site.Edited(a.config, s.Site.DataDir) {
-		a.Remark(a.Say("view.edited", a.config))
+	if _, running := data.Running(s.Site.DataDir); running && site.Edited(a.config.Path, s.Site.DataDir) {
+		a.Remark(a.Say("view.edited", a.config.Path))
 	}
 	if e, found := schedule.Uncovered(&s.Programme, from, to); found {
 		a.Remark(wording.Why(e, now, s.Site.Zone).In(a.Language()))

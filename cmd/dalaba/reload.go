@@ -40,7 +40,7 @@ func (a *app) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := daemon.Reload(ctx, control.Reload{Config: a.config})
+	r, err := daemon.Reload(ctx, control.Reload{Config: a.config.Path})
 	if err != nil {
 		if !a.refused(err) {
 			return err
@@ -54,7 +54,7 @@ func (a *app) reload(ctx context.Context) error {
 		a.Tell(w)
 	}
 	if a.JSON {
-		return json.NewEncoder(a.Out).Encode(reloaded{a.config, r.SHA256, r.Outputs, r.Slots, r.NextStart, r.Changes})
+		return json.NewEncoder(a.Out).Encode(reloaded{a.config.Path, r.SHA256, r.Outputs, r.Slots, r.NextStart, r.Changes})
 	}
 	a.Println(a.Say("run.reloaded", r.Outputs, r.Slots))
 	if r.Changes != nil {

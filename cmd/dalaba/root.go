@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,7 @@ import (
 type app struct {
 	*cli.App
 
-	config   string           // the config file's path
+	config   cli.Config
 	text     []byte           // of the config; nil: not read yet
 	user     string           // who runs the verb, though it may work as another
 	daemon   bool             // it is to be the daemon
@@ -36,7 +35,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 
 func (a *app) root() *cobra.Command {
 	root := a.Root(a.Say("cli.short"), a.Say("cli.long"), a.verbs()...)
-	root.PersistentFlags().StringVarP(&a.config, "config", "c", defaultConfig(), a.Say("cli.flag_config"))
+	a.config.Flag(root, "dalaba.toml", "/etc/dalaba/dalaba.toml", a.Say("cli.flag_config"))
 	a.Complete(root, "by", func(*cobra.Command) (names []string) {
 		for _, g := range asrun.Groupings {
 			names = append(names, string(g))
@@ -87,7 +86,7 @@ func (a *app) clips(ctx context.Context) (all []playlist.Clip) {
 	if err != nil {
 		return nil
 	}
-	s, err := site.OpenShelf(ctx, a.config, text)
+	s, err := site.OpenShelf(ctx, a.config.Path, text)
 	if err != nil || s == nil {
 		return nil
 	}
@@ -105,19 +104,10 @@ func (a *app) programme(ctx context.Context) playlist.Programme {
 	if err != nil {
 		return playlist.Programme{}
 	}
-	s, _, _, err := site.Look(ctx, a.config, text)
+	s, _, _, err := site.Look(ctx, a.config.Path, text)
 	if err != nil || s == nil {
 		return playlist.Programme{}
 	}
 	defer func() { _ = s.Close() }()
 	return s.Programme
-}
-
-// defaultConfig is ./dalaba.toml if there is one, else the system's.
-func defaultConfig() string {
-	const here, system = "dalaba.toml", "/etc/dalaba/dalaba.toml"
-	if _, err := os.Stat(here); err == nil {
-		return here
-	}
-	return system
 }

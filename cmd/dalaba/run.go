@@ -111,8 +111,8 @@ func (a *app) tellOwner(log *slog.Logger) {
 	if a.owner.User == "" {
 		return
 	}
-	a.owner.Tell(log, config.DataDir(a.config, a.text))
-	if err := data.CanReadNamed(a.config, data.Me()); err != nil {
+	a.owner.Tell(log, config.DataDir(a.config.Path, a.text))
+	if err := data.CanReadNamed(a.config.Path, data.Me()); err != nil {
 		log.Warn("config cannot be read at a reload", "err", err)
 	}
 }
@@ -122,14 +122,14 @@ func (a *app) noteFailedStart(text []byte, err error, verbose bool) {
 	if errors.Is(err, cli.ErrTold) { // with the problems of the config
 		err = controller.ErrRefused
 	}
-	if nerr := controller.NoteFailedStart(a.config, text, a.problems, err); nerr != nil {
+	if nerr := controller.NoteFailedStart(a.config.Path, text, a.problems, err); nerr != nil {
 		slog.New(a.console(verbose, newShow(a, 0))).Warn("failed start not stored", "err", nerr)
 	}
 }
 
 // controller makes the controller of a config.
 func (a *app) controller(ctx context.Context, text []byte, o controller.Options) (*controller.Controller, error) {
-	o.File, o.Text, o.Program = a.config, text, cli.Version()
+	o.File, o.Text, o.Program = a.config.Path, text, cli.Version()
 	o.Language = func(site string) say.Lang { return a.Language(site) }
 	o.Problems = func(all []config.Problem) { a.tell(all) }
 	return controller.New(ctx, o)
@@ -144,9 +144,9 @@ func (a *app) console(verbose bool, s *show) slog.Handler {
 	case logs && !verbose:
 		return data.EventHandler(s.logged, nil)
 	case logs && screen:
-		return slog.NewTextHandler(s.bars, nil)
+		return data.TextHandler(s.bars)
 	case screen && !logs:
-		return data.EventHandler(s.logged, slog.NewTextHandler(a.Err, nil))
+		return data.EventHandler(s.logged, data.TextHandler(a.Err))
 	}
-	return slog.NewTextHandler(a.Err, nil)
+	return data.TextHandler(a.Err)
 }

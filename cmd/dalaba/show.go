@@ -166,8 +166,8 @@ func (s *show) begin(daemon shown) {
 		s.Println(s.Say("run.held"))
 	}
 	log := "dalaba log"
-	if s.config != defaultConfig() {
-		log += " -c " + s.config
+	if s.config.Path != s.config.Default {
+		log += " -c " + s.config.Path
 	}
 	s.Println(s.Say("run.details", log))
 	for a := range cfg.Timetable().After(daemon.Now()) {

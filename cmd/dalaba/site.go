@@ -22,25 +22,34 @@ func (a *app) look(ctx context.Context) (*site.Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, problems, fellBack, err := site.Look(ctx, a.config, text)
+	s, problems, fellBack, err := site.Look(ctx, a.config.Path, text)
 	if err != nil {
 		return nil, err
 	}
-	if s == nil || fellBack {
-		a.tell(problems)
-	}
-	if s == nil {
-		return nil, cli.Refuse(cli.ErrTold)
-	}
-	if fellBack {
-		a.Remark(a.Say("cli.last_good"))
+	if err := a.tellRefused(s, problems, fellBack); err != nil {
+		return nil, err
 	}
 	if _, running := data.Running(s.Site.DataDir); !running {
-		if st, ok := control.ByConfig(ctx, a.config, a.Language()); ok {
+		if st, ok := control.ByConfig(ctx, a.config.Path, a.Language()); ok {
 			a.Remark(control.DirChanged(st, s.Site.DataDir).In(a.Language()))
 		}
 	}
 	return s, nil
+}
+
+// tellRefused shows the problems of a config that is refused. They end the verb unless
+// there is a last good one.
+func (a *app) tellRefused(s *site.Site, problems []config.Problem, fellBack bool) error {
+	if s == nil || fellBack {
+		a.tell(problems)
+	}
+	if s == nil {
+		return cli.Refuse(cli.ErrTold)
+	}
+	if fellBack {
+		a.Remark(a.Say("cli.last_good"))
+	}
+	return nil
 }
 
 // lookToAsk is look for a verb that then asks the daemon. A user who may ask it, such as
@@ -53,12 +62,8 @@ func (a *app) lookToAsk(ctx context.Context) (*site.Site, error) {
 	if _, aerr := a.ask(ctx); aerr != nil {
 		return nil, err
 	}
-	s, problems := site.LookWithout(ctx, a.config, a.text)
-	if s == nil {
-		a.tell(problems)
-		return nil, cli.Refuse(cli.ErrTold)
-	}
-	return s, nil
+	s, problems, fellBack := site.LookWithout(ctx, a.config.Path, a.text)
+	return s, a.tellRefused(s, problems, fellBack)
 }
 
 // daemonRuns reports whether a daemon holds the data folder. If this user may not look
@@ -111,7 +116,7 @@ func (a *app) readConfig() ([]byte, error) {
 		return nil, err
 	}
 	a.user = unixUser()
-	dir := config.DataDir(a.config, text)
+	dir := config.DataDir(a.config.Path, text)
 	if a.daemon {
 		control.GiveFolder(dir)
 	}
@@ -133,7 +138,10 @@ func (a *app) workAsOwner(dir string) error {
 // configText returns the text of the config. From then on the program speaks the language
 // that it names, whatever else is wrong with it.
 func (a *app) configText() ([]byte, error) {
-	text, err := site.ReadConfig(a.config)
+	if why := a.config.Passed(); why != nil {
+		a.Remark(say.In(a.Language(), why))
+	}
+	text, err := site.ReadConfig(a.config.Path)
 	if err != nil {
 		return nil, cli.Refuse(err)
 	}
@@ -152,7 +160,7 @@ func (a *app) tell(problems []config.Problem) {
 // dataDir returns the data folder that a config names. If it names none, that and
 // all else that is wrong with it is shown.
 func (a *app) dataDir(ctx context.Context, text []byte) (string, error) {
-	dir, problems := site.DataDir(ctx, a.config, text)
+	dir, problems := site.DataDir(ctx, a.config.Path, text)
 	if dir != "" {
 		return dir, nil
 	}

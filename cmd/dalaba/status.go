@@ -51,7 +51,7 @@ func (a *app) readStatus(ctx context.Context, now time.Time) (status.Status, err
 	s, err := a.look(ctx)
 	if errors.Is(err, fs.ErrPermission) {
 		if text, rerr := a.readConfig(); rerr == nil {
-			if daemon, aerr := control.Ask(ctx, config.DataDir(a.config, text), a.Language()); aerr == nil {
+			if daemon, aerr := control.Ask(ctx, config.DataDir(a.config.Path, text), a.Language()); aerr == nil {
 				return daemon.Status(ctx)
 			}
 		}
@@ -74,7 +74,7 @@ func (a *app) statusOf(ctx context.Context, s *site.Site, now time.Time) (status
 		}
 		a.Remark(say.In(a.Language(), err))
 	}
-	st, err := status.Of(ctx, s, a.config, now, running, nil)
+	st, err := status.Of(ctx, s, a.config.Path, now, running, nil)
 	st.PID = pid
 	return st, err
 }

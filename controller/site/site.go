@@ -68,14 +68,18 @@ func Look(ctx context.Context, file string, text []byte) (s *Site, problems []co
 	return s, problems, fellBack, nil
 }
 
-// LookWithout is [Look] for a user who may ask the daemon and may not read its store:
-// the site is the config alone. It is nil if that is refused.
-func LookWithout(ctx context.Context, file string, text []byte) (*Site, []config.Problem) {
-	cfg, problems := config.Read(file, text, Trusting{&Library{Ctx: ctx}})
+// LookWithout is [Look] for what does without the store: the site is the config alone, or
+// the last good one if this user may read that, and nothing is said of clips that it lacks.
+func LookWithout(ctx context.Context, file string, text []byte) (s *Site, problems []config.Problem, fellBack bool) {
+	lib := Trusting{&Library{Ctx: ctx}}
+	cfg, problems := config.Read(file, text, lib)
 	if config.Refused(problems) {
-		return nil, problems
+		fellBack = true
+		if cfg = readLastGood(file, config.DataDir(file, text), lib); cfg == nil {
+			return nil, problems, false
+		}
 	}
-	return &Site{Config: cfg}, problems
+	return &Site{Config: cfg}, problems, fellBack
 }
 
 // Trusting is a library of which the store cannot be read: it has every clip that a
@@ -88,7 +92,7 @@ func (Trusting) Clip(id playlist.ClipID) (playlist.Clip, bool) { return playlist
 // Series returns one clip, of which nothing is known.
 func (Trusting) Series(string) []playlist.Clip { return []playlist.Clip{{}} }
 
-func readLastGood(file, dir string, lib *Library) *config.Config {
+func readLastGood(file, dir string, lib config.Library) *config.Config {
 	text, err := os.ReadFile(LastGood(dir))
 	if dir == "" || err != nil {
 		return nil

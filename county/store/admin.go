@@ -76,10 +76,30 @@ var noAdmin = sync.OnceValue(func() string {
 	return hashPassword("", []byte("0123456789abcdef"), passwordCost)
 })
 
+// A session ends by itself if it is not used for SessionIdle, whatever its expiry. An
+// administrator has MostSessions at most: one more ends the oldest.
+const (
+	SessionIdle  = 2 * time.Hour
+	MostSessions = 8
+
+	usedEvery  = 5 * time.Minute // how often the store notes that a session is used
+	noteWithin = 2 * time.Second
+)
+
 // Login opens a session: a token that is good until expires. A wrong name or
 // password is [ErrDenied].
 func (s *Store) Login(ctx context.Context, name, password string, expires time.Time) (token string, err error) {
-	hash := noAdmin()
+	hash, err := s.checkLogin(ctx, name, password)
+	if err != nil {
+		return "", err
+	}
+	return s.openSession(ctx, name, hash, expires)
+}
+
+// checkLogin returns what the store keeps of an administrator's password, if this is the
+// password.
+func (s *Store) checkLogin(ctx context.Context, name, password string) (hash string, err error) {
+	hash = noAdmin()
 	err = s.read().row(ctx, "SELECT hash FROM admin WHERE name = ?1", name).Scan(&hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", err
@@ -87,25 +107,78 @@ func (s *Store) Login(ctx context.Context, name, password string, expires time.T
 	if !checkPassword(hash, password) || err != nil {
 		return "", ErrDenied
 	}
+	return hash, nil
+}
+
+// openSession opens a session for an administrator whose password is still the one of the
+// hash: a change has ended all sessions.
+func (s *Store) openSession(ctx context.Context, name, hash string, expires time.Time) (token string, err error) {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // it never fails
 	token = fmt.Sprintf("%x", raw)
 	return token, s.write(ctx, func(ctx context.Context, tx conn) error {
-		if err := tx.exec(ctx, "DELETE FROM session WHERE expires <= ?1", s.now().UnixMicro()); err != nil {
+		if _, err := s.pruneSessions(ctx, tx); err != nil {
 			return err
 		}
-		return tx.exec(ctx, "INSERT INTO session (hash, admin, expires) VALUES (?1, ?2, ?3)", hashOf(token), name, expires.UnixMicro())
+		n, err := tx.change(ctx, `INSERT INTO session (hash, admin, expires, used)
+			SELECT ?1, name, ?3, ?4 FROM admin WHERE name = ?2 AND hash = ?5`, hashOf(token), name, expires.UnixMicro(), s.now().UnixMicro(), hash)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrDenied
+		}
+		return tx.exec(ctx, `DELETE FROM session WHERE admin = ?1 AND hash <> ?2 AND hash NOT IN
+			(SELECT hash FROM session WHERE admin = ?1 AND hash <> ?2 ORDER BY expires DESC LIMIT ?3)`, name, hashOf(token), MostSessions-1)
 	})
 }
 
 // Session returns the administrator who opened the session of a token, or
-// [ErrDenied] if there is none or it has expired.
+// [ErrDenied] if there is none or it has ended.
 func (s *Store) Session(ctx context.Context, token string) (admin string, err error) {
-	err = s.read().row(ctx, "SELECT admin FROM session WHERE hash = ?1 AND expires > ?2", hashOf(token), s.now().UnixMicro()).Scan(&admin)
+	now := s.now()
+	var used sql.NullInt64
+	err = s.read().row(ctx, `SELECT session.admin, session.used FROM session JOIN admin ON admin.name = session.admin
+		WHERE session.hash = ?1 AND session.expires > ?2 AND (session.used IS NULL OR session.used > ?3)`,
+		hashOf(token), now.UnixMicro(), now.Add(-SessionIdle).UnixMicro()).Scan(&admin, &used)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", ErrDenied
 	}
-	return admin, err
+	if err != nil {
+		return "", err
+	}
+	if last := time.UnixMicro(used.Int64); !used.Valid || now.Sub(last).Abs() >= usedEvery {
+		s.noteUse(ctx, token, now)
+	}
+	return admin, nil
+}
+
+// noteUse notes that a session is used. If that fails, as on a full disk, who uses it can
+// work on: it may end too early.
+func (s *Store) noteUse(ctx context.Context, token string, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, noteWithin)
+	defer cancel()
+	err := s.write(ctx, func(ctx context.Context, tx conn) error {
+		return tx.exec(ctx, "UPDATE session SET used = ?2 WHERE hash = ?1", hashOf(token), now.UnixMicro())
+	})
+	if err != nil {
+		s.log.Warn("use of a session not noted, it may end early", "err", err)
+	}
+}
+
+// PruneSessions deletes the sessions that have ended, and returns how many.
+func (s *Store) PruneSessions(ctx context.Context) (n int64, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx conn) (err error) {
+		n, err = s.pruneSessions(ctx, tx)
+		return err
+	})
+	return n, err
+}
+
+func (s *Store) pruneSessions(ctx context.Context, tx conn) (int64, error) {
+	now := s.now()
+	return tx.change(ctx, "DELETE FROM session WHERE expires <= ?1 OR used <= ?2 OR admin NOT IN (SELECT name FROM admin)",
+		now.UnixMicro(), now.Add(-SessionIdle).UnixMicro())
 }
 
 // Logout ends a session.

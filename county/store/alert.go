@@ -115,6 +115,9 @@ func (s *Store) AddAlert(ctx context.Context, a Alert, f emergency.Facts, target
 		if err := s.insertAlert(ctx, tx, kept); err != nil {
 			return err
 		}
+		if err := pruneDoubted(ctx, tx, kept); err != nil {
+			return err
+		}
 		if ended, err = s.retire(ctx, tx, kept, f.Retirers); err != nil {
 			return err
 		}
@@ -187,6 +190,12 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 		}
 	}
 	a.State, a.Why = state, string(reason)
+	if state == emergency.StateRefused {
+		a.Raw = nil // anyone can send it
+		if reason == emergency.ReasonSignature || reason == emergency.ReasonUnsigned {
+			a.Alert = a.Simplified(emergency.Steps)
+		}
+	}
 	if state == emergency.StateCancelled {
 		a.Detail.By = retired.ID
 	}
@@ -311,6 +320,22 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 		return ended, nil
 	}
 	return ended, s.setAlert(ctx, tx, a)
+}
+
+// mostDoubted is how many messages that were not believed are kept: anyone can send
+// them, and they serve to find out why a sender is not heard.
+const mostDoubted = 1000
+
+// pruneDoubted deletes messages that were not believed, the oldest first, if the one
+// that was just kept is one too many.
+func pruneDoubted(ctx context.Context, tx conn, kept Alert) error {
+	if kept.State != emergency.StateRefused {
+		return nil
+	}
+	const doubted = "FROM alert WHERE state = 'refused' AND why IN (?1, ?2)"
+	args := []any{string(emergency.ReasonSignature), string(emergency.ReasonUnsigned), int64(mostDoubted)}
+	return tx.exec(ctx, "DELETE "+doubted+" AND received < (SELECT received "+doubted+` ORDER BY received DESC LIMIT 1 OFFSET ?3)
+		AND id NOT IN (SELECT by FROM retired_alert) AND id NOT IN (SELECT by FROM retirement)`, args...)
 }
 
 // ChangeAlert has f change the state, the reason, the detail and what is owed of
@@ -484,8 +509,17 @@ type EBD struct {
 	Type   string    `json:"type"`
 	Peer   string    `json:"peer"`
 	Result string    `json:"result"`
-	Raw    []byte    `json:"-"` // none of a heartbeat, nor of what was not believed
+	Raw    []byte    `json:"-"` // to be kept; none of a heartbeat, nor of what is no news
+
+	Size int64 `json:"size,omitempty"` // bytes of it, as [Store.EBDs] lists it
 }
+
+// mostUnkept is how many messages of which no bytes are kept are kept track of, and
+// pruneEach after how many more the oldest go: anyone can send them.
+const (
+	mostUnkept = 5000
+	pruneEach  = 100
+)
 
 // LogEBD keeps a message.
 func (s *Store) LogEBD(ctx context.Context, m EBD) error {
@@ -494,6 +528,13 @@ func (s *Store) LogEBD(ctx context.Context, m EBD) error {
 		way = "out"
 	}
 	return s.write(ctx, func(ctx context.Context, tx conn) error {
+		if len(m.Raw) == 0 && !m.Out && s.unkept.Add(1)%pruneEach == 1 {
+			err := tx.exec(ctx, `DELETE FROM ebd WHERE way = 'in' AND length(raw) = 0
+				AND id <= (SELECT id FROM ebd WHERE way = 'in' AND length(raw) = 0 ORDER BY id DESC LIMIT 1 OFFSET ?1)`, int64(mostUnkept-1))
+			if err != nil {
+				return err
+			}
+		}
 		return tx.exec(ctx, "INSERT INTO ebd (at, way, ebd_id, type, peer, result, raw) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 			s.now().UnixMicro(), way, clean(m.ID), clean(m.Type), clean(m.Peer), clean(m.Result), append([]byte{}, m.Raw...))
 	})
@@ -519,14 +560,14 @@ func (s *Store) PruneEBD(ctx context.Context, before time.Time) (n int64, err er
 
 // EBDs are the latest messages, the latest first.
 func (s *Store) EBDs(ctx context.Context, limit int) (all []EBD, err error) {
-	err = s.read().each(ctx, "SELECT at, way, ebd_id, type, peer, result, raw FROM ebd ORDER BY id DESC LIMIT ?1", []any{int64(limit)},
+	err = s.read().each(ctx, "SELECT at, way, ebd_id, type, peer, result, length(raw) FROM ebd ORDER BY id DESC LIMIT ?1", []any{int64(limit)},
 		func(scan func(...any) error) error {
 			var (
 				m   EBD
 				at  int64
 				way string
 			)
-			err := scan(&at, &way, &m.ID, &m.Type, &m.Peer, &m.Result, &m.Raw)
+			err := scan(&at, &way, &m.ID, &m.Type, &m.Peer, &m.Result, &m.Size)
 			m.At, m.Out = time.UnixMicro(at).UTC(), way == "out"
 			all = append(all, m)
 			return err

@@ -14,7 +14,7 @@ var tables = []struct {
 }{
 	{"setting", "key, value", false},
 	{"admin", "name, hash, changed", false},
-	{"session", "hash, admin, expires", false},
+	{"session", "hash, admin, expires, used", false},
 	{"controller", `id, name, area, groups, public_key, fingerprint, broker_user, state, made, changed, seen, version, have, health,
 		unsent, clock, fault`, false},
 	{"output", "id, controller, name, area, residents, gone", true},

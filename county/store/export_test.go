@@ -24,6 +24,27 @@ func Hash(ctx context.Context, s *Store, name string) (hash string, err error) {
 	return hash, err
 }
 
+// LoginMeanwhile is Login during whose check of the password something else happens.
+func LoginMeanwhile(ctx context.Context, s *Store, name, password string, expires time.Time, meanwhile func()) (string, error) {
+	hash, err := s.checkLogin(ctx, name, password)
+	if err != nil {
+		return "", err
+	}
+	meanwhile()
+	return s.openSession(ctx, name, hash, expires)
+}
+
+// Exec changes a store as no method of it does.
+func Exec(ctx context.Context, s *Store, query string, args ...any) error {
+	return s.write(ctx, func(ctx context.Context, tx conn) error { return tx.exec(ctx, query, args...) })
+}
+
+// Sessions counts the sessions that are kept.
+func Sessions(ctx context.Context, s *Store) (n int, err error) {
+	err = s.read().row(ctx, "SELECT COUNT(*) FROM session").Scan(&n)
+	return n, err
+}
+
 // FillYear writes the sums and sets of a year of airings: each controller has
 // an output and airs each of the day's clips once.
 func FillYear(ctx context.Context, s *Store, controllers, days, clips int) error {

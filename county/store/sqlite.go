@@ -121,6 +121,10 @@ func (s *Store) lose(ctx context.Context, l Loss) error {
 		if err := tx.exec(ctx, "UPDATE certificate SET counter = counter + ?1 WHERE name LIKE 'own %'", int64(ownAhead)); err != nil {
 			return err
 		}
+		// The backup may hold sessions that were ended since.
+		if err := tx.exec(ctx, "DELETE FROM session"); err != nil {
+			return err
+		}
 		return tx.exec(ctx, "INSERT INTO loss (at, why, aside, backup, kept) VALUES (?1, ?2, ?3, ?4, ?5)",
 			l.At.UnixMicro(), clean(l.Why), l.Aside, l.Backup, l.Kept.UnixMicro())
 	})

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dalaba/data/clips"
@@ -81,7 +82,8 @@ type Store struct {
 
 	names names
 
-	unreadable sync.Map // alerts that are damaged, once it was logged
+	unreadable sync.Map     // alerts that are damaged, once it was logged
+	unkept     atomic.Int64 // messages of which no bytes were kept, since the start
 }
 
 // backend is the database behind a store.

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"bytes"
 	"os"
 	"slices"
 	"strings"
@@ -49,7 +50,7 @@ func FuzzCalendar(f *testing.F) {
 	for _, text := range []string{
 		"日期,类型,名称\r\n2026/10/1,休,国庆节", "2026年10月1日 至 2026年10月7日；班", "20261001\toff # x", "\xd0\xdd,\xb0\xe0", "2026-10-01,休\n2026-10-01,班",
 		`{"days":[{"date":"2026-01-01","isOffDay":true},{}]}`, "{\"days\":[\n1", "",
-		"开始,结束,类型\n2026-10-01,2026-10-07,休", "2026.10.1-2026.10.7 放假7天\r2026-10-10T00:00:00、2026-10-11(周日) 调休", "\xff\xfe1\x00", `[{"date":1,"holiday":""}]`, `{"holiday":{"10-01":{"date":"2026-10-01","holiday":true}}}`,
+		"开始,结束,类型\n2026-10-01,2026-10-07,休", "2026.10.1-2026.10.7 放假7天\r2026-10-10T00:00:00、2026-10-11(周日) 调休", "\xff\xfe1\x00", `[{"date":1,"holiday":""}]`, "0%!/", `{"holiday":{"10-01":{"date":"2026-10-01","holiday":true}}}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -59,7 +60,7 @@ func FuzzCalendar(f *testing.F) {
 			t.Errorf("config %+v with problems %v", c, problems)
 		}
 		for _, p := range problems {
-			if s := p.In(say.Chinese); strings.Contains(s, "%!") || strings.Contains(s, "\n") {
+			if s := p.In(say.Chinese); strings.Contains(s, "%!") && !bytes.Contains(text, []byte("%!")) || strings.Contains(s, "\n") {
 				t.Errorf("%q", s)
 			}
 		}

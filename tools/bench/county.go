@@ -428,6 +428,7 @@ type centre struct {
 	dir     string
 	program string
 	url, ca string
+	broker  string // its address
 	cmd     *exec.Cmd
 	ended   chan struct{}
 	socket  *http.Client // as the county's operator
@@ -436,20 +437,21 @@ type centre struct {
 
 // newCentre makes a county and starts it.
 func (b *bench) newCentre(ctx context.Context) (*centre, error) {
-	c := &centre{dir: filepath.Join(b.dir, "county"), program: filepath.Join(b.dir, "dalaba-county")}
+	dir, err := os.MkdirTemp(b.dir, "county-")
+	if err != nil {
+		return nil, err
+	}
+	c := &centre{dir: dir, program: filepath.Join(b.dir, "dalaba-county")}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", c.program, "./cmd/dalaba-county")
 	build.Dir = b.root
 	if said, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build ./cmd/dalaba-county: %w\n%s", err, said)
 	}
-	if err := os.MkdirAll(c.dir, 0o755); err != nil {
-		return nil, err
-	}
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
-	c.url = "https://127.0.0.1:" + ports[0]
+	c.url, c.broker = "https://127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
 	text := fmt.Sprintf(`[county]
 name = "bench"
 area = %q

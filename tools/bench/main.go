@@ -2,7 +2,8 @@
 // that does the same job in the same run: lateness of the first frame and of
 // one that preempts, underruns, the cost of asking the schedule, time from
 // start and from a crash to ready, what airing costs the machine, ingest, and a
-// county with thousands of controllers. It is a tool for developers.
+// county with thousands of controllers, and one under attack. It is a tool for
+// developers.
 package main
 
 import (
@@ -76,6 +77,7 @@ var groups = []group{
 	{"wear", "what a day of 50 airings writes to the flash", (*bench).wear},
 	{"ingest", "a recording of ten minutes made into a clip", (*bench).ingest},
 	{"county", "a county with 5,000 controllers", (*bench).county},
+	{"attack", "what has to work while strangers attack a county", (*bench).attack},
 }
 
 func main() {

@@ -107,7 +107,7 @@ func (p *province) hear(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	if m, err := alert.Parse(raw, alert.Options{}); err == nil && m.Kind == alert.KindStateResponse {
+	if m, err := alert.Parse(context.Background(), raw, alert.Options{}); err == nil && m.Kind == alert.KindStateResponse {
 		p.mu.Lock()
 		p.states = append(p.states, m.State)
 		p.mu.Unlock()
@@ -191,7 +191,7 @@ func (p *province) send(c *county, a emergency.Alert) alert.Message {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	m, err := alert.Parse(raw, alert.Options{})
+	m, err := alert.Parse(context.Background(), raw, alert.Options{})
 	if err != nil || m.Kind != alert.KindResponse {
 		p.t.Fatalf("answered %s: %v, %v", resp.Status, m.Kind, err)
 	}

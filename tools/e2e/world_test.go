@@ -135,6 +135,7 @@ type county struct {
 	t       *testing.T
 	dir     string
 	http    string
+	nats    string // of its broker
 	toneMax string // for its villages
 	release string // folder of its program; empty: today's
 	*program
@@ -159,10 +160,18 @@ func newCounty(t *testing.T, more string) *county {
 // newCountyOf starts a county with the program of a release.
 func newCountyOf(t *testing.T, release, more string) *county {
 	t.Helper()
+	c := configure(t, release, more)
+	c.serve()
+	return c
+}
+
+// configure makes a county that does not run yet.
+func configure(t *testing.T, release, more string) *county {
+	t.Helper()
 	if programs.err != nil {
 		t.Fatal(programs.err)
 	}
-	c := &county{t: t, dir: folder(t), toneMax: "6s", release: release, http: "127.0.0.1:" + freePort(t)}
+	c := &county{t: t, dir: folder(t), toneMax: "6s", release: release, http: "127.0.0.1:" + freePort(t), nats: "127.0.0.1:" + freePort(t)}
 	write(t, filepath.Join(c.dir, "county.toml"), fmt.Sprintf(`
 [county]
 name = "测试县"
@@ -173,9 +182,8 @@ language = "en"
 listen = %q
 url = "https://%s"
 [nats]
-listen = "127.0.0.1:%s"
-%s`, c.http, c.http, freePort(t), more))
-	c.serve()
+listen = %q
+%s`, c.http, c.http, c.nats, more))
 	return c
 }
 

@@ -1,0 +1,3 @@
+package ingest
+
+var deniedBefore []uint32
