@@ -108,7 +108,7 @@ type attribute struct {
 var attributes = []attribute{
 	{"controller", (*event).plain}, {"site", (*event).plain}, {"airing", (*event).airing}, {"slot", (*event).slot}, {"alert", (*event).alert},
 	{"refs", (*event).alerts}, {"clip", (*event).clip}, {"title", (*event).plain}, {"replaced", (*event).another}, {"other", (*event).another},
-	{"series", (*event).plain}, {"playlist", (*event).plain}, {"used", (*event).used}, {"name", (*event).plain},
+	{"series", (*event).plain}, {"playlist", (*event).plain}, {"used", (*event).used}, {"name", (*event).plain}, {"role", (*event).plain},
 	{"kind", (*event).word}, {"class", (*event).word}, {"level", (*event).word}, {"state", (*event).word},
 	{"outcome", (*event).word}, {"reason", (*event).word}, {"late", (*event).flag}, {"clock", (*event).clock}, {"pass", (*event).count},
 	{"from_frame", (*event).frames}, {"frames", (*event).frames}, {"of_frames", (*event).frames},
