@@ -79,6 +79,7 @@ func (w *world) occupy(t *testing.T, from, path string, n int, size int64) {
 
 func TestWhoSendsCAPIsToldNothingUnlessHeIsBelieved(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
+	w.Hurry()
 	w.enrol(t, village, nil, speaker("村口", village, 420))
 	message := capXML("stranger", string(townArea))
 	for _, c := range []struct {
@@ -287,6 +288,7 @@ func answer(t *testing.T, got *httptest.ResponseRecorder) alert.Message {
 
 func TestASenderThatIsKnownIsAnsweredInItsForm(t *testing.T) {
 	w := newWorld(t, t.TempDir(), unsigned)
+	w.Hurry()
 	send := func(from string, body io.Reader, length int64) *httptest.ResponseRecorder {
 		return w.as(from, "POST", "/ebd", body, length, "Content-Type", "application/x-tar")
 	}

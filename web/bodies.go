@@ -29,6 +29,8 @@ type Bodies struct {
 	Known     int   // requests of known clients at once
 	Work      int   // requests of strangers worked on at once, once read; as many of known clients besides
 
+	Wait time.Duration // for a place to be large, and for a turn to be worked on; default 20 s
+
 	Source func(remote string) netip.Prefix // what counts as one source of requests
 
 	once   sync.Once
@@ -56,16 +58,17 @@ const (
 	displaced       // another took its place
 )
 
-// How long a body may take, and how long it waits for a place to be large and for its
-// turn to be worked on. A large one of a stranger has to come at paceBytes each
+// How long a body may take. A large one of a stranger has to come at paceBytes each
 // paceWithin.
 const (
 	smallWithin = 30 * time.Second
 	largeWithin = 2 * time.Minute
-	placeWithin = 20 * time.Second
 
 	paceBytes = 128 << 10
 )
+
+// defaultWait is how long a body waits for a place or a turn.
+const defaultWait = 20 * time.Second
 
 // paceWithin is a variable for tests.
 var paceWithin = 10 * time.Second
@@ -178,7 +181,7 @@ func (f *reading) inPlace(cancel func(), known bool) ([]byte, error) {
 
 // wait waits for a place in a line.
 func (f *reading) wait(l *Line) error {
-	ctx, cancel := context.WithTimeout(f.ctx, placeWithin)
+	ctx, cancel := context.WithTimeout(f.ctx, cmp.Or(f.b.Wait, defaultWait))
 	defer cancel()
 	if !l.Take(ctx, f.from) {
 		return ErrBusy

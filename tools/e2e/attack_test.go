@@ -24,7 +24,6 @@ import (
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
-	"dalaba/playlist/emergency"
 	"dalaba/tools/attack"
 	"dalaba/web"
 )
@@ -228,7 +227,8 @@ func TestACountyUnderAttackGoesOn(t *testing.T) {
 			_, err := try(c.dir, c.path(), "-c", "county.toml", "alert", "cancel", string(v0.ID), "--yes")
 			return err == nil
 		})
-		waitState(t, []*village{v}, v0.ID, emergency.StateCancelled)
+		// On a busy machine it may have sounded to its end by then.
+		wait(t, "the alert is over in the village", func() bool { return v.state(v0.ID).Over() }, v.log)
 		peak = max(peak, c.number("VmHWM"))
 		t.Logf("%s: %d in %v; memory %d MiB now, at most %d MiB; %d descriptors; log %d KiB, database %d KiB\n\t%s", k.Name, n, time.Since(began).Round(time.Millisecond),
 			c.number("VmRSS")>>10, c.number("VmHWM")>>10, during, c.size("log.txt")>>10, c.size("data/county.db", "data/county.db-wal")>>10, strings.Join(took, "; "))
