@@ -363,9 +363,14 @@ func TestAnEmergencySoundsInItsAreaAndNowhereElse(t *testing.T) {
 
 	// A cancel stops another alert.
 	second := p.message("clip3.mp3", "320924000000")
-	second.Audio[0].Data = bytes.Repeat(second.Audio[0].Data, 12)
+	second.Audio[0].Data = bytes.Repeat(second.Audio[0].Data, 60)
 	p.send(c, second)
-	waitState(t, all, second.ID, emergency.StateAiring)
+	// Between the tone and the sound, nothing is there to stop.
+	waitAll(t, "its sound is on air", all, (*village).log, func(v *village) bool {
+		return slices.ContainsFunc(v.rows(), func(r asrun.Row) bool {
+			return r.Alert == second.ID && r.Used == asrun.UsedClip && !r.Started.IsZero()
+		})
+	})
 	cancel := p.message("", "320924000000")
 	cancel.Kind, cancel.Refs = emergency.KindCancel, []playlist.AlertID{second.ID}
 	p.send(c, cancel)

@@ -141,7 +141,6 @@ func TestACountyUnderAttackGoesOn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a minute")
 	}
-	t.Parallel()
 	p, config := newProvince(t)
 	c := newCountyOf(t, os.Getenv("DALABA_ATTACKED"), config) // the folder of another program, to see what it withstands
 	c.end(syscall.SIGTERM)
