@@ -1,6 +1,8 @@
 // Package web holds the HTTP habits that the faces of a controller and of the
 // county share: how a request says its language, how an answer, a failure and a
-// live stream look, and a client that reads them. It knows no rule of either.
+// live stream look, and a client that reads them. It also bounds what strangers can take
+// of a server: connections ([Guard]), bodies in memory ([Bodies]), turns ([Line]), time
+// ([Deadlines]) and attempts at a password ([Tries]). It knows no rule of either.
 package web
 
 import (
