@@ -210,7 +210,7 @@ func newWorld(t *testing.T, dir string, change func(*county.Options), made ...fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &server.Options{NoLog: true, NoSigs: true}
+	o := &server.Options{NoLog: true, NoSigs: true, DisableShortFirstPing: true}
 	if err := o.ProcessConfigString(text); err != nil {
 		t.Fatal(err)
 	}

@@ -598,7 +598,7 @@ func (w *world) serve(port int) {
 	t.Helper()
 	text := must[string](t)(link.Broker{Name: "county", Host: "127.0.0.1", Port: port, Cert: w.cert, Key: w.key,
 		Dir: filepath.Join(w.dir, "accounts"), Operator: w.authority.Operator, System: w.authority.System, Account: w.authority.Account}.Config())
-	opts := &server.Options{}
+	opts := &server.Options{DisableShortFirstPing: true}
 	if err := opts.ProcessConfigString(text); err != nil {
 		t.Fatal(err)
 	}

@@ -288,7 +288,9 @@ func (c *centre) startBroker() error {
 	if err != nil {
 		return err
 	}
-	o := &server.Options{NoLog: true, NoSigs: true}
+	// Without the short first ping: it comes two seconds after a connection was opened, and
+	// a client whose login takes longer, because the machine is busy, gives up on it.
+	o := &server.Options{NoLog: true, NoSigs: true, DisableShortFirstPing: true}
 	if err := o.ProcessConfigString(text); err != nil {
 		return err
 	}
