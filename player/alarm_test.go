@@ -435,7 +435,7 @@ func TestARestartGoesOnWithWhatIsOwed(t *testing.T) {
 			if r.Alert == "A" && r.Used == asrun.UsedClip && r.Outcome == asrun.Complete {
 				whole++
 			}
-			if r.Alert == "short" || r.Alert == "gone" {
+			if (r.Alert == "short" || r.Alert == "gone") && r.Frames > 0 { // one may have had the output for no time
 				t.Errorf("%s sounded: %+v", r.Alert, r)
 			}
 		}
