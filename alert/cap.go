@@ -21,6 +21,9 @@ import (
 func parseCAP(doc document, o Options, r *report) (Message, error) {
 	v, ok := versionOf(doc.root.space)
 	if !ok {
+		if doc.root.space == "" {
+			return Message{}, refuse(ErrInvalid, say.M("alert.cap_no_space"))
+		}
 		return Message{}, refuse(ErrInvalid, say.M("alert.cap_space", printable(doc.root.space)))
 	}
 	v.check(doc.root, r)

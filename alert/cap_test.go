@@ -177,6 +177,7 @@ func TestARefusalNamesTheWrongElementOfACAPMessage(t *testing.T) {
 		{"text between elements", []string{"<area>\n", "<area>hier"}, "alert/info/area"},
 		{"references in another form", []string{"</scope>", "</scope><references>the last one</references>"}, "references"},
 		{"an unknown version of CAP", []string{"cap:1.2", "cap:1.3"}, "cap:1.3"},
+		{"no namespace", []string{`xmlns="urn:oasis:names:tc:emergency:cap:1.2"`, ""}, "1.0"},
 		{"a resource without its type", []string{"<area>\n", "<resource><resourceDesc>r</resourceDesc></resource><area>\n"}, "mimeType"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

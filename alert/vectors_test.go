@@ -37,7 +37,12 @@ func certificate(t testing.TB, name string) *x509.Certificate {
 	if block == nil {
 		t.Fatalf("%s is no PEM file", name)
 	}
-	c, err := x509.ParseCertificate(block.Bytes)
+	return parsed(t, block.Bytes)
+}
+
+func parsed(t testing.TB, der []byte) *x509.Certificate {
+	t.Helper()
+	c, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,11 +58,7 @@ func signerOf(t testing.TB, name string) *x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return parsed(t, der)
 }
 
 // The expected verdict on each file comes from the file itself, its comments and the

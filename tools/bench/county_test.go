@@ -1,10 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -14,23 +10,11 @@ func TestEveryFigureOfASmallCountyIsMeasured(t *testing.T) {
 		t.Skip("a county with 50 controllers")
 	}
 	t.Parallel() // it mostly waits
-	file := filepath.Join(t.TempDir(), "bench.json")
-	var out, log bytes.Buffer
-	if code := run(t.Context(), []string{"-short", "-only", "county", "-controllers", "50", "-o", file}, &out, &log); code != 0 {
-		t.Fatalf("exit %d: %s", code, log.String())
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var figures []Figure
-	if err := json.Unmarshal(text, &figures); err != nil {
-		t.Fatal(err)
-	}
+	figures, out := measure[Figure](t, "-only", "county", "-controllers", "50")
 	said := map[string]Figure{}
 	for _, f := range figures {
 		said[f.Name] = f
-		if !strings.Contains(out.String(), f.Name) {
+		if !strings.Contains(out, f.Name) {
 			t.Errorf("no line for people names %q", f.Name)
 		}
 		switch lost := strings.HasPrefix(f.Name, "county: receipts lost"); {

@@ -17,21 +17,32 @@ import (
 // promised are the keys of every figure in the file.
 var promised = []string{"name", "peer", "peer_value", "ratio", "samples", "unit", "value"}
 
-func TestFiguresHaveThePromisedShape(t *testing.T) {
+// measure runs the benchmark for a short time, and returns the figures in its file and
+// what it prints for people. It skips the test if the figures need a disk and there is
+// none.
+func measure[F any](t *testing.T, args ...string) (figures []F, printed string) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "build", "bench.json")
 	var out, log bytes.Buffer
-	if code := run(t.Context(), []string{"-short", "-only", "due,plan", "-o", file}, &out, &log); code != 0 {
+	if code := run(t.Context(), append([]string{"-short", "-o", file}, args...), &out, &log); code != 0 {
+		if strings.Contains(log.String(), "lies in memory") {
+			t.Skip(log.String())
+		}
 		t.Fatalf("exit %d: %s", code, log.String())
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var figures []map[string]any
 	if err := json.Unmarshal(text, &figures); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Count(out.String(), "\n"); len(figures) == 0 || lines != len(figures) {
+	return figures, out.String()
+}
+
+func TestFiguresHaveThePromisedShape(t *testing.T) {
+	figures, out := measure[map[string]any](t, "-only", "due,plan")
+	if lines := strings.Count(out, "\n"); len(figures) == 0 || lines != len(figures) {
 		t.Fatalf("%d figures in the file, %d lines for people", len(figures), lines)
 	}
 	for _, f := range figures {
@@ -49,7 +60,7 @@ func TestFiguresHaveThePromisedShape(t *testing.T) {
 		if f["samples"].(float64) < 1 || f["unit"] == "" || f["peer"] == "" {
 			t.Errorf("%v stands on nothing", f)
 		}
-		if !strings.Contains(out.String(), f["name"].(string)) {
+		if !strings.Contains(out, f["name"].(string)) {
 			t.Errorf("no line for people names %v", f["name"])
 		}
 	}
@@ -127,22 +138,7 @@ func TestBytesWrittenToTheDiskAreCounted(t *testing.T) {
 		t.Skip("airs for half a minute")
 	}
 	t.Parallel() // it mostly waits
-	file := filepath.Join(t.TempDir(), "bench.json")
-	var out, log bytes.Buffer
-	if code := run(t.Context(), []string{"-short", "-only", "wear", "-o", file}, &out, &log); code != 0 {
-		if strings.Contains(log.String(), "lies in memory") {
-			t.Skip(log.String())
-		}
-		t.Fatalf("exit %d: %s", code, log.String())
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var figures []Figure
-	if err := json.Unmarshal(text, &figures); err != nil {
-		t.Fatal(err)
-	}
+	figures, _ := measure[Figure](t, "-only", "wear")
 	if len(figures) != 5 {
 		t.Fatalf("%+v", figures)
 	}
