@@ -52,6 +52,10 @@ const (
 // errWait says that a login has to wait, as too many have failed.
 var errWait = errors.New("too many logins have failed")
 
+// knows reports whether someone has logged in from the address of a client lately: then
+// strangers do not take the places of its requests.
+func (a *accounts) knows(from string) bool { return a.tries.Knows(link.Source(from), a.now()) }
+
 func bearer(r *http.Request) string {
 	t, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	return t

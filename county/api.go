@@ -40,7 +40,7 @@ func newAPI(o Options, b base, p parts) *api {
 		base: b, parts: p, overview: newOverview(o, b, p.documents, p.orders), ca: o.CA,
 		senders:  p.ebd.senders,
 		accounts: newAccounts(b, o.Store, o.Token),
-		unproven: web.Bodies{Small: maxUnproven, PerSource: perSourceAtOnce, Strangers: strangersAtOnce, Known: 1, Work: strangersAtOnce, Source: link.Source},
+		unproven: web.Bodies{Small: maxUnproven, PerSource: perSourceAtOnce, Strangers: strangersAtOnce, Known: strangersAtOnce, Work: strangersAtOnce, Source: link.Source},
 		carriers: &link.Edge{Store: p.edge, Key: o.Keys.Edge, Log: o.Log, Now: o.Now},
 	}
 }

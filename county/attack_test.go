@@ -401,6 +401,36 @@ func TestGuessesKeepNobodyFromLoggingIn(t *testing.T) {
 	}
 }
 
+// However many strangers send slowly, from everywhere, a login from where someone has
+// logged in before is read to its end.
+func TestStrangersTakeNoPlaceOfWhoHasLoggedIn(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	const password = "correct horse battery"
+	if err := w.Store.SetAdmin(t.Context(), "admin", password); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`{"name":"admin","password":%q}`, password)
+	if got := w.as(known, "POST", "/api/login", strings.NewReader(text), -1); got.Code != http.StatusOK {
+		t.Fatal(got.Code, got.Body)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var strangers sync.WaitGroup
+	flood := sync.OnceFunc(func() {
+		for i := range 100 {
+			body, begun, end := unfinished(10)
+			context.AfterFunc(ctx, end)
+			strangers.Go(func() { w.as(fmt.Sprintf("10.0.2.%d:1", i), "POST", "/api/login", body, -1) })
+			<-begun
+		}
+	})
+	slow := io.MultiReader(strings.NewReader(text[:10]), read(func([]byte) (int, error) { flood(); return 0, io.EOF }), strings.NewReader(text[10:]))
+	if got := w.as(known, "POST", "/api/login", slow, -1); got.Code != http.StatusOK {
+		t.Errorf("a login from where someone has logged in before: %d %s", got.Code, got.Body)
+	}
+	cancel()
+	strangers.Wait()
+}
+
 func TestWhoWasBelievedComesFirstAfterARestartToo(t *testing.T) {
 	dir := t.TempDir()
 	w := newWorld(t, dir, unsigned)

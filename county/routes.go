@@ -90,7 +90,7 @@ func (a *api) networkAPI() http.Handler {
 // been read then, and its place is free for the next: a login may have to wait.
 func (a *api) enter(who access, w http.ResponseWriter, r *http.Request) error {
 	if who == anyone {
-		raw, done, err := a.unproven.Read(w, r, maxUnproven, false)
+		raw, done, err := a.unproven.Read(w, r, maxUnproven, a.accounts.knows(r.RemoteAddr))
 		if err != nil {
 			return err
 		}

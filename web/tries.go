@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -17,6 +18,7 @@ type Tries struct {
 	pairs    map[pair]*tried
 	sources  map[netip.Prefix]*rate.Limiter
 	accounts map[string]*rate.Limiter
+	good     map[netip.Prefix]time.Time // when a source last succeeded, whatever the account
 }
 
 // pair is an account, and where someone tries to log in to it from.
@@ -48,7 +50,7 @@ const (
 
 // NewTries returns one that knows nothing yet.
 func NewTries() *Tries {
-	return &Tries{pairs: map[pair]*tried{}, sources: map[netip.Prefix]*rate.Limiter{}, accounts: map[string]*rate.Limiter{}}
+	return &Tries{pairs: map[pair]*tried{}, sources: map[netip.Prefix]*rate.Limiter{}, accounts: map[string]*rate.Limiter{}, good: map[netip.Prefix]time.Time{}}
 }
 
 // Begin counts a try as failed, before the password is looked at: many may be made at
@@ -96,8 +98,27 @@ func (t *Tries) Succeeded(from netip.Prefix, name string, now time.Time) bool {
 	p := pair{from, name}
 	was := t.pairs[p]
 	t.pairs[p] = &tried{last: now, good: now}
+	t.note(from, now)
 	delete(t.sources, from)
 	return was == nil || now.Sub(was.good) > 24*time.Hour
+}
+
+// note notes that a source has succeeded.
+func (t *Tries) note(from netip.Prefix, at time.Time) {
+	if at.After(t.good[from]) {
+		t.good[from] = at
+	}
+	if len(t.good) > mostTried {
+		maps.DeleteFunc(t.good, func(_ netip.Prefix, last time.Time) bool { return at.Sub(last) >= goodFor })
+	}
+}
+
+// Knows reports whether any account was logged in to from there lately.
+func (t *Tries) Knows(from netip.Prefix, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last, ok := t.good[from]
+	return ok && now.Sub(last) < goodFor
 }
 
 // Good is an account that was logged in to from a source.
@@ -124,6 +145,7 @@ func (t *Tries) Recall(all []Good) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, g := range all[:min(len(all), mostTried)] {
+		t.note(g.From, g.At)
 		p := pair{g.From, g.Name}
 		if was := t.pairs[p]; was == nil {
 			t.pairs[p] = &tried{last: g.At, good: g.At}

@@ -56,6 +56,13 @@ func TestGuessingIsSlowAndKeepsOutWhoGuessesOnly(t *testing.T) {
 		}
 		now = now.Add(24 * time.Hour)
 	}
+	again := web.NewTries()
+	again.Recall(tries.Good(now))
+	for _, known := range []*web.Tries{tries, again} {
+		if !known.Knows(office, now) || known.Knows(elsewhere(1), now) || known.Knows(office, now.Add(31*24*time.Hour)) {
+			t.Error("only the office has logged in, and lately")
+		}
+	}
 	wrong := 0
 	for i := range 5 {
 		if wait, known := tries.Begin(office, "editor", now.Add(time.Duration(i)*time.Second)); wait == 0 && known {
