@@ -51,7 +51,7 @@ var rooms = map[string][]string{
 	"controller/uplink":   {"controller/clock", "controller/files"},
 	"controller/site":     {"controller/clock", "controller/files", "controller/uplink"},
 	"controller/hand":     {"controller/files", "controller/site"},
-	"controller/status":   {"controller/site"},
+	"controller/status":   {"controller/site", "controller/uplink"},
 	"controller/control":  {"controller/hand", "controller/status"},
 	"controller/diagnose": {"controller/clock", "controller/control", "controller/site", "controller/status", "controller/uplink", "controller/wording"},
 	"controller": {

@@ -285,7 +285,7 @@ func CarryAlone(ctx context.Context, dataDir, dir string, lang say.Lang, o data.
 		return c, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	ctl, err := uplink.NewController(dataDir, store)
+	ctl, _, err := uplink.NewController(ctx, dataDir, store)
 	if errors.Is(err, os.ErrNotExist) {
 		return c, say.M("enrol.not_enrolled")
 	}

@@ -165,17 +165,19 @@ func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, targets []
 	msg = store.Alert{Alert: in.Alert, Received: now, Source: in.Source, Raw: in.Raw, Detail: in.Detail}
 	msg.Silent = msg.Silent || in.Silent
 	msg.Ends, msg.Detail.Late = msg.Alert.Ends(emergency.Arrival{At: now, Trusted: true, Life: a.rules.life()})
-	if msg.Detail.Scopes == nil {
-		msg.Detail.Scopes = a.scopes(in.Alert)
+	scopes, named := msg.Detail.Scopes, msg.Detail.Scopes != nil
+	if !named {
+		scopes = a.scopes(in.Alert)
 	}
-	concerned, targets, err := a.concerned(ctx, in.Alert, msg.Detail.Scopes)
+	c, err := a.concerned(ctx, in.Alert, scopes, named && len(in.Alert.Areas) == 0)
 	if err != nil {
 		return v, nil, msg, f, err
 	}
+	msg.Detail.Scopes = c.scopes
 	f = a.rules.facts(in.Source)
 	f.Concerned, f.Expired = len(msg.Detail.Scopes) > 0, !now.Before(msg.Ends)
-	v = Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(concerned), doubt: emergency.Doubt(msg.Signature, f)}
-	return v, targets, msg, f, nil
+	v = Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(c.controllers), doubt: emergency.Doubt(msg.Signature, f)}
+	return v, c.targets, msg, f, nil
 }
 
 // weigh returns what [alerts.take] would decide, and does nothing.
@@ -294,22 +296,40 @@ func (b base) scopes(a emergency.Alert) []playlist.Scope {
 }
 
 // concerned lists the controllers that an alert is for, with those of their
-// outputs that it means, and the targets that they make.
-func (a *alerts) concerned(ctx context.Context, msg emergency.Alert, scopes []playlist.Scope) (list []store.Controller, targets []store.Target, err error) {
+// outputs that it means, and the targets that they make. Unless the alert is for
+// those scopes alone (named), a controller that follows none of them, because its program is old
+// or it has too many areas, gets the alert by a scope of its own.
+func (a *alerts) concerned(ctx context.Context, msg emergency.Alert, scopes []playlist.Scope, named bool) (c concern, err error) {
+	c.scopes = scopes
+	if len(scopes) == 0 {
+		return c, nil
+	}
 	active, err := a.fleet.active(ctx)
 	for _, k := range active {
-		if !slices.ContainsFunc(scopes, k.Follower().Follows) {
+		if !slices.ContainsFunc(k.Places(), msg.MayBeFor) {
 			continue
 		}
-		known := len(k.Outputs) > 0
-		k.Outputs = slices.DeleteFunc(slices.Clone(k.Outputs), func(o store.Output) bool { return o.Gone || !msg.MayConcern(o.Area) })
-		if known && len(k.Outputs) == 0 && len(msg.Areas) > mostScopes {
-			continue // it follows the scope, which is larger than what the alert is for
+		if !slices.ContainsFunc(scopes, follower(k).FollowsAlerts) {
+			if named {
+				continue
+			}
+			c.scopes = append(c.scopes[:len(c.scopes):len(c.scopes)], playlist.ControllerScope(k.ID))
 		}
-		list = append(list, k)
-		targets = append(targets, store.Target{Controller: k.ID, Online: a.online(k)})
+		k.Outputs = slices.DeleteFunc(slices.Clone(k.Outputs), func(o store.Output) bool { return o.Gone || !msg.MayBeFor(k.PlaceOf(o)) })
+		c.controllers = append(c.controllers, k)
+		c.targets = append(c.targets, store.Target{Controller: k.ID, Online: a.online(k)})
 	}
-	return list, targets, err
+	if len(c.scopes) > len(scopes) && len(c.scopes) > mostScopes {
+		c.scopes = []playlist.Scope{playlist.AreaScope(a.area)}
+	}
+	return c, err
+}
+
+// concern is whom an alert is for.
+type concern struct {
+	scopes      []playlist.Scope
+	controllers []store.Controller // with the outputs that are meant
+	targets     []store.Target
 }
 
 // adopt takes in alerts that controllers hold in force and this county has

@@ -125,7 +125,7 @@ func TestAnAlertByHandFromOrderToAccount(t *testing.T) {
 		return a
 	}
 	eventually(t, "it is delivered", func() bool { return account().Controllers.Delivered == 1 })
-	if a := account(); len(a.Silent) != 1 || a.CoverageRate.Numerator != 0 || a.CoverageRate.Denominator != 500 || a.CoverageRate.Unknown != 2 {
+	if a := account(); len(a.Silent) != 1 || a.CoverageRate.Numerator != 0 || a.CoverageRate.Denominator != 500 || a.CoverageRate.Unknown != 500 {
 		t.Errorf("before it sounded: %+v", a)
 	}
 	b.sounded(v.ID, "村口", 420, asrun.Complete)
@@ -133,7 +133,7 @@ func TestAnAlertByHandFromOrderToAccount(t *testing.T) {
 	a := account()
 	if a.Residents != (county.Ladder{Targeted: 500, Online: 500, Delivered: 500, Started: 420, Completed: 420}) ||
 		a.Outputs != (county.Ladder{Targeted: 2, Online: 2, Delivered: 2, Started: 1, Completed: 1}) ||
-		a.Controllers.Completed != 0 || a.CoverageRate.Unknown != 1 || a.ResBrdStat != [4]int{1, 1, 0, 1} || len(a.Silent) != 0 {
+		a.Controllers.Completed != 0 || a.CoverageRate.Unknown != 80 || a.ResBrdStat != [4]int{1, 1, 0, 1} || len(a.Silent) != 0 {
 		t.Errorf("account %+v", a)
 	}
 	if rep := must[county.ReachReport](t)(w.Reach(t.Context(), store.ReachQuery{By: store.ByDay})); rep.Total.Planned != 0 {

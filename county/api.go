@@ -94,9 +94,20 @@ func (a *api) addCode(r *http.Request) (any, error) {
 	return a.enrolment.addCode(r.Context(), n)
 }
 
-func (a *api) approve(r *http.Request) (any, error) { return a.changed(r, a.fleet.approve) }
-func (a *api) retire(r *http.Request) (any, error)  { return a.changed(r, a.fleet.retire) }
-func (a *api) revoke(r *http.Request) (any, error)  { return a.changed(r, a.fleet.revoke) }
+// approve takes an [Approval], or no body.
+func (a *api) approve(r *http.Request) (any, error) {
+	var agreed Approval
+	if r.ContentLength != 0 {
+		var err error
+		if agreed, err = body[Approval](r); err != nil {
+			return nil, err
+		}
+	}
+	return a.changed(r, func(ctx context.Context, id playlist.ControllerID) error { return a.fleet.approve(ctx, id, agreed) })
+}
+
+func (a *api) retire(r *http.Request) (any, error) { return a.changed(r, a.fleet.retire) }
+func (a *api) revoke(r *http.Request) (any, error) { return a.changed(r, a.fleet.revoke) }
 
 func (a *api) move(r *http.Request) (any, error) {
 	m, err := body[Moved](r)

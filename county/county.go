@@ -104,11 +104,11 @@ func New(o Options) *County {
 	work := newErrands()
 	var p parts
 	p.documents = &documents{base: b, envelopes: o.Store, keys: o.Keys, publish: o.Publish}
+	p.logins = &logins{base: b, store: o.Store, authority: o.Authority, push: o.PushAccount}
 	p.members = &members{
-		base: b, store: o.Store, documents: p.documents, authority: o.Authority, key: o.Keys.Fleet,
+		base: b, store: o.Store, documents: p.documents, logins: p.logins, authority: o.Authority, key: o.Keys.Fleet,
 		servers: o.Servers, clipURLs: o.ClipURLs, ca: o.CA, told: map[playlist.ControllerID]string{},
 	}
-	p.logins = &logins{base: b, store: o.Store, authority: o.Authority, push: o.PushAccount}
 	p.fleet = &fleet{base: b, store: o.Store, members: p.members, logins: p.logins}
 	p.enrolment = &enrolment{base: b, store: o.Store, members: p.members, documents: p.documents}
 	p.clipLibrary = &library{store: o.Store, ingest: o.Ingest}

@@ -293,7 +293,7 @@ func (e *ebd) stateOf(ctx context.Context, id playlist.AlertID) (alert.State, er
 	}
 	s := alert.State{EBM: id, At: e.now()}
 	s.Code, s.Desc = brdState(acc.Alert.State)
-	s.Desc += fmt.Sprintf("；覆盖率=完整播出终端的常住人口/目标终端的常住人口=%d/%d，未回执终端%d个",
+	s.Desc += fmt.Sprintf("；覆盖率=完整播出终端的常住人口/目标终端的常住人口=%d/%d，未回执、情况不明的人口%d",
 		acc.CoverageRate.Numerator, acc.CoverageRate.Denominator, acc.CoverageRate.Unknown)
 	for _, short := range acc.Short {
 		if short.Unsent {

@@ -11,6 +11,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 )
 
 // edgeStore keeps what controllers tell.
@@ -18,8 +19,8 @@ type edgeStore interface {
 	controllerFinder
 	Seen(ctx context.Context, id playlist.ControllerID, r store.Report) error
 	AddEvents(ctx context.Context, id playlist.ControllerID, events []link.Event) error
-	Delivered(ctx context.Context, controller playlist.ControllerID, ids []playlist.AlertID) error
-	Mark(ctx context.Context, id playlist.ControllerID, epoch string) (int64, error)
+	Delivered(ctx context.Context, controller playlist.ControllerID, ids []playlist.AlertID, told []store.Standing) error
+	Mark(ctx context.Context, id playlist.ControllerID, epoch string) (mark int64, ok bool, err error)
 	AddReceipts(ctx context.Context, b link.Batch) (mark int64, err error)
 }
 
@@ -74,15 +75,18 @@ func (e *edge) Envelope(ctx context.Context, h link.Have) ([]byte, error) {
 	return v.Bytes, err
 }
 
-// Marks returns how far the county has the receipts of these epochs.
+// Marks returns how far the county has the receipts of these epochs. It leaves out those
+// that belong to another key.
 func (e *edge) Marks(ctx context.Context, id playlist.ControllerID, epochs []string) ([]link.Mark, error) {
 	all := make([]link.Mark, 0, len(epochs))
 	for _, name := range epochs {
-		seq, err := e.store.Mark(ctx, id, name)
+		seq, ok, err := e.store.Mark(ctx, id, name)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, link.Mark{Epoch: name, Seq: seq})
+		if ok {
+			all = append(all, link.Mark{Epoch: name, Seq: seq})
+		}
 	}
 	return all, nil
 }
@@ -106,7 +110,11 @@ func (e *edge) Seen(ctx context.Context, s link.Seen) error {
 	if err := e.store.Seen(ctx, q.Controller, report); err != nil {
 		return err
 	}
-	if err := e.store.Delivered(ctx, q.Controller, e.orders.heldBy(q)); err != nil {
+	var told []store.Standing
+	for _, a := range q.Health.Alerts {
+		told = append(told, store.Standing{Alert: a.ID, State: emergency.State(a.State), Why: emergency.Reason(a.Why)})
+	}
+	if err := e.store.Delivered(ctx, q.Controller, e.orders.heldBy(q), told); err != nil {
 		return err
 	}
 	if len(q.Events) > 0 {
@@ -132,7 +140,7 @@ func (e *edge) lenient(err error) error {
 func reportOf(q link.SyncRequest) (r store.Report, err error) {
 	r = store.Report{
 		Version: q.Health.Program, Unsent: int64(q.Health.Unsent), Clock: string(q.Clock), Have: map[string]int64{}, Outputs: []store.Output{},
-		Fault: faulty(q.Health),
+		Fault: faulty(q.Health), Site: q.Health.Area,
 	}
 	for _, h := range q.Have {
 		r.Have[haveKey(h.Kind, h.Scope)] = h.Version

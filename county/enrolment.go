@@ -113,9 +113,14 @@ func (e *enrolment) EnrolCode(ctx context.Context, id string) (link.Code, error)
 
 // Enrol records the controller that came with a code, and decides on it.
 func (e *enrolment) Enrol(ctx context.Context, code link.Code, _ time.Time, r link.EnrolRequest) (link.Decision, error) {
-	k, err := e.store.UseCode(ctx, code.ID, store.Controller{
-		Name: r.Site, Key: r.Key.String(), Fingerprint: r.Key.Fingerprint(), User: r.User, Version: r.Program,
-	})
+	who := store.Controller{
+		Name: r.Site, Key: r.Key.String(), Fingerprint: r.Key.Fingerprint(), User: r.User, Version: r.Program, SiteArea: r.Area,
+		Said: store.Said{Site: r.Site, Areas: r.Areas, Outputs: r.Outputs, Residents: r.Residents},
+	}
+	for _, z := range r.Zones {
+		who.Outputs = append(who.Outputs, store.Output{Name: z.Name, Area: z.Area, Residents: z.Residents})
+	}
+	k, err := e.store.UseCode(ctx, code.ID, who)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return link.Decision{}, link.ErrCodeUsed

@@ -18,12 +18,17 @@ import (
 // what release 0.1 does.
 func lacking(feature string, list []store.Controller) (all []store.Controller) {
 	for _, k := range list {
-		h, err := health(k)
-		if err != nil || !slices.Contains(h.Understands, feature) {
+		if !understands(k, feature) {
 			all = append(all, k)
 		}
 	}
 	return all
+}
+
+// understands reports whether a controller understands a feature.
+func understands(k store.Controller, feature string) bool {
+	h, err := health(k)
+	return err == nil && slices.Contains(h.Understands, feature)
 }
 
 // understood refuses a manifest with a feature that a controller of its scope

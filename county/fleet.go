@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"dalaba/county/store"
@@ -20,6 +21,8 @@ type fleetStore interface {
 	controllerFinder
 	ChangeController(ctx context.Context, id playlist.ControllerID, f func(*store.Controller) error) (store.Controller, error)
 	Fleet(ctx context.Context, q store.FleetQuery) ([]store.Controller, error)
+	SharedKeys(ctx context.Context) (map[string][]playlist.ControllerID, error)
+	Sharing(ctx context.Context, k store.Controller) ([]playlist.ControllerID, error)
 	Events(ctx context.Context, id playlist.ControllerID, limit int) ([]store.Event, error)
 	Rows(ctx context.Context, q store.RowQuery) ([]store.RowOf, error)
 }
@@ -49,17 +52,62 @@ func (b base) ours(area playlist.Area, groups []string) error {
 	return nil
 }
 
+// Approval is what a person has seen and agrees to when a controller is approved.
+type Approval struct {
+	Replace bool `json:"replace,omitempty"` // the other controllers with the same key are retired
+	Anyway  bool `json:"anyway,omitempty"`  // its own config has it elsewhere
+}
+
 // approve admits a controller that has come with its code. One that was revoked
 // is not admitted again this way: the broker refuses the login it has.
-func (f *fleet) approve(ctx context.Context, id playlist.ControllerID) error {
-	return f.change(ctx, id, func(k *store.Controller) error {
-		switch k.State {
-		case store.Active, store.Pending:
-			k.State = store.Active
-			return nil
+func (f *fleet) approve(ctx context.Context, id playlist.ControllerID, a Approval) error {
+	k, err := f.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	others, err := f.store.Sharing(ctx, k)
+	if err != nil {
+		return err
+	}
+	if len(others) > 0 && !a.Replace {
+		return fault{store.ErrConflict, say.M("county.key_in_use", string(id), joined(others))}
+	}
+	err = f.change(ctx, id, func(k *store.Controller) error {
+		switch {
+		case k.State != store.Active && k.State != store.Pending:
+			return invalid("county.not_pending", string(id), say.M("county.state_"+string(k.State)))
+		case !a.Anyway:
+			if err := astray(*k); err != nil {
+				return err
+			}
 		}
-		return invalid("county.not_pending", string(id), say.M("county.state_"+string(k.State)))
+		k.State = store.Active
+		return nil
 	})
+	for _, other := range others {
+		if err == nil {
+			err = f.retire(ctx, other)
+		}
+	}
+	return err
+}
+
+// astray refuses a controller whose own config has it outside of the area that the county
+// gives it.
+func astray(k store.Controller) error {
+	if elsewhere := k.Astray(); len(elsewhere) > 0 {
+		return invalid("county.astray", string(k.ID), joined(elsewhere), string(k.Area))
+	}
+	return nil
+}
+
+// joined lists names for people.
+func joined[T ~string](all []T) string {
+	texts := make([]string, len(all))
+	for i, s := range all {
+		texts[i] = string(s)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // Moved is what changes of a controller; what is null stays.
@@ -67,11 +115,13 @@ type Moved struct {
 	Name   *string        `json:"name"`
 	Area   *playlist.Area `json:"area"`
 	Groups *[]string      `json:"groups"`
+	Anyway bool           `json:"anyway,omitempty"` // even if its own config has it elsewhere
 }
 
 // move gives a controller another name, area or groups.
 func (f *fleet) move(ctx context.Context, id playlist.ControllerID, m Moved) error {
 	return f.change(ctx, id, func(k *store.Controller) error {
+		was := k.Area
 		if m.Name != nil {
 			k.Name = *m.Name
 		}
@@ -81,7 +131,10 @@ func (f *fleet) move(ctx context.Context, id playlist.ControllerID, m Moved) err
 		if m.Groups != nil {
 			k.Groups = *m.Groups
 		}
-		return f.ours(k.Area, k.Groups)
+		if err := f.ours(k.Area, k.Groups); err != nil || m.Anyway || k.Area == was {
+			return err
+		}
+		return astray(*k)
 	})
 }
 
@@ -110,7 +163,12 @@ func (f *fleet) revoke(ctx context.Context, id playlist.ControllerID) error {
 	if err != nil {
 		return unknown(err, id)
 	}
-	if k.User == "" {
+	others, err := f.store.Sharing(ctx, k)
+	if err != nil || k.User == "" {
+		return err
+	}
+	if len(others) > 0 { // their login is the same
+		f.log.Warn("login of a revoked controller is not revoked: others have the same key", "controller", id, "others", joined(others))
 		return nil
 	}
 	return f.logins.revoke(ctx, k.User)
@@ -198,9 +256,15 @@ func faulty(h link.Health) bool {
 // Status is how a controller of the fleet is, for people.
 type Status struct {
 	store.Controller
-	Online bool     `json:"online"`
-	Faults []string `json:"faults"` // what a person must mend
+	Online bool                    `json:"online"`
+	Faults []string                `json:"faults"`               // what a person must mend
+	Astray []playlist.Area         `json:"astray,omitempty"`     // where its own config has it, outside of the area that we gave it
+	Deaf   bool                    `json:"deaf,omitempty"`       // it is astray, and its program does not hear alerts for that area
+	Shares []playlist.ControllerID `json:"shares_key,omitempty"` // other active controllers with its key
 }
+
+// ill reports whether a person must mend something.
+func (s Status) ill() bool { return len(s.Faults) > 0 || len(s.Astray) > 0 || len(s.Shares) > 0 }
 
 // list tells how each controller that the query names is. silent narrows that
 // to active ones that are not online, faulty to those with faults.
@@ -209,15 +273,24 @@ func (f *fleet) list(ctx context.Context, q store.FleetQuery, silent, faulty boo
 	if err != nil {
 		return nil, err
 	}
+	keys, err := f.store.SharedKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := []Status{}
 	for _, k := range list {
 		s := Status{Controller: k, Online: f.online(k)}
+		if k.State == store.Active || k.State == store.Pending {
+			s.Astray = k.Astray()
+			s.Deaf = len(s.Astray) > 0 && !k.Seen.IsZero() && !understands(k, link.MemberHears)
+			s.Shares = slices.DeleteFunc(slices.Clone(keys[k.Key]), func(id playlist.ControllerID) bool { return id == k.ID })
+		}
 		h, err := health(k)
 		if err != nil {
 			return nil, err
 		}
 		s.Faults = faultsOf(h)
-		if silent && (s.Online || k.State != store.Active) || faulty && len(s.Faults) == 0 {
+		if silent && (s.Online || k.State != store.Active) || faulty && !s.ill() {
 			continue
 		}
 		all = append(all, s)

@@ -8,6 +8,7 @@ import (
 
 	"dalaba/county/store"
 	"dalaba/link"
+	"dalaba/playlist"
 )
 
 // loginStore keeps which users of the broker are revoked.
@@ -15,6 +16,7 @@ type loginStore interface {
 	Revoke(ctx context.Context, user string, at time.Time) error
 	Revoked(ctx context.Context) (map[string]time.Time, error)
 	Fleet(ctx context.Context, q store.FleetQuery) ([]store.Controller, error)
+	Sharing(ctx context.Context, k store.Controller) ([]playlist.ControllerID, error)
 }
 
 // logins is the broker's account of this county's controllers.
@@ -34,6 +36,24 @@ func (l *logins) revoke(ctx context.Context, user string) error {
 		return err
 	}
 	return l.pushAccount(ctx)
+}
+
+// outlast waits until a login that is made now for a user of the broker is later than
+// those that are revoked. The broker compares whole seconds, so that a box that is enrolled
+// again within a second of its revocation would be shut out for good.
+func (l *logins) outlast(ctx context.Context, user string) error {
+	revoked, err := l.store.Revoked(ctx)
+	at, ok := revoked[user]
+	left := time.Until(at.Add(time.Second))
+	if err != nil || !ok || left <= 0 || left > time.Second { // more: the clock was set back, and waiting does not help
+		return err
+	}
+	select {
+	case <-time.After(left):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // pushAccount gives the broker the county's account, unless the one that the
@@ -81,6 +101,13 @@ func (l *logins) collect(ctx context.Context) error {
 		return err
 	}
 	for _, k := range disabled {
+		others, err := l.store.Sharing(ctx, k)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 { // their login is the same
+			continue
+		}
 		if _, ok := missing[k.User]; !ok && k.User != "" {
 			missing[k.User] = l.now()
 		}

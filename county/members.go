@@ -25,6 +25,7 @@ type members struct {
 	base
 	store     controllerFinder
 	documents *documents
+	logins    *logins
 	authority *link.Authority
 	key       link.Signer
 	servers   []string
@@ -37,11 +38,30 @@ type members struct {
 
 // basis is what of a controller its member document depends on.
 func basis(k store.Controller) string {
-	return fmt.Sprint(k.State, k.User, followed(k.Follower()))
+	return fmt.Sprint(k.State, k.User, followed(follower(k)), understands(k, link.MemberCounty))
+}
+
+// follower is the controller as its member document describes it: without what its
+// program does not understand.
+func follower(k store.Controller) playlist.Follower {
+	f := k.Follower()
+	if !understands(k, link.MemberHears) {
+		f.Hears = nil
+	}
+	return f
+}
+
+// countyOf is the name of the county in a controller's member document.
+func (m *members) countyOf(k store.Controller) string {
+	if !understands(k, link.MemberCounty) {
+		return ""
+	}
+	return m.name
 }
 
 func followed(f playlist.Follower) string {
-	return fmt.Sprint(slices.Sorted(slices.Values(f.Areas)), slices.Sorted(slices.Values(f.Groups)))
+	sorted := func(all []playlist.Area) []playlist.Area { return slices.Sorted(slices.Values(all)) }
+	return fmt.Sprint(f.Areas[:min(1, len(f.Areas))], sorted(f.Areas), slices.Sorted(slices.Values(f.Groups)), sorted(f.Hears))
 }
 
 // outdated reports whether an active controller has no member document that
@@ -66,8 +86,8 @@ func (m *members) outdated(ctx context.Context, k store.Controller) (bool, error
 		return true, nil // signed by a key that no longer has the role
 	}
 	held := d.Member
-	return held.Retired || held.User() != k.User || followed(held.Follower()) != followed(k.Follower()) ||
-		!slices.Equal(held.Servers, m.servers) || !slices.Equal(held.Clips, m.clipURLs) || held.CA != m.ca, nil
+	return held.Retired || held.User() != k.User || followed(held.Follower()) != followed(follower(k)) ||
+		held.County != m.countyOf(k) || !slices.Equal(held.Servers, m.servers) || !slices.Equal(held.Clips, m.clipURLs) || held.CA != m.ca, nil
 }
 
 // renew issues a controller's member document again if the one in force no
@@ -116,8 +136,14 @@ var errNotNeeded = errors.New("it is told already")
 // issueIf issues a controller's member document if it is needed, by the
 // controller as the store has it at that moment.
 func (m *members) issueIf(ctx context.Context, id playlist.ControllerID, needed func(context.Context, store.Controller) (bool, error)) error {
-	var k store.Controller
-	_, err := m.documents.issue(ctx, link.KindMember, playlist.ControllerScope(id), func(v int64) (e link.Envelope, note string, err error) {
+	k, err := m.store.Controller(ctx, id)
+	if err == nil && k.State == store.Active {
+		err = m.logins.outlast(ctx, k.User)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = m.documents.issue(ctx, link.KindMember, playlist.ControllerScope(id), func(v int64) (e link.Envelope, note string, err error) {
 		if k, err = m.store.Controller(ctx, id); err != nil {
 			return e, "", err
 		}
@@ -135,13 +161,13 @@ func (m *members) issueIf(ctx context.Context, id playlist.ControllerID, needed 
 }
 
 func (m *members) seal(k store.Controller, version int64) (link.Envelope, error) {
-	f := k.Follower()
+	f := follower(k)
 	jwt, err := m.authority.Controller(f, k.User, time.Time{})
 	if err != nil {
 		return link.Envelope{}, err
 	}
 	return link.SealMember(link.Member{
-		Controller: k.ID, Version: version, Issued: m.now(), Areas: f.Areas, Groups: f.Groups, Retired: k.State == store.Retired,
+		Controller: k.ID, Version: version, Issued: m.now(), Areas: f.Areas, Groups: f.Groups, Hears: f.Hears, County: m.countyOf(k), Retired: k.State == store.Retired,
 		JWT: jwt, Servers: m.servers, Clips: m.clipURLs, CA: m.ca,
 	}, m.key)
 }

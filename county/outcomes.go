@@ -42,7 +42,7 @@ type AlertAccount struct {
 	Residents   Ladder      `json:"residents"`
 
 	// CoverageRate is residents of outputs that completed / residents of the
-	// outputs targeted. Unknown are the outputs of which no receipt has come.
+	// outputs targeted. Unknown are the residents of those of which no receipt has come.
 	CoverageRate Rate `json:"coverage_rate"`
 
 	// ResBrdStat counts what aired it: platforms (this one, if any controller
@@ -69,6 +69,8 @@ type AlertTarget struct {
 	Completed  int                   `json:"completed"` // outputs
 	Outputs    int                   `json:"outputs"`
 	Used       []asrun.Used          `json:"used,omitempty"`
+	State      emergency.State       `json:"state,omitempty"` // on the controller, as it last told
+	Why        emergency.Reason      `json:"why,omitempty"`   // of that state
 }
 
 // mostRows bounds the rows of one alert.
@@ -122,21 +124,21 @@ func (o *outcomes) account(ctx context.Context, id playlist.AlertID) (AlertAccou
 	return acc, nil
 }
 
-// add adds a controller and its outputs. It returns how many of those no row
-// tells of.
+// add adds a controller and its outputs. It returns how many residents have outputs that
+// no row tells of.
 func (acc *AlertAccount) add(k store.Controller, t store.Target, rows map[place][]asrun.Row) (unknown int) {
-	at := AlertTarget{Controller: k.ID, Name: k.Name, Area: k.Area, Online: t.Online, Delivered: t.Delivered}
+	at := AlertTarget{Controller: k.ID, Name: k.Name, Area: k.Area, Online: t.Online, Delivered: t.Delivered, State: t.State, Why: t.Why}
 	delivered := !t.Delivered.IsZero()
 	for _, o := range k.Outputs {
 		of := rows[place{k.ID, o.Name}]
-		if o.Gone && len(of) == 0 || !acc.Alert.MayConcern(o.Area) {
+		if o.Gone && len(of) == 0 || !acc.Alert.MayBeFor(k.PlaceOf(o)) {
 			continue
 		}
 		heard := emergency.Heard(of)
 		completed := heard.Whole > 0
 		delivered = delivered || len(of) > 0
 		if len(of) == 0 {
-			unknown++
+			unknown += o.Residents
 		}
 		at.add(o, heard)
 		acc.Outputs.count(1, t.Online, delivered, heard.Sounded, completed)

@@ -109,7 +109,7 @@ func zonesOf(scope playlist.Scope, fleet []store.Controller) (all []zone) {
 			continue
 		}
 		for _, o := range k.Outputs {
-			if !o.Gone && (!isArea || o.Area.Within(area)) {
+			if !o.Gone && (!isArea || k.PlaceOf(o).Airs().Within(area)) {
 				all = append(all, zone{o.ID, k.Made})
 			}
 		}
@@ -142,12 +142,12 @@ func (r *reach) dueBy(m playlist.Manifest, zones []zone, from, to time.Time, inF
 	return all
 }
 
-// Rate is a share with what it is made of.
+// Rate is a share with what it is made of, all in one unit.
 type Rate struct {
 	Numerator   int64    `json:"numerator"`
 	Denominator int64    `json:"denominator"`
-	Unknown     int64    `json:"unknown"`
-	Value       *float64 `json:"value"` // null if the denominator is 0
+	Unknown     int64    `json:"unknown"` // of the denominator: nothing tells whether it belongs to the numerator
+	Value       *float64 `json:"value"`   // null if the denominator is 0
 }
 
 func rate(n, d, unknown int64) Rate {
@@ -185,7 +185,7 @@ type ReachReport struct {
 func lineOf(r asrun.Reach) ReachLine {
 	l := ReachLine{Reach: r}
 	l.Completion = rate(int64(r.Completed), int64(r.Planned), int64(r.Unknown))
-	l.ReachRate = rate(int64(r.Reached), int64(r.Residents), int64(r.Unknown))
+	l.ReachRate = rate(int64(r.Reached), int64(r.Residents), int64(r.ResidentsUnknown))
 	if v, ok := r.Frequency(); ok {
 		l.Frequency = &v
 	}

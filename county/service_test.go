@@ -49,9 +49,12 @@ func TestAControllerEnrolsAndIsSeen(t *testing.T) {
 	b.mu.Unlock()
 	eventually(t, "its faults are told", func() bool {
 		w.call(t, "GET", "/api/fleet", url.Values{"faulty": {"1"}}, nil, &fleet)
-		return len(fleet) == 1
+		return len(fleet) == 1 && len(fleet[0].Faults) > 0
 	})
-	// A programme that waits for its day is none of them.
+	// A programme that waits for its day is none of them. That an output is elsewhere is told apart.
+	if !slices.Equal(fleet[0].Astray, []playlist.Area{other}) {
+		t.Errorf("astray %q", fleet[0].Astray)
+	}
 	if want := []string{"村口: no sound card", "group:schools: no room"}; !slices.Equal(fleet[0].Faults, want) {
 		t.Errorf("faults %q, want %q", fleet[0].Faults, want)
 	}
@@ -115,7 +118,7 @@ func TestWhoIsMovedRetiredOrRevoked(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	area := other
-	if s := w.call(t, "POST", "/api/controllers/"+string(b.id)+"/move", nil, county.Moved{Area: &area}, nil); s != http.StatusOK {
+	if s := w.call(t, "POST", "/api/controllers/"+string(b.id)+"/move", nil, county.Moved{Area: &area, Anyway: true}, nil); s != http.StatusOK {
 		t.Fatalf("not moved: %d", s)
 	}
 	eventually(t, "it hears that it was moved", func() bool {
@@ -183,7 +186,8 @@ func TestARetiredControllerComesBackWithAnotherKey(t *testing.T) {
 }
 
 // No approval gives back what was revoked, for the broker takes no login made
-// until then. Once it is retired a new code does, with the key it has too.
+// until then. Once it is retired a new code does, with the key it has too, and in the same
+// second.
 func TestARevokedControllerComesBackByANewCodeAlone(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
@@ -213,8 +217,6 @@ func TestARevokedControllerComesBackByANewCodeAlone(t *testing.T) {
 	if s := w.call(t, "POST", "/api/codes", nil, n, &code); s != http.StatusOK {
 		t.Fatalf("no code: %d", s)
 	}
-	at := must[map[string]time.Time](t)(w.Store.Revoked(t.Context()))[b.Key.BrokerUser()]
-	eventually(t, "the second in which it was revoked is over", func() bool { return time.Now().Unix() > at.Unix() })
 	again := newBox(speaker("村口", village, 420))
 	again.Key = b.Key
 	e, err := link.Enrol(t.Context(), link.Enrolment{
@@ -223,7 +225,7 @@ func TestARevokedControllerComesBackByANewCodeAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := link.Adopt(t.Context(), again, e); err != nil {
+	if err := again.Adopt(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	seen := must[store.Controller](t)(w.Store.Controller(t.Context(), b.id)).Seen
@@ -338,7 +340,7 @@ func TestAReplicaDoesNotTellAgainWhatAnotherHasTold(t *testing.T) {
 	}
 	seen()
 	area := playlist.Area("341523100202")
-	if err := w.Move(t.Context(), b.id, county.Moved{Area: &area}); err != nil {
+	if err := w.Move(t.Context(), b.id, county.Moved{Area: &area, Anyway: true}); err != nil {
 		t.Fatal(err)
 	}
 	before := version()
@@ -516,7 +518,7 @@ func TestReceiptsMakeReachAndSilenceMakesUnknown(t *testing.T) {
 		return reach("area").Total.Unknown == 1
 	})
 	got := reach("area").Total
-	if got.Planned != 3 || got.Residents != 500 || got.Reached != 420 || got.ReachRate.Unknown != 1 || got.Completion.Denominator != 3 {
+	if got.Planned != 3 || got.Residents != 500 || got.Reached != 420 || got.ReachRate.Unknown != 80 || got.Completion.Denominator != 3 {
 		t.Errorf("%+v", got)
 	}
 	mute.aired(row("早间健康", due, "村西", 80, asrun.Missed))

@@ -404,7 +404,7 @@ func (w *world) enrol(t *testing.T, area playlist.Area, groups []string, outputs
 		t.Fatal(err)
 	}
 	<-approved
-	if err := link.Adopt(t.Context(), b, e); err != nil {
+	if err := b.Adopt(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	b.id = e.Member.Member.Controller
@@ -501,13 +501,20 @@ func (b *box) Keep(_ context.Context, d link.Document) error {
 	return nil
 }
 
+func (b *box) Adopt(ctx context.Context, e link.Enrolled) error {
+	b.mu.Lock()
+	clear(b.docs)
+	b.mu.Unlock()
+	return errors.Join(b.Keep(ctx, e.Trust), b.Keep(ctx, e.Member))
+}
+
 func (b *box) Marks(context.Context) ([]link.Mark, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.out) == 0 {
 		return nil, nil
 	}
-	return []link.Mark{{Epoch: "e1", Seq: b.mark}}, nil
+	return []link.Mark{{Epoch: b.epoch(), Seq: b.mark}}, nil
 }
 
 func (b *box) SetMark(_ context.Context, m link.Mark) error {
@@ -515,6 +522,13 @@ func (b *box) SetMark(_ context.Context, m link.Mark) error {
 	defer b.mu.Unlock()
 	b.mark = m.Seq
 	return nil
+}
+
+// epoch names the one epoch of the box.
+func (b *box) epoch() string { return strings.ReplaceAll(b.Key.Public().Fingerprint(), " ", "") }
+
+func (b *box) Renumber(context.Context, string) error {
+	return errors.New("receipts of the box have new numbers")
 }
 
 func (b *box) SetAside(_ context.Context, r link.Refused) error {
@@ -532,7 +546,7 @@ func (b *box) Batch(_ context.Context, after link.Mark, limit int) (asrun.Batch,
 		return asrun.Batch{}, nil
 	}
 	rows := b.out[from:]
-	return asrun.Batch{Epoch: "e1", Receipts: slices.Clone(rows[:min(limit, len(rows))])}, nil
+	return asrun.Batch{Epoch: b.epoch(), Receipts: slices.Clone(rows[:min(limit, len(rows))])}, nil
 }
 
 func (b *box) Events(context.Context, int) ([]link.Event, error) { return nil, nil }

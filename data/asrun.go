@@ -183,6 +183,39 @@ func (s *Store) Acknowledge(ctx context.Context, epoch string, seq int64) error 
 	return err
 }
 
+// Renumber gives the receipts of an epoch that are not acknowledged the numbers of a
+// new epoch, in the same order. Later receipts follow them there if the epoch is the one
+// in which receipts are made.
+func (s *Store) Renumber(ctx context.Context, epoch string) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		var old, mark int64
+		err := tx.QueryRowContext(ctx, `SELECT e.id, min(r.seq) - 1 FROM epoch e JOIN receipt r ON r.epoch = e.id AND r.sent IS NULL
+			WHERE e.name = ? GROUP BY e.id`, epoch).Scan(&old, &mark)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		next, err := addEpoch(ctx, tx, s.now())
+		if err != nil {
+			return err
+		}
+		for _, statement := range []string{
+			// Those above the mark are all that are not acknowledged: see [Store.SetMark].
+			"UPDATE receipt SET epoch = ?1, seq = seq - ?3, refused = NULL WHERE epoch = ?2 AND seq > ?3",
+			"UPDATE receipt SET corrects_epoch = ?1, corrects_seq = corrects_seq - ?3 WHERE corrects_epoch = ?2 AND corrects_seq > ?3",
+			"UPDATE asrun SET seq = seq - ?3 WHERE id IN (SELECT asrun FROM receipt WHERE epoch = ?1)",
+			"UPDATE store SET epoch = ?1, seq = seq - ?3 WHERE epoch = ?2",
+		} {
+			if _, err := tx.ExecContext(ctx, statement, next, old, mark); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Prune deletes closed rows of the as-run log that fell due longer than keep
 // before now, which must be a trusted time. If sentOnly is set, rows stay until
 // the county has acknowledged all their receipts. It returns how many rows it

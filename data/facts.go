@@ -100,9 +100,18 @@ func (s *Store) Enrolled(ctx context.Context) (time.Time, error) {
 	return s.factTime(ctx, factEnrolled)
 }
 
-// SetEnrolled notes when the controller was enrolled.
-func (s *Store) SetEnrolled(ctx context.Context, at time.Time) error {
-	return s.setFact(ctx, factEnrolled, at.UTC().Format(time.RFC3339Nano))
+// enrolledAt is [Store.Enrolled] in a transaction.
+func enrolledAt(ctx context.Context, tx *sql.Tx) (time.Time, error) {
+	var text string
+	err := tx.QueryRowContext(ctx, "SELECT value FROM state WHERE key = ?", factEnrolled).Scan(&text)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, err
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, nil
+	}
+	return at, nil
 }
 
 // Synced returns when the county last answered, by the county's clock; zero if

@@ -1,12 +1,14 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
@@ -42,26 +44,69 @@ func (s *Store) Documents(ctx context.Context) ([]Document, error) {
 	return all, rows.Err()
 }
 
+// ErrEnrolledAnew means that a document belongs to an earlier enrolment.
+var ErrEnrolledAnew = errors.New("the controller was enrolled anew")
+
 // KeepDocument replaces the document of the same kind and scope, and deletes
 // the documents in forget, in one transaction. A manifest that is deleted so is
-// out of force: the next one of its scope may have the same version.
-func (s *Store) KeepDocument(ctx context.Context, d Document, forget []Document) error {
+// out of force: the next one of its scope may have the same version. enrolled is
+// what [Store.Enrolled] returned when the document was asked for; if the controller
+// was enrolled anew since, the error is [ErrEnrolledAnew].
+func (s *Store) KeepDocument(ctx context.Context, d Document, forget []Document, enrolled time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
+		if now, err := enrolledAt(ctx, tx); err != nil || !now.Equal(enrolled) {
+			return cmp.Or(err, ErrEnrolledAnew)
+		}
 		for _, f := range forget {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM document WHERE kind = ? AND scope = ?", f.Kind, f.Scope); err != nil {
+			if err := dropDocument(ctx, tx, f); err != nil {
 				return err
 			}
-			if f.Kind == kindManifest {
-				if err := setFact(ctx, tx, factManifest+string(f.Scope), ""); err != nil {
-					return err
-				}
+		}
+		return s.putDocument(ctx, tx, d)
+	})
+}
+
+// Adopt notes that the controller was enrolled at that instant, and puts the
+// documents that came with it in the place of all others, in one transaction:
+// documents and their versions belong to one enrolment. No manifest is in force then.
+func (s *Store) Adopt(ctx context.Context, at time.Time, docs ...Document) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM document"); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM state WHERE key GLOB ?", factManifest+"*"); err != nil {
+			return err
+		}
+		for _, d := range docs {
+			if err := s.putDocument(ctx, tx, d); err != nil {
+				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO document (kind, scope, version, digest, raw, kept) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET version = excluded.version, digest = excluded.digest, raw = excluded.raw, kept = excluded.kept`,
-			d.Kind, d.Scope, d.Version, d.Digest, d.Raw, micros(s.now()))
-		return err
+		for _, name := range []string{factLags, factSynced} {
+			if err := setFact(ctx, tx, name, ""); err != nil {
+				return err
+			}
+		}
+		return setFact(ctx, tx, factEnrolled, at.UTC().Format(time.RFC3339Nano))
 	})
+}
+
+func (s *Store) putDocument(ctx context.Context, tx *sql.Tx, d Document) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO document (kind, scope, version, digest, raw, kept) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET version = excluded.version, digest = excluded.digest, raw = excluded.raw, kept = excluded.kept`,
+		d.Kind, d.Scope, d.Version, d.Digest, d.Raw, micros(s.now()))
+	return err
+}
+
+// dropDocument deletes a document, and puts it out of force if it is a manifest.
+func dropDocument(ctx context.Context, tx *sql.Tx, d Document) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM document WHERE kind = ? AND scope = ?", d.Kind, d.Scope); err != nil {
+		return err
+	}
+	if d.Kind != kindManifest {
+		return nil
+	}
+	return setFact(ctx, tx, factManifest+string(d.Scope), "")
 }
 
 // marksKept is how many epochs [Store.Marks] returns.

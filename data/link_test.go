@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -18,13 +19,13 @@ func TestADocumentReplacesTheOneOfItsKindAndScope(t *testing.T) {
 	doc := func(kind string, scope playlist.Scope, version int64) data.Document {
 		return data.Document{Kind: kind, Scope: scope, Version: version, Digest: "d", Raw: []byte(kind)}
 	}
-	must(t, s.KeepDocument(t.Context(), doc("trust", "", 1), nil))
-	must(t, s.KeepDocument(t.Context(), doc("manifest", "group:a", 3), nil))
-	must(t, s.KeepDocument(t.Context(), doc("manifest", "group:b", 1), nil))
+	must(t, s.KeepDocument(t.Context(), doc("trust", "", 1), nil, time.Time{}))
+	must(t, s.KeepDocument(t.Context(), doc("manifest", "group:a", 3), nil, time.Time{}))
+	must(t, s.KeepDocument(t.Context(), doc("manifest", "group:b", 1), nil, time.Time{}))
 	for _, scope := range []playlist.Scope{"group:a", "group:b"} {
 		must(t, s.PutManifest(t.Context(), playlist.Manifest{Scope: scope, Version: 1}))
 	}
-	must(t, s.KeepDocument(t.Context(), doc("trust", "", 2), []data.Document{doc("manifest", "group:b", 1)}))
+	must(t, s.KeepDocument(t.Context(), doc("trust", "", 2), []data.Document{doc("manifest", "group:b", 1)}, time.Time{}))
 	must(t, s.Close())
 	s = open(t, dir)
 	all, err := s.Documents(t.Context())
@@ -155,5 +156,82 @@ func TestAFetchedClipKeepsItsMetadata(t *testing.T) {
 	}
 	if ok, err := s.HasClip(ctx, c.ID); !ok || err != nil {
 		t.Errorf("%v %v", ok, err)
+	}
+}
+
+func TestAnEnrolmentSetsAsideWhatCameBeforeIt(t *testing.T) {
+	dir := t.TempDir()
+	s, ctx := open(t, dir), t.Context()
+	doc := func(kind string, scope playlist.Scope, version int64) data.Document {
+		return data.Document{Kind: kind, Scope: scope, Version: version, Digest: "d", Raw: []byte(kind)}
+	}
+	first := due
+	must(t, s.Adopt(ctx, first, doc("trust", "", 7), doc("member", "controller:a", 9)))
+	must(t, s.KeepDocument(ctx, doc("manifest", "group:a", 3), nil, first))
+	must(t, s.PutManifest(ctx, playlist.Manifest{Scope: "group:a", Version: 3}))
+	must(t, s.SetSynced(ctx, first))
+
+	again := first.Add(time.Hour)
+	must(t, s.Adopt(ctx, again, doc("trust", "", 2), doc("member", "controller:b", 1)))
+	// A link that still runs may bring documents of the enrolment before.
+	if err := s.KeepDocument(ctx, doc("member", "controller:a", 10), nil, first); !errors.Is(err, data.ErrEnrolledAnew) {
+		t.Errorf("a document of an earlier enrolment: %v", err)
+	}
+	must(t, s.KeepDocument(ctx, doc("manifest", "group:a", 1), nil, again))
+	must(t, s.Close())
+	s = open(t, dir)
+	all, err := s.Documents(ctx)
+	if err != nil || len(all) != 3 || all[0].Version != 1 || all[1].Scope != "controller:b" || all[2].Version != 2 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if in, err := s.Manifests(ctx); err != nil || len(in) != 0 {
+		t.Errorf("in force: %+v, %v", in, err)
+	}
+	if at, err := s.Enrolled(ctx); err != nil || !at.Equal(again) {
+		t.Errorf("enrolled %v, %v", at, err)
+	}
+	if at, err := s.Synced(ctx); err != nil || !at.IsZero() {
+		t.Errorf("the county before answered %v, %v", at, err)
+	}
+}
+
+func TestReceiptsWhoseNumbersAreTakenGetNewOnes(t *testing.T) {
+	dir := t.TempDir()
+	s, ctx := open(t, dir), t.Context()
+	for i := range 4 {
+		record(t, s, i+1)
+	}
+	r := row("square", 5, 0, "")
+	r.Outcome, r.Clock, r.Boot, r.MonoMS = asrun.Failed, playlist.ClockUntrusted, "boot 1", 5000
+	must(t, s.Record(ctx, r))
+	must(t, s.NoteBoot(ctx, "boot 1", due.Add(time.Hour))) // it gets a second receipt, which corrects the first
+	b, err := s.Batch(ctx, asrun.Mark{}, 10)
+	must(t, err)
+	must(t, s.SetMark(ctx, asrun.Mark{Epoch: b.Epoch, Seq: 2}))
+	must(t, s.Renumber(ctx, b.Epoch))
+	must(t, s.Renumber(ctx, "no such epoch"))
+	record(t, s, 9)
+	must(t, s.Close())
+	s = open(t, dir)
+	next, err := s.Batch(ctx, asrun.Mark{}, 10)
+	must(t, err)
+	if next.Epoch == b.Epoch || len(next.Receipts) != 5 || next.Gone != 0 {
+		t.Fatalf("%+v", next)
+	}
+	for i, r := range next.Receipts {
+		want := r.Row.Airing
+		if i < 4 {
+			want = b.Receipts[i+2].Row.Airing
+		}
+		if r.Row.Seq != int64(i+1) || r.Row.Airing != want {
+			t.Errorf("receipt %d is %d, of %s", i+1, r.Row.Seq, r.Row.Airing)
+		}
+	}
+	if c := next.Receipts[3].Corrects; c == nil || *c != (asrun.Mark{Epoch: next.Epoch, Seq: 3}) {
+		t.Errorf("it corrects %v", c)
+	}
+	must(t, s.SetMark(ctx, asrun.Mark{Epoch: next.Epoch, Seq: 5}))
+	if n, _, err := s.Unsent(ctx); err != nil || n != 0 {
+		t.Errorf("%d unsent, %v", n, err)
 	}
 }

@@ -334,12 +334,18 @@ func (s *Store) begin(ctx context.Context, db *sqlite.DB, loss *Loss) error {
 	})
 }
 
-func newEpoch(ctx context.Context, tx *sql.Tx, now time.Time) error {
+// addEpoch adds an epoch with a name that no store has, and returns its number.
+func addEpoch(ctx context.Context, tx *sql.Tx, now time.Time) (id int64, err error) {
 	name := make([]byte, 8)
 	_, _ = rand.Read(name) // it never fails
-	var id int64
-	err := tx.QueryRowContext(ctx, "INSERT INTO epoch (name, made) VALUES (?, ?) RETURNING id",
+	err = tx.QueryRowContext(ctx, "INSERT INTO epoch (name, made) VALUES (?, ?) RETURNING id",
 		hex.EncodeToString(name), micros(now)).Scan(&id)
+	return id, err
+}
+
+// newEpoch begins another epoch.
+func newEpoch(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	id, err := addEpoch(ctx, tx, now)
 	if err != nil {
 		return err
 	}

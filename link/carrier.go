@@ -18,6 +18,7 @@ import (
 
 	"dalaba/data/shared"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/say"
 )
 
@@ -406,7 +407,9 @@ func (d Document) Clips() []playlist.Clip {
 // importStamp sets the marks as the county's stamp on the carrier says. The stamp
 // may be old. So it lowers a mark only if it says "gap": then the county lacked
 // receipts before those that the carrier brought. If such a stamp is old, some
-// receipts are sent again that the county has, and it ignores them.
+// receipts are sent again that the county has, and it ignores them. It raises a mark
+// only as far as the receipts on the carrier are those of this controller: those of a
+// copy of its store have the same numbers.
 func (c *Controller) importStamp(ctx context.Context, from *load, m Member) error {
 	raw, err := from.read(stampFile(m.Controller))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -425,20 +428,83 @@ func (c *Controller) importStamp(ctx context.Context, from *load, m Member) erro
 	}
 	for _, have := range mine {
 		theirs, ok := s.mark(have.Epoch)
-		if ok && (theirs.Seq > have.Seq || theirs.Seq < have.Seq && s.Refused == "gap") {
-			if theirs.Seq < have.Seq {
-				c.Log.Warn("county lost receipts, sending them again", "epoch", have.Epoch, "had", have.Seq, "has", theirs.Seq)
-			}
+		if !ok {
+			continue
+		}
+		brought, err := c.brought(ctx, from, m, have)
+		if err != nil {
+			return err
+		}
+		switch {
+		case theirs.Seq < have.Seq && s.Refused == "gap":
+			c.Log.Warn("county lost receipts, sending them again", "epoch", have.Epoch, "had", have.Seq, "has", theirs.Seq)
+			err = c.Store.SetMark(ctx, theirs)
+		case min(theirs.Seq, brought) > have.Seq:
+			theirs.Seq = min(theirs.Seq, brought)
 			fresh := slices.DeleteFunc(slices.Clone(s.Aside), func(r Refused) bool { return r.Seq <= have.Seq })
-			if err := c.setAside(ctx, fresh, theirs); err != nil {
-				return err
+			if err = c.setAside(ctx, fresh, theirs); err == nil {
+				err = c.Store.SetMark(ctx, theirs)
 			}
-			if err := c.Store.SetMark(ctx, theirs); err != nil {
-				return err
-			}
+		}
+		if err == nil && s.Refused == "taken" && brought > max(theirs.Seq, have.Seq) {
+			err = c.renumber(ctx, have.Epoch)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// brought returns the number of the last receipt after a mark that lies on the carrier as
+// this controller has it; that of the mark if there is none.
+func (c *Controller) brought(ctx context.Context, from *load, m Member, mark Mark) (int64, error) {
+	last := mark.Seq
+	var mine []asrun.Receipt // the next ones
+	for _, name := range from.list(path.Join("receipts", string(m.Controller)), func(string) int { return 0 }) {
+		if !strings.HasPrefix(path.Base(name), mark.Epoch+"-") {
+			continue
+		}
+		raw, err := from.read(name)
+		if err != nil {
+			return last, nil // of that file alone, and the export replaces it
+		}
+		env, err := ParseEnvelope(raw)
+		if err != nil {
+			continue
+		}
+		b, err := OpenBatch(env, c.Key.Public())
+		if err != nil || b.Epoch != mark.Epoch {
+			continue
+		}
+		for _, r := range b.Receipts {
+			if r.Row.Seq <= last {
+				continue
+			}
+			if len(mine) == 0 {
+				some, err := c.Store.Batch(ctx, Mark{Epoch: mark.Epoch, Seq: last}, MaxBatch)
+				if err != nil {
+					return last, err
+				}
+				if some.Epoch == mark.Epoch {
+					mine = some.Receipts
+				}
+			}
+			if len(mine) == 0 || !sameReceipt(mine[0].Row, r.Row) {
+				return last, nil
+			}
+			last, mine = r.Row.Seq, mine[1:]
+		}
+	}
+	return last, nil
+}
+
+// sameReceipt reports whether a row on a carrier is the one that the controller has under
+// its number. A row that could not be sent has its number only.
+func sameReceipt(mine, theirs asrun.Row) bool {
+	return mine.Seq == theirs.Seq && (theirs.Airing == "" ||
+		mine.Airing == theirs.Airing && mine.Output == theirs.Output && mine.Item == theirs.Item && mine.Part == theirs.Part &&
+			mine.Boot == theirs.Boot && mine.MonoMS == theirs.MonoMS)
 }
 
 func stampFile(id playlist.ControllerID) string { return path.Join("stamps", string(id)+".json") }
@@ -565,7 +631,10 @@ func (e *Edge) importReceipts(ctx context.Context, from *load, dir string, r *Ca
 			}
 			key := dir + "/" + m.Epoch
 			r.Gaps[key] = append(r.Gaps[key], m.Seq+1)
-			s.Refused = "gap"
+			s.Refused = cmp.Or(s.Refused, "gap")
+		case errors.Is(err, ErrTaken):
+			r.refuse(name, fault{ErrTaken, say.M("link.taken")})
+			s.Refused, m.Seq = "taken", marks[m.Epoch].Seq
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
@@ -613,8 +682,8 @@ func (e *Edge) importBatch(ctx context.Context, id playlist.ControllerID, raw []
 	if err != nil {
 		return m, nil, 0, err
 	}
-	if m, err = e.Store.Commit(ctx, b); err != nil {
-		return m, nil, 0, err
+	if m, err = e.commit(ctx, b); err != nil {
+		return Mark{Epoch: b.Epoch, Seq: m.Seq}, nil, 0, err
 	}
 	aside = e.logRefused(b)
 	if len(before) == 1 {

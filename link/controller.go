@@ -193,8 +193,6 @@ func (c *Controller) load(ctx context.Context) error {
 			// It was verified before it was kept. By now the older trust document that
 			// verified it is gone.
 			err = e.open(&c.trust)
-		case KindMember:
-			err = e.open(&c.member)
 		}
 		if err != nil {
 			c.Log.Error("stored document damaged", "kind", s.Kind, "scope", s.Scope, "err", err)
@@ -211,6 +209,7 @@ func (c *Controller) load(ctx context.Context) error {
 			c.restoreInlineClips(ctx, s.Raw)
 		}
 	}
+	c.member = MemberOf(docs)
 	if len(c.trust.Roles) == 0 || c.member.Controller == "" {
 		return fault{ErrNoTrust, say.M("link.no_trust")}
 	}
@@ -522,7 +521,11 @@ func (c *Controller) session(ctx context.Context) error {
 	defer nc.Close()
 	pushes := make(chan *nats.Msg, pushQueue)
 	for _, s := range FollowedScopes(m.Follower()) {
-		if _, err := nc.ChanSubscribe("st."+scopeToken(s)+".*", pushes); err != nil {
+		kinds := "*"
+		if !m.Follower().Follows(s) {
+			kinds = string(KindAlerts)
+		}
+		if _, err := nc.ChanSubscribe("st."+scopeToken(s)+"."+kinds, pushes); err != nil {
 			return err
 		}
 	}
@@ -884,6 +887,8 @@ func refusal(why string) error {
 		return ErrUnknown
 	case "gap":
 		return ErrGap
+	case "taken":
+		return ErrTaken
 	}
 	return ErrRefused
 }
@@ -896,7 +901,7 @@ func (c *Controller) trusted() Trust {
 
 // handIn sends receipts to the county, one batch at a time, until none are left.
 func (c *Controller) handIn(ctx context.Context, nc *nats.Conn, m Member) error {
-	gaps := 0
+	gaps, taken := 0, 0
 	for {
 		b, e, err := c.batch(ctx, m, newNonce(), Mark{})
 		if err != nil || len(b.Receipts) == 0 {
@@ -924,12 +929,24 @@ func (c *Controller) handIn(ctx context.Context, nc *nats.Conn, m Member) error 
 		case s.Refused == "gap" && ok && gaps < 3:
 			gaps++
 			c.Log.Warn("county lacks earlier receipts, sending them again", "epoch", b.Epoch, "has", mark.Seq)
+		case s.Refused == "taken" && taken < maxEpochs:
+			taken++
+			if err := c.renumber(ctx, b.Epoch); err != nil {
+				return err
+			}
 		case s.Refused != "":
 			return fault{refusal(s.Refused), say.M("link.refused", s.Refused)}
 		case !ok || mark.Seq < last:
 			return fmt.Errorf("%w: a mark of %d after receipt %d", ErrMalformed, mark.Seq, last)
 		}
 	}
+}
+
+// renumber begins a new epoch with the receipts of one that are not acknowledged.
+func (c *Controller) renumber(ctx context.Context, epoch string) error {
+	c.Log.Error("county has other receipts under these numbers, sending them under new ones: "+
+		"another controller uses a copy of this one's card, or the store here is an old copy", "epoch", epoch)
+	return c.Store.Renumber(ctx, epoch)
 }
 
 // setAside records and logs the receipts that the county cannot keep. The caller

@@ -614,7 +614,7 @@ func TestBatchesDoubledAndReorderedAreStoredOnce(t *testing.T) {
 		from, to, mark int64
 		refused        string
 	}{
-		{1, 10, 10, ""}, {1, 10, 10, ""}, {21, 30, 10, "gap"}, {11, 20, 20, ""}, {5, 25, 25, ""}, {1, 3, 25, ""}, {26, 26, 26, ""}, {50, 60, 26, "gap"},
+		{1, 10, 10, ""}, {1, 10, 10, ""}, {21, 30, 10, "gap"}, {11, 20, 20, ""}, {5, 25, 25, ""}, {1, 3, 3, ""}, {26, 26, 26, ""}, {50, 60, 26, "gap"},
 	} {
 		s := send(c.from, c.to)
 		if s.Refused != c.refused || len(s.Marks) != 1 || s.Marks[0].Seq != c.mark {

@@ -221,6 +221,15 @@ func (e *Edge) record(ctx context.Context, q SyncRequest, s *Stamp) (err error) 
 	if s.Marks, err = e.Store.Marks(ctx, q.Controller, epochs); err != nil {
 		return err
 	}
+	// What the county has above the controller's mark may have come from a copy of the
+	// controller's store. The controller sends its own receipts, and those are compared.
+	for i := range s.Marks {
+		for _, mine := range q.Marks {
+			if mine.Epoch == s.Marks[i].Epoch {
+				s.Marks[i].Seq = min(s.Marks[i].Seq, mine.Seq)
+			}
+		}
+	}
 	q.Proof = nil // restoreDocuments has used it
 	q.Have = slices.DeleteFunc(slices.Clone(q.Have), func(h Have) bool { return !playlist.IsVersion(h.Version) })
 	if err := e.Store.Seen(ctx, Seen{At: e.now(), Request: q}); err != nil {
@@ -250,6 +259,7 @@ func (e *Edge) compareDocuments(ctx context.Context, who playlist.Follower, have
 	if err != nil {
 		return d, err
 	}
+	all = slices.DeleteFunc(all, func(h Have) bool { return !concerns(who, h) })
 	slices.SortStableFunc(all, func(a, b Have) int {
 		return cmp.Or(urgency(a.Kind)-urgency(b.Kind), b.Scope.Narrowness()-a.Scope.Narrowness(), cmp.Compare(a.Version, b.Version))
 	})
@@ -366,6 +376,8 @@ func concerns(who playlist.Follower, h Have) bool {
 		return true
 	case KindMember:
 		return h.Scope == playlist.ControllerScope(who.ID)
+	case KindAlerts:
+		return who.FollowsAlerts(h.Scope)
 	}
 	return who.Follows(h.Scope)
 }
@@ -470,6 +482,14 @@ func (e *Edge) logRefused(b Batch) []Refused {
 	return all
 }
 
+// commit stores a batch. The mark is not above the last receipt of the batch: the county
+// may have more of the epoch, from a copy of the controller's store.
+func (e *Edge) commit(ctx context.Context, b Batch) (Mark, error) {
+	m, err := e.Store.Commit(ctx, b)
+	m.Seq = min(m.Seq, b.Receipts[len(b.Receipts)-1].Row.Seq)
+	return m, err
+}
+
 // commitBatch stores a batch and puts the result into the stamp. If wrong is set,
 // the batch is invalid and is refused.
 func (e *Edge) commitBatch(ctx context.Context, s Stamp, b Batch, wrong error) (Stamp, error) {
@@ -477,12 +497,14 @@ func (e *Edge) commitBatch(ctx context.Context, s Stamp, b Batch, wrong error) (
 		s.Refused = "invalid"
 		return s, wrong
 	}
-	m, err := e.Store.Commit(ctx, b)
+	m, err := e.commit(ctx, b)
 	switch {
 	case err == nil:
 		s.Marks, s.Aside = []Mark{m}, e.logRefused(b)
 	case errors.Is(err, ErrGap):
 		s.Refused, s.Marks = "gap", []Mark{m}
+	case errors.Is(err, ErrTaken):
+		s.Refused = "taken"
 	case errors.Is(err, playlist.ErrInvalid):
 		s.Refused = "invalid"
 	default:

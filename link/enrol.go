@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,11 +99,23 @@ type EnrolRequest struct {
 	User      string          `json:"user"` // [Key.BrokerUser]
 	UserSig   []byte          `json:"user_sig"`
 	Site      string          `json:"site"`
-	Areas     []playlist.Area `json:"areas"`
+	Area      playlist.Area   `json:"area,omitempty"` // of the site; release 0.1 does not say it
+	Areas     []playlist.Area `json:"areas"`          // of the outputs
 	Outputs   int             `json:"outputs"`
-	Residents int             `json:"residents"` // in earshot of all outputs
-	Program   string          `json:"program"`   // its version
+	Residents int             `json:"residents"`       // in earshot of all outputs
+	Zones     []Zone          `json:"zones,omitempty"` // the outputs; release 0.1 does not say them
+	Program   string          `json:"program"`         // its version
 }
+
+// Zone is an output as a controller names it when it enrols.
+type Zone struct {
+	Name      string        `json:"name"`
+	Area      playlist.Area `json:"area"`
+	Residents int           `json:"residents"`
+}
+
+// MaxZones is how many zones a controller names.
+const MaxZones = 64
 
 // The states of an enrolment.
 const (
@@ -287,10 +300,20 @@ func (h *EnrolHandler) respond(ctx context.Context, q enrolQuestion) (enrolAnswe
 }
 
 func (r EnrolRequest) check() error {
-	if len(r.Site) > 200 || len(r.Program) > 100 || len(r.Areas) > 16 || r.Outputs < 0 || r.Residents < 0 {
+	if len(r.Site) > 200 || len(r.Program) > 100 || len(r.Areas) > playlist.MaxAreas || r.Outputs < 0 || r.Residents < 0 || len(r.Zones) > MaxZones {
 		return malformed(errors.New("beyond its bounds"))
 	}
-	for _, a := range r.Areas {
+	areas := slices.Clone(r.Areas)
+	if r.Area != "" {
+		areas = append(areas, r.Area)
+	}
+	for _, z := range r.Zones {
+		if z.Name == "" || len(z.Name) > 200 || z.Residents < 0 {
+			return malformed(errors.New("an output is beyond its bounds"))
+		}
+		areas = append(areas, z.Area)
+	}
+	for _, a := range areas {
 		if _, err := playlist.ParseArea(string(a)); err != nil {
 			return err
 		}
@@ -336,7 +359,7 @@ func newBusy(retryAfter string) busyError {
 	return busyError{fault{ErrBusy, say.M("link.enrol_busy", wait)}, wait}
 }
 
-// Enrolled is the result of an enrolment.
+// Enrolled is the result of an enrolment; see [ControllerStore.Adopt].
 type Enrolled struct{ Trust, Member Document }
 
 // Enrol asks the county until it has decided or ctx ends. It also asks again if the
@@ -470,19 +493,4 @@ func (o Enrolment) verifyGrant(d Decision) (e Enrolled, err error) {
 		err = fault{ErrWrongType, say.M("link.wrong_type", string(e.Member.Kind))}
 	}
 	return e, err
-}
-
-// Adopt stores the documents of an enrolment. It deletes the stored documents that
-// the keys of the new trust document did not sign, such as those of another county,
-// and keeps the others.
-func Adopt(ctx context.Context, store ControllerStore, e Enrolled) error {
-	lapsed, err := docsNotCovered(ctx, store, *e.Trust.Trust)
-	if err != nil {
-		return err
-	}
-	e.Trust.Voids = lapsed
-	if err := store.Keep(ctx, e.Trust); err != nil {
-		return err
-	}
-	return store.Keep(ctx, e.Member)
 }

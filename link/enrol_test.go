@@ -124,7 +124,7 @@ func TestAControllerEnrolsWithItsCodeAndIsApproved(t *testing.T) {
 		t.Error("the code went over the line")
 	}
 	m := newMemory()
-	if err := link.Adopt(t.Context(), m, e); err != nil {
+	if err := m.Adopt(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	who, err := (&link.Controller{Key: o.Key, Store: m, Log: quiet()}).Member(t.Context())

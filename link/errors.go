@@ -25,6 +25,7 @@ var (
 	ErrDisabled = errors.New("the controller is disabled")
 	ErrImposter = errors.New("the message names another than its sender")
 	ErrGap      = errors.New("receipts are missing before these")
+	ErrTaken    = errors.New("the numbers of these receipts are those of other receipts")
 
 	ErrCode     = errors.New("no such enrolment code")
 	ErrCodeUsed = errors.New("the enrolment code belongs to another key")

@@ -23,10 +23,20 @@ type Feature struct {
 	// elements, because other copies of the alert share them.
 	LeaveOut func(*AlertInForce) bool
 
+	// InMember says that it is a field of a member document, which the county leaves out
+	// for a controller that does not know it.
+	InMember bool
+
 	// InStamp says that it is a field of a stamp. A controller of release 0.1 refuses a
 	// stamp that has it, and with it the county's time and marks.
 	InStamp bool
 }
+
+// The features of [Member.Hears] and [Member.County].
+const (
+	MemberHears  = "member-hears"
+	MemberCounty = "member-county"
+)
 
 // stampInForce is the feature of [Stamp.InForce].
 const stampInForce = "stamp-in-force"
@@ -40,6 +50,8 @@ var features = []Feature{
 		return slices.ContainsFunc(m.Slots, func(s playlist.Slot) bool { return s.Days.ByCalendar() })
 	}},
 	{Name: stampInForce, InStamp: true},
+	{Name: MemberHears, InMember: true},
+	{Name: MemberCounty, InMember: true},
 }
 
 // Features returns the features that this program knows. The county uses them.

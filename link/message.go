@@ -239,7 +239,7 @@ type Stamp struct {
 	Time       time.Time             `json:"time"`
 	Marks      []Mark                `json:"marks,omitempty"`
 	Events     int64                 `json:"events,omitempty"`  // the ID of the last event recorded
-	Refused    string                `json:"refused,omitempty"` // "disabled", "unknown", "gap", "invalid", "later"
+	Refused    string                `json:"refused,omitempty"` // "disabled", "unknown", "gap", "taken", "invalid", "later"
 	Aside      []Refused             `json:"aside,omitempty"`   // receipts up to the marks that the county cannot keep
 
 	// InForce names the documents in force for the controller, in the response to a

@@ -128,8 +128,10 @@ type Member struct {
 	Controller playlist.ControllerID `json:"controller"`
 	Version    int64                 `json:"version"`
 	Issued     time.Time             `json:"issued"`
-	Areas      []playlist.Area       `json:"areas"`
+	Areas      []playlist.Area       `json:"areas"`           // the first is the one that the county gave
+	Hears      []playlist.Area       `json:"hears,omitempty"` // areas whose alerts alone it follows: see [playlist.Follower]
 	Groups     []string              `json:"groups,omitempty"`
+	County     string                `json:"county,omitempty"`  // its name, for people
 	Retired    bool                  `json:"retired,omitempty"` // it no longer belongs to the county: what the county sent is no longer in force
 
 	JWT     string   `json:"jwt"`     // the broker login, useless without the controller's key
@@ -140,7 +142,7 @@ type Member struct {
 
 // Follower returns the controller's ID, areas and groups.
 func (m Member) Follower() playlist.Follower {
-	return playlist.Follower{ID: m.Controller, Areas: m.Areas, Groups: m.Groups}
+	return playlist.Follower{ID: m.Controller, Areas: m.Areas, Groups: m.Groups, Hears: m.Hears}
 }
 
 // Check returns what is wrong with the document itself.
@@ -151,12 +153,14 @@ func (m Member) Check() error {
 	switch {
 	case !playlist.IsToken(string(m.Controller)):
 		return bad("no name for a controller")
+	case len(m.County) > 200:
+		return bad("a county's name of more than 200 bytes")
 	case !playlist.IsVersion(m.Version):
 		return bad(fmt.Sprintf("versions count from 1 to %d", playlist.MaxVersion))
-	case len(m.Areas) > 16 || len(m.Groups) > 64 || len(m.Servers) > 16 || len(m.Clips) > 16:
+	case len(m.Areas)+len(m.Hears) > playlist.MaxAreas || len(m.Groups) > 64 || len(m.Servers) > 16 || len(m.Clips) > 16:
 		return bad("more than 16 areas, servers or clip addresses, or 64 groups")
 	}
-	for _, a := range m.Areas {
+	for _, a := range slices.Concat(m.Areas, m.Hears) {
 		if _, err := playlist.ParseArea(string(a)); err != nil {
 			return err
 		}
@@ -239,6 +243,22 @@ func OpenKept(s Stored) (Document, error) {
 	return d, err
 }
 
+// MemberOf returns the member document among those kept; the zero Member if there is
+// none. It stays in use until the next one comes, even if its signer has lost the role
+// meanwhile. Of several the latest counts: releases up to 0.1 kept those of earlier
+// enrolments.
+func MemberOf(docs []Stored) (m Member) {
+	for _, s := range docs {
+		if s.Kind != KindMember {
+			continue
+		}
+		if d, err := OpenKept(s); err == nil && !d.Issued.Before(m.Issued) {
+			m = *d.Member
+		}
+	}
+	return m
+}
+
 // Preview reads an envelope for the people who are to sign it. It verifies no signature
 // and needs none.
 func Preview(raw []byte) (Envelope, Document, error) {
@@ -319,7 +339,7 @@ func Accept(raw []byte, t Trust, who playlist.Follower, held func(Kind, playlist
 			return d, fault{ErrWrongScope, say.M("link.wrong_scope", string(d.Scope))}
 		}
 	default:
-		if !who.Follows(d.Scope) {
+		if !concerns(who, d.Have) {
 			return d, fault{ErrWrongScope, say.M("link.wrong_scope", string(d.Scope))}
 		}
 	}

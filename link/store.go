@@ -22,6 +22,10 @@ type ControllerStore interface {
 	// inline clips to [ClipStore.PutClip] afterwards.
 	Keep(ctx context.Context, d Document) error
 
+	// Adopt keeps the documents of an enrolment and deletes all others, in one
+	// transaction: those belong to an earlier enrolment, and so do their versions.
+	Adopt(ctx context.Context, e Enrolled) error
+
 	// Batch returns the next batch after a receipt (zero: from the start): the
 	// oldest unacknowledged receipts of the oldest epoch that has any, at most
 	// limit of them.
@@ -36,6 +40,10 @@ type ControllerStore interface {
 	// and lacks those after it that the store still has. A mark may go back, if
 	// the county was restored from a backup.
 	SetMark(ctx context.Context, m Mark) error
+
+	// Renumber gives the receipts of an epoch that are not acknowledged the numbers of
+	// a new epoch, in the same order.
+	Renumber(ctx context.Context, epoch string) error
 
 	// SetAside records that the county cannot keep a receipt. The caller does so
 	// before it moves the mark past the receipt. If the mark later goes back below
@@ -75,8 +83,8 @@ type EdgeStore interface {
 	// Trust returns the trust document in force.
 	Trust(ctx context.Context) (Trust, error)
 
-	// Versions returns the documents in force for a follower, including its own
-	// member document, and all trust documents that there ever were: the highest
+	// Versions returns the documents in force for the scopes that a follower follows, if
+	// only for their alerts, including its own member document, and all trust documents that there ever were: the highest
 	// version is the one in force. The edge calls it at every sync.
 	Versions(ctx context.Context, who playlist.Follower) ([]Have, error)
 
@@ -88,14 +96,16 @@ type EdgeStore interface {
 	Seen(ctx context.Context, s Seen) error
 
 	// Marks returns up to which number the county has the receipts of these
-	// epochs; 0 if it has none.
+	// epochs; 0 if it has none. It leaves out epochs that belong to another key.
 	Marks(ctx context.Context, id playlist.ControllerID, epochs []string) ([]Mark, error)
 
 	// Commit stores the receipts of a batch that are not stored yet, as
 	// [Batch.After] selects them, and returns the mark once they are on the disk.
 	// If receipts before the batch are missing, it stores nothing and returns the
-	// mark with [ErrGap]. A receipt with [Receipt.Wrong] set counts as stored but
-	// is not kept.
+	// mark with [ErrGap]. If the epoch belongs to another key, or other receipts are
+	// stored under the numbers of the batch, it stores nothing and returns [ErrTaken]:
+	// then a copy of the controller's store has sent those. A receipt with
+	// [Receipt.Wrong] set counts as stored but is not kept.
 	Commit(ctx context.Context, b Batch) (Mark, error)
 
 	// Recover takes back a document that a controller holds and the county lost

@@ -48,11 +48,11 @@ func ReceiptSubject(id playlist.ControllerID) string { return "rcpt." + string(i
 // receives its responses.
 func InboxPrefix(id playlist.ControllerID) string { return "_IN." + string(id) }
 
-// FollowedScopes returns all scopes that a controller follows: its areas and all
-// their ancestors, its groups and itself.
+// FollowedScopes returns all scopes that a controller follows, if only for their alerts:
+// its areas and all their ancestors, its groups and itself.
 func FollowedScopes(f playlist.Follower) []playlist.Scope {
 	var all []playlist.Scope
-	for _, a := range f.Areas {
+	for _, a := range slices.Concat(f.Areas, f.Hears) {
 		for n := 1; n <= len(areaTokens(a)); n++ {
 			all = append(all, playlist.AreaScope(ancestor(a, n)))
 		}

@@ -105,7 +105,7 @@ func (n *counted) flush(c cause) {
 // errors are without number.
 func errorKind(err error) string {
 	for _, k := range []error{
-		ErrOversized, ErrTruncated, ErrMalformed, ErrSignature, ErrWrongType, ErrUnknown, ErrDisabled, ErrImposter, ErrGap, ErrCode, ErrCodeUsed,
+		ErrOversized, ErrTruncated, ErrMalformed, ErrSignature, ErrWrongType, ErrUnknown, ErrDisabled, ErrImposter, ErrGap, ErrTaken, ErrCode, ErrCodeUsed,
 		ErrProof, errTooMany, errSource, errStrangers, errGuests, playlist.ErrInvalid,
 	} {
 		if errors.Is(err, k) {

@@ -236,6 +236,13 @@ func (m *memory) Keep(_ context.Context, d link.Document) error {
 	return nil
 }
 
+func (m *memory) Adopt(ctx context.Context, e link.Enrolled) error {
+	m.mu.Lock()
+	clear(m.docs)
+	m.mu.Unlock()
+	return errors.Join(m.Keep(ctx, e.Trust), m.Keep(ctx, e.Member))
+}
+
 func (m *memory) version(k link.Kind, s playlist.Scope) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -287,6 +294,19 @@ func (m *memory) SetMark(_ context.Context, k link.Mark) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.marks[k.Epoch] = k.Seq
+	return nil
+}
+
+func (m *memory) Renumber(_ context.Context, epoch string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next, mark := epoch+"-next", m.marks[epoch]
+	for _, r := range m.out[epoch][max(0, mark-m.gone[epoch]):] {
+		r.Row.Seq -= mark
+		m.out[next] = append(m.out[next], r)
+	}
+	m.out[epoch] = m.out[epoch][:max(0, mark-m.gone[epoch])]
+	m.epochs = append(m.epochs, next)
 	return nil
 }
 
@@ -372,6 +392,7 @@ type ledger struct {
 	seen      []link.Seen
 	recovered []link.Document
 	commits   int
+	taken     []string // controller/epoch/seq of other receipts
 	fail      error
 }
 
@@ -474,6 +495,11 @@ func (l *ledger) Commit(_ context.Context, b link.Batch) (link.Mark, error) {
 	defer l.mu.Unlock()
 	key := string(b.Controller) + "/" + b.Epoch
 	rest, next, lost, err := b.After(l.marks[key])
+	for _, r := range b.Receipts {
+		if slices.Contains(l.taken, fmt.Sprintf("%s/%d", key, r.Row.Seq)) {
+			err = link.ErrTaken
+		}
+	}
 	if err != nil {
 		return link.Mark{Epoch: b.Epoch, Seq: l.marks[key]}, err
 	}
@@ -680,7 +706,7 @@ func (w *world) enrol(id playlist.ControllerID, areas []playlist.Area, groups ..
 	me := docs[docKey(link.Have{Kind: link.KindMember, Scope: playlist.ControllerScope(id)})]
 	trust := must[link.Trust](w.t)(link.AcceptTrust(tr.Raw, nil))
 	member := must[link.Document](w.t)(link.Open(me.Raw, trust))
-	if err := link.Adopt(ctx, b.memory, link.Enrolled{Trust: link.Document{Have: tr.Have, Raw: tr.Raw, Trust: &trust}, Member: member}); err != nil {
+	if err := b.memory.Adopt(ctx, link.Enrolled{Trust: link.Document{Have: tr.Have, Raw: tr.Raw, Trust: &trust}, Member: member}); err != nil {
 		w.t.Fatal(err)
 	}
 	b.c = &link.Controller{Key: b.key, Store: b.memory, Log: quiet(), Boot: "boot-1",

@@ -56,15 +56,19 @@ func (p *Programme) ProtectedAt(at time.Time) bool {
 
 // With is the programme with the county's manifests in it. Each slot of a
 // manifest airs on the outputs that its scope holds; f says which scopes are
-// the controller's. The programme itself is not changed.
+// the controller's, and the first of its areas is the one that the county gave it. The
+// programme itself is not changed.
 func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
 	out := *p
+	if len(f.Areas) > 0 {
+		out.Member = f.Areas[0]
+	}
 	out.Playlists, out.Slots = slices.Clone(p.Playlists), slices.Clone(p.Slots)
 	for _, m := range manifests {
 		if !f.Follows(m.Scope) {
 			continue
 		}
-		outputs := p.under(m.Scope)
+		outputs := out.under(m.Scope)
 		if len(outputs) == 0 {
 			continue
 		}
@@ -93,11 +97,7 @@ func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
 func (p *Programme) under(s Scope) (names []string) {
 	a, isArea := s.Area()
 	for _, o := range p.Outputs {
-		area := o.Area
-		if area == "" {
-			area = p.Site.Area
-		}
-		if !isArea || area.Within(a) {
+		if !isArea || p.PlaceOf(o).Airs().Within(a) {
 			names = append(names, o.Name)
 		}
 	}

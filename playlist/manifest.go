@@ -87,8 +87,18 @@ func IsToken(s string) bool {
 // Follower is a controller as scopes see it.
 type Follower struct {
 	ID     ControllerID `json:"id"`
-	Areas  []Area       `json:"areas"` // of its outputs, or of its site
+	Areas  []Area       `json:"areas"` // that the county gave it, and then those of its outputs in there
 	Groups []string     `json:"groups,omitempty"`
+	Hears  []Area       `json:"hears,omitempty"` // areas whose alerts it follows as well
+}
+
+// MaxAreas is how many areas a controller follows at the most, those included whose
+// alerts alone it follows.
+const MaxAreas = 16
+
+// FollowsAlerts reports whether the alerts of a scope are for the controller.
+func (f Follower) FollowsAlerts(s Scope) bool {
+	return f.Follows(s) || Follower{Areas: f.Hears}.Follows(s)
 }
 
 // Follows reports whether the scope is one of the controller's: it follows

@@ -55,6 +55,7 @@ func (a Area) trim() string {
 // outputs, and what airs on them when.
 type Programme struct {
 	Site      Site
+	Member    Area // that the county gave the controller; empty: it is not enrolled
 	Outputs   []Output
 	Quiet     []Quiet
 	Dayparts  []Daypart

@@ -85,7 +85,7 @@ func (a *App) ReachCSV(form CSVForm, names ReachNames, lines []asrun.Reach, tota
 		head = append(head, a.Say("view.clip_id"))
 	}
 	for _, key := range []string{
-		"planned", "delivered", "started_count", "completed", "unknown", "completion", "reached", "targeted", "reach_rate", "person_airings", "frequency",
+		"planned", "delivered", "started_count", "completed", "unknown", "completion", "reached", "targeted", "reach_rate", "person_airings", "frequency", "residents_unknown",
 	} {
 		head = append(head, a.Say("view."+key))
 	}
@@ -102,7 +102,7 @@ func (a *App) ReachCSV(form CSVForm, names ReachNames, lines []asrun.Reach, tota
 			row = append(row, playlist.ClipID(r.Key).Short())
 		}
 		return w.Add(append(row, r.Planned, r.Delivered, r.Started, r.Completed, r.Unknown,
-			figure(r.Completion, web.Percent), r.Reached, r.Residents, figure(r.Rate, web.Percent), r.PersonAirings, figure(r.Frequency, web.Times))...)
+			figure(r.Completion, web.Percent), r.Reached, r.Residents, figure(r.Rate, web.Percent), r.PersonAirings, figure(r.Frequency, web.Times), r.ResidentsUnknown)...)
 	}
 	for _, r := range lines {
 		if err := add(names.Of(r), r); err != nil {
@@ -118,14 +118,14 @@ func (a *App) ReachCSV(form CSVForm, names ReachNames, lines []asrun.Reach, tota
 // reachRaw writes the lines of a reach report for programs.
 func (a *App) reachRaw(lines []asrun.Reach) error {
 	w, err := NewCSV(a.Out, CSVRaw, "key", "title", "series", "issue", "planned", "delivered", "started", "completed", "unknown",
-		"person_airings", "reached", "residents", "completion", "reach_rate", "frequency")
+		"person_airings", "reached", "residents", "completion", "reach_rate", "frequency", "residents_unknown")
 	if err != nil {
 		return err
 	}
 	rate := func(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
 	for _, r := range lines {
 		err := w.Add(r.Key, r.Title, r.Series, r.Issue, r.Planned, r.Delivered, r.Started, r.Completed, r.Unknown,
-			r.PersonAirings, r.Reached, r.Residents, figure(r.Completion, rate), figure(r.Rate, rate), figure(r.Frequency, rate))
+			r.PersonAirings, r.Reached, r.Residents, figure(r.Completion, rate), figure(r.Rate, rate), figure(r.Frequency, rate), r.ResidentsUnknown)
 		if err != nil {
 			return err
 		}

@@ -222,7 +222,11 @@ func (a *app) alertAccountCmd() *cobra.Command {
 			a.Println(a.Say("county.coverage", acc.CoverageRate.Numerator, acc.CoverageRate.Denominator, acc.CoverageRate.Unknown,
 				acc.ResBrdStat[0], acc.ResBrdStat[1], acc.ResBrdStat[2], acc.ResBrdStat[3]))
 			for _, s := range acc.Silent {
-				a.Println(a.Say("county.silent", string(s.Controller), s.Name, s.Residents))
+				line := a.Say("county.silent", string(s.Controller), s.Name, s.Residents)
+				if s.Why != emergency.ReasonNone {
+					line = a.Say("county.silent_why", line, a.Word("alerts.reason_", string(s.Why)))
+				}
+				a.Println(line)
 			}
 			return nil
 		},

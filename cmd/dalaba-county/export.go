@@ -85,7 +85,9 @@ func (a *app) export(s *settings, docs []county.Held, to link.Carrier, t target)
 	}
 	for _, d := range good {
 		routine := d.Kind == link.KindManifest || d.Kind == link.KindAlerts
-		follows := func(f playlist.Follower) bool { return f.Follows(d.Scope) }
+		follows := func(f playlist.Follower) bool {
+			return f.Follows(d.Scope) || d.Kind == link.KindAlerts && f.FollowsAlerts(d.Scope)
+		}
 		if routine && only != nil && !slices.ContainsFunc(followers, follows) {
 			continue
 		}

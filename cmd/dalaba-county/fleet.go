@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -165,6 +166,7 @@ func (a *app) codesCmd() *cobra.Command {
 // stateCmd approves, retires or revokes a controller.
 func (a *app) stateCmd(verb string) *cobra.Command {
 	var yes bool
+	var agreed county.Approval
 	c := a.JSONFlag(&cobra.Command{
 		Use: verb + " " + a.Say("county.use_controller"), Short: a.Say("county." + verb + "_short"), Args: a.oneArg("controller"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -177,18 +179,18 @@ func (a *app) stateCmd(verb string) *cobra.Command {
 				return err
 			}
 			if !a.JSON {
-				a.Println(a.Say("county.controller", string(before.ID), before.Name, string(before.Area), before.Fingerprint, a.Word("county.state_", string(before.State))))
+				a.introduce(before, verb)
 			}
-			if before.Unsent > 0 && verb != "approve" && !a.JSON {
-				a.Println(a.Say("county.unsent", before.Unsent))
+			if err := a.Confirm(c.Context(), a.Say("county."+verb+"_ask", string(before.ID)), yes); err != nil {
+				return err
 			}
-			if verb != "approve" || cli.IsTerminal(a.Out) {
-				if err := a.Confirm(c.Context(), a.Say("county."+verb+"_ask", string(before.ID)), yes); err != nil {
-					return err
-				}
+			var body any
+			if verb == "approve" {
+				agreed.Replace = len(before.Shares) > 0
+				body = agreed
 			}
 			var after store.Controller
-			if err := k.post(c.Context(), "/api/controllers/"+url.PathEscape(args[0])+"/"+verb, nil, nil, &after); err != nil {
+			if err := k.post(c.Context(), "/api/controllers/"+url.PathEscape(args[0])+"/"+verb, nil, body, &after); err != nil {
 				return err
 			}
 			if a.JSON {
@@ -199,32 +201,70 @@ func (a *app) stateCmd(verb string) *cobra.Command {
 		},
 	})
 	c.Flags().BoolVar(&yes, "yes", false, a.Say("county.flag_yes"))
+	if verb == "approve" {
+		c.Flags().BoolVar(&agreed.Anyway, "anyway", false, a.Say("county.flag_anyway"))
+	}
 	return c
 }
 
+// introduce shows a controller to the person who is to decide about it: what the code
+// says, and what it says of itself.
+func (a *app) introduce(s county.Status, verb string) {
+	a.Println(a.Say("county.controller", string(s.ID), s.Name, string(s.Area), s.Fingerprint, a.Word("county.state_", string(s.State))))
+	if verb == "approve" {
+		outputs := s.Said.Outputs
+		var areas []string
+		for _, w := range s.Places() {
+			if area := string(w.Output); !slices.Contains(areas, area) {
+				areas = append(areas, area)
+			}
+		}
+		if outputs > 0 {
+			a.Println(a.Say("county.approve_said", s.Said.Site, strings.Join(areas, ", "), outputs, s.Said.Residents, s.Version))
+		}
+		if len(s.Shares) > 0 {
+			a.Println(cli.Paint(a.Say("county.approve_replaces", joined(s.Shares)), cli.Warn, a.Colour()))
+		}
+		return
+	}
+	if s.Unsent > 0 {
+		a.Println(a.Say("county.unsent", s.Unsent))
+	}
+}
+
+// joined lists names for people.
+func joined[T ~string](all []T) string {
+	texts := make([]string, len(all))
+	for i, s := range all {
+		texts[i] = string(s)
+	}
+	return strings.Join(texts, ", ")
+}
+
 // controller finds one of the fleet, retired ones too.
-func (a *app) controller(ctx context.Context, k *client, id string) (store.Controller, error) {
+func (a *app) controller(ctx context.Context, k *client, id string) (county.Status, error) {
 	for _, state := range []string{"", string(store.Retired)} {
 		var all []county.Status
 		if err := k.get(ctx, "/api/fleet", url.Values{"state": {state}}, &all); err != nil {
-			return store.Controller{}, err
+			return county.Status{}, err
 		}
 		for _, s := range all {
 			if string(s.ID) == id {
-				return s.Controller, nil
+				return s, nil
 			}
 		}
 	}
-	return store.Controller{}, sayM("county.no_controller", id)
+	return county.Status{}, sayM("county.no_controller", id)
 }
 
 func (a *app) moveCmd() *cobra.Command {
 	var name, area string
 	var groups []string
+	var anyway bool
 	c := a.JSONFlag(&cobra.Command{
 		Use: "move " + a.Say("county.use_controller"), Short: a.Say("county.move_short"), Args: a.oneArg("controller"),
 		RunE: func(c *cobra.Command, args []string) error {
-			var m county.Moved
+			m := county.Moved{Anyway: anyway}
 			if c.Flags().Changed("name") {
 				m.Name = &name
 			}
@@ -253,6 +293,7 @@ func (a *app) moveCmd() *cobra.Command {
 	c.Flags().StringVar(&name, "name", "", a.Say("county.flag_name"))
 	c.Flags().StringVar(&area, "area", "", a.Say("county.flag_area_of"))
 	c.Flags().StringSliceVar(&groups, "group", nil, a.Say("county.flag_group_of"))
+	c.Flags().BoolVar(&anyway, "anyway", false, a.Say("county.flag_anyway"))
 	return c
 }
 
@@ -319,12 +360,27 @@ func (a *app) fleetTable(all []county.Status) {
 			tone = cli.Bad
 		}
 		if t.Add(string(s.ID), s.Name, string(s.Area), a.Word("county.state_", string(s.State)), cli.Tint(seen, tone), s.Clock, manifests(s.Have),
-			strconv.FormatInt(s.Unsent, 10), strconv.Itoa(s.Residents()), s.Version, strings.Join(s.Faults, "; ")) {
+			strconv.FormatInt(s.Unsent, 10), strconv.Itoa(s.Residents()), s.Version, strings.Join(a.faults(s), "; ")) {
 			a.Println(t.Page())
 		}
 	}
 	a.Println(t.Page())
 	a.Println(a.Say("county.fleet_sum", len(all)))
+}
+
+// faults are what is wrong with a controller, for people.
+func (a *app) faults(s county.Status) []string {
+	all := slices.Clone(s.Faults)
+	if len(s.Astray) > 0 {
+		all = append(all, a.Say("county.fault_astray", joined(s.Astray)))
+	}
+	if s.Deaf {
+		all = append(all, a.Say("county.fault_deaf"))
+	}
+	if len(s.Shares) > 0 {
+		all = append(all, a.Say("county.fault_key", joined(s.Shares)))
+	}
+	return all
 }
 
 // manifests are the versions of the manifests that a controller holds.

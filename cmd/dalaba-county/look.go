@@ -88,14 +88,14 @@ func (a *app) reachCmd() *cobra.Command {
 func (a *app) reachTable(rep county.ReachReport) {
 	t := a.NewTable(cli.Title(a.Word("county.head_by_", string(rep.By))), cli.Extra(">"+a.Say("view.planned")), cli.Extra(">"+a.Say("view.completed")),
 		">"+a.Say("view.unknown"), cli.Key(a.Say("view.completion")), ">"+a.Say("view.person_airings"), cli.Extra(">"+a.Say("view.reached")),
-		cli.Extra(">"+a.Say("view.targeted")), cli.Key(a.Say("view.reach_rate")), cli.Extra(">"+a.Say("view.frequency")))
+		cli.Extra(">"+a.Say("view.targeted")), cli.Extra(">"+a.Say("view.residents_unknown")), cli.Key(a.Say("view.reach_rate")), cli.Extra(">"+a.Say("view.frequency")))
 	add := func(name string, l county.ReachLine) {
 		freq := ""
 		if l.Frequency != nil {
 			freq = web.Times(*l.Frequency)
 		}
 		if t.Add(name, strconv.Itoa(l.Planned), strconv.Itoa(l.Completed), strconv.Itoa(l.Unknown),
-			cli.Percent(int64(l.Completed), int64(l.Planned), l.Reach.Completion), strconv.FormatInt(l.PersonAirings, 10), strconv.Itoa(l.Reached), strconv.Itoa(l.Residents),
+			cli.Percent(int64(l.Completed), int64(l.Planned), l.Reach.Completion), strconv.FormatInt(l.PersonAirings, 10), strconv.Itoa(l.Reached), strconv.Itoa(l.Residents), strconv.Itoa(l.ResidentsUnknown),
 			cli.Percent(int64(l.Reached), int64(l.Residents), l.Rate), freq) {
 			a.Println(t.Page())
 		}

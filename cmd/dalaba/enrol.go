@@ -75,6 +75,9 @@ func (a *app) enrol(ctx context.Context, url, code string, wait time.Duration) (
 		})
 	}
 	a.Println(a.Say("enrol.done", member.Controller))
+	if astray := s.Config.With(member.Follower(), nil).Astray(); len(astray) > 0 {
+		a.Println(cli.Paint(a.Say("enrol.astray", member.Areas[0], strings.Join(astray, a.Say("view.comma"))), cli.Warn, a.Colour()))
+	}
 	a.Println(a.Say("enrol.county_key", joined.County))
 	return nil
 }

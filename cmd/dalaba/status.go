@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -150,6 +151,28 @@ func (a *app) showNext(next []status.Next, when func(time.Time) string) {
 	fmt.Fprint(a.Out, t.Page())
 }
 
+// showCounty tells which county the controller is enrolled with, and how far the two
+// agree.
+func (a *app) showCounty(st status.Status, when func(time.Time) string) {
+	c := st.County
+	if c == nil {
+		return
+	}
+	name := cmp.Or(c.Name, strings.Join(c.Servers, " "))
+	switch {
+	case c.Retired:
+		a.Println(cli.Paint(a.Say("view.county_retired", name, c.Controller), cli.Bad, a.Colour()))
+		return
+	case c.Last.IsZero():
+		a.Println(cli.Paint(a.Say("view.county_never", name, c.Controller, c.Area, when(c.Since)), cli.Warn, a.Colour()))
+	default:
+		a.Println(a.Say("view.county", name, c.Controller, c.Area, when(c.Since), when(c.Last)))
+	}
+	if len(c.Astray) > 0 {
+		a.Println(cli.Paint(a.Say("view.astray", c.Area, strings.Join(c.Astray, a.Say("view.comma"))), cli.Warn, a.Colour()))
+	}
+}
+
 // showStore tells how the store is, and what the county does not have yet.
 func (a *app) showStore(st status.Status, when func(time.Time) string) {
 	if st.Store == nil {
@@ -171,6 +194,7 @@ func (a *app) showStore(st status.Status, when func(time.Time) string) {
 	for _, l := range h.Losses {
 		a.Println(cli.Paint(a.Say("view.loss", when(l.At), l.Why), cli.Warn, a.Colour()))
 	}
+	a.showCounty(st, when)
 	switch {
 	case st.Unsent.NoCounty:
 		a.Println(a.Say("doctor.unsent_no_county"))

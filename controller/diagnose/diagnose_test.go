@@ -60,7 +60,7 @@ func TestReceiptsOfASiteWithoutACountyDoNotWait(t *testing.T) {
 	if got, found := look(); got.Receipts != 0 || !got.Oldest.IsZero() || !got.NoCounty || found != "doctor.unsent_no_county" {
 		t.Errorf("without a county: %+v, %s", got, found)
 	}
-	if err := store.KeepDocument(ctx, data.Document{Kind: string(link.KindMember), Version: 1, Raw: []byte("{}")}, nil); err != nil {
+	if err := store.KeepDocument(ctx, data.Document{Kind: string(link.KindMember), Version: 1, Raw: []byte("{}")}, nil, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, found := look(); got.Receipts != 1 || got.Oldest.IsZero() || got.NoCounty || found != "doctor.unsent" {
@@ -86,7 +86,7 @@ func TestTheDoctorTellsWhatTheCountyHasAndDidNotArrive(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := data.Document{Kind: string(link.KindMember), Scope: "controller:daba-1", Version: 1, Digest: member.Digest(), Raw: member.Bytes()}
-	if err := store.KeepDocument(ctx, doc, nil); err != nil {
+	if err := store.KeepDocument(ctx, doc, nil, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	look := func(lags ...data.Lag) (zh, en []string) {

@@ -198,7 +198,7 @@ func (d *examination) link(ctx context.Context) {
 		d.add("link", Fail, say.M("doctor.as_is", err), say.M("doctor.store_do", d.dir))
 		return
 	}
-	m := uplink.MemberOf(docs)
+	m := link.MemberOf(docs)
 	synced, _ := d.store.Synced(ctx)
 	lags, _ := d.store.Lags(ctx)
 	switch {
@@ -212,9 +212,19 @@ func (d *examination) link(ctx context.Context) {
 		d.add("link", Warn, say.M("doctor.link_silent", m.Controller, web.Stamp(synced, d.now, d.zone())), say.M("doctor.link_do", strings.Join(m.Servers, " ")))
 	case len(lags) > 0:
 		d.addLines("link", Warn, lagging(lags), say.M("doctor.link_lag_do"))
+	case len(d.astray(m)) > 0:
+		d.add("link", Warn, say.M("doctor.link_astray", m.Areas[0], strings.Join(d.astray(m), ", ")), say.M("doctor.link_astray_do"))
 	default:
 		d.add("link", OK, say.M("doctor.link_ok", m.Controller, web.Stamp(synced, d.now, d.zone())))
 	}
+}
+
+// astray lists the outputs that the config has outside of the area that the county gave.
+func (d *examination) astray(m link.Member) []string {
+	if d.cfg == nil {
+		return nil
+	}
+	return d.cfg.With(m.Follower(), nil).Astray()
 }
 
 // lagging says which documents of the county did not arrive.

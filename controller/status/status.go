@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"dalaba/controller/site"
+	"dalaba/controller/uplink"
 	"dalaba/data"
+	"dalaba/link"
 	"dalaba/player"
 	"dalaba/playlist"
 	"dalaba/playlist/asrun"
@@ -35,8 +37,22 @@ type Status struct {
 	Next     []Next    `json:"next"`
 
 	Store  *data.Health `json:"store,omitempty"`
+	County *County      `json:"county,omitempty"` // nil: it is not enrolled
 	Unsent Unsent       `json:"unsent"`
 	Behind []data.Lag   `json:"behind,omitempty"` // documents of the county that did not arrive
+}
+
+// County is the county that the controller is enrolled with.
+type County struct {
+	Name       string                `json:"name,omitempty"` // empty: its program is of release 0.1
+	Servers    []string              `json:"servers"`
+	Controller playlist.ControllerID `json:"controller"` // the ID that the county gave
+	Area       playlist.Area         `json:"area"`       // that the county gave
+	Groups     []string              `json:"groups,omitempty"`
+	Since      time.Time             `json:"since,omitzero"` // when it was enrolled
+	Last       time.Time             `json:"last,omitzero"`  // when the county last answered
+	Retired    bool                  `json:"retired,omitempty"`
+	Astray     []string              `json:"astray,omitempty"` // outputs that the config has outside of that area
 }
 
 // Config is the config in force.
@@ -182,7 +198,31 @@ func (st *Status) read(ctx context.Context, s *site.Site) (open []asrun.Row, err
 	if st.Behind, err = s.Store.Lags(ctx); err != nil {
 		return nil, err
 	}
+	if st.County, err = countyOf(ctx, s); err != nil {
+		return nil, err
+	}
 	return s.Store.OpenRows(ctx)
+}
+
+// countyOf returns the county that the controller is enrolled with, if any.
+func countyOf(ctx context.Context, s *site.Site) (*County, error) {
+	docs, err := uplink.Wire{Store: s.Store}.Documents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := link.MemberOf(docs)
+	if m.Controller == "" {
+		return nil, nil
+	}
+	c := &County{Name: m.County, Servers: m.Servers, Controller: m.Controller, Groups: m.Groups, Retired: m.Retired, Astray: s.Astray()}
+	if len(m.Areas) > 0 {
+		c.Area = m.Areas[0]
+	}
+	if c.Since, err = s.Store.Enrolled(ctx); err != nil {
+		return nil, err
+	}
+	c.Last, err = s.Store.Synced(ctx)
+	return c, err
 }
 
 // next foresees the airings to come.

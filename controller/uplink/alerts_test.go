@@ -68,7 +68,7 @@ func enrolled(t *testing.T, b *bell) (u *Uplink, alerts *link.Key) {
 	signed := must[link.Envelope](t)(link.SealTrust(trust, root)).Bytes()
 	member := must[link.Envelope](t)(link.SealMember(link.Member{Controller: "daba-1", Version: 1, Areas: []playlist.Area{"320924100201"}, Groups: []string{"x"}}, fleet)).Bytes()
 	for _, raw := range [][]byte{signed, member} {
-		if err := (Wire{store}).Keep(t.Context(), must[link.Document](t)(link.Open(raw, trust))); err != nil {
+		if err := (Wire{Store: store}).Keep(t.Context(), must[link.Document](t)(link.Open(raw, trust))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,7 +76,11 @@ func enrolled(t *testing.T, b *bell) (u *Uplink, alerts *link.Key) {
 		t.Fatal(err)
 	}
 	u = New(Options{Alarm: b, Log: slog.New(slog.DiscardHandler), Store: store, Dir: dir})
-	u.ctl = must[*link.Controller](t)(NewController(dir, store))
+	ctl, _, err := NewController(t.Context(), dir, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.ctl = ctl
 	u.ctl.Log = u.Log
 	return u, alerts
 }

@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,11 +12,9 @@ import (
 	"dalaba/controller/clock"
 	"dalaba/data"
 	"dalaba/link"
+	"dalaba/playlist"
 	"dalaba/playlist/config"
 )
-
-// maxAreas is how many of its areas a controller names as it enrols.
-const maxAreas = 16
 
 // Enrolment is how a controller joins a county.
 type Enrolment struct {
@@ -61,24 +60,21 @@ func Enrol(ctx context.Context, cfg *config.Config, e Enrolment) (j Joined, err 
 		return j, err
 	}
 	ctx = context.WithoutCancel(ctx) // the county counts it as enrolled
-	if err := link.Adopt(ctx, Wire{store}, got); err != nil {
-		return j, err
-	}
 	j.Member, j.County = *got.Member.Member, got.Trust.Trust.Fingerprint()
-	return j, store.SetEnrolled(ctx, time.Now())
+	return j, Wire{Store: store}.Adopt(ctx, got)
 }
 
 // self is what the controller tells of itself.
 func self(cfg *config.Config, program string) link.EnrolRequest {
-	r := link.EnrolRequest{Site: cfg.Site.Name, Outputs: len(cfg.Outputs), Program: program}
+	r := link.EnrolRequest{Site: cfg.Site.Name, Area: cfg.Site.Area, Outputs: len(cfg.Outputs), Program: program}
 	for _, o := range cfg.Outputs {
 		r.Residents += o.Residents
-		area := o.Area
-		if area == "" {
-			area = cfg.Site.Area
-		}
-		if len(r.Areas) < maxAreas && !slices.Contains(r.Areas, area) {
+		area := cmp.Or(o.Area, cfg.Site.Area)
+		if len(r.Areas) < playlist.MaxAreas && !slices.Contains(r.Areas, area) {
 			r.Areas = append(r.Areas, area)
+		}
+		if len(r.Zones) < link.MaxZones {
+			r.Zones = append(r.Zones, link.Zone{Name: o.Name, Area: area, Residents: o.Residents})
 		}
 	}
 	return r

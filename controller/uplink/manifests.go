@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"time"
 
@@ -21,6 +22,9 @@ func (u *Uplink) attend(ctx context.Context) {
 	defer tick.Stop()
 	hourly := time.NewTicker(rehashEvery)
 	defer hourly.Stop()
+	if m, err := u.member(ctx); err == nil {
+		u.placed = m.Follower()
+	}
 	for {
 		rehash := false
 		select {
@@ -53,7 +57,7 @@ type inspection struct {
 	trust    link.Trust
 	inForce  map[playlist.Scope]playlist.Manifest
 	wanted   []link.Wanted
-	changed  bool // a manifest came into force or went out of it
+	changed  bool // a manifest came into force or went out of it, or the controller was moved
 }
 
 // inspect looks at every alert and manifest, and wants the clips that are
@@ -74,6 +78,9 @@ func (u *Uplink) inspect(ctx context.Context, rehash bool) (changed bool, err er
 	}
 	if err := i.dropVoided(ctx); err != nil {
 		return i.changed, err
+	}
+	if !reflect.DeepEqual(u.placed, i.follower) { // outputs air by the area that the county gave
+		u.placed, i.changed = i.follower, true
 	}
 	followed := map[playlist.Scope]bool{}
 	for _, s := range docs {
@@ -130,7 +137,7 @@ func (i *inspection) alerts(ctx context.Context) {
 	for _, r := range records {
 		switch {
 		case r.State.Over():
-		case r.Source == playlist.AlertByLink && (i.member.Retired || !i.follower.Follows(r.Scope)):
+		case r.Source == playlist.AlertByLink && (i.member.Retired || !i.follower.FollowsAlerts(r.Scope)):
 			i.put(ctx, r.Scope, nil, nil)
 		case r.Source == playlist.AlertByLink && i.orphan(r.Scope):
 			i.put(ctx, r.Scope, nil, nil)

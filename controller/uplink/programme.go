@@ -12,7 +12,7 @@ import (
 )
 
 // WithCounty returns the config with what the store adds to its programme: the
-// county's manifests in force, and which clips of its playlists replaced others. It
+// area that the county gave, the county's manifests in force, and which clips of its playlists replaced others. It
 // does not change cfg, and returns cfg itself if there is nothing to add or, with the
 // error, if that cannot be read.
 func WithCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*config.Config, error) {
@@ -24,12 +24,16 @@ func WithCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*co
 		return cfg, err
 	}
 	lineage, err := store.Lineage(ctx)
-	if err != nil || len(inForce) == 0 && len(lineage) == 0 {
-		return cfg, err
-	}
-	docs, err := Wire{store}.Documents(ctx)
 	if err != nil {
 		return cfg, err
+	}
+	docs, err := Wire{Store: store}.Documents(ctx)
+	if err != nil {
+		return cfg, err
+	}
+	member := link.MemberOf(docs)
+	if member.Controller == "" && len(inForce) == 0 && len(lineage) == 0 {
+		return cfg, nil
 	}
 	var manifests []playlist.Manifest
 	for _, m := range inForce {
@@ -37,8 +41,8 @@ func WithCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*co
 	}
 	slices.SortFunc(manifests, func(a, b playlist.Manifest) int { return strings.Compare(string(a.Scope), string(b.Scope)) })
 	merged := *cfg
-	if len(manifests) > 0 {
-		merged.Programme = *cfg.With(MemberOf(docs).Follower(), manifests)
+	if !member.Retired {
+		merged.Programme = *cfg.With(member.Follower(), manifests)
 	}
 	merged.Lessons = lineage.First()
 	merged.Playlists = slices.Clone(merged.Playlists)
@@ -46,20 +50,6 @@ func WithCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*co
 		merged.Playlists[i] = list.WithLessons(merged.Lessons)
 	}
 	return &merged, nil
-}
-
-// MemberOf returns the controller's member document; the zero Member if it is not
-// enrolled. A member document stays in use until the next one comes, even if its
-// signer has lost the role meanwhile.
-func MemberOf(docs []link.Stored) link.Member {
-	for _, s := range docs {
-		if isMember(s) {
-			if d, err := link.OpenKept(s); err == nil {
-				return *d.Member
-			}
-		}
-	}
-	return link.Member{}
 }
 
 func isMember(s link.Stored) bool { return s.Kind == link.KindMember }

@@ -41,7 +41,7 @@ type Options struct {
 
 	Config  func() *config.Config                         // in force; called from many goroutines
 	Outputs func(ctx context.Context) []link.OutputHealth // for the health report
-	Changed func()                                        // the manifests in force have changed; must be quick
+	Changed func()                                        // the manifests in force, or the controller's area or groups, have changed; must be quick
 
 	// Inline is called with each clip that came inside a document of alerts: the store may
 	// not take it.
@@ -74,13 +74,15 @@ type Uplink struct {
 	voided []playlist.Scope // whose manifests a new trust document no longer accepts
 	asked  time.Time        // when a sync last brought all that the county has
 
-	orphans map[playlist.Scope]time.Time // see inspection.orphan; belongs to the goroutine that inspects
+	// These belong to the goroutine that inspects.
+	orphans map[playlist.Scope]time.Time // see inspection.orphan
+	placed  playlist.Follower            // as the programme in force has it
 }
 
 // New makes an Uplink, which does nothing before Run.
 func New(o Options) *Uplink {
 	u := &Uplink{
-		Options: o, store: Wire{o.Store}, orphans: map[playlist.Scope]time.Time{},
+		Options: o, store: Wire{Store: o.Store}, orphans: map[playlist.Scope]time.Time{},
 		news: make(chan struct{}, 1), rehash: make(chan struct{}, 1), reenrol: make(chan struct{}, 1), alertNews: make(chan struct{}, 1),
 	}
 	u.clips = &link.Clips{
@@ -185,7 +187,7 @@ func (u *Uplink) connect(ctx context.Context) (*link.Controller, error) {
 	if err != nil || !slices.ContainsFunc(docs, isMember) {
 		return nil, err
 	}
-	ctl, err := NewController(u.Dir, u.Store)
+	ctl, since, err := NewController(ctx, u.Dir, u.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +199,7 @@ func (u *Uplink) connect(ctx context.Context) (*link.Controller, error) {
 	}
 	u.clips.Client, u.clips.Sign = &http.Client{Transport: &clipTransport{link: u}}, link.SignClip(m.Controller, ctl.Key)
 	u.mu.Lock()
-	u.since, u.ctl = u.enrolledAt(ctx), ctl
+	u.since, u.ctl = since, ctl
 	for _, s := range docs {
 		if s.Kind == link.KindAlerts {
 			if d, err := link.Open(s.Raw, trustOf(docs)); err == nil {
@@ -214,13 +216,17 @@ func (u *Uplink) connect(ctx context.Context) (*link.Controller, error) {
 // keyFile is where the controller's key lies.
 func keyFile(dataDir string) string { return filepath.Join(dataDir, "controller.key") }
 
-// NewController returns the link's controller with its key and store.
-func NewController(dataDir string, store *data.Store) (*link.Controller, error) {
+// NewController returns the link's controller with its key and store, and when it was
+// enrolled. It is of no use once the controller is enrolled anew.
+func NewController(ctx context.Context, dataDir string, store *data.Store) (c *link.Controller, enrolled time.Time, err error) {
 	key, err := link.ReadKey(keyFile(dataDir))
 	if err != nil {
-		return nil, err
+		return nil, enrolled, err
 	}
-	return &link.Controller{Key: key, Store: Wire{store}}, nil
+	if enrolled, err = store.Enrolled(ctx); err != nil {
+		return nil, enrolled, err
+	}
+	return &link.Controller{Key: key, Store: Wire{store, enrolled}}, enrolled, nil
 }
 
 // ownKey returns the controller's key, and makes it on first use.
@@ -275,7 +281,7 @@ func (u *Uplink) Waits(ctx context.Context) bool { return u.store.Waits(ctx) }
 // Waits reports whether a county is to have the receipts of the store.
 func (w Wire) Waits(ctx context.Context) bool {
 	docs, err := w.Documents(ctx)
-	return err != nil || slices.ContainsFunc(docs, isMember) && !MemberOf(docs).Retired
+	return err != nil || slices.ContainsFunc(docs, isMember) && !link.MemberOf(docs).Retired
 }
 
 // accepted is called by the link with each document that it has accepted. It must

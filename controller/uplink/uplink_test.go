@@ -55,7 +55,7 @@ func TestTheCountysSlotsStayThoughItsFleetKeyIsReplaced(t *testing.T) {
 	first := trust(1, fleet)
 	raw := must[link.Envelope](t)(link.SealMember(link.Member{Controller: "daba-1", Version: 1, Areas: []playlist.Area{village}}, fleet)).Bytes()
 	for _, d := range []link.Document{first, must[link.Document](t)(link.Open(raw, *first.Trust)), trust(2, link.NewKey())} {
-		if err := (Wire{store}).Keep(t.Context(), d); err != nil {
+		if err := (Wire{Store: store}).Keep(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,7 +107,7 @@ func TestClipsAreFetchedAsTheMemberDocumentHasIt(t *testing.T) {
 		return must[link.Envelope](t)(link.SealMember(m, fleet)).Bytes()
 	}
 	for _, raw := range [][]byte{must[link.Envelope](t)(link.SealTrust(trust, root)).Bytes(), member(1, first, firstCA)} {
-		if err := (Wire{store}).Keep(t.Context(), must[link.Document](t)(link.Open(raw, trust))); err != nil {
+		if err := (Wire{Store: store}).Keep(t.Context(), must[link.Document](t)(link.Open(raw, trust))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,7 +164,7 @@ func TestReceiptsWaitOnlyForACountyThatThereIs(t *testing.T) {
 	if u.Waits(t.Context()) {
 		t.Error("without an enrolment one is waited for")
 	}
-	if err := store.KeepDocument(t.Context(), data.Document{Kind: string(link.KindMember), Version: 1, Raw: []byte("{}")}, nil); err != nil {
+	if err := store.KeepDocument(t.Context(), data.Document{Kind: string(link.KindMember), Version: 1, Raw: []byte("{}")}, nil, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if !u.Waits(t.Context()) {
@@ -178,7 +178,7 @@ func TestAManifestsNewClipOfALessonTakesThePlaceOfTheOldOne(t *testing.T) {
 	clip := func(id playlist.ClipID, issue int) playlist.Clip {
 		return playlist.Clip{ID: id, Series: "健康微课堂", Issue: issue}
 	}
-	i := &inspection{Uplink: &Uplink{store: Wire{store}}}
+	i := &inspection{Uplink: &Uplink{store: Wire{Store: store}}}
 	was := []playlist.Clip{clip("a1", 1), clip("a2", 2), clip("a3", 3), clip("a4", 4)}
 	// Issue 2 was recorded anew, 3 has a second clip beside the first, 4 is gone.
 	next := []playlist.Clip{clip("a1", 1), clip("b2", 2), clip("a3", 3), clip("b3", 3)}
@@ -238,7 +238,7 @@ func TestAManifestOfAWithdrawnKeyGivesWayToOneOfTheSameVersion(t *testing.T) {
 	first, raw := trust(1, lost)
 	member := must[link.Envelope](t)(link.SealMember(link.Member{Controller: "daba-1", Version: 1, Areas: []playlist.Area{village}}, fleet)).Bytes()
 	for _, raw := range [][]byte{raw, member} {
-		if err := (Wire{store}).Keep(t.Context(), must[link.Document](t)(link.Open(raw, first))); err != nil {
+		if err := (Wire{Store: store}).Keep(t.Context(), must[link.Document](t)(link.Open(raw, first))); err != nil {
 			t.Fatal(err)
 		}
 	}

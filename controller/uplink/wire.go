@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"time"
 
 	"dalaba/controller/files"
 	"dalaba/data"
@@ -13,7 +14,10 @@ import (
 )
 
 // Wire is a controller's store as the link sees it.
-type Wire struct{ *data.Store }
+type Wire struct {
+	*data.Store
+	Since time.Time // the enrolment that the documents to be kept belong to
+}
 
 var _ link.ControllerStore = Wire{}
 
@@ -32,16 +36,21 @@ func (w Wire) Documents(ctx context.Context) ([]link.Stored, error) {
 
 // Keep keeps a document and forgets those that it voids.
 func (w Wire) Keep(ctx context.Context, d link.Document) error {
-	kept := func(h link.Have) data.Document {
-		return data.Document{Kind: string(h.Kind), Scope: h.Scope, Version: h.Version, Digest: h.Digest}
-	}
-	doc := kept(d.Have)
-	doc.Raw = d.Raw
 	var forget []data.Document
 	for _, h := range d.Voids {
-		forget = append(forget, kept(h))
+		forget = append(forget, kept(h, nil))
 	}
-	return w.KeepDocument(ctx, doc, forget)
+	return w.KeepDocument(ctx, kept(d.Have, d.Raw), forget, w.Since)
+}
+
+// Adopt keeps the documents of an enrolment in the place of all others.
+func (w Wire) Adopt(ctx context.Context, e link.Enrolled) error {
+	return w.Store.Adopt(ctx, time.Now(), kept(e.Trust.Have, e.Trust.Raw), kept(e.Member.Have, e.Member.Raw))
+}
+
+// kept is a document as the store keeps it.
+func kept(h link.Have, raw []byte) data.Document {
+	return data.Document{Kind: string(h.Kind), Scope: h.Scope, Version: h.Version, Digest: h.Digest, Raw: raw}
 }
 
 // SetAside notes a receipt that the county cannot keep.

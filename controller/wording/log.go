@@ -106,7 +106,7 @@ type attribute struct {
 
 // attributes are those that people understand, in the order in which they are told.
 var attributes = []attribute{
-	{"controller", (*event).plain}, {"site", (*event).plain}, {"airing", (*event).airing}, {"slot", (*event).slot}, {"alert", (*event).alert},
+	{"controller", (*event).plain}, {"others", (*event).plain}, {"site", (*event).plain}, {"airing", (*event).airing}, {"slot", (*event).slot}, {"alert", (*event).alert},
 	{"refs", (*event).alerts}, {"clip", (*event).clip}, {"title", (*event).plain}, {"replaced", (*event).another}, {"other", (*event).another},
 	{"series", (*event).plain}, {"playlist", (*event).plain}, {"used", (*event).used}, {"name", (*event).plain}, {"role", (*event).plain},
 	{"kind", (*event).word}, {"class", (*event).word}, {"level", (*event).word}, {"state", (*event).word},

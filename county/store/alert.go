@@ -447,6 +447,15 @@ type Target struct {
 	Controller playlist.ControllerID `json:"controller"`
 	Online     bool                  `json:"online"` // it had been seen shortly before
 	Delivered  time.Time             `json:"delivered,omitzero"`
+	State      emergency.State       `json:"state,omitempty"` // on the controller, as it last told
+	Why        emergency.Reason      `json:"why,omitempty"`   // of that state
+}
+
+// Standing is how an alert stands on a controller.
+type Standing struct {
+	Alert playlist.AlertID
+	State emergency.State
+	Why   emergency.Reason
 }
 
 func addTargets(ctx context.Context, tx conn, id playlist.AlertID, targets []Target) error {
@@ -457,8 +466,8 @@ func addTargets(ctx context.Context, tx conn, id playlist.AlertID, targets []Tar
 	return insertMany(ctx, tx, "INSERT INTO alert_target (alert, controller, online) VALUES ", " ON CONFLICT (alert, controller) DO NOTHING", rows)
 }
 
-// Delivered notes that a controller has alerts.
-func (s *Store) Delivered(ctx context.Context, controller playlist.ControllerID, ids []playlist.AlertID) error {
+// Delivered notes that a controller has alerts, and how those that it tells of stand there.
+func (s *Store) Delivered(ctx context.Context, controller playlist.ControllerID, ids []playlist.AlertID, told []Standing) error {
 	var open []playlist.AlertID
 	err := s.read().each(ctx, "SELECT alert FROM alert_target WHERE controller = ?1 AND delivered IS NULL", []any{string(controller)},
 		func(scan func(...any) error) error {
@@ -469,7 +478,10 @@ func (s *Store) Delivered(ctx context.Context, controller playlist.ControllerID,
 			}
 			return err
 		})
-	if err != nil || len(open) == 0 {
+	if err != nil {
+		return err
+	}
+	if told, err = s.newlyTold(ctx, controller, told); err != nil || len(open) == 0 && len(told) == 0 {
 		return err
 	}
 	return s.write(ctx, func(ctx context.Context, tx conn) error {
@@ -480,20 +492,44 @@ func (s *Store) Delivered(ctx context.Context, controller playlist.ControllerID,
 				return err
 			}
 		}
+		for _, t := range told {
+			err := tx.exec(ctx, "UPDATE alert_target SET state = ?3, why = ?4 WHERE alert = ?1 AND controller = ?2",
+				string(t.Alert), string(controller), clean(string(t.State)), clean(string(t.Why)))
+			if err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 }
 
+// newlyTold returns what differs from what a controller told before.
+func (s *Store) newlyTold(ctx context.Context, controller playlist.ControllerID, told []Standing) (news []Standing, err error) {
+	for _, t := range told {
+		var before Standing
+		err := s.read().row(ctx, "SELECT alert, state, why FROM alert_target WHERE alert = ?1 AND controller = ?2", string(t.Alert), string(controller)).
+			Scan(&before.Alert, &before.State, &before.Why)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			return nil, err
+		case before != t:
+			news = append(news, t)
+		}
+	}
+	return news, nil
+}
+
 // Targets are the controllers that an alert was for.
 func (s *Store) Targets(ctx context.Context, id playlist.AlertID) (all []Target, err error) {
-	err = s.read().each(ctx, "SELECT controller, online, delivered FROM alert_target WHERE alert = ?1 ORDER BY controller", []any{string(id)},
+	err = s.read().each(ctx, "SELECT controller, online, delivered, state, why FROM alert_target WHERE alert = ?1 ORDER BY controller", []any{string(id)},
 		func(scan func(...any) error) error {
 			var (
 				t         Target
 				online    int64
 				delivered sql.NullInt64
 			)
-			err := scan(&t.Controller, &online, &delivered)
+			err := scan(&t.Controller, &online, &delivered, &t.State, &t.Why)
 			t.Online, t.Delivered = online != 0, instant(delivered)
 			all = append(all, t)
 			return err

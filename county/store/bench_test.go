@@ -34,7 +34,7 @@ func BenchmarkReceipts(b *testing.B) {
 							rows = append(rows, row(fmt.Sprintf("时段%d", i%10), due, "村口", i%20, asrun.Complete))
 						}
 						_, err := s.AddReceipts(b.Context(), link.Batch{
-							Controller: playlist.ControllerID(fmt.Sprintf("c%d", c)), Epoch: "e", Receipts: receipts(int64(n*200+1), rows...),
+							Controller: playlist.ControllerID(fmt.Sprintf("c%d", c)), Epoch: fmt.Sprint("of c", c), Receipts: receipts(int64(n*200+1), rows...),
 						})
 						work <- err
 					}()

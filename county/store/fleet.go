@@ -42,8 +42,18 @@ type Controller struct {
 	Health      json.RawMessage       `json:"health,omitempty"`
 	Unsent      int64                 `json:"unsent"` // receipts it still holds
 	Clock       string                `json:"clock,omitempty"`
-	Fault       bool                  `json:"fault"` // its health names something a person must mend
+	Fault       bool                  `json:"fault"`               // its health names something a person must mend
+	SiteArea    playlist.Area         `json:"site_area,omitempty"` // by its own config, as it last said
+	Said        Said                  `json:"said,omitzero"`       // when it asked to be enrolled
 	Outputs     []Output              `json:"outputs,omitempty"`
+}
+
+// Said is what a controller said of itself when it asked to be enrolled.
+type Said struct {
+	Site      string          `json:"site,omitempty"`
+	Areas     []playlist.Area `json:"areas,omitempty"` // of its outputs
+	Outputs   int             `json:"outputs,omitempty"`
+	Residents int             `json:"residents,omitempty"` // in earshot of all outputs
 }
 
 // Output is a loudspeaker zone as its controller names it.
@@ -56,20 +66,59 @@ type Output struct {
 	Gone       bool                  `json:"gone,omitempty"` // its controller no longer lists it
 }
 
-// Follower is the controller as scopes see it: by the area that its county gave
-// it, and by those of its outputs that lie within.
+// Follower is the controller as scopes see it. It follows the area that its county gave
+// it, with those of its outputs that lie within, and the alerts of all other areas in
+// which it may be: see [playlist.Whereabouts].
 func (c Controller) Follower() playlist.Follower {
 	f := playlist.Follower{ID: c.ID, Areas: []playlist.Area{c.Area}, Groups: c.Groups}
-	for _, o := range c.Outputs {
-		if !o.Gone && o.Area.Within(c.Area) && !slices.Contains(f.Areas, o.Area) && len(f.Areas) < mostAreas {
-			f.Areas = append(f.Areas, o.Area)
+	follow := func(list *[]playlist.Area, a playlist.Area) {
+		if !slices.Contains(f.Areas, a) && !slices.Contains(f.Hears, a) && len(f.Areas)+len(f.Hears) < playlist.MaxAreas {
+			*list = append(*list, a)
+		}
+	}
+	where := c.Places()
+	for _, w := range where {
+		if !w.Astray() {
+			follow(&f.Areas, w.Airs())
+		}
+	}
+	for _, w := range where {
+		for _, a := range w.Hears() {
+			follow(&f.Hears, a)
 		}
 	}
 	return f
 }
 
-// mostAreas is how many areas the link lets a controller follow.
-const mostAreas = 16
+// Places returns the places of the controller's outputs; if none are known, that of the
+// area that the county gave it.
+func (c Controller) Places() (all []playlist.Whereabouts) {
+	for _, o := range c.Outputs {
+		if !o.Gone {
+			all = append(all, c.PlaceOf(o))
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	return []playlist.Whereabouts{{Output: c.Area, Member: c.Area}}
+}
+
+// PlaceOf is where one of the outputs is.
+func (c Controller) PlaceOf(o Output) playlist.Whereabouts {
+	return playlist.Whereabouts{Output: o.Area, Site: c.SiteArea, Member: c.Area}
+}
+
+// Astray lists the areas in which the controller's own config has its outputs, and that
+// lie outside of the one that the county gave it.
+func (c Controller) Astray() (all []playlist.Area) {
+	for _, w := range c.Places() {
+		if w.Astray() && !slices.Contains(all, w.Output) {
+			all = append(all, w.Output)
+		}
+	}
+	return all
+}
 
 // Residents are those in earshot of the controller's outputs.
 func (c Controller) Residents() int {
@@ -89,31 +138,59 @@ func (s *Store) addController(ctx context.Context, tx conn, c Controller) error 
 	if err != nil {
 		return err
 	}
-	n, err := tx.change(ctx, `INSERT INTO controller (id, name, area, groups, public_key, fingerprint, state, made, changed, broker_user)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)
+	said, err := json.Marshal(c.Said)
+	if err != nil {
+		return err
+	}
+	n, err := tx.change(ctx, `INSERT INTO controller (id, name, area, groups, public_key, fingerprint, state, made, changed, broker_user,
+		site_area, said, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, area = excluded.area, groups = excluded.groups,
 		public_key = excluded.public_key, fingerprint = excluded.fingerprint, state = excluded.state, changed = excluded.changed,
-		broker_user = excluded.broker_user, health = '{}'
-		WHERE controller.state IN ('pending', 'retired')`,
+		broker_user = excluded.broker_user, health = '{}', have = '{}', seen = NULL, site_area = excluded.site_area, said = excluded.said,
+		version = excluded.version WHERE controller.state IN ('pending', 'retired')`,
 		string(c.ID), clean(c.Name), string(c.Area), string(groups), clean(c.Key), clean(c.Fingerprint), string(c.State), s.now().UnixMicro(),
-		clean(c.User))
+		clean(c.User), string(c.SiteArea), clean(string(said)), clean(c.Version))
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%w: controller %s", ErrConflict, c.ID)
 	}
 	if err != nil {
 		return err
 	}
+	if c.Outputs == nil {
+		c.Outputs = c.unnamed()
+	}
 	return setOutputs(ctx, tx, c.ID, c.Outputs)
+}
+
+// unnamedMark begins the names of outputs of which it is known only that they are there.
+const unnamedMark = "?"
+
+// unnamed makes outputs of what a controller of release 0.1 says of itself when it
+// enrols, with all residents at the first. Its first sync names them.
+func (c Controller) unnamed() (all []Output) {
+	for i := range min(c.Said.Outputs, playlist.MaxAreas) {
+		o := Output{Name: fmt.Sprint(unnamedMark, i+1), Area: c.Area}
+		if i == 0 {
+			o.Residents = c.Said.Residents
+		}
+		if n := len(c.Said.Areas); n > 0 {
+			o.Area = c.Said.Areas[min(i, n-1)]
+		}
+		all = append(all, o)
+	}
+	return all
 }
 
 // ChangeController has f change the name, the area, the groups and the state of
 // a controller as they are now, while no other writer does, and returns it as f
-// left it. If f returns an error, nothing is changed. f may not call the store.
+// left it. If f returns an error, nothing is changed. f may not call the store. One that
+// becomes active takes over the receipts of its ID, whatever key sent them.
 func (s *Store) ChangeController(ctx context.Context, id playlist.ControllerID, f func(*Controller) error) (k Controller, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx conn) error {
 		if k, err = controller(ctx, tx, id); err != nil {
 			return err
 		}
+		was := k.State
 		if err := f(&k); err != nil {
 			return err
 		}
@@ -121,10 +198,54 @@ func (s *Store) ChangeController(ctx context.Context, id playlist.ControllerID, 
 		if err != nil {
 			return err
 		}
-		return tx.exec(ctx, "UPDATE controller SET name = ?2, area = ?3, groups = ?4, state = ?5, changed = ?6 WHERE id = ?1",
+		err = tx.exec(ctx, "UPDATE controller SET name = ?2, area = ?3, groups = ?4, state = ?5, changed = ?6 WHERE id = ?1",
 			string(id), clean(k.Name), string(k.Area), string(groups), string(k.State), s.now().UnixMicro())
+		if err != nil || was == Active || k.State != Active {
+			return err
+		}
+		return takeEpochs(ctx, tx, id)
 	})
 	return k, err
+}
+
+// Sharing lists the other active controllers that have the key of one.
+func (s *Store) Sharing(ctx context.Context, k Controller) ([]playlist.ControllerID, error) {
+	return sharing(ctx, s.read(), k.ID, k.Key)
+}
+
+// SharedKeys lists, by key, the active controllers that have one, if there are several or
+// a pending one has it too.
+func (s *Store) SharedKeys(ctx context.Context) (map[string][]playlist.ControllerID, error) {
+	all := map[string][]playlist.ControllerID{}
+	err := s.read().each(ctx, `SELECT public_key, id FROM controller WHERE state = 'active' AND public_key IN
+		(SELECT public_key FROM controller WHERE public_key != '' AND state IN ('active', 'pending') GROUP BY public_key HAVING count(*) > 1)
+		ORDER BY id`, nil, func(scan func(...any) error) error {
+		var key string
+		var id playlist.ControllerID
+		err := scan(&key, &id)
+		all[key] = append(all[key], id)
+		return err
+	})
+	return all, err
+}
+
+func sharing(ctx context.Context, from conn, id playlist.ControllerID, key string) (all []playlist.ControllerID, err error) {
+	if key == "" {
+		return nil, nil
+	}
+	err = from.each(ctx, "SELECT id FROM controller WHERE public_key = ?1 AND id != ?2 AND state = 'active' ORDER BY id", []any{clean(key), string(id)},
+		func(scan func(...any) error) error {
+			var other playlist.ControllerID
+			err := scan(&other)
+			all = append(all, other)
+			return err
+		})
+	return all, err
+}
+
+// takeEpochs gives the epochs of a controller to the key that it has now.
+func takeEpochs(ctx context.Context, tx conn, id playlist.ControllerID) error {
+	return tx.exec(ctx, "UPDATE epoch SET public_key = (SELECT public_key FROM controller WHERE id = ?1) WHERE controller = ?1", string(id))
 }
 
 // revokedUser is before a broker user in the key of the setting that says since
@@ -162,7 +283,8 @@ type Report struct {
 	Unsent  int64
 	Clock   string
 	Fault   bool
-	Outputs []Output // nil: it did not say
+	Site    playlist.Area // of the site
+	Outputs []Output      // nil: it did not say
 }
 
 // Seen records a sync.
@@ -176,8 +298,9 @@ func (s *Store) Seen(ctx context.Context, id playlist.ControllerID, r Report) er
 		health = clean(string(r.Health))
 	}
 	return s.write(ctx, func(ctx context.Context, tx conn) error {
-		n, err := tx.change(ctx, `UPDATE controller SET seen = ?2, version = ?3, have = ?4, health = ?5, unsent = ?6, clock = ?7, fault = ?8
-			WHERE id = ?1`, string(id), s.now().UnixMicro(), clean(r.Version), string(have), health, r.Unsent, clean(r.Clock), flag(r.Fault))
+		n, err := tx.change(ctx, `UPDATE controller SET seen = ?2, version = ?3, have = ?4, health = ?5, unsent = ?6, clock = ?7, fault = ?8,
+			site_area = ?9 WHERE id = ?1`, string(id), s.now().UnixMicro(), clean(r.Version), string(have), health, r.Unsent, clean(r.Clock),
+			flag(r.Fault), clean(string(r.Site)))
 		if err == nil && n == 0 {
 			err = fmt.Errorf("%w: controller %s", ErrNotFound, id)
 		}
@@ -214,6 +337,13 @@ func setOutputs(ctx context.Context, tx conn, id playlist.ControllerID, outputs 
 			if err := tx.exec(ctx, "UPDATE output SET gone = 1 WHERE id = ?1", w.ID); err != nil {
 				return err
 			}
+			if !strings.HasPrefix(w.Name, unnamedMark) {
+				continue
+			}
+			// Those that have names by now tell what aired.
+			if err := tx.exec(ctx, "DELETE FROM silence WHERE output = ?1", w.ID); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -242,21 +372,21 @@ type FleetQuery struct {
 }
 
 const controllerColumns = `SELECT id, name, area, groups, public_key, fingerprint, state, made, seen, version, have, health,
-	unsent, clock, fault, broker_user FROM controller`
+	unsent, clock, fault, broker_user, site_area, said FROM controller`
 
 func scanController(scan func(...any) error) (c Controller, err error) {
 	var (
-		groups, have, health string
-		made, seen           sql.NullInt64
-		fault                int64
+		groups, have, health, said string
+		made, seen                 sql.NullInt64
+		fault                      int64
 	)
 	err = scan(&c.ID, &c.Name, &c.Area, &groups, &c.Key, &c.Fingerprint, &c.State, &made, &seen, &c.Version, &have, &health,
-		&c.Unsent, &c.Clock, &fault, &c.User)
+		&c.Unsent, &c.Clock, &fault, &c.User, &c.SiteArea, &said)
 	if err != nil {
 		return c, err
 	}
 	c.Made, c.Seen, c.Fault, c.Health = instant(made), instant(seen), fault != 0, json.RawMessage(health)
-	return c, errors.Join(json.Unmarshal([]byte(groups), &c.Groups), json.Unmarshal([]byte(have), &c.Have))
+	return c, errors.Join(json.Unmarshal([]byte(groups), &c.Groups), json.Unmarshal([]byte(have), &c.Have), json.Unmarshal([]byte(said), &c.Said))
 }
 
 // Fleet is the controllers that the query names, by area and ID, with their
@@ -371,7 +501,9 @@ func (s *Store) Code(ctx context.Context, id string) (Code, error) {
 // UseCode spends a code on a key and takes the controller in, in one
 // transaction. The first key to come has the code: another is [ErrConflict],
 // and one that never came before its expiry [ErrNotFound]. The same key may
-// come as often as it likes. UseCode returns the controller as it is then.
+// come as often as it likes. UseCode returns the controller as it is then: pending, unless
+// the code alone is approval enough and no other active controller has the key. One that is
+// active takes over the receipts of its ID, whatever key sent them.
 func (s *Store) UseCode(ctx context.Context, id string, who Controller) (Controller, error) {
 	err := s.write(ctx, func(ctx context.Context, tx conn) error {
 		c, err := scanCode(tx.row(ctx, codeColumns+"WHERE id = ?1", id).Scan)
@@ -395,11 +527,20 @@ func (s *Store) UseCode(ctx context.Context, id string, who Controller) (Control
 		if c.Name != "" {
 			who.Name = c.Name
 		}
-		if c.Approve {
+		sharing, err := sharing(ctx, tx, who.ID, who.Key)
+		if err != nil {
+			return err
+		}
+		if c.Approve && len(sharing) == 0 && len(who.Astray()) == 0 { // else a person is to look at it
 			who.State = Active
 		}
 		if err := s.addController(ctx, tx, who); err != nil {
 			return err
+		}
+		if who.State == Active {
+			if err := takeEpochs(ctx, tx, who.ID); err != nil {
+				return err
+			}
 		}
 		return tx.exec(ctx, "UPDATE code SET used = ?2, public_key = ?3 WHERE id = ?1", id, s.now().UnixMicro(), who.Key)
 	})

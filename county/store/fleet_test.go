@@ -418,7 +418,7 @@ func TestAlertsAreKeptOnceAndRetiredBeforeTheyCome(t *testing.T) {
 		}
 
 		for range 2 {
-			if err := s.Delivered(t.Context(), "c1", []playlist.AlertID{"update", "unheard-of"}); err != nil {
+			if err := s.Delivered(t.Context(), "c1", []playlist.AlertID{"update", "unheard-of"}, []store.Standing{{Alert: "update", State: emergency.StateRefused, Why: emergency.ReasonArea}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -778,7 +778,7 @@ func TestACopyAnswersTheSame(t *testing.T) {
 	}
 	// It goes on where the other was.
 	addController(t, to, "c2", "341523100201")
-	addReceipts(t, to, "c2", "e", receipts(1, row("晚", morning, "新的", 90, asrun.Complete)))
+	addReceipts(t, to, "c2", "of c2", receipts(1, row("晚", morning, "新的", 90, asrun.Complete)))
 	if mark := addReceipts(t, to, "c1", "e", receipts(301, row("早", morning.AddDate(0, 0, 300), "村口", 1, asrun.Complete))); mark != 301 {
 		t.Errorf("mark %d", mark)
 	}
@@ -807,7 +807,7 @@ func TestWhatWasWrittenIsThereAfterARestart(t *testing.T) {
 				t.Error("a closed store takes writes")
 			}
 			s = open(t, o)
-			if mark, err := s.Mark(t.Context(), "c1", "e"); err != nil || mark != 1 {
+			if mark, _, err := s.Mark(t.Context(), "c1", "e"); err != nil || mark != 1 {
 				t.Errorf("mark %d, %v", mark, err)
 			}
 			if mark := addReceipts(t, s, "c1", "e", receipts(2, row("早", morning.AddDate(0, 0, 1), "村口", 1, asrun.Complete))); mark != 2 {

@@ -109,7 +109,7 @@ func TestADamagedDatabaseIsSetAsideAndTheLastGoodBackupRestored(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = s.Close() }()
-			if mark, err := s.Mark(t.Context(), "c1", "e"); err != nil || mark != c.mark {
+			if mark, _, err := s.Mark(t.Context(), "c1", "e"); err != nil || mark != c.mark {
 				t.Errorf("mark %d, want %d, %v", mark, c.mark, err)
 			}
 			if !strings.Contains(log.String(), "level=ERROR msg=\"store was damaged or missing") {
@@ -232,7 +232,7 @@ func TestAnEarlierStoreReportsAsBefore(t *testing.T) {
 					}
 					rows = append(rows, r)
 				}
-				addReceipts(t, s, id, "e", receipts(1, rows...))
+				addReceipts(t, s, id, "of "+id, receipts(1, rows...))
 			}
 			for _, q := range queries {
 				rep, err := s.Reach(t.Context(), q)

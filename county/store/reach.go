@@ -276,8 +276,8 @@ func (b *intake) verdicts(ctx context.Context, day, output int64) (all []verdict
 	from, to := b.s.dayBounds(day)
 	items := map[itemKey][]part{}
 	err = b.tx.each(ctx, "SELECT "+partColumns+` FROM receipt r JOIN billing b ON b.id = r.billing JOIN strand s ON s.id = r.strand
-		WHERE r.epoch IN (SELECT id FROM epoch WHERE controller = ?1) AND r.output = ?2 AND r.due >= ?3 AND r.due < ?4
-		AND r.superseded = 0 AND s.alert = ''`, []any{string(b.controller), output, from.UnixMicro(), to.UnixMicro()},
+		WHERE r.epoch IN (SELECT e.id FROM epoch e JOIN output o ON o.controller = e.controller WHERE o.id = ?1) AND r.output = ?1
+		AND r.due >= ?2 AND r.due < ?3 AND r.superseded = 0 AND s.alert = ''`, []any{output, from.UnixMicro(), to.UnixMicro()},
 		func(scan func(...any) error) error {
 			k, p, err := scanPart(scan)
 			items[k] = append(items[k], p)
@@ -745,6 +745,11 @@ func (r *report) at(id int64) earshot {
 func (r *report) reachOf(l *line) asrun.Reach {
 	l.Residents = r.residentsOf(l.targeted, l.silent)
 	l.Reached = r.residentsOf(l.reached, nil)
+	reached := map[int64]bool{} // outputs
+	if len(l.silent) > 0 {
+		l.reached.each(func(id int64) { reached[r.at(id).output] = true })
+	}
+	l.ResidentsUnknown = r.residentsOf(nil, slices.DeleteFunc(slices.Clone(l.silent), func(e earshot) bool { return reached[e.output] }))
 	return l.Reach
 }
 

@@ -26,6 +26,9 @@ const MaxReceipts = 1000
 // unless what is missing is gone for good. One that is [link.Receipt.Wrong] is
 // passed over.
 //
+// If the epoch belongs to another key, or other receipts are stored under the numbers of
+// these, nothing is kept and the error is [link.ErrTaken].
+//
 // A receipt that corrects an earlier one, or is about the same row, supersedes
 // it; both are kept.
 func (s *Store) AddReceipts(ctx context.Context, b link.Batch) (mark int64, err error) {
@@ -39,13 +42,14 @@ func (s *Store) AddReceipts(ctx context.Context, b link.Batch) (mark int64, err 
 	return mark, err
 }
 
-// Mark is the high-water mark of an epoch; 0 if nothing of it is stored.
-func (s *Store) Mark(ctx context.Context, id playlist.ControllerID, epoch string) (mark int64, err error) {
-	err = s.read().row(ctx, "SELECT mark FROM epoch WHERE controller = ?1 AND name = ?2", string(id), epoch).Scan(&mark)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
+// Mark is the high-water mark of an epoch; 0 if nothing of it is stored. ok is false if
+// the epoch belongs to another controller's key.
+func (s *Store) Mark(ctx context.Context, id playlist.ControllerID, epoch string) (mark int64, ok bool, err error) {
+	e, err := s.findEpoch(ctx, s.read(), id, epoch, "")
+	if errors.Is(err, link.ErrTaken) {
+		return 0, false, nil
 	}
-	return mark, err
+	return e.mark, err == nil, err
 }
 
 func (s *Store) addReceipts(ctx context.Context, tx conn, given link.Batch) (int64, error) {
@@ -59,8 +63,14 @@ func (s *Store) addReceipts(ctx context.Context, tx conn, given link.Batch) (int
 		}
 	}
 	list, mark, lost, err := given.After(e.mark)
-	if err != nil || len(list) == 0 {
+	if err != nil {
 		return e.mark, err
+	}
+	if err := s.compare(ctx, tx, e, given.Receipts[:len(given.Receipts)-len(list)]); err != nil {
+		return e.mark, err
+	}
+	if len(list) == 0 {
+		return e.mark, nil
 	}
 	b := &intake{s: s, tx: tx, controller: given.Controller, epoch: e, now: s.now().UnixMicro(), tallies: map[tallyKey]sums{}, marks: map[presenceKey]*marks{}}
 	list = slices.DeleteFunc(slices.Clone(list), func(r link.Receipt) bool { return r.Wrong != nil })
@@ -70,31 +80,88 @@ func (s *Store) addReceipts(ctx context.Context, tx conn, given link.Batch) (int
 	return mark, tx.exec(ctx, "UPDATE epoch SET mark = ?2, earshot_mark = ?2, at = ?3, lost = lost + ?4 WHERE id = ?1", e.id, mark, s.now().UnixMicro(), lost)
 }
 
+// epochRow is an epoch of a controller.
 type epochRow struct {
-	id, mark int64
-	area     string // of its controller
+	id, mark int64  // id 0: it is not stored yet
+	key      string // that the controller has now
+	area     string // of the controller
 }
 
+// findEpoch finds an epoch of a controller. An epoch belongs to the key that first
+// used it, or has taken it over in [Store.UseCode] or [Store.ChangeController]; for
+// another key the error is [link.ErrTaken]. A box that was enrolled under another ID
+// since goes on after the last receipt that it sent before.
+func (s *Store) findEpoch(ctx context.Context, from conn, id playlist.ControllerID, name, lock string) (e epochRow, err error) {
+	if err := from.row(ctx, "SELECT public_key, area FROM controller WHERE id = ?1", string(id)).Scan(&e.key, &e.area); err != nil {
+		return e, found(err, "controller", id)
+	}
+	var mine, same, others bool
+	err = from.each(ctx, "SELECT id, controller, mark, public_key FROM epoch WHERE name = ?1"+lock, []any{clean(name)}, func(scan func(...any) error) error {
+		var n, mark int64
+		var owner, key string
+		err := scan(&n, &owner, &mark, &key)
+		own := key == "" || key == e.key // empty: the program one version back made it
+		switch {
+		case owner == string(id):
+			mine, e.id, e.mark, same = true, n, mark, own
+		case mine:
+		case own:
+			same, e.mark = true, max(e.mark, mark)
+		default:
+			others = true
+		}
+		return err
+	})
+	if err == nil && !same && (mine || others) {
+		err = fmt.Errorf("%w: epoch %s belongs to another key", link.ErrTaken, name)
+	}
+	return e, err
+}
+
+// epoch is [Store.findEpoch], and stores the epoch if it is new to the controller.
 func (s *Store) epoch(ctx context.Context, tx conn, id playlist.ControllerID, name string) (e epochRow, err error) {
 	lock := ""
 	if s.pg {
-		lock = " FOR UPDATE OF e"
+		lock = " FOR UPDATE"
 	}
-	query := "SELECT e.id, e.mark, k.area FROM epoch e JOIN controller k ON k.id = e.controller WHERE e.controller = ?1 AND e.name = ?2" + lock
-	err = tx.row(ctx, query, string(id), clean(name)).Scan(&e.id, &e.mark, &e.area)
-	if !errors.Is(err, sql.ErrNoRows) {
+	if e, err = s.findEpoch(ctx, tx, id, name, lock); err != nil || e.id != 0 {
 		return e, err
 	}
-	if err := tx.row(ctx, "SELECT area FROM controller WHERE id = ?1", string(id)).Scan(&e.area); err != nil {
-		return e, found(err, "controller", id)
-	}
-	err = tx.exec(ctx, "INSERT INTO epoch (controller, name, at) VALUES (?1, ?2, ?3) ON CONFLICT (controller, name) DO NOTHING",
-		string(id), clean(name), s.now().UnixMicro())
+	err = tx.exec(ctx, `INSERT INTO epoch (controller, name, at, public_key, mark, earshot_mark) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+		ON CONFLICT (controller, name) DO NOTHING`, string(id), clean(name), s.now().UnixMicro(), e.key, e.mark)
 	if err != nil {
 		return e, err
 	}
-	err = tx.row(ctx, query, string(id), clean(name)).Scan(&e.id, &e.mark, &e.area)
-	return e, err
+	return s.findEpoch(ctx, tx, id, name, lock)
+}
+
+// compare returns [link.ErrTaken] if other receipts are stored under the numbers of
+// these. A receipt whose clock was repaired since, or whose row was deleted here, is the
+// same.
+func (s *Store) compare(ctx context.Context, tx conn, e epochRow, list []link.Receipt) error {
+	if len(list) == 0 {
+		return nil
+	}
+	type made struct {
+		output, boot     string
+		mono, item, part int64
+	}
+	stored := map[int64]made{}
+	err := tx.each(ctx, `SELECT r.seq, o.name, r.boot, r.mono_ms, r.item, r.part FROM receipt r JOIN output o ON o.id = r.output
+		WHERE r.epoch = ?1 AND r.seq BETWEEN ?2 AND ?3`, []any{e.id, list[0].Row.Seq, list[len(list)-1].Row.Seq}, func(scan func(...any) error) error {
+		var seq int64
+		var m made
+		err := scan(&seq, &m.output, &m.boot, &m.mono, &m.item, &m.part)
+		stored[seq] = m
+		return err
+	})
+	for _, r := range list {
+		was, ok := stored[r.Row.Seq]
+		if err == nil && ok && r.Wrong == nil && was != (made{clean(r.Row.Output), clean(r.Row.Boot), r.Row.MonoMS, int64(r.Row.Item), int64(r.Row.Part)}) {
+			return fmt.Errorf("%w: number %d", link.ErrTaken, r.Row.Seq)
+		}
+	}
+	return err
 }
 
 // names are the numbers by which the store calls what recurs in rows. Only
@@ -199,6 +266,8 @@ type intake struct {
 // itemKey names one clip of one airing on one output.
 type itemKey struct{ strand, due, output, item int64 }
 
+func byDue(x, y itemKey) int { return cmp.Compare(x.due, y.due) }
+
 // part is what one receipt says of an item.
 type part struct {
 	epoch, seq, part int64
@@ -264,7 +333,7 @@ func (b *intake) add(ctx context.Context, given []link.Receipt) error {
 		}
 	}
 	// In order of due, so that residents that an output had earlier have the lower number.
-	for _, k := range slices.SortedFunc(maps.Keys(items), func(x, y itemKey) int { return cmp.Compare(x.due, y.due) }) {
+	for _, k := range slices.SortedFunc(maps.Keys(items), byDue) {
 		if err := b.count(ctx, k, items[k]); err != nil {
 			return err
 		}
@@ -357,8 +426,8 @@ func (b *intake) corrected(ctx context.Context, list []link.Receipt, items map[i
 		)
 		err := b.tx.row(ctx, `SELECT r.epoch, r.seq, r.strand, r.due, r.output, r.item, CASE WHEN s.airing = '' THEN s.slot ELSE '' END,
 			CASE WHEN s.alert = '' THEN 1 ELSE 0 END FROM receipt r JOIN epoch e ON e.id = r.epoch JOIN strand s ON s.id = r.strand
-			WHERE e.controller = ?1 AND e.name = ?2 AND r.seq = ?3 AND r.superseded = 0`,
-			string(b.controller), clean(r.Corrects.Epoch), r.Corrects.Seq).
+			WHERE e.public_key = ?1 AND e.name = ?2 AND r.seq = ?3 AND r.superseded = 0`,
+			b.epoch.key, clean(r.Corrects.Epoch), r.Corrects.Seq).
 			Scan(&t.epoch, &t.seq, &t.item.strand, &t.item.due, &t.item.output, &t.item.item, &slot, &bare)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue

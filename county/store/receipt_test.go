@@ -252,7 +252,7 @@ func TestReachIsWhatTheRowsProve(t *testing.T) {
 			list := receipts(1, rows...)
 			for len(list) > 0 { // batches of odd sizes, as the line has it
 				n := min(len(list), 1+rng.IntN(60))
-				addReceipts(t, s, id, "e", list[:n])
+				addReceipts(t, s, id, "of "+id, list[:n])
 				list = list[n:]
 			}
 		}
@@ -457,7 +457,7 @@ func TestACorrectionSupersedesAndNothingIsEdited(t *testing.T) {
 			{"and of another clip", func(r *asrun.Row) { r.Clip, r.Title, r.Issue = clipID(2), "第2期", 2 }, 1, 100},
 		} {
 			step.change(&first)
-			mark, err := s.Mark(t.Context(), "c1", "e")
+			mark, _, err := s.Mark(t.Context(), "c1", "e")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -476,7 +476,7 @@ func TestACorrectionSupersedesAndNothingIsEdited(t *testing.T) {
 		}
 		// A correction that names what it corrects, which fell due at another time.
 		other := row("夜", time.Unix(3600, 0), "村口", 7, asrun.Complete)
-		mark, _ := s.Mark(t.Context(), "c1", "e")
+		mark, _, _ := s.Mark(t.Context(), "c1", "e")
 		addReceipts(t, s, "c1", "e", receipts(mark+1, other))
 		moved := row("夜", morning.Add(12*time.Hour), "村口", 7, asrun.Complete)
 		moved.Seq = 1
@@ -494,7 +494,7 @@ func TestACorrectionSupersedesAndNothingIsEdited(t *testing.T) {
 		a := row("晚", morning, "村口", 3, asrun.Partial)
 		b := a
 		b.Outcome, b.Frames = asrun.Complete, b.OfFrames
-		mark, _ = s.Mark(t.Context(), "c1", "e")
+		mark, _, _ = s.Mark(t.Context(), "c1", "e")
 		addReceipts(t, s, "c1", "e", receipts(mark+1, a, b))
 		if got := total(t, s, store.ReachQuery{}); got.Planned != 3 || got.Completed != 3 || got.PersonAirings != 300 {
 			t.Errorf("corrected in one batch: %+v", got)
@@ -535,7 +535,7 @@ func TestWhatNoReceiptSpeaksOfIsUnknownUntilOneDoes(t *testing.T) {
 		late.Residents = 200
 		second := late
 		second.Item, second.Clip, second.Issue = 2, clipID(2), 2
-		addReceipts(t, s, "c2", "e", receipts(1, late, second))
+		addReceipts(t, s, "c2", "of c2", receipts(1, late, second))
 		if got := total(t, s, store.ReachQuery{}); got.Planned != 3 || got.Unknown != 0 || got.Completed != 3 || got.Reached != 300 {
 			t.Errorf("after it spoke: %+v", got)
 		}
@@ -591,7 +591,7 @@ func TestManyWriteAtOnce(t *testing.T) {
 					due := morning.AddDate(0, 0, day)
 					list := receipts(int64(day+1), row("早", due, "村口", day, asrun.Complete))
 					for range 2 { // each batch twice, as after a lost answer
-						if mark, err := s.AddReceipts(t.Context(), link.Batch{Controller: id, Epoch: "e", Receipts: list}); err != nil || mark != int64(day+1) {
+						if mark, err := s.AddReceipts(t.Context(), link.Batch{Controller: id, Epoch: "of " + string(id), Receipts: list}); err != nil || mark != int64(day+1) {
 							t.Errorf("%s: mark %d, %v", id, mark, err)
 						}
 					}

@@ -131,7 +131,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.wait.Go(s.writer)
-	for _, fill := range []func(context.Context) error{s.fillDays, s.fillEarshots} {
+	for _, fill := range []func(context.Context) error{s.fillDays, s.fillEarshots, s.fillKeys, s.mergeTwins} {
 		if err := fill(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}

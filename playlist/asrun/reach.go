@@ -56,6 +56,10 @@ type Reach struct {
 	PersonAirings int64 `json:"person_airings"` // sum of residents at the airing over completed
 	Reached       int   `json:"reached"`        // residents of outputs with a completed airing, each output once
 	Residents     int   `json:"residents"`      // of all outputs targeted
+
+	// ResidentsUnknown are those of outputs that are not reached as far as is known, and of
+	// whose airings some are unknown: Reached <= whom it was <= Reached + ResidentsUnknown.
+	ResidentsUnknown int `json:"residents_unknown"`
 }
 
 // Rate is the reach rate (到达率): Reached / Residents. ok is false if there are no
@@ -136,6 +140,7 @@ type item struct {
 type tallyLine struct {
 	Reach
 	targeted, reached map[string]int // residents that each output counts with
+	unknown           map[string]int // of those with unknown airings
 }
 
 // NewTally begins a report. An airing belongs to the day on which it fell due in the
@@ -241,7 +246,16 @@ func (l *tallyLine) count(it item) {
 		l.reached[out] = OutputResidents(l.reached[out], residents)
 	case !it.closed:
 		l.Unknown++
+		l.unsure(out, residents)
 	}
+}
+
+// unsure notes an output with an unknown airing.
+func (l *tallyLine) unsure(output string, residents int) {
+	if l.unknown == nil {
+		l.unknown = map[string]int{}
+	}
+	l.unknown[output] = OutputResidents(l.unknown[output], residents)
 }
 
 func (l *tallyLine) reach() Reach {
@@ -251,6 +265,11 @@ func (l *tallyLine) reach() Reach {
 	}
 	for _, n := range l.reached {
 		r.Reached += n
+	}
+	for output, n := range l.unknown {
+		if _, reached := l.reached[output]; !reached {
+			r.ResidentsUnknown += n
+		}
 	}
 	return r
 }

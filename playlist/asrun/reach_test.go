@@ -101,7 +101,7 @@ func TestReachOfRows(t *testing.T) {
 		{
 			"airing now: unknown, neither failed nor reached",
 			[]asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, stillOpen)},
-			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420, ResidentsUnknown: 420},
 		},
 		{
 			"interrupted, and the next part is still open",
@@ -109,7 +109,7 @@ func TestReachOfRows(t *testing.T) {
 				playlisttest.Row(t, "07:30", "东", 1, 1, ended(asrun.Preempted, 0, 400)),
 				playlisttest.Row(t, "07:30", "东", 1, 2, stillOpen),
 			},
-			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420},
+			asrun.Reach{Planned: 1, Delivered: 1, Started: 1, Unknown: 1, Residents: 420, ResidentsUnknown: 420},
 		},
 		{
 			"nobody lives within earshot",

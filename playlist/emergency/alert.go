@@ -1,7 +1,6 @@
 package emergency
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -174,18 +173,22 @@ func (a Alert) Concerns(area playlist.Area, at *playlist.Place) bool {
 	return at != nil && slices.ContainsFunc(a.Shapes, func(s Shape) bool { return s.Holds(*at) })
 }
 
-// MayConcern is [Alert.Concerns] for a place of which only the area is known:
-// an alert with shapes may be for it, the controller there decides.
-func (a Alert) MayConcern(area playlist.Area) bool {
-	return len(a.Shapes) > 0 || a.Concerns(area, nil)
+// For reports whether the alert is for an output there: it concerns one of the areas
+// in which the output may be.
+func (a Alert) For(w playlist.Whereabouts, at *playlist.Place) bool {
+	return slices.ContainsFunc(w.Hears(), func(area playlist.Area) bool { return a.Concerns(area, at) })
 }
+
+// MayBeFor is [Alert.For] for an output whose position is not known: an alert with
+// shapes may be for it, the controller there decides.
+func (a Alert) MayBeFor(w playlist.Whereabouts) bool { return len(a.Shapes) > 0 || a.For(w, nil) }
 
 // Concerned returns the outputs of a site that the alert is for. An output
 // without an area of its own has the site's.
 func (a Alert) Concerned(p *playlist.Programme) []playlist.Output {
 	var out []playlist.Output
 	for _, o := range p.Outputs {
-		if a.Concerns(cmp.Or(o.Area, p.Site.Area), p.Alerts.Place) {
+		if a.For(p.PlaceOf(o), p.Alerts.Place) {
 			out = append(out, o)
 		}
 	}

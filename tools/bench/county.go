@@ -112,7 +112,7 @@ func (l *load) enrol(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return link.Adopt(ctx, p, got)
+		return p.Adopt(ctx, got)
 	})
 	if err != nil {
 		return err

@@ -245,8 +245,6 @@ func (p *pole) row(seq int64) asrun.Row {
 	}
 }
 
-const benchEpoch = "bench"
-
 func (p *pole) Documents(context.Context) ([]link.Stored, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -264,15 +262,25 @@ func (p *pole) Keep(_ context.Context, d link.Document) error {
 	return nil
 }
 
+func (p *pole) Adopt(ctx context.Context, e link.Enrolled) error {
+	p.mu.Lock()
+	clear(p.docs)
+	p.mu.Unlock()
+	return errors.Join(p.Keep(ctx, e.Trust), p.Keep(ctx, e.Member))
+}
+
 func (p *pole) Batch(_ context.Context, after link.Mark, limit int) (asrun.Batch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	batch := asrun.Batch{Epoch: benchEpoch}
+	batch := asrun.Batch{Epoch: p.epoch()}
 	for seq := max(p.mark, after.Seq) + 1; seq <= p.aired && len(batch.Receipts) < limit; seq++ {
 		batch.Receipts = append(batch.Receipts, asrun.Receipt{Row: p.row(seq)})
 	}
 	return batch, nil
 }
+
+// epoch names the one epoch of the pole.
+func (p *pole) epoch() string { return "bench-" + string(p.id) }
 
 func (p *pole) Marks(context.Context) ([]link.Mark, error) {
 	p.mu.Lock()
@@ -280,7 +288,7 @@ func (p *pole) Marks(context.Context) ([]link.Mark, error) {
 	if p.aired == 0 {
 		return nil, nil
 	}
-	return []link.Mark{{Epoch: benchEpoch, Seq: p.mark}}, nil
+	return []link.Mark{{Epoch: p.epoch(), Seq: p.mark}}, nil
 }
 
 // SetMark drops every twentieth mark, as a power cut would: the batch is sent
@@ -292,6 +300,10 @@ func (p *pole) SetMark(_ context.Context, m link.Mark) error {
 		p.mark = m.Seq
 	}
 	return nil
+}
+
+func (p *pole) Renumber(context.Context, string) error {
+	return errors.New("a pole's receipts have new numbers")
 }
 
 func (p *pole) Events(context.Context, int) ([]link.Event, error)       { return nil, nil }

@@ -120,6 +120,13 @@ func (p *pole) Keep(_ context.Context, d link.Document) error {
 	return nil
 }
 
+func (p *pole) Adopt(ctx context.Context, e link.Enrolled) error {
+	p.mu.Lock()
+	clear(p.docs)
+	p.mu.Unlock()
+	return errors.Join(p.Keep(ctx, e.Trust), p.Keep(ctx, e.Member))
+}
+
 func (p *pole) SetAside(_ context.Context, r link.Refused) error {
 	return fmt.Errorf("receipt %d is set aside: %s", r.Seq, r.Why)
 }
@@ -129,7 +136,7 @@ var poleDue = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 func (p *pole) Batch(_ context.Context, after link.Mark, limit int) (asrun.Batch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := asrun.Batch{Epoch: "pole"}
+	all := asrun.Batch{Epoch: p.epoch()}
 	for seq := max(p.mark, after.Seq) + 1; seq <= p.made && len(all.Receipts) < limit; seq++ {
 		due := poleDue.Add(time.Duration(seq) * time.Second)
 		all.Receipts = append(all.Receipts, asrun.Receipt{Row: asrun.Row{
@@ -146,7 +153,7 @@ func (p *pole) Marks(context.Context) ([]link.Mark, error) {
 	if p.made == 0 {
 		return nil, nil
 	}
-	return []link.Mark{{Epoch: "pole", Seq: p.mark}}, nil
+	return []link.Mark{{Epoch: p.epoch(), Seq: p.mark}}, nil
 }
 
 func (p *pole) SetMark(_ context.Context, m link.Mark) error {
@@ -154,6 +161,13 @@ func (p *pole) SetMark(_ context.Context, m link.Mark) error {
 	defer p.mu.Unlock()
 	p.mark = m.Seq
 	return nil
+}
+
+// epoch names the one epoch of the pole.
+func (p *pole) epoch() string { return "pole-" + string(p.id) }
+
+func (p *pole) Renumber(context.Context, string) error {
+	return errors.New("a pole's receipts have new numbers")
 }
 
 func (p *pole) Events(context.Context, int) ([]link.Event, error)       { return nil, nil }
@@ -312,7 +326,7 @@ func TestAGrowingCountyMovesToAClusterAndLosesNothing(t *testing.T) {
 		}
 		got, err := link.Enrol(t.Context(), link.Enrolment{URL: "https://" + c.http, Code: code.Code, Key: p.Key, Self: link.EnrolRequest{Site: string(p.id), Program: "pole"}})
 		if err == nil {
-			err = link.Adopt(t.Context(), p, got)
+			err = p.Adopt(t.Context(), got)
 		}
 		if err != nil {
 			t.Fatal(err)
