@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"dalaba/playlist"
@@ -115,4 +116,24 @@ func Damage(ctx context.Context, s *Store, id playlist.AlertID) error {
 	return s.write(ctx, func(ctx context.Context, tx conn) error {
 		return tx.exec(ctx, "UPDATE alert SET message = '[]' WHERE id = ?1", string(id))
 	})
+}
+
+// Uncopied lists the tables and columns of a SQLite store that a copy would lack.
+func Uncopied(ctx context.Context, s *Store) (all []string, err error) {
+	copied := map[string]bool{}
+	for _, t := range tables {
+		for column := range strings.SplitSeq(t.columns, ",") {
+			copied[t.name+"."+strings.TrimSpace(column)] = true
+		}
+	}
+	err = s.read().each(ctx, `SELECT m.name || '.' || c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY 1`, nil, func(scan func(...any) error) error {
+		var column string
+		err := scan(&column)
+		if !copied[column] {
+			all = append(all, column)
+		}
+		return err
+	})
+	return all, err
 }

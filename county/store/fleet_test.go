@@ -867,3 +867,10 @@ func TestASeriesHasTheClipThatReplacedAnother(t *testing.T) {
 		}
 	})
 }
+
+func TestACopyLeavesNothingOut(t *testing.T) {
+	missing, err := store.Uncopied(t.Context(), open(t, options(t, "sqlite")))
+	if own := []string{"added.number"}; err != nil || !slices.Equal(missing, own) { // the migrations that a store has
+		t.Errorf("not copied: %q, %v; want %q", missing, err, own)
+	}
+}
