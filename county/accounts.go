@@ -61,21 +61,23 @@ func bearer(r *http.Request) string {
 	return t
 }
 
-// admit returns [store.ErrDenied] if a request has neither the token nor a
-// session.
-func (a *accounts) admit(r *http.Request) error {
+// tokenUser is the name of the holder of the token.
+const tokenUser = "token"
+
+// admit returns the name of the user who sent a request; [store.ErrDenied] if it has
+// neither the token nor a session.
+func (a *accounts) admit(r *http.Request) (user string, err error) {
 	token := bearer(r)
 	if token == "" {
-		return store.ErrDenied
+		return "", store.ErrDenied
 	}
 	if a.token != "" {
 		x, y := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(a.token))
 		if subtle.ConstantTimeCompare(x[:], y[:]) == 1 {
-			return nil
+			return tokenUser, nil
 		}
 	}
-	_, err := a.store.Session(r.Context(), token)
-	return err
+	return a.store.Session(r.Context(), token)
 }
 
 // Login is a name and a password.

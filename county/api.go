@@ -181,13 +181,16 @@ func (a *api) push(r *http.Request) (any, error) {
 	return a.programmes.issue(r.Context(), d)
 }
 
-// publish takes an envelope that was signed elsewhere.
+// publish takes an envelope that was signed elsewhere, or shows what it would do.
 func (a *api) publish(r *http.Request) (any, error) {
 	raw, err := rawBody(r, maxBody)
 	if err != nil {
 		return nil, err
 	}
-	return a.programmes.issueSigned(r.Context(), raw)
+	if r.URL.Query().Get("dry") != "" {
+		return a.programmes.proposeSigned(r.Context(), raw)
+	}
+	return a.programmes.issueSigned(r.Context(), raw, r.URL.Query().Get("anyway") != "")
 }
 
 func (a *api) unsigned(r *http.Request) (any, error) {
@@ -204,27 +207,34 @@ func (a *api) listManifests(r *http.Request) (any, error) {
 }
 
 func (a *api) earlier(r *http.Request) (any, error) {
-	v, err := number(r, "version", 0)
+	v, err := versionOf(r, "version")
 	if err != nil {
 		return nil, err
 	}
-	return a.programmes.proposeEarlier(r.Context(), scopeOf(r), int64(v))
+	return a.programmes.proposeEarlier(r.Context(), scopeOf(r), v)
 }
 
 func (a *api) rollback(r *http.Request) (any, error) {
-	v, err := number(r, "version", 0)
+	v, err := versionOf(r, "version")
 	if err != nil {
 		return nil, err
 	}
-	return a.programmes.rollback(r.Context(), scopeOf(r), int64(v))
+	if !r.URL.Query().Has("over") {
+		return nil, invalid("county.no_over")
+	}
+	over, err := versionOf(r, "over")
+	if err != nil {
+		return nil, err
+	}
+	return a.programmes.rollback(r.Context(), scopeOf(r), v, over, r.URL.Query().Get("anyway") != "")
 }
 
 func (a *api) delivery(r *http.Request) (any, error) {
-	v, err := number(r, "version", 0)
+	v, err := versionOf(r, "version")
 	if err != nil {
 		return nil, err
 	}
-	return a.programmes.delivery(r.Context(), scopeOf(r), int64(v))
+	return a.programmes.delivery(r.Context(), scopeOf(r), v)
 }
 
 func (a *api) listDocuments(r *http.Request) (any, error) { return a.documents.held(r.Context()) }
@@ -340,6 +350,19 @@ func number(r *http.Request, key string, preset int) (int, error) {
 		return 0, invalid("county.bad_number", key, plain(text))
 	}
 	return n, nil
+}
+
+// versionOf is a version that the query names; 0 if it names none.
+func versionOf(r *http.Request, key string) (int64, error) {
+	text := r.URL.Query().Get(key)
+	if text == "" {
+		return 0, nil
+	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || v < 0 || v > playlist.MaxVersion {
+		return 0, invalid("county.bad_number", key, plain(text))
+	}
+	return v, nil
 }
 
 // body reads JSON that has no keys but those of T.

@@ -3,6 +3,7 @@ package county
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"dalaba/playlist"
@@ -14,22 +15,167 @@ type Change struct {
 	How  string `json:"how"`  // added, removed or changed
 	Name string `json:"name"`
 	Clip string `json:"clip,omitempty"` // its ID
+
+	// Fields are those of it that change; of what is added, all that are set.
+	Fields []Field `json:"fields,omitempty"`
+}
+
+// Field is a field of a slot, playlist or clip that changes. Its values are as push files
+// have them. The clips of a playlist come one by one, as "clip", by their titles.
+type Field struct {
+	Name string `json:"name"`
+	Was  string `json:"was,omitempty"` // empty: it was not set
+	Now  string `json:"now,omitempty"` // empty: it is not set
+}
+
+// slotFields are the fields of slots, in the order in which they are told.
+var slotFields = []struct {
+	name string
+	of   func(playlist.Slot) string
+}{
+	{"cron", func(s playlist.Slot) string { return s.Cron.String() }},
+	{"days", func(s playlist.Slot) string { return daysText(s.Days) }},
+	{"playlist", func(s playlist.Slot) string { return s.Playlist }},
+	{"count", func(s playlist.Slot) string { return strconv.Itoa(s.Count) }},
+	{"priority", func(s playlist.Slot) string { return strconv.Itoa(s.Priority) }},
+	{"from", func(s playlist.Slot) string { return string(s.From) }},
+	{"to", func(s playlist.Slot) string { return string(s.To) }},
+	{"except", func(s playlist.Slot) string { return joined(s.Except) }},
+	{"window", func(s playlist.Slot) string { return s.Window.String() }},
+	{"missed", func(s playlist.Slot) string { return string(s.Missed) }},
+	{"until", func(s playlist.Slot) string {
+		if s.Until == 0 {
+			return ""
+		}
+		return s.Until.String()
+	}},
+	{"after", func(s playlist.Slot) string { return string(s.After) }},
+	{"into_quiet", func(s playlist.Slot) string { return string(s.IntoQuiet) }},
+	{"level_db", func(s playlist.Slot) string {
+		if s.LevelDB == 0 {
+			return ""
+		}
+		return strconv.FormatFloat(s.LevelDB, 'g', -1, 64)
+	}},
+	{"chime", func(s playlist.Slot) string {
+		if !s.Chime {
+			return ""
+		}
+		return "true"
+	}},
+}
+
+// dayNames are the days of [playlist.Weekdays], by their bits, as push files have them.
+var dayNames = map[int]string{0: "sun", 1: "mon", 2: "tue", 3: "wed", 4: "thu", 5: "fri", 6: "sat", 8: "workday", 9: "holiday"}
+
+func daysText(days playlist.Weekdays) string {
+	var all []string
+	for _, bit := range []int{1, 2, 3, 4, 5, 6, 0, 8, 9} {
+		if days>>bit&1 != 0 {
+			all = append(all, dayNames[bit])
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// preset is a slot with what a push file need not say.
+var preset = playlist.Slot{Count: 1, Priority: playlist.DefaultPriority, Window: playlist.DefaultWindow, Missed: playlist.MissedSkip, After: playlist.AfterRejoin, IntoQuiet: playlist.QuietCut}
+
+// fieldsOf lists how a slot differs from what it was. Of a new one, that is all that is set
+// and that a push file must say.
+func fieldsOf(was, now playlist.Slot) (all []Field) {
+	added := was.Name == ""
+	if added {
+		was = preset
+	}
+	for _, f := range slotFields {
+		a, b := f.of(was), f.of(now)
+		switch {
+		case a == b:
+		case added:
+			all = append(all, Field{Name: f.name, Now: b})
+		default:
+			all = append(all, Field{f.name, a, b})
+		}
+	}
+	return all
+}
+
+// clipsIn lists how a playlist differs from what it was.
+func clipsIn(was, now playlist.Playlist, titles map[playlist.ClipID]string) (all []Field) {
+	if was.Name == "" {
+		was.Title, was.Order = now.Name, playlist.Sequence
+	}
+	if was.Title != now.Title {
+		all = append(all, Field{"title", was.Title, now.Title})
+	}
+	if was.Order != now.Order {
+		all = append(all, Field{"order", string(was.Order), string(now.Order)})
+	}
+	listed := len(all)
+	for _, id := range was.Clips {
+		if !slices.Contains(now.Clips, id) {
+			all = append(all, Field{Name: "clip", Was: titles[id]})
+		}
+	}
+	for _, id := range now.Clips {
+		if !slices.Contains(was.Clips, id) {
+			all = append(all, Field{Name: "clip", Now: titles[id]})
+		}
+	}
+	if len(all) == listed && !slices.Equal(was.Clips, now.Clips) {
+		all = append(all, Field{Name: "sequence", Was: titled(was.Clips, titles), Now: titled(now.Clips, titles)})
+	}
+	return all
+}
+
+func titled(clips []playlist.ClipID, titles map[playlist.ClipID]string) string {
+	all := make([]string, len(clips))
+	for i, id := range clips {
+		all[i] = titles[id]
+	}
+	return strings.Join(all, ", ")
+}
+
+// lessonFields lists how what people know a clip by differs from what it was.
+func lessonFields(was, now playlist.Clip) (all []Field) {
+	issue := func(c playlist.Clip) string {
+		if c.Issue == 0 {
+			return ""
+		}
+		return strconv.Itoa(c.Issue)
+	}
+	for _, f := range []Field{{"title", was.Title, now.Title}, {"series", was.Series, now.Series}, {"issue", issue(was), issue(now)}} {
+		if f.Was != f.Now {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // diffOf lists what a manifest changes of the one before it: slots, then
 // playlists, then clips, each kind by how it changed and by name.
 func diffOf(before, after playlist.Manifest) []Change {
+	titles := map[playlist.ClipID]string{}
+	for _, clip := range slices.Concat(before.Clips, after.Clips) {
+		titles[clip.ID] = clip.Title
+	}
 	all := slices.Concat(
 		diff(before.Slots, after.Slots, playlist.Slot.Equal, func(s playlist.Slot) (string, Change) {
 			return s.Name, Change{What: "slot", Name: s.Name}
-		}),
+		}, fieldsOf),
 		diff(before.Playlists, after.Playlists, playlist.Playlist.Equal, func(l playlist.Playlist) (string, Change) {
 			return l.Name, Change{What: "playlist", Name: l.Name}
-		}),
+		}, func(a, b playlist.Playlist) []Field { return clipsIn(a, b, titles) }),
 		diff(before.Clips, after.Clips, func(a, b playlist.Clip) bool {
 			return a.Title == b.Title && a.Series == b.Series && a.Issue == b.Issue
 		}, func(k playlist.Clip) (string, Change) {
 			return string(k.ID), Change{What: "clip", Name: k.Title, Clip: string(k.ID)}
+		}, func(a, b playlist.Clip) []Field {
+			if a.ID == "" {
+				return nil // its name says it
+			}
+			return lessonFields(a, b)
 		}),
 	)
 	rank := map[string]int{"slot": 0, "playlist": 1, "clip": 2}
@@ -40,8 +186,9 @@ func diffOf(before, after playlist.Manifest) []Change {
 }
 
 // diff lists what was added, changed and removed among things of one kind.
-// named returns the key of a thing and the change that names it.
-func diff[T any](before, after []T, equal func(a, b T) bool, named func(T) (key string, ch Change)) []Change {
+// named returns the key of a thing and the change that names it, fields how it changes
+// from another one, or from none.
+func diff[T any](before, after []T, equal func(a, b T) bool, named func(T) (key string, ch Change), fields func(was, now T) []Field) []Change {
 	var all []Change
 	was := map[string]T{}
 	note := func(ch Change, how string) {
@@ -58,8 +205,11 @@ func diff[T any](before, after []T, equal func(a, b T) bool, named func(T) (key 
 		delete(was, key)
 		switch {
 		case !there:
+			var none T
+			ch.Fields = fields(none, x)
 			note(ch, "added")
 		case !equal(old, x):
+			ch.Fields = fields(old, x)
 			note(ch, "changed")
 		}
 	}

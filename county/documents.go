@@ -68,7 +68,7 @@ func (d *documents) issue(ctx context.Context, k link.Kind, scope playlist.Scope
 		if err != nil {
 			return store.Envelope{}, err
 		}
-		e := store.Envelope{Kind: k, Scope: scope, Version: v, Digest: env.Digest(), Bytes: env.Bytes(), Note: note}
+		e := store.Envelope{Kind: k, Scope: scope, Version: v, Digest: env.Digest(), Bytes: env.Bytes(), Note: note, By: userOf(ctx)}
 		err = d.AddEnvelope(ctx, e)
 		if errors.Is(err, store.ErrStale) {
 			continue // another replica took the version

@@ -118,6 +118,11 @@ func (c *County) Propose(ctx context.Context, d Draft) (Proposal, error) {
 func (c *County) Unsigned(m playlist.Manifest) ([]byte, error) { return unsigned(m) }
 
 func (c *County) Issue(ctx context.Context, d Draft) (store.Envelope, error) {
+	p, err := c.programmes.propose(ctx, d)
+	if err != nil {
+		return store.Envelope{}, err
+	}
+	d.Over, d.Anyway = &p.Over, true
 	return c.programmes.issue(ctx, d)
 }
 
@@ -126,7 +131,11 @@ func (c *County) Earlier(ctx context.Context, scope playlist.Scope, version int6
 }
 
 func (c *County) Rollback(ctx context.Context, scope playlist.Scope, version int64) (store.Envelope, error) {
-	return c.programmes.rollback(ctx, scope, version)
+	p, err := c.programmes.proposeEarlier(ctx, scope, version)
+	if err != nil {
+		return store.Envelope{}, err
+	}
+	return c.programmes.rollback(ctx, scope, version, p.Over, true)
 }
 
 func (c *County) Reach(ctx context.Context, q store.ReachQuery) (ReachReport, error) {
@@ -191,3 +200,8 @@ func (c *County) Remembers(from, admin string) bool {
 
 // Hurry has messages wait only briefly for their turn.
 func (c *County) Hurry() { c.ebd.senders.bodies.Wait = 100 * time.Millisecond }
+
+// Push is a push of a draft as it is.
+func Push(ctx context.Context, c *County, d Draft) (store.Envelope, error) {
+	return c.programmes.issue(ctx, d)
+}

@@ -50,7 +50,7 @@ func TestAPushThatAControllerWouldNotUnderstandIsRefusedByName(t *testing.T) {
 	old, also, far := w.enrol(t, village, nil), w.enrol(t, village, nil), w.enrol(t, other, nil)
 	clip, scope := w.clip(t, "clip1.mp3"), playlist.AreaScope(townArea)
 	plain, with := draft(t, scope, clip), draft(t, scope, clip)
-	with.Slots[0].Chime = true
+	with.Slots[0].Chime, with.Over = true, new(int64)
 	signed := func() []byte {
 		m := must[county.Proposal](t)(w.Propose(t.Context(), plain)).Manifest
 		m.Slots = with.Slots

@@ -111,7 +111,7 @@ func TestAMovedControllerHearsTheAlertsOfBothAreas(t *testing.T) {
 	// Its programme is that of the area that the county gave it.
 	clip := w.clip(t, "clip1.mp3")
 	for _, a := range []playlist.Area{village, other} {
-		w.call(t, "POST", "/api/push", nil, draft(t, playlist.AreaScope(a), clip), nil)
+		w.push(t, draft(t, playlist.AreaScope(a), clip), nil)
 	}
 	eventually(t, "it has the programme of its area", func() bool { return b.has(link.KindManifest, playlist.AreaScope(other)) == 1 })
 	if b.has(link.KindManifest, playlist.AreaScope(village)) != 0 {

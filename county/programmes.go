@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,12 @@ type Draft struct {
 	Note      string              `json:"note,omitempty"`
 	Playlists []playlist.Playlist `json:"playlists"`
 	Slots     []playlist.Slot     `json:"slots"`
+
+	Anyway bool `json:"anyway,omitempty"` // issue it despite [Proposal.Doubts]
+
+	// Over is [Proposal.Over] as the operator has seen it. A draft is issued over that
+	// version alone; nil is refused then.
+	Over *int64 `json:"over,omitempty"`
 }
 
 // Proposal is a manifest that has not been issued.
@@ -44,6 +51,7 @@ type Proposal struct {
 	Over      int64             `json:"over"` // the version in force now; 0: none
 	Changes   []Change          `json:"changes"`
 	Reaches   Reaches           `json:"reaches"`
+	Doubts    []Doubt           `json:"doubts,omitempty"` // it is not issued unless these are agreed to
 	Conflicts []Conflict        `json:"conflicts"`
 	Bytes     int64             `json:"bytes"`  // of clips that it adds
 	Signed    bool              `json:"signed"` // the server can sign it itself
@@ -142,9 +150,74 @@ func (p *programmes) compare(ctx context.Context, m playlist.Manifest) (Proposal
 	if err != nil {
 		return out, err
 	}
-	out.Reaches = p.reaches(followers)
+	out.Reaches = p.reaches(within(m.Scope, followers))
+	out.Doubts = p.doubts(m, followers)
 	out.Conflicts, err = p.conflicts(ctx, m, followers)
 	return out, err
+}
+
+// Doubt is why a push is most likely not what its author means.
+type Doubt string
+
+// The doubts about a push.
+const (
+	DoubtArea       Doubt = "no_receivers"  // no active controller is in the area
+	DoubtGroup      Doubt = "no_group"      // no active controller is of the group
+	DoubtController Doubt = "no_controller" // there is no active controller of that ID
+	DoubtPast       Doubt = "past"          // the day from which it is to be in force is over
+	DoubtOver       Doubt = "over"          // the last days of all its slots are over
+)
+
+// doubts lists what there is to doubt about a manifest for those who would follow it.
+func (p *programmes) doubts(m playlist.Manifest, followers []store.Controller) (all []Doubt) {
+	_, isArea := m.Scope.Area()
+	_, isController := m.Scope.Controller()
+	switch {
+	case len(followers) > 0:
+	case isArea:
+		all = append(all, DoubtArea)
+	case isController:
+		all = append(all, DoubtController)
+	default:
+		all = append(all, DoubtGroup)
+	}
+	now := p.now()
+	if !m.NotBefore.IsZero() && m.NotBefore.Before(now) {
+		all = append(all, DoubtPast)
+	}
+	today := playlist.Date(now.In(p.zone).Format(time.DateOnly))
+	if len(m.Slots) > 0 && !slices.ContainsFunc(m.Slots, func(s playlist.Slot) bool { return s.To == "" || s.To >= today }) {
+		all = append(all, DoubtOver)
+	}
+	return all
+}
+
+// agreed returns an error if there are doubts about a manifest that is to be issued.
+func (p *programmes) agreed(ctx context.Context, m playlist.Manifest, anyway bool) error {
+	if anyway {
+		return nil
+	}
+	followers, err := p.fleet.followers(ctx, m.Scope)
+	if err != nil {
+		return err
+	}
+	if all := p.doubts(m, followers); len(all) > 0 {
+		return invalid("county.doubtful", say.Word("county.doubt_", string(all[0])))
+	}
+	return nil
+}
+
+// within returns controllers with those of their outputs that air by a scope.
+func within(scope playlist.Scope, list []store.Controller) []store.Controller {
+	area, isArea := scope.Area()
+	if !isArea {
+		return list
+	}
+	all := slices.Clone(list)
+	for i, k := range all {
+		all[i].Outputs = slices.DeleteFunc(slices.Clone(k.Outputs), func(o store.Output) bool { return !k.PlaceOf(o).Airs().Within(area) })
+	}
+	return all
 }
 
 // errNoKey says that the playlist key does not lie here: the manifest has to
@@ -163,16 +236,42 @@ func (p *programmes) canSign(ctx context.Context) error {
 
 // issue signs a draft's manifest and publishes it.
 func (p *programmes) issue(ctx context.Context, d Draft) (store.Envelope, error) {
+	if d.Over == nil {
+		return store.Envelope{}, invalid("county.no_over")
+	}
 	proposal, err := p.propose(ctx, d)
 	if err != nil {
 		return store.Envelope{}, err
 	}
-	return p.sign(ctx, proposal.Manifest, 0)
+	if err := p.agreed(ctx, proposal.Manifest, d.Anyway); err != nil {
+		return store.Envelope{}, err
+	}
+	return p.sign(ctx, proposal.Manifest, p.over(d.Scope, *d.Over))
 }
 
-// sign issues a manifest. If only is not 0, it is issued as that version or, if
-// another document has that, not at all: the error is then [store.ErrStale].
-func (p *programmes) sign(ctx context.Context, m playlist.Manifest, only int64) (store.Envelope, error) {
+// over checks that the version in force of a scope is the one over which an operator has
+// seen what a push would change. If another was published meanwhile, the error is
+// [store.ErrConflict].
+func (p *programmes) over(scope playlist.Scope, seen int64) func(context.Context, int64) error {
+	return func(ctx context.Context, _ int64) error {
+		e, err := p.documents.current(ctx, link.KindManifest, scope)
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		if err != nil || e.Version == seen {
+			return err
+		}
+		at := e.At.In(p.zone).Format("2006-01-02 15:04")
+		if e.By == "" {
+			return fault{store.ErrConflict, say.M("county.overtaken", string(scope), e.Version, at)}
+		}
+		return fault{store.ErrConflict, say.M("county.overtaken_by", string(scope), e.Version, plain(e.By), at)}
+	}
+}
+
+// sign issues a manifest, unless check refuses it, which is asked with the version that it
+// would have. What others have issued by then counts.
+func (p *programmes) sign(ctx context.Context, m playlist.Manifest, check func(ctx context.Context, version int64) error) (store.Envelope, error) {
 	if err := p.canSign(ctx); err != nil {
 		return store.Envelope{}, err
 	}
@@ -180,8 +279,8 @@ func (p *programmes) sign(ctx context.Context, m playlist.Manifest, only int64) 
 		return store.Envelope{}, err
 	}
 	e, err := p.documents.issue(ctx, link.KindManifest, m.Scope, func(v int64) (link.Envelope, string, error) {
-		if only != 0 && v != only {
-			return link.Envelope{}, "", store.ErrStale
+		if err := check(ctx, v); err != nil {
+			return link.Envelope{}, "", err
 		}
 		m.Version, m.Issued = v, p.now()
 		e, err := link.SealManifest(m, p.key)
@@ -202,17 +301,13 @@ func unsigned(m playlist.Manifest) ([]byte, error) {
 
 // issueSigned publishes a manifest that was signed elsewhere. Its version must
 // be above all before it.
-func (p *programmes) issueSigned(ctx context.Context, raw []byte) (store.Envelope, error) {
-	t, err := p.documents.trust(ctx)
+func (p *programmes) issueSigned(ctx context.Context, raw []byte, anyway bool) (store.Envelope, error) {
+	d, err := p.openSigned(ctx, raw)
+	if err == nil {
+		err = p.agreed(ctx, *d.Manifest, anyway)
+	}
 	if err != nil {
 		return store.Envelope{}, err
-	}
-	d, err := link.Open(raw, t)
-	if err != nil {
-		return store.Envelope{}, err
-	}
-	if d.Manifest == nil {
-		return store.Envelope{}, link.ErrWrongType
 	}
 	if err := p.understood(ctx, *d.Manifest); err != nil {
 		return store.Envelope{}, err
@@ -222,7 +317,7 @@ func (p *programmes) issueSigned(ctx context.Context, raw []byte) (store.Envelop
 			return store.Envelope{}, err
 		}
 	}
-	e := store.Envelope{Kind: link.KindManifest, Scope: d.Scope, Version: d.Version, Digest: d.Digest, Bytes: raw, Note: d.Manifest.Note}
+	e := store.Envelope{Kind: link.KindManifest, Scope: d.Scope, Version: d.Version, Digest: d.Digest, Bytes: raw, Note: d.Manifest.Note, By: userOf(ctx)}
 	err = p.documents.add(ctx, e)
 	if errors.Is(err, store.ErrStale) {
 		err = fault{store.ErrStale, say.M("county.stale", string(d.Scope), d.Version)}
@@ -231,6 +326,30 @@ func (p *programmes) issueSigned(ctx context.Context, raw []byte) (store.Envelop
 		return store.Envelope{}, err
 	}
 	return e, nil
+}
+
+// openSigned reads a manifest that was signed elsewhere.
+func (p *programmes) openSigned(ctx context.Context, raw []byte) (link.Document, error) {
+	t, err := p.documents.trust(ctx)
+	if err != nil {
+		return link.Document{}, err
+	}
+	d, err := link.Open(raw, t)
+	if err == nil && d.Manifest == nil {
+		err = link.ErrWrongType
+	}
+	return d, err
+}
+
+// proposeSigned shows what a manifest that was signed elsewhere would do.
+func (p *programmes) proposeSigned(ctx context.Context, raw []byte) (Proposal, error) {
+	d, err := p.openSigned(ctx, raw)
+	if err != nil {
+		return Proposal{}, err
+	}
+	out, err := p.compare(ctx, *d.Manifest)
+	out.Signed = true // nothing is left to be signed
+	return out, err
 }
 
 // versions lists all manifests of a scope, or of all scopes if it is empty.
@@ -268,13 +387,17 @@ func (p *programmes) proposeEarlier(ctx context.Context, scope playlist.Scope, v
 }
 
 // rollback issues an earlier version again, above all others: controllers
-// accept no lower version than they hold.
-func (p *programmes) rollback(ctx context.Context, scope playlist.Scope, version int64) (store.Envelope, error) {
+// accept no lower version than they hold. over is [Proposal.Over] as the operator has seen
+// it.
+func (p *programmes) rollback(ctx context.Context, scope playlist.Scope, version, over int64, anyway bool) (store.Envelope, error) {
 	m, err := p.earlier(ctx, scope, version)
+	if err == nil {
+		err = p.agreed(ctx, m, anyway)
+	}
 	if err != nil {
 		return store.Envelope{}, err
 	}
-	return p.sign(ctx, m, 0)
+	return p.sign(ctx, m, p.over(scope, over))
 }
 
 // restore takes back a manifest that controllers hold and this county has lost,
@@ -295,7 +418,12 @@ func (p *programmes) restore(ctx context.Context, lost link.Document, ours store
 	}
 	m, err := p.earlier(ctx, lost.Scope, ours.Version)
 	if err == nil {
-		_, err = p.sign(ctx, m, lost.Version+1)
+		_, err = p.sign(ctx, m, func(_ context.Context, v int64) error {
+			if v != lost.Version+1 {
+				return store.ErrStale
+			}
+			return nil
+		})
 	}
 	if err != nil && !errors.Is(err, store.ErrStale) { // stale: an operator has pushed meanwhile
 		p.log.Error("manifest must be pushed again: controllers hold a later version", "scope", lost.Scope, "version", lost.Version, "err", err)

@@ -75,7 +75,8 @@ func (a *api) networkAPI() http.Handler {
 			continue
 		}
 		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, q *http.Request) {
-			if err := a.enter(r.who, w, q); err != nil {
+			q, err := a.enter(r.who, w, q)
+			if err != nil {
 				a.write(w, q, nil, err)
 				return
 			}
@@ -86,23 +87,24 @@ func (a *api) networkAPI() http.Handler {
 	return mux
 }
 
-// enter lets a request in that may use a route. Of a stranger's request, the body has
+// enter lets a request in that may use a route, and notes who sent it. Of a stranger's request, the body has
 // been read then, and its place is free for the next: a login may have to wait.
-func (a *api) enter(who access, w http.ResponseWriter, r *http.Request) error {
+func (a *api) enter(who access, w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 	if who == anyone {
 		raw, done, err := a.unproven.Read(w, r, maxUnproven, a.accounts.knows(r.RemoteAddr))
 		if err != nil {
-			return err
+			return r, err
 		}
 		done()
 		r.Body = io.NopCloser(bytes.NewReader(raw))
-		return nil
+		return r, nil
 	}
-	if err := a.accounts.admit(r); err != nil {
-		return err
+	user, err := a.accounts.admit(r)
+	if err != nil {
+		return r, err
 	}
 	web.Known(r)
-	return nil
+	return r.WithContext(As(r.Context(), user)), nil
 }
 
 // operatorAPI serves the API to the operator of this machine.

@@ -385,7 +385,7 @@ func TestAPushArrivesAndIsFollowed(t *testing.T) {
 		t.Error("a proposal was issued")
 	}
 	var e store.Envelope
-	if s := w.call(t, "POST", "/api/push", nil, draft(t, scope, clip), &e); s != http.StatusOK || e.Version != 1 {
+	if s := w.push(t, draft(t, scope, clip), &e); s != http.StatusOK || e.Version != 1 {
 		t.Fatalf("push: %d, %+v", s, e)
 	}
 	eventually(t, "the manifest arrives", func() bool { return b.has(link.KindManifest, scope) == 1 })
@@ -401,7 +401,9 @@ func TestAPushArrivesAndIsFollowed(t *testing.T) {
 		want county.Step
 	}{
 		{link.Progress{Scope: scope, Version: 1, Clips: 1, Present: 1}, county.StepFetched},
-		{link.Progress{Scope: scope, Version: 1, Clips: 1, Present: 1, Active: true}, county.StepActive},
+		{link.Progress{Scope: scope, Version: 1, Clips: 1, Present: 1, Active: true}, county.StepUnknown}, // of release 0.1
+		{link.Progress{Scope: scope, Version: 1, Clips: 1, Present: 1, Active: true, Why: "no_output"}, county.StepFetched},
+		{link.Progress{Scope: scope, Version: 1, Clips: 1, Present: 1, Active: true, Planned: true}, county.StepActive},
 	} {
 		b.mu.Lock()
 		b.health.Progress = []link.Progress{s.p}
@@ -409,9 +411,20 @@ func TestAPushArrivesAndIsFollowed(t *testing.T) {
 		eventually(t, string(s.want), func() bool { return step() == s.want })
 	}
 
-	// A second version, back to the first, and one that was signed elsewhere.
-	w.call(t, "POST", "/api/push", nil, draft(t, scope, clip, second), &e)
-	if err := w.call(t, "POST", "/api/rollback", url.Values{"scope": {string(scope)}, "version": {"1"}}, nil, &e); err != http.StatusOK || e.Version != 3 {
+	// It refuses the next.
+	w.push(t, draft(t, scope, clip, second), &e)
+	b.mu.Lock()
+	b.health.Behind = []link.Lag{{Have: link.Have{Kind: link.KindManifest, Scope: scope, Version: 2}, Here: 1, Why: "unreadable"}}
+	b.mu.Unlock()
+	eventually(t, "it refuses version 2, and airs by version 1", func() bool {
+		var all []county.Delivered
+		w.call(t, "GET", "/api/delivery", url.Values{"scope": {string(scope)}, "version": {"2"}}, nil, &all)
+		d := all[0]
+		return d.Step == county.StepRefused && d.Why == "unreadable" && d.InForce == 1 && d.Version == 2
+	})
+
+	// Back to the first, and one that was signed elsewhere.
+	if err := w.call(t, "POST", "/api/rollback", url.Values{"scope": {string(scope)}, "version": {"1"}, "over": {"2"}}, nil, &e); err != http.StatusOK || e.Version != 3 {
 		t.Fatalf("rollback: %d, %+v", err, e)
 	}
 	eventually(t, "the rollback arrives", func() bool { return b.has(link.KindManifest, scope) == 3 })
@@ -426,7 +439,7 @@ func TestAManifestSignedElsewhere(t *testing.T) {
 	w := newWorld(t, t.TempDir(), func(o *county.Options) { away, o.Keys.Playlist = o.Keys.Playlist, nil })
 	clip := w.clip(t, "clip1.mp3")
 	scope := playlist.AreaScope(townArea)
-	if s := w.call(t, "POST", "/api/push", nil, draft(t, scope, clip), nil); s != http.StatusConflict {
+	if s := w.push(t, draft(t, scope, clip), nil); s != http.StatusConflict {
 		t.Errorf("a push without the key: %d", s)
 	}
 	p := must[county.Proposal](t)(w.Propose(t.Context(), draft(t, scope, clip)))
@@ -448,7 +461,7 @@ func TestAManifestSignedElsewhere(t *testing.T) {
 		{"the same once more", away, http.StatusConflict},
 	} {
 		env := must[link.Envelope](t)(link.SealManifest(p.Manifest, c.by))
-		if s := w.call(t, "POST", "/api/publish", nil, env.Bytes(), nil); s != c.want {
+		if s := w.call(t, "POST", "/api/publish", url.Values{"anyway": {"1"}}, env.Bytes(), nil); s != c.want {
 			t.Errorf("%s: %d, want %d", c.name, s, c.want)
 		}
 	}

@@ -600,6 +600,17 @@ func draft(t *testing.T, scope playlist.Scope, clips ...playlist.Clip) county.Dr
 	return d
 }
 
+// push issues a draft over the version in force, and returns the status.
+func (w *world) push(t *testing.T, d county.Draft, to any) int {
+	t.Helper()
+	var p county.Proposal
+	if s := w.call(t, "POST", "/api/propose", nil, d, &p); s != http.StatusOK {
+		return s
+	}
+	d.Over, d.Anyway = &p.Over, true
+	return w.call(t, "POST", "/api/push", nil, d, to)
+}
+
 // redirect gives a controller that was away the member document of a county
 // that has moved.
 func redirect(t *testing.T, w *world, b *box) {

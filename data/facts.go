@@ -129,7 +129,8 @@ type Lag struct {
 	Kind    string         `json:"kind"`
 	Scope   playlist.Scope `json:"scope,omitempty"`
 	Version int64          `json:"version"`
-	Here    int64          `json:"here"` // the version that is here; 0: none
+	Here    int64          `json:"here"`          // the version that is here; 0: none
+	Why     string         `json:"why,omitempty"` // why it was refused; empty: it did not arrive
 }
 
 // Lags returns the documents that did not arrive, as of the last sync.

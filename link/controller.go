@@ -117,6 +117,8 @@ type Controller struct {
 	held   map[docKey]Have    // kept
 	unkept map[docKey]*unkept // alerts that are accepted, and not kept yet
 
+	refused map[docKey]refused // the last one of each
+
 	// These are used by exchange's goroutine only.
 	shownAt   map[Have]time.Time // when each document was last shown to the county
 	lags      []Lag              // as last compared
@@ -447,6 +449,7 @@ func (c *Controller) acceptAndLog(ctx context.Context, raw []byte, by string) bo
 			signal(c.soon)
 		}
 	default:
+		c.noteRefused(d, err)
 		log.Warn("document refused", "bytes", len(raw), "err", err)
 	}
 	return err == nil

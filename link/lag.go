@@ -14,6 +14,48 @@ import (
 type Lag struct {
 	Have
 	Here int64 `json:"here"` // the version that the controller has; 0: none
+
+	// Why is why the controller refused it: "scope", "unreadable", "signature", "older",
+	// "forked", "oversized" or "store". Empty: it did not arrive, or its program is of
+	// release 0.1.
+	Why string `json:"why,omitempty"`
+}
+
+// refused is a document that the controller refused.
+type refused struct {
+	Have
+	why string
+}
+
+// noteRefused remembers why a document was refused, for [Lag.Why].
+func (c *Controller) noteRefused(d Document, err error) {
+	if d.Kind == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused == nil {
+		c.refused = map[docKey]refused{}
+	}
+	if _, known := c.refused[d.key()]; known || len(c.refused) < maxHave {
+		c.refused[d.key()] = refused{d.Have, reasonFor(err)}
+	}
+}
+
+// reasonFor is why a document was refused, in a word.
+func reasonFor(err error) string {
+	for _, r := range []struct {
+		err error
+		why string
+	}{
+		{ErrWrongScope, "scope"}, {ErrSignature, "signature"}, {ErrWrongRole, "signature"}, {ErrRolledBack, "older"}, {ErrForked, "forked"},
+		{ErrOversized, "oversized"}, {ErrMalformed, "unreadable"}, {ErrTruncated, "unreadable"}, {ErrWrongType, "unreadable"}, {playlist.ErrInvalid, "unreadable"},
+	} {
+		if errors.Is(err, r.err) {
+			return r.why
+		}
+	}
+	return "store"
 }
 
 // noteLags compares what the county's stamp names as in force with what the
@@ -59,7 +101,11 @@ func (c *Controller) lagsOf(inForce []Have) (all []Lag) {
 			mine = u.Have
 		}
 		if mine.Version < h.Version || mine.Version == h.Version && mine.Digest != h.Digest {
-			all = append(all, Lag{h, mine.Version})
+			l := Lag{Have: h, Here: mine.Version}
+			if r := c.refused[h.key()]; r.Version == h.Version {
+				l.Why = r.why
+			}
+			all = append(all, l)
 		}
 	}
 	slices.SortFunc(all, func(a, b Lag) int { return cmp.Or(urgency(a.Kind)-urgency(b.Kind), cmp.Compare(a.Scope, b.Scope)) })

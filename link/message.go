@@ -188,8 +188,12 @@ type Progress struct {
 	Version int64          `json:"version"`
 	Clips   int            `json:"clips"`   // how many it needs
 	Present int            `json:"present"` // how many of them the store has, with the right hash
-	Active  bool           `json:"active"`
-	Why     string         `json:"why,omitempty"` // why it is not active
+	Active  bool           `json:"active"`  // the store has it in force
+
+	// Planned says that some output airs by it, as the programme in force has it. Release
+	// 0.1 does not send it.
+	Planned bool   `json:"planned,omitempty"`
+	Why     string `json:"why,omitempty"` // why it is not planned: "clips", "not_before", "no_output"; release 0.1: why it is not active
 }
 
 // AlertProgress is the state of an alert on a controller.

@@ -64,6 +64,7 @@ func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
 		out.Member = f.Areas[0]
 	}
 	out.Playlists, out.Slots = slices.Clone(p.Playlists), slices.Clone(p.Slots)
+	out.Versions = map[Scope]int64{}
 	for _, m := range manifests {
 		if !f.Follows(m.Scope) {
 			continue
@@ -72,6 +73,7 @@ func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
 		if len(outputs) == 0 {
 			continue
 		}
+		out.Versions[m.Scope] = m.Version
 		for _, l := range m.Playlists {
 			if l.Title == "" {
 				l.Title = l.Name

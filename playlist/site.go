@@ -65,6 +65,9 @@ type Programme struct {
 	County    CountyRules
 	Calendar  *Calendar // of the days off and worked; nil: none
 
+	// Versions are those of the county's manifests by which some output airs.
+	Versions map[Scope]int64
+
 	Lessons map[ClipID]ClipID // which clips are one lesson: see [Lineage.First]
 
 	// CalendarFaulty is set if the site's lists of holidays cannot be read. Calendar is

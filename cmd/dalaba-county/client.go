@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"dalaba/data/secret"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/say"
 	"dalaba/web"
 )
 
@@ -205,6 +207,21 @@ func (c *client) outcome(ctx context.Context, err error) error {
 func denied(err error) bool {
 	failed := new(web.Failed)
 	return errors.As(err, &failed) && failed.Status == http.StatusUnauthorized
+}
+
+// unanswered reports whether a request failed because the county could not be asked, broke
+// off, or has trouble of its own: what was asked has nothing wrong with it then.
+func unanswered(err error) bool {
+	var failed *web.Failed
+	var broken *url.Error
+	var told say.Message
+	switch {
+	case errors.As(err, &failed):
+		return failed.Status >= http.StatusInternalServerError
+	case errors.As(err, &told):
+		return told.Key == "county.no_server" || told.Key == "county.hidden"
+	}
+	return errors.As(err, &broken) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // show writes a value as JSON.

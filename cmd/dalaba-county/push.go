@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,11 +65,14 @@ type library struct {
 	ctx  context.Context
 	app  *app
 	k    *client
-	errs []error // of looking up a series
+	errs []error // the county could not be asked: nothing is wrong with the file then
 }
 
 func (l *library) Clip(id playlist.ClipID) (c playlist.Clip, ok bool) {
 	err := l.k.get(l.ctx, "/api/clips/"+string(id), nil, &c)
+	if err != nil && unanswered(err) {
+		l.errs = append(l.errs, err)
+	}
 	return c, err == nil
 }
 
@@ -88,6 +92,10 @@ func (l *library) Glob(pattern string) ([]playlist.Clip, error) {
 	var failed error
 	for _, p := range paths {
 		out, err := l.app.upload(l.ctx, l.k, ingest.Item{Path: p})
+		if err != nil && unanswered(err) {
+			l.errs = append(l.errs, err)
+			break
+		}
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", p, err))
 			continue
@@ -109,13 +117,13 @@ func (a *app) readPush(ctx context.Context, k *client, s county.CountyStatus, pa
 	}
 	lib := &library{ctx: ctx, app: a, k: k}
 	push, problems := config.ReadPush(path, text, zone, lib)
+	if len(lib.errs) > 0 { // what could not be looked up is among the problems
+		return county.Draft{}, errors.Join(sayM("county.push_unread", path), lib.errs[0])
+	}
 	for _, p := range problems {
 		a.Remark(p.In(a.Language()))
 	}
-	switch {
-	case len(lib.errs) > 0: // a series that could not be looked up is reported as one without clips
-		return county.Draft{}, errors.Join(append([]error{sayM("county.push_unread", path)}, lib.errs...)...)
-	case push == nil:
+	if push == nil {
 		return county.Draft{}, cli.Refuse(cli.ErrTold)
 	}
 	return county.Draft{Playlists: append([]playlist.Playlist{}, push.Playlists...), Slots: append([]playlist.Slot{}, push.Slots...)}, nil
@@ -133,6 +141,7 @@ type pushed struct {
 type issueFlags struct {
 	unsigned string // file to write instead, to be signed elsewhere
 	dry, yes bool
+	anyway   bool
 	wait     time.Duration
 }
 
@@ -140,6 +149,7 @@ func (a *app) issueFlags(c *cobra.Command, o *issueFlags) {
 	f := c.Flags()
 	f.BoolVar(&o.dry, "dry-run", false, a.Say("county.flag_dry"))
 	f.BoolVar(&o.yes, "yes", false, a.Say("county.flag_yes"))
+	f.BoolVar(&o.anyway, "anyway", false, a.Say("county.flag_anyway_push"))
 	f.StringVar(&o.unsigned, "unsigned", "", a.Say("county.flag_unsigned"))
 	f.DurationVar(&o.wait, "wait", 0, a.Say("county.flag_wait"))
 }
@@ -162,7 +172,7 @@ func (a *app) pushCmd() *cobra.Command {
 				return err
 			}
 			if o.signed {
-				return a.publishSigned(c.Context(), k, args[0], o.wait)
+				return a.publishSigned(c.Context(), k, args[0], o.issueFlags)
 			}
 			return a.push(c.Context(), k, args[0], o)
 		},
@@ -214,7 +224,7 @@ func (a *app) push(ctx context.Context, k *client, path string, o pushFlags) err
 		}
 	}
 	return a.issue(ctx, k, out, o.issueFlags, func(i int) (e store.Envelope, err error) {
-		d.Scope = scopes[i]
+		d.Scope, d.Over, d.Anyway = scopes[i], &out.Proposals[i].Over, o.anyway
 		return e, k.post(ctx, "/api/push", nil, d, &e)
 	})
 }
@@ -233,12 +243,23 @@ func (a *app) issue(ctx context.Context, k *client, out pushed, o issueFlags, do
 	if o.unsigned != "" {
 		return a.writeUnsigned(ctx, k, out, o.unsigned)
 	}
+	for _, p := range out.Proposals {
+		if len(p.Doubts) > 0 && !o.anyway {
+			return cli.Refuse(sayM("county.doubtful", a.Word("county.doubt_", string(p.Doubts[0]))))
+		}
+	}
 	if err := a.Confirm(ctx, a.Say("county.push_ask"), o.yes); err != nil {
 		return err
 	}
 	for i := range out.Proposals {
 		e, err := do(i)
+		if err != nil && unanswered(err) && ctx.Err() == nil {
+			err = errors.Join(sayM("county.push_unsure", string(out.Proposals[i].Manifest.Scope)), err)
+		}
 		if err != nil {
+			if a.JSON && i > 0 {
+				err = errors.Join(err, a.show(out)) // what is published is told
+			}
 			return err
 		}
 		out.Issued = append(out.Issued, e)
@@ -287,8 +308,8 @@ func (r *rawJSON) UnmarshalJSON(b []byte) error {
 // followEvery is how often a delivery is looked up.
 const followEvery = 500 * time.Millisecond
 
-// follow shows how far the controllers are, until all that are online air what
-// was issued or the time is over.
+// follow shows how far the controllers are, until all air what was issued or the time is
+// over. If wait is not 0, it is an error if some do not.
 func (a *app) follow(ctx context.Context, k *client, out pushed, wait time.Duration) error {
 	for _, e := range out.Issued {
 		all, err := a.followOne(ctx, k, e, wait)
@@ -298,9 +319,51 @@ func (a *app) follow(ctx context.Context, k *client, out pushed, wait time.Durat
 		out.Delivery = append(out.Delivery, all...)
 	}
 	if a.JSON {
-		return a.show(out)
+		if err := a.show(out); err != nil {
+			return err
+		}
 	}
-	return nil
+	if wait == 0 {
+		return nil
+	}
+	return a.allAir(out.Delivery)
+}
+
+// mostNamed is how many controllers a sentence names.
+const mostNamed = 10
+
+// allAir returns which controllers do not air what was issued, and will not without more
+// being done.
+func (a *app) allAir(all []county.Delivered) error {
+	var left []string
+	n := 0
+	for _, d := range all {
+		if d.Step == county.StepActive || d.Scheduled() {
+			continue
+		}
+		if n++; n <= mostNamed {
+			left = append(left, a.Say("county.delivery_one", string(d.Controller), cli.Printable(d.Name), a.stepOf(d)))
+		}
+	}
+	switch {
+	case n == 0:
+		return nil
+	case n > mostNamed:
+		left = append(left, a.Say("county.delivery_more", n-mostNamed))
+	}
+	return sayM("county.delivery_left", n, len(all), strings.Join(left, "\n  "))
+}
+
+// stepOf puts into words how far a controller is, and why it is no further.
+func (a *app) stepOf(d county.Delivered) string {
+	step := a.Word("county.step_", string(d.Step))
+	switch {
+	case d.Why != "":
+		step = a.Say("county.delivery_why", step, a.Word("county.why_", d.Why))
+	case !d.Online && d.Step != county.StepActive:
+		step = a.Say("county.delivery_why", step, a.Say("county.why_offline"))
+	}
+	return step
 }
 
 func (a *app) followOne(ctx context.Context, k *client, e store.Envelope, wait time.Duration) ([]county.Delivered, error) {
@@ -310,22 +373,11 @@ func (a *app) followOne(ctx context.Context, k *client, e store.Envelope, wait t
 		if err != nil {
 			return nil, err
 		}
-		count := map[county.Step]int{}
-		left := 0
-		for _, d := range all {
-			count[d.Step]++
-			if d.Online && d.Step != county.StepActive {
-				left++
-			}
-		}
-		done := left == 0 || !time.Now().Before(end)
+		done := !slices.ContainsFunc(all, func(d county.Delivered) bool { return !d.Settled() }) || !time.Now().Before(end)
 		if !a.JSON {
-			a.progress(a.Say("county.delivery", len(all), count[county.StepWaiting], count[county.StepDelivered], count[county.StepFetched], count[county.StepActive]), done)
+			a.progress(a.deliverySum(e, all), done)
 		}
 		if done {
-			if left > 0 && wait > 0 && !a.JSON {
-				a.Println(a.Say("county.delivery_left", left, string(e.Scope), e.Version))
-			}
 			return all, nil
 		}
 		select {
@@ -334,6 +386,21 @@ func (a *app) followOne(ctx context.Context, k *client, e store.Envelope, wait t
 		case <-time.After(followEvery):
 		}
 	}
+}
+
+// deliverySum counts how far the controllers are with a version.
+func (a *app) deliverySum(e store.Envelope, all []county.Delivered) string {
+	count := map[county.Step]int{}
+	for _, d := range all {
+		count[d.Step]++
+	}
+	line := a.Say("county.delivery", string(e.Scope), e.Version, len(all), count[county.StepWaiting], count[county.StepDelivered], count[county.StepFetched], count[county.StepActive])
+	for _, s := range []county.Step{county.StepRefused, county.StepUnknown} {
+		if count[s] > 0 {
+			line += a.Say("county.delivery_and", a.Word("county.step_", string(s)), count[s])
+		}
+	}
+	return line
 }
 
 // progress shows a line in the place of the one before it; outside a terminal
@@ -361,9 +428,13 @@ func (a *app) proposal(k *client, p county.Proposal) {
 		a.Println(a.Say("county.no_change"))
 	}
 	for _, c := range p.Changes {
-		mark := map[string]string{"added": "+", "removed": "-", "changed": "~"}[c.How]
-		tone := map[string]cli.Tone{"+": cli.Good, "-": cli.Bad, "~": cli.Warn}[mark]
-		a.Println(cli.Paint("  "+mark+" "+a.Say("county.change_"+c.What)+" "+cli.Printable(c.Name), tone, a.Colour()))
+		a.change(c)
+	}
+	for _, d := range p.Doubts {
+		a.Println(cli.Paint(a.Word("county.doubt_", string(d)), cli.Warn, a.Colour()))
+	}
+	if !p.Manifest.NotBefore.IsZero() {
+		a.Println(a.Say("county.from_day", k.local(p.Manifest.NotBefore).Format("2006-01-02 15:04")))
 	}
 	a.Println(a.Say("county.adds", float64(p.Bytes)/(1<<20)))
 	if len(p.Conflicts) > 0 {
@@ -377,4 +448,47 @@ func (a *app) proposal(k *client, p county.Proposal) {
 	if !p.Signed {
 		a.Println(a.Say("county.no_key_here"))
 	}
+}
+
+// mostFields is how many fields of one change are shown: a playlist may have hundreds of
+// clips.
+const mostFields = 20
+
+// change shows what changes of a slot, playlist or clip.
+func (a *app) change(c county.Change) {
+	mark := map[string]string{"added": "+", "removed": "-", "changed": "~"}[c.How]
+	tone := map[string]cli.Tone{"+": cli.Good, "-": cli.Bad, "~": cli.Warn}[mark]
+	a.Println(cli.Paint("  "+mark+" "+a.Say("county.change_"+c.What)+" "+cli.Printable(c.Name), tone, a.Colour()))
+	for i, f := range c.Fields {
+		if i == mostFields {
+			a.Println("      " + a.Say("county.fields_more", len(c.Fields)-i))
+			break
+		}
+		name, was, now := a.Word("county.field_", f.Name), a.fieldValue(f.Name, f.Was), a.fieldValue(f.Name, f.Now)
+		line := a.Say("county.field_changed", name, was, now)
+		switch {
+		case f.Was == "" && c.How == "added":
+			line = a.Say("county.field_set", name, now)
+		case f.Was == "":
+			line = a.Say("county.field_added", name, now)
+		case f.Now == "":
+			line = a.Say("county.field_unset", name, was)
+		}
+		a.Println("      " + cli.Printable(line))
+	}
+}
+
+// fieldValue is a value of a field as people read it.
+func (a *app) fieldValue(field, value string) string {
+	switch field {
+	case "cron":
+		if c, err := playlist.ParseCron(value); err == nil {
+			return config.InWords(c).In(a.Language())
+		}
+	case "chime":
+		return a.Word("county.field_chime_", value)
+	case "order":
+		return a.Word("county.field_order_", value)
+	}
+	return value
 }

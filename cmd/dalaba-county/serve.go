@@ -413,7 +413,14 @@ func (c *centre) serveHTTP(ctx context.Context, group *errgroup.Group, k *county
 		ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 16, MaxReceiveBufferPerConnection: 128 << 10, MaxReceiveBufferPerStream: 64 << 10},
 	}
-	operator := &http.Server{Handler: k.Operator(), ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, ErrorLog: errorLog}
+	local := func(ctx context.Context, c net.Conn) context.Context {
+		peer, err := web.Peer(c)
+		if err != nil {
+			return county.As(ctx, "local")
+		}
+		return county.As(ctx, "local:"+secret.UserName(peer.Uid))
+	}
+	operator := &http.Server{Handler: k.Operator(), ConnContext: local, ReadHeaderTimeout: headWithin, IdleTimeout: 2 * time.Minute, ErrorLog: errorLog}
 	for s, l := range map[*http.Server]net.Listener{public: tls.NewListener(guard, conf), operator: c.socket} {
 		group.Go(func() error {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {

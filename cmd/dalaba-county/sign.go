@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"net/url"
 	"strings"
-	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -14,20 +14,27 @@ import (
 	"dalaba/link"
 )
 
-// publishSigned hands in what was signed elsewhere.
-func (a *app) publishSigned(ctx context.Context, k *client, path string, wait time.Duration) error {
+// publishSigned shows what was signed elsewhere, asks, and hands it in.
+func (a *app) publishSigned(ctx context.Context, k *client, path string, o issueFlags) error {
 	raw, err := readEnvelope(path)
 	if err != nil {
 		return err
 	}
-	var e store.Envelope
-	if err := k.post(ctx, "/api/publish", nil, raw, &e); err != nil {
+	var p county.Proposal
+	if err := k.post(ctx, "/api/publish", url.Values{"dry": {"1"}}, raw, &p); err != nil {
 		return err
 	}
 	if !a.JSON {
-		a.Println(a.Say("county.issued", string(e.Scope), e.Version))
+		a.proposal(k, p)
 	}
-	return a.follow(ctx, k, pushed{Issued: []store.Envelope{e}}, wait)
+	o.unsigned = ""
+	q := url.Values{}
+	if o.anyway {
+		q.Set("anyway", "1")
+	}
+	return a.issue(ctx, k, pushed{Proposals: []county.Proposal{p}}, o, func(int) (e store.Envelope, err error) {
+		return e, k.post(ctx, "/api/publish", q, raw, &e)
+	})
 }
 
 // signCmd signs an envelope with keys that lie here. It needs no server.
@@ -73,10 +80,10 @@ func (a *app) sign(file, to string, keys []string) error {
 			return err
 		}
 	}
-	if err := renameio.WriteFile(to, env.Bytes(), 0o644); err != nil {
+	if err := a.preview(env.Bytes()); err != nil {
 		return err
 	}
-	if err := a.preview(env.Bytes()); err != nil {
+	if err := renameio.WriteFile(to, env.Bytes(), 0o644); err != nil {
 		return err
 	}
 	for _, k := range signers {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +59,12 @@ func (a *app) rollback(ctx context.Context, t target, version int64, o issueFlag
 		}
 	}
 	return a.issue(ctx, k, out, o, func(i int) (e store.Envelope, err error) {
-		return e, k.post(ctx, "/api/rollback", q(i), nil, &e)
+		over := q(i)
+		over.Set("over", strconv.FormatInt(out.Proposals[i].Over, 10))
+		if o.anyway {
+			over.Set("anyway", "1")
+		}
+		return e, k.post(ctx, "/api/rollback", over, nil, &e)
 	})
 }
 
@@ -90,9 +96,9 @@ func (a *app) versionsCmd() *cobra.Command {
 			if a.JSON {
 				return a.show(list)
 			}
-			tab := a.NewTable(cli.Key(a.Say("county.head_scope")), ">"+a.Say("county.head_v"), cli.Key(a.Say("county.head_at")), cli.Message(a.Say("county.head_note")))
+			tab := a.NewTable(cli.Key(a.Say("county.head_scope")), ">"+a.Say("county.head_v"), cli.Key(a.Say("county.head_at")), a.Say("county.head_by"), cli.Message(a.Say("county.head_note")))
 			for _, e := range list {
-				tab.Add(string(e.Scope), strconv.FormatInt(e.Version, 10), k.local(e.At).Format("2006-01-02 15:04"), e.Note)
+				tab.Add(string(e.Scope), strconv.FormatInt(e.Version, 10), k.local(e.At).Format("2006-01-02 15:04"), cli.Printable(e.By), e.Note)
 			}
 			a.Println(tab.Page())
 			return nil
@@ -117,6 +123,7 @@ func (a *app) deliveryCmd() *cobra.Command {
 				return err
 			}
 			list := []county.Delivered{}
+			var sums []string
 			for _, s := range scopes {
 				var versions []store.Envelope
 				if err := k.get(c.Context(), "/api/manifests", url.Values{"scope": {string(s)}}, &versions); err != nil {
@@ -130,13 +137,16 @@ func (a *app) deliveryCmd() *cobra.Command {
 					return err
 				}
 				list = append(list, some...)
+				sums = append(sums, a.deliverySum(versions[0], some))
 			}
 			if a.JSON {
 				return a.show(list)
 			}
-			tab := a.NewTable(cli.Key(a.Say("county.head_controller")), cli.Title(a.Say("county.head_name")), cli.Key(a.Say("county.head_step")), ">"+a.Say("county.head_clips"), cli.Message(a.Say("county.head_faults")))
+			a.Println(strings.Join(sums, "\n"))
+			tab := a.NewTable(cli.Key(a.Say("county.head_controller")), cli.Title(a.Say("county.head_name")), ">"+a.Say("county.head_v"), cli.Message(a.Say("county.head_step")),
+				">"+a.Say("county.head_clips"), cli.Extra(">"+a.Say("county.head_in_force")))
 			for _, d := range list {
-				tab.Add(string(d.Controller), d.Name, a.Word("county.step_", string(d.Step)), fmt.Sprintf("%d/%d", d.Present, d.Clips), d.Why)
+				tab.Add(string(d.Controller), d.Name, strconv.FormatInt(d.Version, 10), a.stepOf(d), fmt.Sprintf("%d/%d", d.Present, d.Clips), versionText(d.InForce))
 			}
 			a.Println(tab.Page())
 			return nil
@@ -144,4 +154,12 @@ func (a *app) deliveryCmd() *cobra.Command {
 	})
 	a.targetFlags(c, &t)
 	return c
+}
+
+// versionText is a version in a table; empty if there is none.
+func versionText(v int64) string {
+	if v == 0 {
+		return ""
+	}
+	return strconv.FormatInt(v, 10)
 }

@@ -9,8 +9,7 @@ import (
 	"syscall"
 
 	"dalaba/data"
-
-	"golang.org/x/sys/unix"
+	"dalaba/web"
 )
 
 // Group is the group whose members may use the socket.
@@ -52,7 +51,7 @@ func (a access) secure(path string) error {
 
 // allows reports whether the process at the other end may use the socket.
 func (a access) allows(c net.Conn) bool {
-	peer, err := peerOf(c)
+	peer, err := web.Peer(c)
 	return err == nil && a.may(peer.Uid, peer.Gid)
 }
 
@@ -78,30 +77,9 @@ func (a access) may(uid, gid uint32) bool {
 // userOf is the name of the user at the other end of a unix socket; empty if it is not
 // known.
 func userOf(c net.Conn) string {
-	peer, err := peerOf(c)
+	peer, err := web.Peer(c)
 	if err != nil {
 		return ""
 	}
 	return data.UserName(peer.Uid)
-}
-
-// peerOf returns who is at the other end of a unix socket, as the kernel says.
-func peerOf(c net.Conn) (*unix.Ucred, error) {
-	conn, ok := c.(*net.UnixConn)
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	var (
-		peer *unix.Ucred
-		perr error
-	)
-	err = raw.Control(func(fd uintptr) { peer, perr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err != nil {
-		return nil, err
-	}
-	return peer, perr
 }

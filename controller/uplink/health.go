@@ -29,7 +29,7 @@ func (u *Uplink) health(ctx context.Context) link.Health {
 	h.Alerts = u.alertProgress(ctx)
 	lags, _ := u.store.Lags(ctx)
 	for _, l := range lags {
-		h.Behind = append(h.Behind, link.Lag{Have: link.Have{Kind: link.Kind(l.Kind), Scope: l.Scope, Version: l.Version}, Here: l.Here})
+		h.Behind = append(h.Behind, link.Lag{Have: link.Have{Kind: link.Kind(l.Kind), Scope: l.Scope, Version: l.Version}, Here: l.Here, Why: l.Why})
 	}
 	return h
 }

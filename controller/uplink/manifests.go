@@ -258,6 +258,7 @@ func (u *Uplink) progress(ctx context.Context) (all []link.Progress) {
 		return nil
 	}
 	trust := trustOf(docs)
+	planned := u.Config().Versions
 	for _, s := range docs {
 		if s.Kind != link.KindManifest {
 			continue
@@ -272,8 +273,13 @@ func (u *Uplink) progress(ctx context.Context) (all []link.Progress) {
 				p.Present++
 			}
 		}
-		if !p.Active {
+		switch {
+		case !p.Active:
 			p.Why = u.waitsFor(*d.Manifest, p.Clips-p.Present)
+		case planned[s.Scope] == s.Version:
+			p.Planned = true
+		default:
+			p.Why = "no_output"
 		}
 		all = append(all, p)
 	}

@@ -268,7 +268,7 @@ func (u *Uplink) hasSynced() {
 func (u *Uplink) behind(lags []link.Lag) {
 	all := []data.Lag{}
 	for _, l := range lags {
-		all = append(all, data.Lag{Kind: string(l.Kind), Scope: l.Scope, Version: l.Version, Here: l.Here})
+		all = append(all, data.Lag{Kind: string(l.Kind), Scope: l.Scope, Version: l.Version, Here: l.Here, Why: l.Why})
 	}
 	if err := u.store.SetLags(context.Background(), all); err != nil {
 		u.Log.Error("fact not stored", "key", "lags", "err", err)

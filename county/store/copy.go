@@ -19,7 +19,7 @@ var tables = []struct {
 		unsent, clock, fault, site_area, said`, false},
 	{"output", "id, controller, name, area, residents, gone", true},
 	{"code", "id, secret, controller, name, area, groups, approve, made, expires, public_key, used", false},
-	{"envelope", "kind, scope, version, bytes, digest, at, note", false},
+	{"envelope", "kind, scope, version, bytes, digest, at, note, author", false},
 	{"clip", "id, title, series, issue, language, text, tags, frames, size, added, figures", false},
 	{"source", "path, size, mtime, sha256, recipe, clip", false},
 	{"strand", "id, slot, playlist, airing, alert", true},

@@ -19,6 +19,7 @@ type Envelope struct {
 	Bytes   []byte         `json:"-"`
 	At      time.Time      `json:"at"`
 	Note    string         `json:"note,omitempty"`
+	By      string         `json:"by,omitempty"` // the user who had it issued; empty: the county itself, or its program was of release 0.1
 }
 
 // AddEnvelope keeps an envelope. One whose version is not above all others of
@@ -40,8 +41,8 @@ func (s *Store) addEnvelope(ctx context.Context, tx conn, e Envelope) error {
 	if e.Version <= last {
 		return fmt.Errorf("%w: %s of %s is at version %d", ErrStale, e.Kind, e.Scope, last)
 	}
-	n, err := tx.change(ctx, `INSERT INTO envelope (kind, scope, version, bytes, at, note, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-		ON CONFLICT (kind, scope, version) DO NOTHING`, string(e.Kind), string(e.Scope), e.Version, e.Bytes, s.now().UnixMicro(), clean(e.Note), e.Digest)
+	n, err := tx.change(ctx, `INSERT INTO envelope (kind, scope, version, bytes, at, note, digest, author) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+		ON CONFLICT (kind, scope, version) DO NOTHING`, string(e.Kind), string(e.Scope), e.Version, e.Bytes, s.now().UnixMicro(), clean(e.Note), e.Digest, clean(e.By))
 	if err == nil && n == 0 { // by another process, since
 		err = fmt.Errorf("%w: %s of %s has a version %d", ErrStale, e.Kind, e.Scope, e.Version)
 	}
@@ -143,11 +144,11 @@ func voidFrom(ctx context.Context, tx conn, from Envelope) error {
 	return tx.exec(ctx, "UPDATE envelope SET kind = ?4 WHERE kind = ?1 AND scope = ?2 AND version >= ?3", args...)
 }
 
-const envelopeColumns = "SELECT kind, scope, version, bytes, at, note, digest FROM envelope "
+const envelopeColumns = "SELECT kind, scope, version, bytes, at, note, digest, author FROM envelope "
 
 func scanEnvelope(scan func(...any) error) (e Envelope, err error) {
 	var at int64
-	err = scan(&e.Kind, &e.Scope, &e.Version, &e.Bytes, &at, &e.Note, &e.Digest)
+	err = scan(&e.Kind, &e.Scope, &e.Version, &e.Bytes, &at, &e.Note, &e.Digest, &e.By)
 	e.At = time.UnixMicro(at).UTC()
 	return e, err
 }
@@ -175,11 +176,11 @@ func (s *Store) Envelope(ctx context.Context, kind link.Kind, scope playlist.Sco
 // Versions are all versions of a kind and scope, the latest first, without
 // their bytes; of every scope if scope is empty.
 func (s *Store) Versions(ctx context.Context, kind link.Kind, scope playlist.Scope) (all []Envelope, err error) {
-	err = s.read().each(ctx, `SELECT kind, scope, version, at, note, digest FROM envelope WHERE kind = ?1 AND (?2 = '' OR scope = ?2)
+	err = s.read().each(ctx, `SELECT kind, scope, version, at, note, digest, author FROM envelope WHERE kind = ?1 AND (?2 = '' OR scope = ?2)
 		ORDER BY scope, version DESC`, []any{string(kind), string(scope)}, func(scan func(...any) error) error {
 		var e Envelope
 		var at int64
-		if err := scan(&e.Kind, &e.Scope, &e.Version, &at, &e.Note, &e.Digest); err != nil {
+		if err := scan(&e.Kind, &e.Scope, &e.Version, &at, &e.Note, &e.Digest, &e.By); err != nil {
 			return err
 		}
 		e.At = time.UnixMicro(at).UTC()

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"dalaba/county"
+	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
@@ -84,6 +85,7 @@ type load struct {
 	rounds  int           // pushes, and alerts of each kind
 	clip    playlist.Clip // in the county's library
 	pushed  int           // manifests so far
+	over    int64         // the version pushed last
 	sizes   struct{ manifest, alerts int }
 	peak    float64 // MiB, of the county's process
 	figures []Figure
@@ -150,7 +152,11 @@ func (l *load) issue(ctx context.Context) error {
 			Missed: playlist.MissedSkip, After: playlist.AfterRejoin, IntoQuiet: playlist.QuietCut,
 		})
 	}
-	return l.c.post(ctx, "/api/push", d, nil)
+	d.Over = &l.over
+	var e store.Envelope
+	err := l.c.post(ctx, "/api/push", d, &e)
+	l.over = e.Version
+	return err
 }
 
 // note returns the note in the manifest pushed last.

@@ -31,7 +31,7 @@ func TestAManifestThatWasSignedElsewhereAirs(t *testing.T) {
 	v.run()
 	c.verb(nil, "push", pushFile(t, c.dir, "daily", "*/10 * * * * *", "clip1.mp3"), "--area", string(v.area), "--unsigned", at("manifest.json"))
 	there("sign", "manifest.json", "--key", "playlist.key")
-	c.verb(nil, "push", "--signed", at("manifest.json"), "--wait", "5m")
+	c.verb(nil, "push", "--signed", at("manifest.json"), "--yes", "--wait", "5m")
 	wait(t, "an airing of it", func() bool { return len(v.rows()) > 0 }, v.log)
 
 	// The keys are exchanged while all run: the controller follows.
@@ -41,7 +41,7 @@ func TestAManifestThatWasSignedElsewhereAirs(t *testing.T) {
 	c.verb(nil, "trust", "add", at("second.json"))
 	c.verb(nil, "push", pushFile(t, c.dir, "later", "*/10 * * * * *", "clip2.mp3"), "--area", string(v.area), "--unsigned", at("manifest.json"))
 	there("sign", "manifest.json", "--key", "next.key")
-	c.verb(nil, "push", "--signed", at("manifest.json"), "--wait", "5m")
+	c.verb(nil, "push", "--signed", at("manifest.json"), "--yes", "--wait", "5m")
 	had := map[playlist.ClipID]bool{}
 	wait(t, "an airing of the later one", func() bool {
 		for _, r := range v.rows() {
