@@ -58,10 +58,14 @@ func mute(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
+	enrolled, err := store.Enrolled(ctx)
+	if err != nil {
+		return err
+	}
 	between := func() time.Duration { return 500*time.Millisecond + rand.N(time.Second) }
 	began := time.Now()
 	c := &link.Controller{
-		Key: key, Store: forgetful{uplink.Wire{Store: store}}, Log: log, Boot: "mute",
+		Key: key, Store: forgetful{uplink.Wire{Store: store, Since: enrolled}}, Log: log, Boot: "mute",
 		Clock: func() playlist.ClockState { return playlist.ClockTrusted },
 		Mono:  func() time.Duration { return time.Since(began) },
 		Health: func(ctx context.Context) link.Health {
