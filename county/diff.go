@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"dalaba/playlist"
+	"dalaba/playlist/config"
 )
 
 // Change is one line of the difference between two manifests.
@@ -40,8 +41,8 @@ var slotFields = []struct {
 	{"priority", func(s playlist.Slot) string { return strconv.Itoa(s.Priority) }},
 	{"from", func(s playlist.Slot) string { return string(s.From) }},
 	{"to", func(s playlist.Slot) string { return string(s.To) }},
-	{"except", func(s playlist.Slot) string { return joined(s.Except) }},
-	{"window", func(s playlist.Slot) string { return s.Window.String() }},
+	{"except", func(s playlist.Slot) string { return Joined(s.Except) }},
+	{"window", func(s playlist.Slot) string { return config.Brief(s.Window) }},
 	{"missed", func(s playlist.Slot) string { return string(s.Missed) }},
 	{"until", func(s playlist.Slot) string {
 		if s.Until == 0 {

@@ -70,7 +70,7 @@ func (f *fleet) approve(ctx context.Context, id playlist.ControllerID, a Approva
 		return err
 	}
 	if len(others) > 0 && !a.Replace {
-		return fault{store.ErrConflict, say.M("county.key_in_use", string(id), joined(others))}
+		return fault{store.ErrConflict, say.M("county.key_in_use", string(id), Joined(others))}
 	}
 	err = f.change(ctx, id, func(k *store.Controller) error {
 		switch {
@@ -96,13 +96,13 @@ func (f *fleet) approve(ctx context.Context, id playlist.ControllerID, a Approva
 // gives it.
 func astray(k store.Controller) error {
 	if elsewhere := k.Astray(); len(elsewhere) > 0 {
-		return invalid("county.astray", string(k.ID), joined(elsewhere), string(k.Area))
+		return invalid("county.astray", string(k.ID), Joined(elsewhere), string(k.Area))
 	}
 	return nil
 }
 
-// joined lists names for people.
-func joined[T ~string](all []T) string {
+// Joined lists names for people.
+func Joined[T ~string](all []T) string {
 	texts := make([]string, len(all))
 	for i, s := range all {
 		texts[i] = string(s)
@@ -168,7 +168,7 @@ func (f *fleet) revoke(ctx context.Context, id playlist.ControllerID) error {
 		return err
 	}
 	if len(others) > 0 { // their login is the same
-		f.log.Warn("login of a revoked controller is not revoked: others have the same key", "controller", id, "others", joined(others))
+		f.log.Warn("login of a revoked controller is not revoked: others have the same key", "controller", id, "others", Joined(others))
 		return nil
 	}
 	return f.logins.revoke(ctx, k.User)

@@ -193,18 +193,11 @@ func (p *programmes) doubts(m playlist.Manifest, followers []store.Controller) (
 }
 
 // agreed returns an error if there are doubts about a manifest that is to be issued.
-func (p *programmes) agreed(ctx context.Context, m playlist.Manifest, anyway bool) error {
-	if anyway {
+func (p Proposal) agreed(anyway bool) error {
+	if len(p.Doubts) == 0 || anyway {
 		return nil
 	}
-	followers, err := p.fleet.followers(ctx, m.Scope)
-	if err != nil {
-		return err
-	}
-	if all := p.doubts(m, followers); len(all) > 0 {
-		return invalid("county.doubtful", say.Word("county.doubt_", string(all[0])))
-	}
-	return nil
+	return invalid("county.doubtful", say.Word("county.doubt_", string(p.Doubts[0])))
 }
 
 // within returns controllers with those of their outputs that air by a scope.
@@ -243,7 +236,7 @@ func (p *programmes) issue(ctx context.Context, d Draft) (store.Envelope, error)
 	if err != nil {
 		return store.Envelope{}, err
 	}
-	if err := p.agreed(ctx, proposal.Manifest, d.Anyway); err != nil {
+	if err := proposal.agreed(d.Anyway); err != nil {
 		return store.Envelope{}, err
 	}
 	return p.sign(ctx, proposal.Manifest, p.over(d.Scope, *d.Over))
@@ -303,13 +296,14 @@ func unsigned(m playlist.Manifest) ([]byte, error) {
 // be above all before it.
 func (p *programmes) issueSigned(ctx context.Context, raw []byte, anyway bool) (store.Envelope, error) {
 	d, err := p.openSigned(ctx, raw)
-	if err == nil {
-		err = p.agreed(ctx, *d.Manifest, anyway)
-	}
 	if err != nil {
 		return store.Envelope{}, err
 	}
-	if err := p.understood(ctx, *d.Manifest); err != nil {
+	proposal, err := p.compare(ctx, *d.Manifest)
+	if err == nil {
+		err = proposal.agreed(anyway)
+	}
+	if err != nil {
 		return store.Envelope{}, err
 	}
 	for _, clip := range d.Manifest.Clips {
@@ -390,14 +384,14 @@ func (p *programmes) proposeEarlier(ctx context.Context, scope playlist.Scope, v
 // accept no lower version than they hold. over is [Proposal.Over] as the operator has seen
 // it.
 func (p *programmes) rollback(ctx context.Context, scope playlist.Scope, version, over int64, anyway bool) (store.Envelope, error) {
-	m, err := p.earlier(ctx, scope, version)
+	proposal, err := p.proposeEarlier(ctx, scope, version)
 	if err == nil {
-		err = p.agreed(ctx, m, anyway)
+		err = proposal.agreed(anyway)
 	}
 	if err != nil {
 		return store.Envelope{}, err
 	}
-	return p.sign(ctx, m, p.over(scope, over))
+	return p.sign(ctx, proposal.Manifest, p.over(scope, over))
 }
 
 // restore takes back a manifest that controllers hold and this county has lost,

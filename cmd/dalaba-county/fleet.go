@@ -222,23 +222,17 @@ func (a *app) introduce(s county.Status, verb string) {
 		if outputs > 0 {
 			a.Println(a.Say("county.approve_said", s.Said.Site, strings.Join(areas, ", "), outputs, s.Said.Residents, s.Version))
 		}
+		if len(s.Astray) > 0 {
+			a.Println(cli.Paint(a.Say("county.fault_astray", county.Joined(s.Astray)), cli.Warn, a.Colour()))
+		}
 		if len(s.Shares) > 0 {
-			a.Println(cli.Paint(a.Say("county.approve_replaces", joined(s.Shares)), cli.Warn, a.Colour()))
+			a.Println(cli.Paint(a.Say("county.approve_replaces", county.Joined(s.Shares)), cli.Warn, a.Colour()))
 		}
 		return
 	}
 	if s.Unsent > 0 {
 		a.Println(a.Say("county.unsent", s.Unsent))
 	}
-}
-
-// joined lists names for people.
-func joined[T ~string](all []T) string {
-	texts := make([]string, len(all))
-	for i, s := range all {
-		texts[i] = string(s)
-	}
-	return strings.Join(texts, ", ")
 }
 
 // controller finds one of the fleet, retired ones too.
@@ -372,13 +366,13 @@ func (a *app) fleetTable(all []county.Status) {
 func (a *app) faults(s county.Status) []string {
 	all := slices.Clone(s.Faults)
 	if len(s.Astray) > 0 {
-		all = append(all, a.Say("county.fault_astray", joined(s.Astray)))
+		all = append(all, a.Say("county.fault_astray", county.Joined(s.Astray)))
 	}
 	if s.Deaf {
 		all = append(all, a.Say("county.fault_deaf"))
 	}
 	if len(s.Shares) > 0 {
-		all = append(all, a.Say("county.fault_key", joined(s.Shares)))
+		all = append(all, a.Say("county.fault_key", county.Joined(s.Shares)))
 	}
 	return all
 }

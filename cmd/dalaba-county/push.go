@@ -485,6 +485,18 @@ func (a *app) fieldValue(field, value string) string {
 		if c, err := playlist.ParseCron(value); err == nil {
 			return config.InWords(c).In(a.Language())
 		}
+	case "days":
+		var days []string
+		for _, day := range strings.Split(value, ", ") {
+			days = append(days, a.Word("county.field_days_", day))
+		}
+		return strings.Join(days, ", ")
+	case "missed":
+		return a.Word("county.field_missed_", value)
+	case "after":
+		return a.Word("county.field_after_", value)
+	case "into_quiet":
+		return a.Word("county.field_into_quiet_", value)
 	case "chime":
 		return a.Word("county.field_chime_", value)
 	case "order":

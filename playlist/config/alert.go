@@ -48,7 +48,7 @@ func (r *reader) alert(s *section) {
 		if !s.has(key) {
 			key = "tone_min"
 		}
-		s.fault(key, say.M("config.tone", brief(rules.ToneMin), brief(rules.ToneMax)), say.M("config.tone_remedy"))
+		s.fault(key, say.M("config.tone", Brief(rules.ToneMin), Brief(rules.ToneMax)), say.M("config.tone_remedy"))
 	}
 	rules.LevelDB = s.level("level_db", 0, -60, 0)
 	rules.Place = s.position()

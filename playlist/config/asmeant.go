@@ -215,7 +215,7 @@ func spanAsMeant(text string) string {
 		t = strconv.Itoa(24*n) + "h"
 	}
 	if d, err := time.ParseDuration(t); err == nil && d >= 0 && !digits(t) {
-		return brief(d)
+		return Brief(d)
 	}
 	return ""
 }

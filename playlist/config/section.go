@@ -228,7 +228,7 @@ func (s *section) yes(key string, preset bool) bool {
 // span is a length of time such as "2m", from lo to hi.
 func (s *section) span(key string, preset, lo, hi time.Duration) time.Duration {
 	s.form(key, asSpan(lo, hi))
-	remedy := say.M("config.span_remedy", brief(lo), brief(hi))
+	remedy := say.M("config.span_remedy", Brief(lo), Brief(hi))
 	v := s.want(key, unstable.String, remedy)
 	if v == nil {
 		return preset
@@ -238,15 +238,15 @@ func (s *section) span(key string, preset, lo, hi time.Duration) time.Duration {
 	case err != nil:
 		s.garbled(key, v, say.M("config.span", shown(v.text)), s.advice(key, v.text, remedy))
 	case d < lo || d > hi:
-		s.r.fault(v.at, s.at(key), say.M("config.span_range", shown(v.text), brief(lo), brief(hi)), remedy)
+		s.r.fault(v.at, s.at(key), say.M("config.span_range", shown(v.text), Brief(lo), Brief(hi)), remedy)
 	default:
 		return d
 	}
 	return preset
 }
 
-// brief writes a duration as people write it in the file: 1h, not 1h0m0s.
-func brief(d time.Duration) string {
+// Brief writes a duration as people write it in the file: 1h, not 1h0m0s.
+func Brief(d time.Duration) string {
 	t := d.String()
 	t = strings.TrimSuffix(t, "0s")
 	if t == "" {

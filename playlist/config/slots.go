@@ -270,7 +270,7 @@ func (r *reader) doubts(s *section, t playlist.Slot) {
 	}
 	long, gap := time.Duration(t.Count)*r.usual(t.Playlist), r.gap(t)
 	if gap > 0 && long > gap+gap/10 {
-		r.problem(Warning, s.place("cron"), s.at("cron"), say.M("config.crowded", long.Round(time.Second).String(), brief(gap)), say.M("config.crowded_remedy"))
+		r.problem(Warning, s.place("cron"), s.at("cron"), say.M("config.crowded", long.Round(time.Second).String(), Brief(gap)), say.M("config.crowded_remedy"))
 	}
 }
 
