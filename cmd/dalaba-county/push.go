@@ -467,12 +467,12 @@ func (a *app) change(c county.Change) {
 		name, was, now := a.Word("county.field_", f.Name), a.fieldValue(f.Name, f.Was), a.fieldValue(f.Name, f.Now)
 		line := a.Say("county.field_changed", name, was, now)
 		switch {
-		case f.Was == "" && c.How == "added":
+		case c.How == "added":
 			line = a.Say("county.field_set", name, now)
-		case f.Was == "":
-			line = a.Say("county.field_added", name, now)
-		case f.Now == "":
-			line = a.Say("county.field_unset", name, was)
+		case f.Name == "clip" && f.Was == "":
+			line = a.Say("county.field_clip_added", now)
+		case f.Name == "clip":
+			line = a.Say("county.field_clip_removed", was)
 		}
 		a.Println("      " + cli.Printable(line))
 	}
@@ -480,6 +480,12 @@ func (a *app) change(c county.Change) {
 
 // fieldValue is a value of a field as people read it.
 func (a *app) fieldValue(field, value string) string {
+	switch {
+	case value == "" && field == "days":
+		return a.Say("cron.daily")
+	case value == "":
+		return a.Say("county.field_none")
+	}
 	switch field {
 	case "cron":
 		if c, err := playlist.ParseCron(value); err == nil {
