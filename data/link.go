@@ -1,7 +1,6 @@
 package data
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -54,8 +53,12 @@ var ErrEnrolledAnew = errors.New("the controller was enrolled anew")
 // was enrolled anew since, the error is [ErrEnrolledAnew].
 func (s *Store) KeepDocument(ctx context.Context, d Document, forget []Document, enrolled time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		if now, err := enrolledAt(ctx, tx); err != nil || !now.Equal(enrolled) {
-			return cmp.Or(err, ErrEnrolledAnew)
+		now, err := enrolledAt(ctx, tx)
+		if err == nil && !now.IsZero() && !now.Equal(enrolled) { // zero: the store was lost since
+			err = ErrEnrolledAnew
+		}
+		if err != nil {
+			return err
 		}
 		for _, f := range forget {
 			if err := dropDocument(ctx, tx, f); err != nil {

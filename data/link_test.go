@@ -171,6 +171,9 @@ func TestAnEnrolmentSetsAsideWhatCameBeforeIt(t *testing.T) {
 	must(t, s.PutManifest(ctx, playlist.Manifest{Scope: "group:a", Version: 3}))
 	must(t, s.SetSynced(ctx, first))
 
+	// A store that took the place of one that was lost knows of no enrolment.
+	must(t, open(t, t.TempDir()).KeepDocument(ctx, doc("manifest", "group:a", 3), nil, first))
+
 	again := first.Add(time.Hour)
 	must(t, s.Adopt(ctx, again, doc("trust", "", 2), doc("member", "controller:b", 1)))
 	// A link that still runs may bring documents of the enrolment before.
