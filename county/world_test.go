@@ -444,7 +444,9 @@ func (b *box) start(t *testing.T) {
 func (b *box) told(context.Context) link.Health {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.health
+	h := b.health
+	h.Outputs, h.Progress = slices.Clone(h.Outputs), slices.Clone(h.Progress)
+	return h
 }
 
 func (b *box) accepted(d link.Document) {
