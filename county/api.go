@@ -229,6 +229,31 @@ func (a *api) rollback(r *http.Request) (any, error) {
 	return a.programmes.rollback(r.Context(), scopeOf(r), v, over, r.URL.Query().Get("anyway") != "")
 }
 
+func (a *api) difference(r *http.Request) (any, error) {
+	was, err := versionOf(r, "was")
+	if err != nil {
+		return nil, err
+	}
+	now, err := versionOf(r, "now")
+	if err != nil {
+		return nil, err
+	}
+	return a.programmes.difference(r.Context(), scopeOf(r), was, now)
+}
+
+// week shows what airs in the week from an instant on; from now on, if the query names none.
+func (a *api) week(r *http.Request) (any, error) {
+	from := a.now()
+	if text := r.URL.Query().Get("from"); text != "" {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return nil, invalid("county.bad_instant", "from", plain(text))
+		}
+		from = at.UTC()
+	}
+	return a.programmes.week(r.Context(), scopeOf(r), from)
+}
+
 func (a *api) delivery(r *http.Request) (any, error) {
 	v, err := versionOf(r, "version")
 	if err != nil {

@@ -2,13 +2,45 @@ package county
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
 )
+
+// Difference is what one version of a programme has otherwise than another.
+type Difference struct {
+	Was     Source   `json:"was"`
+	Now     Source   `json:"now"`
+	Changes []Change `json:"changes"`
+}
+
+// difference compares two versions of a scope; 0 is the latest.
+func (p *programmes) difference(ctx context.Context, scope playlist.Scope, was, now int64) (d Difference, err error) {
+	var of [2]playlist.Manifest
+	for i, v := range []int64{was, now} {
+		e, err := p.documents.Envelope(ctx, link.KindManifest, scope, v)
+		if err != nil {
+			return d, missing(err, "county.no_version", string(scope), v)
+		}
+		if of[i], err = manifestOf(e); err != nil {
+			return d, err
+		}
+		source := published{of[i], e.By, e.At}.source()
+		if i == 0 {
+			d.Was = source
+		} else {
+			d.Now = source
+		}
+	}
+	d.Changes = diffOf(of[0], of[1])
+	return d, nil
+}
 
 // Change is one line of the difference between two manifests.
 type Change struct {
@@ -35,7 +67,7 @@ var slotFields = []struct {
 	of   func(playlist.Slot) string
 }{
 	{"cron", func(s playlist.Slot) string { return s.Cron.String() }},
-	{"days", func(s playlist.Slot) string { return daysText(s.Days) }},
+	{"days", func(s playlist.Slot) string { return DaysText(s.Days) }},
 	{"playlist", func(s playlist.Slot) string { return s.Playlist }},
 	{"count", func(s playlist.Slot) string { return strconv.Itoa(s.Count) }},
 	{"priority", func(s playlist.Slot) string { return strconv.Itoa(s.Priority) }},
@@ -64,12 +96,19 @@ var slotFields = []struct {
 		}
 		return "true"
 	}},
+	{"instead", func(s playlist.Slot) string {
+		if !s.Instead {
+			return ""
+		}
+		return "true"
+	}},
 }
 
 // dayNames are the days of [playlist.Weekdays], by their bits, as push files have them.
 var dayNames = map[int]string{0: "sun", 1: "mon", 2: "tue", 3: "wed", 4: "thu", 5: "fri", 6: "sat", 8: "workday", 9: "holiday"}
 
-func daysText(days playlist.Weekdays) string {
+// DaysText lists days as push files have them.
+func DaysText(days playlist.Weekdays) string {
 	var all []string
 	for _, bit := range []int{1, 2, 3, 4, 5, 6, 0, 8, 9} {
 		if days>>bit&1 != 0 {
@@ -154,7 +193,30 @@ func lessonFields(was, now playlist.Clip) (all []Field) {
 	return all
 }
 
-// diffOf lists what a manifest changes of the one before it: slots, then
+// fieldsOfException lists how an exception differs from what it was. Of two that are for
+// other days, one is added and one removed.
+func fieldsOfException(was, now playlist.Exception) (all []Field) {
+	for _, f := range []Field{
+		{"days", Joined(was.Days), Joined(now.Days)}, {"from", string(was.From), string(now.From)}, {"to", string(was.To), string(now.To)},
+		{"instead_at", TimesText(was.At), TimesText(now.At)},
+	} {
+		if f.Was != f.Now || f.Name == "instead_at" && was.Slot == "" {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// TimesText lists times of day, for people.
+func TimesText(times []playlist.TimeOfDay) string {
+	all := make([]string, len(times))
+	for i, t := range times {
+		all[i] = t.String()
+	}
+	return strings.Join(all, ", ")
+}
+
+// diffOf lists what a manifest changes of the one before it: slots, exceptions, then
 // playlists, then clips, each kind by how it changed and by name.
 func diffOf(before, after playlist.Manifest) []Change {
 	titles := map[playlist.ClipID]string{}
@@ -179,7 +241,11 @@ func diffOf(before, after playlist.Manifest) []Change {
 			return lessonFields(a, b)
 		}),
 	)
-	rank := map[string]int{"slot": 0, "playlist": 1, "clip": 2}
+	all = append(all, diff(before.Exceptions, after.Exceptions, func(a, b playlist.Exception) bool { return len(fieldsOfException(a, b)) == 0 },
+		func(e playlist.Exception) (string, Change) {
+			return fmt.Sprint(e.Slot, e.Days, e.From, e.To), Change{What: "exception", Name: e.Slot}
+		}, fieldsOfException)...)
+	rank := map[string]int{"slot": 0, "exception": 1, "playlist": 2, "clip": 3}
 	slices.SortFunc(all, func(a, b Change) int {
 		return cmp.Or(rank[a.What]-rank[b.What], strings.Compare(a.How, b.How), strings.Compare(a.Name, b.Name), strings.Compare(a.Clip, b.Clip))
 	})

@@ -140,7 +140,7 @@ func (e *edge) lenient(err error) error {
 func reportOf(q link.SyncRequest) (r store.Report, err error) {
 	r = store.Report{
 		Version: q.Health.Program, Unsent: int64(q.Health.Unsent), Clock: string(q.Clock), Have: map[string]int64{}, Outputs: []store.Output{},
-		Fault: faulty(q.Health), Site: q.Health.Area,
+		Fault: faulty(q.Health), Site: q.Health.Area, Local: q.Local,
 	}
 	for _, h := range q.Have {
 		r.Have[haveKey(h.Kind, h.Scope)] = h.Version

@@ -2,6 +2,7 @@ package county
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"dalaba/county/store"
@@ -31,3 +32,11 @@ func missing(err error, key string, args ...any) error {
 
 // plain is a name without what would break a line.
 func plain(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// nameOf is a controller as a person knows it.
+func nameOf(k store.Controller) string {
+	if k.Name == "" {
+		return string(k.ID)
+	}
+	return fmt.Sprintf("%s (%s)", plain(k.Name), k.ID)
+}

@@ -3,7 +3,6 @@ package county
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -59,11 +58,7 @@ const mostNamed = 10
 func named(list []store.Controller) string {
 	var all []string
 	for _, k := range list[:min(len(list), mostNamed)] {
-		name := string(k.ID)
-		if k.Name != "" {
-			name = fmt.Sprintf("%s (%s)", plain(k.Name), k.ID)
-		}
-		all = append(all, name)
+		all = append(all, nameOf(k))
 	}
 	if len(list) > mostNamed {
 		all = append(all, "…")

@@ -19,10 +19,16 @@ type clipFinder interface {
 	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
 }
 
+// localStore keeps what sites have of their own.
+type localStore interface {
+	Locals(ctx context.Context) (map[playlist.ControllerID]playlist.Local, error)
+}
+
 // programmes is the manifests: what controllers air and when.
 type programmes struct {
 	base
 	clips     clipFinder
+	locals    localStore
 	documents *documents
 	fleet     *fleet
 	features  []link.Feature
@@ -38,11 +44,16 @@ type Draft struct {
 	Playlists []playlist.Playlist `json:"playlists"`
 	Slots     []playlist.Slot     `json:"slots"`
 
+	Exceptions []playlist.Exception `json:"exceptions,omitempty"`
+
 	Anyway bool `json:"anyway,omitempty"` // issue it despite [Proposal.Doubts]
 
 	// Over is [Proposal.Over] as the operator has seen it. A draft is issued over that
 	// version alone; nil is refused then.
 	Over *int64 `json:"over,omitempty"`
+
+	// Withdraw says that nothing is to air: the draft has no slots, and some are in force.
+	Withdraw bool `json:"withdraw,omitempty"`
 }
 
 // Proposal is a manifest that has not been issued.
@@ -53,8 +64,9 @@ type Proposal struct {
 	Reaches   Reaches           `json:"reaches"`
 	Doubts    []Doubt           `json:"doubts,omitempty"` // it is not issued unless these are agreed to
 	Conflicts []Conflict        `json:"conflicts"`
-	Bytes     int64             `json:"bytes"`  // of clips that it adds
-	Signed    bool              `json:"signed"` // the server can sign it itself
+	Foresight Foresight         `json:"foresight"` // how far those were looked for
+	Bytes     int64             `json:"bytes"`     // of clips that it adds
+	Signed    bool              `json:"signed"`    // the server can sign it itself
 }
 
 // propose shows what a draft would do, and does nothing.
@@ -71,7 +83,7 @@ func (p *programmes) propose(ctx context.Context, d Draft) (Proposal, error) {
 	}
 	m := playlist.Manifest{
 		Scope: d.Scope, Version: next, Issued: p.now(), NotBefore: d.NotBefore, Partial: d.Partial, Note: d.Note,
-		Playlists: d.Playlists, Slots: d.Slots,
+		Playlists: d.Playlists, Slots: d.Slots, Exceptions: d.Exceptions,
 	}
 	if m.Clips, err = p.clipsOf(ctx, d.Playlists); err != nil {
 		return Proposal{}, err
@@ -79,7 +91,11 @@ func (p *programmes) propose(ctx context.Context, d Draft) (Proposal, error) {
 	if err := m.Check(); err != nil {
 		return Proposal{}, err
 	}
-	return p.compare(ctx, m)
+	out, err := p.compare(ctx, m)
+	if err == nil && d.Withdraw && len(out.Changes) == 0 {
+		err = invalid("county.nothing_to_withdraw", string(d.Scope))
+	}
+	return out, err
 }
 
 // clipsOf lists the clips of playlists, each once and without its text.
@@ -152,7 +168,13 @@ func (p *programmes) compare(ctx context.Context, m playlist.Manifest) (Proposal
 	}
 	out.Reaches = p.reaches(within(m.Scope, followers))
 	out.Doubts = p.doubts(m, followers)
-	out.Conflicts, err = p.conflicts(ctx, m, followers)
+	if out.Conflicts, out.Foresight, err = p.conflicts(ctx, m, followers); err != nil {
+		return out, err
+	}
+	idle, err := p.idle(ctx, m, followers)
+	if idle {
+		out.Doubts = append(out.Doubts, DoubtNoSlot)
+	}
 	return out, err
 }
 
@@ -166,7 +188,36 @@ const (
 	DoubtController Doubt = "no_controller" // there is no active controller of that ID
 	DoubtPast       Doubt = "past"          // the day from which it is to be in force is over
 	DoubtOver       Doubt = "over"          // the last days of all its slots are over
+	DoubtNoSlot     Doubt = "no_slot"       // an exception, or a slot that is instead of another, names a slot that no wider scope has
 )
+
+// idle reports whether a manifest speaks of a slot that no manifest of a wider scope has,
+// as far as the controllers follow those.
+func (p *programmes) idle(ctx context.Context, m playlist.Manifest, followers []store.Controller) (bool, error) {
+	named := map[string]bool{}
+	for _, e := range m.Exceptions {
+		named[e.Slot] = true
+	}
+	for _, s := range m.Slots {
+		if s.Instead {
+			named[s.Name] = true
+		}
+	}
+	if len(named) == 0 {
+		return false, nil
+	}
+	now, later, err := p.inForce(ctx, p.now())
+	for _, wider := range append(now, later...) {
+		follows := func(k store.Controller) bool { return k.Follower().Follows(wider.Scope) }
+		if wider.Scope.Narrowness() >= m.Scope.Narrowness() || !slices.ContainsFunc(followers, follows) {
+			continue
+		}
+		for _, s := range wider.Slots {
+			delete(named, s.Name)
+		}
+	}
+	return len(named) > 0, err
+}
 
 // doubts lists what there is to doubt about a manifest for those who would follow it.
 func (p *programmes) doubts(m playlist.Manifest, followers []store.Controller) (all []Doubt) {

@@ -2,6 +2,8 @@ package county
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"time"
 
 	"dalaba/county/store"
@@ -15,6 +17,7 @@ type reachStore interface {
 	Account(ctx context.Context, due []store.Due, upTo time.Time) error
 	Accounted(ctx context.Context) (time.Time, error)
 	ManifestsSince(ctx context.Context, since time.Time) ([]store.Envelope, error)
+	localStore
 }
 
 // reach reports whom airings reached, and records the airings of which no
@@ -75,71 +78,96 @@ func (r *reach) accountFor(ctx context.Context, from, to time.Time) error {
 	if err != nil {
 		return err
 	}
-	var due []store.Due
+	locals, err := r.store.Locals(ctx)
+	if err != nil {
+		return err
+	}
+	for id, l := range locals { // its own slots are none of the county's reach
+		locals[id] = playlist.Local{Zone: l.Zone, Exceptions: l.Exceptions, Calendar: l.Calendar}
+	}
+	var all []span
+	var manifests []playlist.Manifest
 	for i, e := range list {
 		m, err := manifestOf(e)
 		if err != nil {
 			r.log.Warn("manifest cannot be accounted for", "scope", e.Scope, "version", e.Version, "err", err)
 			continue
 		}
-		begins, ends := e.At, time.Time{}
-		if m.NotBefore.After(begins) {
-			begins = m.NotBefore
+		s := span{Manifest: m, begins: e.At}
+		if m.NotBefore.After(s.begins) {
+			s.begins = m.NotBefore
 		}
 		if i+1 < len(list) && list[i+1].Scope == e.Scope {
-			ends = list[i+1].At
+			s.ends = list[i+1].At
 		}
-		inForce := func(at time.Time) bool { return !at.Before(begins) && (ends.IsZero() || at.Before(ends)) }
-		due = append(due, r.dueBy(m, zonesOf(e.Scope, fleet), from, to, inForce)...)
+		all, manifests = append(all, s), append(manifests, m)
+	}
+	kinds, err := kindsOf(fleet, locals, manifests)
+	if err != nil {
+		return err
+	}
+	var due []store.Due
+	for _, k := range kinds {
+		due = append(due, r.dueOn(k, all, from, to)...)
 	}
 	return r.store.Account(ctx, due, to)
 }
 
-// zone is an output and since when its controller is part of the county.
-type zone struct {
-	id    int64
-	since time.Time
+// span is a manifest from when to when it was in force; it still is, if ends is zero.
+type span struct {
+	playlist.Manifest
+	begins, ends time.Time
 }
 
-// zonesOf lists the outputs on which the manifest of a scope airs.
-func zonesOf(scope playlist.Scope, fleet []store.Controller) (all []zone) {
-	area, isArea := scope.Area()
-	for _, k := range fleet {
-		if !k.Follower().Follows(scope) {
-			continue
-		}
-		for _, o := range k.Outputs {
-			if !o.Gone && (!isArea || k.PlaceOf(o).Airs().Within(area)) {
-				all = append(all, zone{o.ID, k.Made})
+func (s span) holds(at time.Time) bool {
+	return !at.Before(s.begins) && (s.ends.IsZero() || at.Before(s.ends))
+}
+
+// dueOn lists the airings whose deadline lies in (from, to] that controllers of a kind
+// should have aired by the manifests that were in force as they fell due.
+func (r *reach) dueOn(k *kind, all []span, from, to time.Time) (due []store.Due) {
+	one := k.of
+	one.Outputs = slices.Clone(one.Outputs)
+	for i := range one.Outputs {
+		one.Outputs[i].Name = strconv.Itoa(i) // the same on all of the kind
+	}
+	edges := []time.Time{from.Add(-longestDeadline), to.Add(1)}
+	for _, s := range all {
+		for _, at := range []time.Time{s.begins, s.ends} {
+			if at.After(edges[0]) && at.Before(to) {
+				edges = append(edges, at)
 			}
 		}
 	}
-	return all
-}
-
-// dueBy lists the airings of a manifest whose deadline lies in (from, to], with
-// the outputs that should have aired them.
-func (r *reach) dueBy(m playlist.Manifest, zones []zone, from, to time.Time, inForce func(time.Time) bool) (all []store.Due) {
-	if len(zones) == 0 {
-		return nil
-	}
-	p := playlist.Programme{Site: playlist.Site{Zone: r.zone}, Slots: m.Slots}
-	for _, a := range p.Timetable().Due(from.Add(-longestDeadline), to) {
-		deadline := a.Slot.Latest(a.Due, r.zone)
-		if !deadline.After(from) || deadline.After(to) || !inForce(a.Due) {
-			continue
-		}
-		d := store.Due{Slot: playlist.CountyName(m.Scope, a.Slot.Name), Due: a.Due, Items: a.Slot.Count}
-		for _, z := range zones {
-			if z.since.Before(a.Due) {
-				d.Outputs = append(d.Outputs, z.id)
+	slices.SortFunc(edges, time.Time.Compare)
+	for i, end := range edges[1:] {
+		var inForce []playlist.Manifest
+		for _, s := range all {
+			if s.holds(edges[i]) {
+				inForce = append(inForce, s.Manifest)
 			}
 		}
-		if len(d.Outputs) > 0 {
-			all = append(all, d)
+		x := r.mix(one, k.own, inForce)
+		for _, a := range x.Timetable().Due(edges[i].Add(-1), end.Add(-1)) {
+			deadline := a.Slot.Latest(a.Due, x.Site.Zone)
+			if !deadline.After(from) || deadline.After(to) {
+				continue
+			}
+			d := store.Due{Slot: a.Slot.Name, Due: a.Due, Items: a.Slot.Count}
+			for _, name := range a.Slot.Outputs {
+				n, _ := strconv.Atoi(name)
+				for _, c := range k.all {
+					if c.Made.Before(a.Due) {
+						d.Outputs = append(d.Outputs, c.Outputs[n].ID)
+					}
+				}
+			}
+			if len(d.Outputs) > 0 {
+				due = append(due, d)
+			}
 		}
 	}
-	return all
+	return due
 }
 
 // Rate is a share with what it is made of, all in one unit.

@@ -51,6 +51,8 @@ var routes = []route{
 	{"GET", "/api/manifests", admitted, (*api).listManifests},
 	{"GET", "/api/earlier", admitted, (*api).earlier},
 	{"POST", "/api/rollback", admitted, (*api).rollback},
+	{"GET", "/api/difference", admitted, (*api).difference},
+	{"GET", "/api/week", admitted, (*api).week},
 	{"GET", "/api/delivery", admitted, (*api).delivery},
 
 	{"GET", "/api/documents", admitted, (*api).listDocuments},

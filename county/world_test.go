@@ -23,6 +23,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -374,6 +375,7 @@ type box struct {
 	alerts map[playlist.AlertID]link.AlertInForce // as the last states had them
 	states []link.AlertsState
 	gone   bool // retired
+	own    playlist.Local
 	health link.Health
 	stop   func()
 	id     playlist.ControllerID
@@ -421,6 +423,7 @@ func newBox(outputs ...link.OutputHealth) *box {
 	b.Controller = &link.Controller{
 		Key: link.NewKey(), Store: b, Log: quiet(), Clock: func() playlist.ClockState { return playlist.ClockTrusted }, Boot: "b1",
 		Mono: func() time.Duration { return time.Second }, Health: b.told, Accepted: b.accepted,
+		Local: b.local,
 		Pace: link.Pace{Again: pace, Every: pace, Wake: time.Millisecond, Answer: 30 * time.Second,
 			Reconnect: func(int) time.Duration { return 20 * time.Millisecond }},
 	}
@@ -447,6 +450,24 @@ func (b *box) told(context.Context) link.Health {
 	h := b.health
 	h.Outputs, h.Progress = slices.Clone(h.Outputs), slices.Clone(h.Progress)
 	return h
+}
+
+func (b *box) local(context.Context) playlist.Local {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.own
+}
+
+// rules has the box tell what its site has of its own, and waits until the county knows it.
+func (w *world) rules(t *testing.T, b *box, own playlist.Local) {
+	t.Helper()
+	b.mu.Lock()
+	b.own = own
+	b.mu.Unlock()
+	eventually(t, "the county knows the site's rules", func() bool {
+		all, err := w.Store.Locals(t.Context())
+		return err == nil && reflect.DeepEqual(all[b.id], own)
+	})
 }
 
 func (b *box) accepted(d link.Document) {

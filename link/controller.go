@@ -75,6 +75,7 @@ type Controller struct {
 	Log   *slog.Logger
 
 	Health func(context.Context) Health
+	Local  func(context.Context) playlist.Local // default: it is not told
 	Clock  func() playlist.ClockState
 	Boot   string
 	Mono   func() time.Duration
@@ -121,6 +122,7 @@ type Controller struct {
 
 	// These are used by exchange's goroutine only.
 	shownAt   map[Have]time.Time // when each document was last shown to the county
+	localTold string             // the local rules that the county has, from this session
 	lags      []Lag              // as last compared
 	compared  bool
 	stampTime time.Time // of the last stamp whose time was used
@@ -644,6 +646,7 @@ func (c *Controller) exchange(ctx context.Context, nc *nats.Conn, m Member, up <
 		woken bool
 	)
 	defer due.timer.Stop()
+	c.localTold = ""  // the county may have lost it
 	due.in(time.Hour) // the connection comes first
 	for {
 		select {
@@ -778,6 +781,9 @@ func (c *Controller) syncRounds(ctx context.Context, nc *nats.Conn, m Member) (i
 			return nil, err
 		}
 		inForce = s.InForce
+		if q.Local != nil {
+			c.localTold = string(q.Local)
+		}
 		for _, h := range shown { // only now: without a valid response the county may not have seen them
 			c.shownAt[h] = time.Now()
 		}
@@ -819,6 +825,15 @@ func (c *Controller) syncRequest(ctx context.Context, m Member, want []Have) (q 
 	for i := range q.Events {
 		q.Events[i] = truncated(q.Events[i])
 	}
+	if c.Local != nil {
+		raw, err := localRules(c.Local(ctx))
+		if err != nil {
+			return q, nil, err
+		}
+		if string(raw) != c.localTold {
+			q.Local = raw
+		}
+	}
 	if len(want) == 0 {
 		return q, shown, nil
 	}
@@ -836,6 +851,21 @@ func (c *Controller) syncRequest(ctx context.Context, m Member, want []Have) (q 
 		shown = append(shown, s.Have)
 	}
 	return q, shown, nil
+}
+
+// localRules encodes a site's rules, without its slots if they are too long with them, and
+// without its exceptions if they still are.
+func localRules(l playlist.Local) ([]byte, error) {
+	raw, err := json.Marshal(l)
+	if err == nil && len(raw) > maxLocal {
+		l.Slots, l.More = nil, l.More+len(l.Slots)
+		raw, err = json.Marshal(l)
+	}
+	if err == nil && len(raw) > maxLocal {
+		l.Exceptions = nil
+		raw, err = json.Marshal(l)
+	}
+	return raw, err
 }
 
 // truncated returns an event, cut to the protocol's size limit if it is larger: it

@@ -49,6 +49,11 @@ var features = []Feature{
 	{Name: "manifest-slots-days-calendar", InManifest: func(m playlist.Manifest) bool {
 		return slices.ContainsFunc(m.Slots, func(s playlist.Slot) bool { return s.Days.ByCalendar() })
 	}},
+	// A slot that airs in the place of those of its name of wider scopes.
+	{Name: "manifest-slots-instead", InManifest: func(m playlist.Manifest) bool {
+		return slices.ContainsFunc(m.Slots, func(s playlist.Slot) bool { return s.Instead })
+	}},
+	{Name: "manifest-exceptions", InManifest: func(m playlist.Manifest) bool { return len(m.Exceptions) > 0 }},
 	{Name: stampInForce, InStamp: true},
 	{Name: MemberHears, InMember: true},
 	{Name: MemberCounty, InMember: true},

@@ -1,6 +1,7 @@
 package link_test
 
 import (
+	"cmp"
 	"context"
 	"encoding"
 	"encoding/json"
@@ -10,7 +11,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -137,13 +140,21 @@ func TestEachFeatureHasANameAndAUse(t *testing.T) {
 	}
 }
 
+// cameWith are fields whose feature has another name, because none of them came without the
+// others.
+var cameWith = map[string]string{
+	"manifest-exceptions-slot": "manifest-exceptions", "manifest-exceptions-days": "manifest-exceptions",
+	"manifest-exceptions-from": "manifest-exceptions", "manifest-exceptions-to": "manifest-exceptions",
+	"manifest-exceptions-at": "manifest-exceptions",
+}
+
 // A file lists the fields of documents that release 0.1 knows, one on a line. A field
 // that is not in it is a feature: the list of features must have its name.
 func TestAFieldSinceRelease01IsAFeature(t *testing.T) {
 	released := strings.Fields(string(must[[]byte](t)(os.ReadFile(filepath.Join("testdata", "fields-0.1.txt")))))
 	all := append(fieldsOf("manifest", reflect.TypeFor[playlist.Manifest]()), fieldsOf("state", reflect.TypeFor[link.AlertsState]())...)
 	for _, f := range all {
-		if !slices.Contains(released, f) && !slices.Contains(link.Understood(), f) {
+		if !slices.Contains(released, f) && !slices.Contains(link.Understood(), cmp.Or(cameWith[f], f)) {
 			t.Errorf("release 0.1 does not know %s: add a feature of that name to the list in feature.go", f)
 		}
 	}
@@ -168,4 +179,64 @@ func fieldsOf(path string, of reflect.Type) (all []string) {
 		}
 	}
 	return all
+}
+
+// What a site has of its own is told once a session, and again when it changes.
+func TestASyncTellsTheLocalRulesWhenTheyChange(t *testing.T) {
+	w := newWorld(t)
+	w.edge()
+	b := w.enrol("daba-1", []playlist.Area{village})
+	var own atomic.Pointer[playlist.Local]
+	cron := must[playlist.Cron](t)(playlist.ParseCron("0 18 * * *"))
+	tell := func(days int) { // so many days of exceptions
+		e := playlist.Exception{Slot: "早间健康"}
+		for d := range days {
+			e.Days = append(e.Days, playlist.Date(time.Date(2026, 1, 1+d, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)))
+		}
+		own.Store(&playlist.Local{Wins: playlist.WinsLocal, Exceptions: []playlist.Exception{e}, Slots: []playlist.LocalSlot{{Slot: playlist.Slot{Cron: cron}, Title: "村务"}}})
+	}
+	tell(1)
+	b.c.Local = func(context.Context) playlist.Local { return *own.Load() }
+	told := func() (all []playlist.Local) {
+		w.ledger.mu.Lock()
+		defer w.ledger.mu.Unlock()
+		for _, s := range w.ledger.seen {
+			if s.Request.Local != nil {
+				var l playlist.Local
+				if err := json.Unmarshal(s.Request.Local, &l); err != nil {
+					t.Error(err)
+				}
+				all = append(all, l)
+			}
+		}
+		return all
+	}
+	more := func(n int) {
+		t.Helper()
+		from := w.ledger.syncs()
+		eventually(t, "more syncs have come", func() bool { b.c.Wake(); return w.ledger.syncs() >= from+n })
+	}
+	stop := w.run(b.c.Run)
+	more(3)
+	if all := told(); len(all) != 1 || len(all[0].Slots) != 1 || all[0].Wins != playlist.WinsLocal {
+		t.Fatalf("told %+v, want it once", all)
+	}
+	tell(2)
+	more(3)
+	if all := told(); len(all) != 2 || len(all[1].Exceptions[0].Days) != 2 {
+		t.Fatalf("told %+v, want the change", all)
+	}
+	tell(3000) // some 39 kB
+	more(3)
+	if all := told(); len(all) != 3 || len(all[2].Exceptions) != 0 || len(all[2].Slots) != 0 || all[2].More != 1 || all[2].Wins != playlist.WinsLocal {
+		t.Fatalf("too long: told %d times, the last %+v", len(all), all[len(all)-1])
+	}
+	stop()
+	b.c = w.restart(b)
+	b.c.Local = func(context.Context) playlist.Local { return *own.Load() }
+	w.run(b.c.Run)
+	more(2)
+	if all := told(); len(all) != 4 {
+		t.Errorf("told %d times, want once more in another session", len(all))
+	}
 }

@@ -22,6 +22,7 @@ const (
 	maxEpochs    = 16        // epochs in one sync
 	maxHave      = 256       // documents in one sync
 	maxFeatures  = 256       // names of features in one sync
+	maxLocal     = 32 << 10  // bytes of the local rules in one sync
 	maxSyncSize  = 256 << 10 // bytes of a sync, without the documents in its Proof
 	maxUnpacked  = 4 << 20   // bytes of a sync or its response, unpacked
 )
@@ -218,6 +219,10 @@ type SyncRequest struct {
 	Health     Health                `json:"health"`
 	Events     []Event               `json:"events,omitempty"`
 
+	// Local is a [playlist.Local]. It comes with the first sync of a session, and again if
+	// it has changed.
+	Local json.RawMessage `json:"local,omitempty"`
+
 	// Proof holds the envelopes that the last response asked for: documents that
 	// this controller has and the county lost.
 	Proof []json.RawMessage `json:"proof,omitempty"`
@@ -360,7 +365,7 @@ func parseSync(b []byte) (q SyncRequest, size int, err error) {
 	case told > maxSyncSize, !playlist.IsToken(string(q.Controller)), len(q.Nonce) > 64, len(q.Boot) > 64, len(q.Have) > maxHave,
 		len(q.Marks) > maxEpochs, len(q.Events) > MaxEvents, len(q.Proof) > len(q.Have),
 		len(q.Health.Outputs) > 64, len(q.Health.Progress) > maxHave, len(q.Health.Alerts) > 4*MaxAlerts, len(q.Health.Behind) > maxHave,
-		len(q.Health.Understands) > maxFeatures:
+		len(q.Health.Understands) > maxFeatures, len(q.Local) > maxLocal:
 		return q, len(text), malformed(fmt.Errorf("a sync of %q beyond its bounds", q.Controller))
 	}
 	return q, len(text), nil

@@ -1,6 +1,7 @@
 package playlist
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -19,8 +20,9 @@ const (
 // CountyRules say how the county's programme and the site's own live
 // together.
 type CountyRules struct {
-	Wins      Winner
-	Protected []Span // hours in which nothing of the county's sounds but alerts
+	Wins       Winner
+	Protected  []Span      // hours in which nothing of the county's sounds but alerts
+	Exceptions []Exception // from the county's slots
 }
 
 // countyMark begins the names of what came from the county: no name in a
@@ -55,7 +57,9 @@ func (p *Programme) ProtectedAt(at time.Time) bool {
 }
 
 // With is the programme with the county's manifests in it. Each slot of a
-// manifest airs on the outputs that its scope holds; f says which scopes are
+// manifest airs on the outputs that its scope holds, save for what a narrower scope has
+// in its place and for exceptions: the site's own come first, then those of the narrowest
+// scope. f says which scopes are
 // the controller's, and the first of its areas is the one that the county gave it. The
 // programme itself is not changed.
 func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
@@ -65,6 +69,7 @@ func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
 	}
 	out.Playlists, out.Slots = slices.Clone(p.Playlists), slices.Clone(p.Slots)
 	out.Versions = map[Scope]int64{}
+	var all []followed
 	for _, m := range manifests {
 		if !f.Follows(m.Scope) {
 			continue
@@ -74,6 +79,9 @@ func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
 			continue
 		}
 		out.Versions[m.Scope] = m.Version
+		all = append(all, followed{m, outputs})
+	}
+	for _, m := range all {
 		for _, l := range m.Playlists {
 			if l.Title == "" {
 				l.Title = l.Name
@@ -82,9 +90,14 @@ func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
 			out.Playlists = append(out.Playlists, l)
 		}
 		for _, s := range m.Slots {
-			s.Name, s.Playlist, s.Outputs = CountyName(m.Scope, s.Name), CountyName(m.Scope, s.Playlist), outputs
+			s = p.exempted(s, m, all).Under(p.Calendar)
+			s.Name, s.Playlist = CountyName(m.Scope, s.Name), CountyName(m.Scope, s.Playlist)
 			s.Above = p.County.Wins == WinsCounty
-			out.Slots = append(out.Slots, s.Under(p.Calendar))
+			if len(s.Outputs) == 0 {
+				out.Replaced = append(out.Replaced, s)
+				continue
+			}
+			out.Slots = append(out.Slots, s)
 		}
 	}
 	if p.County.Wins == WinsLocal {
@@ -93,6 +106,54 @@ func (p *Programme) With(f Follower, manifests []Manifest) *Programme {
 		}
 	}
 	return &out
+}
+
+// IdleExceptions lists the slots that the site's own exceptions name and that no manifest of
+// the county has for it, in a programme that [Programme.With] returned.
+func (p *Programme) IdleExceptions() (slots []string) {
+	for _, e := range p.County.Exceptions {
+		is := func(s Slot) bool { return FromCounty(s.Name) && OwnName(s.Name) == e.Slot }
+		if !slices.ContainsFunc(p.Slots, is) && !slices.ContainsFunc(p.Replaced, is) && !slices.Contains(slots, e.Slot) {
+			slots = append(slots, e.Slot)
+		}
+	}
+	return slots
+}
+
+// followed is a manifest that the controller follows, with the outputs that its scope
+// holds.
+type followed struct {
+	Manifest
+	outputs []string
+}
+
+// exempted returns a slot of a manifest with its outputs and exceptions. An output on
+// which another slot always airs in its place is not among them.
+func (p *Programme) exempted(s Slot, of followed, all []followed) Slot {
+	s.Outputs = slices.Clone(of.outputs)
+	s.Exempt = slices.DeleteFunc(slices.Clone(p.County.Exceptions), func(e Exception) bool { return e.Slot != s.Name })
+	all = slices.DeleteFunc(slices.Clone(all), func(n followed) bool { return n.Scope.Narrowness() <= of.Scope.Narrowness() })
+	slices.SortStableFunc(all, func(a, b followed) int {
+		return cmp.Or(b.Scope.Narrowness()-a.Scope.Narrowness(), strings.Compare(string(a.Scope), string(b.Scope)))
+	})
+	for _, n := range all {
+		for _, e := range n.Exceptions {
+			if e.Slot == s.Name {
+				e.By, e.Outputs = n.Scope, n.outputs
+				s.Exempt = append(s.Exempt, e)
+			}
+		}
+		for _, t := range n.Slots {
+			if !t.Instead || t.Name != s.Name {
+				continue
+			}
+			s.Exempt = append(s.Exempt, Exception{Slot: s.Name, From: t.From, To: t.To, By: n.Scope, Instead: true, Outputs: n.outputs})
+			if t.From == "" && t.To == "" {
+				s.Outputs = slices.DeleteFunc(s.Outputs, func(o string) bool { return slices.Contains(n.outputs, o) })
+			}
+		}
+	}
+	return s
 }
 
 // under are the outputs that a scope holds.

@@ -108,8 +108,14 @@ func (w Weekdays) Has(local time.Time, c *Calendar) bool {
 // Span is a daily stretch of local time from From up to but not including To. If To
 // is not after From, it runs over midnight and belongs to the day on which it began.
 type Span struct {
-	From, To TimeOfDay
-	Days     Weekdays
+	From TimeOfDay `json:"from"`
+	To   TimeOfDay `json:"to"`
+	Days Weekdays  `json:"days,omitempty"`
+}
+
+// Valid reports whether the span did not come from a program that knows other spans.
+func (s Span) Valid() bool {
+	return min(s.From, s.To) >= 0 && max(s.From, s.To) <= 24*60 && s.Days&^everyDay == 0
 }
 
 // Holds reports whether the local instant falls in the span.

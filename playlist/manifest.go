@@ -139,6 +139,9 @@ type Manifest struct {
 	Playlists []Playlist `json:"playlists"`
 	Slots     []Slot     `json:"slots"`
 	Clips     []Clip     `json:"clips"` // without their texts
+
+	// Exceptions are from slots of wider scopes.
+	Exceptions []Exception `json:"exceptions,omitempty"`
 }
 
 // MaxVersion is the highest version that a signed document of any kind may have. A
@@ -164,8 +167,8 @@ func (m Manifest) Check() error {
 	if !IsVersion(m.Version) {
 		return bad("versions count from 1 to %d", MaxVersion)
 	}
-	if len(m.Clips) > MaxManifestClips || len(m.Slots) > MaxManifestClips || len(m.Playlists) > MaxManifestClips {
-		return bad("more than %d clips, slots or playlists", MaxManifestClips)
+	if max(len(m.Clips), len(m.Slots), len(m.Playlists), len(m.Exceptions)) > MaxManifestClips {
+		return bad("more than %d clips, slots, playlists or exceptions", MaxManifestClips)
 	}
 	clips := map[ClipID]bool{}
 	for _, c := range m.Clips {
@@ -211,6 +214,11 @@ func (m Manifest) Check() error {
 			return bad("slot %q names outputs: the county does not know them", s.Name)
 		}
 		slots[s.Name] = true
+	}
+	for _, e := range m.Exceptions {
+		if err := e.Check(); err != nil {
+			return bad("%v", err)
+		}
 	}
 	return nil
 }

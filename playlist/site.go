@@ -65,6 +65,10 @@ type Programme struct {
 	County    CountyRules
 	Calendar  *Calendar // of the days off and worked; nil: none
 
+	// Replaced are the county's slots that air on no output, because a narrower scope has
+	// others in their place.
+	Replaced []Slot
+
 	// Versions are those of the county's manifests by which some output airs.
 	Versions map[Scope]int64
 

@@ -75,9 +75,11 @@ type Slot struct {
 	Until     TimeOfDay     `json:"until,omitempty"` // end of MissedLate and MissedMakeGood, on the day due; 0: the day's end
 	After     AfterPolicy   `json:"after"`
 	IntoQuiet QuietPolicy   `json:"into_quiet"`
-	Since     time.Time     `json:"since,omitzero"` // in force since then: nothing fell due by it then or before; zero: always
-	Calendar  *Calendar     `json:"-"`              // of the site, if Days go by it: see [Slot.Under]
-	Above     bool          `json:"-"`              // it outranks every slot that is not, whatever the priorities
+	Since     time.Time     `json:"since,omitzero"`    // in force since then: nothing fell due by it then or before; zero: always
+	Instead   bool          `json:"instead,omitempty"` // of a county's slot: it airs in the place of those of its name of wider scopes
+	Calendar  *Calendar     `json:"-"`                 // of the site, if Days go by it: see [Slot.Under]
+	Exempt    []Exception   `json:"-"`                 // of a county's slot: the days on which it airs otherwise here; the first that concerns a day and output decides
+	Above     bool          `json:"-"`                 // it outranks every slot that is not, whatever the priorities
 	LevelDB   float64       `json:"level_db"`
 	Chime     bool          `json:"chime,omitempty"` // a station tone before the first clip
 }
@@ -117,6 +119,9 @@ func (s Slot) DueKey(zone *time.Location) string {
 	key := fmt.Sprint(s.Name, "|", s.Cron, "|", s.From, "|", s.To, "|", s.Except, "|", s.Days, "|", zone)
 	if s.Days.ByCalendar() {
 		key += "|" + s.Calendar.key()
+	}
+	if len(s.Exempt) > 0 {
+		key += fmt.Sprint("|", s.Exempt)
 	}
 	return key
 }
@@ -171,6 +176,14 @@ func (s Slot) Rank() Rank {
 // Next returns the first instant strictly after at when the slot falls due; ok is
 // false if there is none within five years.
 func (s Slot) Next(at time.Time, zone *time.Location) (due time.Time, ok bool) {
+	if len(s.Exempt) > 0 {
+		return s.nextExempt(at, zone)
+	}
+	return s.regular(at, zone)
+}
+
+// regular is [Slot.Next] of a slot without exceptions.
+func (s Slot) regular(at time.Time, zone *time.Location) (due time.Time, ok bool) {
 	// No local day begins or ends further than this from the same day in UTC.
 	const apart = 26 * time.Hour
 	if at.Before(s.Since) {

@@ -86,7 +86,7 @@ func (t *Timetable) seek(at time.Time) {
 func (t *Timetable) pop() Airing {
 	head := &t.upcoming[0]
 	slot := t.programme.Slots[head.slot]
-	airing := Airing{ID: NewAiringID(slot.Name, head.due), Slot: slot, Order: head.slot, Due: head.due}
+	airing := Airing{ID: NewAiringID(slot.Name, head.due), Slot: slot.On(head.due, t.programme.Site.Zone), Order: head.slot, Due: head.due}
 	if next, ok := slot.Next(head.due, t.programme.Site.Zone); ok {
 		head.due = next
 		heap.Fix(&t.upcoming, 0)

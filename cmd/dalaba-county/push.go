@@ -126,7 +126,9 @@ func (a *app) readPush(ctx context.Context, k *client, s county.CountyStatus, pa
 	if push == nil {
 		return county.Draft{}, cli.Refuse(cli.ErrTold)
 	}
-	return county.Draft{Playlists: append([]playlist.Playlist{}, push.Playlists...), Slots: append([]playlist.Slot{}, push.Slots...)}, nil
+	return county.Draft{
+		Playlists: append([]playlist.Playlist{}, push.Playlists...), Slots: append([]playlist.Slot{}, push.Slots...), Exceptions: push.Exceptions,
+	}, nil
 }
 
 // pushed is `push --json`.
@@ -437,17 +439,45 @@ func (a *app) proposal(k *client, p county.Proposal) {
 		a.Println(a.Say("county.from_day", k.local(p.Manifest.NotBefore).Format("2006-01-02 15:04")))
 	}
 	a.Println(a.Say("county.adds", float64(p.Bytes)/(1<<20)))
-	if len(p.Conflicts) > 0 {
-		a.Println(a.Say("county.conflicts", len(p.Conflicts)))
-		t := a.NewTable(cli.Key(a.Say("county.head_first")), cli.Title(a.Say("county.head_slot")), cli.Key(a.Say("county.head_conflict")), a.Say("county.head_other"), ">"+a.Say("county.head_times"))
-		for _, c := range p.Conflicts {
-			t.Add(k.local(c.Due).Format("01-02 15:04"), c.Slot, a.Word("county.flag_kind_", string(c.Kind)), c.Other, strconv.Itoa(c.Times))
-		}
-		a.Println(t.Page())
-	}
+	a.conflicts(k, p)
 	if !p.Signed {
 		a.Println(a.Say("county.no_key_here"))
 	}
+}
+
+// conflicts shows what will not go as slots say, in which villages.
+func (a *app) conflicts(k *client, p county.Proposal) {
+	if len(p.Conflicts) > 0 {
+		a.Println(a.Say("county.conflicts", len(p.Conflicts)))
+		t := a.NewTable(cli.Key(a.Say("county.head_first")), cli.Title(a.Say("county.head_slot")), cli.Message(a.Say("county.head_conflict")),
+			cli.Title(a.Say("county.head_other")), ">"+a.Say("county.head_times"), ">"+a.Say("county.head_villages"), cli.Title(a.Say("county.head_such_as")))
+		for _, c := range p.Conflicts {
+			other := ""
+			if c.Other != "" {
+				other = a.slotOf(c.OtherScope, c.Other, p.Manifest.Scope)
+			}
+			t.Add(k.local(c.Due).Format("01-02 15:04"), a.slotOf(c.Scope, c.Slot, p.Manifest.Scope), a.Word("county.flag_kind_", string(c.Kind)), other,
+				strconv.Itoa(c.Times), strconv.Itoa(c.Controllers), cli.Printable(strings.Join(c.Names[:1], "")))
+		}
+		a.Println(t.Page())
+	}
+	if n := p.Foresight.Untold; n > 0 {
+		a.Println(a.Say("county.untold", n))
+	}
+	if n := p.Foresight.Unseen; n > 0 {
+		a.Println(a.Say("county.unseen", n))
+	}
+}
+
+// slotOf names a slot, and the scope that it comes from if that is not the one spoken of.
+func (a *app) slotOf(scope playlist.Scope, name string, of playlist.Scope) string {
+	switch scope {
+	case of:
+		return cli.Printable(name)
+	case "":
+		return a.Say("county.slot_own", cli.Printable(name))
+	}
+	return a.Say("county.slot_of", cli.Printable(name), string(scope))
 }
 
 // mostFields is how many fields of one change are shown: a playlist may have hundreds of
@@ -483,6 +513,8 @@ func (a *app) fieldValue(field, value string) string {
 	switch {
 	case value == "" && field == "days":
 		return a.Say("cron.daily")
+	case value == "" && field == "instead_at":
+		return a.Say("county.field_left_out")
 	case value == "":
 		return a.Say("county.field_none")
 	}
@@ -505,6 +537,8 @@ func (a *app) fieldValue(field, value string) string {
 		return a.Word("county.field_into_quiet_", value)
 	case "chime":
 		return a.Word("county.field_chime_", value)
+	case "instead":
+		return a.Word("county.field_instead_", value)
 	case "order":
 		return a.Word("county.field_order_", value)
 	}

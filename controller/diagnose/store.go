@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -214,6 +216,8 @@ func (d *examination) link(ctx context.Context) {
 		d.addLines("link", Warn, lagging(lags), say.M("doctor.link_lag_do"))
 	case len(d.astray(m)) > 0:
 		d.add("link", Warn, say.M("doctor.link_astray", m.Areas[0], strings.Join(d.astray(m), ", ")), say.M("doctor.link_astray_do"))
+	case len(d.idle(ctx, m)) > 0:
+		d.add("link", Warn, say.M("doctor.link_idle", strings.Join(d.idle(ctx, m), ", ")), say.M("doctor.link_idle_do"))
 	default:
 		d.add("link", OK, say.M("doctor.link_ok", m.Controller, web.Stamp(synced, d.now, d.zone())))
 	}
@@ -225,6 +229,16 @@ func (d *examination) astray(m link.Member) []string {
 		return nil
 	}
 	return d.cfg.With(m.Follower(), nil).Astray()
+}
+
+// idle lists the slots of the county that the config makes exceptions from and that the
+// county does not have.
+func (d *examination) idle(ctx context.Context, m link.Member) []string {
+	inForce, err := d.store.Manifests(ctx)
+	if d.cfg == nil || err != nil || len(inForce) == 0 {
+		return nil
+	}
+	return d.cfg.With(m.Follower(), slices.Collect(maps.Values(inForce))).IdleExceptions()
 }
 
 // lagging says which documents of the county did not arrive.

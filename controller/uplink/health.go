@@ -2,8 +2,10 @@ package uplink
 
 import (
 	"context"
+	"time"
 
 	"dalaba/link"
+	"dalaba/playlist"
 	"dalaba/playlist/emergency"
 )
 
@@ -32,6 +34,23 @@ func (u *Uplink) health(ctx context.Context) link.Health {
 		h.Behind = append(h.Behind, link.Lag{Have: link.Have{Kind: link.Kind(l.Kind), Scope: l.Scope, Version: l.Version}, Here: l.Here, Why: l.Why})
 	}
 	return h
+}
+
+// local returns what the site has of its own, for the county. It is worked out anew if
+// another config is in force.
+func (u *Uplink) local(ctx context.Context) playlist.Local {
+	if cfg := u.Config(); cfg != u.own.of {
+		u.own.of, u.own.local = cfg, cfg.Local(func(list playlist.Playlist) (usual time.Duration) {
+			n := time.Duration(0)
+			for _, id := range list.Clips {
+				if clip, _, err := u.store.Clip(ctx, id); err == nil {
+					usual, n = usual+playlist.Length(clip.Frames), n+1
+				}
+			}
+			return usual / max(n, 1)
+		})
+	}
+	return u.own.local
 }
 
 // alertProgress returns how alerts stand, at most [link.MaxAlerts]: those in force

@@ -67,6 +67,11 @@ type Uplink struct {
 	synced    time.Time     // when the county last answered; belongs to the link's goroutine
 	alertNews chan struct{} // alerts is not empty
 
+	own struct { // see [Uplink.local]; belongs to the link's goroutine
+		of    *config.Config
+		local playlist.Local
+	}
+
 	mu     sync.Mutex
 	since  time.Time        // when the controller that runs was enrolled
 	ctl    *link.Controller // nil: not enrolled
@@ -192,6 +197,7 @@ func (u *Uplink) connect(ctx context.Context) (*link.Controller, error) {
 		return nil, err
 	}
 	ctl.Log, ctl.Health, ctl.Clock, ctl.Boot, ctl.Mono, ctl.Now = u.Log, u.health, u.Clock.Trust, u.Boot, u.Mono, u.Now
+	ctl.Local = u.local
 	ctl.Accepted, ctl.Time, ctl.Behind, ctl.Synced = u.accepted, u.countyTime, u.behind, u.hasSynced
 	m, err := ctl.Member(ctx)
 	if err != nil {

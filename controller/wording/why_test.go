@@ -42,6 +42,25 @@ func TestExplain(t *testing.T) {
 			en:   []string{`东: slot "早", due at 07:30:00, began at 07:30:00 with 健康微课堂, issue 1, "第1课". It ended at 07:31:00, complete.`},
 		},
 		{
+			name: "the site leaves the day out, and a scope moves it",
+			change: func(p *playlist.Programme) {
+				p.Slots[0].Outputs = []string{"东", "西"}
+				p.Slots[0].Exempt = []playlist.Exception{
+					{Days: []playlist.Date{"2026-11-23"}, Outputs: []string{"东"}},
+					{To: "2026-11-23", At: []playlist.TimeOfDay{9 * 60, 17*60 + 30}, By: "area:320924100000"},
+				}
+			},
+			at: "07:30",
+			zh: []string{
+				"东：时段“早”的时刻对得上，但 2026-11-23 这里不播。这是本地配置里的 [[exception]] 写的。",
+				"西：时段“早”的时刻对得上，但 2026-11-23 这里改在 09:00, 17:30 播。这是县里给 area:320924100000 的节目单定的。",
+			},
+			en: []string{
+				`东: slot "早" names this time, but on 2026-11-23 it is left out here. An [[exception]] in this site's config says so.`,
+				`西: slot "早" names this time, but on 2026-11-23 it airs at 09:00, 17:30 here instead. The county's programme for area:320924100000 says so.`,
+			},
+		},
+		{
 			name: "late, and asked by the minute in which it was due",
 			rows: []asrun.Row{playlisttest.Row(t, "07:30", "东", 1, 1, sounded("07:31:10", "07:32:10", asrun.Complete, asrun.ReasonLate, 0, 60))},
 			at:   "07:30",

@@ -82,6 +82,14 @@ func about(a any, asked time.Time, zone *time.Location) any {
 		return config.Years(a)
 	case time.Weekday:
 		return say.M("why.day" + strconv.Itoa(int(a)))
+	case []playlist.TimeOfDay:
+		all := make([]string, len(a))
+		for i, t := range a {
+			all[i] = t.String()
+		}
+		return strings.Join(all, ", ")
+	case playlist.Scope:
+		return string(a)
 	case schedule.ClipName:
 		return clip(a)
 	case asrun.Outcome:

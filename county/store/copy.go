@@ -16,7 +16,7 @@ var tables = []struct {
 	{"admin", "name, hash, changed", false},
 	{"session", "hash, admin, expires, used", false},
 	{"controller", `id, name, area, groups, public_key, fingerprint, broker_user, state, made, changed, seen, version, have, health,
-		unsent, clock, fault, site_area, said`, false},
+		unsent, clock, fault, site_area, said, local`, false},
 	{"output", "id, controller, name, area, residents, gone", true},
 	{"code", "id, secret, controller, name, area, groups, approve, made, expires, public_key, used", false},
 	{"envelope", "kind, scope, version, bytes, digest, at, note, author", false},

@@ -285,6 +285,8 @@ type Report struct {
 	Fault   bool
 	Site    playlist.Area // of the site
 	Outputs []Output      // nil: it did not say
+
+	Local json.RawMessage // a [playlist.Local]; empty: as it said before
 }
 
 // Seen records a sync.
@@ -299,8 +301,8 @@ func (s *Store) Seen(ctx context.Context, id playlist.ControllerID, r Report) er
 	}
 	return s.write(ctx, func(ctx context.Context, tx conn) error {
 		n, err := tx.change(ctx, `UPDATE controller SET seen = ?2, version = ?3, have = ?4, health = ?5, unsent = ?6, clock = ?7, fault = ?8,
-			site_area = ?9 WHERE id = ?1`, string(id), s.now().UnixMicro(), clean(r.Version), string(have), health, r.Unsent, clean(r.Clock),
-			flag(r.Fault), clean(string(r.Site)))
+			site_area = ?9, local = CASE WHEN ?10 = '' THEN local ELSE ?10 END WHERE id = ?1`, string(id), s.now().UnixMicro(), clean(r.Version), string(have), health, r.Unsent, clean(r.Clock),
+			flag(r.Fault), clean(string(r.Site)), clean(string(r.Local)))
 		if err == nil && n == 0 {
 			err = fmt.Errorf("%w: controller %s", ErrNotFound, id)
 		}
@@ -309,6 +311,25 @@ func (s *Store) Seen(ctx context.Context, id playlist.ControllerID, r Report) er
 		}
 		return setOutputs(ctx, tx, id, r.Outputs)
 	})
+}
+
+// Locals returns what the sites of controllers have of their own. One that has not told is
+// not among them.
+func (s *Store) Locals(ctx context.Context) (map[playlist.ControllerID]playlist.Local, error) {
+	all := map[playlist.ControllerID]playlist.Local{}
+	err := s.read().each(ctx, "SELECT id, local FROM controller WHERE local <> ''", nil, func(scan func(...any) error) error {
+		var id playlist.ControllerID
+		var text string
+		if err := scan(&id, &text); err != nil {
+			return err
+		}
+		var l playlist.Local
+		if json.Unmarshal([]byte(text), &l) == nil { // else it is a later program's
+			all[id] = l
+		}
+		return nil
+	})
+	return all, err
 }
 
 // setOutputs makes the list of a controller's outputs be the one given.

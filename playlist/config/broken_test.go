@@ -374,10 +374,10 @@ name = "村口"
 city = "六安"
 `,
 		[]string{
-			"dalaba.toml:7: weather: 不认识的表“weather”；可用的表：site、calendar、ingest、amplifier、store、alert、microphone、county、output、quiet、daypart、playlist、slot、local_hours",
+			"dalaba.toml:7: weather: 不认识的表“weather”；可用的表：site、calendar、ingest、amplifier、store、alert、microphone、county、output、quiet、daypart、playlist、slot、local_hours、exception",
 		},
 		[]string{
-			`dalaba.toml:7: weather: there is no table "weather"; the tables are: site, calendar, ingest, amplifier, store, alert, microphone, county, output, quiet, daypart, playlist, slot, local_hours`,
+			`dalaba.toml:7: weather: there is no table "weather"; the tables are: site, calendar, ingest, amplifier, store, alert, microphone, county, output, quiet, daypart, playlist, slot, local_hours, exception`,
 		},
 	},
 	{

@@ -353,7 +353,7 @@ type tables struct {
 // ours are those of dalaba.toml.
 var ours = tables{
 	singles:  []string{"site", "calendar", "ingest", "amplifier", "store", "alert", "microphone", "county"},
-	lists:    []string{"output", "quiet", "daypart", "playlist", "slot", "local_hours"},
+	lists:    []string{"output", "quiet", "daypart", "playlist", "slot", "local_hours", "exception"},
 	importer: "dalaba import",
 }
 
@@ -380,6 +380,7 @@ func (r *reader) config(root *table) {
 	r.alert(r.one(root, "alert"))
 	r.microphone(r.one(root, "microphone"))
 	r.county(r.one(root, "county"), r.many(root, "local_hours"))
+	r.out.County.Exceptions = r.exceptions(r.many(root, "exception"))
 
 	outputs := r.many(root, "output")
 	r.readOutputs(outputs)

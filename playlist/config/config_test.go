@@ -91,7 +91,7 @@ func TestTheSampleConfigReadsWithoutAProblem(t *testing.T) {
 		if strings.Contains(rest, `["anchors/`) {
 			continue // there is no such file here
 		}
-		if slices.Contains([]string{"[calendar]", "[alert.generic]", "[microphone]", "[[local_hours]]"}, rest) || ok && strings.Contains(rest, " = ") && !strings.HasPrefix(rest, " ") && rest[0] >= 'a' && rest[0] <= 'z' || rest == "[amplifier]" {
+		if slices.Contains([]string{"[calendar]", "[alert.generic]", "[microphone]", "[[local_hours]]", "[[exception]]"}, rest) || ok && strings.Contains(rest, " = ") && !strings.HasPrefix(rest, " ") && rest[0] >= 'a' && rest[0] <= 'z' || rest == "[amplifier]" {
 			lines[i] = rest
 		}
 	}
@@ -220,6 +220,15 @@ serve = ":8090"
 [[local_hours]]
 from = "18:00"
 to = "18:30"
+
+[[exception]]
+slot = "早间健康"
+days = ["2026-12-01", 2026-12-02]
+
+[[exception]]
+slot = "noon"
+from = 2026-12-01
+at = ["09:30", "18:00"]
 `
 
 func TestEveryKeyOfAWholeConfigArrives(t *testing.T) {
@@ -274,7 +283,9 @@ func TestEveryKeyOfAWholeConfigArrives(t *testing.T) {
 				Retirers: []string{"yj.example.gov.cn", "320900000000"},
 				Gap:      30 * time.Second, ToneMin: 5 * time.Second, ToneMax: time.Minute, LevelDB: -1.5, Place: &playlist.Place{Lat: 33.2, Lon: 120},
 			},
-			County: playlist.CountyRules{Wins: playlist.WinsLocal, Protected: []playlist.Span{{From: 18 * 60, To: 18*60 + 30}}},
+			County: playlist.CountyRules{Wins: playlist.WinsLocal, Protected: []playlist.Span{{From: 18 * 60, To: 18*60 + 30}}, Exceptions: []playlist.Exception{
+				{Slot: "早间健康", Days: []playlist.Date{"2026-12-01", "2026-12-02"}}, {Slot: "noon", From: "2026-12-01", At: []playlist.TimeOfDay{9*60 + 30, 18 * 60}},
+			}},
 		},
 		Alert: config.Alert{
 			Drop:    "/etc/dalaba/alerts",

@@ -8,21 +8,23 @@ import (
 	"dalaba/playlist/say"
 )
 
-// Push is what a push file says: playlists, and slots for all outputs of
-// whatever controllers it is pushed to.
+// Push is what a push file says: playlists, slots for all outputs of the controllers it is
+// pushed to, and exceptions from slots of wider scopes.
 type Push struct {
-	Playlists []playlist.Playlist
-	Slots     []playlist.Slot
+	Playlists  []playlist.Playlist
+	Slots      []playlist.Slot
+	Exceptions []playlist.Exception
 }
 
 // pushed are the tables of a push file.
 var pushed = tables{
-	lists:    []string{"playlist", "slot"},
+	lists:    []string{"playlist", "slot", "exception"},
 	importer: "dalaba-county import",
 }
 
-// ReadPush reads a push file: the playlists and slots of a dalaba.toml, by the
-// same rules, and no other table of it. zone is that of the controllers. It
+// ReadPush reads a push file: the playlists, slots and exceptions of a dalaba.toml, by the
+// same rules, and no other table of it. A slot may be instead of that of its name of wider
+// scopes. zone is that of the controllers. It
 // reports problems as [Read] does, and the push is nil if one of them is a
 // [Fault].
 func ReadPush(file string, text []byte, zone *time.Location, lib Library) (*Push, []Problem) {
@@ -38,12 +40,13 @@ func ReadPush(file string, text []byte, zone *time.Location, lib Library) (*Push
 		r.readPlaylists(r.many(r.root, "playlist"))
 		r.slots(r.many(r.root, "slot"))
 		r.unusedPlaylists()
+		r.out.County.Exceptions = r.exceptions(r.many(r.root, "exception"))
 	}
 	r.finish()
 	if Refused(r.problems) {
 		return nil, r.problems
 	}
-	p := &Push{Playlists: r.out.Playlists, Slots: r.out.Slots}
+	p := &Push{Playlists: r.out.Playlists, Slots: r.out.Slots, Exceptions: r.out.County.Exceptions}
 	for i := range p.Slots {
 		p.Slots[i].Outputs = nil // all that a controller has
 	}

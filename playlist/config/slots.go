@@ -47,6 +47,9 @@ func (r *reader) slots(list []*section) {
 			string(playlist.QuietCut), string(playlist.QuietShift), string(playlist.QuietSuppress)))
 		t.LevelDB = s.level("level_db", 0, playlist.MinSlotLevel, playlist.MaxSlotLevel)
 		t.Chime = s.yes("chime", false)
+		if len(r.tables.singles) == 0 { // a push file
+			t.Instead = s.yes("instead", false)
+		}
 		if untilOK && until == 0 {
 			s.fault("until", say.M("config.until_zero"), say.M("config.until_zero_remedy"))
 		}

@@ -68,7 +68,8 @@ func (d *Desk) Resume(before *playlist.Programme) { d.before = before }
 func (d *Desk) fell(from, to time.Time) []playlist.Airing {
 	airings := d.before.Timetable().Due(from, to)
 	for i, a := range airings {
-		if now, ok := d.programme.Slot(a.Slot.Name); ok {
+		now, ok := d.programme.Slot(a.Slot.Name)
+		if now = now.On(a.Due, d.programme.Site.Zone); ok && len(now.Outputs) > 0 {
 			airings[i].Slot = now
 		} else {
 			airings[i].Slot.Window, airings[i].Slot.Missed = -Horizon, playlist.MissedSkip

@@ -17,7 +17,7 @@ type Explanation struct {
 	What What
 
 	// About is what it speaks of, in the order of its sentence: outputs as strings,
-	// slots as SlotName, instants as time.Time, clips as ClipName, outcomes, reasons
+	// slots as SlotName, scopes and times of day by their types, instants as time.Time, clips as ClipName, outcomes, reasons
 	// and what an alert sounded with by their types, days of the week, seconds as
 	// float64, counts as int, years as []int.
 	About []any
@@ -414,7 +414,7 @@ func (e *explainer) title(list string) string {
 // come depends on it.
 func (e *explainer) excluded() {
 	byCalendar := false
-	for _, s := range e.p.Slots {
+	for _, s := range slices.Concat(e.p.Slots, e.p.Replaced) {
 		due, ok := s.Cron.Next(e.at.Add(-time.Nanosecond).In(e.p.Site.Zone))
 		if !ok || !due.Before(e.end) {
 			continue
@@ -430,6 +430,7 @@ func (e *explainer) excluded() {
 		case slices.Contains(s.Except, day):
 			e.add("except", SlotName(s.Name), string(day))
 		case s.Days.Has(local, s.Calendar):
+			e.exempt(s, day)
 		case !s.Days.ByCalendar():
 			e.add("not_this_day", SlotName(s.Name), local.Weekday())
 		case s.Calendar.Workday(local):
@@ -440,6 +441,28 @@ func (e *explainer) excluded() {
 	}
 	if u, found := Uncovered(e.p, e.at, e.at); found && byCalendar && len(e.told) > 0 {
 		e.then(u.What, u.About...)
+	}
+}
+
+// exempt tells of the outputs on which a slot that is due airs at other times on that day,
+// or not at all.
+func (e *explainer) exempt(s playlist.Slot, day playlist.Date) {
+	for _, o := range e.p.Outputs {
+		x, exempt := s.Exception(day, o.Name)
+		of := slices.Contains(s.Outputs, o.Name) || len(x.Outputs) > 0 || len(s.Outputs) == 0
+		switch {
+		case !exempt || !of:
+			continue
+		case len(x.At) == 0:
+			e.add("left_out", o.Name, SlotName(s.Name), string(day))
+		default:
+			e.add("moved", o.Name, SlotName(s.Name), string(day), x.At)
+		}
+		if x.By == "" {
+			e.then("exempt_here")
+		} else {
+			e.then("exempt_by", x.By)
+		}
 	}
 }
 

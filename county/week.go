@@ -1,0 +1,363 @@
+package county
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"dalaba/county/store"
+	"dalaba/link"
+	"dalaba/playlist"
+	"dalaba/playlist/schedule"
+)
+
+// published is a manifest as the county published it.
+type published struct {
+	playlist.Manifest
+	by string
+	at time.Time
+}
+
+// inForce lists the manifests that are in force at an instant, one a scope, and those that
+// come into force later. What is published by the end of that day counts.
+func (p *programmes) inForce(ctx context.Context, at time.Time) (now, later []published, err error) {
+	y, month, d := at.In(p.zone).Date()
+	dayEnd := playlist.StartOfDay(y, month, d+1, p.zone)
+	latest, err := p.documents.Latest(ctx, link.KindManifest)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, last := range latest {
+		for version := last.Version; version > 0; version-- {
+			e := last
+			if version < last.Version {
+				e, err = p.documents.Envelope(ctx, link.KindManifest, last.Scope, version)
+			}
+			if errors.Is(err, store.ErrNotFound) {
+				continue // versions may be missing
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			m, err := manifestOf(e)
+			if err != nil {
+				return nil, nil, err
+			}
+			if e.At.Before(dayEnd) && !m.NotBefore.After(at) {
+				now = append(now, published{m, e.By, e.At})
+				break
+			}
+			if m.NotBefore.After(at) {
+				later = append(later, published{m, e.By, e.At})
+			}
+		}
+	}
+	return now, later, nil
+}
+
+// mix is what a controller airs, with clips that stand for those of the site's own.
+type mix struct {
+	playlist.Programme
+	clips map[playlist.ClipID]playlist.Clip
+	from  map[string]origin // by the name of a slot in the programme
+}
+
+// origin is the scope that a slot comes from, empty for the site's own, and its name there.
+type origin struct {
+	scope playlist.Scope
+	slot  string
+}
+
+// ofAiring is the origin of the slot of an airing.
+func (x mix) ofAiring(id playlist.AiringID) origin {
+	name := string(id)
+	return x.from[name[:max(strings.LastIndexByte(name, '@'), 0)]]
+}
+
+// mix is what a controller airs by manifests and by what its site has of its own, as far as
+// it has told: nil if it has not.
+func (b base) mix(k store.Controller, own *playlist.Local, manifests []playlist.Manifest) mix {
+	x := mix{
+		Programme: playlist.Programme{Site: playlist.Site{Zone: b.zone, Area: k.SiteArea}},
+		clips:     map[playlist.ClipID]playlist.Clip{}, from: map[string]origin{},
+	}
+	for _, o := range k.Outputs {
+		if !o.Gone {
+			x.Outputs = append(x.Outputs, playlist.Output{Name: o.Name, Area: o.Area, Residents: o.Residents})
+		}
+	}
+	if own != nil {
+		x.local(*own)
+	}
+	for _, m := range manifests {
+		for _, clip := range m.Clips {
+			x.clips[clip.ID] = clip
+		}
+		for _, s := range m.Slots {
+			x.from[playlist.CountyName(m.Scope, s.Name)] = origin{m.Scope, s.Name}
+		}
+	}
+	x.Programme = *x.With(k.Follower(), manifests)
+	return x
+}
+
+// local adds what a site has of its own. What is none of this program's is left out.
+func (x *mix) local(own playlist.Local) {
+	if zone, err := time.LoadLocation(own.Zone); err == nil && own.Zone != "" {
+		x.Site.Zone = zone
+	}
+	x.Calendar = own.Calendar
+	for _, s := range own.Quiet {
+		if s.Valid() {
+			x.Quiet = append(x.Quiet, playlist.Quiet{Span: s})
+		}
+	}
+	x.County.Wins = own.Wins
+	x.County.Protected = slices.DeleteFunc(slices.Clone(own.Protected), func(s playlist.Span) bool { return !s.Valid() })
+	x.County.Exceptions = slices.DeleteFunc(slices.Clone(own.Exceptions), func(e playlist.Exception) bool { return e.Check() != nil })
+	for _, s := range own.Slots {
+		if s.Check() != nil || playlist.FromCounty(s.Name) {
+			continue
+		}
+		sum := sha256.Sum256([]byte(s.Name))
+		clip := playlist.Clip{ID: playlist.ClipID(hex.EncodeToString(sum[:])), Title: s.Title, Frames: playlist.FramesIn(cmp.Or(s.Length, time.Minute))}
+		x.clips[clip.ID] = clip
+		s.Playlist, s.Count = s.Name, 1
+		x.Playlists = append(x.Playlists, playlist.Playlist{Name: s.Name, Title: s.Title, Clips: []playlist.ClipID{clip.ID}, Order: playlist.Sequence})
+		x.from[s.Name] = origin{slot: s.Name}
+		x.Slots = append(x.Slots, s.Under(own.Calendar))
+	}
+}
+
+// plan plans the week from an instant on.
+func (x mix) plan(from time.Time) []schedule.Planned {
+	return schedule.Plan(&x.Programme, from, from.Add(foreseen), schedule.Outlook{Clip: func(id playlist.ClipID) (playlist.Clip, bool) {
+		clip, ok := x.clips[id]
+		return clip, ok
+	}})
+}
+
+// foreseen is how far ahead the county plans.
+const foreseen = 7 * 24 * time.Hour
+
+// Week is what airs in the week from an instant on, by all that is in force then.
+type Week struct {
+	Scope playlist.Scope `json:"scope"`
+	Name  string         `json:"name,omitempty"` // of the controller, if the scope is one
+	From  time.Time      `json:"from"`
+	To    time.Time      `json:"to"`
+
+	Sources  []Source         `json:"sources"`            // the programmes in force at the beginning, the widest scope first
+	Later    []Source         `json:"later,omitempty"`    // published, and in force from a later day on
+	Narrower []playlist.Scope `json:"narrower,omitempty"` // of programmes for a part of the scope
+	Slots    []WeekSlot       `json:"slots"`
+	Airings  []WeekAiring     `json:"airings"`
+
+	// Own is what the site has of its own; nil if the scope is no controller, or it has not
+	// told.
+	Own *playlist.Local `json:"own,omitempty"`
+}
+
+// Source is a programme that the county published.
+type Source struct {
+	Scope     playlist.Scope `json:"scope"`
+	Version   int64          `json:"version"`
+	By        string         `json:"by,omitempty"` // who had it published
+	At        time.Time      `json:"at"`
+	NotBefore time.Time      `json:"not_before,omitzero"`
+	Note      string         `json:"note,omitempty"`
+}
+
+// WeekSlot is a slot of a [Week].
+type WeekSlot struct {
+	Scope      playlist.Scope `json:"scope"` // that it comes from; empty: the site's own
+	Title      string         `json:"title"` // of its playlist
+	Slot       playlist.Slot  `json:"slot"`
+	Exceptions []WeekExempt   `json:"exceptions,omitempty"`
+	Replaced   bool           `json:"replaced,omitempty"` // it airs on no output: another airs in its place
+}
+
+// WeekExempt is an exception from a slot.
+type WeekExempt struct {
+	playlist.Exception
+	By      playlist.Scope `json:"by"` // the scope whose programme has it; empty: the site's own config
+	Instead bool           `json:"instead,omitempty"`
+}
+
+// WeekAiring is an airing of a [Week] on an output.
+type WeekAiring struct {
+	Due    time.Time      `json:"due"`
+	Start  time.Time      `json:"start,omitzero"` // zero: it will not sound
+	End    time.Time      `json:"end,omitzero"`
+	Scope  playlist.Scope `json:"scope"`
+	Slot   string         `json:"slot"`
+	Output string         `json:"output"`
+	Flags  []WeekFlag     `json:"flags,omitempty"`
+}
+
+// WeekFlag is why an airing does not go as its slot says.
+type WeekFlag struct {
+	Kind       schedule.FlagKind `json:"kind"`
+	Other      string            `json:"other,omitempty"` // the slot that it collides with
+	OtherScope playlist.Scope    `json:"other_scope,omitempty"`
+}
+
+// week shows what airs for a scope in the week from an instant on.
+func (p *programmes) week(ctx context.Context, scope playlist.Scope, from time.Time) (Week, error) {
+	if _, err := playlist.ParseScope(string(scope)); err != nil {
+		return Week{}, err
+	}
+	now, later, err := p.inForce(ctx, from)
+	if err != nil {
+		return Week{}, err
+	}
+	k, own, err := p.standIn(ctx, scope)
+	if err != nil {
+		return Week{}, err
+	}
+	w := Week{Scope: scope, Name: k.Name, From: from, To: from.Add(foreseen), Sources: []Source{}, Slots: []WeekSlot{}, Airings: []WeekAiring{}, Own: own}
+	slices.SortStableFunc(now, func(a, b published) int { return a.Scope.Narrowness() - b.Scope.Narrowness() })
+	fleet, err := p.fleet.followers(ctx, scope)
+	if err != nil {
+		return Week{}, err
+	}
+	var manifests []playlist.Manifest
+	for _, m := range now {
+		switch {
+		case k.Follower().Follows(m.Scope):
+			w.Sources = append(w.Sources, m.source())
+			manifests = append(manifests, m.Manifest)
+		case slices.ContainsFunc(fleet, func(k store.Controller) bool { return k.Follower().Follows(m.Scope) }):
+			w.Narrower = append(w.Narrower, m.Scope)
+		}
+	}
+	for _, m := range later {
+		if k.Follower().Follows(m.Scope) {
+			w.Later = append(w.Later, m.source())
+		}
+	}
+	w.add(p.mix(k, own, manifests), from)
+	return w, nil
+}
+
+func (m published) source() Source {
+	return Source{m.Scope, m.Version, m.by, m.at, m.NotBefore, m.Note}
+}
+
+// standIn returns the controller of a scope and what its site has of its own, or a
+// controller that has nothing but the area or group of the scope.
+func (p *programmes) standIn(ctx context.Context, scope playlist.Scope) (k store.Controller, own *playlist.Local, err error) {
+	id, isController := scope.Controller()
+	if !isController {
+		area, isArea := scope.Area()
+		if !isArea {
+			area = p.area
+			group, _ := scope.Group()
+			k.Groups = []string{group}
+		}
+		k.Area, k.SiteArea = area, area
+		k.Outputs = []store.Output{{Name: "*", Area: area}}
+		return k, nil, nil
+	}
+	list, err := p.fleet.store.Fleet(ctx, store.FleetQuery{IDs: []playlist.ControllerID{id}})
+	if err != nil {
+		return k, nil, err
+	}
+	if len(list) == 0 {
+		return k, nil, missing(store.ErrNotFound, "county.no_controller", string(id))
+	}
+	locals, err := p.locals.Locals(ctx)
+	if l, told := locals[id]; told {
+		own = &l
+	}
+	return list[0], own, err
+}
+
+// add adds what a controller airs.
+func (w *Week) add(x mix, from time.Time) {
+	for _, s := range x.Slots {
+		w.Slots = append(w.Slots, x.shown(s))
+	}
+	for _, s := range x.Replaced {
+		shown := x.shown(s)
+		shown.Replaced = true
+		w.Slots = append(w.Slots, shown)
+	}
+	slices.SortStableFunc(w.Slots, func(a, b WeekSlot) int { return a.Scope.Narrowness() - b.Scope.Narrowness() })
+	for _, a := range x.plan(from) {
+		o := x.from[a.Slot.Name]
+		shown := WeekAiring{Due: a.Due, Start: a.Start, End: a.End, Scope: o.scope, Slot: o.slot, Output: a.Output}
+		for _, f := range a.Flags {
+			flag := WeekFlag{Kind: f.Kind}
+			if f.Other != "" {
+				other := x.ofAiring(f.Other)
+				flag.Other, flag.OtherScope = other.slot, other.scope
+			}
+			shown.Flags = append(shown.Flags, flag)
+		}
+		w.Airings = append(w.Airings, shown)
+	}
+}
+
+// shown is a slot under the name that it has where it comes from.
+func (x mix) shown(s playlist.Slot) WeekSlot {
+	o := x.from[s.Name]
+	list, _ := x.Playlist(s.Playlist)
+	w := WeekSlot{Scope: o.scope, Title: cmp.Or(list.Title, playlist.OwnName(s.Playlist)), Slot: s}
+	for _, e := range s.Exempt {
+		w.Exceptions = append(w.Exceptions, WeekExempt{e, e.By, e.Instead})
+	}
+	w.Slot.Name, w.Slot.Playlist = o.slot, playlist.OwnName(s.Playlist)
+	return w
+}
+
+// kind is the controllers that air the same.
+type kind struct {
+	of   store.Controller // one of them
+	own  *playlist.Local
+	all  []store.Controller
+	size int // their residents
+}
+
+// kindsOf groups controllers by what they air of manifests and have of their own. The
+// kinds with the most residents come first.
+func kindsOf(list []store.Controller, locals map[playlist.ControllerID]playlist.Local, manifests []playlist.Manifest) (all []*kind, err error) {
+	by := map[string]*kind{}
+	for _, k := range list {
+		key := ""
+		var own *playlist.Local
+		if l, told := locals[k.ID]; told {
+			text, err := json.Marshal(l)
+			if err != nil {
+				return nil, err
+			}
+			key, own = string(text), &l
+		}
+		for _, m := range manifests {
+			if k.Follower().Follows(m.Scope) {
+				key += "\n" + string(m.Scope)
+			}
+			a, isArea := m.Scope.Area()
+			for i, o := range k.Outputs {
+				if !o.Gone && (!isArea || k.PlaceOf(o).Airs().Within(a)) {
+					key += fmt.Sprint(" ", i)
+				}
+			}
+		}
+		if by[key] == nil {
+			by[key] = &kind{of: k, own: own}
+			all = append(all, by[key])
+		}
+		by[key].all = append(by[key].all, k)
+		by[key].size += k.Residents()
+	}
+	slices.SortStableFunc(all, func(a, b *kind) int { return cmp.Or(b.size-a.size, len(b.all)-len(a.all)) })
+	return all, nil
+}
