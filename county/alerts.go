@@ -53,8 +53,6 @@ type alertStore interface {
 	AddAlert(ctx context.Context, a store.Alert, f emergency.Facts, targets []store.Target) (kept store.Alert, ended []store.Alert, err error)
 	WeighAlert(ctx context.Context, a store.Alert, f emergency.Facts) (store.Alert, error)
 	Alert(ctx context.Context, id playlist.AlertID) (store.Alert, error)
-	Alerts(ctx context.Context, limit int) ([]store.Alert, error)
-	AlertsInForce(ctx context.Context) ([]store.Alert, error)
 	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
 	AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error
 }
@@ -199,49 +197,6 @@ func (a *alerts) takeOrWeigh(ctx context.Context, in incoming, dry bool) (Verdic
 		return a.weigh(ctx, in)
 	}
 	return a.take(ctx, in)
-}
-
-// Listed is a message, and where it falls short.
-type Listed struct {
-	store.Alert
-	Short []Shortfall `json:"short,omitempty"`
-}
-
-// unsent reports whether a message is not sent to each of its scopes.
-func (l Listed) unsent() bool {
-	return slices.ContainsFunc(l.Short, func(s Shortfall) bool { return s.Unsent })
-}
-
-// latest lists the messages in force, first those that are not sent to each of their
-// scopes, then the others in the order in which they may sound. The latest messages
-// that are over follow, as far as there are no more than limit in all.
-func (a *alerts) latest(ctx context.Context, limit int) (all []Listed, err error) {
-	inForce, err := a.store.AlertsInForce(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range inForce {
-		all = append(all, Listed{m, a.orders.shortfalls(m.ID)})
-	}
-	slices.SortFunc(all, func(x, y Listed) int {
-		if x.unsent() != y.unsent() {
-			if x.unsent() {
-				return -1
-			}
-			return 1
-		}
-		return foremost(x.Alert, y.Alert)
-	})
-	if len(all) >= limit {
-		return all, nil
-	}
-	list, err := a.store.Alerts(ctx, limit)
-	for _, m := range list {
-		if len(all) < limit && m.State.Over() {
-			all = append(all, Listed{Alert: m})
-		}
-	}
-	return all, err
 }
 
 // duplicate is the verdict about a message that has come before.

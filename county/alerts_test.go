@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha1"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -146,6 +148,47 @@ func TestAnAlertByHandFromOrderToAccount(t *testing.T) {
 	eventually(t, "it is called off", func() bool { _, ok := b.holds(v.ID); return !ok })
 	if s := w.state(t, v.ID); s != emergency.StateCancelled {
 		t.Errorf("state %s", s)
+	}
+}
+
+// halfWAV is two seconds of a tone, the first half of a WAV file of four.
+func halfWAV() []byte {
+	const rate, seconds = 8000, 2
+	b := []byte("RIFF\x00\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00")
+	le := binary.LittleEndian
+	b = le.AppendUint32(b, rate)
+	b = le.AppendUint32(b, 2*rate)
+	b = append(b, 2, 0, 16, 0)
+	b = le.AppendUint32(append(b, "data"...), 2*2*rate*seconds)
+	for i := range rate * seconds {
+		b = le.AppendUint16(b, uint16(int16(8000*math.Sin(2*math.Pi*440*float64(i)/rate))))
+	}
+	le.PutUint32(b[4:], 36+2*2*rate*seconds)
+	return b
+}
+
+// The title of an alert of sound alone is how people call it, here and on the pole, and
+// the sound stays what airs, even if it is damaged.
+func TestATitleSurvivesAnAlertOfSoundAlone(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	if err := w.Ingest.Ready(); err != nil {
+		t.Skip(err)
+	}
+	v := must[county.Verdict](t)(w.TakeByHand(t.Context(), county.ByHand{
+		Title: "演练通知", Level: emergency.Red, Scopes: []playlist.Scope{playlist.ControllerScope(b.id)},
+		Audio: halfWAV(), AudioName: "half.wav",
+	}, false))
+	eventually(t, "its clip arrives", func() bool { clip, _ := b.holds(v.ID); return clip })
+	b.mu.Lock()
+	there := b.alerts[v.ID].Alert
+	b.mu.Unlock()
+	if there.Headline() != "演练通知" {
+		t.Errorf("the pole calls it %q", there.Headline())
+	}
+	a := must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID))
+	if a.Headline() != "演练通知" || a.Detail.Spoken {
+		t.Errorf("the county calls it %q; its title is spoken: %v (%s)", a.Headline(), a.Detail.Spoken, a.Detail.NoClip)
 	}
 }
 
@@ -698,6 +741,28 @@ func TestStatesAndHeartbeatsGoUpstreamAsMeasured(t *testing.T) {
 	}
 	if !strings.Contains(m.State.Desc, "420/500") {
 		t.Errorf("the formula is not told: %s", m.State.Desc)
+	}
+
+	w.shift.Store(int64(10 * time.Second))
+	b.sounded(id, "村东", 80, asrun.Complete)
+	eventually(t, "the figures go up", func() bool {
+		m, _ := up.last(alert.KindStateResponse)
+		return m.State.Code == alert.BrdAiring && strings.Contains(m.State.Desc, "500/500")
+	})
+	b.mu.Lock()
+	b.health.Alerts = []link.AlertProgress{{ID: id, State: string(emergency.StateDone)}}
+	b.mu.Unlock()
+	eventually(t, "it tells that its passes are over", func() bool {
+		all := must[[]store.Target](t)(w.Store.Targets(t.Context(), id))
+		return all[0].State == emergency.StateDone
+	})
+	w.shift.Store(int64(2 * time.Minute))
+	eventually(t, "the sender is told so before the alert ends", func() bool {
+		m, _ := up.last(alert.KindStateResponse)
+		return m.State.Code == alert.BrdDone && strings.Contains(m.State.Desc, "500/500")
+	})
+	if w.state(t, id).Over() {
+		t.Error("the alert is no longer in force")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"dalaba/ingest"
 	"dalaba/link"
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 	"dalaba/web"
 )
@@ -311,7 +313,35 @@ func (a *api) listAlerts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return list(a.alerts.latest(r.Context(), n))
+	return list(a.outcomes.latest(r.Context(), n))
+}
+
+func (a *api) alertTimes(r *http.Request) (any, error) {
+	v := r.URL.Query()
+	q := TimesQuery{By: TimesBy(cmp.Or(v.Get("by"), string(TimesByVillage))), Class: emergency.Class(cmp.Or(v.Get("class"), string(emergency.ClassEmergency)))}
+	if !slices.Contains(AllTimesBy, q.By) {
+		return nil, invalid("county.bad_times_by", string(q.By), Joined(AllTimesBy))
+	}
+	if !slices.Contains(AllTimesClasses, q.Class) {
+		return nil, invalid("county.bad_times_class", string(q.Class), Joined(AllTimesClasses))
+	}
+	for key, to := range map[string]*playlist.Date{"from": &q.From, "to": &q.To} {
+		if text := v.Get(key); text != "" {
+			day, err := playlist.ParseDate(text)
+			if err != nil {
+				return nil, invalid("cli.no_day", plain(text))
+			}
+			*to = day
+		}
+	}
+	for _, text := range v["scope"] {
+		s, err := playlist.ParseScope(text)
+		if err != nil {
+			return nil, err
+		}
+		q.Scopes = append(q.Scopes, s)
+	}
+	return a.outcomes.times(r.Context(), q)
 }
 
 func (a *api) alertByHand(r *http.Request) (any, error) {

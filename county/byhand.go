@@ -97,7 +97,7 @@ func (a *alerts) message(h ByHand) (incoming, error) {
 		NotBefore: now, NotAfter: now.Add(cmp.Or(h.Life, a.rules.life())), Passes: h.Passes, Areas: areas, Audio: h.sound(),
 		Signature: emergency.Signature{State: emergency.SignatureAbsent},
 	}
-	if strings.TrimSpace(h.Text) != "" {
+	if strings.TrimSpace(h.Title+h.Text) != "" {
 		msg.Texts = []emergency.Text{{Language: "zh-CN", Title: h.Title, Text: h.Text}}
 	}
 	in := incoming{Source: FromHand, Detail: store.AlertDetail{Scopes: h.Scopes}}

@@ -94,8 +94,10 @@ type base struct {
 const onlineFor = 3 * time.Minute
 
 // online reports whether a controller was seen lately.
-func (b base) online(k store.Controller) bool {
-	return !k.Seen.IsZero() && b.now().Sub(k.Seen) < onlineFor
+func (b base) online(k store.Controller) bool { return seenLately(k, b.now()) }
+
+func seenLately(k store.Controller, now time.Time) bool {
+	return !k.Seen.IsZero() && now.Sub(k.Seen) < onlineFor
 }
 
 // New makes a county. It does nothing by itself until [County.Run].
@@ -116,7 +118,7 @@ func New(o Options) *County {
 	p.reach = &reach{base: b, store: o.Store, fleet: p.fleet}
 	p.orders = newOrders(b, o.Store, p.documents, p.fleet, o.Keys.Alert)
 	p.sounds = newSounds(b, o.Store, o.Ingest, p.orders, o.Alerts)
-	p.outcomes = &outcomes{store: o.Store, orders: p.orders}
+	p.outcomes = &outcomes{base: b, store: o.Store, orders: p.orders}
 	p.alerts = &alerts{base: b, store: o.Store, rules: o.Alerts, fleet: p.fleet, orders: p.orders, sounds: p.sounds, work: work}
 	p.course = newCourse(b, o.Store, p.orders, p.sounds, p.outcomes, work)
 	p.ebd = &ebd{base: b, store: o.Store, settings: o.EBD, alerts: p.alerts, outcomes: p.outcomes, work: work, senders: newSenders(b, o.Store)}

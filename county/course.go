@@ -183,14 +183,15 @@ func (c *course) update(ctx context.Context, id playlist.AlertID, over bool) (ch
 		return false, err
 	}
 	later := false
-	told := store.Told{At: c.now(), Started: acc.Outputs.Started, Completed: acc.Outputs.Completed}
+	told := store.Told{At: c.now(), Started: acc.Outputs.Started, Completed: acc.Outputs.Completed, State: acc.Alert.State}
 	changed, err = c.store.ChangeAlert(ctx, id, func(a *store.Alert) bool {
 		if a.State == emergency.StateRefused || a.State == emergency.StateLogged {
 			return false
 		}
 		before := a.Detail.Told
-		to := nextState(a.State, told, acc.Outputs.Targeted, over)
-		news := a.Detail.EBD != nil && (told.Started != before.Started || told.Completed != before.Completed)
+		to := nextState(a.State, acc.Outputs, over)
+		settled := told.State != before.State && told.State.Over() // the passes are over, and the alert is in force yet
+		news := a.Detail.EBD != nil && (told.Started != before.Started || told.Completed != before.Completed || settled)
 		if since := told.At.Sub(before.At); to == a.State && news && since >= 0 && since < tellEvery {
 			news, later = false, true
 		}
@@ -210,18 +211,18 @@ func (c *course) update(ctx context.Context, id playlist.AlertID, over bool) (ch
 	return changed, err
 }
 
-// nextState is the state that follows from the figures of an alert.
-func nextState(now emergency.State, told store.Told, targeted int, over bool) emergency.State {
+// nextState is the state that follows from how many outputs of an alert came how far.
+func nextState(now emergency.State, outputs Ladder, over bool) emergency.State {
 	switch {
 	case now.Over():
 		return now
-	case over && told.Completed > 0 && told.Completed == targeted:
+	case over && outputs.Completed > 0 && outputs.Completed == outputs.Targeted:
 		return emergency.StateDone
-	case over && told.Started > 0:
+	case over && outputs.Started > 0:
 		return emergency.StatePartial
 	case over:
 		return emergency.StateFailed
-	case told.Started > 0:
+	case outputs.Started > 0:
 		return emergency.StateAiring
 	}
 	return now

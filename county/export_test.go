@@ -61,6 +61,16 @@ func (f failingFleet) Fleet(ctx context.Context, q store.FleetQuery) ([]store.Co
 	return f.fleetStore.Fleet(ctx, q)
 }
 
+// AccountOf is the account of an alert by what is known of it.
+func AccountOf(a store.Alert, fleet []store.Controller, targets []store.Target, rows []store.RowOf, now time.Time) AlertAccount {
+	return outcome{a, fleet, targets, rows, now}.account()
+}
+
+// TonesOf is how long an alert took at each controller, by what is known of it.
+func TonesOf(a store.Alert, fleet []store.Controller, targets []store.Target, rows []store.RowOf, now time.Time) []Tone {
+	return outcome{a, fleet, targets, rows, now}.tones()
+}
+
 // Turns has few clips of alerts made at once.
 type Turns struct{ q turns }
 

@@ -65,6 +65,7 @@ var routes = []route{
 	{"POST", "/api/alerts", admitted, (*api).alertByHand},
 	{"POST", "/api/alerts/message", admitted, (*api).alertByFile},
 	{"GET", "/api/account", admitted, (*api).alertAccount},
+	{"GET", "/api/times", admitted, (*api).alertTimes},
 	{"POST", "/api/cancel", admitted, (*api).cancelAlert},
 	{"GET", "/api/ebd", admitted, (*api).listEBD},
 }

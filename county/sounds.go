@@ -96,9 +96,9 @@ func (s *sounds) make(ctx context.Context, a store.Alert) {
 			why = append(why, x.Name+": no usable sound came with it")
 		}
 	}
-	clip, ok := s.convert(ctx, a, sounding.Own, &why)
+	clip, ok := s.convert(ctx, a, sounding.Own, sounding.Words, &why)
 	if !ok && !sounding.Words {
-		clip, ok = s.convert(ctx, a, sounding.Damaged, &why)
+		clip, ok = s.convert(ctx, a, sounding.Damaged, false, &why)
 	}
 	a.Detail.NoClip = strings.Join(why, "; ")
 	if ok {
@@ -131,15 +131,16 @@ func (s *sounds) end(id playlist.AlertID) {
 	delete(s.making, id)
 }
 
-// convert makes a clip of the first of those sounds that can be used. It adds to
+// convert makes a clip of the first of those sounds that can be used. If the alert has
+// words, which are better than a part of the sound, it uses whole sounds alone. It adds to
 // why what is wrong with those before it.
-func (s *sounds) convert(ctx context.Context, a store.Alert, sounds []emergency.Audio, why *[]string) (clip playlist.Clip, ok bool) {
+func (s *sounds) convert(ctx context.Context, a store.Alert, sounds []emergency.Audio, words bool, why *[]string) (clip playlist.Clip, ok bool) {
 	for _, audio := range sounds {
 		bounded, done := context.WithTimeout(ctx, audioWait)
 		clip, figures, err := s.clips.Convert(bounded, a.Alert, audio)
 		done()
-		if err == nil && a.Spoken("zh-CN") != "" {
-			err = figures.Damaged() // the text is better than a part of the sound
+		if err == nil && words {
+			err = figures.Damaged()
 		}
 		if err == nil {
 			return clip, true

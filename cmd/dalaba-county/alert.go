@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,7 +47,7 @@ func (a *app) alertCmd() *cobra.Command {
 	f.DurationVar(&h.Life, "for", 0, a.Say("county.flag_life"))
 	f.BoolVar(&o.dry, "dry-run", false, a.Say("county.flag_dry"))
 	f.BoolVar(&o.yes, "yes", false, a.Say("county.flag_yes"))
-	c.AddCommand(a.alertListCmd(), a.alertAccountCmd(), a.alertCancelCmd())
+	c.AddCommand(a.alertListCmd(), a.alertAccountCmd(), a.alertTimesCmd(), a.alertCancelCmd())
 	return c
 }
 
@@ -149,88 +148,6 @@ func (a *app) verdict(v county.Verdict) {
 		names = append(slices.Clone(names[:most]), "…")
 	}
 	a.Println("  " + cli.Printable(strings.Join(names, "、")))
-}
-
-func (a *app) alertListCmd() *cobra.Command {
-	var n int
-	c := a.JSONFlag(&cobra.Command{
-		Use: "list", Short: a.Say("county.alert_list_short"), Args: a.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			k, err := a.ask()
-			if err != nil {
-				return err
-			}
-			var all []county.Listed
-			if err := k.get(c.Context(), "/api/alerts", url.Values{"n": {strconv.Itoa(n)}}, &all); err != nil {
-				return err
-			}
-			if a.JSON {
-				return a.show(all)
-			}
-			t := a.NewTable(cli.Key(a.Say("county.head_at")), cli.Message(a.Say("county.head_alert")), cli.Detail(a.Say("county.head_source")),
-				cli.Key(a.Say("county.head_state")), cli.Title(a.Say("county.head_what")))
-			for _, v := range all {
-				text, _ := v.Text("zh-CN")
-				t.Add(k.local(v.Received).Format("01-02 15:04:05"), string(v.ID), v.Source, a.listedState(v),
-					cli.Printable(strings.TrimSpace(v.Event+" "+text.Title)))
-			}
-			a.Println(t.Page())
-			return nil
-		},
-	})
-	c.Flags().IntVar(&n, "n", 20, a.Say("county.flag_alert_n"))
-	return c
-}
-
-// listedState is the state of a message, and whether it is not sent where it
-// should be.
-func (a *app) listedState(v county.Listed) cli.Cell {
-	state := a.Word("county.alert_", string(v.State))
-	if slices.ContainsFunc(v.Short, func(s county.Shortfall) bool { return s.Unsent }) {
-		return cli.Tint(a.Say("county.alert_unsent", state), cli.Warn)
-	}
-	return cli.Tint(state, cli.Plain)
-}
-
-func (a *app) alertAccountCmd() *cobra.Command {
-	return a.JSONFlag(&cobra.Command{
-		Use: "account " + a.Say("county.use_alert"), Short: a.Say("county.alert_account_short"), Args: a.oneArg("alert"),
-		RunE: func(c *cobra.Command, args []string) error {
-			k, err := a.ask()
-			if err != nil {
-				return err
-			}
-			var acc county.AlertAccount
-			if err := k.get(c.Context(), "/api/account", url.Values{"id": {args[0]}}, &acc); err != nil {
-				return err
-			}
-			if a.JSON {
-				return a.show(acc)
-			}
-			a.Println(a.Say("county.alert_taken", string(acc.Alert.ID), a.Word("county.alert_", string(acc.Alert.State))))
-			a.shortfalls(acc.Short)
-			t := a.NewTable("", ">"+a.Say("county.head_targeted"), ">"+a.Say("county.head_online"), ">"+a.Say("county.head_delivered"), ">"+a.Say("county.head_started"), ">"+a.Say("county.head_completed"))
-			for _, l := range []struct {
-				name string
-				county.Ladder
-			}{
-				{a.Say("county.of_controllers"), acc.Controllers}, {a.Say("county.of_outputs"), acc.Outputs}, {a.Say("county.of_residents"), acc.Residents},
-			} {
-				t.Add(l.name, strconv.Itoa(l.Targeted), strconv.Itoa(l.Online), strconv.Itoa(l.Delivered), strconv.Itoa(l.Started), strconv.Itoa(l.Completed))
-			}
-			a.Println(t.Page())
-			a.Println(a.Say("county.coverage", acc.CoverageRate.Numerator, acc.CoverageRate.Denominator, acc.CoverageRate.Unknown,
-				acc.ResBrdStat[0], acc.ResBrdStat[1], acc.ResBrdStat[2], acc.ResBrdStat[3]))
-			for _, s := range acc.Silent {
-				line := a.Say("county.silent", string(s.Controller), s.Name, s.Residents)
-				if s.Why != emergency.ReasonNone {
-					line = a.Say("county.silent_why", line, a.Word("alerts.reason_", string(s.Why)))
-				}
-				a.Println(line)
-			}
-			return nil
-		},
-	})
 }
 
 func (a *app) alertCancelCmd() *cobra.Command {

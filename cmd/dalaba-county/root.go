@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dalaba/cmd/cli"
+	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/data"
 )
@@ -64,7 +65,10 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.server, "server", "", a.Say("county.flag_server"))
 	f.StringVar(&a.token, "token-file", "", a.Say("county.flag_token"))
 	f.StringVar(&a.ca, "ca-file", "", a.Say("county.flag_ca"))
-	a.Complete(root, "by", func(*cobra.Command) []string {
+	a.Complete(root, "by", func(c *cobra.Command) []string {
+		if c.Name() == "times" {
+			return []string{string(county.TimesByVillage), string(county.TimesByTown), string(county.TimesByAlert)}
+		}
 		return []string{string(store.BySeries), string(store.ByIssue), string(store.ByClip), string(store.ByArea), string(store.ByDay)}
 	})
 	return root

@@ -22,6 +22,7 @@ import (
 	"dalaba/county"
 	"dalaba/county/store"
 	"dalaba/link"
+	"dalaba/playlist"
 	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 )
@@ -103,13 +104,52 @@ func longCounty() map[string]any {
 		},
 		"/api/reach": county.ReachReport{By: store.ByClip, Lines: []county.ReachLine{reach("a", longTitle), reach("", "")}, Total: reach("", "")},
 		"/api/alerts": []county.Listed{{Short: unsent, Alert: store.Alert{Received: at, Source: "hand", State: emergency.StateAiring, Alert: emergency.Alert{
-			ID: alertID, Event: "洪水", Texts: []emergency.Text{{Language: "zh-CN", Title: longTitle}},
-		}}}},
-		"/api/account": county.AlertAccount{
-			Short: unsent, Alert: store.Alert{State: emergency.StateAiring, Alert: emergency.Alert{ID: alertID}},
-			Outputs: county.Ladder{Targeted: 123456, Online: 123456, Delivered: 123456, Started: 123456, Completed: 123456},
-		},
+			ID: alertID, Event: "洪水", Class: emergency.ClassEmergency, Level: emergency.Red, Texts: []emergency.Text{{Language: "zh-CN", Title: longTitle}},
+		}}, Controllers: county.Ladder{Targeted: 1234, Started: 1200, Completed: 1100}}, {
+			Alert: store.Alert{Received: at, Source: "ebd", State: emergency.StateCancelled, Alert: emergency.Alert{ID: alertID, Class: emergency.ClassDrillActual}},
+			Ended: &county.Ending{By: alertID + " off", Kind: emergency.KindCancel, Sender: "县应急管理局", At: at.Add(5 * time.Minute)},
+		}, {
+			Alert: store.Alert{Received: at, Source: "cap", State: emergency.StateCancelled, Alert: emergency.Alert{ID: alertID, Class: emergency.ClassEmergency, Level: emergency.Blue}},
+			Ended: &county.Ending{By: alertID + " 2", Kind: emergency.KindUpdate, Sender: "县应急管理局", At: at.Add(5 * time.Minute)},
+		}, {
+			Alert:   store.Alert{Received: at, Source: "ebd", State: emergency.StateLogged, Alert: emergency.Alert{ID: alertID + " off", Kind: emergency.KindCancel, Refs: []playlist.AlertID{"unheard"}}},
+			Cancels: county.CancelledUnknown,
+		}},
+		"/api/account": longAccount(100),
+		"/api/times":   county.TimesReport{By: county.TimesByVillage, Class: emergency.ClassEmergency, Lines: []county.TimesLine{longTimes(controller, longVillage)}, Total: longTimes("", "")},
 	}
+}
+
+// longAccount is an account of an alert with so many silent controllers.
+func longAccount(silent int) county.AlertAccount {
+	at := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
+	acc := county.AlertAccount{
+		Short: []county.Shortfall{{Scope: "area:341523100201", Why: "county.unsent_rank", Unsent: true}},
+		Alert: store.Alert{Received: at, Ends: at.Add(time.Hour), Source: "hand", State: emergency.StatePartial, Alert: emergency.Alert{
+			ID: alertID, Class: emergency.ClassEmergency, Level: emergency.Red, SenderName: "舒城县应急管理局应急指挥中心值班室", Texts: []emergency.Text{{Title: longTitle}},
+		}},
+		Controllers: county.Ladder{Targeted: 1234, Online: 1234, Delivered: 1234, Started: 1234, Completed: 1234},
+		Outputs:     county.Ladder{Targeted: 123456, Online: 123456, Delivered: 123456, Started: 123456, Completed: 123456},
+	}
+	for i := range silent {
+		t := county.AlertTarget{Controller: controller, Name: longVillage, Area: "341523100201", Residents: 420, Silent: county.SilenceAway, Seen: at.Add(-time.Duration(i) * time.Hour)}
+		switch i % 10 {
+		case 7:
+			t.Silent, t.Why = county.SilenceRefused, emergency.ReasonDrill
+		case 8:
+			t.Silent, t.Reason = county.SilenceTried, asrun.ReasonDevice
+		case 9:
+			t.Silent = county.SilenceFault
+		}
+		acc.Silent = append(acc.Silent, t)
+	}
+	return acc
+}
+
+func longTimes(key, name string) county.TimesLine {
+	share, p50, p99 := 0.97, 3.5, 301.5
+	r := county.Rate{Numerator: 12000, Denominator: 12345, Unknown: 45, Value: &share}
+	return county.TimesLine{Key: key, Name: name, Targeted: 12345, Heard: 12200, Nothing: 100, Unknown: 45, Automatic: r, Review: r, P50: &p50, P99: &p99, Max: &p99}
 }
 
 // served is the address of a county that answers so, and the file of a token for it.
@@ -151,6 +191,19 @@ func TestWhatIsNotSentIsShown(t *testing.T) {
 		{[]string{"alert", "list", "--lang", "zh"}, []string{"有处没有下发"}},
 		{[]string{"alert", "account", alertID, "--lang", "en"}, []string{"area:341523100201: not sent: 64 other alerts go first there"}},
 		{[]string{"alert", "account", alertID, "--lang", "zh"}, []string{"area:341523100201：没有下发"}},
+		{[]string{"alert", "list", "--lang", "en"}, []string{
+			"1200/1234", "red (level 1)", "11-23 11:05:00 by 县应急管理局", "actual drill",
+			"11-23 11:05:00 by 县应急管理局 with " + alertID + " 2", "it cancels an alert that has not come (unheard)",
+		}},
+		{[]string{"alert", "list", "--lang", "zh"}, []string{"红色（1级）", "11-23 11:05:00 由县应急管理局取消", "它要取消的消息没有来过（unheard）"}},
+		{[]string{"alert", "account", alertID, "--lang", "en"}, []string{
+			"Silent: 100 controllers, 42000 residents", "no contact (the longest since", "70 controllers, 29400 residents", "and 67 more; --all lists them",
+			"refused there (drills do not sound here", "tried, and nothing was heard (the sound device did not answer): 10 controllers", "it tells of a fault: 10 controllers",
+		}},
+		{[]string{"alert", "account", alertID, "--lang", "zh"}, []string{
+			"没有动静的终端 100 台，居民 42000 人", "联系不上（最久的自", "还有 67 台，加 --all 逐台列出", "播了但没有声音（声音设备没有响应）：10 台",
+		}},
+		{[]string{"alert", "times", "--lang", "zh"}, []string{"12000/12345 97%", "类别：应急"}},
 		{[]string{"alert", "--message", message, "--yes", "--lang", "en"}, []string{"a text of 20000 characters is too long; about 8000 kept", "group:x: sent, but simplified"}},
 		{[]string{"alert", "--message", message, "--yes", "--lang", "zh"}, []string{"文字太长（20000 字）", "group:x：已下发，但内容太多"}},
 	} {
@@ -184,7 +237,9 @@ func TestWhatAVerbShowsFitsTheTerminal(t *testing.T) {
 		{[]string{"delivery", "--area", "341523100201"}, []string{controller, "1200/1234"}},
 		{[]string{"reach"}, []string{"12000/12345 97%", "234567/345678 68%", "12345678"}},
 		{[]string{"alert", "list"}, []string{"11-23 11:00:00", alertID}},
-		{[]string{"alert", "account", alertID}, []string{"123456"}},
+		{[]string{"alert", "account", alertID}, []string{"123456", controller}},
+		{[]string{"alert", "account", alertID, "--all"}, []string{"123456", controller, "11-23 11:00:00"}},
+		{[]string{"alert", "times"}, []string{"12000/12345 97%", "3.5", "301.5"}},
 	} {
 		for _, locale := range []string{"zh_CN.UTF-8", "en_US.UTF-8", "C"} {
 			for _, columns := range []uint16{80, 40} {
@@ -206,6 +261,36 @@ func TestWhatAVerbShowsFitsTheTerminal(t *testing.T) {
 						t.Log("\n" + all)
 					}
 				})
+			}
+		}
+	}
+}
+
+// The account of an alert fits a screen, however many controllers are silent; --all lists
+// each of them.
+func TestTheAccountOfAnAlertFitsAScreen(t *testing.T) {
+	for _, silent := range []int{0, 3, 100, 1000} {
+		answers := longCounty()
+		answers["/api/account"] = longAccount(silent)
+		server, token := served(t, answers)
+		for _, lang := range []string{"zh", "en"} {
+			show := func(more ...string) string {
+				var out strings.Builder
+				args := append([]string{"alert", "account", alertID, "--lang", lang, "--server", server, "--token-file", token}, more...)
+				if code := run(t.Context(), args, nil, &out, &out); code != cli.ExitOK {
+					t.Fatalf("exit %d: %s", code, &out)
+				}
+				return out.String()
+			}
+			short, whole := show(), show("--all")
+			if n := strings.Count(short, "\n"); n > 30 {
+				t.Errorf("%d silent, %s: %d lines\n%s", silent, lang, n, short)
+			}
+			if n := strings.Count(whole, controller); n != silent {
+				t.Errorf("%d silent, %s: --all lists %d", silent, lang, n)
+			}
+			if more := strings.Contains(short, "--all"); more != (silent > 10) {
+				t.Errorf("%d silent, %s: it tells of --all: %v\n%s", silent, lang, more, short)
 			}
 		}
 	}

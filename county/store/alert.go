@@ -86,6 +86,8 @@ type Told struct {
 	At        time.Time `json:"at"`
 	Started   int       `json:"started"`   // outputs
 	Completed int       `json:"completed"` // outputs
+
+	State emergency.State `json:"state,omitempty"` // 0.1 does not keep it
 }
 
 // AddAlert decides about a message that came in, by the facts given and what
@@ -400,6 +402,15 @@ func (s *Store) Alert(ctx context.Context, id playlist.AlertID) (Alert, error) {
 // Alerts are the latest messages, the latest first, without the bytes that came.
 func (s *Store) Alerts(ctx context.Context, limit int) ([]Alert, error) {
 	return alertsOf(ctx, s.read(), "ORDER BY received DESC, id LIMIT ?1", int64(limit))
+}
+
+// AlertsBetween are the messages that were received from one instant on and before
+// another, in that order, without the bytes that came. An instant that is zero is no bound.
+func (s *Store) AlertsBetween(ctx context.Context, from, to time.Time) ([]Alert, error) {
+	if to.IsZero() {
+		to = time.UnixMicro(math.MaxInt64)
+	}
+	return alertsOf(ctx, s.read(), "WHERE received >= ?1 AND received < ?2 ORDER BY received, id", from.UnixMicro(), to.UnixMicro())
 }
 
 // AlertsInForce are those that are to sound, or do, in the order in which they

@@ -874,3 +874,34 @@ func TestACopyLeavesNothingOut(t *testing.T) {
 		t.Errorf("not copied: %q, %v; want %q", missing, err, own)
 	}
 }
+
+func TestAlertsBetweenTwoInstants(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		for i, id := range []playlist.AlertID{"third", "first", "second"} {
+			a := store.Alert{Alert: emergency.Alert{ID: id, Kind: emergency.KindRequest, Class: emergency.ClassEmergency, Sent: morning}, Source: "ebd", Ends: morning.Add(time.Hour)}
+			a.Received = morning.Add(time.Duration((i+2)%3) * time.Hour)
+			if _, _, err := s.AddAlert(t.Context(), a, believed, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range []struct {
+			name     string
+			from, to time.Time
+			want     string
+		}{
+			{"no bounds", time.Time{}, time.Time{}, "first second third"},
+			{"from the instant on", morning.Add(time.Hour), time.Time{}, "second third"},
+			{"before the instant", time.Time{}, morning.Add(2 * time.Hour), "first second"},
+			{"between", morning.Add(time.Hour), morning.Add(2 * time.Hour), "second"},
+		} {
+			all, err := s.AlertsBetween(t.Context(), c.from, c.to)
+			var ids []string
+			for _, a := range all {
+				ids = append(ids, string(a.ID))
+			}
+			if got := strings.Join(ids, " "); err != nil || got != c.want {
+				t.Errorf("%s: %q (%v), want %q", c.name, got, err, c.want)
+			}
+		}
+	})
+}

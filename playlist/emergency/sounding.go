@@ -2,6 +2,7 @@ package emergency
 
 import (
 	"slices"
+	"strings"
 
 	"dalaba/playlist/asrun"
 )
@@ -9,7 +10,7 @@ import (
 // Sounding is what an alert may be aired as.
 type Sounding struct {
 	Own     []Audio   // whole sounds that came with it, in its order; the first that can be made a clip is aired
-	Words   bool      // it has text, which is spoken if there is no whole sound
+	Words   bool      // it has text, which is spoken if there is no whole sound; a title alone stands for no sound
 	Damaged []Audio   // sounds that are damaged: aired if there is no text, or nothing can speak it
 	Dropped []Dropped // the sounds that are not in Own, and why
 }
@@ -36,7 +37,7 @@ const (
 // A sound that is not as it was sent, by its digest or for its damaged text, has
 // to do if there is no text, unless it is a stranger's: then it never airs.
 func (a Alert) Sounding(believed bool) (s Sounding) {
-	s.Words = slices.ContainsFunc(a.Texts, func(t Text) bool { return Alert{Texts: []Text{t}}.Spoken(t.Language) != "" })
+	s.Words = slices.ContainsFunc(a.Texts, Text.says)
 	signed := a.Signature.State == SignatureVerified
 	for _, x := range a.Audio {
 		covered := signed && x.Inline
@@ -58,8 +59,14 @@ func (a Alert) Sounding(believed bool) (s Sounding) {
 			s.Own = append(s.Own, x)
 		}
 	}
+	if len(s.Own)+len(s.Damaged) == 0 {
+		s.Words = slices.ContainsFunc(a.Texts, func(t Text) bool { return Alert{Texts: []Text{t}}.Spoken(t.Language) != "" })
+	}
 	return s
 }
+
+// says reports whether a text says more than its title.
+func (t Text) says() bool { return strings.TrimSpace(t.Text+t.Advice) != "" }
 
 // First is what the alert is aired as, if all that it needs for that works.
 // generic says that there is a clip for its kind of event.

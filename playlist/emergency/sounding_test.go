@@ -97,3 +97,27 @@ func TestTheRecordHasTheSoundsThatAreExpectedAndWhyOthersAreNot(t *testing.T) {
 		}
 	}
 }
+
+// A title names an alert of sound alone. It is better than no words, and no better than
+// the part of a sound.
+func TestATitleAloneIsSpokenOnlyIfThereIsNoSound(t *testing.T) {
+	sound := []emergency.Audio{{Name: "a.mp3", Data: []byte("sound")}}
+	damaged := []emergency.Audio{{Name: "a.mp3", Unfit: []byte("sound")}}
+	for _, c := range []struct {
+		name  string
+		audio []emergency.Audio
+		text  emergency.Text
+		want  asrun.Used
+	}{
+		{"a title and a sound", sound, emergency.Text{Title: "演练通知"}, asrun.UsedClip},
+		{"a title and a damaged sound", damaged, emergency.Text{Title: "演练通知"}, asrun.UsedClip},
+		{"a text and a damaged sound", damaged, emergency.Text{Text: "请撤离"}, asrun.UsedSpeech},
+		{"advice and a damaged sound", damaged, emergency.Text{Title: "洪水", Advice: "请撤离"}, asrun.UsedSpeech},
+		{"a title and no sound", nil, emergency.Text{Title: "演练通知"}, asrun.UsedSpeech},
+	} {
+		a := emergency.Alert{Audio: c.audio, Texts: []emergency.Text{c.text}}
+		if got := a.Sounding(true).First(true); got != c.want {
+			t.Errorf("%s: aired as %s, want %s", c.name, got, c.want)
+		}
+	}
+}
