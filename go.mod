@@ -56,6 +56,8 @@ require (
 
 require github.com/KimMachineGun/automemlimit v1.0.1 // how much memory the county may take
 
+require github.com/wneessen/go-mail v0.8.1 // notices of the county by mail
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.1.2 // indirect

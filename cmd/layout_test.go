@@ -44,6 +44,9 @@ var rooms = map[string][]string{
 	"playlist/schedule":  {"playlist", "playlist/asrun"},
 	"playlist/config":    {"playlist", "playlist/say"},
 
+	"county/notice":      {}, // pure: what is told and when, not how it goes out
+	"county/notice/send": {"county/notice"},
+
 	"controller/clock":    {},
 	"controller/files":    {},
 	"controller/wording":  {},
@@ -79,6 +82,7 @@ var outside = map[string]string{
 	"github.com/robfig/cron/v3":       "playlist",
 	"github.com/mattn/go-sqlite3":     "data",
 	"github.com/nats-io/nats-server/": "cmd/dalaba-county",
+	"github.com/wneessen/go-mail":     "county/notice/send",
 	"github.com/mattn/go-runewidth":   "cmd/cli", // one measure of text on a terminal
 }
 

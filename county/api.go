@@ -31,7 +31,6 @@ type api struct {
 	parts
 	accounts *accounts
 	senders  *senders
-	overview *overview
 	carriers *link.Edge // takes in what a carrier brings back
 	unproven web.Bodies // of requests that need no token
 	ca       string
@@ -39,7 +38,7 @@ type api struct {
 
 func newAPI(o Options, b base, p parts) *api {
 	return &api{
-		base: b, parts: p, overview: newOverview(o, b, p.documents, p.orders), ca: o.CA,
+		base: b, parts: p, ca: o.CA,
 		senders:  p.ebd.senders,
 		accounts: newAccounts(b, o.Store, o.Token),
 		unproven: web.Bodies{Small: maxUnproven, PerSource: perSourceAtOnce, Strangers: strangersAtOnce, Known: strangersAtOnce, Work: strangersAtOnce, Source: link.Source},
@@ -375,6 +374,19 @@ func (a *api) listEBD(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return list(a.ebd.latest(r.Context(), n))
+}
+
+func (a *api) listNotices(r *http.Request) (any, error) {
+	n, err := number(r, "n", 50)
+	if err != nil {
+		return nil, err
+	}
+	return list(a.notices.latest(r.Context(), n))
+}
+
+// testNotice sends a notice to the recipient that the query names.
+func (a *api) testNotice(r *http.Request) (any, error) {
+	return a.notices.test(r.Context(), r.URL.Query().Get("name"))
 }
 
 func list[T any](all []T, err error) ([]T, error) {

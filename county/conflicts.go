@@ -76,7 +76,7 @@ func (p *programmes) conflicts(ctx context.Context, m playlist.Manifest, fleet [
 		for _, c := range ofOneKind(p.mix(k.of, k.own, manifests), m.Scope, start) {
 			c.Controllers, c.Residents = len(k.all), k.size
 			for _, one := range k.all[:min(len(k.all), mostNamed)] {
-				c.Names = append(c.Names, nameOf(one))
+				c.Names = append(c.Names, nameAndID(one))
 			}
 			of := key{c.Slot, c.Other, c.Scope, c.OtherScope, c.Kind}
 			j, known := at[of]

@@ -46,6 +46,9 @@ type Options struct {
 	Alerts AlertRules
 	EBD    EBD
 
+	Notify    []Notify    // who is told what a duty officer must know
+	Connected func() bool // reports whether the broker is reached; nil: it is not known
+
 	Token   string // opens the API without a login; empty: none does
 	Version string // of this program
 }
@@ -78,6 +81,8 @@ type parts struct {
 	ebd         *ebd        // the emergency system
 	feeds       []*feed     // of CAP messages
 	edge        *edge       // the county as controllers ask it
+	overview    *overview   // how the county is
+	notices     *notices    // what the duty phone is told
 }
 
 // base is what every part knows of the county that it belongs to.
@@ -129,6 +134,8 @@ func New(o Options) *County {
 	p.edge = &edge{
 		base: b, store: o.Store, documents: p.documents, members: p.members, programmes: p.programmes, orders: p.orders, alerts: p.alerts, course: p.course,
 	}
+	p.overview = newOverview(o, b, p.documents, p.orders)
+	p.notices = newNotices(o, b, p)
 	c := &County{base: b, parts: p, every: time.Second, work: work}
 	c.api = newAPI(o, b, p)
 	return c
@@ -187,6 +194,7 @@ func (c *County) Run(ctx context.Context) error {
 	for _, f := range c.feeds {
 		group.Go(func() { f.run(ctx) })
 	}
+	group.Go(func() { c.notices.run(ctx, c.every) })
 	group.Wait()
 	c.work.finish()
 	for _, t := range []*link.Tally{&c.ebd.senders.refused, &c.ebd.strangers, &c.api.accounts.refused} {

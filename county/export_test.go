@@ -2,11 +2,13 @@ package county
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"time"
 
 	"dalaba/alert"
+	"dalaba/county/notice"
 	"dalaba/county/store"
 	"dalaba/link"
 	"dalaba/playlist"
@@ -214,4 +216,18 @@ func (c *County) Hurry() { c.ebd.senders.bodies.Wait = 100 * time.Millisecond }
 // Push is a push of a draft as it is.
 func Push(ctx context.Context, c *County, d Draft) (store.Envelope, error) {
 	return c.programmes.issue(ctx, d)
+}
+
+// NoticesNow watches and tells once, as Run does again and again.
+func NoticesNow(ctx context.Context, c *County) error {
+	err := c.notices.watch(ctx)
+	for _, to := range c.notices.to {
+		err = errors.Join(err, c.notices.deliver(ctx, to))
+	}
+	return err
+}
+
+// SendTest sends a recipient a notice now.
+func SendTest(ctx context.Context, c *County, name string) (notice.Notice, error) {
+	return c.notices.test(ctx, name)
 }

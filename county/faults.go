@@ -33,8 +33,8 @@ func missing(err error, key string, args ...any) error {
 // plain is a name without what would break a line.
 func plain(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// nameOf is a controller as a person knows it.
-func nameOf(k store.Controller) string {
+// nameAndID is a controller as a person knows it.
+func nameAndID(k store.Controller) string {
 	if k.Name == "" {
 		return string(k.ID)
 	}

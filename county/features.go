@@ -58,7 +58,7 @@ const mostNamed = 10
 func named(list []store.Controller) string {
 	var all []string
 	for _, k := range list[:min(len(list), mostNamed)] {
-		all = append(all, nameOf(k))
+		all = append(all, nameAndID(k))
 	}
 	if len(list) > mostNamed {
 		all = append(all, "…")

@@ -68,6 +68,9 @@ var routes = []route{
 	{"GET", "/api/times", admitted, (*api).alertTimes},
 	{"POST", "/api/cancel", admitted, (*api).cancelAlert},
 	{"GET", "/api/ebd", admitted, (*api).listEBD},
+
+	{"GET", "/api/notices", admitted, (*api).listNotices},
+	{"POST", "/api/notices/test", admitted, (*api).testNotice},
 }
 
 // networkAPI serves the API to the network.

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -132,8 +131,7 @@ func sealed(u *url.URL) bool {
 	if u.Scheme != "http" {
 		return u.Scheme == "https"
 	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.Unmap().IsLoopback()
+	return loopback(u.Hostname())
 }
 
 // answered notes the zone that the county lives by.

@@ -18,6 +18,7 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/county"
+	"dalaba/county/notice"
 	"dalaba/data"
 	"dalaba/data/secret"
 	"dalaba/playlist"
@@ -88,6 +89,8 @@ type settings struct {
 		Every  string `toml:"every"`
 		Silent string `toml:"silent"`
 	} `toml:"feed"`
+	Mail   mailSettings     `toml:"mail"`
+	Notify []notifySettings `toml:"notify"`
 
 	// What the texts above mean.
 	area      playlist.Area
@@ -97,6 +100,7 @@ type settings struct {
 	heartbeat time.Duration
 	serial    [6]byte
 	feeds     []county.Feed
+	notify    []notice.Rule // of each of Notify
 
 	backups      int
 	keepReceipts time.Duration // 0: for ever
@@ -149,6 +153,7 @@ func (r *configReader) check(s *settings) {
 	}
 	r.checkAlert(s)
 	r.checkEBD(s)
+	r.checkNotify(s)
 	for i, f := range s.Feed {
 		key := fmt.Sprintf("feed[%d].", i+1)
 		r.Need(key+"url", f.URL, "https://alerts.example.org/feed.xml")
@@ -177,9 +182,7 @@ func (r *configReader) checkCounty(s *settings) {
 		r.Fault("county.timezone", sayM("config.zone", c.Timezone), sayM("config.zone_remedy", config.DefaultZone))
 	}
 	s.zone = zone
-	if c.Language != "" && c.Language != string(say.Chinese) && c.Language != string(say.English) {
-		r.Fault("county.language", sayM("config.choice", c.Language), sayM("county.conf_language_remedy"))
-	}
+	r.language("county.language", c.Language)
 	if c.Store != "" && !strings.HasPrefix(c.Store, "postgres://") && !strings.HasPrefix(c.Store, "postgresql://") {
 		r.Fault("county.store", sayM("county.conf_store", c.Store), sayM("county.conf_store_remedy"))
 	}
@@ -337,6 +340,12 @@ func (r *configReader) span(key, text string, lo, hi time.Duration) time.Duratio
 		r.Fault(key, sayM("config.span", text), sayM("config.span_remedy", lo.String(), hi.String()))
 	}
 	return d
+}
+
+func (r *configReader) language(key, text string) {
+	if text != "" && text != string(say.Chinese) && text != string(say.English) {
+		r.Fault(key, sayM("config.choice", text), sayM("county.conf_language_remedy"))
+	}
 }
 
 func (r *configReader) exists(key, path string) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"dalaba/county/notice"
 	"dalaba/playlist/say"
 )
 
@@ -17,7 +18,9 @@ func TestTheSampleShowsWhatItDoes(t *testing.T) {
 	// With its commented keys in force it is still good, but for files and a
 	// store that are not there.
 	all := bytes.ReplaceAll(sample, []byte("\n# [["), []byte("\n[["))
-	for _, key := range []string{"timezone", "language", "backups", "receipts", "listen", "url = \"https://county", "names", "timeout", "pace", "unsigned", "life", "drills", "url = \"https://alerts", "every", "silent"} {
+	all = bytes.ReplaceAll(all, []byte("\n# [mail]"), []byte("\n[mail]"))
+	for _, key := range []string{"timezone", "language", "backups", "receipts", "listen", "url = \"https://county", "names", "timeout", "pace", "unsigned", "life", "drills", "url = \"https://alerts", "every", "silent",
+		"host", "port", "from", "tls", "name =", "mail =", "about", "areas", "quiet", "limit", "all_is_well"} {
 		all = bytes.Replace(all, []byte("\n# "+key), []byte("\n"+key), 2)
 	}
 	if s, problems = readSettings("sample.toml", all); s == nil {
@@ -25,6 +28,9 @@ func TestTheSampleShowsWhatItDoes(t *testing.T) {
 	}
 	if len(s.feeds) != 1 || s.life.String() != "1h0m0s" || s.HTTP.URL == "" || s.Ingest.Pace != 160 || s.backups != 7 || s.keepReceipts != 400*24*time.Hour {
 		t.Errorf("%+v", s)
+	}
+	if n := s.notify[0]; len(s.notify) != 1 || n.Limit != 20 || len(n.About) != 5 || n.Language != say.Chinese || n.Quiet != (notice.Quiet{}) || n.Daily != nil {
+		t.Errorf("%+v", s.notify)
 	}
 }
 

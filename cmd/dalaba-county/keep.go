@@ -15,9 +15,12 @@ var errDamaged = errors.New("the database is damaged; start again to restore the
 // kept for ever: no report uses it.
 const keepEBD = 400 * 24 * time.Hour
 
+// keepNotices is how long what the duty phone was told is kept.
+const keepNotices = 90 * 24 * time.Hour
+
 // keep keeps the store in order, hour by hour: backups of an SQLite database,
 // receipts and the log of the emergency system no longer than the config says,
-// and no sessions that have ended.
+// what the duty phone was told, and no sessions that have ended.
 func (c *centre) keep(ctx context.Context) error {
 	st := c.store
 	tick := time.NewTicker(time.Hour)
@@ -39,6 +42,9 @@ func (c *centre) keep(ctx context.Context) error {
 			c.log.Warn("old messages of the emergency system not deleted", "err", err)
 		} else if n > 0 {
 			c.log.Info("old messages of the emergency system deleted; the alerts among them stay", "messages", n)
+		}
+		if _, err := st.PruneNotices(ctx, time.Now().Add(-keepNotices)); err != nil && ctx.Err() == nil {
+			c.log.Warn("old notices not deleted", "err", err)
 		}
 		if _, err := st.PruneSessions(ctx); err != nil && ctx.Err() == nil {
 			c.log.Warn("sessions that had ended not deleted", "err", err)

@@ -168,6 +168,9 @@ func (a *app) checkCmd() *cobra.Command {
 			if _, err := ebdSigner(s); err != nil {
 				return err
 			}
+			if _, err := recipients(s); err != nil {
+				return err
+			}
 			a.Println(a.Say("county.check_good", a.config.Path))
 			return nil
 		},

@@ -55,6 +55,7 @@ func (a *app) root() *cobra.Command {
 		a.exportCmd(),
 		a.reachCmd(),
 		a.alertCmd(),
+		a.notifyCmd(),
 		a.checkCmd(),
 		a.sampleCmd(),
 		a.copyStoreCmd(),

@@ -1,7 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +17,29 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"dalaba-county": main})
+	testscript.Main(m, map[string]func(){"dalaba-county": main, "hook": hook})
+}
+
+// hook is a receiver of notices: "hook ADDRESS-FILE BODY-FILE". It writes the address with
+// a key into one file, for its owner alone, and what it is sent into the other.
+func hook() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		err = os.WriteFile(os.Args[1], []byte("http://"+l.Addr().String()+"/send?key=SECRETKEY\n"), 0o600)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, err := os.OpenFile(os.Args[2], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err == nil {
+			_, err = io.Copy(f, r.Body)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})))
 }
 
 // TestScripts runs the program as its users do: testdata/script/*.txtar.

@@ -198,8 +198,13 @@ func (c *centre) setUp() error {
 	if err != nil {
 		return err
 	}
+	notify, err := recipients(s)
+	if err != nil {
+		return err
+	}
 	c.options = county.Options{
-		Name: s.County.Name, Area: s.area, Zone: s.zone, Store: c.store, Log: c.log, Ingest: newIngester(s), Version: cli.Version(),
+		Notify: notify,
+		Name:   s.County.Name, Area: s.area, Zone: s.zone, Store: c.store, Log: c.log, Ingest: newIngester(s), Version: cli.Version(),
 		Alerts: county.AlertRules{
 			Trust: trust, Unsigned: s.Alert.Unsigned, Retirers: s.Alert.MayRetire, Life: s.life, Drills: s.Alert.Drills != nil && *s.Alert.Drills, Feeds: s.feeds,
 		},
@@ -369,6 +374,7 @@ func (c *centre) run(ctx context.Context) (err error) {
 	o.PushAccount = func(_ context.Context, a *link.Authority) error {
 		return errors.Join(link.WriteAuthority(authorityFile(c.s), a), link.PushAccount(conns[link.UserSystem], a, brokerWithin))
 	}
+	o.Connected = conns[link.UserPublisher].IsConnected
 	k := county.New(o)
 	publisher.Standing = k.Standing
 	edge := &link.Edge{Conn: conns[link.UserEdge], Store: k.Edge(), Key: o.Keys.Edge, Log: c.log}

@@ -40,6 +40,8 @@ var tables = []struct {
 	{"alert_target", "alert, controller, online, delivered, state, why", false},
 	{"ebd", "id, at, way, ebd_id, type, peer, result, raw", true},
 	{"certificate", "name, counter, at", false},
+	{"notice", "id, key, recipient, kind, level, text, at, state, next, tries, ended, why", true},
+	{"watch", "kind, subject, state", false},
 	{"loss", "id, at, why, aside, backup, kept", true},
 	{"event", "id, controller, at, level, message, attrs, boot, mono_ms, number", true},
 }
