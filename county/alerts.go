@@ -34,6 +34,17 @@ type AlertRules struct {
 	Drills   bool          // drills are passed on
 	Retirers []string      // senders who may end the alerts of others, if they are proven as well as those
 	Feeds    []Feed
+
+	// Review are the levels of messages from outside that wait for a person, ReviewWait
+	// how long: then they sound by themselves.
+	Review     []emergency.Level
+	ReviewWait time.Duration
+
+	// SecondWait is how long an alert by hand of level red for the whole county waits for a
+	// second person: then it is over. 0: it needs none.
+	SecondWait time.Duration
+
+	Templates string // the folder of templates for alerts by hand; empty: there are none
 }
 
 func (r AlertRules) life() time.Duration { return cmp.Or(r.Life, playlist.DefaultAlertLife) }
@@ -53,6 +64,8 @@ type alertStore interface {
 	AddAlert(ctx context.Context, a store.Alert, f emergency.Facts, targets []store.Target) (kept store.Alert, ended []store.Alert, err error)
 	WeighAlert(ctx context.Context, a store.Alert, f emergency.Facts) (store.Alert, error)
 	Alert(ctx context.Context, id playlist.AlertID) (store.Alert, error)
+	AlertsInReview(ctx context.Context) ([]store.Alert, error)
+	EndReview(ctx context.Context, id playlist.AlertID, retirers []string, targets []store.Target, decide func(*store.Alert) error) (kept store.Alert, ended []store.Alert, err error)
 	Clip(ctx context.Context, id playlist.ClipID) (playlist.Clip, string, error)
 	AddClip(ctx context.Context, c playlist.Clip, src io.Reader) error
 }
@@ -80,6 +93,12 @@ type Verdict struct {
 	Cuts      []emergency.Cut  `json:"cuts,omitempty"`  // what was left out of it, for there was too much
 	Short     []Shortfall      `json:"short,omitempty"` // where it is not sent, or otherwise than it came
 	Reaches   Reaches          `json:"reaches"`
+	Preview   *Preview         `json:"preview,omitempty"` // of one that came now
+	Changes   []Field          `json:"changes,omitempty"` // of the alert that it takes the place of, if an operator wrote it
+	Doubts    []Doubt          `json:"doubts,omitempty"`  // an operator has to agree to these
+
+	Held   time.Time `json:"held,omitzero"`    // until when it waits for a person
+	Second bool      `json:"second,omitempty"` // for a second one, without whom it does not sound
 
 	doubt emergency.Reason // why its sender is not believed
 }
@@ -91,6 +110,8 @@ type incoming struct {
 	Source string // FromEBD, ...
 	Silent bool   // it is of a kind that never sounds
 	Detail store.AlertDetail
+	Sound  *SoundPreview // if it was found out
+	Agree  bool          // it is not taken if there are doubts about it
 
 	Warnings []say.Message // about its form
 	Cuts     []emergency.Cut
@@ -106,11 +127,14 @@ func incomingOf(m alert.Message, source string) incoming {
 // published, even if the sender has hung up meanwhile.
 func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 	ctx = context.WithoutCancel(ctx)
-	v, targets, msg, facts, err := a.gather(ctx, in)
+	v, c, msg, facts, err := a.gather(ctx, in)
+	if err == nil && in.Agree {
+		err = a.agreed(ctx, v, msg, facts)
+	}
 	if err != nil {
 		return v, err
 	}
-	msg, ended, err := a.store.AddAlert(ctx, msg, facts, targets)
+	msg, ended, err := a.store.AddAlert(ctx, msg, facts, c.targets)
 	if errors.Is(err, store.ErrConflict) {
 		return a.duplicate(ctx, v)
 	}
@@ -124,10 +148,20 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 			a.log.Warn("alert differs from its format", "alert", msg.ID, "err", w)
 		}
 	}
+	if msg.State == emergency.StateReview {
+		a.log.Error("alert waits for a person", "alert", msg.ID, "level", msg.Level, "until", msg.Held)
+	}
+	v.Short, err = a.pass(ctx, msg, ended)
+	return v, err
+}
+
+// pass issues what was decided about a message, and what that ended. It returns where
+// the message is not sent, or otherwise than it came.
+func (a *alerts) pass(ctx context.Context, msg store.Alert, ended []store.Alert) (short []Shortfall, err error) {
 	// The order comes first, then what it ended. Each scope is issued even if
 	// another fails.
 	var scopes []playlist.Scope
-	if !msg.State.Over() {
+	if !msg.State.Over() && msg.State != emergency.StateReview {
 		scopes = slices.Clone(msg.Detail.Scopes)
 	}
 	for _, old := range ended {
@@ -139,10 +173,10 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 			issued[s] = true
 			said, rerr := a.orders.renew(ctx, s)
 			err = errors.Join(err, rerr)
-			if short, ok := said.short[msg.ID]; ok {
-				v.Short = append(v.Short, short)
+			if fault, ok := said.short[msg.ID]; ok {
+				short = append(short, fault)
 			} else if said.usedUp { // a cancel is not sent either
-				v.Short = append(v.Short, Shortfall{s, unsentUsedUp, true})
+				short = append(short, Shortfall{s, unsentUsedUp, true})
 			}
 		}
 	}
@@ -153,12 +187,12 @@ func (a *alerts) take(ctx context.Context, in incoming) (Verdict, error) {
 	if !msg.State.Over() {
 		a.work.do(func(ctx context.Context) { a.sounds.make(ctx, msg) })
 	}
-	return v, err
+	return short, err
 }
 
 // gather gathers the facts for the decision about a message, except those that
 // the store knows: its counter, and what has ended it.
-func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, targets []store.Target, msg store.Alert, f emergency.Facts, err error) {
+func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, c concern, msg store.Alert, f emergency.Facts, err error) {
 	now := a.now()
 	msg = store.Alert{Alert: in.Alert, Received: now, Source: in.Source, Raw: in.Raw, Detail: in.Detail}
 	msg.Silent = msg.Silent || in.Silent
@@ -167,21 +201,29 @@ func (a *alerts) gather(ctx context.Context, in incoming) (v Verdict, targets []
 	if !named {
 		scopes = a.scopes(in.Alert)
 	}
-	c, err := a.concerned(ctx, in.Alert, scopes, named && len(in.Alert.Areas) == 0)
-	if err != nil {
-		return v, nil, msg, f, err
+	if c, err = a.concerned(ctx, in.Alert, scopes, named && len(in.Alert.Areas) == 0); err != nil {
+		return v, c, msg, f, err
 	}
 	msg.Detail.Scopes = c.scopes
 	f = a.rules.facts(in.Source)
 	f.Concerned, f.Expired = len(msg.Detail.Scopes) > 0, !now.Before(msg.Ends)
+	a.hold(ctx, &msg)
+	f.Held = !msg.Held.IsZero()
 	v = Verdict{ID: msg.ID, Cuts: in.Cuts, Reaches: a.reaches(c.controllers), doubt: emergency.Doubt(msg.Signature, f)}
-	return v, c.targets, msg, f, nil
+	v.Preview = a.preview(msg, in)
+	if len(c.controllers) == 0 && len(c.scopes) > 0 {
+		v.Doubts = []Doubt{noReceivers(c.scopes[0])}
+	}
+	return v, c, msg, f, nil
 }
 
 // weigh returns what [alerts.take] would decide, and does nothing.
 func (a *alerts) weigh(ctx context.Context, in incoming) (Verdict, error) {
-	v, _, msg, f, err := a.gather(ctx, in)
+	v, c, msg, f, err := a.gather(ctx, in)
 	if err != nil {
+		return v, err
+	}
+	if err := v.Preview.look(a.base, c.controllers); err != nil {
 		return v, err
 	}
 	msg, err = a.store.WeighAlert(ctx, msg, f)
@@ -191,12 +233,30 @@ func (a *alerts) weigh(ctx context.Context, in incoming) (Verdict, error) {
 	return v.of(msg), err
 }
 
-// takeOrWeigh takes a message in, or only weighs it if dry is set.
-func (a *alerts) takeOrWeigh(ctx context.Context, in incoming, dry bool) (Verdict, error) {
-	if dry {
+// Desk is how an operator hands a message in.
+type Desk struct {
+	Dry    bool // it is only weighed
+	Anyway bool // in spite of [Verdict.Doubts]
+}
+
+// takeAtDesk takes in what an operator wrote or has as a file.
+func (a *alerts) takeAtDesk(ctx context.Context, in incoming, d Desk) (Verdict, error) {
+	if d.Dry {
 		return a.weigh(ctx, in)
 	}
+	in.Agree = !d.Anyway
 	return a.take(ctx, in)
+}
+
+// agreed returns an error if there are doubts about a message that would sound.
+func (a *alerts) agreed(ctx context.Context, v Verdict, msg store.Alert, f emergency.Facts) error {
+	if len(v.Doubts) == 0 {
+		return nil
+	}
+	if msg, err := a.store.WeighAlert(ctx, msg, f); err != nil || msg.State.Over() {
+		return nil
+	}
+	return invalid("county.alert_doubtful", say.Word("county.doubt_", string(v.Doubts[0])))
 }
 
 // duplicate is the verdict about a message that has come before.
@@ -208,7 +268,10 @@ func (a *alerts) duplicate(ctx context.Context, v Verdict) (Verdict, error) {
 
 // of is the verdict with what was decided.
 func (v Verdict) of(a store.Alert) Verdict {
-	v.State, v.Why, v.Scopes = a.State, a.Why, a.Detail.Scopes
+	v.State, v.Why, v.Scopes, v.Held, v.Second = a.State, a.Why, a.Detail.Scopes, a.Held, a.Detail.Second
+	if a.State.Over() {
+		v.Doubts = nil
+	}
 	return v
 }
 
@@ -348,9 +411,8 @@ func (a *alerts) takeMessage(ctx context.Context, m alert.Message, source string
 	return a.take(ctx, incomingOf(m, source))
 }
 
-// takeFile takes a CAP or EBD message that an operator has as a file, or only
-// weighs it if dry is set.
-func (a *alerts) takeFile(ctx context.Context, raw []byte, dry bool) (Verdict, error) {
+// takeFile takes a CAP or EBD message that an operator has as a file.
+func (a *alerts) takeFile(ctx context.Context, raw []byte, d Desk) (Verdict, error) {
 	m, err := a.parse(ctx, raw)
 	if err != nil {
 		return Verdict{}, err
@@ -358,7 +420,14 @@ func (a *alerts) takeFile(ctx context.Context, raw []byte, dry bool) (Verdict, e
 	if m.Kind != alert.KindAlert && m.Kind != alert.KindEBM {
 		return Verdict{}, notAnAlert(m)
 	}
-	return a.takeOrWeigh(ctx, incomingOf(m, FromHand), dry)
+	in := incomingOf(m, FromHand)
+	if d.Dry {
+		in.Sound, err = a.sounds.prove(ctx, m.Alert, FromHand)
+		if err != nil {
+			return Verdict{}, err
+		}
+	}
+	return a.takeAtDesk(ctx, in, d)
 }
 
 func notAnAlert(m alert.Message) error { return invalid("county.not_an_alert", string(m.Kind)) }

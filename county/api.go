@@ -348,7 +348,18 @@ func (a *api) alertByHand(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.alerts.takeByHand(r.Context(), h, isDry(r))
+	v, err := a.alerts.takeByHand(r.Context(), h, deskOf(r))
+	return v.in(languageOf(r)), err
+}
+
+// updateAlert puts what an operator writes in the place of an alert.
+func (a *api) updateAlert(r *http.Request) (any, error) {
+	h, err := body[ByHand](r)
+	if err != nil {
+		return nil, err
+	}
+	v, err := a.alerts.updateByHand(r.Context(), alertOf(r), h, deskOf(r))
+	return v.in(languageOf(r)), err
 }
 
 // alertByFile takes a CAP or EBD message that an operator has as a file.
@@ -357,7 +368,21 @@ func (a *api) alertByFile(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.alerts.takeFile(r.Context(), raw, isDry(r))
+	v, err := a.alerts.takeFile(r.Context(), raw, deskOf(r))
+	return v.in(languageOf(r)), err
+}
+
+func (a *api) releaseAlert(r *http.Request) (any, error) {
+	v, err := a.alerts.release(r.Context(), alertOf(r), deskOf(r).Dry)
+	return v.in(languageOf(r)), err
+}
+
+func (a *api) declineAlert(r *http.Request) (any, error) {
+	return a.alerts.decline(r.Context(), alertOf(r), r.URL.Query().Get("why"))
+}
+
+func (a *api) listTemplates(r *http.Request) (any, error) {
+	return list(a.alerts.templates(languageOf(r)))
 }
 
 func (a *api) alertAccount(r *http.Request) (any, error) {
@@ -404,8 +429,12 @@ func controllerOf(r *http.Request) playlist.ControllerID {
 
 func scopeOf(r *http.Request) playlist.Scope   { return playlist.Scope(r.URL.Query().Get("scope")) }
 func alertOf(r *http.Request) playlist.AlertID { return playlist.AlertID(r.URL.Query().Get("id")) }
-func isDry(r *http.Request) bool               { return r.URL.Query().Get("dry") != "" }
 func languageOf(r *http.Request) say.Lang      { return say.Choose(r.Header.Get("Accept-Language")) }
+
+func deskOf(r *http.Request) Desk {
+	q := r.URL.Query()
+	return Desk{Dry: q.Get("dry") != "", Anyway: q.Get("anyway") != ""}
+}
 
 func number(r *http.Request, key string, preset int) (int, error) {
 	text := r.URL.Query().Get(key)

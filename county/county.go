@@ -206,5 +206,5 @@ func (c *County) Run(ctx context.Context) error {
 // advance brings the alerts up to date and reports what is owed to senders.
 // Every replica does so; what one has done first, the others find done.
 func (c *County) advance(ctx context.Context) error {
-	return errors.Join(c.course.advance(ctx), c.ebd.tellAgain(ctx))
+	return errors.Join(c.alerts.advance(ctx), c.course.advance(ctx), c.ebd.tellAgain(ctx))
 }

@@ -268,6 +268,8 @@ func (e *ebd) tellAgain(ctx context.Context) error {
 // brdState is the draft's code of a state.
 func brdState(s emergency.State) (alert.BrdState, string) {
 	switch s {
+	case emergency.StateReview:
+		return alert.BrdWaiting, "等待人工审核"
 	case emergency.StateWaiting:
 		return alert.BrdWaiting, "等待播发"
 	case emergency.StateAiring:
@@ -293,6 +295,9 @@ func (e *ebd) stateOf(ctx context.Context, id playlist.AlertID) (alert.State, er
 	}
 	s := alert.State{EBM: id, At: e.now()}
 	s.Code, s.Desc = brdState(acc.Alert.State)
+	if acc.Alert.State == emergency.StateRefused {
+		s.Desc += "；" + refusal(emergency.Reason(acc.Alert.Why))
+	}
 	s.Desc += fmt.Sprintf("；覆盖率=完整播出终端的常住人口/目标终端的常住人口=%d/%d，未回执、情况不明的人口%d",
 		acc.CoverageRate.Numerator, acc.CoverageRate.Denominator, acc.CoverageRate.Unknown)
 	for _, short := range acc.Short {

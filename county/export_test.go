@@ -163,7 +163,7 @@ func (c *County) Weigh(ctx context.Context, in Incoming) (Verdict, error) {
 }
 
 func (c *County) TakeByHand(ctx context.Context, h ByHand, dry bool) (Verdict, error) {
-	return c.alerts.takeByHand(ctx, h, dry)
+	return c.alerts.takeByHand(ctx, h, Desk{Dry: dry, Anyway: true})
 }
 
 func (c *County) CancelByHand(ctx context.Context, id playlist.AlertID) (Verdict, error) {
@@ -216,6 +216,26 @@ func (c *County) Hurry() { c.ebd.senders.bodies.Wait = 100 * time.Millisecond }
 // Push is a push of a draft as it is.
 func Push(ctx context.Context, c *County, d Draft) (store.Envelope, error) {
 	return c.programmes.issue(ctx, d)
+}
+
+// UpdateByHand puts what an operator wrote in the place of an alert.
+func (c *County) UpdateByHand(ctx context.Context, id playlist.AlertID, h ByHand) (Verdict, error) {
+	return c.alerts.updateByHand(ctx, id, h, Desk{Anyway: true})
+}
+
+// Release has an alert sounded that waits for a person.
+func (c *County) Release(ctx context.Context, id playlist.AlertID) (Verdict, error) {
+	return c.alerts.release(ctx, id, false)
+}
+
+// Decline ends an alert that waits for a person.
+func (c *County) Decline(ctx context.Context, id playlist.AlertID, why string) (Verdict, error) {
+	return c.alerts.decline(ctx, id, why)
+}
+
+// StateOf is what the emergency system is told of an alert.
+func (c *County) StateOf(ctx context.Context, id playlist.AlertID) (alert.State, error) {
+	return c.ebd.stateOf(ctx, id)
 }
 
 // NoticesNow watches and tells once, as Run does again and again.

@@ -44,11 +44,15 @@ func (l Listed) unsent() bool {
 	return slices.ContainsFunc(l.Short, func(s Shortfall) bool { return s.Unsent })
 }
 
-// latest lists the messages in force, first those that are not sent to each of their
+// latest lists the messages that wait for a person, then those in force, first those that are not sent to each of their
 // scopes, then the others in the order in which they may sound. The latest messages
 // that are over follow, as far as there are no more than limit in all. A cancel is told
 // with what it ended; only one that ended nothing is listed by itself.
 func (o *outcomes) latest(ctx context.Context, limit int) (all []Listed, err error) {
+	waiting, err := o.store.AlertsInReview(ctx)
+	if err != nil {
+		return nil, err
+	}
 	inForce, err := o.store.AlertsInForce(ctx)
 	if err != nil {
 		return nil, err
@@ -73,6 +77,9 @@ func (o *outcomes) latest(ctx context.Context, limit int) (all []Listed, err err
 		}
 		return foremost(x.Alert, y.Alert)
 	})
+	for _, m := range slices.Backward(waiting) {
+		all = slices.Insert(all, 0, Listed{Alert: m})
+	}
 	if len(all) >= limit {
 		return all, nil
 	}

@@ -188,11 +188,11 @@ func (v *alertsView) one(ctx context.Context, a store.Alert) (alertWatch, error)
 		}
 	}
 	over := a.State.Over()
-	begins := a.Received
+	begins := a.Ordered()
 	if a.NotBefore.After(begins) {
 		begins = a.NotBefore
 	}
-	look := !w.Heard && (v.now.Sub(begins) >= unheardAfter || over)
+	look := !w.Heard && a.State != emergency.StateReview && (v.now.Sub(begins) >= unheardAfter || over)
 	if known && (!w.Open || !over && !look) {
 		return w, nil
 	}
@@ -210,7 +210,7 @@ func (v *alertsView) one(ctx context.Context, a store.Alert) (alertWatch, error)
 			return w, nil
 		}
 	}
-	if was && a.State == emergency.StateCancelled {
+	if was && (a.State == emergency.StateCancelled || a.State == emergency.StateRefused) { // refused: it waited for a person
 		text := say.M("notice.alert_cancelled", titleOf(a))
 		if a.Why != string(emergency.ReasonCancelled) {
 			text = notice.With(text, say.M("notice.alert_why", say.Word("county.refused_", a.Why)))
@@ -342,7 +342,7 @@ func (n *notices) received(acc AlertAccount) say.Message {
 	switch {
 	case len(names) > 0:
 		lines = append(lines, say.M("notice.alert_for", acc.Controllers.Targeted, acc.Controllers.Online, names))
-	case !a.State.Over():
+	case !a.State.Over() && a.State != emergency.StateReview:
 		lines = append(lines, say.M("notice.alert_for_none"))
 	}
 	if len(a.Areas) > 0 {
@@ -352,6 +352,13 @@ func (n *notices) received(acc AlertAccount) say.Message {
 		if s.Unsent {
 			lines = append(lines, say.M("notice.alert_short", string(s.Scope)))
 		}
+	}
+	if a.State == emergency.StateReview {
+		key := "notice.alert_review"
+		if a.Detail.Second {
+			key = "notice.alert_second"
+		}
+		lines = append(lines, say.M(key, a.Held.In(n.zone).Format("15:04:05"), string(a.ID)))
 	}
 	if a.Why != "" {
 		lines = append(lines, say.M("notice.alert_why", say.Word("county.refused_", a.Why)))

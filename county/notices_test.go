@@ -253,6 +253,30 @@ func TestAnAlertIsToldAndThatItIsCancelled(t *testing.T) {
 	}
 }
 
+func TestAnAlertThatWaitsForAPersonIsTold(t *testing.T) {
+	d := newDuty(t)
+	d.options.Alerts.Unsigned, d.options.Alerts.Review, d.options.Alerts.ReviewWait = []string{county.FromCAP}, []emergency.Level{emergency.Yellow}, 5*time.Minute
+	d.restart()
+	d.add("v1", "大坝村", village, good)
+	for _, id := range []playlist.AlertID{"a", "b"} {
+		in := fromOutside(id, emergency.Yellow)
+		in.Alert.Sent = d.now
+		must[county.Verdict](t)(d.Take(t.Context(), in))
+	}
+	d.pass(10 * time.Second)
+	d.expect("yellow (level 3) 暴雨: waiting for a person\nit waits for a duty officer until 12:05:00, and then sounds by itself. To sound it: alert release a; not at all: alert refuse a\nfrom met")
+	d.pass(4 * time.Minute)
+	d.expect()
+	must[county.Verdict](t)(d.Release(county.As(t.Context(), "wang"), "a"))
+	d.pass(time.Minute)
+	d.expect()
+	d.pass(2 * time.Minute)
+	d.expect("[not heard] yellow (level 3) 暴雨: 1 of 1 controller silent, 2 min after it was sent")
+	must[county.Verdict](t)(d.Decline(county.As(t.Context(), "wang"), "b", "误报"))
+	d.pass(10 * time.Second)
+	d.expect("[cancelled] yellow (level 3) 暴雨", "a duty officer refused it")
+}
+
 func TestAnAlertThatDidNotSoundIsTold(t *testing.T) {
 	d := newDuty(t)
 	d.add("v1", "大坝村", village, good)

@@ -16,6 +16,7 @@ type outcomeStore interface {
 	Alert(ctx context.Context, id playlist.AlertID) (store.Alert, error)
 	Alerts(ctx context.Context, limit int) ([]store.Alert, error)
 	AlertsInForce(ctx context.Context) ([]store.Alert, error)
+	AlertsInReview(ctx context.Context) ([]store.Alert, error)
 	AlertsBetween(ctx context.Context, from, to time.Time) ([]store.Alert, error)
 	Targets(ctx context.Context, id playlist.AlertID) ([]store.Target, error)
 	Fleet(ctx context.Context, q store.FleetQuery) ([]store.Controller, error)
@@ -213,12 +214,13 @@ func (at AlertTarget) toldHeard() bool {
 }
 
 // ordered is the instant from which an alert is to sound as soon as it can: when it was
-// taken, or the later one that it names itself.
+// taken, or released if it waited for a person, or the later one that it names itself.
 func ordered(a store.Alert) time.Time {
-	if a.Early(a.Received) {
+	at := a.Ordered()
+	if a.Early(at) {
 		return a.NotBefore
 	}
-	return a.Received
+	return at
 }
 
 // add adds a controller and its outputs. It returns how many residents have outputs that

@@ -221,16 +221,8 @@ func (p *programmes) idle(ctx context.Context, m playlist.Manifest, followers []
 
 // doubts lists what there is to doubt about a manifest for those who would follow it.
 func (p *programmes) doubts(m playlist.Manifest, followers []store.Controller) (all []Doubt) {
-	_, isArea := m.Scope.Area()
-	_, isController := m.Scope.Controller()
-	switch {
-	case len(followers) > 0:
-	case isArea:
-		all = append(all, DoubtArea)
-	case isController:
-		all = append(all, DoubtController)
-	default:
-		all = append(all, DoubtGroup)
+	if len(followers) == 0 {
+		all = append(all, noReceivers(m.Scope))
 	}
 	now := p.now()
 	if !m.NotBefore.IsZero() && m.NotBefore.Before(now) {
@@ -241,6 +233,17 @@ func (p *programmes) doubts(m playlist.Manifest, followers []store.Controller) (
 		all = append(all, DoubtOver)
 	}
 	return all
+}
+
+// noReceivers is the doubt about what goes to a scope that no active controller follows.
+func noReceivers(s playlist.Scope) Doubt {
+	if _, ok := s.Area(); ok {
+		return DoubtArea
+	}
+	if _, ok := s.Controller(); ok {
+		return DoubtController
+	}
+	return DoubtGroup
 }
 
 // agreed returns an error if there are doubts about a manifest that is to be issued.

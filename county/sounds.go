@@ -2,8 +2,10 @@ package county
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -13,6 +15,7 @@ import (
 	"dalaba/county/store"
 	"dalaba/ingest"
 	"dalaba/playlist"
+	"dalaba/playlist/asrun"
 	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
@@ -41,10 +44,11 @@ type sounds struct {
 	mu     sync.Mutex
 	making map[playlist.AlertID]context.CancelFunc
 	tried  map[playlist.AlertID]bool // a clip was made here, or could not be
+	proven map[string]SoundPreview   // by [soundsKey]
 }
 
 func newSounds(b base, st soundStore, maker *ingest.Ingester, o *orders, rules AlertRules) *sounds {
-	s := &sounds{base: b, store: st, orders: o, rules: rules, making: map[playlist.AlertID]context.CancelFunc{}, tried: map[playlist.AlertID]bool{}}
+	s := &sounds{base: b, store: st, orders: o, rules: rules, making: map[playlist.AlertID]context.CancelFunc{}, tried: map[playlist.AlertID]bool{}, proven: map[string]SoundPreview{}}
 	if maker != nil {
 		s.clips = &ingest.AlertClips{Ingester: maker, Shelve: func(ctx context.Context, c playlist.Clip, r io.Reader) error { return putClip(ctx, st, c, r) }}
 	}
@@ -75,54 +79,56 @@ const (
 func (s *sounds) make(ctx context.Context, a store.Alert) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.begin(a.ID, cancel)
-	defer s.end(a.ID)
-	if s.clips == nil || a.Detail.Clip != nil {
+	if s.clips == nil || a.Detail.Clip != nil || !s.begin(a.ID, cancel) {
 		return
 	}
+	defer s.end(a.ID)
 	done, ok := s.turns.wait(ctx, a.Precedence(a.Detail.Rank, a.Received))
 	if !ok {
 		return
 	}
 	defer done()
-	f := s.rules.facts(a.Source)
-	sounding := a.Sounding(f.Vouched || f.Unsigned)
-	var why []string
-	for _, d := range sounding.Dropped {
-		why = append(why, d.Name+": "+say.M(d.Why).In(say.Chinese))
-	}
-	for _, x := range a.Audio {
-		if len(x.Data)+len(x.Unfit) == 0 {
-			why = append(why, x.Name+": no usable sound came with it")
-		}
-	}
-	clip, ok := s.convert(ctx, a, sounding.Own, sounding.Words, &why)
-	if !ok && !sounding.Words {
-		clip, ok = s.convert(ctx, a, sounding.Damaged, false, &why)
-	}
-	a.Detail.NoClip = strings.Join(why, "; ")
-	if ok {
-		s.attach(ctx, a, clip, false)
+	made, why := s.own(ctx, *s.clips, a.Alert, s.sounding(a.Alert, a.Source))
+	a.Detail.NoClip = reasons(why)
+	if made != nil {
+		s.attach(ctx, a, made.clip, false)
 		return
 	}
 	if words := a.Spoken("zh-CN"); words != "" {
 		text, _ := a.Text("zh-CN")
 		clip, err := s.clips.Speak(ctx, words, text.Language, a.Headline())
 		if err == nil {
+			if a.Detail.NoClip != "" {
+				s.log.Error("sound of alert cannot be used; its text is spoken instead", "alert", a.ID, "why", a.Detail.NoClip)
+			}
 			s.attach(ctx, a, clip, true)
 			return
 		}
-		why = append(why, "speech: "+err.Error())
+		why = append(why, say.M("county.sound_why", say.M("county.sound_speech"), err))
 	}
 	if ctx.Err() == nil {
-		s.giveUp(ctx, a.ID, strings.Join(why, "; "))
+		s.giveUp(ctx, a.ID, reasons(why))
 	}
 }
 
-func (s *sounds) begin(id playlist.AlertID, cancel context.CancelFunc) {
+// reasons puts into words why the sounds of an alert are not used.
+func reasons(why []error) string {
+	all := make([]string, len(why))
+	for i, err := range why {
+		all[i] = say.In(say.Chinese, err)
+	}
+	return strings.Join(all, "; ")
+}
+
+// begin notes that an alert's clip is made here, unless it is already.
+func (s *sounds) begin(id playlist.AlertID, cancel context.CancelFunc) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.making[id] != nil {
+		return false
+	}
 	s.making[id], s.tried[id] = cancel, true
+	return true
 }
 
 func (s *sounds) end(id playlist.AlertID) {
@@ -131,23 +137,116 @@ func (s *sounds) end(id playlist.AlertID) {
 	delete(s.making, id)
 }
 
-// convert makes a clip of the first of those sounds that can be used. If the alert has
-// words, which are better than a part of the sound, it uses whole sounds alone. It adds to
-// why what is wrong with those before it.
-func (s *sounds) convert(ctx context.Context, a store.Alert, sounds []emergency.Audio, words bool, why *[]string) (clip playlist.Clip, ok bool) {
-	for _, audio := range sounds {
-		bounded, done := context.WithTimeout(ctx, audioWait)
-		clip, figures, err := s.clips.Convert(bounded, a.Alert, audio)
-		done()
-		if err == nil && words {
-			err = figures.Damaged()
-		}
-		if err == nil {
-			return clip, true
-		}
-		*why = append(*why, audio.Name+": "+err.Error())
+// sounding is what an alert that came by source may be aired as.
+func (s *sounds) sounding(a emergency.Alert, source string) emergency.Sounding {
+	f := s.rules.facts(source)
+	return a.Sounding(f.Vouched || f.Unsigned)
+}
+
+// ownClip is a clip that was made of a sound that came with an alert.
+type ownClip struct {
+	clip    playlist.Clip
+	name    string // of the sound
+	figures ingest.Figures
+	damaged error // what is wrong with the sound, which airs only because there is no text; nil: nothing
+}
+
+// own makes a clip of the first of an alert's own sounds that can be used; nil if none can.
+// It returns what is wrong with the others.
+func (s *sounds) own(ctx context.Context, maker ingest.AlertClips, a emergency.Alert, of emergency.Sounding) (made *ownClip, why []error) {
+	for _, d := range of.Dropped {
+		why = append(why, say.M("county.sound_why", d.Name, say.M(d.Why)))
 	}
-	return clip, false
+	for _, x := range a.Audio {
+		if len(x.Data)+len(x.Unfit) == 0 {
+			why = append(why, say.M("county.sound_why", x.Name, say.M("county.sound_absent")))
+		}
+	}
+	try := func(sounds []emergency.Audio) {
+		for _, audio := range sounds {
+			bounded, done := context.WithTimeout(ctx, audioWait)
+			clip, figures, err := maker.Convert(bounded, a, audio)
+			done()
+			damage := figures.Damaged()
+			if err == nil && of.Words {
+				err = damage // the text is better than a part of the sound
+			}
+			if err == nil {
+				made = &ownClip{clip, audio.Name, figures, damage}
+				return
+			}
+			why = append(why, say.M("county.sound_why", audio.Name, err))
+		}
+	}
+	if try(of.Own); made == nil && !of.Words {
+		if try(of.Damaged); made != nil {
+			made.damaged = say.M(emergency.SoundDamaged)
+		}
+	}
+	return made, why
+}
+
+const (
+	// mostProven is how many sounds that were tried out are remembered.
+	mostProven = 32
+
+	// proveWait is how long a sound is tried out before the alert goes on without that.
+	proveWait = 20 * time.Second
+)
+
+// prove finds out what an alert will be aired as, by making the clip of its own sound as
+// [sounds.make] does, and throwing it away. It is nil if the alert brought no sound, or if
+// that took too long. It is found out once: it need not be waited for again.
+func (s *sounds) prove(ctx context.Context, a emergency.Alert, source string) (*SoundPreview, error) {
+	if s.clips == nil || len(a.Audio) == 0 {
+		return nil, nil
+	}
+	of := s.sounding(a, source)
+	key := soundsKey(a, of)
+	s.mu.Lock()
+	p, ok := s.proven[key]
+	s.mu.Unlock()
+	if ok {
+		return &p, nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, proveWait)
+	defer cancel()
+	done, ok := s.turns.wait(bounded, a.Precedence(0, s.now()))
+	if !ok {
+		return nil, ctx.Err()
+	}
+	defer done()
+	away := ingest.AlertClips{Ingester: s.clips.Ingester, Shelve: func(context.Context, playlist.Clip, io.Reader) error { return nil }}
+	made, why := s.own(bounded, away, a, of)
+	if bounded.Err() != nil {
+		return nil, ctx.Err()
+	}
+	p = SoundPreview{Used: emergency.Sounding{Words: a.Spoken("zh-CN") != ""}.First(false), why: why}
+	if made != nil {
+		p.Used, p.Name, p.Format, p.Length, p.Damaged = asrun.UsedClip, made.name, made.figures.Format, made.clip.Length(), made.damaged != nil
+	}
+	if p.Damaged && len(of.Damaged) == 0 { // else it is among those dropped
+		p.why = append(p.why, say.M("county.sound_why", made.name, made.damaged))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.proven) >= mostProven {
+		clear(s.proven)
+	}
+	s.proven[key] = p
+	return &p, nil
+}
+
+// soundsKey tells apart the sounds of alerts, and whether there is text beside them.
+func soundsKey(a emergency.Alert, of emergency.Sounding) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%v %q", of.Words, of.Dropped)
+	for _, x := range a.Audio {
+		fmt.Fprintf(h, "%q %d %d ", x.Name, len(x.Data), len(x.Unfit))
+		_, _ = h.Write(x.Data)
+		_, _ = h.Write(x.Unfit)
+	}
+	return string(h.Sum(nil))
 }
 
 // giveUp notes why an alert has no clip. The controllers have its words and
@@ -198,7 +297,7 @@ func (s *sounds) stop(id playlist.AlertID) {
 func (s *sounds) abandoned(a store.Alert) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.tried[a.ID] && a.Detail.Clip == nil && a.Detail.NoClip == "" && s.now().Sub(a.Received) > soundAgain
+	return !s.tried[a.ID] && a.Detail.Clip == nil && a.Detail.NoClip == "" && s.now().Sub(a.Ordered()) > soundAgain
 }
 
 // forget forgets the alerts that are not in force.

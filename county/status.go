@@ -17,6 +17,7 @@ type statusStore interface {
 	Losses(ctx context.Context) ([]store.Loss, error)
 	Fleet(ctx context.Context, q store.FleetQuery) ([]store.Controller, error)
 	AlertsInForce(ctx context.Context) ([]store.Alert, error)
+	AlertsInReview(ctx context.Context) ([]store.Alert, error)
 }
 
 // overview tells how the county is.
@@ -40,6 +41,7 @@ type CountyStatus struct {
 	Residents int           `json:"residents"`
 	Alerts    int           `json:"alerts"` // in force
 	Unsent    int           `json:"unsent"` // of them, those that are not sent to each of their scopes
+	Review    int           `json:"review"` // alerts that wait for a person
 	Store     string        `json:"store"`  // "ok", or what is wrong
 	URL       string        `json:"url"`    // at which controllers reach us
 	Servers   []string      `json:"servers"`
@@ -108,7 +110,11 @@ func (o *overview) status(ctx context.Context) (s CountyStatus, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.Alerts, s.Unsent = len(inForce), o.orders.unsent()
+	waiting, err := o.store.AlertsInReview(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Alerts, s.Unsent, s.Review = len(inForce), o.orders.unsent(), len(waiting)
 	t, err := o.documents.trust(ctx)
 	if err != nil {
 		return s, err

@@ -14,8 +14,8 @@ import (
 	"dalaba/playlist/emergency"
 )
 
-// The limits on the time from the order of an alert to its tone: without a person's
-// review, and with one.
+// The limits on the time from when the county took an alert to its tone: if it waited for
+// no person, and if one had to review it.
 const (
 	AutomaticLimit = 60 * time.Second
 	ReviewLimit    = 300 * time.Second
@@ -29,7 +29,8 @@ const clockTolerance = 2 * time.Second
 type Tone struct {
 	Alert      playlist.AlertID
 	Title      string
-	Ordered    time.Time
+	Ordered    time.Time // when the county took it, or the later instant that it names itself
+	Reviewed   bool      // it waited for a person first
 	Controller playlist.ControllerID
 	Name       string
 	Area       playlist.Area
@@ -48,13 +49,18 @@ const (
 
 // tones lists how long an alert took at each controller that it is for.
 func (o outcome) tones() (all []Tone) {
+	taken := o.alert.Received
+	if o.alert.Early(taken) {
+		taken = o.alert.NotBefore
+	}
 	rows := map[playlist.ControllerID][]asrun.Row{}
 	for _, r := range o.rows {
 		rows[r.Controller] = append(rows[r.Controller], r.Row)
 	}
 	for _, at := range o.account().All {
 		t := Tone{
-			Alert: o.alert.ID, Title: o.alert.Headline(), Ordered: ordered(o.alert), Controller: at.Controller, Name: at.Name, Area: at.Area, Heard: HeardUnknown,
+			Alert: o.alert.ID, Title: o.alert.Headline(), Ordered: taken, Reviewed: !o.alert.Detail.Released.IsZero(),
+			Controller: at.Controller, Name: at.Name, Area: at.Area, Heard: HeardUnknown,
 		}
 		started, known := firstTone(rows[at.Controller])
 		switch took := started.Sub(t.Ordered); {
@@ -126,8 +132,9 @@ type TimesLine struct {
 	Nothing  int           `json:"nothing"`
 	Unknown  int           `json:"unknown"`
 
-	// The denominators are all targeted: a village that heard nothing is one that did not
-	// hear it in time. Of the unknown, nothing tells.
+	// Automatic is of alerts that waited for no person, Review of the others. The
+	// denominators are all targeted: a village that heard nothing is one that did not hear
+	// it in time. Of the unknown, nothing tells.
 	Automatic Rate `json:"within_60_s"`
 	Review    Rate `json:"within_300_s"`
 
@@ -187,27 +194,30 @@ func townOf(a playlist.Area) playlist.Area {
 // add adds up all tones of a line.
 func (l *TimesLine) add(tones []Tone) {
 	var heard []time.Duration
-	within := map[time.Duration]int64{}
+	var automatic, review struct{ all, within, unknown int64 }
 	for _, t := range tones {
 		l.Targeted++
+		of, limit := &automatic, AutomaticLimit
+		if t.Reviewed {
+			of, limit = &review, ReviewLimit
+		}
+		of.all++
 		switch t.Heard {
 		case HeardNothing:
 			l.Nothing++
 			continue
 		case HeardUnknown:
 			l.Unknown++
+			of.unknown++
 			continue
 		}
 		l.Heard++
 		heard = append(heard, t.Took)
-		for _, limit := range []time.Duration{AutomaticLimit, ReviewLimit} {
-			if t.Took <= limit {
-				within[limit]++
-			}
+		if t.Took <= limit {
+			of.within++
 		}
 	}
-	all, unknown := int64(l.Targeted), int64(l.Unknown)
-	l.Automatic, l.Review = rate(within[AutomaticLimit], all, unknown), rate(within[ReviewLimit], all, unknown)
+	l.Automatic, l.Review = rate(automatic.within, automatic.all, automatic.unknown), rate(review.within, review.all, review.unknown)
 	slices.Sort(heard)
 	l.P50, l.P99, l.Max = nearestRank(heard, 50), nearestRank(heard, 99), nearestRank(heard, 100)
 }

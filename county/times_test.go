@@ -1,6 +1,7 @@
 package county_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -56,6 +57,11 @@ func TestHowLongAnAlertTookInAVillage(t *testing.T) {
 			}
 			return v
 		}(), heard, 4 * time.Second},
+		{"it waited for a person first", func() *villages {
+			v := newVillages().heard(0, 1, 4*time.Minute+2*time.Second)
+			v.alert.Detail.Released = v.alert.Received.Add(4 * time.Minute)
+			return v
+		}(), heard, 4*time.Minute + 2*time.Second},
 		{"the alert named a later time itself", func() *villages {
 			v := newVillages().heard(0, 1, time.Hour+3*time.Second)
 			v.alert.NotBefore = v.alert.Received.Add(time.Hour)
@@ -71,7 +77,7 @@ func TestHowLongAnAlertTookInAVillage(t *testing.T) {
 func TestTimesAreAddedUp(t *testing.T) {
 	var tones []county.Tone
 	add := func(alert playlist.AlertID, k playlist.ControllerID, area playlist.Area, h county.Heard, took time.Duration) {
-		tones = append(tones, county.Tone{Alert: alert, Controller: k, Name: "村" + string(k), Area: area, Heard: h, Took: took, Ordered: time.Unix(int64(len(alert)), 0)})
+		tones = append(tones, county.Tone{Reviewed: alert == "bb", Alert: alert, Controller: k, Name: "村" + string(k), Area: area, Heard: h, Took: took, Ordered: time.Unix(int64(len(alert)), 0)})
 	}
 	add("a", "1", village, county.HeardTone, time.Second)
 	add("a", "2", village, county.HeardTone, 61*time.Second)
@@ -88,10 +94,11 @@ func TestTimesAreAddedUp(t *testing.T) {
 		t.Fatalf("no line of %s in %+v", key, lines)
 		panic("unreachable")
 	}
-	check := func(name string, l county.TimesLine, targeted, heard, nothing, unknown int, in60, in300 int64, p50, p99 float64) {
+	check := func(name string, l county.TimesLine, targeted, heard, nothing, unknown int, in60, in300 string, p50, p99 float64) {
 		t.Helper()
-		if l.Targeted != targeted || l.Heard != heard || l.Nothing != nothing || l.Unknown != unknown || l.Automatic.Numerator != in60 || l.Review.Numerator != in300 ||
-			l.Automatic.Denominator != int64(targeted) || l.Automatic.Unknown != int64(unknown) {
+		text := func(r county.Rate) string { return fmt.Sprintf("%d/%d", r.Numerator, r.Denominator) }
+		if l.Targeted != targeted || l.Heard != heard || l.Nothing != nothing || l.Unknown != unknown || text(l.Automatic) != in60 || text(l.Review) != in300 ||
+			l.Automatic.Unknown+l.Review.Unknown != int64(unknown) {
 			t.Errorf("%s: %+v", name, l)
 		}
 		if heard > 0 && (*l.P50 != p50 || *l.P99 != p99 || *l.Max != p99) || heard == 0 && (l.P50 != nil || l.Max != nil) {
@@ -99,13 +106,13 @@ func TestTimesAreAddedUp(t *testing.T) {
 		}
 	}
 	lines, total := county.Times(tones, county.TimesByVillage)
-	check("the total", total, 6, 4, 1, 1, 2, 3, 60, 301)
-	check("village 1", line(lines, "1"), 2, 2, 0, 0, 2, 2, 1, 60)
-	check("village 3", line(lines, "3"), 2, 0, 1, 1, 0, 0, 0, 0)
+	check("the total", total, 6, 4, 1, 1, "1/3", "1/3", 60, 301)
+	check("village 1", line(lines, "1"), 2, 2, 0, 0, "1/1", "1/1", 1, 60)
+	check("village 3", line(lines, "3"), 2, 0, 1, 1, "0/1", "0/1", 0, 0)
 	lines, _ = county.Times(tones, county.TimesByTown)
-	check("a town", line(lines, string(townArea)), 4, 4, 0, 0, 2, 3, 60, 301)
+	check("a town", line(lines, string(townArea)), 4, 4, 0, 0, "1/2", "1/2", 60, 301)
 	lines, _ = county.Times(tones, county.TimesByAlert)
-	check("an alert", line(lines, "a"), 3, 2, 0, 1, 1, 2, 1, 61)
+	check("an alert", line(lines, "a"), 3, 2, 0, 1, "1/3", "0/0", 1, 61)
 	if len(lines) != 2 || lines[0].Key != "a" {
 		t.Errorf("alerts are not in their order: %+v", lines)
 	}

@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"dalaba/playlist"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -85,7 +86,7 @@ func (s Speech) Sentences(text, language string) []string {
 			if chinese(language) {
 				sentence = Spoken(sentence)
 			}
-			if sentence = strings.TrimSpace(sentence); strings.ContainsFunc(sentence, sounded) {
+			if sentence = strings.TrimSpace(sentence); emergency.HasWords(sentence) {
 				out = append(out, sentence)
 			}
 		}
@@ -95,8 +96,6 @@ func (s Speech) Sentences(text, language string) []string {
 	}
 	return out
 }
-
-func sounded(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
 
 func chinese(language string) bool {
 	return language == "" || say.Choose(language) == say.Chinese

@@ -103,10 +103,39 @@ func (a *app) listedNote(k *client, v county.Listed) string {
 		return a.ending(k, *v.Ended)
 	case v.Cancels != "":
 		return a.Say("county.cancels_"+string(v.Cancels), county.Joined(v.Refs))
+	case v.State == emergency.StateReview:
+		return a.waits(k, v.Alert)
 	case v.State == emergency.StateRefused && v.Why != "":
-		return a.Word("county.refused_", v.Why)
+		return a.refused(v.Alert)
 	}
 	return ""
+}
+
+// waits tells for whom an alert waits, and until when.
+func (a *app) waits(k *client, v store.Alert) string {
+	key := "county.listed_review"
+	if v.Detail.Second {
+		key = "county.listed_second"
+	}
+	return a.Say(key, k.local(v.Held).Format("15:04:05"))
+}
+
+// refused tells why a message does not sound.
+func (a *app) refused(v store.Alert) string {
+	why := a.Word("county.refused_", v.Why)
+	if v.Detail.Declined != "" {
+		why = a.Say("county.with_why", why, cmp.Or(v.Detail.Decider, "-")+a.Say("view.comma")+v.Detail.Declined)
+	}
+	return why
+}
+
+// released tells who had an alert sounded that waited for a person, and when.
+func (a *app) released(k *client, v store.Alert) string {
+	at := web.Stamp(v.Detail.Released, time.Now(), k.zone)
+	if v.Detail.Decider == "" {
+		return a.Say("county.released_alone", at)
+	}
+	return a.Say("county.released_by", at, v.Detail.Decider)
 }
 
 // ending tells who ended a message, and when.
@@ -136,7 +165,10 @@ func (a *app) alertAccountCmd() *cobra.Command {
 			}
 			a.accountHead(k, acc)
 			a.shortfalls(acc.Short)
-			if acc.Controllers.Targeted == 0 {
+			switch {
+			case acc.Alert.State == emergency.StateReview:
+				return nil
+			case acc.Controllers.Targeted == 0:
 				a.Println(a.Say("county.account_none"))
 				return nil
 			}
@@ -169,6 +201,9 @@ func (a *app) accountHead(k *client, acc county.AlertAccount) {
 	line("alerts.kind", a.alertKind(v), cli.Plain)
 	line("county.head_source", strings.TrimSpace(a.Word("county.source_", v.Source)+a.Say("view.comma")+cmp.Or(v.SenderName, v.Sender)), cli.Plain)
 	line("county.head_received", web.Stamp(v.Received, now, k.zone), cli.Plain)
+	if !v.Detail.Released.IsZero() {
+		line("county.head_order", a.released(k, v), cli.Plain)
+	}
 	line("alerts.expires", web.Stamp(v.Ends, now, k.zone), cli.Plain)
 	state, tone := a.Word("county.alert_", string(v.State)), cli.Plain
 	switch v.State {
@@ -178,14 +213,19 @@ func (a *app) accountHead(k *client, acc county.AlertAccount) {
 		tone = cli.Warn
 	case emergency.StateFailed:
 		tone = cli.Bad
+	case emergency.StateReview:
+		tone, state = cli.Warn, a.Say("county.with_why", state, a.waits(k, v))
 	case emergency.StateRefused:
-		state = a.Say("county.with_why", state, a.Word("county.refused_", v.Why))
+		state = a.Say("county.with_why", state, a.refused(v))
 	}
 	if acc.Ended != nil {
 		state = a.Say("county.with_why", state, a.ending(k, *acc.Ended))
 	}
 	line("county.head_state", state, tone)
-	if tone != cli.Plain && now.Before(v.Ends) {
+	if v.Detail.Spoken && v.Detail.NoClip != "" {
+		line("county.head_remark", a.Say("county.sound_replaced", v.Detail.NoClip), cli.Warn)
+	}
+	if v.State.Over() && tone != cli.Plain && now.Before(v.Ends) {
 		line("county.head_remark", a.Say("county.alert_still"), cli.Faint)
 	}
 	a.Println("")
@@ -373,10 +413,10 @@ func tookSeconds(s *float64) string {
 }
 
 func (a *app) timesCSV(k *client, form cli.CSVForm, rep county.TimesReport) error {
-	head := []string{"key", "name", "area", "ordered", "targeted", "heard", "within_60_s", "within_300_s", "not_heard", "unknown", "p50_s", "p99_s", "max_s"}
+	head := []string{"key", "name", "area", "ordered", "targeted", "reviewed", "heard", "within_60_s", "within_300_s", "not_heard", "unknown", "p50_s", "p99_s", "max_s"}
 	if form == cli.CSVSheet {
 		head = nil
-		for _, key := range []string{"head_times_key", "head_times_" + string(rep.By), "head_area", "head_ordered", "head_targeted", "head_heard", "head_in_60", "head_in_300", "head_not_heard"} {
+		for _, key := range []string{"head_times_key", "head_times_" + string(rep.By), "head_area", "head_ordered", "head_targeted", "head_reviewed", "head_heard", "head_in_60", "head_in_300", "head_not_heard"} {
 			head = append(head, a.Say("county."+key))
 		}
 		head = append(head, a.Say("view.unknown"), a.Say("county.head_p50"), a.Say("county.head_p99"), a.Say("county.head_longest"))
@@ -396,7 +436,7 @@ func (a *app) timesCSV(k *client, form cli.CSVForm, rep county.TimesReport) erro
 		if form == cli.CSVRaw && !l.At.IsZero() {
 			at = l.At.Format(time.RFC3339)
 		}
-		return w.Add(key, name, string(area), at, l.Targeted, l.Heard, l.Automatic.Numerator, l.Review.Numerator, l.Nothing, l.Unknown, figure(l.P50), figure(l.P99), figure(l.Max))
+		return w.Add(key, name, string(area), at, l.Targeted, l.Review.Denominator, l.Heard, l.Automatic.Numerator, l.Review.Numerator, l.Nothing, l.Unknown, figure(l.P50), figure(l.P99), figure(l.Max))
 	}
 	for _, l := range rep.Lines {
 		if err := add(l.Key, l.Name, l.Area, l); err != nil {

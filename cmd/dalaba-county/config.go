@@ -23,6 +23,7 @@ import (
 	"dalaba/data/secret"
 	"dalaba/playlist"
 	"dalaba/playlist/config"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -70,6 +71,11 @@ type settings struct {
 		Life         string   `toml:"life"`
 		MayRetire    []string `toml:"may_retire"`
 		Drills       *bool    `toml:"drills"`
+		Review       []string `toml:"review"`
+		ReviewWait   string   `toml:"review_wait"`
+		TwoPersons   bool     `toml:"two_persons"`
+		SecondWait   string   `toml:"two_persons_wait"`
+		Templates    string   `toml:"templates"`
 		Anchors      []string `toml:"anchors"`
 		Certificates []string `toml:"certificates"`
 		Authorities  []string `toml:"authorities"`
@@ -97,6 +103,9 @@ type settings struct {
 	zone      *time.Location
 	timeout   time.Duration
 	life      time.Duration
+	review    []emergency.Level
+	wait      time.Duration // of an alert for review
+	second    time.Duration // of one that needs a second person; 0: none does
 	heartbeat time.Duration
 	serial    [6]byte
 	feeds     []county.Feed
@@ -144,6 +153,8 @@ func (r *configReader) check(s *settings) {
 	}{
 		{"ingest.timeout", s.Ingest.Timeout, &s.timeout, time.Second, time.Hour},
 		{"alert.life", s.Alert.Life, &s.life, time.Minute, 7 * 24 * time.Hour},
+		{"alert.review_wait", cmp.Or(s.Alert.ReviewWait, defaultReviewWait), &s.wait, 10 * time.Second, time.Hour},
+		{"alert.two_persons_wait", cmp.Or(s.Alert.SecondWait, defaultSecondWait), &s.second, 10 * time.Second, time.Hour},
 		{"ebd.heartbeat", s.EBD.Heartbeat, &s.heartbeat, time.Second, 24 * time.Hour},
 	} {
 		*v.to = r.span(v.key, v.text, v.lo, v.hi)
@@ -258,6 +269,22 @@ func (r *configReader) checkAlert(s *settings) {
 			r.Fault("alert.unsigned", sayM("config.choice", way), sayM("county.conf_unsigned_remedy"))
 		}
 	}
+	for _, text := range s.Alert.Review {
+		l, err := county.ParseLevel(text)
+		if err != nil {
+			r.Fault("alert.review", sayM("county.template_level", text), sayM("county.level_remedy"))
+		}
+		s.review = append(s.review, l)
+	}
+	if !s.Alert.TwoPersons {
+		s.second = 0
+	}
+	if s.Alert.Templates != "" {
+		s.Alert.Templates = r.path(s.Alert.Templates)
+		r.exists("alert.templates", s.Alert.Templates)
+	} else {
+		s.Alert.Templates = r.path(defaultTemplates)
+	}
 	for key, files := range map[string][]string{
 		"alert.anchors": s.Alert.Anchors, "alert.certificates": s.Alert.Certificates, "alert.authorities": s.Alert.Authorities,
 	} {
@@ -294,6 +321,10 @@ const (
 	defaultBackups  = 7   // days
 	defaultReceipts = 400 // days: a year's reports can be looked into
 	leastReceipts   = 31  // days: corrections come within them
+
+	defaultReviewWait = "5m"
+	defaultSecondWait = "2m"
+	defaultTemplates  = "templates" // beside the config
 )
 
 // whole is a whole number of the file, or its default if it is left out.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dalaba/county/notice"
+	"dalaba/playlist/emergency"
 	"dalaba/playlist/say"
 )
 
@@ -19,7 +20,7 @@ func TestTheSampleShowsWhatItDoes(t *testing.T) {
 	// store that are not there.
 	all := bytes.ReplaceAll(sample, []byte("\n# [["), []byte("\n[["))
 	all = bytes.ReplaceAll(all, []byte("\n# [mail]"), []byte("\n[mail]"))
-	for _, key := range []string{"timezone", "language", "backups", "receipts", "listen", "url = \"https://county", "names", "timeout", "pace", "unsigned", "life", "drills", "url = \"https://alerts", "every", "silent",
+	for _, key := range []string{"timezone", "language", "backups", "receipts", "listen", "url = \"https://county", "names", "timeout", "pace", "unsigned", "life", "drills", "review = ", "review_wait", "two_persons = ", "two_persons_wait", "url = \"https://alerts", "every", "silent",
 		"host", "port", "from", "tls", "name =", "mail =", "about", "areas", "quiet", "limit", "all_is_well"} {
 		all = bytes.Replace(all, []byte("\n# "+key), []byte("\n"+key), 2)
 	}
@@ -44,6 +45,29 @@ func TestAKeyThatNobodyKnowsHidesNoOtherFault(t *testing.T) {
 		if s != nil || !slices.Contains(keys, want) {
 			t.Errorf("%s is not among %v", want, keys)
 		}
+	}
+}
+
+func TestWhichAlertsWaitForAPerson(t *testing.T) {
+	const start = "[county]\nname = \"县\"\narea = \"341523000000\"\ndata_dir = \"data\"\n[alert]\n"
+	s, problems := readSettings("x.toml", []byte(start+"review = [\"黄\", \"blue\", \"2\"]\nreview_wait = \"3m\"\ntwo_persons = true\n"))
+	if s == nil {
+		t.Fatal(problems)
+	}
+	if want := []emergency.Level{emergency.Yellow, emergency.Blue, emergency.Orange}; !slices.Equal(s.review, want) || s.wait != 3*time.Minute || s.second != 2*time.Minute || s.Alert.Templates != "templates" {
+		t.Errorf("%v for %v, two persons for %v, templates in %q", s.review, s.wait, s.second, s.Alert.Templates)
+	}
+	if s, problems := readSettings("x.toml", []byte(start)); s == nil || s.second != 0 || s.review != nil {
+		t.Errorf("left out: %+v, %v", s, problems)
+	}
+	_, problems = readSettings("x.toml", []byte(start+"review = [\"purple\"]\nreview_wait = \"2d\"\ntemplates = \"nowhere\"\n"))
+	var keys []string
+	for _, p := range problems {
+		keys = append(keys, p.Key)
+	}
+	slices.Sort(keys)
+	if !slices.Equal(keys, []string{"alert.review", "alert.review_wait", "alert.templates"}) {
+		t.Errorf("%q", keys)
 	}
 }
 

@@ -41,6 +41,9 @@ func (a *app) statusCmd() *cobra.Command {
 			if s.Unsent > 0 {
 				a.Println(cli.Paint(a.Say("county.status_unsent", s.Unsent), cli.Warn, a.Colour()))
 			}
+			if s.Review > 0 {
+				a.warn(a.Say("county.status_review", s.Review))
+			}
 			a.Println(a.Say("county.status_store", s.Store))
 			when := func(t time.Time) string { return k.local(t).Format(time.DateTime) }
 			switch {

@@ -207,6 +207,7 @@ func (c *centre) setUp() error {
 		Name:   s.County.Name, Area: s.area, Zone: s.zone, Store: c.store, Log: c.log, Ingest: newIngester(s), Version: cli.Version(),
 		Alerts: county.AlertRules{
 			Trust: trust, Unsigned: s.Alert.Unsigned, Retirers: s.Alert.MayRetire, Life: s.life, Drills: s.Alert.Drills != nil && *s.Alert.Drills, Feeds: s.feeds,
+			Review: s.review, ReviewWait: s.wait, SecondWait: s.second, Templates: s.Alert.Templates,
 		},
 		EBD: county.EBD{EBRID: s.EBD.EBRID, URL: s.EBD.URL, Upstream: s.EBD.Upstream, Partners: s.EBD.Partners, To: s.EBD.To, Heartbeat: s.heartbeat, Signer: signer},
 	}

@@ -82,7 +82,7 @@ func longCounty() map[string]any {
 	unsent := []county.Shortfall{{Scope: "area:341523100201", Why: "county.unsent_rank", Unsent: true}}
 	return map[string]any{
 		"/api/status": county.CountyStatus{
-			Name: "舒城县融媒体中心应急广播平台", Area: "341523000000", Version: "v1.2.3-45-g0123456789ab", Fleet: 395, Online: 390, Alerts: 123, Unsent: 12, Residents: 987654, Store: "ok",
+			Name: "舒城县融媒体中心应急广播平台", Area: "341523000000", Version: "v1.2.3-45-g0123456789ab", Fleet: 395, Online: 390, Alerts: 123, Unsent: 12, Review: 2, Residents: 987654, Store: "ok",
 			URL: "https://broadcast.shucheng.example.cn:8443", Servers: []string{"tls://broadcast.shucheng.example.cn:4222", "tls://backup.shucheng.example.cn:4222"},
 			Print: strings.Repeat("ab:", 31) + "ab", Keys: []county.TrustedKey{{Role: "playlist", Fingerprint: strings.Repeat("cd:", 31) + "cd"}},
 			LastBackup: at, Backups: 7, Database: "sqlite", Losses: []store.Loss{{At: at, Why: "database disk image is malformed: page 1234", Kept: at, Aside: "/var/lib/dalaba-county/damaged/county-20261123.db"}},
@@ -185,7 +185,7 @@ func TestWhatIsNotSentIsShown(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"status", "--lang", "en"}, []string{"123 alerts in force", "12 of them are not sent"}},
+		{[]string{"status", "--lang", "en"}, []string{"123 alerts in force", "12 of them are not sent", "2 alerts wait for a person"}},
 		{[]string{"status", "--lang", "zh"}, []string{"其中 12 条没有下发"}},
 		{[]string{"alert", "list", "--lang", "en"}, []string{"not sent everywhere"}},
 		{[]string{"alert", "list", "--lang", "zh"}, []string{"有处没有下发"}},

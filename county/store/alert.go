@@ -37,6 +37,18 @@ type Alert struct {
 	Raw      []byte          `json:"-"`
 	Ends     time.Time       `json:"ends,omitzero"` // when it is over
 	Owed     time.Time       `json:"owed,omitzero"` // when its sender is to be told again; zero: it knows
+
+	// Held is until when it waits for a person, in [emergency.StateReview].
+	Held time.Time `json:"held,omitzero"`
+}
+
+// Ordered is when the alert was ordered to sound: when it was released, if it waited for
+// a person, else when it came.
+func (a Alert) Ordered() time.Time {
+	if a.Detail.Released.IsZero() {
+		return a.Received
+	}
+	return a.Detail.Released
 }
 
 // Proof is how well it is proven who sent the message, which was accepted.
@@ -72,6 +84,14 @@ type AlertDetail struct {
 
 	// Spared are alerts in force that the message refers to and may not end.
 	Spared []playlist.AlertID `json:"spared,omitempty"`
+
+	First    string `json:"first,omitempty"`    // the user who ordered it by hand
+	Second   bool   `json:"second,omitempty"`   // it sounds only if another user confirms it
+	Declined string `json:"declined,omitempty"` // why a person refused to have it sounded
+	Decider  string `json:"decider,omitempty"`  // the user who released or declined it; empty: none, its wait had ended
+
+	// Released is when it was ordered to sound, having waited for a person.
+	Released time.Time `json:"released,omitzero"`
 }
 
 // EBDOrigin is the sender of an EBM, which is to be told how it went.
@@ -120,18 +140,47 @@ func (s *Store) AddAlert(ctx context.Context, a Alert, f emergency.Facts, target
 		if err := pruneDoubted(ctx, tx, kept); err != nil {
 			return err
 		}
-		if ended, err = s.retire(ctx, tx, kept, f.Retirers); err != nil {
+		if kept.State != emergency.StateReview { // what it refers to sounds on until then
+			ended, err = s.retire(ctx, tx, kept, f.Retirers)
+		}
+		if err != nil {
 			return err
 		}
 		if d.was != nil {
 			ended = append(ended, *d.was)
 		}
-		if kept.State.Over() {
+		if kept.State.Over() || kept.State == emergency.StateReview {
 			return nil
 		}
 		return addTargets(ctx, tx, kept.ID, targets)
 	})
 	return kept, ended, errors.Join(err, same)
+}
+
+// EndReview has decide change an alert that waits for a person as [Store.ChangeAlert]
+// does, and retires what it refers to, if it now may. If it does not wait any more, the
+// error is [ErrConflict].
+func (s *Store) EndReview(ctx context.Context, id playlist.AlertID, retirers []string, targets []Target, decide func(*Alert) error) (kept Alert, ended []Alert, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx conn) error {
+		a, err := scanAlert(tx.row(ctx, alertColumns+"WHERE id = ?1", clean(string(id))).Scan)
+		if err != nil {
+			return found(err, "alert", id)
+		}
+		if kept, ended = a, nil; a.State != emergency.StateReview {
+			return fmt.Errorf("%w: alert %s does not wait", ErrConflict, id)
+		}
+		if err := decide(&kept); err != nil {
+			return err
+		}
+		if err := s.setAlert(ctx, tx, kept); err != nil {
+			return err
+		}
+		if ended, err = s.retire(ctx, tx, kept, retirers); err != nil || kept.State.Over() {
+			return err
+		}
+		return addTargets(ctx, tx, id, targets)
+	})
+	return kept, ended, err
 }
 
 // WeighAlert returns a message as [Store.AddAlert] would keep it, or its
@@ -170,7 +219,7 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 	spent := false // the counter, by this very message
 	if len(known) > 0 {
 		old := known[0]
-		if state == emergency.StateRefused || old.State != emergency.StateRefused && a.Proof() <= old.Proof() {
+		if state == emergency.StateRefused || old.stands(a) {
 			return decision{Alert: a}, conflict
 		}
 		sig := old.Signature
@@ -192,6 +241,9 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 		}
 	}
 	a.State, a.Why = state, string(reason)
+	if state != emergency.StateReview {
+		a.Held = time.Time{}
+	}
 	if state == emergency.StateRefused {
 		a.Raw = nil // anyone can send it
 		if reason == emergency.ReasonSignature || reason == emergency.ReasonUnsigned {
@@ -208,6 +260,13 @@ func (s *Store) decided(ctx context.Context, tx conn, a Alert, f emergency.Facts
 		return a.inPlaceOf(known[0]), nil
 	}
 	return decision{Alert: a}, nil
+}
+
+// stands reports whether what was decided about a message holds against a copy of it: if
+// it was not refused, or a person refused it, against one that is proven no better.
+func (a Alert) stands(against Alert) bool {
+	decided := a.State != emergency.StateRefused || a.Why == string(emergency.ReasonDeclined)
+	return decided && against.Proof() <= a.Proof()
 }
 
 // inPlaceOf is the decision about a copy of a message that is kept. If it says the
@@ -262,12 +321,21 @@ func (s *Store) insertAlert(ctx context.Context, tx conn, a Alert) error {
 	if err != nil {
 		return err
 	}
-	return tx.exec(ctx, `INSERT INTO alert (id, received, changed, source, state, why, message, detail, raw, ends)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO UPDATE SET received = excluded.received, changed = excluded.changed,
+	return tx.exec(ctx, `INSERT INTO alert (id, received, changed, source, state, why, message, detail, raw, ends, held)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO UPDATE SET received = excluded.received, changed = excluded.changed,
 		source = excluded.source, state = excluded.state, why = excluded.why, message = excluded.message, detail = excluded.detail,
-		raw = excluded.raw, ends = excluded.ends`,
-		clean(string(a.ID)), a.Received.UnixMicro(), s.now().UnixMicro(), a.Source, string(a.State), clean(a.Why),
-		clean(string(message)), clean(string(detail)), append([]byte{}, a.Raw...), micros(a.Ends))
+		raw = excluded.raw, ends = excluded.ends, held = excluded.held`,
+		clean(string(a.ID)), a.Received.UnixMicro(), s.now().UnixMicro(), a.Source, a.kept(), clean(a.Why),
+		clean(string(message)), clean(string(detail)), append([]byte{}, a.Raw...), micros(a.Ends), micros(a.Held))
+}
+
+// kept is the state as the store has it. An alert that waits for a person is kept as one
+// that is to sound: so the program one version back takes it, which knows of no such wait.
+func (a Alert) kept() string {
+	if a.State == emergency.StateReview {
+		return string(emergency.StateWaiting)
+	}
+	return string(a.State)
 }
 
 // retire ends what an update or a cancel names, and notes what it may not.
@@ -279,7 +347,7 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 	if a.RetiresAll() {
 		again = "UPDATE SET by = excluded.by" // who named it before may not have been in earnest
 	}
-	inForce, err := s.inForce(ctx, tx)
+	open, err := s.open(ctx, tx, alertsOpen)
 	if err != nil {
 		return nil, err
 	}
@@ -297,7 +365,7 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 		if err != nil {
 			return nil, err
 		}
-		for _, old := range inForce {
+		for _, old := range open {
 			if old.ID == a.ID || !ref.Means(old.ID) {
 				continue
 			}
@@ -308,7 +376,7 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 			if a.Kind == emergency.KindUpdate {
 				a.Detail.Rank = max(a.Detail.Rank, old.Precedence(old.Detail.Rank, old.Received).Rank)
 			}
-			old.State, old.Why, old.Detail.By = emergency.StateCancelled, string(a.Kind.Ending()), a.ID
+			old.State, old.Why, old.Detail.By, old.Held = emergency.StateCancelled, string(a.Kind.Ending()), a.ID, time.Time{}
 			news := old.Detail.Told
 			news.At = a.Received
 			old.Owe(news)
@@ -362,13 +430,13 @@ func (s *Store) setAlert(ctx context.Context, tx conn, a Alert) error {
 	if err != nil {
 		return err
 	}
-	return tx.exec(ctx, "UPDATE alert SET state = ?2, why = ?3, detail = ?4, changed = ?5, owed = ?6 WHERE id = ?1",
-		clean(string(a.ID)), string(a.State), clean(a.Why), clean(string(detail)), s.now().UnixMicro(), micros(a.Owed))
+	return tx.exec(ctx, "UPDATE alert SET state = ?2, why = ?3, detail = ?4, changed = ?5, owed = ?6, held = ?7 WHERE id = ?1",
+		clean(string(a.ID)), a.kept(), clean(a.Why), clean(string(detail)), s.now().UnixMicro(), micros(a.Owed), micros(a.Held))
 }
 
 const (
-	alertColumns = "SELECT id, received, changed, source, state, why, message, detail, raw, ends, owed FROM alert "
-	bareColumns  = "SELECT id, received, changed, source, state, why, message, detail, NULL, ends, owed FROM alert "
+	alertColumns = "SELECT id, received, changed, source, state, why, message, detail, raw, ends, owed, held FROM alert "
+	bareColumns  = "SELECT id, received, changed, source, state, why, message, detail, NULL, ends, owed, held FROM alert "
 )
 
 // errUnreadable says that an alert of the store is damaged.
@@ -379,9 +447,9 @@ func scanAlert(scan func(...any) error) (a Alert, err error) {
 		id                playlist.AlertID
 		received, changed int64
 		message, detail   string
-		ends, owed        sql.NullInt64
+		ends, owed, held  sql.NullInt64
 	)
-	if err := scan(&id, &received, &changed, &a.Source, &a.State, &a.Why, &message, &detail, &a.Raw, &ends, &owed); err != nil {
+	if err := scan(&id, &received, &changed, &a.Source, &a.State, &a.Why, &message, &detail, &a.Raw, &ends, &owed, &held); err != nil {
 		return a, err
 	}
 	if err := errors.Join(json.Unmarshal([]byte(message), &a.Alert), json.Unmarshal([]byte(detail), &a.Detail)); err != nil {
@@ -389,7 +457,10 @@ func scanAlert(scan func(...any) error) (a Alert, err error) {
 		return a, fmt.Errorf("%w: alert %s: %w", errUnreadable, id, err)
 	}
 	a.Received, a.Changed, a.Ends = time.UnixMicro(received).UTC(), time.UnixMicro(changed).UTC(), instant(ends)
-	a.Owed = instant(owed)
+	a.Owed, a.Held = instant(owed), instant(held)
+	if a.State == emergency.StateWaiting && !a.Held.IsZero() {
+		a.State = emergency.StateReview
+	}
 	return a, nil
 }
 
@@ -416,13 +487,19 @@ func (s *Store) AlertsBetween(ctx context.Context, from, to time.Time) ([]Alert,
 // AlertsInForce are those that are to sound, or do, in the order in which they
 // were received, without the bytes that came.
 func (s *Store) AlertsInForce(ctx context.Context) ([]Alert, error) {
-	return s.inForce(ctx, s.read())
+	return s.open(ctx, s.read(), alertsInForce)
 }
 
-// inForce leaves out what cannot be read, if the store was damaged: it must not
+// AlertsInReview are those that wait for a person, in the order in which their wait ends,
+// without the bytes that came.
+func (s *Store) AlertsInReview(ctx context.Context) ([]Alert, error) {
+	return s.open(ctx, s.read(), alertsInReview)
+}
+
+// open leaves out what cannot be read, if the store was damaged: it must not
 // keep the others from being sounded.
-func (s *Store) inForce(ctx context.Context, c conn) (all []Alert, err error) {
-	err = c.each(ctx, bareColumns+alertsInForce, nil, func(scan func(...any) error) error {
+func (s *Store) open(ctx context.Context, c conn, where string) (all []Alert, err error) {
+	err = c.each(ctx, bareColumns+where, nil, func(scan func(...any) error) error {
 		a, err := scanAlert(scan)
 		if errors.Is(err, errUnreadable) {
 			if _, told := s.unreadable.LoadOrStore(a.ID, true); !told {
@@ -441,7 +518,11 @@ func (s *Store) AlertsOwed(ctx context.Context, now time.Time) ([]Alert, error) 
 	return alertsOf(ctx, s.read(), "WHERE owed <= ?1 ORDER BY owed, id", now.UnixMicro())
 }
 
-const alertsInForce = "WHERE state IN ('waiting', 'airing') ORDER BY received, id"
+const (
+	alertsOpen     = "WHERE state IN ('waiting', 'airing') ORDER BY received, id"
+	alertsInForce  = "WHERE (state = 'airing' OR state = 'waiting' AND held IS NULL) ORDER BY received, id" // the program one version back has what is held sounded
+	alertsInReview = "WHERE state = 'waiting' AND held IS NOT NULL ORDER BY held, id"
+)
 
 // alertsOf lists alerts, without the messages as they came.
 func alertsOf(ctx context.Context, c conn, where string, args ...any) (all []Alert, err error) {

@@ -34,7 +34,7 @@ var tables = []struct {
 	{"earshot_presence", "day, billing, block, targeted, reached", false},
 	{"earshot_presence_day", "day, block, targeted, reached", false},
 	{"silence", "output, slot, due, day, items, residents", false},
-	{"alert", "id, received, changed, source, state, why, message, detail, raw, ends, owed", false},
+	{"alert", "id, received, changed, source, state, why, message, detail, raw, ends, owed, held", false},
 	{"retired_alert", "id, by, at", false},
 	{"retirement", "id, by, at", false},
 	{"alert_target", "alert, controller, online, delivered, state, why", false},

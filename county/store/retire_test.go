@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -157,6 +158,80 @@ func TestWhatAnEarlierProgramRetiredAtTheCountyStaysRetired(t *testing.T) {
 		late := said("late", "ebd", "met", true)
 		if kept, _, err := s.AddAlert(t.Context(), late, factsOf(late), nil); err != nil || kept.State != emergency.StateCancelled || kept.Detail.By != "cancel" {
 			t.Errorf("%s by %q, %v", kept.State, kept.Detail.By, err)
+		}
+	})
+}
+
+func TestAnAlertThatWaitsForAPerson(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		addController(t, s, "c1", "341523100201")
+		take := func(id playlist.AlertID, kind emergency.Kind, held time.Time, refs ...playlist.AlertID) store.Alert {
+			t.Helper()
+			a := store.Alert{Received: time.Now(), Ends: time.Now().Add(time.Hour), Source: "cap", Held: held, Alert: emergency.Alert{
+				ID: id, Sender: "met", Kind: kind, Class: emergency.ClassEmergency, Level: emergency.Yellow, Refs: refs,
+			}}
+			kept, _, err := s.AddAlert(t.Context(), a, emergency.Facts{Unsigned: true, Concerned: true, Held: !held.IsZero()}, []store.Target{{Controller: "c1"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kept
+		}
+		until := time.Now().Add(time.Minute).UTC().Truncate(time.Microsecond)
+		take("old", emergency.KindRequest, time.Time{})
+		if a := take("new", emergency.KindUpdate, until, "old"); a.State != emergency.StateReview {
+			t.Errorf("it is %s", a.State)
+		}
+		take("other", emergency.KindRequest, until.Add(-time.Second))
+		names := func(all []store.Alert, err error) (ids []playlist.AlertID) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range all {
+				ids = append(ids, a.ID)
+			}
+			return ids
+		}
+		if got := names(s.AlertsInForce(t.Context())); !slices.Equal(got, []playlist.AlertID{"old"}) {
+			t.Errorf("in force: %v", got)
+		}
+		if got := names(s.AlertsInReview(t.Context())); !slices.Equal(got, []playlist.AlertID{"other", "new"}) {
+			t.Errorf("waiting: %v", got)
+		}
+		if a, err := s.Alert(t.Context(), "new"); err != nil || a.State != emergency.StateReview || !a.Held.Equal(until) {
+			t.Errorf("%s until %v, %v", a.State, a.Held, err)
+		}
+		// The program one version back has it sounded.
+		if _, err := s.ChangeAlert(t.Context(), "old", func(a *store.Alert) bool {
+			a.State, a.Held = emergency.StateAiring, until
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(s.AlertsInForce(t.Context())); !slices.Equal(got, []playlist.AlertID{"old"}) {
+			t.Errorf("in force, taken up by an earlier program: %v", got)
+		}
+		refused := errors.New("not now")
+		if _, _, err := s.EndReview(t.Context(), "new", nil, nil, func(*store.Alert) error { return refused }); !errors.Is(err, refused) {
+			t.Errorf("decided otherwise: %v", err)
+		}
+		release := func(a *store.Alert) error {
+			a.State, a.Held = emergency.StateWaiting, time.Time{}
+			return nil
+		}
+		kept, ended, err := s.EndReview(t.Context(), "new", nil, []store.Target{{Controller: "c1", Online: true}}, release)
+		if err != nil || kept.State != emergency.StateWaiting || len(ended) != 1 || ended[0].ID != "old" {
+			t.Errorf("released: %+v, ended %+v, %v", kept, ended, err)
+		}
+		if _, _, err := s.EndReview(t.Context(), "new", nil, nil, release); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("released again: %v", err)
+		}
+		if targets, err := s.Targets(t.Context(), "new"); err != nil || len(targets) != 1 || !targets[0].Online {
+			t.Errorf("targets %+v, %v", targets, err)
+		}
+		take("cancel", emergency.KindCancel, time.Time{}, "other")
+		if a, err := s.Alert(t.Context(), "other"); err != nil || a.State != emergency.StateCancelled || !a.Held.IsZero() {
+			t.Errorf("cancelled: %s until %v, %v", a.State, a.Held, err)
 		}
 	})
 }

@@ -72,7 +72,7 @@ type Alert struct {
 	Audio []Audio            `json:"audio,omitempty"`
 	Refs  []playlist.AlertID `json:"refs,omitempty"` // what an update or cancel retires
 
-	Passes int           `json:"passes,omitempty"` // how often it is to sound; 0: until NotAfter
+	Passes int           `json:"passes,omitempty"` // how often it is to sound; 0: as each site has it
 	Gap    time.Duration `json:"gap,omitempty"`    // between two passes; 0: the receiver's policy
 
 	// Silent is a message that is never to sound whatever its class: there is
@@ -145,11 +145,7 @@ func (a Alert) Rank() (r playlist.Rank, ok bool) {
 	}
 	switch a.Class {
 	case ClassEmergency:
-		level := a.Level
-		if level < Red || level > Blue {
-			level = Blue
-		}
-		return playlist.RankEmergency1 - 10*playlist.Rank(level-Red), true
+		return playlist.RankEmergency1 - 10*playlist.Rank(a.Level.Ranked()-Red), true
 	case ClassDrillActual:
 		return playlist.RankActualDrill, true
 	case ClassDrillSimulated:

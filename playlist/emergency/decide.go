@@ -4,6 +4,7 @@ package emergency
 type State string
 
 const (
+	StateReview    State = "review"    // at the county: it is to sound once a person has released it
 	StateWaiting   State = "waiting"   // it is to sound, and has not
 	StateAiring    State = "airing"    // it sounds, or will again
 	StateDone      State = "done"      // heard in full on each of its outputs
@@ -15,7 +16,7 @@ const (
 )
 
 // Over reports whether the alert will not sound any more.
-func (s State) Over() bool { return s != StateWaiting && s != StateAiring }
+func (s State) Over() bool { return s != StateReview && s != StateWaiting && s != StateAiring }
 
 // Reason says why an alert does not, or no longer, sound.
 type Reason string
@@ -33,6 +34,8 @@ const (
 	ReasonCancelled  Reason = "cancelled"  // a cancel named it, perhaps before it came
 	ReasonSuperseded Reason = "superseded" // an update took its place
 	ReasonWithdrawn  Reason = "withdrawn"  // it is no longer among those that its county has in force
+	ReasonDeclined   Reason = "declined"   // a person at the county refused to have it sounded
+	ReasonSingle     Reason = "single"     // no second person at the county confirmed it
 )
 
 // Facts is what a decision about a message depends on, beside the message.
@@ -44,6 +47,7 @@ type Facts struct {
 	Concerned bool   // it is for a place here
 	Expired   bool   // its time is over, by a trusted clock
 	Drills    bool   // drills may sound here
+	Held      bool   // a person is to look at it before it sounds
 
 	Retirers []string // senders who may end the alerts of others: see [Alert.MayEnd]
 }
@@ -64,8 +68,9 @@ func Doubt(s Signature, f Facts) Reason {
 }
 
 // Decide is the one decision about a message that has come in, at the county
-// and on a controller: whether it is to sound (StateWaiting), and if not, why.
-// Of several reasons it is the first in this order.
+// and on a controller: whether it is to sound (StateWaiting, or StateReview if a
+// person is to look at it first), and if not, why. Of several reasons it is the first
+// in this order.
 func Decide(a Alert, f Facts) (State, Reason) {
 	_, sounds := a.Rank()
 	if doubt := Doubt(a.Signature, f); doubt != ReasonNone {
@@ -86,6 +91,8 @@ func Decide(a Alert, f Facts) (State, Reason) {
 		return StateRefused, ReasonExpired
 	case a.Class.Drill() && !f.Drills:
 		return StateRefused, ReasonDrill
+	case f.Held:
+		return StateReview, ReasonNone
 	}
 	return StateWaiting, ReasonNone
 }

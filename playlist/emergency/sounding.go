@@ -2,7 +2,6 @@ package emergency
 
 import (
 	"slices"
-	"strings"
 
 	"dalaba/playlist/asrun"
 )
@@ -66,7 +65,7 @@ func (a Alert) Sounding(believed bool) (s Sounding) {
 }
 
 // says reports whether a text says more than its title.
-func (t Text) says() bool { return strings.TrimSpace(t.Text+t.Advice) != "" }
+func (t Text) says() bool { return HasWords(t.Text + t.Advice) }
 
 // First is what the alert is aired as, if all that it needs for that works.
 // generic says that there is a clip for its kind of event.

@@ -8,7 +8,7 @@ import (
 
 // Spoken is what is read out of an alert in a language: its headline, what it
 // says and what people should do, each on a line of its own and none too long to
-// listen to. It is empty if the alert has no text.
+// listen to. It is empty if the alert has no text, or none with a word in it.
 func (a Alert) Spoken(language string) string {
 	t, _ := a.Text(language)
 	t = new(cutter).one(t, spoken)
@@ -18,7 +18,11 @@ func (a Alert) Spoken(language string) string {
 			lines = append(lines, l)
 		}
 	}
-	return strings.Join(lines, "\n")
+	words := strings.Join(lines, "\n")
+	if !HasWords(words) {
+		return ""
+	}
+	return words
 }
 
 // Headline is the alert in a few words, for logs and tables.

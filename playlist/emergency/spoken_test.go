@@ -15,6 +15,7 @@ func TestTheWordsThatAreSpoken(t *testing.T) {
 		{"all three", emergency.Text{Title: "洪水", Text: "河水上涨。", Advice: "请撤离。"}, "洪水\n河水上涨。\n请撤离。"},
 		{"a headline that is the text", emergency.Text{Title: "河水上涨。", Text: " 河水上涨。"}, "河水上涨。"},
 		{"advice alone", emergency.Text{Advice: "请撤离。"}, "请撤离。"},
+		{"signs alone", emergency.Text{Title: "！！", Text: "🚨。"}, ""},
 		{"blanks", emergency.Text{Title: " ", Text: "\n"}, ""},
 	} {
 		c.text.Language = "zh-CN"
