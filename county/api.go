@@ -411,7 +411,7 @@ func (a *api) listNotices(r *http.Request) (any, error) {
 
 // testNotice sends a notice to the recipient that the query names.
 func (a *api) testNotice(r *http.Request) (any, error) {
-	return a.notices.test(r.Context(), r.URL.Query().Get("name"))
+	return a.notices.test(r.Context(), r.URL.Query().Get("name"), languageOf(r))
 }
 
 func list[T any](all []T, err error) ([]T, error) {

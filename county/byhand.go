@@ -54,12 +54,14 @@ const (
 	mostPasses  = 1000
 )
 
-// check reports what is wrong with the alert, whatever its scopes.
-func (h ByHand) check() error {
+// check reports what is wrong with the alert, whatever its scopes. sounds says that it has
+// a sound already.
+func (h ByHand) check(sounds bool) error {
+	sounds = sounds || len(h.Audio) > 0
 	switch {
-	case strings.TrimSpace(h.Text) == "" && len(h.Audio) == 0:
+	case strings.TrimSpace(h.Text) == "" && !sounds:
 		return invalid("county.alert_empty")
-	case !emergency.HasWords(h.Text) && len(h.Audio) == 0:
+	case !emergency.HasWords(h.Text) && !sounds:
 		return invalid("county.alert_wordless")
 	case !h.Class.Known():
 		return invalid("county.alert_class", plain(string(h.Class)), Joined(emergency.Classes()))
@@ -119,7 +121,7 @@ func (a *alerts) message(ctx context.Context, h ByHand, old *store.Alert) (in in
 		h = a.inPlaceOf(ctx, *old, h, &msg, &in)
 	}
 	h.Class = cmp.Or(h.Class, emergency.ClassEmergency)
-	if err := h.check(); err != nil {
+	if err := h.check(in.Detail.Clip != nil); err != nil {
 		return in, err
 	}
 	if old == nil || len(h.Scopes) > 0 {
@@ -153,8 +155,14 @@ func (a *alerts) inPlaceOf(ctx context.Context, old store.Alert, h ByHand, msg *
 		}
 	}
 	text, _ := old.Text("zh-CN")
-	if h.Text == "" && h.Title == "" {
+	titled := h.Title != "" && h.Title != text.Title
+	if h.Text == "" && titled && !old.Detail.Spoken { // the title of a recording is not heard
+		text.Title = h.Title
+		msg.Texts = []emergency.Text{text}
+	} else if h.Text == "" && !titled {
 		msg.Texts = old.Texts
+	}
+	if len(msg.Texts) > 0 {
 		switch whole := withSound(ctx, old); {
 		case len(h.Audio) > 0:
 		case old.Detail.Clip != nil:
@@ -241,13 +249,35 @@ func updated(old store.Alert, now emergency.Alert, v Verdict) (all []Field) {
 		{"words", was.Spoken("zh-CN"), is.Spoken("zh-CN")},
 		{"scopes", Joined(old.Detail.Scopes), Joined(v.Scopes)},
 		{"passes", strconv.Itoa(was.Passes), strconv.Itoa(is.Passes)},
-		{"ends", old.Ends.Format(time.RFC3339), v.Preview.Ends.Format(time.RFC3339)},
+		{"sound", soundName(old), v.Preview.Sound.recording()},
+		{"ends", old.Ends.Truncate(time.Minute).Format(time.RFC3339), v.Preview.Ends.Truncate(time.Minute).Format(time.RFC3339)},
 	} {
 		if f.Was != f.Now {
 			all = append(all, f)
 		}
 	}
 	return all
+}
+
+// soundName names the recording that an alert is aired with; empty if it has none.
+func soundName(a store.Alert) string {
+	switch {
+	case a.Detail.Spoken:
+		return ""
+	case len(a.Audio) > 0:
+		return cmp.Or(a.Audio[0].Name, "-")
+	case a.Detail.Clip != nil:
+		return cmp.Or(a.Detail.Clip.Title, "-")
+	}
+	return ""
+}
+
+// recording names the recording; empty if there is none.
+func (s SoundPreview) recording() string {
+	if s.Used != asrun.UsedClip {
+		return ""
+	}
+	return cmp.Or(s.Name, "-")
 }
 
 // cancelByHand ends an alert.

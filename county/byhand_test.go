@@ -66,6 +66,27 @@ func TestAnUpdateByHandTakesOverWhatItLeavesOut(t *testing.T) {
 	}
 }
 
+// The title of a recording is not heard: another one leaves the recording as it is.
+func TestAnUpdateByHandKeepsTheRecording(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	sound := must[[]byte](t)(os.ReadFile(filepath.Join("..", "data", "course", "testdata", "clip1.mp3")))
+	h := county.ByHand{Title: "大风", Level: emergency.Orange, Scopes: []playlist.Scope{playlist.AreaScope(townArea)}, Audio: sound, AudioName: "wind.mp3", Passes: 3}
+	first := must[county.Verdict](t)(w.TakeByHand(t.Context(), h, false))
+	eventually(t, "its clip is made", func() bool { clip, _ := b.holds(first.ID); return clip })
+	old := must[store.Alert](t)(w.Store.Alert(t.Context(), first.ID))
+	v := must[county.Verdict](t)(w.UpdateByHand(t.Context(), first.ID, county.ByHand{Title: "台风"}))
+	now := must[store.Alert](t)(w.Store.Alert(t.Context(), v.ID))
+	if text, _ := now.Text(""); text.Title != "台风" || now.Detail.Clip == nil || now.Detail.Clip.ID != old.Detail.Clip.ID || now.Detail.Spoken {
+		t.Errorf("%+v, with the clip %+v", now.Texts, now.Detail.Clip)
+	}
+	other := must[[]byte](t)(os.ReadFile(filepath.Join("..", "data", "course", "testdata", "clip2.mp3")))
+	v = must[county.Verdict](t)(w.UpdateByHand(t.Context(), v.ID, county.ByHand{Audio: other, AudioName: "typhoon.mp3"}))
+	if !slices.ContainsFunc(v.Changes, func(f county.Field) bool { return f.Name == "sound" && f.Now == "typhoon.mp3" }) {
+		t.Errorf("another sound: %+v", v.Changes)
+	}
+}
+
 func TestAnUpdateByHandOfWhatOthersSentStaysWhereThatWas(t *testing.T) {
 	w := newWorld(t, t.TempDir(), func(c *county.Options) { c.Alerts.Unsigned = []string{county.FromCAP} })
 	w.enrol(t, village, nil, speaker("村口", village, 420))

@@ -1,8 +1,10 @@
 package county
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"dalaba/county/store"
@@ -34,37 +36,26 @@ type Foresight struct {
 // mostKinds is for how many kinds of villages a week is planned.
 const mostKinds = 100
 
-// conflicts plans the coming week for each kind of village among the controllers, with a
-// manifest and all else that is in force.
-func (p *programmes) conflicts(ctx context.Context, m playlist.Manifest, fleet []store.Controller) (all []Conflict, f Foresight, err error) {
-	start := p.now()
-	if m.NotBefore.After(start) {
-		start = m.NotBefore
-	}
-	now, _, err := p.inForce(ctx, start)
-	if err != nil {
-		return nil, f, err
-	}
-	manifests := []playlist.Manifest{m}
-	for _, other := range now {
-		if other.Scope != m.Scope {
-			manifests = append(manifests, other.Manifest)
-		}
-	}
+// clash is what a [Conflict] is about.
+type clash struct {
+	slot, other origin
+	kind        schedule.FlagKind
+}
+
+// conflicts plans the week from the day on which a manifest would come into force, for each
+// kind of village among the controllers, with all else that is in force then. What it lists
+// has to do with slots of the manifest, or comes about because of what it says of others.
+func (p *programmes) conflicts(ctx context.Context, m playlist.Manifest, before []published, fleet []store.Controller) (all []Conflict, f Foresight, err error) {
+	after, start := over(before, m, p.now())
 	locals, err := p.locals.Locals(ctx)
 	if err != nil {
 		return nil, f, err
 	}
-	kinds, err := kindsOf(fleet, locals, manifests)
+	kinds, err := kindsOf(fleet, locals, after)
 	if err != nil {
 		return nil, f, err
 	}
-	type key struct {
-		slot, other       string
-		scope, otherScope playlist.Scope
-		kind              schedule.FlagKind
-	}
-	at := map[key]int{}
+	at := map[clash]int{}
 	for i, k := range kinds {
 		if k.own == nil {
 			f.Untold += len(k.all)
@@ -73,58 +64,68 @@ func (p *programmes) conflicts(ctx context.Context, m playlist.Manifest, fleet [
 			f.Unseen += len(k.all)
 			continue
 		}
-		for _, c := range ofOneKind(p.mix(k.of, k.own, manifests), m.Scope, start) {
+		was := p.clashes(k, before, start)
+		for what, c := range p.clashes(k, after, start) {
+			if _, there := was[what]; there && what.slot.scope != m.Scope && what.other.scope != m.Scope {
+				continue // it has nothing to do with this manifest
+			}
 			c.Controllers, c.Residents = len(k.all), k.size
 			for _, one := range k.all[:min(len(k.all), mostNamed)] {
 				c.Names = append(c.Names, nameAndID(one))
 			}
-			of := key{c.Slot, c.Other, c.Scope, c.OtherScope, c.Kind}
-			j, known := at[of]
+			j, known := at[what]
 			if !known {
-				at[of] = len(all)
+				at[what] = len(all)
 				all = append(all, c)
 				continue
 			}
-			have := &all[j]
-			if c.Due.Before(have.Due) {
-				have.Due = c.Due
-			}
-			have.Times = max(have.Times, c.Times)
-			have.Controllers, have.Residents = have.Controllers+c.Controllers, have.Residents+c.Residents
-			have.Names = append(have.Names, c.Names...)[:min(len(have.Names)+len(c.Names), mostNamed)]
+			all[j] = all[j].and(c)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Conflict) int { return a.Due.Compare(b.Due) })
+	slices.SortStableFunc(all, func(a, b Conflict) int {
+		return cmp.Or(a.Due.Compare(b.Due), strings.Compare(a.Slot, b.Slot), strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Other, b.Other))
+	})
 	return append([]Conflict{}, all...), f, nil
 }
 
-// ofOneKind lists the conflicts of a village's week that have to do with a scope.
-func ofOneKind(x mix, scope playlist.Scope, start time.Time) (all []Conflict) {
-	type key struct {
-		slot   string
-		kind   schedule.FlagKind
-		other  origin
+// and joins the same conflict of two kinds of villages. Those that have it first are named
+// first.
+func (c Conflict) and(d Conflict) Conflict {
+	if d.Due.Before(c.Due) {
+		c, d = d, c
+	}
+	c.Times = max(c.Times, d.Times)
+	c.Controllers, c.Residents = c.Controllers+d.Controllers, c.Residents+d.Residents
+	c.Names = append(c.Names, d.Names...)
+	c.Names = c.Names[:min(len(c.Names), mostNamed)]
+	return c
+}
+
+// clashes lists what will not go as slots say in the week of a kind of village.
+func (p *programmes) clashes(k *kind, all []published, start time.Time) map[clash]Conflict {
+	found := map[clash]Conflict{}
+	type on struct {
+		clash
 		output string
 	}
-	times := map[key]int{}
-	for _, planned := range x.plan(start) {
-		o := x.from[planned.Slot.Name]
-		for _, f := range planned.Flags {
-			other := x.ofAiring(f.Other)
-			if o.scope != scope && (f.Other == "" || other.scope != scope) {
-				continue
+	times := map[on]int{}
+	for _, s := range stretches(all, start, start.Add(foreseen)) {
+		x := p.mix(k.of, k.own, s.all())
+		for _, planned := range x.plan(s.from, s.to) {
+			for _, f := range planned.Flags {
+				what := clash{x.from[planned.Slot.Name], origin{}, f.Kind}
+				if f.Other != "" {
+					what.other = x.ofAiring(f.Other)
+				}
+				c, known := found[what]
+				if !known {
+					c = Conflict{Due: planned.Due, Slot: what.slot.slot, Scope: what.slot.scope, Kind: f.Kind, Other: what.other.slot, OtherScope: what.other.scope}
+				}
+				times[on{what, planned.Output}]++
+				c.Times = max(c.Times, times[on{what, planned.Output}])
+				found[what] = c
 			}
-			times[key{planned.Slot.Name, f.Kind, other, planned.Output}]++
-			n := times[key{planned.Slot.Name, f.Kind, other, planned.Output}]
-			i := slices.IndexFunc(all, func(c Conflict) bool {
-				return c.Slot == o.slot && c.Scope == o.scope && c.Kind == f.Kind && c.Other == other.slot && c.OtherScope == other.scope
-			})
-			if i < 0 {
-				all = append(all, Conflict{Due: planned.Due, Slot: o.slot, Scope: o.scope, Kind: f.Kind, Other: other.slot, OtherScope: other.scope, Times: 1})
-				continue
-			}
-			all[i].Times = max(all[i].Times, n)
 		}
 	}
-	return all
+	return found
 }

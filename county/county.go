@@ -120,7 +120,7 @@ func New(o Options) *County {
 	p.enrolment = &enrolment{base: b, store: o.Store, members: p.members, documents: p.documents}
 	p.clipLibrary = &library{store: o.Store, ingest: o.Ingest}
 	p.programmes = &programmes{base: b, clips: o.Store, locals: o.Store, documents: p.documents, fleet: p.fleet, features: link.Features(), key: o.Keys.Playlist}
-	p.reach = &reach{base: b, store: o.Store, fleet: p.fleet}
+	p.reach = &reach{base: b, store: o.Store, documents: p.documents, fleet: p.fleet}
 	p.orders = newOrders(b, o.Store, p.documents, p.fleet, o.Keys.Alert)
 	p.sounds = newSounds(b, o.Store, o.Ingest, p.orders, o.Alerts)
 	p.outcomes = &outcomes{base: b, store: o.Store, orders: p.orders}

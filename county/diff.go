@@ -3,7 +3,6 @@ package county
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +30,8 @@ func (p *programmes) difference(ctx context.Context, scope playlist.Scope, was, 
 		if of[i], err = manifestOf(e); err != nil {
 			return d, err
 		}
-		source := published{of[i], e.By, e.At}.source()
+		p := published{Manifest: of[i], by: e.By, at: e.At, begins: later(e.At, of[i].NotBefore)}
+		source := p.source()
 		if i == 0 {
 			d.Was = source
 		} else {
@@ -243,7 +243,8 @@ func diffOf(before, after playlist.Manifest) []Change {
 	)
 	all = append(all, diff(before.Exceptions, after.Exceptions, func(a, b playlist.Exception) bool { return len(fieldsOfException(a, b)) == 0 },
 		func(e playlist.Exception) (string, Change) {
-			return fmt.Sprint(e.Slot, e.Days, e.From, e.To), Change{What: "exception", Name: e.Slot}
+			days := cmp.Or(Joined(e.Days), string(e.From)+"–"+string(e.To))
+			return e.Slot + days, Change{What: "exception", Name: e.Slot + " " + days}
 		}, fieldsOfException)...)
 	rank := map[string]int{"slot": 0, "exception": 1, "playlist": 2, "clip": 3}
 	slices.SortFunc(all, func(a, b Change) int {
@@ -251,6 +252,9 @@ func diffOf(before, after playlist.Manifest) []Change {
 	})
 	return append([]Change{}, all...) // never nil: it goes out as JSON
 }
+
+// Contents lists all that a manifest has.
+func Contents(m playlist.Manifest) []Change { return diffOf(playlist.Manifest{}, m) }
 
 // diff lists what was added, changed and removed among things of one kind.
 // named returns the key of a thing and the change that names it, fields how it changes

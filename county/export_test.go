@@ -13,6 +13,7 @@ import (
 	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/emergency"
+	"dalaba/playlist/say"
 )
 
 // What tests say of the parts of a county.
@@ -249,5 +250,5 @@ func NoticesNow(ctx context.Context, c *County) error {
 
 // SendTest sends a recipient a notice now.
 func SendTest(ctx context.Context, c *County, name string) (notice.Notice, error) {
-	return c.notices.test(ctx, name)
+	return c.notices.test(ctx, name, say.English)
 }

@@ -174,5 +174,5 @@ func (o *outcomes) ending(ctx context.Context, m store.Alert) (*Ending, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return &Ending{By: m.Detail.By, At: m.Changed}, nil
 	}
-	return &Ending{By: by.ID, Kind: by.Kind, Sender: cmp.Or(by.SenderName, by.Sender), Source: by.Source, At: by.Received}, err
+	return &Ending{By: by.ID, Kind: by.Kind, Sender: cmp.Or(by.SenderName, by.Sender), Source: by.Source, At: by.Ordered()}, err
 }

@@ -181,8 +181,8 @@ func (n *notices) outcome(to Notify, m notice.Notice, err error) notice.Notice {
 	return m
 }
 
-// test sends a recipient a notice now, and returns what came of it.
-func (n *notices) test(ctx context.Context, name string) (notice.Notice, error) {
+// test sends a recipient a notice now, and returns what came of it, for a reader.
+func (n *notices) test(ctx context.Context, name string, reader say.Lang) (notice.Notice, error) {
 	to, err := n.recipient(name)
 	if err != nil {
 		return notice.Notice{}, err
@@ -197,8 +197,13 @@ func (n *notices) test(ctx context.Context, name string) (notice.Notice, error) 
 	if m, err = n.store.NoticeByKey(ctx, m.Key); err != nil {
 		return m, err
 	}
-	m = n.outcome(to, m, to.Send(ctx, send.Message{County: n.name, Notice: m}))
-	return m, n.store.EndNotice(ctx, m)
+	failed := to.Send(ctx, send.Message{County: n.name, Notice: m})
+	m = n.outcome(to, m, failed)
+	err = n.store.EndNotice(ctx, m)
+	if failed != nil {
+		m.Why = say.In(reader, failed)
+	}
+	return m, err
 }
 
 // recipient finds a recipient by its name.

@@ -41,6 +41,7 @@ type alertWatch struct {
 	Refused  bool      `json:"refused,omitempty"` // and not told yet
 	Open     bool      `json:"open,omitempty"`    // it was in force the last time
 	Heard    bool      `json:"heard,omitempty"`   // it was looked at whether it sounded
+	Waits    bool      `json:"waits,omitempty"`   // for a person, the last time
 	At       time.Time `json:"at,omitzero"`       // of the mark: the last time
 	Told     time.Time `json:"told,omitzero"`     // of the mark: when refused messages were last told
 }
@@ -188,12 +189,10 @@ func (v *alertsView) one(ctx context.Context, a store.Alert) (alertWatch, error)
 		}
 	}
 	over := a.State.Over()
-	begins := a.Ordered()
-	if a.NotBefore.After(begins) {
-		begins = a.NotBefore
-	}
+	begins := later(a.Ordered(), a.NotBefore)
 	look := !w.Heard && a.State != emergency.StateReview && (v.now.Sub(begins) >= unheardAfter || over)
-	if known && (!w.Open || !over && !look) {
+	released := known && w.Waits && !over && a.State != emergency.StateReview
+	if known && (!w.Open || !over && !look && !released) {
 		return w, nil
 	}
 	acc, err := v.notices.outcomes.account(ctx, a.ID)
@@ -204,6 +203,10 @@ func (v *alertsView) one(ctx context.Context, a store.Alert) (alertWatch, error)
 	areas := areasOf(acc)
 	stamp := a.Received.Format("20060102T150405.000000")
 	was := w.Open
+	w.Waits = a.State == emergency.StateReview
+	if released {
+		v.tell(a, areas, "released/"+stamp, v.notices.released(acc))
+	}
 	if w.Open = !over; !known {
 		v.tell(a, areas, "in/"+stamp, v.notices.received(acc))
 		if over {
@@ -211,11 +214,7 @@ func (v *alertsView) one(ctx context.Context, a store.Alert) (alertWatch, error)
 		}
 	}
 	if was && (a.State == emergency.StateCancelled || a.State == emergency.StateRefused) { // refused: it waited for a person
-		text := say.M("notice.alert_cancelled", titleOf(a))
-		if a.Why != string(emergency.ReasonCancelled) {
-			text = notice.With(text, say.M("notice.alert_why", say.Word("county.refused_", a.Why)))
-		}
-		v.tell(a, areas, "cancelled/"+stamp, text)
+		v.tell(a, areas, "cancelled/"+stamp, takenBack(a))
 		return w, nil
 	}
 	if look {
@@ -225,6 +224,15 @@ func (v *alertsView) one(ctx context.Context, a store.Alert) (alertWatch, error)
 		}
 	}
 	return w, nil
+}
+
+// takenBack says that an alert does not sound any more, or not at all.
+func takenBack(a store.Alert) say.Message {
+	text := say.M("notice.alert_cancelled", titleOf(a))
+	if a.Why != string(emergency.ReasonCancelled) {
+		text = notice.With(text, say.M("notice.alert_why", say.Word("county.refused_", a.Why)))
+	}
+	return text
 }
 
 // tell keeps a notice about an alert for those who are to have it.
@@ -331,17 +339,33 @@ func brief(s string) string {
 	return plain(s)
 }
 
-// received says that an alert came.
-func (n *notices) received(acc AlertAccount) say.Message {
-	a := acc.Alert
-	var lines []say.Message
+// targets says which controllers an alert is for.
+func targets(acc AlertAccount) (lines []say.Message) {
 	var names notice.Names
 	for _, t := range acc.All {
 		names = append(names, notice.NamesOf(cmp.Or(t.Name, string(t.Controller)))...)
 	}
-	switch {
-	case len(names) > 0:
+	if len(names) > 0 {
 		lines = append(lines, say.M("notice.alert_for", acc.Controllers.Targeted, acc.Controllers.Online, names))
+	}
+	return lines
+}
+
+// released says that an alert waits for no person any more, and sounds.
+func (n *notices) released(acc AlertAccount) say.Message {
+	by := say.M("notice.released_by", acc.Alert.Detail.Decider)
+	if acc.Alert.Detail.Decider == "" {
+		by = say.M("notice.released_itself")
+	}
+	return notice.With(say.M("notice.alert_released", titleOf(acc.Alert), by), targets(acc)...)
+}
+
+// received says that an alert came.
+func (n *notices) received(acc AlertAccount) say.Message {
+	a := acc.Alert
+	lines := targets(acc)
+	switch {
+	case len(lines) > 0:
 	case !a.State.Over() && a.State != emergency.StateReview:
 		lines = append(lines, say.M("notice.alert_for_none"))
 	}

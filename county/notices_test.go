@@ -269,7 +269,7 @@ func TestAnAlertThatWaitsForAPersonIsTold(t *testing.T) {
 	d.expect()
 	must[county.Verdict](t)(d.Release(county.As(t.Context(), "wang"), "a"))
 	d.pass(time.Minute)
-	d.expect()
+	d.expect("[released] yellow (level 3) 暴雨: released by wang, it sounds now\nfor 1 controller (0 online): 大坝村")
 	d.pass(2 * time.Minute)
 	d.expect("[not heard] yellow (level 3) 暴雨: 1 of 1 controller silent, 2 min after it was sent")
 	must[county.Verdict](t)(d.Decline(county.As(t.Context(), "wang"), "b", "误报"))
@@ -393,7 +393,7 @@ func TestWhatCouldNotBeToldIsInTheLogAndInTheNextReport(t *testing.T) {
 	d.fail = nil
 	d.pass(20 * time.Minute)
 	d.expect("daily report of 舒城县, 07-01 14:00: not all is well", "1 notice could not be delivered in the last 24 h: [alert] red (level 1) 暴雨: waiting (for duty)",
-		"alerts in the last 24 h: 1, of which not passed on: 0")
+		"alerts in the last 24 h: 1, of which refused: 0")
 }
 
 func TestTheDailyReportComesOnceADay(t *testing.T) {
@@ -409,7 +409,7 @@ func TestTheDailyReportComesOnceADay(t *testing.T) {
 	d.expect()
 	d.now = d.now.Add(time.Minute)
 	d.pass(10*time.Second, up, func() { d.seen("v2", other, good) })
-	d.expect("duty: daily report of 舒城县, 07-01 13:00: all is well\n2 of 2 controllers online\nalerts in the last 24 h: 0, of which not passed on: 0\nairings yesterday: 0 planned")
+	d.expect("duty: daily report of 舒城县, 07-01 13:00: all is well\n2 of 2 controllers online\nalerts in the last 24 h: 0, of which refused: 0\nairings yesterday: 0 planned")
 	d.restart()
 	d.pass(30*time.Minute, up)
 	d.expect()

@@ -62,7 +62,10 @@ type Proposal struct {
 	Over      int64             `json:"over"` // the version in force now; 0: none
 	Changes   []Change          `json:"changes"`
 	Reaches   Reaches           `json:"reaches"`
-	Doubts    []Doubt           `json:"doubts,omitempty"` // it is not issued unless these are agreed to
+	Waiting   *Source           `json:"waiting,omitempty"`  // a version that waits for its day, and that this one has never come into force
+	Doubts    []Doubt           `json:"doubts,omitempty"`   // it is not issued unless these are agreed to
+	NoSlots   []string          `json:"no_slots,omitempty"` // of which its exceptions speak, or instead of which its slots are, and that no wider scope has
+	Orphans   []Orphan          `json:"orphans,omitempty"`
 	Conflicts []Conflict        `json:"conflicts"`
 	Foresight Foresight         `json:"foresight"` // how far those were looked for
 	Bytes     int64             `json:"bytes"`     // of clips that it adds
@@ -168,13 +171,23 @@ func (p *programmes) compare(ctx context.Context, m playlist.Manifest) (Proposal
 	}
 	out.Reaches = p.reaches(within(m.Scope, followers))
 	out.Doubts = p.doubts(m, followers)
-	if out.Conflicts, out.Foresight, err = p.conflicts(ctx, m, followers); err != nil {
+	all, err := p.timeline(ctx, p.documents, p.now())
+	if err != nil {
 		return out, err
 	}
-	idle, err := p.idle(ctx, m, followers)
-	if idle {
+	for _, other := range all {
+		if other.Scope == m.Scope && other.begins.After(p.now()) {
+			source := other.source()
+			out.Waiting = &source
+		}
+	}
+	if out.NoSlots = idle(m, all, followers); len(out.NoSlots) > 0 {
 		out.Doubts = append(out.Doubts, DoubtNoSlot)
 	}
+	if out.Orphans = orphans(before, m, all, followers); len(out.Orphans) > 0 {
+		out.Doubts = append(out.Doubts, DoubtOrphans)
+	}
+	out.Conflicts, out.Foresight, err = p.conflicts(ctx, m, all, followers)
 	return out, err
 }
 
@@ -187,36 +200,65 @@ const (
 	DoubtGroup      Doubt = "no_group"      // no active controller is of the group
 	DoubtController Doubt = "no_controller" // there is no active controller of that ID
 	DoubtPast       Doubt = "past"          // the day from which it is to be in force is over
-	DoubtOver       Doubt = "over"          // the last days of all its slots are over
-	DoubtNoSlot     Doubt = "no_slot"       // an exception, or a slot that is instead of another, names a slot that no wider scope has
+	DoubtOver       Doubt = "over"          // the last days of all its slots and exceptions are over
+	DoubtNoSlot     Doubt = "no_slot"       // [Proposal.NoSlots]
+	DoubtOrphans    Doubt = "orphans"       // [Proposal.Orphans]
 )
 
-// idle reports whether a manifest speaks of a slot that no manifest of a wider scope has,
-// as far as the controllers follow those.
-func (p *programmes) idle(ctx context.Context, m playlist.Manifest, followers []store.Controller) (bool, error) {
-	named := map[string]bool{}
+// spokenOf lists the slots of wider scopes of which a manifest speaks.
+func spokenOf(m playlist.Manifest) (names []string) {
 	for _, e := range m.Exceptions {
-		named[e.Slot] = true
+		names = append(names, e.Slot)
 	}
 	for _, s := range m.Slots {
 		if s.Instead {
-			named[s.Name] = true
+			names = append(names, s.Name)
 		}
 	}
-	if len(named) == 0 {
-		return false, nil
-	}
-	now, later, err := p.inForce(ctx, p.now())
-	for _, wider := range append(now, later...) {
-		follows := func(k store.Controller) bool { return k.Follower().Follows(wider.Scope) }
-		if wider.Scope.Narrowness() >= m.Scope.Narrowness() || !slices.ContainsFunc(followers, follows) {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func anyFollows(list []store.Controller, s playlist.Scope) bool {
+	return slices.ContainsFunc(list, func(k store.Controller) bool { return k.Follower().Follows(s) })
+}
+
+func hasSlot(m playlist.Manifest, name string) bool {
+	return slices.ContainsFunc(m.Slots, func(s playlist.Slot) bool { return s.Name == name })
+}
+
+// idle lists the slots of which a manifest speaks and that no manifest of a wider scope has,
+// as far as the controllers follow those.
+func idle(m playlist.Manifest, all []published, followers []store.Controller) []string {
+	return slices.DeleteFunc(spokenOf(m), func(name string) bool {
+		return slices.ContainsFunc(all, func(wider published) bool {
+			return wider.Scope.Narrowness() < m.Scope.Narrowness() && hasSlot(wider.Manifest, name) && anyFollows(followers, wider.Scope)
+		})
+	})
+}
+
+// Orphan is a slot that a push takes away and of which the programme of a narrower scope
+// speaks.
+type Orphan struct {
+	Slot  string         `json:"slot"`
+	Scope playlist.Scope `json:"scope"` // the narrower one
+}
+
+// orphans lists the slots that a manifest takes away and of which others speak.
+func orphans(before, m playlist.Manifest, all []published, followers []store.Controller) (lost []Orphan) {
+	for _, s := range before.Slots {
+		if hasSlot(m, s.Name) {
 			continue
 		}
-		for _, s := range wider.Slots {
-			delete(named, s.Name)
+		for _, narrower := range all {
+			o := Orphan{s.Name, narrower.Scope}
+			if narrower.Scope.Narrowness() > m.Scope.Narrowness() && slices.Contains(spokenOf(narrower.Manifest), s.Name) && anyFollows(followers, narrower.Scope) &&
+				!slices.Contains(lost, o) {
+				lost = append(lost, o)
+			}
 		}
 	}
-	return len(named) > 0, err
+	return lost
 }
 
 // doubts lists what there is to doubt about a manifest for those who would follow it.
@@ -228,8 +270,13 @@ func (p *programmes) doubts(m playlist.Manifest, followers []store.Controller) (
 	if !m.NotBefore.IsZero() && m.NotBefore.Before(now) {
 		all = append(all, DoubtPast)
 	}
+	if m.NotBefore.After(now) {
+		now = m.NotBefore
+	}
 	today := playlist.Date(now.In(p.zone).Format(time.DateOnly))
-	if len(m.Slots) > 0 && !slices.ContainsFunc(m.Slots, func(s playlist.Slot) bool { return s.To == "" || s.To >= today }) {
+	lasts := slices.ContainsFunc(m.Slots, func(s playlist.Slot) bool { return s.To == "" || s.To >= today }) ||
+		slices.ContainsFunc(m.Exceptions, func(e playlist.Exception) bool { return !e.Over(today) })
+	if len(m.Slots)+len(m.Exceptions) > 0 && !lasts {
 		all = append(all, DoubtOver)
 	}
 	return all
@@ -246,12 +293,28 @@ func noReceivers(s playlist.Scope) Doubt {
 	return DoubtGroup
 }
 
+// InWords tells of a doubt about the proposal.
+func (p Proposal) InWords(d Doubt) say.Message {
+	word := say.Word("county.doubt_", string(d))
+	switch d {
+	case DoubtNoSlot:
+		return say.M("county.doubt_about", word, plain(strings.Join(p.NoSlots, ", ")))
+	case DoubtOrphans:
+		var all []string
+		for _, o := range p.Orphans {
+			all = append(all, plain(o.Slot)+" ("+string(o.Scope)+")")
+		}
+		return say.M("county.doubt_about", word, strings.Join(all, ", "))
+	}
+	return word
+}
+
 // agreed returns an error if there are doubts about a manifest that is to be issued.
 func (p Proposal) agreed(anyway bool) error {
 	if len(p.Doubts) == 0 || anyway {
 		return nil
 	}
-	return invalid("county.doubtful", say.Word("county.doubt_", string(p.Doubts[0])))
+	return invalid("county.doubtful", p.InWords(p.Doubts[0]))
 }
 
 // within returns controllers with those of their outputs that air by a scope.

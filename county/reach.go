@@ -16,7 +16,6 @@ type reachStore interface {
 	Reach(ctx context.Context, q store.ReachQuery) (store.ReachReport, error)
 	Account(ctx context.Context, due []store.Due, upTo time.Time) error
 	Accounted(ctx context.Context) (time.Time, error)
-	ManifestsSince(ctx context.Context, since time.Time) ([]store.Envelope, error)
 	localStore
 }
 
@@ -24,8 +23,9 @@ type reachStore interface {
 // receipt has come.
 type reach struct {
 	base
-	store reachStore
-	fleet *fleet
+	store     reachStore
+	documents *documents
+	fleet     *fleet
 }
 
 const (
@@ -70,7 +70,7 @@ func (r *reach) account(ctx context.Context) error {
 
 // accountFor accounts for the airings whose deadline lies in (from, to].
 func (r *reach) accountFor(ctx context.Context, from, to time.Time) error {
-	list, err := r.store.ManifestsSince(ctx, from.Add(-longestDeadline))
+	all, err := r.timeline(ctx, r.documents, from.Add(-longestDeadline))
 	if err != nil {
 		return err
 	}
@@ -85,24 +85,7 @@ func (r *reach) accountFor(ctx context.Context, from, to time.Time) error {
 	for id, l := range locals { // its own slots are none of the county's reach
 		locals[id] = playlist.Local{Zone: l.Zone, Exceptions: l.Exceptions, Calendar: l.Calendar}
 	}
-	var all []span
-	var manifests []playlist.Manifest
-	for i, e := range list {
-		m, err := manifestOf(e)
-		if err != nil {
-			r.log.Warn("manifest cannot be accounted for", "scope", e.Scope, "version", e.Version, "err", err)
-			continue
-		}
-		s := span{Manifest: m, begins: e.At}
-		if m.NotBefore.After(s.begins) {
-			s.begins = m.NotBefore
-		}
-		if i+1 < len(list) && list[i+1].Scope == e.Scope {
-			s.ends = list[i+1].At
-		}
-		all, manifests = append(all, s), append(manifests, m)
-	}
-	kinds, err := kindsOf(fleet, locals, manifests)
+	kinds, err := kindsOf(fleet, locals, all)
 	if err != nil {
 		return err
 	}
@@ -113,42 +96,17 @@ func (r *reach) accountFor(ctx context.Context, from, to time.Time) error {
 	return r.store.Account(ctx, due, to)
 }
 
-// span is a manifest from when to when it was in force; it still is, if ends is zero.
-type span struct {
-	playlist.Manifest
-	begins, ends time.Time
-}
-
-func (s span) holds(at time.Time) bool {
-	return !at.Before(s.begins) && (s.ends.IsZero() || at.Before(s.ends))
-}
-
 // dueOn lists the airings whose deadline lies in (from, to] that controllers of a kind
 // should have aired by the manifests that were in force as they fell due.
-func (r *reach) dueOn(k *kind, all []span, from, to time.Time) (due []store.Due) {
+func (r *reach) dueOn(k *kind, all []published, from, to time.Time) (due []store.Due) {
 	one := k.of
 	one.Outputs = slices.Clone(one.Outputs)
 	for i := range one.Outputs {
 		one.Outputs[i].Name = strconv.Itoa(i) // the same on all of the kind
 	}
-	edges := []time.Time{from.Add(-longestDeadline), to.Add(1)}
-	for _, s := range all {
-		for _, at := range []time.Time{s.begins, s.ends} {
-			if at.After(edges[0]) && at.Before(to) {
-				edges = append(edges, at)
-			}
-		}
-	}
-	slices.SortFunc(edges, time.Time.Compare)
-	for i, end := range edges[1:] {
-		var inForce []playlist.Manifest
-		for _, s := range all {
-			if s.holds(edges[i]) {
-				inForce = append(inForce, s.Manifest)
-			}
-		}
-		x := r.mix(one, k.own, inForce)
-		for _, a := range x.Timetable().Due(edges[i].Add(-1), end.Add(-1)) {
+	for _, s := range stretches(all, from.Add(-longestDeadline), to.Add(1)) {
+		x := r.mix(one, k.own, s.all())
+		for _, a := range x.Timetable().Due(s.from.Add(-1), s.to.Add(-1)) {
 			deadline := a.Slot.Latest(a.Due, x.Site.Zone)
 			if !deadline.After(from) || deadline.After(to) {
 				continue

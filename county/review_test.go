@@ -170,6 +170,44 @@ func TestAnUpdateThatWaitsLetsTheOldOneSoundOn(t *testing.T) {
 	})
 }
 
+// What ends an update that waits also ends what that would have ended.
+func TestWhatAWaitingUpdateNamesEndsWithIt(t *testing.T) {
+	w := reviewing(t)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	take := func(id playlist.AlertID, l emergency.Level, k emergency.Kind, refs ...playlist.AlertID) {
+		t.Helper()
+		in := fromOutside(id, l)
+		in.Alert.Kind, in.Alert.Refs = k, refs
+		must[county.Verdict](t)(w.Take(t.Context(), in))
+	}
+	want := func(states map[playlist.AlertID]emergency.State) {
+		t.Helper()
+		for id, s := range states {
+			if got := w.state(t, id); got != s {
+				t.Errorf("%s: %s, want %s", id, got, s)
+			}
+		}
+	}
+	gone, waits := emergency.StateCancelled, emergency.StateReview
+	take("a1", emergency.Red, emergency.KindRequest)
+	take("a2", emergency.Yellow, emergency.KindUpdate, "a1")
+	take("a3", emergency.Yellow, emergency.KindUpdate, "a2")
+	want(map[playlist.AlertID]emergency.State{"a1": emergency.StateWaiting, "a2": waits, "a3": waits})
+	take("cancel", emergency.Red, emergency.KindCancel, "a3")
+	want(map[playlist.AlertID]emergency.State{"a1": gone, "a2": gone, "a3": gone})
+
+	take("b1", emergency.Red, emergency.KindRequest)
+	take("b2", emergency.Yellow, emergency.KindUpdate, "b1")
+	take("b3", emergency.Red, emergency.KindUpdate, "b2")
+	want(map[playlist.AlertID]emergency.State{"b1": gone, "b2": gone, "b3": emergency.StateWaiting})
+	eventually(t, "the last one alone sounds", func() bool {
+		_, last := b.holds("b3")
+		_, first := b.holds("b1")
+		_, other := b.holds("a1")
+		return last && !first && !other
+	})
+}
+
 func TestAWaitEndsOtherwise(t *testing.T) {
 	w := reviewing(t)
 	must[county.Verdict](t)(w.Take(t.Context(), fromOutside("cancelled", emergency.Yellow)))

@@ -6,61 +6,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"dalaba/county/store"
-	"dalaba/link"
 	"dalaba/playlist"
 	"dalaba/playlist/schedule"
 )
-
-// published is a manifest as the county published it.
-type published struct {
-	playlist.Manifest
-	by string
-	at time.Time
-}
-
-// inForce lists the manifests that are in force at an instant, one a scope, and those that
-// come into force later. What is published by the end of that day counts.
-func (p *programmes) inForce(ctx context.Context, at time.Time) (now, later []published, err error) {
-	y, month, d := at.In(p.zone).Date()
-	dayEnd := playlist.StartOfDay(y, month, d+1, p.zone)
-	latest, err := p.documents.Latest(ctx, link.KindManifest)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, last := range latest {
-		for version := last.Version; version > 0; version-- {
-			e := last
-			if version < last.Version {
-				e, err = p.documents.Envelope(ctx, link.KindManifest, last.Scope, version)
-			}
-			if errors.Is(err, store.ErrNotFound) {
-				continue // versions may be missing
-			}
-			if err != nil {
-				return nil, nil, err
-			}
-			m, err := manifestOf(e)
-			if err != nil {
-				return nil, nil, err
-			}
-			if e.At.Before(dayEnd) && !m.NotBefore.After(at) {
-				now = append(now, published{m, e.By, e.At})
-				break
-			}
-			if m.NotBefore.After(at) {
-				later = append(later, published{m, e.By, e.At})
-			}
-		}
-	}
-	return now, later, nil
-}
 
 // mix is what a controller airs, with clips that stand for those of the site's own.
 type mix struct {
@@ -136,9 +90,9 @@ func (x *mix) local(own playlist.Local) {
 	}
 }
 
-// plan plans the week from an instant on.
-func (x mix) plan(from time.Time) []schedule.Planned {
-	return schedule.Plan(&x.Programme, from, from.Add(foreseen), schedule.Outlook{Clip: func(id playlist.ClipID) (playlist.Clip, bool) {
+// plan plans what falls due in [from, to).
+func (x mix) plan(from, to time.Time) []schedule.Planned {
+	return schedule.Plan(&x.Programme, from.Add(-1), to.Add(-1), schedule.Outlook{Clip: func(id playlist.ClipID) (playlist.Clip, bool) {
 		clip, ok := x.clips[id]
 		return clip, ok
 	}})
@@ -147,12 +101,17 @@ func (x mix) plan(from time.Time) []schedule.Planned {
 // foreseen is how far ahead the county plans.
 const foreseen = 7 * 24 * time.Hour
 
-// Week is what airs in the week from an instant on, by all that is in force then.
+// Week is what airs in the week from an instant on, by all that is in force then and comes
+// into force meanwhile.
 type Week struct {
 	Scope playlist.Scope `json:"scope"`
-	Name  string         `json:"name,omitempty"` // of the controller, if the scope is one
 	From  time.Time      `json:"from"`
 	To    time.Time      `json:"to"`
+
+	// Controller is the one that is shown: that of the scope, or the only one of its area.
+	Controller playlist.ControllerID `json:"controller,omitempty"`
+	Name       string                `json:"name,omitempty"`
+	Nobody     Doubt                 `json:"nobody,omitempty"` // no controller is active there
 
 	Sources  []Source         `json:"sources"`            // the programmes in force at the beginning, the widest scope first
 	Later    []Source         `json:"later,omitempty"`    // published, and in force from a later day on
@@ -160,19 +119,19 @@ type Week struct {
 	Slots    []WeekSlot       `json:"slots"`
 	Airings  []WeekAiring     `json:"airings"`
 
-	// Own is what the site has of its own; nil if the scope is no controller, or it has not
+	// Own is what the site has of its own; nil if no controller is shown, or it has not
 	// told.
 	Own *playlist.Local `json:"own,omitempty"`
 }
 
 // Source is a programme that the county published.
 type Source struct {
-	Scope     playlist.Scope `json:"scope"`
-	Version   int64          `json:"version"`
-	By        string         `json:"by,omitempty"` // who had it published
-	At        time.Time      `json:"at"`
-	NotBefore time.Time      `json:"not_before,omitzero"`
-	Note      string         `json:"note,omitempty"`
+	Scope   playlist.Scope `json:"scope"`
+	Version int64          `json:"version"`
+	By      string         `json:"by,omitempty"` // who had it published
+	At      time.Time      `json:"at"`
+	Begins  time.Time      `json:"begins"` // when it came into force, or will
+	Note    string         `json:"note,omitempty"`
 }
 
 // WeekSlot is a slot of a [Week].
@@ -182,6 +141,8 @@ type WeekSlot struct {
 	Slot       playlist.Slot  `json:"slot"`
 	Exceptions []WeekExempt   `json:"exceptions,omitempty"`
 	Replaced   bool           `json:"replaced,omitempty"` // it airs on no output: another airs in its place
+	Begins     time.Time      `json:"begins,omitzero"`    // if it is in force only from within the week on
+	Ends       time.Time      `json:"ends,omitzero"`      // if it is only until then
 }
 
 // WeekExempt is an exception from a slot.
@@ -189,6 +150,7 @@ type WeekExempt struct {
 	playlist.Exception
 	By      playlist.Scope `json:"by"` // the scope whose programme has it; empty: the site's own config
 	Instead bool           `json:"instead,omitempty"`
+	On      []string       `json:"on,omitempty"` // the outputs that it concerns; empty: all
 }
 
 // WeekAiring is an airing of a [Week] on an output.
@@ -214,49 +176,76 @@ func (p *programmes) week(ctx context.Context, scope playlist.Scope, from time.T
 	if _, err := playlist.ParseScope(string(scope)); err != nil {
 		return Week{}, err
 	}
-	now, later, err := p.inForce(ctx, from)
+	all, err := p.timeline(ctx, p.documents, from)
 	if err != nil {
 		return Week{}, err
 	}
-	k, own, err := p.standIn(ctx, scope)
-	if err != nil {
-		return Week{}, err
-	}
-	w := Week{Scope: scope, Name: k.Name, From: from, To: from.Add(foreseen), Sources: []Source{}, Slots: []WeekSlot{}, Airings: []WeekAiring{}, Own: own}
-	slices.SortStableFunc(now, func(a, b published) int { return a.Scope.Narrowness() - b.Scope.Narrowness() })
 	fleet, err := p.fleet.followers(ctx, scope)
 	if err != nil {
 		return Week{}, err
 	}
-	var manifests []playlist.Manifest
-	for _, m := range now {
-		switch {
-		case k.Follower().Follows(m.Scope):
-			w.Sources = append(w.Sources, m.source())
-			manifests = append(manifests, m.Manifest)
-		case slices.ContainsFunc(fleet, func(k store.Controller) bool { return k.Follower().Follows(m.Scope) }):
-			w.Narrower = append(w.Narrower, m.Scope)
-		}
+	k, own, err := p.standIn(ctx, scope, fleet)
+	if err != nil {
+		return Week{}, err
 	}
-	for _, m := range later {
-		if k.Follower().Follows(m.Scope) {
+	w := Week{
+		Scope: scope, Controller: k.ID, Name: k.Name, From: from, To: from.Add(foreseen), Own: own, Sources: []Source{}, Slots: []WeekSlot{}, Airings: []WeekAiring{},
+	}
+	if len(fleet) == 0 && k.ID == "" {
+		w.Nobody = noReceivers(scope)
+	}
+	slices.SortStableFunc(all, func(a, b published) int { return a.Scope.Narrowness() - b.Scope.Narrowness() })
+	for _, m := range all {
+		switch {
+		case !k.Follower().Follows(m.Scope):
+			if part(m.Scope, scope, fleet) && !slices.Contains(w.Narrower, m.Scope) {
+				w.Narrower = append(w.Narrower, m.Scope)
+			}
+		case m.holds(from):
+			w.Sources = append(w.Sources, m.source())
+		case m.begins.After(from):
 			w.Later = append(w.Later, m.source())
 		}
 	}
-	w.add(p.mix(k, own, manifests), from)
+	for _, s := range stretches(all, w.From, w.To) {
+		w.add(p.mix(k, own, s.all()), s)
+	}
+	slices.SortStableFunc(w.Slots, func(a, b WeekSlot) int { return a.Scope.Narrowness() - b.Scope.Narrowness() })
 	return w, nil
 }
 
-func (m published) source() Source {
-	return Source{m.Scope, m.Version, m.by, m.at, m.NotBefore, m.Note}
+// part reports whether a scope is one of a part of another one, of which these are the
+// controllers.
+func part(scope, of playlist.Scope, fleet []store.Controller) bool {
+	wide, isWide := of.Area()
+	if a, isArea := scope.Area(); isArea {
+		return isWide && a.Within(wide)
+	}
+	return slices.ContainsFunc(fleet, func(k store.Controller) bool { return k.Follower().Follows(scope) })
 }
 
-// standIn returns the controller of a scope and what its site has of its own, or a
-// controller that has nothing but the area or group of the scope.
-func (p *programmes) standIn(ctx context.Context, scope playlist.Scope) (k store.Controller, own *playlist.Local, err error) {
+func (m published) source() Source {
+	return Source{m.Scope, m.Version, m.by, m.at, m.begins, m.Note}
+}
+
+// standIn returns the controller of a scope, or the only one in its area, and what its site
+// has of its own; else a controller that has nothing but the area or group of the scope.
+func (p *programmes) standIn(ctx context.Context, scope playlist.Scope, fleet []store.Controller) (k store.Controller, own *playlist.Local, err error) {
 	id, isController := scope.Controller()
-	if !isController {
-		area, isArea := scope.Area()
+	area, isArea := scope.Area()
+	switch {
+	case isController:
+		list, err := p.fleet.store.Fleet(ctx, store.FleetQuery{IDs: []playlist.ControllerID{id}})
+		if err != nil {
+			return k, nil, err
+		}
+		if len(list) == 0 {
+			return k, nil, missing(store.ErrNotFound, "county.no_controller", string(id))
+		}
+		k = list[0]
+	case isArea && len(fleet) == 1:
+		k = fleet[0]
+	default:
 		if !isArea {
 			area = p.area
 			group, _ := scope.Group()
@@ -266,32 +255,42 @@ func (p *programmes) standIn(ctx context.Context, scope playlist.Scope) (k store
 		k.Outputs = []store.Output{{Name: "*", Area: area}}
 		return k, nil, nil
 	}
-	list, err := p.fleet.store.Fleet(ctx, store.FleetQuery{IDs: []playlist.ControllerID{id}})
-	if err != nil {
-		return k, nil, err
-	}
-	if len(list) == 0 {
-		return k, nil, missing(store.ErrNotFound, "county.no_controller", string(id))
-	}
 	locals, err := p.locals.Locals(ctx)
-	if l, told := locals[id]; told {
+	if l, told := locals[k.ID]; told {
 		own = &l
 	}
-	return list[0], own, err
+	return k, own, err
 }
 
-// add adds what a controller airs.
-func (w *Week) add(x mix, from time.Time) {
+// add adds what a controller airs in a part of the week.
+func (w *Week) add(x mix, part stretch) {
+	version := map[playlist.Scope]published{}
+	for _, m := range part.manifests {
+		version[m.Scope] = m
+	}
+	note := func(s playlist.Slot, replaced bool) {
+		shown := x.shown(s)
+		m := version[shown.Scope]
+		if shown.Replaced = replaced; m.begins.After(w.From) {
+			shown.Begins = m.begins
+		}
+		if !m.ends.IsZero() && m.ends.Before(w.To) {
+			shown.Ends = m.ends
+		}
+		same := func(t WeekSlot) bool {
+			return t.Scope == shown.Scope && t.Replaced == replaced && t.Begins.Equal(shown.Begins) && t.Slot.Equal(shown.Slot)
+		}
+		if !slices.ContainsFunc(w.Slots, same) {
+			w.Slots = append(w.Slots, shown)
+		}
+	}
 	for _, s := range x.Slots {
-		w.Slots = append(w.Slots, x.shown(s))
+		note(s, false)
 	}
 	for _, s := range x.Replaced {
-		shown := x.shown(s)
-		shown.Replaced = true
-		w.Slots = append(w.Slots, shown)
+		note(s, true)
 	}
-	slices.SortStableFunc(w.Slots, func(a, b WeekSlot) int { return a.Scope.Narrowness() - b.Scope.Narrowness() })
-	for _, a := range x.plan(from) {
+	for _, a := range x.plan(part.from, part.to) {
 		o := x.from[a.Slot.Name]
 		shown := WeekAiring{Due: a.Due, Start: a.Start, End: a.End, Scope: o.scope, Slot: o.slot, Output: a.Output}
 		for _, f := range a.Flags {
@@ -312,7 +311,11 @@ func (x mix) shown(s playlist.Slot) WeekSlot {
 	list, _ := x.Playlist(s.Playlist)
 	w := WeekSlot{Scope: o.scope, Title: cmp.Or(list.Title, playlist.OwnName(s.Playlist)), Slot: s}
 	for _, e := range s.Exempt {
-		w.Exceptions = append(w.Exceptions, WeekExempt{e, e.By, e.Instead})
+		shown := WeekExempt{Exception: e, By: e.By, Instead: e.Instead}
+		if len(e.Outputs) < len(x.Outputs) {
+			shown.On = e.Outputs
+		}
+		w.Exceptions = append(w.Exceptions, shown)
 	}
 	w.Slot.Name, w.Slot.Playlist = o.slot, playlist.OwnName(s.Playlist)
 	return w
@@ -328,7 +331,7 @@ type kind struct {
 
 // kindsOf groups controllers by what they air of manifests and have of their own. The
 // kinds with the most residents come first.
-func kindsOf(list []store.Controller, locals map[playlist.ControllerID]playlist.Local, manifests []playlist.Manifest) (all []*kind, err error) {
+func kindsOf(list []store.Controller, locals map[playlist.ControllerID]playlist.Local, manifests []published) (all []*kind, err error) {
 	by := map[string]*kind{}
 	for _, k := range list {
 		key := ""

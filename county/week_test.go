@@ -53,6 +53,8 @@ func TestAWeekMergesAllThatIsInForce(t *testing.T) {
 	b := w.enrol(t, village, []string{"schools"}, speaker("村口", village, 420))
 	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
 	w.understands(t, b, link.Understood()...)
+	second := w.enrol(t, village, nil, speaker("村西", village, 60)) // so that the area is no single controller's
+	w.understands(t, second, link.Understood()...)
 	clip := w.clip(t, "clip1.mp3")
 	publish := func(by string, scope playlist.Scope, change func(*county.Draft)) store.Envelope {
 		t.Helper()
@@ -130,14 +132,14 @@ func TestAProgrammeIsWithdrawn(t *testing.T) {
 	none := county.Draft{Scope: scope, Withdraw: true, Playlists: []playlist.Playlist{}, Slots: []playlist.Slot{}}
 	e := must[store.Envelope](t)(w.Issue(t.Context(), none))
 	eventually(t, "it arrives", func() bool { return b.has(link.KindManifest, scope) == e.Version })
-	if got := w.weekOf(t, scope, time.Now()); len(got.Airings) != 0 || len(got.Slots) != 0 {
+	if got := w.weekOf(t, scope, time.Now().Add(time.Second)); len(got.Airings) != 0 || len(got.Slots) != 0 {
 		t.Errorf("it airs %+v", got)
 	}
 	if s := w.call(t, "POST", "/api/propose", nil, none, nil); s != http.StatusUnprocessableEntity {
 		t.Errorf("withdrawn twice: %d", s)
 	}
 	must[store.Envelope](t)(w.Rollback(t.Context(), scope, 1))
-	if got := w.weekOf(t, scope, time.Now()); len(got.Airings) != 7 {
+	if got := w.weekOf(t, scope, time.Now().Add(time.Second)); len(got.Airings) != 7 {
 		t.Errorf("brought back: %d airings", len(got.Airings))
 	}
 }
@@ -253,5 +255,91 @@ func TestWhatIsLeftOutIsNotUnknown(t *testing.T) {
 	}
 	if rep.Total.Unknown != want || rep.Total.Planned != want {
 		t.Errorf("%+v, want %d unknown", rep.Total, want)
+	}
+}
+
+// A controller holds one version beside the one that it airs by. So one that waits for its
+// day is lost if another is published by then, and the weeks, the previews and the unknown
+// go by that.
+func TestAVersionThatWaitsIsLostIfAnotherIsPublished(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
+	scope, clip := playlist.AreaScope(townArea), w.clip(t, "clip1.mp3")
+	monday := time.Date(2027, 3, 1, 0, 0, 0, 0, w.Zone)
+	publish := func(spec string, from time.Time) county.Proposal {
+		t.Helper()
+		d := draft(t, scope, clip)
+		d.Slots[0].Cron, d.NotBefore = cronOf(t, spec), from
+		p := must[county.Proposal](t)(w.Propose(t.Context(), d))
+		must[store.Envelope](t)(w.Issue(t.Context(), d))
+		return p
+	}
+	publish("0 7 * * *", time.Time{})
+	publish("0 8 * * *", monday)
+	// In the week of its day, both have their part.
+	sunday := monday.AddDate(0, 0, -1)
+	got := w.weekOf(t, scope, sunday)
+	want := []string{
+		"28 07:00 早间健康 341523100000", "01 08:00 早间健康 341523100000", "02 08:00 早间健康 341523100000", "03 08:00 早间健康 341523100000",
+		"04 08:00 早间健康 341523100000", "05 08:00 早间健康 341523100000", "06 08:00 早间健康 341523100000",
+	}
+	if text := airs(got, w.Zone); !slices.Equal(text, want) || len(got.Slots) != 2 || !got.Slots[0].Ends.Equal(monday) || !got.Slots[1].Begins.Equal(monday) {
+		t.Errorf("%q\nwant %q; slots %+v", text, want, got.Slots)
+	}
+	if p := publish("0 9 * * *", monday.AddDate(0, 0, 3)); p.Waiting == nil || p.Waiting.Version != 2 {
+		t.Errorf("the preview says of the version that waits: %+v", p.Waiting)
+	}
+	want = []string{
+		"28 07:00 早间健康 341523100000", "01 07:00 早间健康 341523100000", "02 07:00 早间健康 341523100000", "03 07:00 早间健康 341523100000",
+		"04 09:00 早间健康 341523100000", "05 09:00 早间健康 341523100000", "06 09:00 早间健康 341523100000",
+	}
+	if text := airs(w.weekOf(t, scope, sunday), w.Zone); !slices.Equal(text, want) {
+		t.Errorf("once it was overtaken: %q\nwant %q", text, want)
+	}
+
+	// What should have aired is that of the versions that were in force.
+	for at := monday.AddDate(0, 0, -2); at.Before(monday.AddDate(0, 0, 6)); at = at.AddDate(0, 0, 1) {
+		w.shift.Store(int64(time.Until(at)))
+		if err := county.AccountNow(t.Context(), w.County); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rep := must[county.ReachReport](t)(w.Reach(t.Context(), store.ReachQuery{By: store.ByDay, From: "2027-02-28", To: "2027-03-05"}))
+	if rep.Total.Unknown != 6 {
+		t.Errorf("%d unknown, want one a day", rep.Total.Unknown)
+	}
+}
+
+// A preview plans what a push does to the slots of wider scopes, too.
+func TestAPreviewForeseesWhatExceptionsBringAbout(t *testing.T) {
+	w := newWorld(t, t.TempDir(), nil)
+	b := w.enrol(t, village, nil, speaker("村口", village, 420))
+	w.understands(t, b, link.Understood()...)
+	w.rules(t, b, playlist.Local{Quiet: []playlist.Span{{From: 12 * 60, To: 14 * 60}}})
+	clip := w.clip(t, "clip1.mp3")
+	must[store.Envelope](t)(w.Issue(t.Context(), draft(t, playlist.AreaScope(countyArea), clip)))
+	tomorrow := playlist.Date(time.Now().In(w.Zone).AddDate(0, 0, 1).Format(time.DateOnly))
+	d := county.Draft{Scope: playlist.AreaScope(townArea), Playlists: []playlist.Playlist{}, Slots: []playlist.Slot{}}
+	d.Exceptions = []playlist.Exception{{Slot: "早间健康", Days: []playlist.Date{tomorrow}, At: []playlist.TimeOfDay{13 * 60}}}
+	p := must[county.Proposal](t)(w.Propose(t.Context(), d))
+	if len(p.Conflicts) != 1 || p.Conflicts[0].Kind != schedule.FlagQuiet || p.Conflicts[0].Scope != playlist.AreaScope(countyArea) || p.Conflicts[0].Times != 1 || len(p.Doubts) != 0 {
+		t.Errorf("moved into quiet hours: %+v, doubts %q", p.Conflicts, p.Doubts)
+	}
+	must[store.Envelope](t)(w.Issue(t.Context(), d))
+	if p = must[county.Proposal](t)(w.Propose(t.Context(), d)); len(p.Changes) != 0 || len(p.Conflicts) != 0 {
+		t.Errorf("the same once more: %+v, %+v", p.Changes, p.Conflicts)
+	}
+
+	// Days that are over are doubted, and so is a slot that goes while others speak of it.
+	d.Exceptions[0].Days = []playlist.Date{"2025-12-01"}
+	if p = must[county.Proposal](t)(w.Propose(t.Context(), d)); !slices.Equal(p.Doubts, []county.Doubt{county.DoubtOver}) {
+		t.Errorf("an exception that is over: %q", p.Doubts)
+	}
+	renamed := draft(t, playlist.AreaScope(countyArea), clip)
+	renamed.Slots[0].Name = "晨间健康"
+	p = must[county.Proposal](t)(w.Propose(t.Context(), renamed))
+	if !slices.Equal(p.Orphans, []county.Orphan{{Slot: "早间健康", Scope: playlist.AreaScope(townArea)}}) || !slices.Equal(p.Doubts, []county.Doubt{county.DoubtOrphans}) {
+		t.Errorf("a slot that is renamed: %+v, %q", p.Orphans, p.Doubts)
 	}
 }

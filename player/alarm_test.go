@@ -273,6 +273,45 @@ func TestTheToneSoundsUntilThereIsSomethingToHear(t *testing.T) {
 	}
 }
 
+// An alert that has nothing to say sounds its tone as often as it is to sound, and lets
+// another of its level go first.
+func TestAnAlertThatHasNothingToSayEndsWithItsPasses(t *testing.T) {
+	for _, words := range []string{"", "！！！"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSiren(t, "east")
+			s.here[1].Store(true) // text can be spoken
+			s.start()
+			defer s.close()
+			time.Sleep(time.Second)
+			s.receive(alert("A", func(r *emergency.Record) {
+				r.Texts, r.Passes, r.NotAfter = []emergency.Text{{Text: words}}, 4, s.now().Add(time.Hour)
+			}))
+			time.Sleep(7 * time.Second)
+			s.receive(alert("B", func(r *emergency.Record) { r.Passes, r.NotAfter = 1, s.now().Add(time.Hour) }))
+			time.Sleep(2 * time.Minute)
+			if a, b := s.state("A"), s.state("B"); a != emergency.StatePartial || b != emergency.StateDone {
+				t.Errorf("%q: A is %s, B is %s", words, a, b)
+			}
+			s.stop()
+			var tones []time.Time
+			var other time.Time
+			for _, r := range s.rows() {
+				switch {
+				case r.Alert == "A" && r.Used == asrun.UsedTone:
+					tones = append(tones, r.Started)
+				case r.Alert == "B" && r.Used == asrun.UsedSpeech:
+					other = r.Started
+				}
+			}
+			slices.SortFunc(tones, time.Time.Compare)
+			if len(tones) != 4 || other.Before(tones[0]) || other.After(tones[1]) {
+				t.Errorf("%q: tones at %v, the other alert at %v", words, tones, other)
+			}
+			s.heardSo()
+		})
+	}
+}
+
 // What is to follow the tone may take its time: the log, the screen and the ledger
 // know of the tone meanwhile.
 func TestTheToneIsToldOfWhileItSounds(t *testing.T) {

@@ -44,10 +44,13 @@ func (c *choice) sound(ctx context.Context, as asrun.Used) (AlertSound, error) {
 	return c.a.sounds.Sound(ctx, c.s.latest(), as)
 }
 
-func (c *choice) hasText() bool {
+func (c *choice) hasText() bool { return c.s.latest().Spoken("") != "" }
+
+// hopeless reports whether nothing but the tone can come any more: the alert has no words,
+// and no sound that could still be made a clip.
+func (c *choice) hopeless() bool {
 	r := c.s.latest()
-	_, ok := r.Text("")
-	return ok
+	return !c.hasText() && (r.Clip == nil && len(r.Audio) == 0 || c.unfit.Load())
 }
 
 // speak has the text spoken, unless it was or could not be; see [choice.again].

@@ -88,7 +88,7 @@ func (n *siren) run(ctx context.Context) {
 func (n *siren) repeat(ctx context.Context) {
 	item, heard := n.before.Last, n.before.Whole
 	for passes := n.passes(); heard < passes && !n.over(ctx) && !n.dropped(); {
-		whole, end, err := n.pass(ctx, item+1, heard+1 == passes)
+		got, end, err := n.pass(ctx, item+1, heard+1 == passes)
 		if ctx.Err() != nil {
 			return
 		}
@@ -98,14 +98,16 @@ func (n *siren) repeat(ctx context.Context) {
 		}
 		item++
 		gap := time.Second // a higher rank or a lost device cut it off: once more
-		if whole {
-			heard++
+		if got != passCut {
 			gap = n.gap()
 		}
-		if now := time.Now(); !whole || now.Sub(end) > lateWait {
+		if got == passWhole || got == passTone && n.s.choice.hopeless() {
+			heard++
+		}
+		if now := time.Now(); got != passWhole || now.Sub(end) > lateWait {
 			end = now // it did not go as it was meant to
 		}
-		if heard < passes && !n.rest(ctx, end, gap) {
+		if heard < passes && !n.rest(ctx, end, gap, got == passTone) {
 			return
 		}
 	}
@@ -197,17 +199,19 @@ func (n *siren) over(ctx context.Context) bool {
 }
 
 // rest lets time pass after a pass that ended then. A short rest is silent; in a
-// longer one the output is free for others. An output that is out of step with
+// longer one, or if it yields, the output is free for others, and those of its rank that
+// wait go before it. An output that is out of step with
 // the alert's others may come into step by half of it.
-func (n *siren) rest(ctx context.Context, end time.Time, gap time.Duration) bool {
+func (n *siren) rest(ctx context.Context, end time.Time, gap time.Duration, yields bool) bool {
 	n.soon, n.next = end.Add(gap/2), end.Add(gap)
-	if gap > sirenHold {
+	yields = yields || gap > sirenHold
+	if yields {
 		n.leaver()()
 	}
 	if pause(ctx, time.Until(n.next)-lateWait-n.a.p.slowest()) != nil {
 		return false
 	}
-	if gap > sirenHold {
+	if yields {
 		n.join()
 	}
 	return true
@@ -320,13 +324,22 @@ func (n *siren) mute(ctx context.Context, item int) {
 	n.a.p.Watch(Moment{MomentEnded, row})
 }
 
-// pass is one round of tone and sound; after the last one the output is free.
-// whole says that all that the alert has to say was heard, end when. The error is a drill's that has
+// passHeard is what was heard of a pass.
+type passHeard int
+
+const (
+	passCut   passHeard = iota // not all of what was to be heard
+	passTone                   // the tone, for want of anything else
+	passWhole                  // all that the alert has to say
+)
+
+// pass is one round of tone and sound; after the last one the output is free. It returns
+// what was heard, and when that ended. The error is a drill's that has
 // no words: nothing of it is heard.
-func (n *siren) pass(ctx context.Context, item int, last bool) (whole bool, end time.Time, err error) {
+func (n *siren) pass(ctx context.Context, item int, last bool) (got passHeard, end time.Time, err error) {
 	words, err := n.words(ctx)
 	if err != nil || !n.clear(ctx) {
-		return false, end, err
+		return passCut, end, err
 	}
 	defer context.AfterFunc(ctx, n.leaver())() // it falls silent at once
 	began := time.Now()
@@ -334,7 +347,7 @@ func (n *siren) pass(ctx context.Context, item int, last bool) (whole bool, end 
 	if n.latest().Class.Drill() {
 		first, err := n.load(ctx, n.row(item, 2, asrun.UsedPreamble), words)
 		if err != nil {
-			return false, end, err
+			return passCut, end, err
 		}
 		defer first.sound.Close()
 		next = append(next, first)
@@ -343,7 +356,7 @@ func (n *siren) pass(ctx context.Context, item int, last bool) (whole bool, end 
 	sound := NewSound(&attentionOn{attention: p.tone}, level, nil)
 	defer sound.Close()
 	if sound.Ready(ctx) != nil {
-		return false, end, nil
+		return passCut, end, nil
 	}
 	row := n.row(item, 1, asrun.UsedTone)
 	row.OfFrames, row.LevelDB = p.tone.shortest(), level
@@ -363,14 +376,20 @@ func (n *siren) pass(ctx context.Context, item int, last bool) (whole bool, end 
 	for i, part := range said {
 		n.rows = append(n.rows, n.hear(ctx, part, func(row asrun.Row) {
 			rows = append(rows, row)
-			if whole = emergency.Heard(rows).Whole > 0; whole && last && i == len(said)-1 {
+			if emergency.Heard(rows).Whole == 0 {
+				return
+			}
+			if got = passWhole; last && i == len(said)-1 {
 				n.leaver()()
 			}
 		}))
 	}
 	heard.Wait()
 	n.rows = append(n.rows, row)
-	return whole, end, nil
+	if len(said) == 0 && row.Outcome == asrun.Complete {
+		got = passTone
+	}
+	return got, end, nil
 }
 
 // say waits, while the tone sounds, for the best that there is to be heard of the

@@ -153,6 +153,9 @@ func (p *Programme) exempted(s Slot, of followed, all []followed) Slot {
 			}
 		}
 	}
+	if len(s.Exempt) == 0 {
+		s.Exempt = nil
+	}
 	return s
 }
 

@@ -67,6 +67,28 @@ func (e Exception) Holds(day Date) bool {
 	return day >= e.From && (e.To == "" || day <= e.To)
 }
 
+// Over reports whether all its days are before a day.
+func (e Exception) Over(day Date) bool {
+	if len(e.Days) > 0 {
+		return slices.Max(e.Days) < day
+	}
+	return e.To != "" && e.To < day
+}
+
+// Clashes reports whether two exceptions from the same slot have a day in common.
+func (e Exception) Clashes(f Exception) bool {
+	if e.Slot != f.Slot {
+		return false
+	}
+	if len(e.Days) == 0 && len(f.Days) == 0 {
+		return (e.To == "" || e.To >= f.From) && (f.To == "" || f.To >= e.From)
+	}
+	if len(e.Days) == 0 {
+		e, f = f, e
+	}
+	return slices.ContainsFunc(e.Days, f.Holds)
+}
+
 // Exception returns the one that decides for a day and output; ok is false if the slot
 // airs as it always does.
 func (s *Slot) Exception(day Date, output string) (e Exception, ok bool) {

@@ -211,9 +211,10 @@ func TestAnExceptionIsChecked(t *testing.T) {
 		"a day is empty":       {Slot: "早", Days: []playlist.Date{""}},
 		"at 1440 minutes":      {Slot: "早", Days: day, At: []playlist.TimeOfDay{24 * 60}},
 		"more than 400 days":   {Slot: "早", Days: slices.Repeat(day, 401)},
+		"have a day in common": {Slot: "晚", To: "2026-11-24"},
 		"400 days or 48 times": {Slot: "早", Days: day, At: make([]playlist.TimeOfDay, 49)},
 	} {
-		m := playlist.Manifest{Scope: aTown, Version: 1, Exceptions: []playlist.Exception{e}}
+		m := playlist.Manifest{Scope: aTown, Version: 1, Exceptions: []playlist.Exception{{Slot: "晚", From: "2026-11-24"}, e}}
 		if err := m.Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", e, err, want)
 		}

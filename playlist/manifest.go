@@ -2,6 +2,7 @@ package playlist
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -215,9 +216,12 @@ func (m Manifest) Check() error {
 		}
 		slots[s.Name] = true
 	}
-	for _, e := range m.Exceptions {
+	for i, e := range m.Exceptions {
 		if err := e.Check(); err != nil {
 			return bad("%v", err)
+		}
+		if slices.ContainsFunc(m.Exceptions[:i], e.Clashes) {
+			return bad("two exceptions from slot %q have a day in common", e.Slot)
 		}
 	}
 	return nil

@@ -199,7 +199,7 @@ func (a *app) accountHead(k *client, acc county.AlertAccount) {
 	a.Println(cli.Printable(cmp.Or(a.alertTitle(v), v.Headline())))
 	line("alerts.id", string(v.ID), cli.Plain)
 	line("alerts.kind", a.alertKind(v), cli.Plain)
-	line("county.head_source", strings.TrimSpace(a.Word("county.source_", v.Source)+a.Say("view.comma")+cmp.Or(v.SenderName, v.Sender)), cli.Plain)
+	line("county.head_source", strings.TrimSpace(a.Word("county.source_", v.Source)+a.Say("view.comma")+cmp.Or(v.SenderName, v.Sender)+a.orderedBy(v)), cli.Plain)
 	line("county.head_received", web.Stamp(v.Received, now, k.zone), cli.Plain)
 	if !v.Detail.Released.IsZero() {
 		line("county.head_order", a.released(k, v), cli.Plain)
@@ -225,10 +225,18 @@ func (a *app) accountHead(k *client, acc county.AlertAccount) {
 	if v.Detail.Spoken && v.Detail.NoClip != "" {
 		line("county.head_remark", a.Say("county.sound_replaced", v.Detail.NoClip), cli.Warn)
 	}
-	if v.State.Over() && tone != cli.Plain && now.Before(v.Ends) {
+	if v.State.Over() && tone != cli.Plain && now.Before(v.Ends) && acc.Controllers.Completed < acc.Controllers.Targeted {
 		line("county.head_remark", a.Say("county.alert_still"), cli.Faint)
 	}
 	a.Println("")
+}
+
+// orderedBy tells which account sent an alert by hand.
+func (a *app) orderedBy(v store.Alert) string {
+	if v.Detail.First == "" {
+		return ""
+	}
+	return a.Say("view.comma") + cli.Printable(v.Detail.First)
 }
 
 // accountLadder shows how many came how far, and how many people heard it.

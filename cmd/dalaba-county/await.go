@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -24,9 +25,20 @@ func (a *app) await(ctx context.Context, k *client, id playlist.AlertID, wait ti
 	end := time.Now().Add(wait)
 	stopped := sayM("county.await_stopped", string(id), string(id))
 	for {
-		if err := k.get(ctx, "/api/account", url.Values{"id": {string(id)}}, &acc); ctx.Err() != nil {
+		err := k.get(ctx, "/api/account", url.Values{"id": {string(id)}}, &acc)
+		switch {
+		case ctx.Err() != nil:
 			return acc, stopped
-		} else if err != nil {
+		case err != nil && unanswered(err) && time.Now().Before(end): // it may be starting again
+			select {
+			case <-ctx.Done():
+				return acc, stopped
+			case <-time.After(followEvery):
+			}
+			continue
+		case err != nil && unanswered(err):
+			return acc, errors.Join(sayM("county.await_lost", string(id), string(id)), err)
+		case err != nil:
 			return acc, err
 		}
 		n := acc.Controllers
@@ -52,7 +64,14 @@ func (a *app) await(ctx context.Context, k *client, id playlist.AlertID, wait ti
 
 // allHeard returns which controllers have not aired an alert whole.
 func (a *app) allHeard(acc county.AlertAccount) error {
-	if acc.Alert.State == emergency.StateReview || acc.Alert.State == emergency.StateRefused {
+	switch acc.Alert.State {
+	case emergency.StateReview, emergency.StateRefused, emergency.StateCancelled:
+		if e := acc.Ended; e != nil && e.Kind == emergency.KindUpdate {
+			return sayM("county.await_updated", string(acc.Alert.ID), string(e.By), acc.Controllers.Completed, len(acc.All))
+		}
+		if acc.Alert.State == emergency.StateCancelled {
+			return sayM("county.await_cancelled", string(acc.Alert.ID), acc.Controllers.Completed, len(acc.All))
+		}
 		return sayM("county.await_unsounded", string(acc.Alert.ID), a.Word("county.alert_", string(acc.Alert.State)))
 	}
 	var left []string

@@ -247,7 +247,7 @@ func (a *app) issue(ctx context.Context, k *client, out pushed, o issueFlags, do
 	}
 	for _, p := range out.Proposals {
 		if len(p.Doubts) > 0 && !o.anyway {
-			return cli.Refuse(sayM("county.doubtful", a.Word("county.doubt_", string(p.Doubts[0]))))
+			return cli.Refuse(sayM("county.doubtful", p.InWords(p.Doubts[0])))
 		}
 	}
 	if err := a.Confirm(ctx, a.Say("county.push_ask"), o.yes); err != nil {
@@ -432,8 +432,11 @@ func (a *app) proposal(k *client, p county.Proposal) {
 	for _, c := range p.Changes {
 		a.change(c)
 	}
+	if w := p.Waiting; w != nil {
+		a.Println(cli.Paint(a.Say("county.waiting_replaced", w.Version, k.local(w.Begins).Format("2006-01-02 15:04")), cli.Warn, a.Colour()))
+	}
 	for _, d := range p.Doubts {
-		a.Println(cli.Paint(a.Word("county.doubt_", string(d)), cli.Warn, a.Colour()))
+		a.Println(cli.Paint(p.InWords(d).In(a.Language()), cli.Warn, a.Colour()))
 	}
 	if !p.Manifest.NotBefore.IsZero() {
 		a.Println(a.Say("county.from_day", k.local(p.Manifest.NotBefore).Format("2006-01-02 15:04")))

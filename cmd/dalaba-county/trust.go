@@ -204,8 +204,11 @@ func (a *app) preview(raw []byte) error {
 	switch {
 	case d.Manifest != nil:
 		a.Println(a.Say("county.preview_manifest", string(d.Scope), d.Version, issued, len(d.Manifest.Slots), len(d.Manifest.Clips)))
-		for _, s := range d.Manifest.Slots {
-			a.Println("  " + cli.Printable(a.Say("county.preview_slot", s.Name, s.Cron.String(), s.Playlist)))
+		if at := d.Manifest.NotBefore; !at.IsZero() {
+			a.Println(a.Say("county.from_day", at.Local().Format("2006-01-02 15:04")))
+		}
+		for _, c := range county.Contents(*d.Manifest) {
+			a.change(c)
 		}
 	case d.Trust != nil:
 		a.Println(a.Say("county.preview_trust", d.Version, issued))

@@ -196,6 +196,10 @@ func (a *app) alertField(k *client, field, value string) string {
 		}
 	case "class":
 		return a.Word("alerts.class_", value)
+	case "sound":
+		if value == "" {
+			return a.Say("county.alert_no_recording")
+		}
 	case "passes":
 		if value == "0" {
 			return a.Say("county.alert_passes_open", playlist.DefaultAlertPasses)

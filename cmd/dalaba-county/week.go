@@ -99,12 +99,14 @@ func (a *app) instant(ctx context.Context, k *client, text string) (time.Time, e
 // week shows what is in force, slot by slot, and the airings that do not go as their slots
 // say; or all airings.
 func (a *app) week(k *client, w county.Week, all bool) {
-	a.Println(a.Say("county.week", string(w.Scope), cli.Printable(w.Name), k.local(w.From).Format("2006-01-02 15:04"), k.local(w.To).Format("2006-01-02 15:04")))
-	_, isController := w.Scope.Controller()
+	a.Println(a.Say("county.week", string(w.Scope), cli.Printable(strings.TrimSpace(w.Name+" "+string(w.Controller))), k.local(w.From).Format("2006-01-02 15:04"), k.local(w.To).Format("2006-01-02 15:04")))
+	if w.Nobody != "" {
+		a.Println(cli.Paint(a.Word("county.doubt_", string(w.Nobody)), cli.Warn, a.Colour()))
+	}
 	switch {
 	case w.Own != nil:
 		a.Println(a.Say("county.week_own", len(w.Own.Slots)+w.Own.More, a.spans(w.Own.Quiet), a.spans(w.Own.Protected)))
-	case isController:
+	case w.Controller != "":
 		a.Println(cli.Paint(a.Say("county.week_untold"), cli.Warn, a.Colour()))
 	}
 	if len(w.Sources) == 0 {
@@ -114,7 +116,7 @@ func (a *app) week(k *client, w county.Week, all bool) {
 		a.Println(a.source(k, s))
 	}
 	for _, s := range w.Later {
-		a.Println(a.Say("county.week_later", k.local(s.NotBefore).Format("2006-01-02 15:04"), a.source(k, s)))
+		a.Println(a.Say("county.week_later", k.local(s.Begins).Format("2006-01-02 15:04"), a.source(k, s)))
 	}
 	if len(w.Narrower) > 0 {
 		var names []string
@@ -131,7 +133,14 @@ func (a *app) week(k *client, w county.Week, all bool) {
 			if s.Replaced {
 				name = a.Say("county.week_replaced", name)
 			}
-			t.Add(name, a.when(s.Slot), cli.Printable(s.Title), strconv.Itoa(s.Slot.Count), strconv.Itoa(s.Slot.Priority), a.sourceOf(s.Scope))
+			when := a.when(s.Slot)
+			if !s.Begins.IsZero() {
+				when = a.Say("county.slot_begins", when, k.local(s.Begins).Format("01-02 15:04"))
+			}
+			if !s.Ends.IsZero() {
+				when = a.Say("county.slot_ends", when, k.local(s.Ends).Format("01-02 15:04"))
+			}
+			t.Add(name, when, cli.Printable(s.Title), strconv.Itoa(s.Slot.Count), strconv.Itoa(s.Slot.Priority), a.sourceOf(s.Scope))
 		}
 		a.Println(t.Page())
 	}
@@ -186,7 +195,7 @@ func (a *app) when(s playlist.Slot) string {
 		text = a.Say("county.when_days", text, a.fieldValue("days", county.DaysText(s.Days)))
 	}
 	if s.From != "" || s.To != "" {
-		text = a.Say("county.when_dates", text, string(s.From), string(s.To))
+		text = a.Say("county.when_dates", text, a.dates(s.From, s.To))
 	}
 	if len(s.Except) > 0 {
 		text = a.Say("county.when_except", text, county.Joined(s.Except))
@@ -194,13 +203,27 @@ func (a *app) when(s playlist.Slot) string {
 	return text
 }
 
+// dates are the days from one to another; either may be left open.
+func (a *app) dates(from, to playlist.Date) string {
+	switch {
+	case from == "":
+		return a.Say("county.dates_to", string(to))
+	case to == "":
+		return a.Say("county.dates_from", string(from))
+	}
+	return a.Say("county.dates", string(from), string(to))
+}
+
 // exempt tells of an exception.
 func (a *app) exempt(s county.WeekSlot, e county.WeekExempt) string {
 	days := county.Joined(e.Days)
 	if len(e.Days) == 0 {
-		days = a.Say("county.exempt_span", string(e.From), string(e.To))
+		days = a.dates(e.From, e.To)
 	}
 	of, by := cli.Printable(s.Slot.Name), a.sourceOf(e.By)
+	if len(e.On) > 0 {
+		of = a.Say("county.exempt_on", of, cli.Printable(strings.Join(e.On, ", ")))
+	}
 	switch {
 	case e.Instead && e.From == "" && e.To == "":
 		return a.Say("county.exempt_replaced", of, by)

@@ -13,6 +13,7 @@ import (
 
 	"dalaba/cmd/cli"
 	"dalaba/controller/site"
+	"dalaba/controller/uplink"
 	"dalaba/controller/wording"
 	"dalaba/data"
 	"dalaba/playlist"
@@ -109,10 +110,22 @@ func (a *app) plan(ctx context.Context, now time.Time, since string, days int) e
 	}
 	if len(plan) == 0 {
 		a.Println(a.Say("view.plan_empty", days))
-		return nil
+	} else {
+		a.planTable(s, plan, outlook, now)
 	}
-	a.planTable(s, plan, outlook, now)
-	return nil
+	return a.tellComing(ctx, s, now, to)
+}
+
+// tellComing tells of what the county has published for a day until then: the plan does not
+// have it.
+func (a *app) tellComing(ctx context.Context, s *site.Site, now, until time.Time) error {
+	coming, err := uplink.Coming(ctx, s.Store)
+	for _, m := range coming {
+		if m.NotBefore.After(now) && !m.NotBefore.After(until) {
+			a.Remark(a.Say("view.plan_coming", web.Stamp(m.NotBefore, now, s.Site.Zone), string(m.Scope), m.Version))
+		}
+	}
+	return err
 }
 
 // tellState says what a plan that begins with a state takes for granted.

@@ -86,7 +86,7 @@ func (a *app) why(ctx context.Context, now time.Time, text string) error {
 	for _, line := range e.Said {
 		a.Println(cli.Printable(line))
 	}
-	return nil
+	return a.tellComing(ctx, s, now, moments[0])
 }
 
 // foresees is how far ahead it is told which clips will air: the plan is played through

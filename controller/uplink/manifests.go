@@ -282,6 +282,9 @@ func (u *Uplink) progress(ctx context.Context) (all []link.Progress) {
 			p.Why = "no_output"
 		}
 		all = append(all, p)
+		if airs := planned[s.Scope]; airs > 0 && airs != s.Version { // it airs by an earlier one until then
+			all = append(all, link.Progress{Scope: s.Scope, Version: airs, Active: true, Planned: true})
+		}
 	}
 	return all
 }

@@ -52,6 +52,29 @@ func WithCounty(ctx context.Context, store *data.Store, cfg *config.Config) (*co
 	return &merged, nil
 }
 
+// Coming lists the county's manifests that wait for their day: from then on another
+// programme airs.
+func Coming(ctx context.Context, store *data.Store) (all []playlist.Manifest, err error) {
+	if store == nil {
+		return nil, nil
+	}
+	inForce, err := store.Manifests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	docs, err := Wire{Store: store}.Documents(ctx)
+	trust := trustOf(docs)
+	for _, s := range docs {
+		if s.Kind != link.KindManifest || s.Version <= inForce[s.Scope].Version {
+			continue
+		}
+		if d, oerr := link.Open(s.Raw, trust); oerr == nil && !d.Manifest.NotBefore.IsZero() {
+			all = append(all, *d.Manifest)
+		}
+	}
+	return all, err
+}
+
 func isMember(s link.Stored) bool { return s.Kind == link.KindMember }
 
 // trustOf returns the trust document kept, which was verified when it came.

@@ -124,7 +124,7 @@ var attributes = []attribute{
 	{"user", (*event).plain}, {"keys", (*event).plain},
 	{"url", (*event).plain}, {"link", (*event).plain}, {"peer", (*event).plain}, {"dir", (*event).plain}, {"status", (*event).plain}, {"again_in", (*event).duration},
 	{"since", (*event).plain}, {"made", (*event).plain}, {"controllers", (*event).plain}, {"messages", (*event).count}, {"clips", (*event).count}, {"files", (*event).count}, {"documents", (*event).count},
-	{"after_version", (*event).plain}, {"before_version", (*event).plain},
+	{"after_version", (*event).plain}, {"before_version", (*event).plain}, {"notify", (*event).plain}, {"text", (*event).plain},
 }
 
 // inside are attributes that are told as they are, and only if all are.

@@ -85,6 +85,11 @@ const mostInSummary = 20
 // Summary is one notice in the place of several that were held.
 func (r Rule) Summary(held []Notice, now time.Time) Notice {
 	held = slices.SortedStableFunc(slices.Values(held), func(a, b Notice) int { return cmp.Compare(a.ID, b.ID) })
+	since, first := held[0].At, held[0]
+	// What a person must look after comes first, then the latest.
+	held = slices.SortedStableFunc(slices.Values(held), func(a, b Notice) int {
+		return cmp.Or(cmp.Compare(a.weight(), b.weight()), cmp.Compare(b.ID, a.ID))
+	})
 	var lines []string
 	for _, n := range held[:min(len(held), mostInSummary)] {
 		lines = append(lines, n.At.In(r.Zone).Format("15:04")+" "+n.Headline())
@@ -92,9 +97,22 @@ func (r Rule) Summary(held []Notice, now time.Time) Notice {
 	if more := len(held) - mostInSummary; more > 0 {
 		lines = append(lines, say.M("notice.more", more).In(r.Language))
 	}
-	first := held[0].At.In(r.Zone).Format("01-02 15:04")
-	text := say.M("notice.summary", len(held), first, say.M("notice.held_"+held[0].Why), strings.Join(lines, "\n"))
-	return r.Notice(Summary, "summary/"+held[0].Key, text, now)
+	text := say.M("notice.summary", len(held), since.In(r.Zone).Format("01-02 15:04"), say.M("notice.held_"+first.Why), strings.Join(lines, "\n"))
+	return r.Notice(Summary, "summary/"+first.Key, text, now)
+}
+
+// weight sorts the notices of a summary: what is about red and orange alerts, then troubles,
+// then what is about other alerts, by their level.
+func (n Notice) weight() int {
+	switch {
+	case n.Level == emergency.Red || n.Level == emergency.Orange:
+		return 0
+	case n.Kind != Alert:
+		return 1
+	case n.Level > 0:
+		return 1 + int(n.Level)
+	}
+	return 2 + int(emergency.Blue)
 }
 
 // giveUpAfter is for how long a notice is tried again.

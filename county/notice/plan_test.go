@@ -92,8 +92,9 @@ func TestASummaryLosesNothingUnsaid(t *testing.T) {
 	for i := range 23 {
 		all = append(all, held(open(int64(i+1), notice.Fault, 0), notice.HeldQuiet))
 	}
+	all = append(all, held(open(29, notice.Alert, emergency.Blue), notice.HeldQuiet), held(open(30, notice.Alert, emergency.Orange), notice.HeldQuiet))
 	n := rule.Summary(all, at("06:00:00"))
-	for _, part := range []string{"23 notices since 06-30 12:00", "quiet hours", "12:00 notice 1\n", "12:00 notice 20\n", "and 3 more"} {
+	for _, part := range []string{"25 notices since 06-30 12:00", "quiet hours", "(gathered in quiet hours)\n12:00 notice 30\n12:00 notice 23\n", "12:00 notice 5\n", "and 5 more"} {
 		if !strings.Contains(n.Text, part) {
 			t.Errorf("no %q in %q", part, n.Text)
 		}

@@ -338,7 +338,14 @@ func (a Alert) kept() string {
 	return string(a.State)
 }
 
-// retire ends what an update or a cancel names, and notes what it may not.
+// named is an alert that a message names, and the message by whose right it ends.
+type named struct {
+	id playlist.AlertID
+	by Alert
+}
+
+// retire ends what an update or a cancel names, and notes what it may not. An update that it
+// ends while that waits for a person would have ended others: those end with it.
 func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []string) (ended []Alert, err error) {
 	if !a.retires() {
 		return nil, nil
@@ -351,7 +358,12 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 	if err != nil {
 		return nil, err
 	}
+	var refs []named
 	for _, ref := range a.Refs {
+		refs = append(refs, named{ref, a})
+	}
+	for i := 0; i < len(refs); i++ {
+		ref, by := refs[i].id, refs[i].by
 		if ref == "" {
 			continue
 		}
@@ -366,12 +378,17 @@ func (s *Store) retire(ctx context.Context, tx conn, a Alert, authorities []stri
 			return nil, err
 		}
 		for _, old := range open {
-			if old.ID == a.ID || !ref.Means(old.ID) {
+			if old.ID == a.ID || !ref.Means(old.ID) || slices.ContainsFunc(ended, func(e Alert) bool { return e.ID == old.ID }) {
 				continue
 			}
-			if !a.MayEnd(a.Proof(), old.Alert, old.Proof(), authorities) {
+			if !by.MayEnd(by.Proof(), old.Alert, old.Proof(), authorities) {
 				a.Detail.Spared = append(a.Detail.Spared, old.ID)
 				continue
+			}
+			if old.State == emergency.StateReview && old.Kind == emergency.KindUpdate {
+				for _, further := range old.Refs {
+					refs = append(refs, named{further, old})
+				}
 			}
 			if a.Kind == emergency.KindUpdate {
 				a.Detail.Rank = max(a.Detail.Rank, old.Precedence(old.Detail.Rank, old.Received).Rank)

@@ -190,19 +190,6 @@ func (s *Store) Versions(ctx context.Context, kind link.Kind, scope playlist.Sco
 	return all, err
 }
 
-// ManifestsSince are the manifest envelopes that were the latest of their
-// scope at some moment from since on, oldest first.
-func (s *Store) ManifestsSince(ctx context.Context, since time.Time) (all []Envelope, err error) {
-	err = s.read().each(ctx, envelopeColumns+`e WHERE kind = 'manifest' AND NOT EXISTS (SELECT 1 FROM envelope n
-		WHERE n.kind = e.kind AND n.scope = e.scope AND n.version > e.version AND n.at <= ?1) ORDER BY scope, version`,
-		[]any{since.UnixMicro()}, func(scan func(...any) error) error {
-			e, err := scanEnvelope(scan)
-			all = append(all, e)
-			return err
-		})
-	return all, err
-}
-
 // InForce are the latest envelopes of the scopes named, of every kind, and of trust
 // documents, if their scope is named, every version; without their bytes.
 func (s *Store) InForce(ctx context.Context, scopes []playlist.Scope) (all []Envelope, err error) {

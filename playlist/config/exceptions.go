@@ -1,6 +1,8 @@
 package config
 
 import (
+	"slices"
+
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"dalaba/playlist"
@@ -28,6 +30,9 @@ func (r *reader) exceptions(list []*section) (all []playlist.Exception) {
 		}
 		e.At = s.clocks("at")
 		s.rest()
+		if i := slices.IndexFunc(all, e.Clashes); i >= 0 && e.Check() == nil && all[i].Check() == nil {
+			s.fault("slot", say.M("config.exception_twice", i+1), say.M("config.exception_twice_remedy"))
+		}
 		all = append(all, e)
 	}
 	return all

@@ -49,6 +49,9 @@ func TestAPushFileHasPlaylistsAndSlotsAlone(t *testing.T) {
 			`/etc/dalaba/push.toml:13: exception[4].to: its first day 2026-12-02 comes after its last day 2026-12-01; swap from and to`,
 			`/etc/dalaba/push.toml:14: exception[4].at: the list is empty; name at least one, such as at = ["09:30"], or delete the key`,
 		}},
+		{"two exceptions for a day", "[[exception]]\nslot = \"evening\"\ndays = [\"2026-12-01\", \"2026-12-03\"]\n[[exception]]\nslot = \"noon\"\ndays = [\"2026-12-03\"]\n[[exception]]\nslot = \"evening\"\nfrom = \"2026-12-03\"\n", []string{
+			`/etc/dalaba/push.toml:8: exception[3].slot: it has a day in common with [[exception]] 1; name each day of a slot once`,
+		}},
 		{"text that looks like a table", slot("") + "[[playlist]]\nname = \"more\"\ntitle = '''\n[site]'''\nseries = \"健康微课堂\"\n", []string{
 			`/etc/dalaba/push.toml:9: playlist[2].name: (warning) no slot airs the playlist "more"; add a [[slot]] for it, or delete it`,
 		}},

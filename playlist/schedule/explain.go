@@ -453,6 +453,9 @@ func (e *explainer) exempt(s playlist.Slot, day playlist.Date) {
 		switch {
 		case !exempt || !of:
 			continue
+		case x.Instead:
+			e.add("replaced", o.Name, SlotName(s.Name), string(day), x.By)
+			continue
 		case len(x.At) == 0:
 			e.add("left_out", o.Name, SlotName(s.Name), string(day))
 		default:
