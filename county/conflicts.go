@@ -29,12 +29,16 @@ type Conflict struct {
 
 // Foresight is how far conflicts were looked for.
 type Foresight struct {
-	Untold int `json:"untold,omitempty"` // controllers that have not told what their sites have of their own
-	Unseen int `json:"unseen,omitempty"` // controllers for which no week was planned, because there are too many kinds of villages
+	Untold int `json:"untold,omitempty"` // controllers that have not told all that their sites have of their own
+	Unseen int `json:"unseen,omitempty"` // controllers for which no week was planned, because there is too much to plan
 }
 
-// mostKinds is for how many kinds of villages a week is planned.
-const mostKinds = 100
+// mostKinds is for how many kinds of villages a week is planned, and mostPlanned after how
+// many airings in all no other one is.
+const (
+	mostKinds   = 100
+	mostPlanned = 200_000
+)
 
 // clash is what a [Conflict] is about.
 type clash struct {
@@ -56,17 +60,20 @@ func (p *programmes) conflicts(ctx context.Context, m playlist.Manifest, before 
 		return nil, f, err
 	}
 	at := map[clash]int{}
+	planned := 0
 	for i, k := range kinds {
-		if k.own == nil {
-			f.Untold += len(k.all)
-		}
-		if i >= mostKinds {
+		if i >= mostKinds || planned > mostPlanned {
 			f.Unseen += len(k.all)
 			continue
 		}
 		was := p.clashes(k, before, start)
-		for what, c := range p.clashes(k, after, start) {
-			if _, there := was[what]; there && what.slot.scope != m.Scope && what.other.scope != m.Scope {
+		is := p.clashes(k, after, start)
+		planned += was.planned + is.planned
+		if is.part {
+			f.Untold += len(k.all)
+		}
+		for what, c := range is.all {
+			if _, there := was.all[what]; there && what.slot.scope != m.Scope && what.other.scope != m.Scope {
 				continue // it has nothing to do with this manifest
 			}
 			c.Controllers, c.Residents = len(k.all), k.size
@@ -101,9 +108,15 @@ func (c Conflict) and(d Conflict) Conflict {
 	return c
 }
 
-// clashes lists what will not go as slots say in the week of a kind of village.
-func (p *programmes) clashes(k *kind, all []published, start time.Time) map[clash]Conflict {
-	found := map[clash]Conflict{}
+// clashes is what will not go as slots say in the week of a kind of village.
+type clashes struct {
+	all     map[clash]Conflict
+	planned int  // airings
+	part    bool // see [mix]
+}
+
+func (p *programmes) clashes(k *kind, all []published, start time.Time) clashes {
+	found := clashes{all: map[clash]Conflict{}}
 	type on struct {
 		clash
 		output string
@@ -111,19 +124,21 @@ func (p *programmes) clashes(k *kind, all []published, start time.Time) map[clas
 	times := map[on]int{}
 	for _, s := range stretches(all, start, start.Add(foreseen)) {
 		x := p.mix(k.of, k.own, s.all())
+		found.part = x.part
 		for _, planned := range x.plan(s.from, s.to) {
+			found.planned++
 			for _, f := range planned.Flags {
 				what := clash{x.from[planned.Slot.Name], origin{}, f.Kind}
 				if f.Other != "" {
 					what.other = x.ofAiring(f.Other)
 				}
-				c, known := found[what]
+				c, known := found.all[what]
 				if !known {
 					c = Conflict{Due: planned.Due, Slot: what.slot.slot, Scope: what.slot.scope, Kind: f.Kind, Other: what.other.slot, OtherScope: what.other.scope}
 				}
 				times[on{what, planned.Output}]++
 				c.Times = max(c.Times, times[on{what, planned.Output}])
-				found[what] = c
+				found.all[what] = c
 			}
 		}
 	}

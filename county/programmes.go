@@ -59,7 +59,7 @@ type Draft struct {
 // Proposal is a manifest that has not been issued.
 type Proposal struct {
 	Manifest  playlist.Manifest `json:"manifest"`
-	Over      int64             `json:"over"` // the version in force now; 0: none
+	Over      int64             `json:"over"` // the latest version, in force or waiting for its day; 0: none
 	Changes   []Change          `json:"changes"`
 	Reaches   Reaches           `json:"reaches"`
 	Waiting   *Source           `json:"waiting,omitempty"`  // a version that waits for its day, and that this one has never come into force

@@ -21,6 +21,7 @@ type mix struct {
 	playlist.Programme
 	clips map[playlist.ClipID]playlist.Clip
 	from  map[string]origin // by the name of a slot in the programme
+	part  bool              // some of what the site has of its own is not in it
 }
 
 // origin is the scope that a slot comes from, empty for the site's own, and its name there.
@@ -47,8 +48,10 @@ func (b base) mix(k store.Controller, own *playlist.Local, manifests []playlist.
 			x.Outputs = append(x.Outputs, playlist.Output{Name: o.Name, Area: o.Area, Residents: o.Residents})
 		}
 	}
-	if own != nil {
-		x.local(*own)
+	if own == nil {
+		x.part = true
+	} else {
+		x.local(*own, b.now())
 	}
 	for _, m := range manifests {
 		for _, clip := range m.Clips {
@@ -62,8 +65,26 @@ func (b base) mix(k store.Controller, own *playlist.Local, manifests []playlist.
 	return x
 }
 
-// local adds what a site has of its own. What is none of this program's is left out.
-func (x *mix) local(own playlist.Local) {
+// mostOwn is how many airings a week the county plans of a site's own slots: any controller
+// can tell what it likes of them.
+const mostOwn = 10_000
+
+// longestOwn bounds the length of an airing of those.
+const longestOwn = 24 * time.Hour
+
+// local adds what a site has of its own. What is none of this program's is left out, and so
+// are slots that are too many for one week from now.
+func (x *mix) local(own playlist.Local, now time.Time) {
+	x.part = own.More > 0
+	room := mostOwn
+	fits := func(s playlist.Slot) bool {
+		for at, ok := s.Next(now, x.Site.Zone); ok && at.Before(now.Add(foreseen)); at, ok = s.Next(at, x.Site.Zone) {
+			if room--; room < 0 {
+				return false
+			}
+		}
+		return true
+	}
 	if zone, err := time.LoadLocation(own.Zone); err == nil && own.Zone != "" {
 		x.Site.Zone = zone
 	}
@@ -77,7 +98,9 @@ func (x *mix) local(own playlist.Local) {
 	x.County.Protected = slices.DeleteFunc(slices.Clone(own.Protected), func(s playlist.Span) bool { return !s.Valid() })
 	x.County.Exceptions = slices.DeleteFunc(slices.Clone(own.Exceptions), func(e playlist.Exception) bool { return e.Check() != nil })
 	for _, s := range own.Slots {
-		if s.Check() != nil || playlist.FromCounty(s.Name) {
+		s.Slot = s.Under(own.Calendar)
+		if s.Check() != nil || playlist.FromCounty(s.Name) || s.Length < 0 || s.Length > longestOwn || !fits(s.Slot) {
+			x.part = true
 			continue
 		}
 		sum := sha256.Sum256([]byte(s.Name))
@@ -86,7 +109,7 @@ func (x *mix) local(own playlist.Local) {
 		s.Playlist, s.Count = s.Name, 1
 		x.Playlists = append(x.Playlists, playlist.Playlist{Name: s.Name, Title: s.Title, Clips: []playlist.ClipID{clip.ID}, Order: playlist.Sequence})
 		x.from[s.Name] = origin{slot: s.Name}
-		x.Slots = append(x.Slots, s.Under(own.Calendar))
+		x.Slots = append(x.Slots, s.Slot)
 	}
 }
 
@@ -121,7 +144,8 @@ type Week struct {
 
 	// Own is what the site has of its own; nil if no controller is shown, or it has not
 	// told.
-	Own *playlist.Local `json:"own,omitempty"`
+	Own  *playlist.Local `json:"own,omitempty"`
+	Part bool            `json:"part,omitempty"` // there is more of its own than is planned here
 }
 
 // Source is a programme that the county published.
@@ -264,6 +288,7 @@ func (p *programmes) standIn(ctx context.Context, scope playlist.Scope, fleet []
 
 // add adds what a controller airs in a part of the week.
 func (w *Week) add(x mix, part stretch) {
+	w.Part = w.Own != nil && x.part
 	version := map[playlist.Scope]published{}
 	for _, m := range part.manifests {
 		version[m.Scope] = m

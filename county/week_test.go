@@ -70,7 +70,7 @@ func TestAWeekMergesAllThatIsInForce(t *testing.T) {
 	publish("", playlist.GroupScope("schools"), func(d *county.Draft) { d.Slots[0].Name, d.Slots[0].Cron = "学校", cronOf(t, "0 9 * * 5") })
 	publish("王编辑", playlist.ControllerScope(b.id), func(d *county.Draft) {
 		d.Slots, d.Playlists = []playlist.Slot{}, []playlist.Playlist{}
-		d.Exceptions = []playlist.Exception{{Slot: "午间", Days: []playlist.Date{"2027-03-03"}, At: []playlist.TimeOfDay{13 * 60}}}
+		d.Exceptions = []playlist.Exception{{Slot: "午间", Days: []playlist.Date{"2088-03-03"}, At: []playlist.TimeOfDay{13 * 60}}}
 	})
 	own := draft(t, "", clip).Slots[0]
 	own.Name, own.Cron, own.Outputs = "村务", cronOf(t, "0 7 * * 1"), []string{"村口"}
@@ -79,7 +79,7 @@ func TestAWeekMergesAllThatIsInForce(t *testing.T) {
 		Slots: []playlist.LocalSlot{{Slot: own, Title: "村务公开", Length: 45 * time.Minute}},
 	})
 
-	monday := time.Date(2027, 3, 1, 0, 0, 0, 0, zone)
+	monday := time.Date(2088, 3, 1, 0, 0, 0, 0, zone)
 	got := w.weekOf(t, playlist.ControllerScope(b.id), monday)
 	want := []string{"01 07:00 村务 own", "01 07:30 早间健康 341523000000 waits 村务", "03 13:00 午间 341523100000", "05 09:00 学校 schools"}
 	if text := airs(got, zone); len(text) != 4 || text[0] != want[0] || !strings.HasPrefix(text[1], "01 07:30 早间健康 341523000000 missed_busy") || text[2] != want[2] || text[3] != want[3] {
@@ -168,6 +168,20 @@ func TestConflictsAreThoseOfEachKindOfVillage(t *testing.T) {
 		t.Errorf("a slot of the site's own: %+v", waits)
 	}
 
+	// What a controller tells is bounded: its slots may be a stranger's by now.
+	dense := evening
+	dense.Cron = cronOf(t, "* * * * * *")
+	crowd := playlist.Local{Slots: slices.Repeat([]playlist.LocalSlot{{Slot: dense, Length: time.Second}}, 40)}
+	crowd.Slots = append(crowd.Slots, playlist.LocalSlot{Slot: evening, Length: 100 * 365 * 24 * time.Hour})
+	crowded := w.enrol(t, village, nil, speaker("村口", village, 10))
+	w.rules(t, crowded, crowd)
+	if p = must[county.Proposal](t)(w.Propose(t.Context(), draft(t, playlist.AreaScope(countyArea), w.clip(t, "clip1.mp3")))); p.Foresight.Untold != 1 || len(p.Conflicts) != 2 {
+		t.Errorf("with a crowd of slots: %+v, %+v", p.Foresight, p.Conflicts)
+	}
+	if got := w.weekOf(t, playlist.ControllerScope(crowded.id), time.Now().Add(time.Second)); len(got.Airings) > 0 || !got.Part {
+		t.Errorf("its week has %d airings", len(got.Airings))
+	}
+
 	// An old program does not tell, and what a later one tells is not understood.
 	for i, said := range []json.RawMessage{nil, json.RawMessage(`{"quiet": "none"}`)} {
 		id := playlist.ControllerID(fmt.Sprint("old-", i))
@@ -180,7 +194,7 @@ func TestConflictsAreThoseOfEachKindOfVillage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if p = must[county.Proposal](t)(w.Propose(t.Context(), draft(t, playlist.AreaScope(countyArea), w.clip(t, "clip1.mp3")))); p.Foresight.Untold != 2 || len(p.Conflicts) != 2 {
+	if p = must[county.Proposal](t)(w.Propose(t.Context(), draft(t, playlist.AreaScope(countyArea), w.clip(t, "clip1.mp3")))); p.Foresight.Untold != 3 || len(p.Conflicts) != 2 {
 		t.Errorf("with an old program: %+v, %+v", p.Foresight, p.Conflicts)
 	}
 }
@@ -190,7 +204,7 @@ func TestAnExceptionFromNothingIsDoubted(t *testing.T) {
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	w.understands(t, b, link.Understood()...)
 	must[store.Envelope](t)(w.Issue(t.Context(), draft(t, playlist.AreaScope(countyArea), w.clip(t, "clip1.mp3"))))
-	text := "[[exception]]\nslot = %q\ndays = [\"2027-03-03\"]\n"
+	text := "[[exception]]\nslot = %q\ndays = [\"2088-03-03\"]\n"
 	for _, c := range []struct {
 		slot  string
 		scope playlist.Scope
@@ -213,7 +227,7 @@ func TestAnExceptionFromNothingIsDoubted(t *testing.T) {
 
 	// A program one version back would refuse the whole manifest.
 	w.understands(t, b, "manifest-slots-days-calendar")
-	d := county.Draft{Scope: playlist.AreaScope(townArea), Playlists: []playlist.Playlist{}, Slots: []playlist.Slot{}, Exceptions: []playlist.Exception{{Slot: "早间健康", From: "2027-03-03"}}}
+	d := county.Draft{Scope: playlist.AreaScope(townArea), Playlists: []playlist.Playlist{}, Slots: []playlist.Slot{}, Exceptions: []playlist.Exception{{Slot: "早间健康", From: "2088-03-03"}}}
 	if _, err := w.Propose(t.Context(), d); err == nil || !strings.Contains(err.Error(), "manifest-exceptions") || !strings.Contains(err.Error(), string(b.id)) {
 		t.Errorf("for an old program: %v", err)
 	}
@@ -266,7 +280,15 @@ func TestAVersionThatWaitsIsLostIfAnotherIsPublished(t *testing.T) {
 	b := w.enrol(t, village, nil, speaker("村口", village, 420))
 	eventually(t, "it is seen", func() bool { return online(t, w, b.id) })
 	scope, clip := playlist.AreaScope(townArea), w.clip(t, "clip1.mp3")
-	monday := time.Date(2027, 3, 1, 0, 0, 0, 0, w.Zone)
+	now := time.Now().In(w.Zone)
+	first := playlist.StartOfDay(now.Year(), now.Month(), now.Day()+10, w.Zone) // any day will do
+	// from the day before on, what airs at those hours
+	daily := func(hours ...int) (all []string) {
+		for i, h := range hours {
+			all = append(all, fmt.Sprintf("%s %02d:00 早间健康 341523100000", first.AddDate(0, 0, i-1).Format("02"), h))
+		}
+		return all
+	}
 	publish := func(spec string, from time.Time) county.Proposal {
 		t.Helper()
 		d := draft(t, scope, clip)
@@ -276,36 +298,31 @@ func TestAVersionThatWaitsIsLostIfAnotherIsPublished(t *testing.T) {
 		return p
 	}
 	publish("0 7 * * *", time.Time{})
-	publish("0 8 * * *", monday)
+	publish("0 8 * * *", first)
 	// In the week of its day, both have their part.
-	sunday := monday.AddDate(0, 0, -1)
-	got := w.weekOf(t, scope, sunday)
-	want := []string{
-		"28 07:00 早间健康 341523100000", "01 08:00 早间健康 341523100000", "02 08:00 早间健康 341523100000", "03 08:00 早间健康 341523100000",
-		"04 08:00 早间健康 341523100000", "05 08:00 早间健康 341523100000", "06 08:00 早间健康 341523100000",
-	}
-	if text := airs(got, w.Zone); !slices.Equal(text, want) || len(got.Slots) != 2 || !got.Slots[0].Ends.Equal(monday) || !got.Slots[1].Begins.Equal(monday) {
+	before := first.AddDate(0, 0, -1)
+	got := w.weekOf(t, scope, before)
+	want := daily(7, 8, 8, 8, 8, 8, 8)
+	if text := airs(got, w.Zone); !slices.Equal(text, want) || len(got.Slots) != 2 || !got.Slots[0].Ends.Equal(first) || !got.Slots[1].Begins.Equal(first) {
 		t.Errorf("%q\nwant %q; slots %+v", text, want, got.Slots)
 	}
-	if p := publish("0 9 * * *", monday.AddDate(0, 0, 3)); p.Waiting == nil || p.Waiting.Version != 2 {
+	if p := publish("0 9 * * *", first.AddDate(0, 0, 3)); p.Waiting == nil || p.Waiting.Version != 2 {
 		t.Errorf("the preview says of the version that waits: %+v", p.Waiting)
 	}
-	want = []string{
-		"28 07:00 早间健康 341523100000", "01 07:00 早间健康 341523100000", "02 07:00 早间健康 341523100000", "03 07:00 早间健康 341523100000",
-		"04 09:00 早间健康 341523100000", "05 09:00 早间健康 341523100000", "06 09:00 早间健康 341523100000",
-	}
-	if text := airs(w.weekOf(t, scope, sunday), w.Zone); !slices.Equal(text, want) {
+	want = daily(7, 7, 7, 7, 9, 9, 9)
+	if text := airs(w.weekOf(t, scope, before), w.Zone); !slices.Equal(text, want) {
 		t.Errorf("once it was overtaken: %q\nwant %q", text, want)
 	}
 
 	// What should have aired is that of the versions that were in force.
-	for at := monday.AddDate(0, 0, -2); at.Before(monday.AddDate(0, 0, 6)); at = at.AddDate(0, 0, 1) {
+	for at := first.AddDate(0, 0, -2); at.Before(first.AddDate(0, 0, 6)); at = at.AddDate(0, 0, 1) {
 		w.shift.Store(int64(time.Until(at)))
 		if err := county.AccountNow(t.Context(), w.County); err != nil {
 			t.Fatal(err)
 		}
 	}
-	rep := must[county.ReachReport](t)(w.Reach(t.Context(), store.ReachQuery{By: store.ByDay, From: "2027-02-28", To: "2027-03-05"}))
+	day := func(n int) playlist.Date { return playlist.Date(first.AddDate(0, 0, n).Format(time.DateOnly)) }
+	rep := must[county.ReachReport](t)(w.Reach(t.Context(), store.ReachQuery{By: store.ByDay, From: day(-1), To: day(4)}))
 	if rep.Total.Unknown != 6 {
 		t.Errorf("%d unknown, want one a day", rep.Total.Unknown)
 	}

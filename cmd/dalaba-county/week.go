@@ -106,6 +106,9 @@ func (a *app) week(k *client, w county.Week, all bool) {
 	switch {
 	case w.Own != nil:
 		a.Println(a.Say("county.week_own", len(w.Own.Slots)+w.Own.More, a.spans(w.Own.Quiet), a.spans(w.Own.Protected)))
+		if w.Part {
+			a.Println(cli.Paint(a.Say("county.week_part"), cli.Warn, a.Colour()))
+		}
 	case w.Controller != "":
 		a.Println(cli.Paint(a.Say("county.week_untold"), cli.Warn, a.Colour()))
 	}
