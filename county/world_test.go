@@ -412,6 +412,12 @@ func (w *world) enrol(t *testing.T, area playlist.Area, groups []string, outputs
 	b.id = e.Member.Member.Controller
 	w.boxes = append(w.boxes, b)
 	b.start(t)
+	if len(outputs) > 0 {
+		eventually(t, "the county knows its outputs", func() bool {
+			k, err := w.Store.Controller(t.Context(), b.id)
+			return err == nil && !k.Seen.IsZero()
+		})
+	}
 	return b
 }
 
